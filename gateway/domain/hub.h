@@ -1,0 +1,131 @@
+/* The hub: lanes, rooms and sessions of one gateway process, and who gets what. Pure: bytes,
+ * records and time come in, and sessions' deliveries go out. It never reads a clock, logs, blocks
+ * or knows a socket or Kafka.
+ *
+ * A turn of the event loop: any number of calls below, then hub_run(), which tells transports which
+ * sessions have deliveries. Answers to a transport never come from inside its own call.
+ *
+ * Not here: wire formats (protocol/), how bytes reach a client (transport/), how records arrive
+ * (lane_source.h). */
+#ifndef GATEWAY_DOMAIN_HUB_H
+#define GATEWAY_DOMAIN_HUB_H
+
+#include "bytes.h"
+#include "lane_source.h"
+#include "layout.h"
+#include "transport.h"
+
+struct hub;
+struct lane;
+struct session;
+struct policy;
+
+struct hub_config {
+    const struct layout *layout; /* borrowed for the hub's life */
+    const struct policy *policy; /* borrowed for the hub's life */
+    size_t ring_bytes;           /* recent records kept per lane */
+    unsigned outbox_messages;    /* messages queued per session before it lives off its cursor */
+    unsigned rooms_per_session;
+    unsigned lanes_per_session;
+    unsigned room_name_bytes;
+    unsigned sessions;       /* hard limit of open sessions */
+    unsigned pending_joins;  /* per session */
+    int64_t lane_linger_ms;  /* a lane without sessions is read on for so long */
+    int64_t open_timeout_ms; /* a session or join whose lanes are not there by then is refused,
+                                transiently */
+    int64_t
+        behind_timeout_ms; /* a session that makes no progress for so long while behind is closed */
+    uint64_t catch_up_bytes; /* horizon: a cursor further behind than this gives a fresh session */
+    unsigned scans;          /* concurrent scans */
+    bool recovery;           /* hand out cursors and private ids */
+    struct bytes keys[4];    /* secrets for cursors and private ids, newest first; at least one if
+                                recovery is on */
+};
+
+/* What the hub counts; read by metrics. */
+struct hub_stats {
+    uint64_t sessions_opened, sessions_refused, sessions_recovered, sessions_not_recovered,
+        sessions_closed;
+    uint64_t records, records_skipped, records_malformed, deliveries, deliveries_caught_up;
+    uint64_t joins, joins_refused, leaves, behind_entered, behind_closed, scans, scan_records, gaps;
+    uint64_t sessions, rooms, lanes, lanes_open, ring_bytes, outbox_messages,
+        sessions_behind; /* now */
+};
+
+/* The source's ops and pointer are borrowed for the hub's life. */
+struct hub *hub_new(const struct hub_config *config, const struct lane_source_ops *source_ops,
+                    void *source);
+/* Every session must have been closed. */
+void hub_free(struct hub *hub);
+const struct hub_stats *hub_stats(const struct hub *hub);
+
+/* --- time
+ * -------------------------------------------------------------------------------------------------------------
+ */
+
+/* The end of a turn: tells transports about ready sessions, expires what is due, reaps closed
+ * sessions. `now_ms` is monotonic and never goes back. */
+void hub_run(struct hub *hub, int64_t now_ms);
+/* When hub_run() must be called at the latest; INT64_MAX: only when something happens. */
+int64_t hub_deadline_ms(const struct hub *hub);
+
+/* --- what transports call
+ * -----------------------------------------------------------------------------------------------
+ */
+
+struct session_request {
+    const struct transport_ops *transport;
+    void *connection;        /* handed to transport_ops.ready */
+    struct bytes claims;     /* verified claims, a JSON object; copied */
+    struct bytes private_id; /* what the client presented to resume, or empty */
+    struct bytes cursor;     /* likewise */
+    uint8_t random[32];      /* for the new session's ids */
+    int64_t now_ms;          /* monotonic */
+    int64_t wall_ms;
+};
+
+/* Opens a session. Its rooms follow from the claims (policy.h) or, when it resumes, from its
+ * cursor, authorised again. The stream's first delivery is OPENED or REFUSED. NULL only when the
+ * configured number of sessions is reached. */
+struct session *hub_open_session(struct hub *hub, const struct session_request *request);
+
+/* The next step of the session's stream; false: none now. Marks it as given: what is asked from
+ * here on comes after it. */
+bool session_next(struct session *session, struct delivery *delivery);
+
+/* Joins or leaves a room by name ("kind:key"). Answered in the stream under `request` (not 0):
+ * JOINED, JOIN_REFUSED, LEFT. What is published after the answer reaches the client. */
+void session_join(struct session *session, struct bytes room, uint64_t request, int64_t now_ms);
+void session_leave(struct session *session, struct bytes room, uint64_t request);
+
+/* The transport lost or ended the session. Always safe, also from inside transport_ops.ready; the
+ * session must not be used afterwards. */
+void session_close(struct session *session);
+
+/* For logs: tenant and user of the claims, borrowed. */
+struct bytes session_user(const struct session *session);
+struct bytes session_tenant(const struct session *session);
+struct bytes session_public_id(const struct session *session);
+
+/* --- what the lane source calls
+ * ------------------------------------------------------------------------------------------ */
+
+/* The lane's first and end offset at this moment; reading starts at `end`. Also after a reopening
+ * by the source. */
+void hub_lane_opened(struct hub *hub, struct lane *lane, int64_t first, int64_t end);
+/* The lane cannot be read now (topic missing, broker away); the source goes on trying. */
+void hub_lane_unavailable(struct hub *hub, struct lane *lane, const char *reason, int64_t wall_ms);
+/* A record, in the order of offsets. Gaps between offsets are normal (transaction markers). */
+void hub_record(struct hub *hub, struct lane *lane, const struct lane_record *record);
+/* Everything below `position` has been read (end of partition, control records). */
+void hub_lane_position(struct hub *hub, struct lane *lane, int64_t position);
+/* The log does not go back to where the lane was read (truncated, deleted and created again,
+ * overtaken by retention): every session of the lane gets its declared answer. */
+void hub_lane_broken(struct hub *hub, struct lane *lane, const char *reason);
+
+/* A record of a scan. False: pause, nobody can take more; lane_source_ops.scan_resume follows. */
+bool hub_scan_record(struct hub *hub, struct lane *lane, const struct lane_record *record);
+/* The scan reached its end (STATUS_OK) or cannot go on; `first` is the log's first offset now. */
+void hub_scan_ended(struct hub *hub, struct lane *lane, enum status status, int64_t first);
+
+#endif

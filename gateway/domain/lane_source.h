@@ -1,0 +1,40 @@
+/* The port through which the hub reads lanes. Implemented over librdkafka in infra/ and by an array
+ * in the simulation. Calls return at once and answer later through hub.h, never from inside the
+ * call. */
+#ifndef GATEWAY_DOMAIN_LANE_SOURCE_H
+#define GATEWAY_DOMAIN_LANE_SOURCE_H
+
+#include "bytes.h"
+#include "layout.h"
+
+struct lane;
+
+/* A lane as the source knows it: the hub's own handle is passed back with every answer. */
+struct lane_source_ops {
+    /* Resolve the lane's ends to numbers, then read it from its end: answered by hub_lane_opened()
+     * or hub_lane_unavailable(), then hub_record() for each record. A topic that does not exist yet
+     * is waited for. */
+    void (*open)(void *source, struct lane *lane, const char *topic, int32_t partition);
+    /* Stop reading; no answer may name the lane after this call. */
+    void (*close)(void *source, struct lane *lane);
+    /* Read [from, to) once, apart from the live reading: hub_scan_record() for each record, then
+     * hub_scan_ended(). The source may pause when hub_scan_record() says so, and goes on when
+     * scan_resume is called. One scan per lane at a time. */
+    void (*scan)(void *source, struct lane *lane, int64_t from, int64_t to);
+    void (*scan_resume)(void *source, struct lane *lane);
+    /* Gives up a running scan; no further answer for it comes. */
+    void (*scan_cancel)(void *source, struct lane *lane);
+};
+
+/* A record of a fan-out topic. Borrowed during the call. */
+struct lane_record {
+    int64_t offset;
+    int64_t timestamp_ms;
+    struct bytes key;
+    struct bytes value;
+    struct bytes room_hashes;     /* header: 8 bytes each, little endian */
+    struct bytes layout_revision; /* header */
+    struct bytes type;            /* header: the notification's type */
+};
+
+#endif

@@ -1,0 +1,86 @@
+/* The port between the domain and the ways of reaching a client. A transport (Socket.IO, raw
+ * WebSocket, SSE, the simulation's fake) implements `struct transport_ops` and calls hub.h; the
+ * domain never learns which one a session uses.
+ *
+ * Everything a client is told goes through one ordered stream per session: session_next() in hub.h.
+ * So what comes before what (the CONNECT answer before missed notifications, a join's confirmation
+ * before its ack) is decided in the domain, once. */
+#ifndef GATEWAY_DOMAIN_TRANSPORT_H
+#define GATEWAY_DOMAIN_TRANSPORT_H
+
+#include "buffer.h"
+#include "bytes.h"
+#include "status.h"
+
+struct message;
+struct session;
+
+/* A message keeps one encoded body per slot, made at its first delivery over that transport and
+ * shared by all sessions. */
+enum transport_slot {
+    TRANSPORT_SLOT_SOCKETIO,
+    TRANSPORT_SLOT_WEBSOCKET_JSON,
+    TRANSPORT_SLOT_WEBSOCKET_PROTOBUF,
+    TRANSPORT_SLOT_SSE,
+    TRANSPORT_SLOT_COUNT
+};
+
+/* What an encoder may use of a message. Borrowed, valid during the call. */
+struct message_view {
+    struct bytes event;    /* the client-side event name, e.g. task.status */
+    struct bytes json;     /* the notification, proto3 JSON mapping */
+    struct bytes protobuf; /* the record's value as the dispatcher wrote it */
+};
+
+struct transport_ops {
+    const char *name; /* for metrics and logs */
+    enum transport_slot slot;
+
+    /* Appends the part of an event that is the same for every session: called once per message and
+     * slot, never per delivery. */
+    void (*encode)(const struct message_view *view, struct buffer *out);
+
+    /* The session has deliveries. The transport calls session_next() until it gives none or the
+     * wire takes no more; in the latter case it comes back to it when the wire is writable, without
+     * being asked again. Called from hub_run() only, never from inside a call that the transport
+     * made. The session may not be closed from inside this call other than by session_close(),
+     * which is always safe. */
+    void (*ready)(struct session *session, void *connection);
+};
+
+enum delivery_kind {
+    DELIVERY_OPENED,       /* first of every session that was let in */
+    DELIVERY_REFUSED,      /* the session was not let in: CONNECT_ERROR. Last */
+    DELIVERY_NOTIFICATION, /* a message for a room of the session */
+    DELIVERY_JOINED, /* answer to session_join(): tell the client the cursor first, then acknowledge
+                      */
+    DELIVERY_JOIN_REFUSED, /* answer to session_join() */
+    DELIVERY_LEFT,   /* answer to session_leave(), or a room that was lost (request 0) with `reason`
+                      */
+    DELIVERY_CURSOR, /* nothing but a newer cursor, hidden from the application */
+    DELIVERY_STALE,  /* the broker is away since `since_ms` */
+    DELIVERY_LIVE,   /* the broker is back, nothing was lost */
+    DELIVERY_CLOSE   /* the transport must end the session with `reason`. Last */
+};
+
+/* One step of a session's stream. Everything borrowed is valid until the next call to the hub. */
+struct delivery {
+    enum delivery_kind kind;
+    struct bytes cursor; /* text that ends the event; empty for REFUSED, JOIN_REFUSED and CLOSE */
+    struct bytes body;   /* NOTIFICATION: what transport_ops.encode made */
+    struct bytes room;   /* JOINED, JOIN_REFUSED, LEFT */
+    uint64_t request; /* JOINED, JOIN_REFUSED, LEFT: the number given with the request; 0 if nobody
+                         asked */
+    const char
+        *reason; /* static, machine-readable word, e.g. "not_allowed"; NULL if there is none */
+    struct bytes public_id;  /* OPENED: the client-visible session id (Socket.IO `sid`) */
+    struct bytes private_id; /* OPENED: what the client must present to resume (Socket.IO `pid`);
+                                empty: recovery is off */
+    bool recovered; /* OPENED: the ids are those the client came with and what it missed follows. If
+                       false and `reason` is set, the client asked to resume and could not */
+    bool transient; /* CLOSE, REFUSED: trouble of ours; the client must be able to reconnect by
+                       itself (hazards 10) */
+    int64_t since_ms; /* STALE: wall-clock milliseconds */
+};
+
+#endif
