@@ -1,0 +1,166 @@
+/* A notification and its three forms: the record that stands in a lane (protobuf value and
+ * headers), the view the programs use, and the JSON clients get. Pure: not a transport, not a lane,
+ * not a decision.
+ *
+ * proto/notification.proto says what each field means. A view borrows everything it points to. */
+#ifndef COMMON_NOTIFICATION_H
+#define COMMON_NOTIFICATION_H
+
+#include "buffer.h"
+#include "bytes.h"
+#include "status.h"
+
+/* A kind, the event name clients know it by, its name in the `notify:` of a rule being the same. */
+#define NOTIFICATION_TYPES(X)                  \
+    X(NOTIFICATION_TASK_STATUS, "task.status") \
+    X(NOTIFICATION_CLIENT, "notification")     \
+    X(NOTIFICATION_REVIEW_ALERT, "review.alert")
+
+enum notification_type {
+#define X(name, text) name,
+    NOTIFICATION_TYPES(X)
+#undef X
+};
+
+#define NOTIFICATION_TYPE_COUNT 3
+
+/* "task.status", "notification" or "review.alert". Static. */
+const char *notification_event_name(enum notification_type type);
+
+/* The other way round; false (and `type` untouched) for any other name. */
+bool notification_type_named(struct bytes event_name, enum notification_type *type);
+
+struct task_status_update {
+    struct bytes event;
+    struct bytes task_id;
+    struct bytes type;
+    struct bytes status;
+    struct bytes priority;
+    struct bytes project_id;
+    struct bytes user_id;
+    struct bytes tenant_id;
+    bool has_progress;
+    double progress;   /* percent; finite */
+    struct bytes data; /* JSON text, or empty: none */
+};
+
+struct client_notification {
+    struct bytes title;
+    struct bytes body;
+    struct bytes severity;
+    struct bytes task_id;
+    struct bytes data; /* JSON text, or empty: none */
+};
+
+struct review_alert {
+    struct bytes queue;
+    struct bytes reason;
+    struct bytes priority;
+    struct bytes title;
+    struct bytes body;
+    struct bytes task_id;
+    struct bytes due_time;
+    struct bytes rule;
+    struct bytes data; /* JSON text, or empty: none */
+    struct bytes tenant_id;
+    struct bytes project_id;
+    struct bytes user_id;
+    struct bytes type;
+    struct bytes event;
+};
+
+/* Text fields are UTF-8 without NUL. */
+struct notification {
+    struct bytes id;
+    struct bytes time;
+    const struct bytes *rooms;
+    size_t room_count;
+    struct bytes event_id;
+    const struct bytes *rules;
+    size_t rule_count;
+    struct bytes rules_revision;
+    struct bytes traceparent;
+    struct bytes tracestate;
+    enum notification_type type; /* which member of the union holds */
+    union {
+        struct task_status_update task_status;
+        struct client_notification client;
+        struct review_alert review;
+    };
+};
+
+/* --- Value: protobuf
+ * ------------------------------------------------------------------------------------------ */
+
+/* Appends the record's value. */
+void notification_encode(const struct notification *notification, struct buffer *value);
+
+/* Decodes a record's value; it is copied, so `value` need not outlive the result, which the caller
+ * frees with notification_free(). Fails with STATUS_MALFORMED (not a Notification) or
+ * STATUS_UNSUPPORTED (a kind of content that this build does not know: skip and count it). Limits
+ * are the caller's: memory is a small multiple of the size. */
+enum status notification_decode(struct bytes value, struct notification **notification) MUST_CHECK;
+
+/* Frees what notification_decode() made; NULL is fine. Never for a notification made in another
+ * way. */
+void notification_free(struct notification *notification);
+
+/* --- Headers: enough to skip a record without decoding its value
+ * ---------------------------------------------- */
+
+#define NOTIFICATION_HEADER_CONTENT_TYPE "content-type" /* application/protobuf */
+#define NOTIFICATION_HEADER_TYPE "type"                 /* notification_event_name() */
+#define NOTIFICATION_HEADER_ROOMS \
+    "rooms" /* room_hash() of each room, 8 bytes each, little endian, in order */
+#define NOTIFICATION_HEADER_LAYOUT "layout" /* revision of the layout the producer used */
+#define NOTIFICATION_HEADER_HOPS \
+    "hops" /* how often dispatchers have handled what led to it, in decimal */
+
+#define NOTIFICATION_HEADERS_MAX 5
+
+/* What the headers say. Views borrow. */
+struct notification_envelope {
+    bool has_type;
+    enum notification_type type;
+    struct bytes room_hashes; /* 8 bytes each, little endian; empty: not said, look at the value */
+    struct bytes layout;
+    unsigned hops;
+};
+
+struct notification_header {
+    const char *name;
+    struct bytes value;
+};
+
+/* Appends one room's hash to what will be `room_hashes`. */
+void notification_append_room_hash(struct buffer *room_hashes, uint64_t hash);
+
+/* Fills `headers` from `envelope` and returns how many there are. The values borrow from the
+ * envelope and from static texts. `hops` above 9 is written as 9. */
+size_t notification_headers_encode(const struct notification_envelope *envelope,
+                                   struct notification_header headers[NOTIFICATION_HEADERS_MAX]);
+
+/* Takes in one header of a record: start from a zeroed envelope and offer each. Names that are not
+ * ours, and values that are not well formed, change nothing. The value is borrowed. */
+void notification_header_decode(struct notification_envelope *envelope, struct bytes name,
+                                struct bytes value);
+
+static inline size_t notification_room_hash_count(const struct notification_envelope *envelope)
+{
+    return envelope->room_hashes.size / 8;
+}
+
+/* The hash of the room at `index`, which must be below the count. */
+uint64_t notification_room_hash(const struct notification_envelope *envelope, size_t index);
+
+/* --- JSON: what clients get
+ * ------------------------------------------------------------------------------------ */
+
+/* Appends the proto3 JSON mapping: lowerCamelCase names, empty fields left out, `data` embedded
+ * byte for byte, no white space of its own:
+ *   {"id":...,"time":...,"rooms":[...],"eventId":...,"rules":[...],"rulesRevision":...,"traceparent":...,
+ *    "tracestate":...,"taskStatus":{...}}
+ * `data` must be one valid JSON value: the dispatcher lets nothing else in. */
+void notification_to_json(const struct notification *notification, struct buffer *json);
+
+#endif
