@@ -1,0 +1,18 @@
+/* Base64 with padding (RFC 4648 section 4), strict, on libcrypto's codec. Not the URL alphabet. */
+#ifndef GATEWAY_PROTOCOL_BASE64_H
+#define GATEWAY_PROTOCOL_BASE64_H
+
+#include "buffer.h"
+
+static inline size_t base64_encoded_size(size_t size)
+{
+    return (size + 2) / 3 * 4;
+}
+
+void base64_encode(struct bytes bytes, struct buffer *out);
+
+/* Appends the decoded bytes. STATUS_MALFORMED: a character outside the alphabet (blanks and line
+ * ends too), or wrong padding; nothing is appended then. */
+enum status base64_decode(struct bytes text, struct buffer *out) MUST_CHECK;
+
+#endif
