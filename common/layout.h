@@ -1,0 +1,116 @@
+/* Where rooms live: from a room and whose it is to its lane (topic, record key, partition), as
+ * configured. Both programs read the same configuration and so agree. Not a client of Kafka: topics
+ * are created and checked elsewhere.
+ *
+ *     layout: tenant                # a preset: tenant (default), user, none
+ *     rooms:                        # adds to the preset's kinds, replaces them, or removes one
+ * (`task: null`) task:   {topic: fanout.tenant, key: "{tenant}", partitions: 8} review: {topic:
+ * "fanout.review.{key}"} large_tenants:                # kinds whose key is {tenant} live there for
+ * this tenant acme: {topic: fanout.acme, partitions: 32, key: "{room}"} allow: # the values that
+ * may enter a topic name, by kind ({key}), tenant ({tenant}) and user ({user}) review: [legal,
+ * fraud, "team-*"]
+ *
+ * Topic templates hold {kind}, {key}, {tenant}, {user}; a value enters only if `allow` names it,
+ * and is 1 to 64 of A-Z a-z 0-9 - _. A pattern ends with `*`, or is `*`. Key templates hold either
+ * one of {tenant}, {user}, or any of {room}, {kind}, {key}; without one: {room}. All kinds whose
+ * topics can coincide have one key template and one partition count. Partition counts are
+ * configuration, not asked from the broker: 8 without `partitions`, 1 where the topic template
+ * holds {key}.
+ *
+ * A room's identity is its lane's topic, its scope and its name. The scope is the record key where
+ * the key says whose the room is ({tenant}, {user}, a literal), and empty where it is made from the
+ * room itself ({room}...): there one record, with one key, may name several rooms of its lane. */
+#ifndef COMMON_LAYOUT_H
+#define COMMON_LAYOUT_H
+
+#include "document.h"
+#include "problems.h"
+#include "room.h"
+
+enum {
+    LAYOUT_TOPIC_LIMIT = 249, /* Kafka's own */
+    LAYOUT_KEY_LIMIT = 512,
+    LAYOUT_PARTITIONS_LIMIT = 10000,
+    LAYOUT_KINDS_LIMIT = 64,
+    LAYOUT_TOPICS_LIMIT = 4096, /* topics and patterns that a layout can come to */
+    LAYOUT_PARTITIONS_DEFAULT = 8,
+};
+
+struct layout;
+
+/* What configuration says; nodes may be NULL. */
+struct layout_source {
+    struct bytes preset; /* empty: tenant */
+    const struct document_node *rooms;
+    const struct document_node *large_tenants;
+    const struct document_node *allow;
+};
+
+/* Every problem is added, with its place; then STATUS_INVALID and no layout. Nothing is borrowed.
+ * The caller frees *layout. */
+enum status layout_new(const struct layout_source *source, struct layout **layout,
+                       struct problems *problems) MUST_CHECK;
+void layout_free(struct layout *layout);
+
+/* Whose a room is: from an event, or from a session's claims. Empty: unknown. */
+struct room_owner {
+    struct bytes tenant;
+    struct bytes user;
+};
+
+struct lane_name {
+    char topic[LAYOUT_TOPIC_LIMIT + 1];
+    uint8_t key[LAYOUT_KEY_LIMIT]; /* the record key */
+    uint16_t key_size;
+    bool room_keyed; /* the key is made from the room: the scope is empty */
+    int32_t partition;
+    int32_t partition_count;
+};
+
+static inline struct bytes lane_name_key(const struct lane_name *lane)
+{
+    return bytes_of(lane->key, lane->key_size);
+}
+
+/* The salt of room_hash() and the second part of a room's identity. Of a record: its key, or
+ * nothing if its lane is room_keyed. */
+static inline struct bytes lane_name_scope(const struct lane_name *lane)
+{
+    return bytes_of(lane->key, lane->room_keyed ? 0 : lane->key_size);
+}
+
+/* Two rooms are in one lane. */
+static inline bool lane_name_same(const struct lane_name *a, const struct lane_name *b)
+{
+    return a->partition == b->partition && strcmp(a->topic, b->topic) == 0;
+}
+
+/* The lane of a room. No allocation. Fails (error may be NULL) with STATUS_NOT_FOUND: no such kind;
+ * STATUS_INVALID: the owner lacks the tenant or user that the template needs, or has one of invalid
+ * syntax; STATUS_DENIED: a value that may not enter a topic name; STATUS_TOO_LARGE. */
+enum status layout_lane(const struct layout *layout, const struct room_name *room,
+                        const struct room_owner *owner, struct lane_name *lane,
+                        struct error *error) MUST_CHECK;
+
+struct layout_topic {
+    const char *name; /* if pattern: `*` stands for a value, once or several times */
+    int32_t partition_count;
+    bool pattern;
+    bool room_keyed;
+};
+
+/* All topics and patterns, sorted by name. The dispatcher creates the former at its start, those of
+ * a pattern when first needed. */
+size_t layout_topic_count(const struct layout *layout);
+const struct layout_topic *layout_topic_at(const struct layout *layout, size_t index);
+/* What a topic of this name must be, or NULL. */
+const struct layout_topic *layout_topic_find(const struct layout *layout, struct bytes name);
+
+bool layout_has_kind(const struct layout *layout, struct bytes kind);
+
+/* A hash of what decides where rooms live (kinds, templates, counts, large tenants; not `allow`),
+ * the same for equal layouts however they are written. In record headers and cursors; zero never.
+ */
+uint64_t layout_revision(const struct layout *layout);
+
+#endif
