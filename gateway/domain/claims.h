@@ -1,0 +1,44 @@
+/* What a session keeps of its token: the values of the claims that the policy names, packed into
+ * one small allocation. Not a token, and no judgement: policy.h decides what the values allow.
+ *
+ * A claim is found by its exact name, else as a path (`realm_access.roles`: one key per part).
+ * Strings are taken as they are, whole numbers and booleans as text; an array gives each of its
+ * values once. Anything else, an empty text and one beyond CLAIMS_VALUE_LIMIT count as absent. */
+#ifndef GATEWAY_DOMAIN_CLAIMS_H
+#define GATEWAY_DOMAIN_CLAIMS_H
+
+#include "bytes.h"
+#include "status.h"
+
+enum {
+    CLAIMS_NAMES_LIMIT = 16,   /* different claims a policy may name */
+    CLAIMS_VALUE_LIMIT = 200,  /* bytes */
+    CLAIMS_VALUES_LIMIT = 64,  /* per claim */
+    CLAIMS_BYTES_LIMIT = 4096, /* packed */
+};
+
+/* The first two names are the tenant's and the user's: they must have exactly one value, an array
+ * of several counts as absent. */
+enum { CLAIMS_FIELD_TENANT = 0, CLAIMS_FIELD_USER = 1 };
+
+struct claims;
+
+/* Packs the claims called names[0..count) of `json`, a JSON object. STATUS_MALFORMED: it is not one
+ * (or has a name twice, RFC 7519 section 4); STATUS_TOO_LARGE: a limit above on values or bytes is
+ * passed. Freed with claims_free(). */
+enum status claims_pack(const char *const *names, size_t count, struct bytes json,
+                        struct claims **claims) MUST_CHECK;
+void claims_free(struct claims *claims);
+
+/* The next value of names[field], borrowed; false: no more. `*position` starts at 0. */
+bool claims_next(const struct claims *claims, unsigned field, size_t *position,
+                 struct bytes *value);
+
+/* Empty if the token does not say. Borrowed. */
+struct bytes claims_tenant(const struct claims *claims);
+struct bytes claims_user(const struct claims *claims);
+
+/* Bytes of memory, for accounting. */
+size_t claims_size(const struct claims *claims);
+
+#endif
