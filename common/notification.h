@@ -112,7 +112,8 @@ void notification_free(struct notification *notification);
 #define NOTIFICATION_HEADER_TYPE "type"                 /* notification_event_name() */
 #define NOTIFICATION_HEADER_ROOMS \
     "rooms" /* room_hash() of each room, 8 bytes each, little endian, in order */
-#define NOTIFICATION_HEADER_LAYOUT "layout" /* revision of the layout the producer used */
+#define NOTIFICATION_HEADER_LAYOUT \
+    "layout" /* layout_revision() of the producer: 8 bytes, little endian */
 #define NOTIFICATION_HEADER_HOPS \
     "hops" /* how often dispatchers have handled what led to it, in decimal */
 
@@ -123,7 +124,7 @@ struct notification_envelope {
     bool has_type;
     enum notification_type type;
     struct bytes room_hashes; /* 8 bytes each, little endian; empty: not said, look at the value */
-    struct bytes layout;
+    uint64_t layout;          /* layout_revision(); 0: not said */
     unsigned hops;
 };
 
@@ -135,10 +136,16 @@ struct notification_header {
 /* Appends one room's hash to what will be `room_hashes`. */
 void notification_append_room_hash(struct buffer *room_hashes, uint64_t hash);
 
-/* Fills `headers` from `envelope` and returns how many there are. The values borrow from the
- * envelope and from static texts. `hops` above 9 is written as 9. */
-size_t notification_headers_encode(const struct notification_envelope *envelope,
-                                   struct notification_header headers[NOTIFICATION_HEADERS_MAX]);
+struct notification_headers {
+    struct notification_header items[NOTIFICATION_HEADERS_MAX];
+    size_t count;
+    uint8_t layout[8]; /* the items borrow it: do not copy this struct */
+};
+
+/* Fills `headers`. The values borrow from it, from what the envelope borrows, and from static
+ * texts. `hops` above 9 is written as 9. */
+void notification_headers_encode(const struct notification_envelope *envelope,
+                                 struct notification_headers *headers);
 
 /* Takes in one header of a record: start from a zeroed envelope and offer each. Names that are not
  * ours, and values that are not well formed, change nothing. The value is borrowed. */

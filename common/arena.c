@@ -1,0 +1,80 @@
+#include "arena.h"
+
+#include <stdalign.h>
+#include <stdlib.h>
+
+#include "mem.h"
+
+#define ARENA_BLOCK_MIN 4096
+
+struct arena_block {
+    struct arena_block *older;
+    size_t capacity;
+    alignas(max_align_t) uint8_t data[];
+};
+
+static void add_block(struct arena *arena, size_t size)
+{
+    size_t capacity = arena->total > ARENA_BLOCK_MIN ? arena->total : ARENA_BLOCK_MIN;
+    if (arena->newest == NULL && arena->reserved > capacity)
+        capacity = arena->reserved;
+    if (size > capacity)
+        capacity = size;
+    struct arena_block *block =
+        (struct arena_block *)mem_resize(NULL, 1, sizeof(*block) + capacity);
+    block->older = arena->newest;
+    block->capacity = capacity;
+    arena->newest = block;
+    arena->used = 0;
+    arena->total += capacity;
+}
+
+void *arena_alloc(struct arena *arena, size_t size)
+{
+    const size_t alignment = alignof(max_align_t);
+    size_t needed = (size + alignment - 1) / alignment * alignment;
+    if (needed < size || needed == 0)
+        needed = size == 0 ? alignment : size;
+    if (arena->newest == NULL || arena->newest->capacity - arena->used < needed)
+        add_block(arena, needed);
+    void *piece = arena->newest->data + arena->used;
+    arena->used += needed;
+    return piece;
+}
+
+void *arena_zero(struct arena *arena, size_t size)
+{
+    return memset(arena_alloc(arena, size), 0, size);
+}
+
+struct bytes arena_copy(struct arena *arena, struct bytes bytes)
+{
+    uint8_t *copy = (uint8_t *)arena_alloc(arena, bytes.size + 1);
+    if (bytes.size > 0)
+        memcpy(copy, bytes.data, bytes.size);
+    copy[bytes.size] = 0;
+    return bytes_of(copy, bytes.size);
+}
+
+void arena_reset(struct arena *arena)
+{
+    if (arena->newest != NULL && arena->newest->older != NULL) {
+        size_t total = arena->total;
+        size_t reserved = arena->reserved;
+        arena_deinit(arena);
+        arena->reserved = reserved;
+        add_block(arena, total);
+    }
+    arena->used = 0;
+}
+
+void arena_deinit(struct arena *arena)
+{
+    struct arena_block *block = arena->newest;
+    while (block != NULL) {
+        struct arena_block *older = block->older;
+        free(block);
+        block = older;
+    }
+    *arena = (struct arena){0};
+}

@@ -1,0 +1,444 @@
+#include "notification.h"
+
+#include <assert.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "arena.h"
+#include "json.h"
+#include "mem.h"
+#include "notification.pb-c.h"
+
+/* The text fields of each message: one table for all three forms. The name in C is the same in the
+ * view and in the generated struct; the name in JSON is proto3's. */
+#define TASK_STATUS_TEXTS(X)   \
+    X(event, "event")          \
+    X(task_id, "taskId")       \
+    X(type, "type")            \
+    X(status, "status")        \
+    X(priority, "priority")    \
+    X(project_id, "projectId") \
+    X(user_id, "userId")       \
+    X(tenant_id, "tenantId")
+
+#define CLIENT_TEXTS(X)     \
+    X(title, "title")       \
+    X(body, "body")         \
+    X(severity, "severity") \
+    X(task_id, "taskId")
+
+#define REVIEW_TEXTS(X)        \
+    X(queue, "queue")          \
+    X(reason, "reason")        \
+    X(priority, "priority")    \
+    X(title, "title")          \
+    X(body, "body")            \
+    X(task_id, "taskId")       \
+    X(due_time, "dueTime")     \
+    X(rule, "rule")            \
+    X(tenant_id, "tenantId")   \
+    X(project_id, "projectId") \
+    X(user_id, "userId")       \
+    X(type, "type")            \
+    X(event, "event")
+
+const char *notification_event_name(enum notification_type type)
+{
+    static const char *const names[] = {
+#define X(name, text) [name] = text,
+        NOTIFICATION_TYPES(X)
+#undef X
+    };
+    static_assert(sizeof(names) / sizeof(names[0]) == NOTIFICATION_TYPE_COUNT, "count the types");
+    assert((unsigned)type < NOTIFICATION_TYPE_COUNT);
+    return names[type];
+}
+
+bool notification_type_named(struct bytes event_name, enum notification_type *type)
+{
+    for (unsigned i = 0; i < NOTIFICATION_TYPE_COUNT; i++) {
+        if (bytes_equal_string(event_name, notification_event_name((enum notification_type)i))) {
+            *type = (enum notification_type)i;
+            return true;
+        }
+    }
+    return false;
+}
+
+/* --- Value
+ * ------------------------------------------------------------------------------------------------------
+ */
+
+/* protobuf-c wants terminated strings. The empty one is its own constant, which it leaves out of
+ * the value. */
+static char *text_of(struct arena *arena, struct bytes bytes)
+{
+    if (bytes.size == 0)
+        return (char *)(uintptr_t)protobuf_c_empty_string;
+    return (char *)(uintptr_t)arena_copy(arena, bytes).data;
+}
+
+static char **texts_of(struct arena *arena, const struct bytes *list, size_t count)
+{
+    char **texts = (char **)arena_alloc(arena, count * sizeof(char *));
+    for (size_t i = 0; i < count; i++)
+        texts[i] = text_of(arena, list[i]);
+    return texts;
+}
+
+static ProtobufCBinaryData data_of(struct bytes data)
+{
+    return (ProtobufCBinaryData){.len = data.size, .data = (uint8_t *)(uintptr_t)data.data};
+}
+
+union content {
+    Smartstack__V1__TaskStatusUpdate task_status;
+    Smartstack__V1__ClientNotification client;
+    Smartstack__V1__ManualReviewAlert review;
+};
+
+static void fill_content(const struct notification *view, struct arena *arena,
+                         Smartstack__V1__Notification *message, union content *content)
+{
+    switch (view->type) {
+    case NOTIFICATION_TASK_STATUS:
+        smartstack__v1__task_status_update__init(&content->task_status);
+#define X(field, json) content->task_status.field = text_of(arena, view->task_status.field);
+        TASK_STATUS_TEXTS(X)
+#undef X
+        if (view->task_status.has_progress) {
+            content->task_status.progress_known_case =
+                SMARTSTACK__V1__TASK_STATUS_UPDATE__PROGRESS_KNOWN_PROGRESS;
+            content->task_status.progress = view->task_status.progress;
+        }
+        content->task_status.data = data_of(view->task_status.data);
+        message->content_case = SMARTSTACK__V1__NOTIFICATION__CONTENT_TASK_STATUS;
+        message->task_status = &content->task_status;
+        break;
+    case NOTIFICATION_CLIENT:
+        smartstack__v1__client_notification__init(&content->client);
+#define X(field, json) content->client.field = text_of(arena, view->client.field);
+        CLIENT_TEXTS(X)
+#undef X
+        content->client.data = data_of(view->client.data);
+        message->content_case = SMARTSTACK__V1__NOTIFICATION__CONTENT_CLIENT_NOTIFICATION;
+        message->client_notification = &content->client;
+        break;
+    case NOTIFICATION_REVIEW_ALERT:
+        smartstack__v1__manual_review_alert__init(&content->review);
+#define X(field, json) content->review.field = text_of(arena, view->review.field);
+        REVIEW_TEXTS(X)
+#undef X
+        content->review.data = data_of(view->review.data);
+        message->content_case = SMARTSTACK__V1__NOTIFICATION__CONTENT_REVIEW_ALERT;
+        message->review_alert = &content->review;
+        break;
+    }
+}
+
+void notification_encode(const struct notification *notification, struct buffer *value)
+{
+    auto_arena struct arena arena = {0};
+    Smartstack__V1__Notification message;
+    union content content;
+
+    smartstack__v1__notification__init(&message);
+    message.id = text_of(&arena, notification->id);
+    message.time = text_of(&arena, notification->time);
+    message.n_rooms = notification->room_count;
+    message.rooms = texts_of(&arena, notification->rooms, notification->room_count);
+    message.event_id = text_of(&arena, notification->event_id);
+    message.n_rules = notification->rule_count;
+    message.rules = texts_of(&arena, notification->rules, notification->rule_count);
+    message.rules_revision = text_of(&arena, notification->rules_revision);
+    message.traceparent = text_of(&arena, notification->traceparent);
+    message.tracestate = text_of(&arena, notification->tracestate);
+    fill_content(notification, &arena, &message, &content);
+
+    size_t size = smartstack__v1__notification__get_packed_size(&message);
+    size_t packed = smartstack__v1__notification__pack(&message, buffer_reserve(value, size));
+    assert(packed == size);
+    buffer_commit(value, packed);
+}
+
+/* The view and all it points to live in one arena, with the view first in it. */
+struct decoded {
+    struct notification view;
+    struct arena arena;
+};
+
+static void *allocate_in_arena(void *arena, size_t size)
+{
+    return arena_alloc((struct arena *)arena, size);
+}
+
+static void leave_to_arena(void *arena, void *piece)
+{
+    (void)arena;
+    (void)piece;
+}
+
+static struct bytes *views_of(struct arena *arena, char **texts, size_t count)
+{
+    struct bytes *views = (struct bytes *)arena_alloc(arena, count * sizeof(struct bytes));
+    for (size_t i = 0; i < count; i++)
+        views[i] = bytes_of_string(texts[i]);
+    return views;
+}
+
+static struct bytes view_of_data(ProtobufCBinaryData data)
+{
+    return bytes_of(data.data, data.len);
+}
+
+static enum status view_content(const Smartstack__V1__Notification *message,
+                                struct notification *view)
+{
+    switch (message->content_case) {
+    case SMARTSTACK__V1__NOTIFICATION__CONTENT_TASK_STATUS:
+        view->type = NOTIFICATION_TASK_STATUS;
+#define X(field, json) view->task_status.field = bytes_of_string(message->task_status->field);
+        TASK_STATUS_TEXTS(X)
+#undef X
+        view->task_status.has_progress =
+            message->task_status->progress_known_case ==
+                SMARTSTACK__V1__TASK_STATUS_UPDATE__PROGRESS_KNOWN_PROGRESS &&
+            isfinite(message->task_status->progress);
+        if (view->task_status.has_progress)
+            view->task_status.progress = message->task_status->progress;
+        view->task_status.data = view_of_data(message->task_status->data);
+        return STATUS_OK;
+    case SMARTSTACK__V1__NOTIFICATION__CONTENT_CLIENT_NOTIFICATION:
+        view->type = NOTIFICATION_CLIENT;
+#define X(field, json) view->client.field = bytes_of_string(message->client_notification->field);
+        CLIENT_TEXTS(X)
+#undef X
+        view->client.data = view_of_data(message->client_notification->data);
+        return STATUS_OK;
+    case SMARTSTACK__V1__NOTIFICATION__CONTENT_REVIEW_ALERT:
+        view->type = NOTIFICATION_REVIEW_ALERT;
+#define X(field, json) view->review.field = bytes_of_string(message->review_alert->field);
+        REVIEW_TEXTS(X)
+#undef X
+        view->review.data = view_of_data(message->review_alert->data);
+        return STATUS_OK;
+    case SMARTSTACK__V1__NOTIFICATION__CONTENT__NOT_SET:
+    case _SMARTSTACK__V1__NOTIFICATION__CONTENT__CASE_IS_INT_SIZE:
+        break;
+    }
+    return STATUS_UNSUPPORTED;
+}
+
+enum status notification_decode(struct bytes value, struct notification **notification)
+{
+    struct decoded *decoded = mem_new(struct decoded);
+    struct arena *arena = &decoded->arena;
+    arena->reserved = value.size * 2 + 2048;
+    ProtobufCAllocator allocator = {allocate_in_arena, leave_to_arena, arena};
+    Smartstack__V1__Notification *message =
+        smartstack__v1__notification__unpack(&allocator, value.size, value.data);
+    enum status status = message == NULL ? STATUS_MALFORMED : view_content(message, &decoded->view);
+    if (status != STATUS_OK) {
+        notification_free(&decoded->view);
+        return status;
+    }
+    struct notification *view = &decoded->view;
+    view->id = bytes_of_string(message->id);
+    view->time = bytes_of_string(message->time);
+    view->rooms = views_of(arena, message->rooms, message->n_rooms);
+    view->room_count = message->n_rooms;
+    view->event_id = bytes_of_string(message->event_id);
+    view->rules = views_of(arena, message->rules, message->n_rules);
+    view->rule_count = message->n_rules;
+    view->rules_revision = bytes_of_string(message->rules_revision);
+    view->traceparent = bytes_of_string(message->traceparent);
+    view->tracestate = bytes_of_string(message->tracestate);
+    *notification = view;
+    return STATUS_OK;
+}
+
+void notification_free(struct notification *notification)
+{
+    if (notification == NULL)
+        return;
+    struct decoded *decoded = (struct decoded *)notification;
+    arena_deinit(&decoded->arena);
+    free(decoded);
+}
+
+/* --- Headers
+ * ----------------------------------------------------------------------------------------------------
+ */
+
+static void write_little_endian(uint8_t place[8], uint64_t number)
+{
+    for (unsigned i = 0; i < 8; i++)
+        place[i] = (uint8_t)(number >> (8 * i));
+}
+
+static uint64_t read_little_endian(const uint8_t place[8])
+{
+    uint64_t number = 0;
+    for (unsigned i = 0; i < 8; i++)
+        number |= (uint64_t)place[i] << (8 * i);
+    return number;
+}
+
+void notification_append_room_hash(struct buffer *room_hashes, uint64_t hash)
+{
+    write_little_endian(buffer_reserve(room_hashes, 8), hash);
+    buffer_commit(room_hashes, 8);
+}
+
+static void add_header(struct notification_headers *headers, const char *name, struct bytes value)
+{
+    assert(headers->count < NOTIFICATION_HEADERS_MAX);
+    headers->items[headers->count++] = (struct notification_header){name, value};
+}
+
+void notification_headers_encode(const struct notification_envelope *envelope,
+                                 struct notification_headers *headers)
+{
+    static const char digits[] = "0123456789";
+    unsigned hops = envelope->hops < 9 ? envelope->hops : 9;
+
+    headers->count = 0;
+    write_little_endian(headers->layout, envelope->layout);
+    add_header(headers, NOTIFICATION_HEADER_CONTENT_TYPE, BYTES_LITERAL("application/protobuf"));
+    if (envelope->has_type)
+        add_header(headers, NOTIFICATION_HEADER_TYPE,
+                   bytes_of_string(notification_event_name(envelope->type)));
+    add_header(headers, NOTIFICATION_HEADER_ROOMS, envelope->room_hashes);
+    add_header(headers, NOTIFICATION_HEADER_LAYOUT, bytes_of(headers->layout, 8));
+    add_header(headers, NOTIFICATION_HEADER_HOPS, bytes_of(digits + hops, 1));
+}
+
+void notification_header_decode(struct notification_envelope *envelope, struct bytes name,
+                                struct bytes value)
+{
+    if (bytes_equal_string(name, NOTIFICATION_HEADER_ROOMS)) {
+        if (value.size % 8 == 0)
+            envelope->room_hashes = value;
+    } else if (bytes_equal_string(name, NOTIFICATION_HEADER_LAYOUT)) {
+        if (value.size == 8)
+            envelope->layout = read_little_endian(value.data);
+    } else if (bytes_equal_string(name, NOTIFICATION_HEADER_TYPE)) {
+        if (notification_type_named(value, &envelope->type))
+            envelope->has_type = true;
+    } else if (bytes_equal_string(name, NOTIFICATION_HEADER_HOPS)) {
+        if (value.size == 1 && value.data[0] >= '0' && value.data[0] <= '9')
+            envelope->hops = value.data[0] - '0';
+    }
+}
+
+uint64_t notification_room_hash(const struct notification_envelope *envelope, size_t index)
+{
+    assert(index < notification_room_hash_count(envelope));
+    return read_little_endian(envelope->room_hashes.data + 8 * index);
+}
+
+/* --- JSON
+ * -------------------------------------------------------------------------------------------------------
+ */
+
+/* `name` is written as it is: ours, without a character to escape. The comma is left out after an
+ * opening brace. */
+static void append_name(struct buffer *json, const char *name)
+{
+    if (json->data[json->end - 1] != '{')
+        buffer_append_byte(json, ',');
+    buffer_append_byte(json, '"');
+    buffer_append_string(json, name);
+    buffer_append(json, BYTES_LITERAL("\":"));
+}
+
+static void append_text(struct buffer *json, const char *name, struct bytes text)
+{
+    if (text.size == 0)
+        return;
+    append_name(json, name);
+    json_write_string(json, text);
+}
+
+static void append_texts(struct buffer *json, const char *name, const struct bytes *list,
+                         size_t count)
+{
+    if (count == 0)
+        return;
+    append_name(json, name);
+    for (size_t i = 0; i < count; i++) {
+        buffer_append_byte(json, i == 0 ? '[' : ',');
+        json_write_string(json, list[i]);
+    }
+    buffer_append_byte(json, ']');
+}
+
+static void append_data(struct buffer *json, struct bytes data)
+{
+    if (data.size == 0)
+        return;
+    append_name(json, "data");
+    buffer_append(json, data);
+}
+
+/* The fewest digits that read back as the same double. */
+static void append_number(struct buffer *json, const char *name, double number)
+{
+    char text[32];
+    for (int digits = 15; digits <= 17; digits++) {
+        snprintf(text, sizeof(text), "%.*g", digits, number);
+        if (strtod(text, NULL) == number)
+            break;
+    }
+    append_name(json, name);
+    buffer_append_string(json, text);
+}
+
+static void append_content(const struct notification *view, struct buffer *json)
+{
+    switch (view->type) {
+    case NOTIFICATION_TASK_STATUS:
+        append_name(json, "taskStatus");
+        buffer_append_byte(json, '{');
+#define X(field, name) append_text(json, name, view->task_status.field);
+        TASK_STATUS_TEXTS(X)
+#undef X
+        if (view->task_status.has_progress)
+            append_number(json, "progress", view->task_status.progress);
+        append_data(json, view->task_status.data);
+        break;
+    case NOTIFICATION_CLIENT:
+        append_name(json, "clientNotification");
+        buffer_append_byte(json, '{');
+#define X(field, name) append_text(json, name, view->client.field);
+        CLIENT_TEXTS(X)
+#undef X
+        append_data(json, view->client.data);
+        break;
+    case NOTIFICATION_REVIEW_ALERT:
+        append_name(json, "reviewAlert");
+        buffer_append_byte(json, '{');
+#define X(field, name) append_text(json, name, view->review.field);
+        REVIEW_TEXTS(X)
+#undef X
+        append_data(json, view->review.data);
+        break;
+    }
+    buffer_append_byte(json, '}');
+}
+
+void notification_to_json(const struct notification *notification, struct buffer *json)
+{
+    buffer_append_byte(json, '{');
+    append_text(json, "id", notification->id);
+    append_text(json, "time", notification->time);
+    append_texts(json, "rooms", notification->rooms, notification->room_count);
+    append_text(json, "eventId", notification->event_id);
+    append_texts(json, "rules", notification->rules, notification->rule_count);
+    append_text(json, "rulesRevision", notification->rules_revision);
+    append_text(json, "traceparent", notification->traceparent);
+    append_text(json, "tracestate", notification->tracestate);
+    append_content(notification, json);
+    buffer_append_byte(json, '}');
+}

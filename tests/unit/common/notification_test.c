@@ -1,0 +1,227 @@
+#include "notification.h"
+
+#include "arena.h"
+#include "mem.h"
+#include "suite.h"
+
+#define TEXT(literal) BYTES_LITERAL(literal)
+
+static const struct bytes rooms[] = {BYTES_LITERAL("task:42"), BYTES_LITERAL("user:7")};
+static const struct bytes rules[] = {BYTES_LITERAL("route-task")};
+static const char data_text[] =
+    "{\"b\":12345678901234567890123,\"a\":1.10,\"\\u00fc\":\"\\ud83d\\ude00 \xc3\xbc\"}";
+
+static struct notification sample(enum notification_type type)
+{
+    struct notification view = {
+        .id = TEXT("n1"),
+        .time = TEXT("2026-03-02T08:01:56.419Z"),
+        .rooms = rooms,
+        .room_count = 2,
+        .event_id = TEXT("e\"1"),
+        .rules = rules,
+        .rule_count = 1,
+        .rules_revision = TEXT("abc"),
+        .traceparent = TEXT("00-1-2-01"),
+        .type = type,
+    };
+    switch (type) {
+    case NOTIFICATION_TASK_STATUS:
+        view.task_status = (struct task_status_update){.event = TEXT("task.progress"),
+                                                       .task_id = TEXT("42"),
+                                                       .has_progress = true,
+                                                       .progress = 0.1,
+                                                       .data = TEXT(data_text)};
+        break;
+    case NOTIFICATION_CLIENT:
+        view.client = (struct client_notification){
+            .title = TEXT("Done"), .body = TEXT("line\nline"), .data = TEXT("null")};
+        break;
+    case NOTIFICATION_REVIEW_ALERT:
+        view.review = (struct review_alert){.queue = TEXT("legal"),
+                                            .reason = TEXT("pii"),
+                                            .due_time = TEXT("2026-03-02T12:01:56.419Z"),
+                                            .tenant_id = TEXT("acme")};
+        break;
+    }
+    return view;
+}
+
+static void assert_json(const struct notification *view, const char *expected)
+{
+    auto_buffer struct buffer json = {0};
+    notification_to_json(view, &json);
+    ck_assert_uint_eq(buffer_size(&json), strlen(expected));
+    ck_assert_mem_eq(buffer_peek(&json).data, expected, strlen(expected));
+}
+
+#define SAMPLE_START                                                               \
+    "{\"id\":\"n1\",\"time\":\"2026-03-02T08:01:56.419Z\",\"rooms\":[\"task:42\"," \
+    "\"user:7\"],\"eventId\":\"e\\\"1\",\"rules\":[\"route-task\"],"               \
+    "\"rulesRevision\":\"abc\",\"traceparent\":\"00-1-2-01\","
+
+START_TEST(json_is_the_proto3_mapping_with_data_as_it_was)
+{
+    struct notification view = sample(NOTIFICATION_TASK_STATUS);
+    assert_json(&view, SAMPLE_START
+                "\"taskStatus\":{\"event\":\"task.progress\",\"taskId\":\"42\",\"progress\":0.1,"
+                "\"data\":{\"b\":12345678901234567890123,\"a\":1.10,"
+                "\"\\u00fc\":\"\\ud83d\\ude00 \xc3\xbc\"}}}");
+    view = sample(NOTIFICATION_CLIENT);
+    assert_json(
+        &view, SAMPLE_START
+        "\"clientNotification\":{\"title\":\"Done\",\"body\":\"line\\nline\",\"data\":null}}");
+    view = sample(NOTIFICATION_REVIEW_ALERT);
+    assert_json(&view,
+                SAMPLE_START "\"reviewAlert\":{\"queue\":\"legal\",\"reason\":\"pii\","
+                             "\"dueTime\":\"2026-03-02T12:01:56.419Z\",\"tenantId\":\"acme\"}}");
+}
+END_TEST
+
+START_TEST(encode_and_decode_give_the_same_notification)
+{
+    for (int type = 0; type < NOTIFICATION_TYPE_COUNT; type++) {
+        struct notification view = sample((enum notification_type)type);
+        auto_buffer struct buffer value = {0};
+        auto_buffer struct buffer expected = {0};
+        auto_buffer struct buffer actual = {0};
+        struct notification *decoded = NULL;
+        buffer_append_byte(&value, 'x'); /* encoding appends */
+        notification_encode(&view, &value);
+        buffer_consume(&value, 1);
+        ck_assert_int_eq(notification_decode(buffer_peek(&value), &decoded), STATUS_OK);
+        memset(value.data, 0xee, value.end); /* decoding copies */
+        notification_to_json(&view, &expected);
+        notification_to_json(decoded, &actual);
+        ck_assert(bytes_equal(buffer_peek(&expected), buffer_peek(&actual)));
+        notification_free(decoded);
+    }
+}
+END_TEST
+
+START_TEST(progress_zero_is_not_unknown_progress)
+{
+    struct notification view = sample(NOTIFICATION_TASK_STATUS);
+    auto_buffer struct buffer value = {0};
+    struct notification *decoded = NULL;
+    view.task_status.progress = 0;
+    notification_encode(&view, &value);
+    ck_assert_int_eq(notification_decode(buffer_peek(&value), &decoded), STATUS_OK);
+    ck_assert(decoded->task_status.has_progress);
+    notification_free(decoded);
+
+    buffer_clear(&value);
+    view.task_status.has_progress = false;
+    notification_encode(&view, &value);
+    ck_assert_int_eq(notification_decode(buffer_peek(&value), &decoded), STATUS_OK);
+    ck_assert(!decoded->task_status.has_progress);
+    notification_free(decoded);
+}
+END_TEST
+
+START_TEST(decode_tells_malformed_from_unknown_content)
+{
+    struct notification *decoded = NULL;
+    ck_assert_int_eq(notification_decode(TEXT("\x0a\xff"), &decoded), STATUS_MALFORMED);
+    ck_assert_int_eq(notification_decode(TEXT("not protobuf"), &decoded), STATUS_MALFORMED);
+    /* A member of the oneof with number 13, as a later version may have. */
+    ck_assert_int_eq(notification_decode(TEXT("\x0a\x01n\x6a\x00"), &decoded), STATUS_UNSUPPORTED);
+    ck_assert_int_eq(notification_decode(bytes_of(NULL, 0), &decoded), STATUS_UNSUPPORTED);
+    ck_assert_ptr_null(decoded);
+}
+END_TEST
+
+START_TEST(decode_survives_every_cut_and_every_changed_byte)
+{
+    struct notification view = sample(NOTIFICATION_TASK_STATUS);
+    auto_buffer struct buffer value = {0};
+    notification_encode(&view, &value);
+    size_t size = buffer_size(&value);
+    for (size_t cut = 0; cut < size; cut++) {
+        struct notification *decoded = NULL;
+        if (notification_decode(bytes_of(value.data, cut), &decoded) == STATUS_OK)
+            notification_free(decoded);
+    }
+    for (size_t i = 0; i < size; i++) {
+        for (int bit = 0; bit < 8; bit++) {
+            struct notification *decoded = NULL;
+            auto_buffer struct buffer json = {0};
+            value.data[i] ^= (uint8_t)(1 << bit);
+            if (notification_decode(buffer_peek(&value), &decoded) == STATUS_OK) {
+                notification_to_json(decoded, &json);
+                notification_free(decoded);
+            }
+            value.data[i] ^= (uint8_t)(1 << bit);
+        }
+    }
+}
+END_TEST
+
+START_TEST(headers_come_back_as_they_were)
+{
+    auto_buffer struct buffer hashes = {0};
+    notification_append_room_hash(&hashes, 0x0102030405060708);
+    notification_append_room_hash(&hashes, UINT64_MAX);
+    ck_assert_int_eq(hashes.data[0], 8); /* little endian */
+    struct notification_envelope envelope = {.has_type = true,
+                                             .type = NOTIFICATION_REVIEW_ALERT,
+                                             .room_hashes = buffer_peek(&hashes),
+                                             .layout = 0xf00dfeed12345678,
+                                             .hops = 2};
+    struct notification_headers headers;
+    notification_headers_encode(&envelope, &headers);
+
+    struct notification_envelope decoded = {0};
+    for (size_t i = 0; i < headers.count; i++)
+        notification_header_decode(&decoded, bytes_of_string(headers.items[i].name),
+                                   headers.items[i].value);
+    ck_assert(decoded.has_type);
+    ck_assert_int_eq(decoded.type, NOTIFICATION_REVIEW_ALERT);
+    ck_assert_uint_eq(notification_room_hash_count(&decoded), 2);
+    ck_assert_uint_eq(notification_room_hash(&decoded, 0), 0x0102030405060708);
+    ck_assert_uint_eq(notification_room_hash(&decoded, 1), UINT64_MAX);
+    ck_assert_uint_eq(decoded.layout, 0xf00dfeed12345678);
+    ck_assert_uint_eq(decoded.hops, 2);
+}
+END_TEST
+
+START_TEST(headers_of_others_change_nothing)
+{
+    struct notification_envelope decoded = {0};
+    notification_header_decode(&decoded, TEXT("rooms"), TEXT("1234567"));
+    notification_header_decode(&decoded, TEXT("layout"), TEXT("1"));
+    notification_header_decode(&decoded, TEXT("type"), TEXT("other"));
+    notification_header_decode(&decoded, TEXT("hops"), TEXT("x"));
+    notification_header_decode(&decoded, TEXT("other"), bytes_of(NULL, 0));
+    ck_assert(!decoded.has_type);
+    ck_assert_uint_eq(decoded.room_hashes.size, 0);
+    ck_assert_uint_eq(decoded.layout, 0);
+    ck_assert_uint_eq(decoded.hops, 0);
+}
+END_TEST
+
+START_TEST(arena_keeps_pieces_apart_and_aligned)
+{
+    auto_arena struct arena arena = {0};
+    for (int round = 0; round < 3; round++) {
+        uint8_t *pieces[200];
+        for (size_t i = 0; i < 200; i++) {
+            pieces[i] = (uint8_t *)arena_alloc(&arena, i * 7);
+            ck_assert_uint_eq((uintptr_t)pieces[i] % 16, 0);
+            memset(pieces[i], (int)i, i * 7);
+        }
+        for (size_t i = 0; i < 200; i++)
+            for (size_t k = 0; k < i * 7; k++)
+                ck_assert_uint_eq(pieces[i][k], i);
+        arena_reset(&arena);
+    }
+    struct bytes copy = arena_copy(&arena, TEXT("abc"));
+    ck_assert_str_eq((const char *)copy.data, "abc");
+}
+END_TEST
+
+TEST_PROGRAM("notification", json_is_the_proto3_mapping_with_data_as_it_was,
+             encode_and_decode_give_the_same_notification, progress_zero_is_not_unknown_progress,
+             decode_tells_malformed_from_unknown_content,
+             decode_survives_every_cut_and_every_changed_byte, headers_come_back_as_they_were,
+             headers_of_others_change_nothing, arena_keeps_pieces_apart_and_aligned)
