@@ -1,0 +1,83 @@
+/* A backend: task events in every form the input topic takes, produced by kafkajs or kcat. */
+import { execFile } from 'node:child_process';
+import fs from 'node:fs';
+import path from 'node:path';
+import { promisify } from 'node:util';
+import protobuf from 'protobufjs';
+import { Partitioners } from 'kafkajs';
+import { SOURCE_DIR } from './places.mjs';
+
+export const INPUT_TOPIC = 'tasks.events';
+
+let types;
+function type(name) {
+    types ??= protobuf.loadSync(['task_event.proto', 'notification.proto'].map((file) => path.join(SOURCE_DIR, 'proto', file)));
+    return types.lookupType(`smartstack.v1.${name}`);
+}
+
+/* A TaskEvent as protobuf; `data` is an object or JSON text. */
+export function encodeTaskEvent(event) {
+    const data = typeof event.data === 'string' ? event.data : JSON.stringify(event.data ?? {});
+    const TaskEvent = type('TaskEvent');
+    const message = { ...event, data: Buffer.from(data) };
+    const error = TaskEvent.verify(message);
+    if (error)
+        throw new Error(error);
+    return Buffer.from(TaskEvent.encode(TaskEvent.create(message)).finish());
+}
+
+export function decodeNotification(value) {
+    const Notification = type('Notification');
+    return Notification.toObject(Notification.decode(value), { longs: Number, defaults: false, bytes: Buffer });
+}
+
+/* Kafka records, one function for each form. The key keeps the events of a task in order. */
+export const FORMS = {
+    json: (event) => ({ key: event.taskId, value: JSON.stringify(event) }),
+    cloudevent: ({ id, event, time, source = 'task-service', ...rest }) => ({
+        key: rest.taskId,
+        headers: { 'content-type': 'application/cloudevents+json; charset=UTF-8' },
+        value: JSON.stringify({ specversion: '1.0', id, source, type: event, time, datacontenttype: 'application/json', data: rest }),
+    }),
+    cloudeventBinary: ({ id, event, time, source = 'task-service', ...rest }) => ({
+        key: rest.taskId,
+        headers: {
+            'ce_specversion': '1.0', 'ce_id': id, 'ce_source': source, 'ce_type': event, ...(time && { ce_time: time }),
+            'content-type': 'application/json',
+        },
+        value: JSON.stringify(rest),
+    }),
+    protobuf: (event) => ({ key: event.taskId, headers: { 'content-type': 'application/protobuf' }, value: encodeTaskEvent(event) }),
+};
+
+export class Backend {
+    constructor(broker) {
+        this.broker = broker;
+        this.producer = broker.kafka('backend').producer({
+            createPartitioner: Partitioners.DefaultPartitioner, allowAutoTopicCreation: false,
+        });
+    }
+
+    async connect() {
+        await this.producer.connect();
+        return this;
+    }
+
+    /* Records as kafkajs takes them. */
+    async records(messages, topic = INPUT_TOPIC) {
+        await this.producer.send({ topic, messages, acks: -1 });
+    }
+
+    async events(events, form = 'json') { await this.records(events.map(FORMS[form])); }
+    async disconnect() { await this.producer.disconnect(); }
+}
+
+const run = promisify(execFile);
+
+/* One record by kcat; `directory` is for its value. */
+export async function produceByKcat(broker, { key, value, headers = {} }, { directory, topic = INPUT_TOPIC }) {
+    const file = path.join(directory, `kcat-${process.pid}-${Math.random().toString(36).slice(2)}`);
+    fs.writeFileSync(file, value);
+    const more = Object.entries(headers).flatMap(([name, text]) => ['-H', `${name}=${text}`]);
+    await run('kcat', ['-P', '-b', broker.address, '-t', topic, '-k', key, ...more, file], { timeout: 20000 });
+}
