@@ -37,11 +37,10 @@ struct document_node {
     bool quoted;     /* a scalar in quotes or of block style: always DOCUMENT_STRING */
     unsigned line;   /* 1-based */
     unsigned column; /* 1-based, in characters */
-    size_t start;    /* where its source text begins and ends, in bytes of the text */
+    size_t start;    /* JSON documents only: where its source begins and ends, in bytes */
     size_t end;
-    struct bytes
-        text;     /* scalar: a string's value (it may hold NUL), any other's spelling in the text */
-    size_t count; /* sequence: elements; mapping: entries */
+    struct bytes text; /* scalar: a string's value (it may hold NUL), any other's spelling */
+    size_t count;      /* sequence: elements; mapping: entries */
     const struct document_entry *entries;
 };
 
@@ -95,13 +94,11 @@ bool document_read_number(const struct document_node *node, double *value) MUST_
 
 /* Where the parts of an emitted JSON text stand in the source. A zeroed struct is empty. */
 struct document_map {
-    const struct document *document;
-    struct document_map_entry *entries;
+    struct document_map_entry *entries; /* YAML: ascending by offset */
     size_t count;
-    size_t capacity;
-    bool verbatim; /* the JSON text is a piece of the source: positions are exact */
-    size_t base;
-    size_t source;
+    struct bytes source; /* JSON: the whole source, in which the emitted text began at `start`, so
+                            that positions are exact. Borrowed from the document */
+    size_t start;
 };
 void document_map_deinit(struct document_map *map);
 #define auto_document_map __attribute__((cleanup(document_map_deinit)))

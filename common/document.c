@@ -1,0 +1,201 @@
+#include "document.h"
+
+#include <assert.h>
+
+#include "document_internal.h"
+#include "mem.h"
+
+const struct document_limits document_limits_default = {
+    .text_bytes = 4 << 20, .nodes = 500000, .depth = 100};
+
+struct document_node *document_builder_node(struct document_builder *builder,
+                                            enum document_kind kind, unsigned line, unsigned column)
+{
+    struct document_node *node = arena_zero(&builder->document->arena, sizeof(*node));
+    node->kind = kind;
+    node->line = line;
+    node->column = column;
+    return node;
+}
+
+static enum status add_to_frame(struct document_builder *builder, struct document_frame *frame,
+                                const struct document_node *node)
+{
+    if (frame->node->kind == DOCUMENT_MAPPING && !frame->key) {
+        if (node->kind == DOCUMENT_MAPPING || node->kind == DOCUMENT_SEQUENCE)
+            return error_set_at(builder->error, node->line, node->column,
+                                "a key must be a scalar, not %s", document_kind_text(node->kind));
+        frame->key = node;
+        return STATUS_OK;
+    }
+    if (frame->count == frame->capacity) {
+        frame->capacity = frame->capacity ? frame->capacity * 2 : 8;
+        frame->entries = mem_resize(frame->entries, frame->capacity, sizeof(*frame->entries));
+    }
+    frame->entries[frame->count++] = (struct document_entry){frame->key, node};
+    frame->key = NULL;
+    return STATUS_OK;
+}
+
+enum status document_builder_add(struct document_builder *builder, const struct document_node *node,
+                                 unsigned height)
+{
+    if (++builder->nodes > builder->limits.nodes) {
+        error_set_at(builder->error, node->line, node->column, "more than %zu nodes",
+                     builder->limits.nodes);
+        return STATUS_TOO_LARGE;
+    }
+    if (builder->depth + height > builder->limits.depth) {
+        error_set_at(builder->error, node->line, node->column, "nested deeper than %u",
+                     builder->limits.depth);
+        return STATUS_TOO_DEEP;
+    }
+    if (builder->depth == 0) {
+        builder->document->root = node;
+        return STATUS_OK;
+    }
+    struct document_frame *frame = &builder->frames[builder->depth - 1];
+    if (frame->height < height)
+        frame->height = height;
+    return add_to_frame(builder, frame, node);
+}
+
+enum status document_builder_open(struct document_builder *builder, struct document_node *node)
+{
+    enum status status = document_builder_add(builder, node, 1);
+    if (status != STATUS_OK)
+        return status;
+    builder->frames[builder->depth++] =
+        (struct document_frame){.node = node, .height = 0, .anchor = -1};
+    return STATUS_OK;
+}
+
+enum status document_builder_close(struct document_builder *builder)
+{
+    assert(builder->depth > 0);
+    struct document_frame *frame = &builder->frames[--builder->depth];
+    assert(!frame->key);
+    if (frame->count) {
+        size_t size = frame->count * sizeof(*frame->entries);
+        struct document_entry *entries = arena_alloc(&builder->document->arena, size);
+        memcpy(entries, frame->entries, size);
+        frame->node->entries = entries;
+        frame->node->count = frame->count;
+    }
+    free(frame->entries);
+    frame->entries = NULL;
+    if (builder->depth) {
+        struct document_frame *parent = &builder->frames[builder->depth - 1];
+        if (parent->height < frame->height + 1)
+            parent->height = frame->height + 1;
+    }
+    return STATUS_OK;
+}
+
+static bool looks_like_json(struct bytes text)
+{
+    for (size_t i = 0; i < text.size; i++) {
+        if (!memchr(" \t\r\n", text.data[i], 4))
+            return text.data[i] == '{' || text.data[i] == '[';
+    }
+    return false;
+}
+
+/* Runs one reader on a fresh document. */
+static enum status read_as(struct bytes text, const struct document_limits *limits, bool json,
+                           struct document **document, struct error *error)
+{
+    struct document *made = mem_new(struct document);
+    made->text = arena_copy(&made->arena, text);
+    made->json = json;
+    struct document_builder builder = {.document = made, .limits = *limits, .error = error};
+    builder.frames = mem_resize(NULL, limits->depth + 1, sizeof(*builder.frames));
+    enum status status = json ? document_read_json(&builder) : document_read_yaml(&builder);
+    for (unsigned i = 0; i < builder.depth; i++)
+        free(builder.frames[i].entries);
+    free(builder.frames);
+    if (status != STATUS_OK) {
+        document_free(made);
+        if (error)
+            error->status = status;
+        return status;
+    }
+    *document = made;
+    return STATUS_OK;
+}
+
+static bool is_further(const struct error *a, const struct error *b)
+{
+    return a->line > b->line || (a->line == b->line && a->column > b->column);
+}
+
+enum status document_parse(struct bytes text, const struct document_limits *limits,
+                           struct document **document, struct error *error)
+{
+    if (!limits)
+        limits = &document_limits_default;
+    assert(limits->depth <= DOCUMENT_DEPTH_LIMIT);
+    if (text.size > limits->text_bytes)
+        return error_set(error, STATUS_TOO_LARGE, "a text of %zu bytes; the limit is %zu",
+                         text.size, limits->text_bytes);
+    if (bytes_start_with(text, BYTES_LITERAL("\xEF\xBB\xBF")))
+        text = bytes_skip(text, 3);
+    struct error json_error = {0}, yaml_error = {0};
+    if (looks_like_json(text)) {
+        enum status status = read_as(text, limits, true, document, &json_error);
+        if (status != STATUS_MALFORMED) {
+            if (status != STATUS_OK && error)
+                *error = json_error;
+            return status;
+        }
+    }
+    enum status status = read_as(text, limits, false, document, &yaml_error);
+    if (status != STATUS_OK && error)
+        /* Neither: the reader that came further understood what the author meant. */
+        *error = is_further(&json_error, &yaml_error) ? json_error : yaml_error;
+    return status;
+}
+
+void document_free(struct document *document)
+{
+    if (!document)
+        return;
+    struct arena arena = document->arena;
+    free(document);
+    arena_deinit(&arena);
+}
+
+const struct document_node *document_root(const struct document *document)
+{
+    return document->root;
+}
+
+const char *document_kind_text(enum document_kind kind)
+{
+    switch (kind) {
+    case DOCUMENT_NULL:
+        return "null";
+    case DOCUMENT_BOOLEAN:
+        return "a boolean";
+    case DOCUMENT_NUMBER:
+        return "a number";
+    case DOCUMENT_STRING:
+        return "a string";
+    case DOCUMENT_SEQUENCE:
+        return "a list";
+    case DOCUMENT_MAPPING:
+        return "a mapping";
+    }
+    return "";
+}
+
+const struct document_node *document_find(const struct document_node *mapping, const char *key)
+{
+    if (!mapping || mapping->kind != DOCUMENT_MAPPING)
+        return NULL;
+    for (size_t i = 0; i < mapping->count; i++) {
+        if (bytes_equal_string(mapping->entries[i].key->text, key))
+            return mapping->entries[i].value;
+    }
+    return NULL;
+}

@@ -1,0 +1,374 @@
+/* The reader of YAML, on libyaml's events.
+ *
+ * libyaml refuses the escape of a surrogate ("\ud83d"), which is how JSON writes what lies beyond
+ * the Basic Multilingual Plane. So each escaped pair is replaced, before parsing, by two escapes of
+ * one private-use character that the text does not hold in any form: as many bytes, so that no
+ * place moves. Where such a pair comes out of a double-quoted scalar it becomes the character that
+ * was meant; where it comes out of any other scalar, unchanged, the original spelling is put back.
+ */
+#include <assert.h>
+#include <stdlib.h>
+#include <yaml.h>
+
+#include "document_internal.h"
+#include "json.h"
+#include "mem.h"
+#include "unicode.h"
+
+enum { ANCHORS_LIMIT = 256, PAIR_SIZE = 12 /* \uXXXX\uXXXX */ };
+
+struct pair {
+    size_t index; /* in characters, as libyaml counts */
+    uint8_t spelling[PAIR_SIZE];
+    uint32_t code;
+};
+
+struct anchor {
+    char *name;
+    const struct document_node *node;
+    size_t nodes;    /* in it, with itself; while it is open: before it */
+    size_t bytes;    /* of its scalars; while it is open: before it */
+    unsigned height; /* collections in it, with itself */
+    bool open;
+};
+
+struct yaml_reader {
+    struct document_builder *builder;
+    yaml_parser_t parser;
+    struct pair *pairs;
+    size_t pair_count;
+    size_t pair_next;
+    uint32_t stand_in; /* the private-use character */
+    struct anchor anchors[ANCHORS_LIMIT];
+    int anchor_count;
+    size_t bytes;       /* of scalars so far, with what aliases repeat */
+    size_t alias_bytes; /* of it, what aliases repeat */
+};
+
+static int hex_value(uint8_t byte)
+{
+    if (byte >= '0' && byte <= '9')
+        return byte - '0';
+    byte |= 0x20;
+    return byte >= 'a' && byte <= 'f' ? byte - 'a' + 10 : -1;
+}
+
+/* The four hexadecimal digits at `at`, or -1. */
+static int hex_unit(struct bytes text, size_t at)
+{
+    if (text.size < at + 4)
+        return -1;
+    int value = 0;
+    for (size_t i = at; i < at + 4; i++) {
+        int digit = hex_value(text.data[i]);
+        if (digit < 0)
+            return -1;
+        value = value << 4 | digit;
+    }
+    return value;
+}
+
+/* An escaped surrogate pair whose backslash is not escaped itself; 0: none here. */
+static uint32_t pair_at(struct bytes text, size_t at)
+{
+    if (text.size < at + PAIR_SIZE || text.data[at] != '\\' || text.data[at + 1] != 'u' ||
+        text.data[at + 6] != '\\' || text.data[at + 7] != 'u')
+        return 0;
+    int high = hex_unit(text, at + 2), low = hex_unit(text, at + 8);
+    if (high < 0xD800 || high > 0xDBFF || low < 0xDC00 || low > 0xDFFF)
+        return 0;
+    size_t backslashes = 0;
+    while (backslashes < at && text.data[at - 1 - backslashes] == '\\')
+        backslashes++;
+    if (backslashes % 2)
+        return 0;
+    return 0x10000 + ((uint32_t)(high - 0xD800) << 10) + (uint32_t)(low - 0xDC00);
+}
+
+/* A private-use character that is nowhere in the text, neither itself nor as four hexadecimal
+ * digits; 0: there is none. */
+static uint32_t choose_stand_in(struct bytes text)
+{
+    enum { FIRST = 0xE000, LAST = 0xF8FF };
+    bool used[LAST - FIRST + 1] = {false};
+    for (size_t i = 0; i < text.size; i++) {
+        int unit = hex_unit(text, i);
+        if (unit >= FIRST && unit <= LAST)
+            used[unit - FIRST] = true;
+        uint32_t code;
+        if (text.data[i] >= 0xEE && unicode_decode(bytes_skip(text, i), &code) && code >= FIRST &&
+            code <= LAST)
+            used[code - FIRST] = true;
+    }
+    for (uint32_t i = 0; i <= LAST - FIRST; i++) {
+        if (!used[i])
+            return FIRST + i;
+    }
+    return 0;
+}
+
+/* Fills reader->pairs and puts stand-ins into `text`, a copy. */
+static void replace_pairs(struct yaml_reader *reader, uint8_t *copy, size_t size)
+{
+    struct bytes text = bytes_of(copy, size);
+    if (!memmem(copy, size, "\\ud", 3) && !memmem(copy, size, "\\uD", 3))
+        return;
+    reader->stand_in = choose_stand_in(text);
+    size_t capacity = 0;
+    for (size_t at = 0, index = 0; reader->stand_in && at < size; at++) {
+        uint32_t code = pair_at(text, at);
+        if (code) {
+            if (reader->pair_count == capacity) {
+                capacity = capacity ? capacity * 2 : 16;
+                reader->pairs = mem_resize(reader->pairs, capacity, sizeof(*reader->pairs));
+            }
+            struct pair *pair = &reader->pairs[reader->pair_count++];
+            *pair = (struct pair){.index = index, .code = code};
+            memcpy(pair->spelling, copy + at, PAIR_SIZE);
+            char spelling[PAIR_SIZE + 1];
+            snprintf(spelling, sizeof(spelling), "\\u%04X\\u%04X", reader->stand_in,
+                     reader->stand_in);
+            memcpy(copy + at, spelling, PAIR_SIZE);
+        }
+        if ((copy[at] & 0xC0) != 0x80)
+            index++;
+    }
+}
+
+/* The next recorded pair inside a scalar's source. */
+static const struct pair *take_pair(struct yaml_reader *reader, const yaml_event_t *event)
+{
+    while (reader->pair_next < reader->pair_count &&
+           reader->pairs[reader->pair_next].index < event->start_mark.index)
+        reader->pair_next++; /* it stood in a comment */
+    assert(reader->pair_next < reader->pair_count);
+    return &reader->pairs[reader->pair_next++];
+}
+
+/* A scalar's value in the arena, with the pairs put back. */
+static struct bytes scalar_text(struct yaml_reader *reader, const yaml_event_t *event)
+{
+    struct arena *arena = &reader->builder->document->arena;
+    struct bytes value = bytes_of(event->data.scalar.value, event->data.scalar.length);
+    uint8_t stand_in[2 * UNICODE_ENCODED_LIMIT];
+    char escapes[PAIR_SIZE + 1];
+    if (!reader->pair_count)
+        return arena_copy(arena, value);
+    size_t half = unicode_encode(reader->stand_in, stand_in);
+    memcpy(stand_in + half, stand_in, half);
+    snprintf(escapes, sizeof(escapes), "\\u%04X\\u%04X", reader->stand_in, reader->stand_in);
+    uint8_t *text = arena_alloc(arena, value.size + 1); /* it only shrinks */
+    size_t size = 0;
+    bool decodes = event->data.scalar.style == YAML_DOUBLE_QUOTED_SCALAR_STYLE;
+    while (value.size) {
+        if (decodes && bytes_start_with(value, bytes_of(stand_in, 2 * half))) {
+            size += unicode_encode(take_pair(reader, event)->code, text + size);
+            value = bytes_skip(value, 2 * half);
+        } else if (!decodes && bytes_start_with(value, bytes_of(escapes, PAIR_SIZE))) {
+            memcpy(text + size, take_pair(reader, event)->spelling, PAIR_SIZE);
+            size += PAIR_SIZE;
+            value = bytes_skip(value, PAIR_SIZE);
+        } else {
+            text[size++] = value.data[0];
+            value = bytes_skip(value, 1);
+        }
+    }
+    return bytes_of(text, size);
+}
+
+static enum status fail(struct yaml_reader *reader, const yaml_event_t *event, const char *text)
+{
+    return error_set_at(reader->builder->error, (unsigned)event->start_mark.line + 1,
+                        (unsigned)event->start_mark.column + 1, "%s", text);
+}
+
+static enum status fail_in_parser(struct yaml_reader *reader)
+{
+    const yaml_parser_t *parser = &reader->parser;
+    struct error *error = reader->builder->error;
+    if (parser->error == YAML_READER_ERROR) {
+        unsigned line, column;
+        json_line_column(reader->builder->document->text, parser->problem_offset, &line, &column);
+        error_set_at(error, line, column, "%s", parser->problem);
+        return STATUS_MALFORMED;
+    }
+    error_set_at(error, (unsigned)parser->problem_mark.line + 1,
+                 (unsigned)parser->problem_mark.column + 1, "%s%s%s",
+                 parser->problem ? parser->problem : "not YAML", parser->context ? ", " : "",
+                 parser->context ? parser->context : "");
+    return STATUS_MALFORMED;
+}
+
+/* Remembers what an anchor names; -1: there is none. */
+static enum status note_anchor(struct yaml_reader *reader, const yaml_event_t *event,
+                               const yaml_char_t *name, const struct document_node *node,
+                               int *index)
+{
+    *index = -1;
+    if (!name)
+        return STATUS_OK;
+    if (reader->anchor_count == ANCHORS_LIMIT)
+        return fail(reader, event, "too many anchors");
+    *index = reader->anchor_count++;
+    reader->anchors[*index] =
+        (struct anchor){.name = mem_string(bytes_of_string((const char *)name)),
+                        .node = node,
+                        .nodes = reader->builder->nodes,
+                        .bytes = reader->bytes,
+                        .open = true};
+    return STATUS_OK;
+}
+
+static void close_anchor(struct yaml_reader *reader, int index, unsigned height)
+{
+    if (index < 0)
+        return;
+    struct anchor *anchor = &reader->anchors[index];
+    anchor->open = false;
+    anchor->nodes = reader->builder->nodes - anchor->nodes;
+    anchor->bytes = reader->bytes - anchor->bytes;
+    anchor->height = height;
+}
+
+static enum status on_alias(struct yaml_reader *reader, const yaml_event_t *event)
+{
+    const char *name = (const char *)event->data.alias.anchor;
+    struct anchor *anchor = NULL;
+    for (int i = reader->anchor_count; i-- && !anchor;) {
+        if (strcmp(reader->anchors[i].name, name) == 0)
+            anchor = &reader->anchors[i];
+    }
+    if (!anchor)
+        return fail(reader, event, "an alias of an anchor that is not defined before it");
+    if (anchor->open)
+        return fail(reader, event, "an alias inside of what it stands for");
+    struct document_builder *builder = reader->builder;
+    reader->bytes += anchor->bytes;
+    reader->alias_bytes += anchor->bytes;
+    if (reader->alias_bytes > builder->limits.text_bytes ||
+        builder->nodes + anchor->nodes > builder->limits.nodes) {
+        fail(reader, event, "aliases repeat more than the limit");
+        return STATUS_TOO_LARGE;
+    }
+    builder->nodes += anchor->nodes - 1; /* the builder counts one itself */
+    return document_builder_add(builder, anchor->node, anchor->height);
+}
+
+static bool is_tag(const yaml_char_t *tag, const char *name)
+{
+    return strcmp((const char *)tag, name) == 0;
+}
+
+static enum status on_scalar(struct yaml_reader *reader, const yaml_event_t *event)
+{
+    const yaml_char_t *tag = event->data.scalar.tag;
+    if (tag && !is_tag(tag, "!") && !is_tag(tag, YAML_STR_TAG))
+        return fail(reader, event, "a tag other than !!str");
+    struct document_node *node = document_builder_node(reader->builder, DOCUMENT_STRING,
+                                                       (unsigned)event->start_mark.line + 1,
+                                                       (unsigned)event->start_mark.column + 1);
+    int anchor;
+    enum status status = note_anchor(reader, event, event->data.scalar.anchor, node, &anchor);
+    if (status != STATUS_OK)
+        return status;
+    node->text = scalar_text(reader, event);
+    node->quoted = tag || event->data.scalar.style != YAML_PLAIN_SCALAR_STYLE;
+    if (!node->quoted)
+        node->kind = document_plain_kind(node->text, &node->boolean);
+    reader->bytes += node->text.size;
+    status = document_builder_add(reader->builder, node, 0);
+    close_anchor(reader, anchor, 0);
+    return status;
+}
+
+static enum status on_open(struct yaml_reader *reader, const yaml_event_t *event)
+{
+    bool mapping = event->type == YAML_MAPPING_START_EVENT;
+    const yaml_char_t *tag =
+        mapping ? event->data.mapping_start.tag : event->data.sequence_start.tag;
+    if (tag && !is_tag(tag, mapping ? YAML_MAP_TAG : YAML_SEQ_TAG))
+        return fail(reader, event, "a tag other than !!str");
+    struct document_builder *builder = reader->builder;
+    struct document_node *node = document_builder_node(
+        builder, mapping ? DOCUMENT_MAPPING : DOCUMENT_SEQUENCE,
+        (unsigned)event->start_mark.line + 1, (unsigned)event->start_mark.column + 1);
+    int anchor;
+    enum status status =
+        note_anchor(reader, event,
+                    mapping ? event->data.mapping_start.anchor : event->data.sequence_start.anchor,
+                    node, &anchor);
+    if (status == STATUS_OK)
+        status = document_builder_open(builder, node);
+    if (status == STATUS_OK)
+        builder->frames[builder->depth - 1].anchor = anchor;
+    return status;
+}
+
+static enum status on_close(struct yaml_reader *reader)
+{
+    const struct document_frame *frame = &reader->builder->frames[reader->builder->depth - 1];
+    close_anchor(reader, frame->anchor, frame->height + 1);
+    return document_builder_close(reader->builder);
+}
+
+static enum status on_event(struct yaml_reader *reader, const yaml_event_t *event)
+{
+    switch (event->type) {
+    case YAML_SCALAR_EVENT:
+        return on_scalar(reader, event);
+    case YAML_ALIAS_EVENT:
+        return on_alias(reader, event);
+    case YAML_SEQUENCE_START_EVENT:
+    case YAML_MAPPING_START_EVENT:
+        return on_open(reader, event);
+    case YAML_SEQUENCE_END_EVENT:
+    case YAML_MAPPING_END_EVENT:
+        return on_close(reader);
+    case YAML_DOCUMENT_START_EVENT:
+        if (reader->builder->document->root)
+            return fail(reader, event, "a second document in one text");
+        return STATUS_OK;
+    case YAML_NO_EVENT:
+    case YAML_STREAM_START_EVENT:
+    case YAML_STREAM_END_EVENT:
+    case YAML_DOCUMENT_END_EVENT:
+        break;
+    }
+    return STATUS_OK;
+}
+
+static enum status read_events(struct yaml_reader *reader)
+{
+    for (;;) {
+        yaml_event_t event;
+        if (!yaml_parser_parse(&reader->parser, &event))
+            return fail_in_parser(reader);
+        bool last = event.type == YAML_STREAM_END_EVENT;
+        enum status status = on_event(reader, &event);
+        yaml_event_delete(&event);
+        if (status != STATUS_OK || last)
+            return status;
+    }
+}
+
+enum status document_read_yaml(struct document_builder *builder)
+{
+    struct document *document = builder->document;
+    struct yaml_reader *reader = mem_new(struct yaml_reader);
+    reader->builder = builder;
+    auto_free char *copy = mem_string(document->text);
+    replace_pairs(reader, (uint8_t *)copy, document->text.size);
+    int made = yaml_parser_initialize(&reader->parser);
+    assert(made);
+    yaml_parser_set_encoding(&reader->parser, YAML_UTF8_ENCODING);
+    yaml_parser_set_input_string(&reader->parser, (const unsigned char *)copy, document->text.size);
+    enum status status = read_events(reader);
+    if (status == STATUS_OK && !document->root)
+        document->root = document_builder_node(builder, DOCUMENT_NULL, 1, 1);
+    yaml_parser_delete(&reader->parser);
+    for (int i = 0; i < reader->anchor_count; i++)
+        free(reader->anchors[i].name);
+    free(reader->pairs);
+    free(reader);
+    return status;
+}

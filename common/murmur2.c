@@ -1,0 +1,33 @@
+#include "murmur2.h"
+
+#include <assert.h>
+
+static uint32_t little_endian(const uint8_t *data)
+{
+    return data[0] | (uint32_t)data[1] << 8 | (uint32_t)data[2] << 16 | (uint32_t)data[3] << 24;
+}
+
+uint32_t murmur2(struct bytes key)
+{
+    const uint32_t seed = 0x9747b28c, multiplier = 0x5bd1e995;
+    uint32_t hash = seed ^ (uint32_t)key.size;
+    size_t whole = key.size / 4 * 4;
+    for (size_t i = 0; i < whole; i += 4) {
+        uint32_t word = little_endian(key.data + i) * multiplier;
+        word = (word ^ word >> 24) * multiplier;
+        hash = (hash * multiplier) ^ word;
+    }
+    if (key.size > whole) {
+        for (size_t i = key.size; i-- > whole;)
+            hash ^= (uint32_t)key.data[i] << 8 * (i - whole);
+        hash *= multiplier;
+    }
+    hash = (hash ^ hash >> 13) * multiplier;
+    return hash ^ hash >> 15;
+}
+
+int32_t murmur2_partition(struct bytes key, int32_t partition_count)
+{
+    assert(partition_count >= 1);
+    return (int32_t)(murmur2(key) & 0x7fffffff) % partition_count;
+}
