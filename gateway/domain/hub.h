@@ -35,6 +35,8 @@ struct hub_config {
                                 transiently */
     int64_t
         behind_timeout_ms; /* a session that makes no progress for so long while behind is closed */
+    int64_t truncation_confirm_ms; /* a cursor beyond the broker's end is given up after so long */
+    uint64_t cursor_lag_bytes; /* a client whose cursor is further behind its lane gets a new one */
     uint64_t catch_up_bytes; /* horizon: a cursor further behind than this gives a fresh session */
     unsigned scans;          /* concurrent scans */
     bool recovery;           /* hand out cursors and private ids */
@@ -113,6 +115,8 @@ struct bytes session_public_id(const struct session *session);
 /* The lane's first and end offset at this moment; reading starts at `end`. Also after a reopening
  * by the source. */
 void hub_lane_opened(struct hub *hub, struct lane *lane, int64_t first, int64_t end);
+/* Answer to lane_source_ops.ends. */
+void hub_lane_ends(struct hub *hub, struct lane *lane, int64_t first, int64_t end);
 /* The lane cannot be read now (topic missing, broker away); the source goes on trying. */
 void hub_lane_unavailable(struct hub *hub, struct lane *lane, const char *reason, int64_t wall_ms);
 /* A record, in the order of offsets. Gaps between offsets are normal (transaction markers). */

@@ -1,0 +1,427 @@
+#include "cursor.h"
+
+#include <assert.h>
+#include <openssl/crypto.h>
+#include <openssl/evp.h>
+#include <openssl/hmac.h>
+
+enum {
+    FORMAT_VERSION = 1,
+    CURSOR_MAC_BYTES = 8,
+    ROOM_IS_UUID = 0x80,
+    ROOM_KIND_SPELLED = 0,
+    UUID_CHARACTERS = 36,
+};
+
+/* Kinds that are packed as a number. Part of the format: only ever append. */
+static const char *const known_kinds[] = {"",        "task",   "user", "tenant",
+                                          "project", "review", "team", "queue"};
+
+static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+
+void cursor_append_base64url(struct bytes bytes, struct buffer *text)
+{
+    uint8_t *out = buffer_reserve(text, bytes.size / 3 * 4 + 4);
+    size_t length = 0;
+    for (size_t i = 0; i < bytes.size; i += 3) {
+        size_t left = bytes.size - i;
+        uint32_t group = (uint32_t)bytes.data[i] << 16;
+        if (left > 1)
+            group |= (uint32_t)bytes.data[i + 1] << 8;
+        if (left > 2)
+            group |= bytes.data[i + 2];
+        out[length++] = (uint8_t)alphabet[group >> 18];
+        out[length++] = (uint8_t)alphabet[group >> 12 & 63];
+        if (left > 1)
+            out[length++] = (uint8_t)alphabet[group >> 6 & 63];
+        if (left > 2)
+            out[length++] = (uint8_t)alphabet[group & 63];
+    }
+    buffer_commit(text, length);
+}
+
+static int digit_of(uint8_t character)
+{
+    if (character >= 'A' && character <= 'Z')
+        return character - 'A';
+    if (character >= 'a' && character <= 'z')
+        return character - 'a' + 26;
+    if (character >= '0' && character <= '9')
+        return character - '0' + 52;
+    if (character == '-')
+        return 62;
+    return character == '_' ? 63 : -1;
+}
+
+static bool decode_base64url(struct bytes text, struct buffer *out)
+{
+    if (text.size % 4 == 1)
+        return false;
+    uint8_t *to = buffer_reserve(out, text.size / 4 * 3 + 3);
+    size_t length = 0;
+    uint32_t bits = 0;
+    unsigned held = 0;
+    for (size_t i = 0; i < text.size; i++) {
+        int digit = digit_of(text.data[i]);
+        if (digit < 0)
+            return false;
+        bits = bits << 6 | (uint32_t)digit;
+        held += 6;
+        if (held >= 8) {
+            held -= 8;
+            to[length++] = (uint8_t)(bits >> held);
+        }
+    }
+    if (bits & ((1u << held) - 1)) /* one text per value */
+        return false;
+    buffer_commit(out, length);
+    return true;
+}
+
+/* --- numbers -------------------------------------------------------------------------------- */
+
+static void append_varint(struct buffer *out, uint64_t value)
+{
+    while (value >= 0x80) {
+        buffer_append_byte(out, (uint8_t)(value | 0x80));
+        value >>= 7;
+    }
+    buffer_append_byte(out, (uint8_t)value);
+}
+
+static bool take_varint(struct bytes *rest, uint64_t *value)
+{
+    uint64_t result = 0;
+    for (unsigned i = 0; i < rest->size && i < 9; i++) {
+        result |= (uint64_t)(rest->data[i] & 0x7f) << (7 * i);
+        if (!(rest->data[i] & 0x80)) {
+            *value = result;
+            *rest = bytes_skip(*rest, i + 1);
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool take(struct bytes *rest, size_t size, struct bytes *taken)
+{
+    if (rest->size < size)
+        return false;
+    *taken = bytes_of(rest->data, size);
+    *rest = bytes_skip(*rest, size);
+    return true;
+}
+
+static void append_uint64(struct buffer *out, uint64_t value)
+{
+    for (int i = 0; i < 8; i++)
+        buffer_append_byte(out, (uint8_t)(value >> (8 * i)));
+}
+
+static bool take_uint64(struct bytes *rest, uint64_t *value)
+{
+    struct bytes field;
+    if (!take(rest, 8, &field))
+        return false;
+    *value = 0;
+    for (int i = 0; i < 8; i++)
+        *value |= (uint64_t)field.data[i] << (8 * i);
+    return true;
+}
+
+/* --- keys ----------------------------------------------------------------------------------- */
+
+void cursor_keys_init(struct cursor_keys *keys, const struct bytes *secrets, size_t count)
+{
+    static const uint8_t label[] = "smartstack cursor key 1";
+    assert(count <= CURSOR_KEYS_LIMIT);
+    keys->count = count;
+    for (size_t i = 0; i < count; i++) {
+        uint8_t digest[EVP_MAX_MD_SIZE];
+        unsigned size = 0;
+        HMAC(EVP_sha256(), secrets[i].data, (int)secrets[i].size, label, sizeof(label), digest,
+             &size);
+        assert(size == sizeof(keys->keys[i].secret));
+        memcpy(keys->keys[i].secret, digest, size);
+        HMAC(EVP_sha256(), digest, (int)size, label, 1, digest, &size);
+        keys->keys[i].id = digest[0];
+    }
+}
+
+static void sign(const struct cursor_key *key, struct bytes content, uint8_t mac[32])
+{
+    unsigned size = 0;
+    HMAC(EVP_sha256(), key->secret, sizeof(key->secret), content.data, content.size, mac, &size);
+    assert(size == 32);
+}
+
+static bool verified(const struct cursor_keys *keys, uint8_t key_id, struct bytes content,
+                     struct bytes mac)
+{
+    for (size_t i = 0; i < keys->count; i++) {
+        uint8_t expected[32];
+        if (keys->keys[i].id != key_id)
+            continue;
+        sign(&keys->keys[i], content, expected);
+        if (CRYPTO_memcmp(expected, mac.data, mac.size) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* --- rooms ---------------------------------------------------------------------------------- */
+
+static bool uuid_dash_at(size_t i)
+{
+    return i == 8 || i == 13 || i == 18 || i == 23;
+}
+
+static int hex_of(uint8_t character)
+{
+    if (character >= '0' && character <= '9')
+        return character - '0';
+    return character >= 'a' && character <= 'f' ? character - 'a' + 10 : -1;
+}
+
+static bool parse_uuid(struct bytes text, uint8_t uuid[16])
+{
+    if (text.size != UUID_CHARACTERS)
+        return false;
+    size_t digits = 0;
+    for (size_t i = 0; i < UUID_CHARACTERS; i++) {
+        if (uuid_dash_at(i)) {
+            if (text.data[i] != '-')
+                return false;
+            continue;
+        }
+        int digit = hex_of(text.data[i]);
+        if (digit < 0)
+            return false;
+        uuid[digits / 2] = (uint8_t)(digits % 2 ? uuid[digits / 2] | digit : digit << 4);
+        digits++;
+    }
+    return true;
+}
+
+static void format_uuid(const uint8_t uuid[16], uint8_t text[UUID_CHARACTERS])
+{
+    size_t digits = 0;
+    for (size_t i = 0; i < UUID_CHARACTERS; i++) {
+        if (uuid_dash_at(i)) {
+            text[i] = '-';
+            continue;
+        }
+        unsigned digit = digits % 2 ? uuid[digits / 2] & 15u : uuid[digits / 2] >> 4;
+        text[i] = (uint8_t) "0123456789abcdef"[digit];
+        digits++;
+    }
+}
+
+void cursor_pack_room(struct buffer *out, struct bytes name)
+{
+    struct room_name room;
+    enum status status = room_parse(name, &room, NULL);
+    assert(status == STATUS_OK);
+    unsigned kind = sizeof(known_kinds) / sizeof(known_kinds[0]) - 1;
+    while (kind != ROOM_KIND_SPELLED && !bytes_equal_string(room.kind, known_kinds[kind]))
+        kind--;
+    uint8_t uuid[16];
+    bool is_uuid = parse_uuid(room.key, uuid);
+    buffer_append_byte(out, (uint8_t)(kind | (is_uuid ? ROOM_IS_UUID : 0)));
+    if (kind == ROOM_KIND_SPELLED) {
+        buffer_append_byte(out, (uint8_t)room.kind.size);
+        buffer_append(out, room.kind);
+    }
+    if (is_uuid) {
+        buffer_append(out, bytes_of(uuid, sizeof(uuid)));
+    } else {
+        buffer_append_byte(out, (uint8_t)room.key.size);
+        buffer_append(out, room.key);
+    }
+}
+
+static bool take_text(struct bytes *rest, struct bytes *text)
+{
+    struct bytes size;
+    return take(rest, 1, &size) && take(rest, size.data[0], text);
+}
+
+bool cursor_unpack_room(struct bytes *rest, uint8_t *name, size_t *size)
+{
+    struct bytes left = *rest, form, kind, key;
+    if (!take(&left, 1, &form))
+        return false;
+    unsigned kind_number = form.data[0] & (ROOM_IS_UUID - 1);
+    if (kind_number >= sizeof(known_kinds) / sizeof(known_kinds[0]))
+        return false;
+    kind = bytes_of_string(known_kinds[kind_number]);
+    if (kind_number == ROOM_KIND_SPELLED && !take_text(&left, &kind))
+        return false;
+    uint8_t uuid_text[UUID_CHARACTERS];
+    if (form.data[0] & ROOM_IS_UUID) {
+        struct bytes uuid;
+        if (!take(&left, 16, &uuid))
+            return false;
+        format_uuid(uuid.data, uuid_text);
+        key = bytes_of(uuid_text, sizeof(uuid_text));
+    } else if (!take_text(&left, &key)) {
+        return false;
+    }
+    if (kind.size + 1 + key.size > ROOM_NAME_LIMIT)
+        return false;
+    memcpy(name, kind.data, kind.size);
+    name[kind.size] = ':';
+    memcpy(name + kind.size + 1, key.data, key.size);
+    struct room_name room;
+    if (room_parse(bytes_of(name, kind.size + 1 + key.size), &room, NULL) != STATUS_OK)
+        return false;
+    *size = kind.size + 1 + key.size;
+    *rest = left;
+    return true;
+}
+
+/* --- positions ------------------------------------------------------------------------------ */
+
+void cursor_append_position(struct buffer *out, struct position position)
+{
+    assert(position.next >= 0);
+    append_varint(out, (uint64_t)position.next);
+    buffer_append_byte(out, (uint8_t)position.check);
+    buffer_append_byte(out, (uint8_t)(position.check >> 8));
+}
+
+bool cursor_take_position(struct bytes *rest, struct position *position)
+{
+    uint64_t next;
+    struct bytes check, left = *rest;
+    if (!take_varint(&left, &next) || next > INT64_MAX || !take(&left, 2, &check))
+        return false;
+    position->next = (int64_t)next;
+    position->check = (uint16_t)(check.data[0] | check.data[1] << 8);
+    *rest = left;
+    return true;
+}
+
+/* --- the private id ------------------------------------------------------------------------- */
+
+void private_id_encode(struct private_id *id, const struct cursor_keys *keys, struct buffer *text)
+{
+    auto_buffer struct buffer content = {0};
+    auto_buffer struct buffer whole = {0};
+    uint8_t mac[32];
+    assert(keys->count > 0);
+    buffer_append_byte(&content, FORMAT_VERSION);
+    buffer_append_byte(&content, keys->keys[0].id);
+    buffer_append(&content, bytes_of(id->session_id, sizeof(id->session_id)));
+    buffer_append(&content, bytes_of(id->public_id, sizeof(id->public_id)));
+    append_uint64(&content, id->principal);
+    append_uint64(&content, id->layout_revision);
+    append_varint(&content, id->rooms.size);
+    buffer_append(&content, id->rooms);
+    buffer_append(&content, id->positions);
+    sign(&keys->keys[0], buffer_peek(&content), mac);
+    memcpy(id->tag, mac, sizeof(id->tag));
+    buffer_append(&whole, bytes_of(mac, CURSOR_TAG_BYTES));
+    buffer_append(&whole, buffer_peek(&content));
+    cursor_append_base64url(buffer_peek(&whole), text);
+}
+
+enum status private_id_decode(struct bytes text, const struct cursor_keys *keys,
+                              struct buffer *space, struct private_id *id)
+{
+    struct bytes rest, mac, content, head, session_id, public_id;
+    struct private_id result;
+    uint64_t rooms_size;
+    buffer_clear(space);
+    if (text.size > CURSOR_TEXT_LIMIT || !decode_base64url(text, space))
+        return STATUS_MALFORMED;
+    rest = buffer_peek(space);
+    if (!take(&rest, CURSOR_TAG_BYTES, &mac))
+        return STATUS_MALFORMED;
+    content = rest;
+    if (!take(&rest, 2, &head) || head.data[0] != FORMAT_VERSION)
+        return STATUS_MALFORMED;
+    if (!verified(keys, head.data[1], content, mac))
+        return STATUS_DENIED;
+    if (!take(&rest, CURSOR_SESSION_ID_BYTES, &session_id) ||
+        !take(&rest, CURSOR_PUBLIC_ID_BYTES, &public_id) ||
+        !take_uint64(&rest, &result.principal) || !take_uint64(&rest, &result.layout_revision) ||
+        !take_varint(&rest, &rooms_size) || !take(&rest, rooms_size, &result.rooms))
+        return STATUS_MALFORMED;
+    memcpy(result.session_id, session_id.data, session_id.size);
+    memcpy(result.public_id, public_id.data, public_id.size);
+    memcpy(result.tag, mac.data, mac.size);
+    result.positions = rest;
+    *id = result;
+    return STATUS_OK;
+}
+
+/* --- the cursor ----------------------------------------------------------------------------- */
+
+/* What the MAC covers: the private id, by its own MAC, and all but the positions. */
+static void append_signed(struct buffer *out, const uint8_t tag[CURSOR_TAG_BYTES],
+                          struct bytes content)
+{
+    buffer_append(out, bytes_of(tag, CURSOR_TAG_BYTES));
+    buffer_append(out, content);
+}
+
+void cursor_encode_rooms(const struct cursor *cursor, const uint8_t tag[CURSOR_TAG_BYTES],
+                         const struct cursor_keys *keys, struct buffer *text)
+{
+    auto_buffer struct buffer content = {0};
+    auto_buffer struct buffer covered = {0};
+    auto_buffer struct buffer whole = {0};
+    uint8_t mac[32];
+    assert(keys->count > 0);
+    buffer_append_byte(&content, FORMAT_VERSION);
+    buffer_append_byte(&content, keys->keys[0].id);
+    append_varint(&content, cursor->left.size);
+    buffer_append(&content, cursor->left);
+    buffer_append(&content, cursor->joined);
+    append_signed(&covered, tag, buffer_peek(&content));
+    sign(&keys->keys[0], buffer_peek(&covered), mac);
+    buffer_append(&whole, bytes_of(mac, CURSOR_MAC_BYTES));
+    buffer_append(&whole, buffer_peek(&content));
+    cursor_append_base64url(buffer_peek(&whole), text);
+}
+
+void cursor_append_positions_text(struct bytes positions, struct buffer *text)
+{
+    buffer_append_byte(text, '.');
+    cursor_append_base64url(positions, text);
+}
+
+enum status cursor_decode(struct bytes text, const uint8_t tag[CURSOR_TAG_BYTES],
+                          const struct cursor_keys *keys, struct buffer *space,
+                          struct cursor *cursor)
+{
+    auto_buffer struct buffer covered = {0};
+    struct bytes rest, mac, content, head;
+    struct cursor result;
+    uint64_t left_size;
+    const uint8_t *dot = text.size ? memchr(text.data, '.', text.size) : NULL;
+    if (text.size > CURSOR_TEXT_LIMIT || !dot)
+        return STATUS_MALFORMED;
+    size_t rooms_characters = (size_t)(dot - text.data);
+    buffer_clear(space);
+    if (!decode_base64url(bytes_of(text.data, rooms_characters), space))
+        return STATUS_MALFORMED;
+    size_t rooms_size = buffer_size(space);
+    if (!decode_base64url(bytes_skip(text, rooms_characters + 1), space))
+        return STATUS_MALFORMED;
+    rest = bytes_of(buffer_peek(space).data, rooms_size);
+    result.positions = bytes_skip(buffer_peek(space), rooms_size);
+    if (!take(&rest, CURSOR_MAC_BYTES, &mac))
+        return STATUS_MALFORMED;
+    content = rest;
+    if (!take(&rest, 2, &head) || head.data[0] != FORMAT_VERSION ||
+        !take_varint(&rest, &left_size) || !take(&rest, left_size, &result.left))
+        return STATUS_MALFORMED;
+    append_signed(&covered, tag, content);
+    if (!verified(keys, head.data[1], buffer_peek(&covered), mac))
+        return STATUS_DENIED;
+    result.joined = rest;
+    *cursor = result;
+    return STATUS_OK;
+}

@@ -1,0 +1,339 @@
+/* What the hub's own files share. Nobody else includes this: transports and sources see hub.h.
+ *
+ *   lane.c       lanes: opening, ring, rooms, lingering
+ *   session.c    sessions: rooms and lanes of one, outbox, stream of deliveries
+ *   resume.c     private ids and cursors: made, and followed back
+ *   catch_up.c   sessions behind the head of a lane: from the ring, from scans
+ *   hub.c        turns, records, time
+ *
+ * A session stands in each of its lanes in one of these ways:
+ *
+ *        opening --(lane opened)--> live <---(reached the head)--- behind <--> scanning
+ *           \                        |                               ^           ^
+ *            \                       +--(outbox full)----------------+           |
+ *             +--(resumed below the head)------------------------------(ring moved on)
+ *
+ *   opening   the lane's end is not known yet
+ *   live      gets each record as it arrives. Records below `next` are skipped: a cursor may be
+ * ahead of this gateway behind    gets nothing from arrivals; catches up from the ring when its
+ * outbox is empty scanning  needs what the ring no longer has: waits for, or rides on, the lane's
+ * scan */
+#ifndef GATEWAY_DOMAIN_HUB_STATE_H
+#define GATEWAY_DOMAIN_HUB_STATE_H
+
+#include "cursor.h"
+#include "hub.h"
+#include "message.h"
+#include "policy.h"
+
+#include <assert.h>
+
+/* uthash: seeded, since room names come from outside. */
+extern uint64_t hub_hash_seed;
+#define HASH_FUNCTION(key, size, value) \
+    (value) = (unsigned)XXH3_64bits_withSeed(key, size, hub_hash_seed)
+#include <utlist.h>
+#include <xxhash.h>
+
+#include <uthash.h>
+
+struct room;
+
+/* --- lanes ---------------------------------------------------------------------------------- */
+
+/* Recent records of a lane: all that lie in [from, the lane's position), oldest first. */
+struct ring {
+    struct message **messages; /* circular; capacity is a power of two */
+    size_t capacity;
+    size_t start;
+    size_t count;
+    size_t bytes;
+    int64_t from;
+};
+
+struct scan {
+    bool wanted;  /* sessions wait for one; the lane is in the hub's queue */
+    bool running; /* the source is at it; the lane is in the hub's list of scans */
+    bool paused;  /* a rider's outbox is full */
+    int64_t next; /* offset after the last record it gave */
+    int64_t until;
+    int64_t retry_ms; /* not before, after a failure */
+    struct session_lane *
+        *checks; /* riders whose cursor is still to be verified, by offset; NULL: left */
+    size_t check_count, check_at;
+    struct lane *prev, *next_lane; /* in the hub's queue or list of scans */
+};
+
+struct lane {
+    struct hub *hub;
+    char *topic; /* key of the hub's table, with the partition */
+    int32_t partition;
+    uint32_t id;
+    bool room_keyed; /* see lane_name_scope() */
+    bool open;
+    bool in_linger;
+    bool stale; /* the source says it cannot be read now */
+    int64_t stale_since_ms;
+    int64_t first;         /* the log's first offset when last told */
+    int64_t position;      /* the next offset to arrive */
+    struct position head;  /* after the last record seen */
+    uint64_t record_bytes; /* running mean of record sizes, for the horizon */
+    struct ring ring;
+    struct room *rooms;            /* by hash; rooms of one hash are chained */
+    struct session_lane *sessions; /* DL list */
+    unsigned session_count;
+    int64_t linger_until_ms;
+    struct scan scan;
+    bool in_doubt; /* in the hub's list: sessions have cursors beyond this gateway's position */
+    int64_t doubt_until_ms; /* then the broker's end is believed */
+    int64_t doubt_due_ms;   /* when to ask again; INT64_MAX: asked */
+    struct lane *doubt_prev, *doubt_next;
+    struct lane *prev, *next; /* list of lingering lanes */
+    UT_hash_handle hh;
+};
+
+struct member {
+    struct session *session;
+    uint32_t index; /* in session->rooms */
+};
+
+/* A room with members here. Its identity is lane, scope and name. */
+struct room {
+    uint64_t hash;
+    struct lane *lane;
+    struct room *same_hash;
+    struct member *members;
+    uint32_t count, capacity;
+    uint16_t scope_size, name_size;
+    UT_hash_handle hh;
+    uint8_t text[]; /* scope, then name */
+};
+
+static inline struct bytes room_name_of(const struct room *room)
+{
+    return bytes_of(room->text + room->scope_size, room->name_size);
+}
+
+struct lane *lane_get(struct hub *hub, const struct lane_name *name);
+void lane_free(struct lane *lane);
+struct room *room_get(struct lane *lane, struct bytes scope, struct bytes name);
+/* The rooms of this hash, chained by same_hash; NULL if there is none. */
+struct room *room_find(struct lane *lane, uint64_t hash);
+/* Frees the room if it has no member left. */
+void room_release(struct room *room);
+
+/* Takes over the caller's reference. */
+void ring_push(struct ring *ring, struct message *message, size_t bytes_limit);
+/* The index of the first message at or after `offset`, up to ring->count. */
+size_t ring_find(const struct ring *ring, int64_t offset);
+struct message *ring_at(const struct ring *ring, size_t index);
+void ring_clear(struct ring *ring, int64_t from);
+
+/* --- sessions ------------------------------------------------------------------------------- */
+
+enum lane_state { LANE_OPENING, LANE_LIVE, LANE_BEHIND, LANE_SCANNING };
+
+/* A session's place in one lane. */
+struct session_lane {
+    struct lane *lane;
+    struct session *session;
+    int64_t next;          /* the next offset it may be offered */
+    struct position given; /* after the last record delivered to the transport or passed over */
+    uint16_t check;  /* of the record before `next` that a cursor named; 0: verified or nothing to
+                        verify */
+    uint16_t queued; /* messages of this lane in the outbox */
+    uint16_t room_count;
+    uint8_t state;
+    bool aboard;   /* rides on the running scan */
+    bool doubtful; /* the cursor lies beyond what this gateway has seen: the broker's end decides */
+    int64_t reported;                         /* `next` in the last cursor given */
+    struct session_lane *prev, *next_session; /* in lane->sessions */
+};
+
+struct session_room {
+    struct room *room;
+    uint32_t member;       /* index in room->members */
+    int16_t private_index; /* in the private id's list of rooms; -1: joined later */
+    bool told;             /* the client knows (OPENED or JOINED was given): it stands in cursors */
+};
+
+enum item_kind {
+    ITEM_MESSAGE,
+    ITEM_JOINED,
+    ITEM_JOIN_REFUSED,
+    ITEM_LEFT,
+    ITEM_CURSOR,
+    ITEM_STALE,
+    ITEM_LIVE,
+    ITEM_CLOSE
+};
+
+struct control {
+    uint64_t request;
+    int64_t since_ms;
+    const char *reason;
+    bool transient;
+    uint16_t room_size;
+    uint8_t room[];
+};
+
+struct item {
+    enum item_kind kind;
+    union {
+        struct message *message;
+        struct control *control;
+    };
+};
+
+/* First in, first out; no memory when empty for long. */
+struct outbox {
+    struct item *items; /* circular */
+    uint16_t capacity, start, count;
+    uint16_t messages;
+};
+
+enum session_state { SESSION_OPENING, SESSION_OPEN, SESSION_ENDING, SESSION_CLOSED };
+
+/* A join or an opening that waits for lanes. */
+struct pending {
+    struct session *session;
+    struct lane *lane; /* of a join; NULL: the session's opening */
+    uint64_t request;
+    int64_t deadline_ms;
+    struct pending *prev, *next;
+    uint16_t room_size;
+    uint8_t room[];
+};
+
+struct session {
+    struct hub *hub;
+    const struct transport_ops *transport;
+    void *connection;
+    struct claims *claims;
+    struct session_lane **lanes; /* in order of first mention by `rooms`: the cursor relies on it */
+    struct session_room *rooms;  /* private id's rooms in its order, then joined ones in order */
+    uint16_t lane_count, room_count, room_capacity;
+    uint16_t private_rooms; /* rooms in the private id */
+    uint16_t pending_joins;
+    uint16_t told_lanes; /* the first of `lanes`: those that stand in cursors */
+    uint16_t stale_lanes;
+    uint8_t state;
+    bool signaled; /* transport_ops.ready was called and it has not yet been told "none" */
+    bool in_attention;
+    bool rooms_changed; /* cursor_rooms is out of date */
+    bool recovered;
+    uint8_t *left;           /* bitmap of private rooms that were left; NULL: none */
+    char *cursor_rooms;      /* text of the cursor's constant part */
+    struct opening *opening; /* until OPENED was given */
+    uint8_t tag[CURSOR_TAG_BYTES];
+    uint8_t public_id[CURSOR_PUBLIC_ID_BYTES];
+    struct outbox outbox;
+    int64_t progress_ms;         /* when it last took something, or fell behind */
+    struct session *prev, *next; /* all sessions, or the dying */
+    struct session *attention_prev, *attention_next; /* to be told at the end of the turn */
+};
+
+/* What only an opening session needs. */
+struct opening {
+    char *private_id;    /* text the client came with, kept if it resumes */
+    const char *reason;  /* why it could not resume */
+    const char *refusal; /* instead of OPENED */
+    bool refusal_transient;
+    struct buffer
+        lost; /* rooms of the cursor that are not allowed any more: size and name of each */
+    uint8_t random[32];
+    bool resumed;
+    struct pending *pending;
+};
+
+/* Offers a message to every member of its rooms, through `offer`, which is told the member's place
+ * in the lane. */
+typedef void (*place_fn)(struct session_lane *place, struct message *message);
+void lane_offer(struct lane *lane, struct message *message, place_fn offer);
+bool session_offer(struct session_lane *place, struct message *message);
+void session_wake(struct session *session);
+void session_push_control(struct session *session, enum item_kind kind, struct bytes room,
+                          const struct control *control);
+struct session_lane *session_find_lane(const struct session *session, const struct lane *lane);
+/* Attaches the session to a room whose lane is known; returns its place in the lane. */
+struct session_lane *session_attach(struct session *session, struct lane *lane, struct bytes scope,
+                                    struct bytes name, int private_index);
+void session_detach_room(struct session *session, size_t index);
+void session_detach_all(struct session *session);
+/* Ends the session from our side: CLOSE, or REFUSED while it opens. */
+void session_end(struct session *session, const char *reason, bool transient);
+void session_lane_opened(struct session_lane *place);
+/* Gives OPENED if nothing stands in its way any more. */
+void session_try_open(struct session *session);
+struct position session_position(const struct session_lane *place);
+void session_lane_stale(struct session_lane *place);
+void session_lane_live(struct session_lane *place);
+void session_opening_free(struct session *session);
+void session_clear_outbox(struct session *session);
+void session_reap(struct session *session);
+bool session_is_behind(const struct session *session);
+
+/* --- resume.c ------------------------------------------------------------------------------- */
+
+/* Puts the session into the rooms of its cursor, or says why not. */
+const char *resume_follow(struct session *session, const struct session_request *request);
+/* Rooms from the claims; NULL or why not. */
+const char *resume_fresh(struct session *session);
+/* Leaves everything and starts as a new session, with `reason` for the client. */
+void resume_give_up(struct session *session, const char *reason);
+/* The cursor's text now, in the hub's scratch. */
+struct bytes resume_cursor(struct session *session);
+/* The private id's text for OPENED; made now if the session is new. In the hub's scratch. */
+struct bytes resume_private_id(struct session *session);
+
+/* --- catch_up.c ----------------------------------------------------------------------------- */
+
+/* Finds out how a session that stands at place->next gets on: live, behind or scanning. */
+void catch_up_start(struct session_lane *place);
+/* The next message from a ring for a session whose outbox is empty; NULL: none now. One reference
+ * is the caller's. */
+struct message *catch_up_next(struct session *session);
+/* After records arrived or outboxes were emptied: starts, resumes and cancels scans. */
+void catch_up_run(struct hub *hub);
+/* The broker's ends, for cursors beyond the gateway's position. */
+void catch_up_ends(struct lane *lane, int64_t first, int64_t end);
+/* A record of the lane's scan; false: pause. */
+bool catch_up_record(struct lane *lane, const struct lane_record *record);
+void catch_up_scan_ended(struct lane *lane, enum status status, int64_t first);
+/* When catch_up_run() is due. */
+int64_t catch_up_deadline(const struct hub *hub);
+/* The session no longer stands in the lane. */
+void catch_up_leave(struct session_lane *place);
+
+/* --- the hub -------------------------------------------------------------------------------- */
+
+struct hub {
+    struct hub_config config;
+    const struct lane_source_ops *source_ops;
+    void *source;
+    struct cursor_keys keys;
+    struct hub_stats stats;
+    struct lane *lanes; /* by topic and partition */
+    struct lane *lingering;
+    struct lane *scan_queue; /* lanes that want a scan, oldest first */
+    struct lane *scanning;   /* lanes whose scan runs */
+    unsigned scans_running;
+    struct lane *doubtful; /* lanes whose broker end is being asked for */
+    struct session *sessions;
+    struct session *dying;
+    struct session *attention;
+    struct pending *pending;
+    struct session *sweep; /* where the slow walk over all sessions stands */
+    uint32_t next_lane_id;
+    int64_t now_ms;
+    int64_t sweep_due_ms;
+    unsigned depth; /* inside transport_ops.ready */
+    struct buffer cursor_text;
+    struct buffer positions;   /* scratch */
+    struct buffer room_name;   /* the delivery's */
+    struct buffer public_id;   /* the delivery's */
+    struct buffer private_id;  /* the delivery's */
+    struct message *delivered; /* keeps a delivery's body alive until the next call */
+};
+
+#endif

@@ -1,0 +1,170 @@
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "hub_state.h"
+#include "mem.h"
+
+enum { RING_MIN_CAPACITY = 16 };
+
+/* --- the ring ------------------------------------------------------------------------------- */
+
+struct message *ring_at(const struct ring *ring, size_t index)
+{
+    assert(index < ring->count);
+    return ring->messages[(ring->start + index) & (ring->capacity - 1)];
+}
+
+size_t ring_find(const struct ring *ring, int64_t offset)
+{
+    size_t low = 0, high = ring->count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (ring_at(ring, middle)->offset < offset)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+static void ring_drop_oldest(struct ring *ring)
+{
+    struct message *message = ring_at(ring, 0);
+    ring->from = message->offset + 1;
+    ring->bytes -= message_bytes(message);
+    ring->start = (ring->start + 1) & (ring->capacity - 1);
+    ring->count--;
+    message_unref(message);
+}
+
+static void ring_grow(struct ring *ring)
+{
+    size_t capacity = ring->capacity ? 2 * ring->capacity : RING_MIN_CAPACITY;
+    struct message **messages = mem_alloc(capacity * sizeof(*messages));
+    for (size_t i = 0; i < ring->count; i++)
+        messages[i] = ring_at(ring, i);
+    free(ring->messages);
+    ring->messages = messages;
+    ring->capacity = capacity;
+    ring->start = 0;
+}
+
+void ring_push(struct ring *ring, struct message *message, size_t bytes_limit)
+{
+    assert(ring->count == 0 || ring_at(ring, ring->count - 1)->offset < message->offset);
+    if (ring->count == ring->capacity)
+        ring_grow(ring);
+    ring->messages[(ring->start + ring->count) & (ring->capacity - 1)] = message;
+    ring->count++;
+    ring->bytes += message_bytes(message);
+    while (ring->bytes > bytes_limit && ring->count > 1)
+        ring_drop_oldest(ring);
+}
+
+void ring_clear(struct ring *ring, int64_t from)
+{
+    while (ring->count)
+        ring_drop_oldest(ring);
+    free(ring->messages);
+    *ring = (struct ring){.from = from};
+}
+
+/* --- lanes ---------------------------------------------------------------------------------- */
+
+struct lane *lane_get(struct hub *hub, const struct lane_name *name)
+{
+    char key[LAYOUT_TOPIC_LIMIT + 16];
+    int size = snprintf(key, sizeof(key), "%s/%d", name->topic, (int)name->partition);
+    struct lane *lane;
+    HASH_FIND(hh, hub->lanes, key, (size_t)size, lane);
+    if (lane)
+        return lane;
+    lane = mem_new(struct lane);
+    lane->hub = hub;
+    lane->id = ++hub->next_lane_id;
+    lane->topic = mem_string(bytes_of(key, (size_t)size));
+    lane->partition = name->partition;
+    lane->room_keyed = name->room_keyed;
+    lane->record_bytes = 512;
+    HASH_ADD_KEYPTR(hh, hub->lanes, lane->topic, (size_t)size, lane);
+    hub->stats.lanes++;
+    hub->source_ops->open(hub->source, lane, name->topic, name->partition);
+    return lane;
+}
+
+void lane_free(struct lane *lane)
+{
+    struct hub *hub = lane->hub;
+    assert(lane->session_count == 0 && !lane->rooms);
+    assert(!lane->scan.wanted && !lane->scan.running);
+    if (lane->in_linger)
+        DL_DELETE(hub->lingering, lane);
+    hub->source_ops->close(hub->source, lane);
+    hub->stats.lanes--;
+    hub->stats.lanes_open -= lane->open;
+    hub->stats.ring_bytes -= lane->ring.bytes;
+    HASH_DELETE(hh, hub->lanes, lane);
+    ring_clear(&lane->ring, 0);
+    free(lane->topic);
+    free(lane);
+}
+
+/* --- rooms ---------------------------------------------------------------------------------- */
+
+struct room *room_find(struct lane *lane, uint64_t hash)
+{
+    struct room *room;
+    HASH_FIND(hh, lane->rooms, &hash, sizeof(hash), room);
+    return room;
+}
+
+static bool room_is(const struct room *room, struct bytes scope, struct bytes name)
+{
+    return bytes_equal(bytes_of(room->text, room->scope_size), scope) &&
+           bytes_equal(room_name_of(room), name);
+}
+
+struct room *room_get(struct lane *lane, struct bytes scope, struct bytes name)
+{
+    uint64_t hash = room_hash(scope, name);
+    struct room *first = room_find(lane, hash);
+    for (struct room *room = first; room; room = room->same_hash)
+        if (room_is(room, scope, name))
+            return room;
+    struct room *room = mem_alloc(sizeof(*room) + scope.size + name.size);
+    room->hash = hash;
+    room->lane = lane;
+    room->scope_size = (uint16_t)scope.size;
+    room->name_size = (uint16_t)name.size;
+    if (scope.size)
+        memcpy(room->text, scope.data, scope.size);
+    memcpy(room->text + scope.size, name.data, name.size);
+    if (first) {
+        room->same_hash = first->same_hash;
+        first->same_hash = room;
+    } else {
+        HASH_ADD(hh, lane->rooms, hash, sizeof(room->hash), room);
+    }
+    lane->hub->stats.rooms++;
+    return room;
+}
+
+void room_release(struct room *room)
+{
+    struct lane *lane = room->lane;
+    if (room->count)
+        return;
+    struct room *first = room_find(lane, room->hash);
+    if (first == room) {
+        HASH_DELETE(hh, lane->rooms, room);
+        if (room->same_hash)
+            HASH_ADD(hh, lane->rooms, hash, sizeof(room->hash), room->same_hash);
+    } else {
+        while (first->same_hash != room)
+            first = first->same_hash;
+        first->same_hash = room->same_hash;
+    }
+    lane->hub->stats.rooms--;
+    free(room->members);
+    free(room);
+}

@@ -1,0 +1,45 @@
+/* One record of a lane as the gateway keeps it: raw, decoded only when a local room is named, and
+ * framed at most once per transport. Shared by reference: the lane's ring and sessions' outboxes
+ * hold it. Not what goes over a wire: that is the frame plus the session's own cursor. */
+#ifndef GATEWAY_DOMAIN_MESSAGE_H
+#define GATEWAY_DOMAIN_MESSAGE_H
+
+#include "lane_source.h"
+#include "notification.h"
+#include "transport.h"
+
+struct message {
+    unsigned references;
+    uint32_t lane_id; /* of the hub, never reused */
+    int64_t offset;
+    uint16_t check; /* of the record; in cursors. Never 0 */
+    uint16_t room_count;
+    uint32_t value_size;
+    uint16_t key_size;
+    bool malformed;                    /* the value could not be decoded; set by message_decode() */
+    struct notification *notification; /* NULL until decoded */
+    struct frame *frames[TRANSPORT_SLOT_COUNT];
+    uint64_t room_hashes[]; /* room_count of them, then the key, then the value */
+};
+
+/* A copy of the record with one reference, which the caller owns. Header hashes beyond
+ * `rooms_limit` make it malformed. */
+struct message *message_new(uint32_t lane_id, const struct lane_record *record, bool room_keyed,
+                            unsigned rooms_limit);
+struct message *message_ref(struct message *message);
+void message_unref(struct message *message);
+
+/* Memory it takes now, frames included. */
+size_t message_bytes(const struct message *message);
+
+/* The value decoded, at the first call; false if it cannot be. */
+bool message_decode(struct message *message);
+
+/* Whether the notification names the room: the header's hash is only a filter. Decodes. */
+bool message_names_room(struct message *message, struct bytes name);
+
+/* The body for a transport, made at the first call for its slot. The message must have been
+ * decoded. */
+struct bytes message_frame(struct message *message, const struct transport_ops *transport);
+
+#endif

@@ -1,0 +1,711 @@
+#include <stdlib.h>
+
+#include "hub_state.h"
+#include "mem.h"
+
+/* --- outbox --------------------------------------------------------------------------------- */
+
+static struct item *outbox_item(const struct outbox *outbox, unsigned index)
+{
+    return &outbox->items[(outbox->start + index) & (outbox->capacity - 1u)];
+}
+
+static void outbox_push(struct outbox *outbox, struct item item)
+{
+    if (outbox->count == outbox->capacity) {
+        uint16_t capacity = outbox->capacity ? (uint16_t)(2 * outbox->capacity) : 4;
+        struct item *items = mem_resize(NULL, capacity, sizeof(*items));
+        for (unsigned i = 0; i < outbox->count; i++)
+            items[i] = *outbox_item(outbox, i);
+        free(outbox->items);
+        *outbox = (struct outbox){items, capacity, 0, outbox->count, outbox->messages};
+    }
+    outbox->count++;
+    *outbox_item(outbox, outbox->count - 1u) = item;
+    outbox->messages += item.kind == ITEM_MESSAGE;
+}
+
+static struct item outbox_shift(struct outbox *outbox)
+{
+    struct item item = *outbox_item(outbox, 0);
+    outbox->start = (uint16_t)((outbox->start + 1) & (outbox->capacity - 1));
+    outbox->count--;
+    outbox->messages -= item.kind == ITEM_MESSAGE;
+    return item;
+}
+
+static void item_free(struct item *item)
+{
+    if (item->kind == ITEM_MESSAGE)
+        message_unref(item->message);
+    else
+        free(item->control);
+}
+
+static void outbox_deinit(struct outbox *outbox)
+{
+    while (outbox->count) {
+        struct item item = outbox_shift(outbox);
+        item_free(&item);
+    }
+    free(outbox->items);
+    *outbox = (struct outbox){0};
+}
+
+void session_clear_outbox(struct session *session)
+{
+    session->hub->stats.outbox_messages -= session->outbox.messages;
+    outbox_deinit(&session->outbox);
+    for (unsigned i = 0; i < session->lane_count; i++)
+        session->lanes[i]->queued = 0;
+}
+
+/* --- who must be told ----------------------------------------------------------------------- */
+
+void session_wake(struct session *session)
+{
+    struct hub *hub = session->hub;
+    if (session->in_attention || session->signaled || session->state == SESSION_CLOSED ||
+        (session->state == SESSION_OPENING && !session->opening->refusal))
+        return;
+    session->in_attention = true;
+    DL_APPEND2(hub->attention, session, attention_prev, attention_next);
+}
+
+void session_push_control(struct session *session, enum item_kind kind, struct bytes room,
+                          const struct control *control)
+{
+    struct control *copy = mem_alloc(sizeof(*copy) + room.size);
+    *copy = *control;
+    copy->room_size = (uint16_t)room.size;
+    if (room.size)
+        memcpy(copy->room, room.data, room.size);
+    outbox_push(&session->outbox, (struct item){.kind = kind, .control = copy});
+    session_wake(session);
+}
+
+bool session_offer(struct session_lane *place, struct message *message)
+{
+    struct session *session = place->session;
+    struct outbox *outbox = &session->outbox;
+    assert(message->offset >= place->next);
+    if (outbox->messages >= session->hub->config.outbox_messages)
+        return false;
+    outbox_push(outbox, (struct item){.kind = ITEM_MESSAGE, .message = message_ref(message)});
+    session->hub->stats.outbox_messages++;
+    place->queued++;
+    place->next = message->offset + 1;
+    session_wake(session);
+    return true;
+}
+
+bool session_is_behind(const struct session *session)
+{
+    for (unsigned i = 0; i < session->lane_count; i++)
+        if (session->lanes[i]->state == LANE_BEHIND || session->lanes[i]->state == LANE_SCANNING)
+            return true;
+    return false;
+}
+
+/* --- rooms and lanes of a session ----------------------------------------------------------- */
+
+struct session_lane *session_find_lane(const struct session *session, const struct lane *lane)
+{
+    for (unsigned i = 0; i < session->lane_count; i++)
+        if (session->lanes[i]->lane == lane)
+            return session->lanes[i];
+    return NULL;
+}
+
+static struct session_lane *add_lane(struct session *session, struct lane *lane)
+{
+    struct session_lane *place = mem_new(struct session_lane);
+    place->lane = lane;
+    place->session = session;
+    place->state = lane->open ? LANE_LIVE : LANE_OPENING;
+    place->next = lane->position;
+    place->given = lane->head;
+    if (lane->in_linger) {
+        DL_DELETE(session->hub->lingering, lane);
+        lane->in_linger = false;
+    }
+    DL_APPEND2(lane->sessions, place, prev, next_session);
+    lane->session_count++;
+    if (lane->stale)
+        session_lane_stale(place);
+    session->lanes =
+        mem_resize(session->lanes, session->lane_count + 1u, sizeof(struct session_lane *));
+    session->lanes[session->lane_count++] = place;
+    return place;
+}
+
+static void drop_lane(struct session_lane *place)
+{
+    struct session *session = place->session;
+    struct lane *lane = place->lane;
+    struct hub *hub = session->hub;
+    catch_up_leave(place);
+    if (lane->stale)
+        session_lane_live(place);
+    DL_DELETE2(lane->sessions, place, prev, next_session);
+    if (--lane->session_count == 0) {
+        lane->linger_until_ms = hub->now_ms + hub->config.lane_linger_ms;
+        lane->in_linger = true;
+        DL_APPEND(hub->lingering, lane);
+    }
+    unsigned i = 0;
+    while (session->lanes[i] != place)
+        i++;
+    session->lane_count--;
+    memmove(&session->lanes[i], &session->lanes[i + 1],
+            (session->lane_count - i) * sizeof(session->lanes[0]));
+    free(place);
+}
+
+struct session_lane *session_attach(struct session *session, struct lane *lane, struct bytes scope,
+                                    struct bytes name, int private_index)
+{
+    struct session_lane *place = session_find_lane(session, lane);
+    if (!place)
+        place = add_lane(session, lane);
+    place->room_count++;
+    struct room *room = room_get(lane, scope, name);
+    if (room->count == room->capacity) {
+        room->capacity = room->capacity ? 2 * room->capacity : 1;
+        room->members = mem_resize(room->members, room->capacity, sizeof(struct member));
+    }
+    if (session->room_count == session->room_capacity) {
+        session->room_capacity =
+            session->room_capacity ? (uint16_t)(2 * session->room_capacity) : 2;
+        session->rooms =
+            mem_resize(session->rooms, session->room_capacity, sizeof(struct session_room));
+    }
+    session->rooms[session->room_count] = (struct session_room){
+        .room = room, .member = room->count, .private_index = (int16_t)private_index};
+    room->members[room->count++] = (struct member){session, session->room_count++};
+    return place;
+}
+
+/* Moves the lanes of the rooms that are told (or not) behind the `ordered` first ones, in order of
+ * first mention. */
+static unsigned order_lanes(struct session *session, unsigned ordered, bool told)
+{
+    for (unsigned i = 0; i < session->room_count && ordered < session->lane_count; i++) {
+        unsigned at = ordered;
+        if (session->rooms[i].told != told)
+            continue;
+        while (at < session->lane_count && session->lanes[at]->lane != session->rooms[i].room->lane)
+            at++;
+        if (at == session->lane_count)
+            continue; /* already placed */
+        struct session_lane *place = session->lanes[at];
+        memmove(&session->lanes[ordered + 1], &session->lanes[ordered],
+                (at - ordered) * sizeof(struct session_lane *));
+        session->lanes[ordered++] = place;
+    }
+    return ordered;
+}
+
+/* The rooms that stand in cursors have changed. */
+static void rooms_changed(struct session *session)
+{
+    session->rooms_changed = true;
+    session->told_lanes = (uint16_t)order_lanes(session, 0, true);
+    order_lanes(session, session->told_lanes, false);
+}
+
+void session_detach_room(struct session *session, size_t index)
+{
+    struct room *room = session->rooms[index].room;
+    struct session_lane *place = session_find_lane(session, room->lane);
+    struct member last = room->members[--room->count];
+    uint32_t hole = session->rooms[index].member;
+    if (hole != room->count) {
+        room->members[hole] = last;
+        last.session->rooms[last.index].member = hole;
+    }
+    session->room_count--;
+    memmove(&session->rooms[index], &session->rooms[index + 1],
+            (session->room_count - index) * sizeof(session->rooms[0]));
+    for (size_t i = index; i < session->room_count; i++)
+        session->rooms[i].room->members[session->rooms[i].member].index = (uint32_t)i;
+    room_release(room);
+    if (--place->room_count == 0)
+        drop_lane(place);
+    rooms_changed(session);
+}
+
+void session_detach_all(struct session *session)
+{
+    while (session->room_count)
+        session_detach_room(session, session->room_count - 1u);
+    assert(session->lane_count == 0);
+}
+
+static void forget_pending_joins(struct session *session, struct bytes room, bool all);
+
+/* --- opening and ending --------------------------------------------------------------------- */
+
+void session_end(struct session *session, const char *reason, bool transient)
+{
+    if (session->state == SESSION_OPENING) {
+        session->opening->refusal = reason;
+        session->opening->refusal_transient = transient;
+        session_wake(session);
+        return;
+    }
+    if (session->state != SESSION_OPEN)
+        return;
+    /* What is queued is not given any more: the client has the cursor of what it was given, and
+     * comes back with it. */
+    session_clear_outbox(session);
+    forget_pending_joins(session, bytes_of("", 0), true);
+    session_detach_all(session);
+    session_opening_free(session);
+    session->state = SESSION_ENDING;
+    struct control control = {.reason = reason, .transient = transient};
+    session_push_control(session, ITEM_CLOSE, bytes_of("", 0), &control);
+}
+
+static bool still_opening(const struct session *session)
+{
+    for (unsigned i = 0; i < session->lane_count; i++)
+        if (session->lanes[i]->state == LANE_OPENING || session->lanes[i]->check)
+            return true;
+    return false;
+}
+
+void session_try_open(struct session *session)
+{
+    struct hub *hub = session->hub;
+    if (session->state != SESSION_OPENING || session->opening->refusal || still_opening(session))
+        return;
+    struct pending *pending = session->opening->pending;
+    if (pending) {
+        DL_DELETE(hub->pending, pending);
+        free(pending);
+        session->opening->pending = NULL;
+    }
+    session->recovered = session->opening->resumed;
+    session->state = SESSION_OPEN;
+    hub->stats.sessions_opened++;
+    hub->stats.sessions_recovered += session->recovered;
+    hub->stats.sessions_not_recovered += session->opening->reason != NULL;
+    session_wake(session);
+}
+
+/* The joins that waited for this lane are answered in their order. */
+static void answer_joins(struct session *session, struct lane *lane)
+{
+    struct pending *pending, *next;
+    if (!session->pending_joins)
+        return;
+    DL_FOREACH_SAFE(session->hub->pending, pending, next) {
+        if (pending->session != session || pending->lane != lane)
+            continue;
+        struct control control = {.request = pending->request};
+        session_push_control(session, ITEM_JOINED, bytes_of(pending->room, pending->room_size),
+                             &control);
+        DL_DELETE(session->hub->pending, pending);
+        free(pending);
+        session->pending_joins--;
+    }
+}
+
+void session_lane_opened(struct session_lane *place)
+{
+    struct session *session = place->session;
+    if (place->state == LANE_OPENING) {
+        if (session->state == SESSION_OPENING && session->opening->resumed) {
+            catch_up_start(place);
+            if (session->state == SESSION_CLOSED)
+                return;
+        } else {
+            place->state = LANE_LIVE;
+            place->next = place->lane->position;
+            place->given = place->lane->head;
+        }
+    }
+    answer_joins(session, place->lane);
+    session_try_open(session);
+}
+
+/* --- the stream ----------------------------------------------------------------------------- */
+
+struct position session_position(const struct session_lane *place)
+{
+    if (place->queued || place->state != LANE_LIVE)
+        return place->given;
+    /* Nothing is owed: the session is as far as the lane, or further if its cursor was ahead of
+     * this gateway. */
+    return place->lane->head.next > place->given.next ? place->lane->head : place->given;
+}
+
+static void mark_told(struct session *session, struct bytes room)
+{
+    for (unsigned i = 0; i < session->room_count; i++)
+        if (bytes_equal(room_name_of(session->rooms[i].room), room))
+            session->rooms[i].told = true;
+    rooms_changed(session);
+}
+
+static void tell_stale(struct session *session)
+{
+    struct control control = {0};
+    for (unsigned i = 0; i < session->lane_count; i++) {
+        const struct lane *lane = session->lanes[i]->lane;
+        if (lane->stale && (!control.since_ms || lane->stale_since_ms < control.since_ms))
+            control.since_ms = lane->stale_since_ms;
+    }
+    session_push_control(session, ITEM_STALE, bytes_of("", 0), &control);
+}
+
+void session_lane_stale(struct session_lane *place)
+{
+    if (place->session->stale_lanes++ == 0 && place->session->state == SESSION_OPEN &&
+        !place->session->opening)
+        tell_stale(place->session);
+}
+
+void session_lane_live(struct session_lane *place)
+{
+    struct control control = {0};
+    assert(place->session->stale_lanes > 0);
+    if (--place->session->stale_lanes == 0 && place->session->state == SESSION_OPEN &&
+        !place->session->opening)
+        session_push_control(place->session, ITEM_LIVE, bytes_of("", 0), &control);
+}
+
+void session_opening_free(struct session *session)
+{
+    if (!session->opening)
+        return;
+    free(session->opening->private_id);
+    buffer_deinit(&session->opening->lost);
+    free(session->opening);
+    session->opening = NULL;
+}
+
+static void give_opened(struct session *session, struct delivery *delivery)
+{
+    struct opening *opening = session->opening;
+    for (unsigned i = 0; i < session->room_count; i++)
+        session->rooms[i].told = true;
+    rooms_changed(session);
+    delivery->kind = DELIVERY_OPENED;
+    delivery->recovered = session->recovered;
+    delivery->reason = opening->reason;
+    delivery->public_id = session_public_id(session);
+    if (session->hub->config.recovery) {
+        delivery->private_id = resume_private_id(session);
+        delivery->cursor = resume_cursor(session);
+    }
+    for (struct bytes rest = buffer_peek(&opening->lost); rest.size;) {
+        struct control control = {.reason = "not_allowed"};
+        struct bytes name = bytes_of(rest.data + 1, rest.data[0]);
+        session_push_control(session, ITEM_LEFT, name, &control);
+        rest = bytes_skip(rest, 1 + name.size);
+    }
+    if (session->stale_lanes)
+        tell_stale(session);
+    session_opening_free(session);
+}
+
+static void give_message(struct session *session, struct session_lane *place,
+                         struct message *message, struct delivery *delivery)
+{
+    struct hub *hub = session->hub;
+    if (place)
+        place->given = (struct position){message->offset + 1, message->check};
+    session->progress_ms = hub->now_ms;
+    message_unref(hub->delivered);
+    hub->delivered = message;
+    hub->stats.deliveries++;
+    delivery->kind = DELIVERY_NOTIFICATION;
+    delivery->body = message_frame(message, session->transport);
+}
+
+static struct session_lane *place_of_message(struct session *session, const struct message *message)
+{
+    for (unsigned i = 0; i < session->lane_count; i++)
+        if (session->lanes[i]->lane->id == message->lane_id)
+            return session->lanes[i];
+    return NULL; /* it left the lane's last room meanwhile */
+}
+
+static const enum delivery_kind delivery_kinds[] = {
+    [ITEM_JOINED] = DELIVERY_JOINED, [ITEM_JOIN_REFUSED] = DELIVERY_JOIN_REFUSED,
+    [ITEM_LEFT] = DELIVERY_LEFT,     [ITEM_CURSOR] = DELIVERY_CURSOR,
+    [ITEM_STALE] = DELIVERY_STALE,   [ITEM_LIVE] = DELIVERY_LIVE,
+    [ITEM_CLOSE] = DELIVERY_CLOSE};
+
+static void give_control(struct session *session, enum item_kind kind, struct control *control,
+                         struct delivery *delivery)
+{
+    struct hub *hub = session->hub;
+    struct bytes room = bytes_of(control->room, control->room_size);
+    if (kind == ITEM_JOINED)
+        mark_told(session, room);
+    delivery->kind = delivery_kinds[kind];
+    delivery->request = control->request;
+    delivery->reason = control->reason;
+    delivery->transient = control->transient;
+    delivery->since_ms = control->since_ms;
+    buffer_clear(&hub->room_name);
+    buffer_append(&hub->room_name, room);
+    delivery->room = buffer_peek(&hub->room_name);
+    free(control);
+}
+
+static void give_cursor(struct session *session, struct delivery *delivery)
+{
+    if (session->hub->config.recovery && delivery->kind != DELIVERY_JOIN_REFUSED &&
+        delivery->kind != DELIVERY_CLOSE)
+        delivery->cursor = resume_cursor(session);
+}
+
+static bool next_from_outbox(struct session *session, struct delivery *delivery)
+{
+    struct outbox *outbox = &session->outbox;
+    if (outbox->count == 0)
+        return false;
+    struct item item = outbox_shift(outbox);
+    if (item.kind == ITEM_MESSAGE) {
+        struct session_lane *place = place_of_message(session, item.message);
+        session->hub->stats.outbox_messages--;
+        if (place)
+            place->queued--;
+        give_message(session, place, item.message, delivery);
+    } else {
+        give_control(session, item.kind, item.control, delivery);
+    }
+    return true;
+}
+
+static bool refuse(struct session *session, struct delivery *delivery)
+{
+    delivery->kind = DELIVERY_REFUSED;
+    delivery->reason = session->opening->refusal;
+    delivery->transient = session->opening->refusal_transient;
+    session->hub->stats.sessions_refused++;
+    session->state = SESSION_ENDING;
+    session_detach_all(session);
+    return true;
+}
+
+bool session_next(struct session *session, struct delivery *delivery)
+{
+    *delivery = (struct delivery){0};
+    if (session->state == SESSION_OPENING && session->opening->refusal)
+        return refuse(session, delivery);
+    if (session->state == SESSION_OPEN && session->opening) {
+        give_opened(session, delivery);
+        return true;
+    }
+    if (session->state == SESSION_OPEN || session->state == SESSION_ENDING) {
+        if (next_from_outbox(session, delivery)) {
+            give_cursor(session, delivery);
+            return true;
+        }
+        struct message *message = catch_up_next(session);
+        if (message) {
+            session->hub->stats.deliveries_caught_up++;
+            give_message(session, place_of_message(session, message), message, delivery);
+            give_cursor(session, delivery);
+            return true;
+        }
+    }
+    if (session->outbox.items && session->outbox.count == 0)
+        outbox_deinit(&session->outbox);
+    session->signaled = false;
+    return false;
+}
+
+/* --- what transports ask -------------------------------------------------------------------- */
+
+static void refuse_join(struct session *session, struct bytes room, uint64_t request,
+                        const char *reason, bool transient)
+{
+    struct control control = {.request = request, .reason = reason, .transient = transient};
+    if (room.size > ROOM_NAME_LIMIT)
+        room.size = ROOM_NAME_LIMIT;
+    session->hub->stats.joins_refused++;
+    session_push_control(session, ITEM_JOIN_REFUSED, room, &control);
+}
+
+static int find_room(const struct session *session, struct bytes name)
+{
+    for (unsigned i = 0; i < session->room_count; i++)
+        if (bytes_equal(room_name_of(session->rooms[i].room), name))
+            return (int)i;
+    return -1;
+}
+
+static void wait_for_lane(struct session *session, struct lane *lane, struct bytes room,
+                          uint64_t request)
+{
+    struct hub *hub = session->hub;
+    struct pending *pending = mem_alloc(sizeof(*pending) + room.size);
+    pending->session = session;
+    pending->lane = lane;
+    pending->request = request;
+    pending->deadline_ms = hub->now_ms + hub->config.open_timeout_ms;
+    pending->room_size = (uint16_t)room.size;
+    memcpy(pending->room, room.data, room.size);
+    DL_APPEND(hub->pending, pending);
+    session->pending_joins++;
+}
+
+static const char *join_problem(struct session *session, const struct room_name *room,
+                                struct lane_name *lane_name)
+{
+    struct hub *hub = session->hub;
+    struct room_owner owner = {session_tenant(session), session_user(session)};
+    if (!policy_may_join(hub->config.policy, session->claims, room->name))
+        return "not_allowed";
+    if (layout_lane(hub->config.layout, room, &owner, lane_name, NULL) != STATUS_OK)
+        return "no_such_room";
+    if (session->room_count >= hub->config.rooms_per_session)
+        return "too_many_rooms";
+    if (session->pending_joins >= hub->config.pending_joins)
+        return "too_many_requests";
+    return NULL;
+}
+
+static bool too_many_lanes(const struct session *session, struct lane *lane)
+{
+    return session->lane_count >= session->hub->config.lanes_per_session &&
+           !session_find_lane(session, lane);
+}
+
+void session_join(struct session *session, struct bytes name, uint64_t request, int64_t now_ms)
+{
+    struct hub *hub = session->hub;
+    struct room_name room;
+    struct lane_name lane_name;
+    assert(request != 0);
+    if (session->state != SESSION_OPEN)
+        return;
+    if (now_ms > hub->now_ms)
+        hub->now_ms = now_ms;
+    if (room_parse(name, &room, NULL) != STATUS_OK) {
+        refuse_join(session, name, request, "bad_room", false);
+        return;
+    }
+    struct control control = {.request = request};
+    if (find_room(session, name) >= 0) { /* joining again changes nothing (hazards 7) */
+        session_push_control(session, ITEM_JOINED, name, &control);
+        return;
+    }
+    const char *problem = join_problem(session, &room, &lane_name);
+    if (problem) {
+        refuse_join(session, name, request, problem, false);
+        return;
+    }
+    struct lane *lane = lane_get(hub, &lane_name);
+    if (too_many_lanes(session, lane)) {
+        refuse_join(session, name, request, "too_many_lanes", false);
+        return;
+    }
+    struct session_lane *place =
+        session_attach(session, lane, lane_name_scope(&lane_name), name, -1);
+    hub->stats.joins++;
+    if (place->state == LANE_OPENING)
+        wait_for_lane(session, lane, name, request);
+    else
+        session_push_control(session, ITEM_JOINED, name, &control);
+}
+
+static void forget_pending_joins(struct session *session, struct bytes room, bool all)
+{
+    struct pending *pending, *next;
+    if (!session->pending_joins)
+        return;
+    DL_FOREACH_SAFE(session->hub->pending, pending, next) {
+        struct bytes waiting = bytes_of(pending->room, pending->room_size);
+        if (pending->session != session || !pending->lane || (!all && !bytes_equal(waiting, room)))
+            continue;
+        if (!all)
+            refuse_join(session, waiting, pending->request, "left", false);
+        DL_DELETE(session->hub->pending, pending);
+        free(pending);
+        session->pending_joins--;
+    }
+}
+
+void session_leave(struct session *session, struct bytes name, uint64_t request)
+{
+    if (session->state != SESSION_OPEN)
+        return;
+    int index = find_room(session, name);
+    struct control control = {.request = request, .reason = index < 0 ? "not_joined" : NULL};
+    if (index >= 0) {
+        int private_index = session->rooms[index].private_index;
+        if (private_index >= 0) {
+            if (!session->left)
+                session->left = mem_alloc((session->private_rooms + 7u) / 8);
+            session->left[private_index / 8] |= (uint8_t)(1u << (private_index % 8));
+        }
+        forget_pending_joins(session, name, false);
+        session_detach_room(session, (size_t)index);
+        session->hub->stats.leaves++;
+    }
+    if (name.size > ROOM_NAME_LIMIT)
+        name.size = ROOM_NAME_LIMIT;
+    session_push_control(session, ITEM_LEFT, name, &control);
+}
+
+void session_close(struct session *session)
+{
+    struct hub *hub = session->hub;
+    if (session->state == SESSION_CLOSED)
+        return;
+    forget_pending_joins(session, bytes_of("", 0), true);
+    if (session->opening && session->opening->pending) {
+        DL_DELETE(hub->pending, session->opening->pending);
+        free(session->opening->pending);
+        session->opening->pending = NULL;
+    }
+    session_clear_outbox(session);
+    session->state = SESSION_CLOSED; /* nothing below wakes it */
+    session_detach_all(session);
+    if (session->in_attention)
+        DL_DELETE2(hub->attention, session, attention_prev, attention_next);
+    session->in_attention = false;
+    if (hub->sweep == session)
+        hub->sweep = session->next;
+    DL_DELETE(hub->sessions, session);
+    DL_APPEND(hub->dying, session);
+    hub->stats.sessions--;
+    hub->stats.sessions_closed++;
+}
+
+void session_reap(struct session *session)
+{
+    assert(session->state == SESSION_CLOSED);
+    session_opening_free(session);
+    claims_free(session->claims);
+    free(session->rooms);
+    free(session->lanes);
+    free(session->left);
+    free(session->cursor_rooms);
+    free(session);
+}
+
+struct bytes session_user(const struct session *session)
+{
+    return session->claims ? claims_user(session->claims) : bytes_of("", 0);
+}
+
+struct bytes session_tenant(const struct session *session)
+{
+    return session->claims ? claims_tenant(session->claims) : bytes_of("", 0);
+}
+
+struct bytes session_public_id(const struct session *session)
+{
+    struct buffer *text = &session->hub->public_id;
+    buffer_clear(text);
+    cursor_append_base64url(bytes_of(session->public_id, sizeof(session->public_id)), text);
+    return buffer_peek(text);
+}
