@@ -26,6 +26,7 @@ struct hub_config {
     size_t ring_bytes;           /* recent records kept per lane */
     unsigned outbox_messages;    /* messages queued per session before it lives off its cursor */
     unsigned rooms_per_session;
+    unsigned rooms_per_record; /* a record that names more is malformed */
     unsigned lanes_per_session;
     unsigned room_name_bytes;
     unsigned sessions;       /* hard limit of open sessions */
@@ -40,8 +41,8 @@ struct hub_config {
     uint64_t catch_up_bytes; /* horizon: a cursor further behind than this gives a fresh session */
     unsigned scans;          /* concurrent scans */
     bool recovery;           /* hand out cursors and private ids */
-    struct bytes keys[4];    /* secrets for cursors and private ids, newest first; at least one if
-                                recovery is on */
+    struct bytes keys[4];    /* secrets for cursors and private ids, newest first; copied */
+    unsigned key_count;      /* at least one if recovery is on */
 };
 
 /* What the hub counts; read by metrics. */

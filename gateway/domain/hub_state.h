@@ -109,6 +109,11 @@ struct room {
     uint8_t text[]; /* scope, then name */
 };
 
+static inline struct bytes room_scope_of(const struct room *room)
+{
+    return bytes_of(room->text, room->scope_size);
+}
+
 static inline struct bytes room_name_of(const struct room *room)
 {
     return bytes_of(room->text + room->scope_size, room->name_size);
@@ -252,6 +257,7 @@ typedef void (*place_fn)(struct session_lane *place, struct message *message);
 void lane_offer(struct lane *lane, struct message *message, place_fn offer);
 bool session_offer(struct session_lane *place, struct message *message);
 void session_wake(struct session *session);
+void session_unlist(struct session *session);
 void session_push_control(struct session *session, enum item_kind kind, struct bytes room,
                           const struct control *control);
 struct session_lane *session_find_lane(const struct session *session, const struct lane *lane);
@@ -302,6 +308,8 @@ bool catch_up_record(struct lane *lane, const struct lane_record *record);
 void catch_up_scan_ended(struct lane *lane, enum status status, int64_t first);
 /* When catch_up_run() is due. */
 int64_t catch_up_deadline(const struct hub *hub);
+/* Ends whatever catches up on the lane. */
+void catch_up_forget(struct lane *lane);
 /* The session no longer stands in the lane. */
 void catch_up_leave(struct session_lane *place);
 
@@ -322,6 +330,7 @@ struct hub {
     struct session *sessions;
     struct session *dying;
     struct session *attention;
+    uint64_t attention_count;
     struct pending *pending;
     struct session *sweep; /* where the slow walk over all sessions stands */
     uint32_t next_lane_id;

@@ -120,8 +120,7 @@ struct room *room_find(struct lane *lane, uint64_t hash)
 
 static bool room_is(const struct room *room, struct bytes scope, struct bytes name)
 {
-    return bytes_equal(bytes_of(room->text, room->scope_size), scope) &&
-           bytes_equal(room_name_of(room), name);
+    return bytes_equal(room_scope_of(room), scope) && bytes_equal(room_name_of(room), name);
 }
 
 struct room *room_get(struct lane *lane, struct bytes scope, struct bytes name)
@@ -167,4 +166,16 @@ void room_release(struct room *room)
     lane->hub->stats.rooms--;
     free(room->members);
     free(room);
+}
+
+void lane_offer(struct lane *lane, struct message *message, place_fn offer)
+{
+    for (unsigned i = 0; i < message->room_count; i++)
+        for (struct room *room = room_find(lane, message->room_hashes[i]); room;
+             room = room->same_hash) {
+            if (!message_names_room(message, room_scope_of(room), room_name_of(room)))
+                continue;
+            for (uint32_t j = 0; j < room->count; j++)
+                offer(session_find_lane(room->members[j].session, lane), message);
+        }
 }

@@ -17,6 +17,8 @@ struct lane_source_ops {
     void (*open)(void *source, struct lane *lane, const char *topic, int32_t partition);
     /* Stop reading; no answer may name the lane after this call. */
     void (*close)(void *source, struct lane *lane);
+    /* Forget where the lane was read and do as open does. */
+    void (*reopen)(void *source, struct lane *lane);
     /* Ask the broker for the lane's ends now: answered by hub_lane_ends(). */
     void (*ends)(void *source, struct lane *lane);
     /* Read [from, to) once, apart from the live reading: hub_scan_record() for each record, then

@@ -13,14 +13,14 @@ struct frame {
     uint8_t data[];
 };
 
-static uint8_t *key_of(struct message *message)
+static uint8_t *scope_of(struct message *message)
 {
     return (uint8_t *)(message->room_hashes + message->room_count);
 }
 
 static struct bytes value_of(struct message *message)
 {
-    return bytes_of(key_of(message) + message->key_size, message->value_size);
+    return bytes_of(scope_of(message) + message->scope_size, message->value_size);
 }
 
 /* Two bytes by which a later reader of the same offset recognises the record. */
@@ -33,9 +33,8 @@ static uint16_t record_check(const struct lane_record *record)
 }
 
 /* A record without the header (another producer's, an older one's) is decoded to find its rooms. */
-static void hash_rooms(struct message *message, const struct lane_record *record, bool room_keyed)
+static void hash_rooms(struct message *message, struct bytes scope)
 {
-    struct bytes scope = room_keyed ? bytes_of("", 0) : record->key;
     for (uint16_t i = 0; i < message->room_count; i++)
         message->room_hashes[i] = room_hash(scope, message->notification->rooms[i]);
 }
@@ -43,6 +42,7 @@ static void hash_rooms(struct message *message, const struct lane_record *record
 struct message *message_new(uint32_t lane_id, const struct lane_record *record, bool room_keyed,
                             unsigned rooms_limit)
 {
+    struct bytes scope = room_keyed ? bytes_of("", 0) : record->key;
     size_t rooms = record->room_hashes.size / 8;
     bool malformed = record->room_hashes.size % 8 != 0;
     struct notification *notification = NULL;
@@ -54,24 +54,24 @@ struct message *message_new(uint32_t lane_id, const struct lane_record *record, 
         malformed = true;
         rooms = 0;
     }
-    assert(record->key.size <= UINT16_MAX && record->value.size <= UINT32_MAX);
+    assert(scope.size <= UINT16_MAX && record->value.size <= UINT32_MAX);
     struct message *message =
-        mem_alloc(sizeof(*message) + 8 * rooms + record->key.size + record->value.size);
+        mem_alloc(sizeof(*message) + 8 * rooms + scope.size + record->value.size);
     message->references = 1;
     message->lane_id = lane_id;
     message->offset = record->offset;
     message->check = record_check(record);
     message->room_count = (uint16_t)rooms;
     message->value_size = (uint32_t)record->value.size;
-    message->key_size = (uint16_t)record->key.size;
+    message->scope_size = (uint16_t)scope.size;
     message->malformed = malformed;
     message->notification = notification;
-    if (record->key.size)
-        memcpy(key_of(message), record->key.data, record->key.size);
+    if (scope.size)
+        memcpy(scope_of(message), scope.data, scope.size);
     if (record->value.size)
-        memcpy(key_of(message) + record->key.size, record->value.data, record->value.size);
+        memcpy(scope_of(message) + scope.size, record->value.data, record->value.size);
     if (notification && !malformed)
-        hash_rooms(message, record, room_keyed);
+        hash_rooms(message, scope);
     else
         for (size_t i = 0; i < rooms; i++) {
             uint64_t hash;
@@ -103,7 +103,7 @@ void message_unref(struct message *message)
 size_t message_bytes(const struct message *message)
 {
     size_t size =
-        sizeof(*message) + 8u * message->room_count + message->key_size + message->value_size;
+        sizeof(*message) + 8u * message->room_count + message->scope_size + message->value_size;
     if (message->notification)
         size += message->value_size; /* about what its decoded form takes */
     for (size_t i = 0; i < TRANSPORT_SLOT_COUNT; i++)
@@ -120,9 +120,10 @@ bool message_decode(struct message *message)
     return !message->malformed;
 }
 
-bool message_names_room(struct message *message, struct bytes name)
+bool message_names_room(struct message *message, struct bytes scope, struct bytes name)
 {
-    if (!message_decode(message))
+    if (!bytes_equal(bytes_of(scope_of(message), message->scope_size), scope) ||
+        !message_decode(message))
         return false;
     for (size_t i = 0; i < message->notification->room_count; i++)
         if (bytes_equal(message->notification->rooms[i], name))

@@ -15,11 +15,11 @@ struct message {
     uint16_t check; /* of the record; in cursors. Never 0 */
     uint16_t room_count;
     uint32_t value_size;
-    uint16_t key_size;
+    uint16_t scope_size;
     bool malformed;                    /* the value could not be decoded; set by message_decode() */
     struct notification *notification; /* NULL until decoded */
     struct frame *frames[TRANSPORT_SLOT_COUNT];
-    uint64_t room_hashes[]; /* room_count of them, then the key, then the value */
+    uint64_t room_hashes[]; /* room_count of them, then the scope of the rooms, then the value */
 };
 
 /* A copy of the record with one reference, which the caller owns. Header hashes beyond
@@ -36,7 +36,7 @@ size_t message_bytes(const struct message *message);
 bool message_decode(struct message *message);
 
 /* Whether the notification names the room: the header's hash is only a filter. Decodes. */
-bool message_names_room(struct message *message, struct bytes name);
+bool message_names_room(struct message *message, struct bytes scope, struct bytes name);
 
 /* The body for a transport, made at the first call for its slot. The message must have been
  * decoded. */

@@ -69,7 +69,18 @@ void session_wake(struct session *session)
         (session->state == SESSION_OPENING && !session->opening->refusal))
         return;
     session->in_attention = true;
+    hub->attention_count++;
     DL_APPEND2(hub->attention, session, attention_prev, attention_next);
+}
+
+void session_unlist(struct session *session)
+{
+    struct hub *hub = session->hub;
+    if (!session->in_attention)
+        return;
+    session->in_attention = false;
+    hub->attention_count--;
+    DL_DELETE2(hub->attention, session, attention_prev, attention_next);
 }
 
 void session_push_control(struct session *session, enum item_kind kind, struct bytes room,
@@ -249,6 +260,8 @@ static void forget_pending_joins(struct session *session, struct bytes room, boo
 void session_end(struct session *session, const char *reason, bool transient)
 {
     if (session->state == SESSION_OPENING) {
+        if (session->opening->refusal)
+            return;
         session->opening->refusal = reason;
         session->opening->refusal_transient = transient;
         session_wake(session);
@@ -669,9 +682,7 @@ void session_close(struct session *session)
     session_clear_outbox(session);
     session->state = SESSION_CLOSED; /* nothing below wakes it */
     session_detach_all(session);
-    if (session->in_attention)
-        DL_DELETE2(hub->attention, session, attention_prev, attention_next);
-    session->in_attention = false;
+    session_unlist(session);
     if (hub->sweep == session)
         hub->sweep = session->next;
     DL_DELETE(hub->sessions, session);

@@ -1,0 +1,448 @@
+#include <stdlib.h>
+
+#include "hub_state.h"
+#include "mem.h"
+
+enum {
+    CATCH_UP_LOOK_AT_ONCE = 4096, /* records of a ring one session may pass over in one call */
+    SCAN_RETRY_MS = 1000,
+    DOUBT_RETRY_MS = 500,
+};
+
+/* --- where a session stands ----------------------------------------------------------------- */
+
+/* A session that cannot go on from its cursor: a fresh one if it is not open yet, else the client
+ * must come back for one. */
+static void give_up(struct session_lane *place, const char *reason)
+{
+    struct session *session = place->session;
+    session->hub->stats.gaps++;
+    if (session->state == SESSION_OPENING)
+        resume_give_up(session, reason);
+    else
+        session_end(session, reason, true);
+}
+
+static void want_scan(struct lane *lane)
+{
+    if (lane->scan.wanted || lane->scan.running)
+        return;
+    lane->scan.wanted = true;
+    DL_APPEND2(lane->hub->scan_queue, lane, scan.prev, scan.next_lane);
+}
+
+static void set_live(struct session_lane *place)
+{
+    struct lane *lane = place->lane;
+    place->state = LANE_LIVE;
+    if (place->next < lane->position)
+        place->next = lane->position;
+}
+
+/* The cursor is beyond what this gateway has read: either it is behind others, or the log was cut.
+ * The broker knows. */
+static void doubt(struct session_lane *place)
+{
+    struct lane *lane = place->lane;
+    struct hub *hub = lane->hub;
+    place->doubtful = true;
+    if (lane->in_doubt)
+        return;
+    lane->in_doubt = true;
+    lane->doubt_until_ms = hub->now_ms + hub->config.truncation_confirm_ms;
+    lane->doubt_due_ms = INT64_MAX;
+    DL_APPEND2(hub->doubtful, lane, doubt_prev, doubt_next);
+    hub->source_ops->ends(hub->source, lane);
+}
+
+/* Compares the cursor's last record with the ring's. False: they differ. `place->check` is cleared
+ * once verified. */
+static bool verify_in_ring(struct session_lane *place)
+{
+    const struct ring *ring = &place->lane->ring;
+    size_t index = ring_find(ring, place->next - 1);
+    if (index == ring->count || ring_at(ring, index)->offset != place->next - 1 ||
+        ring_at(ring, index)->check != place->check)
+        return false;
+    place->check = 0;
+    return true;
+}
+
+void catch_up_start(struct session_lane *place)
+{
+    struct lane *lane = place->lane;
+    struct hub *hub = lane->hub;
+    if (place->next > lane->position) {
+        doubt(place);
+        return;
+    }
+    if (place->next < lane->first) {
+        give_up(place, "retention");
+        return;
+    }
+    uint64_t owed = (uint64_t)(lane->position - place->next) * lane->record_bytes;
+    if (owed > hub->config.catch_up_bytes && place->next < lane->ring.from) {
+        give_up(place, "too_far");
+        return;
+    }
+    if (place->check && place->next - 1 >= lane->ring.from && !verify_in_ring(place)) {
+        give_up(place, "recreated");
+        return;
+    }
+    if (place->check && place->next - 1 < lane->first)
+        place->check = 0; /* the record has just been removed; its successor is still there */
+    if (place->check || place->next < lane->ring.from) {
+        place->state = LANE_SCANNING;
+        want_scan(lane);
+    } else if (place->next >= lane->position) {
+        set_live(place);
+    } else {
+        place->state = LANE_BEHIND;
+        session_wake(place->session);
+    }
+    session_try_open(place->session);
+}
+
+void catch_up_ends(struct lane *lane, int64_t first, int64_t end)
+{
+    struct hub *hub = lane->hub;
+    struct session_lane *place, *next;
+    lane->first = first;
+    bool believed = hub->now_ms >= lane->doubt_until_ms, left = false;
+    DL_FOREACH_SAFE2(lane->sessions, place, next, next_session)
+    {
+        if (!place->doubtful)
+            continue;
+        if (place->next > end && !believed) {
+            left = true;
+            continue;
+        }
+        place->doubtful = false;
+        if (place->next > end) {
+            give_up(place, "truncated");
+            continue;
+        }
+        if (place->next <= lane->position) { /* this gateway has come up meanwhile */
+            catch_up_start(place);
+            continue;
+        }
+        place->check = 0;
+        place->state = LANE_LIVE; /* what lies below the cursor is skipped as it arrives */
+        session_try_open(place->session);
+    }
+    if (left) {
+        lane->doubt_due_ms = hub->now_ms + DOUBT_RETRY_MS;
+    } else if (lane->in_doubt) {
+        lane->in_doubt = false;
+        DL_DELETE2(hub->doubtful, lane, doubt_prev, doubt_next);
+    }
+}
+
+/* --- from the ring -------------------------------------------------------------------------- */
+
+static bool wanted_by(const struct session *session, const struct lane *lane,
+                      struct message *message)
+{
+    for (unsigned i = 0; i < message->room_count; i++)
+        for (unsigned j = 0; j < session->room_count; j++) {
+            const struct room *room = session->rooms[j].room;
+            if (room->hash == message->room_hashes[i] && room->lane == lane &&
+                message_names_room(message, room_scope_of(room), room_name_of(room)))
+                return true;
+        }
+    return false;
+}
+
+static struct message *next_from_ring(struct session_lane *place)
+{
+    struct lane *lane = place->lane;
+    struct session *session = place->session;
+    size_t index = ring_find(&lane->ring, place->next);
+    for (unsigned looked = 0; index < lane->ring.count; index++) {
+        struct message *message = ring_at(&lane->ring, index);
+        place->next = message->offset + 1;
+        if (wanted_by(session, lane, message))
+            return message_ref(message);
+        place->given = (struct position){message->offset + 1, message->check};
+        if (++looked == CATCH_UP_LOOK_AT_ONCE) {
+            session->signaled = false;
+            session_wake(session); /* goes on in the next turn */
+            return NULL;
+        }
+    }
+    set_live(place);
+    return NULL;
+}
+
+struct message *catch_up_next(struct session *session)
+{
+    for (unsigned i = 0; i < session->lane_count; i++) {
+        struct session_lane *place = session->lanes[i];
+        if (place->state == LANE_SCANNING && !place->aboard)
+            want_scan(place->lane);
+        if (place->state != LANE_BEHIND)
+            continue;
+        if (place->next < place->lane->ring.from) {
+            place->state = LANE_SCANNING;
+            want_scan(place->lane);
+            continue;
+        }
+        struct message *message = next_from_ring(place);
+        if (message)
+            return message;
+    }
+    return NULL;
+}
+
+/* --- scans ---------------------------------------------------------------------------------- */
+
+static bool can_board(const struct session_lane *place)
+{
+    const struct session *session = place->session;
+    return place->state == LANE_SCANNING &&
+           (place->check || session->outbox.messages < session->hub->config.outbox_messages);
+}
+
+static int64_t first_needed(const struct session_lane *place)
+{
+    return place->check ? place->next - 1 : place->next;
+}
+
+static int by_next(const void *a, const void *b)
+{
+    const struct session_lane *const *left = a, *const *right = b;
+    return ((*left)->next > (*right)->next) - ((*left)->next < (*right)->next);
+}
+
+/* Who did not ride, or got off, and could ride now, gets another. */
+static void want_another(struct lane *lane)
+{
+    struct session_lane *place;
+    DL_FOREACH2(lane->sessions, place, next_session)
+    if (can_board(place)) {
+        want_scan(lane);
+        return;
+    }
+}
+
+static void scan_over(struct lane *lane)
+{
+    struct hub *hub = lane->hub;
+    DL_DELETE2(hub->scanning, lane, scan.prev, scan.next_lane);
+    hub->scans_running--;
+    lane->scan.running = false;
+    lane->scan.paused = false;
+    free(lane->scan.checks);
+    lane->scan.checks = NULL;
+    lane->scan.check_count = 0;
+    lane->scan.check_at = 0;
+}
+
+/* Boards who can ride and starts at the hindmost. */
+static void scan_start(struct lane *lane)
+{
+    struct hub *hub = lane->hub;
+    struct scan *scan = &lane->scan;
+    struct session_lane *place;
+    int64_t from = INT64_MAX;
+    unsigned riders = 0, checks = 0;
+    DL_FOREACH2(lane->sessions, place, next_session)
+    {
+        if (!can_board(place))
+            continue;
+        place->aboard = true;
+        riders++;
+        checks += place->check != 0;
+        if (first_needed(place) < from)
+            from = first_needed(place);
+    }
+    if (riders == 0)
+        return;
+    if (checks) {
+        scan->checks = mem_resize(NULL, checks, sizeof(struct session_lane *));
+        DL_FOREACH2(lane->sessions, place, next_session)
+        if (place->aboard && place->check)
+            scan->checks[scan->check_count++] = place;
+        qsort(scan->checks, scan->check_count, sizeof(struct session_lane *), by_next);
+    }
+    scan->running = true;
+    scan->next = from;
+    scan->until = lane->ring.from > from ? lane->ring.from : lane->position;
+    DL_APPEND2(hub->scanning, lane, scan.prev, scan.next_lane);
+    hub->scans_running++;
+    hub->stats.scans++;
+    hub->source_ops->scan(hub->source, lane, from, scan->until);
+}
+
+static void alight(struct session_lane *place)
+{
+    place->aboard = false;
+    if (place->next < place->lane->scan.next && !place->check)
+        place->next = place->lane->scan.next;
+}
+
+void catch_up_leave(struct session_lane *place)
+{
+    struct scan *scan = &place->lane->scan;
+    if (place->aboard && place->check)
+        for (size_t i = scan->check_at; i < scan->check_count; i++)
+            if (scan->checks[i] == place)
+                scan->checks[i] = NULL;
+    place->aboard = false;
+}
+
+/* Riders whose last record should have come by now, or is `record` with this check. */
+static void verify_riders(struct lane *lane, int64_t offset, uint16_t check)
+{
+    struct scan *scan = &lane->scan;
+    while (scan->check_at < scan->check_count) {
+        struct session_lane *place = scan->checks[scan->check_at];
+        if (place && place->next - 1 > offset)
+            break;
+        scan->check_at++;
+        if (!place)
+            continue;
+        if (place->next - 1 == offset && place->check == check) {
+            place->check = 0;
+            session_try_open(place->session);
+        } else {
+            place->aboard = false;
+            give_up(place, "recreated");
+        }
+    }
+}
+
+static void offer_to_rider(struct session_lane *place, struct message *message)
+{
+    if (!place->aboard || place->check || message->offset < place->next)
+        return;
+    if (session_offer(place, message)) {
+        place->lane->hub->stats.deliveries_caught_up++;
+        if (place->session->outbox.messages >= place->lane->hub->config.outbox_messages)
+            place->lane->scan.paused = true;
+        return;
+    }
+    place->next = message->offset; /* boards the next scan here */
+    place->aboard = false;
+}
+
+bool catch_up_record(struct lane *lane, const struct lane_record *record)
+{
+    struct scan *scan = &lane->scan;
+    struct hub *hub = lane->hub;
+    if (!scan->running || record->offset < scan->next)
+        return !scan->paused;
+    hub->stats.scan_records++;
+    struct message *message =
+        message_new(lane->id, record, lane->room_keyed, hub->config.rooms_per_record);
+    verify_riders(lane, record->offset, message->check);
+    lane_offer(lane, message, offer_to_rider);
+    message_unref(message);
+    scan->next = record->offset + 1;
+    return !scan->paused;
+}
+
+void catch_up_scan_ended(struct lane *lane, enum status status, int64_t first)
+{
+    struct session_lane *place, *next;
+    if (!lane->scan.running)
+        return;
+    lane->first = first;
+    if (status == STATUS_OK) {
+        verify_riders(lane, INT64_MAX - 1, 0);
+        lane->scan.next = lane->scan.until;
+    } else {
+        lane->scan.retry_ms = lane->hub->now_ms + SCAN_RETRY_MS;
+    }
+    scan_over(lane);
+    DL_FOREACH_SAFE2(lane->sessions, place, next, next_session)
+    {
+        if (!place->aboard)
+            continue;
+        alight(place);
+        catch_up_start(place);
+    }
+    want_another(lane);
+}
+
+/* After transports have taken what they could: who is still full has a blocked socket and leaves.
+ */
+static void go_on(struct lane *lane)
+{
+    struct hub *hub = lane->hub;
+    struct session_lane *place;
+    unsigned riders = 0;
+    DL_FOREACH2(lane->sessions, place, next_session)
+    {
+        if (!place->aboard)
+            continue;
+        if (place->session->outbox.messages >= hub->config.outbox_messages)
+            alight(place);
+        else
+            riders++;
+    }
+    lane->scan.paused = false;
+    if (riders) {
+        hub->source_ops->scan_resume(hub->source, lane);
+        return;
+    }
+    hub->source_ops->scan_cancel(hub->source, lane);
+    scan_over(lane);
+    want_another(lane);
+}
+
+void catch_up_forget(struct lane *lane)
+{
+    struct hub *hub = lane->hub;
+    if (lane->scan.running) {
+        hub->source_ops->scan_cancel(hub->source, lane);
+        scan_over(lane);
+    }
+    if (lane->scan.wanted)
+        DL_DELETE2(hub->scan_queue, lane, scan.prev, scan.next_lane);
+    lane->scan.wanted = false;
+    if (lane->in_doubt)
+        DL_DELETE2(hub->doubtful, lane, doubt_prev, doubt_next);
+    lane->in_doubt = false;
+}
+
+void catch_up_run(struct hub *hub)
+{
+    struct lane *lane, *next;
+    DL_FOREACH_SAFE2(hub->scanning, lane, next, scan.next_lane)
+    if (lane->scan.paused || lane->session_count == 0)
+        go_on(lane);
+    DL_FOREACH_SAFE2(hub->scan_queue, lane, next, scan.next_lane)
+    {
+        if (hub->scans_running >= hub->config.scans)
+            break;
+        if (hub->now_ms < lane->scan.retry_ms)
+            continue;
+        DL_DELETE2(hub->scan_queue, lane, scan.prev, scan.next_lane);
+        lane->scan.wanted = false;
+        if (lane->open)
+            scan_start(lane);
+    }
+    DL_FOREACH_SAFE2(hub->doubtful, lane, next, doubt_next)
+    if (hub->now_ms >= lane->doubt_due_ms) {
+        lane->doubt_due_ms = INT64_MAX;
+        hub->source_ops->ends(hub->source, lane);
+    }
+}
+
+int64_t catch_up_deadline(const struct hub *hub)
+{
+    const struct lane *lane;
+    int64_t deadline = INT64_MAX;
+    if (hub->scans_running < hub->config.scans)
+        DL_FOREACH2(hub->scan_queue, lane, scan.next_lane)
+    if (lane->scan.retry_ms < deadline)
+        deadline = lane->scan.retry_ms;
+    DL_FOREACH2(hub->scanning, lane, scan.next_lane)
+    if (lane->scan.paused)
+        return 0;
+    DL_FOREACH2(hub->doubtful, lane, doubt_next)
+    if (lane->doubt_due_ms < deadline)
+        deadline = lane->doubt_due_ms;
+    return deadline;
+}

@@ -1,0 +1,388 @@
+#include <stdlib.h>
+
+#include "hub_state.h"
+#include "mem.h"
+
+enum {
+    SWEEP_PERIOD_MS = 1000,
+    SWEEP_ROUNDS = 10, /* periods in which every session is looked at once */
+};
+
+uint64_t hub_hash_seed;
+
+struct hub *hub_new(const struct hub_config *config, const struct lane_source_ops *source_ops,
+                    void *source)
+{
+    struct hub *hub = mem_new(struct hub);
+    assert(config->outbox_messages > 0 && config->outbox_messages <= INT16_MAX);
+    assert(config->rooms_per_session > 0 && config->rooms_per_session <= INT16_MAX);
+    assert(config->lanes_per_session > 0 && config->lanes_per_session <= INT16_MAX);
+    assert(config->rooms_per_record > 0 && config->rooms_per_record <= UINT16_MAX);
+    assert(!config->recovery || config->key_count > 0);
+    hub->config = *config;
+    hub->source_ops = source_ops;
+    hub->source = source;
+    cursor_keys_init(&hub->keys, config->keys, config->key_count);
+    return hub;
+}
+
+static void free_lanes(struct hub *hub)
+{
+    struct lane *lane, *next;
+    HASH_ITER(hh, hub->lanes, lane, next) {
+        if (lane->scan.running) {
+            hub->source_ops->scan_cancel(hub->source, lane);
+            lane->scan.running = false;
+            free(lane->scan.checks);
+        }
+        lane->scan.wanted = false;
+        lane_free(lane);
+    }
+}
+
+static void reap(struct hub *hub)
+{
+    struct session *session, *next;
+    DL_FOREACH_SAFE(hub->dying, session, next) {
+        DL_DELETE(hub->dying, session);
+        session_reap(session);
+    }
+}
+
+void hub_free(struct hub *hub)
+{
+    if (!hub)
+        return;
+    assert(!hub->sessions);
+    reap(hub);
+    free_lanes(hub);
+    message_unref(hub->delivered);
+    buffer_deinit(&hub->cursor_text);
+    buffer_deinit(&hub->positions);
+    buffer_deinit(&hub->room_name);
+    buffer_deinit(&hub->public_id);
+    buffer_deinit(&hub->private_id);
+    free(hub);
+}
+
+const struct hub_stats *hub_stats(const struct hub *hub)
+{
+    return &hub->stats;
+}
+
+/* --- opening -------------------------------------------------------------------------------- */
+
+static void expect_open(struct session *session)
+{
+    struct hub *hub = session->hub;
+    struct pending *pending = mem_new(struct pending);
+    pending->session = session;
+    pending->deadline_ms = hub->now_ms + hub->config.open_timeout_ms;
+    DL_APPEND(hub->pending, pending);
+    session->opening->pending = pending;
+}
+
+/* Lanes that are read already need no answer of the source. */
+static void start_in_open_lanes(struct session *session)
+{
+    for (unsigned i = 0; i < session->lane_count; i++) {
+        struct session_lane *place = session->lanes[i];
+        if (place->state != LANE_OPENING || !place->lane->open || place->doubtful)
+            continue;
+        catch_up_start(place);
+        if (!session->opening || !session->opening->resumed)
+            return; /* it gave up and has started afresh */
+    }
+}
+
+struct session *hub_open_session(struct hub *hub, const struct session_request *request)
+{
+    if (hub->stats.sessions >= hub->config.sessions)
+        return NULL;
+    if (request->now_ms > hub->now_ms)
+        hub->now_ms = request->now_ms;
+    struct session *session = mem_new(struct session);
+    session->hub = hub;
+    session->transport = request->transport;
+    session->connection = request->connection;
+    session->progress_ms = hub->now_ms;
+    session->opening = mem_new(struct opening);
+    memcpy(session->opening->random, request->random, sizeof(request->random));
+    DL_APPEND(hub->sessions, session);
+    hub->stats.sessions++;
+    if (policy_claims(hub->config.policy, request->claims, &session->claims) != STATUS_OK) {
+        session_end(session, "bad_claims", false);
+        return session;
+    }
+    const char *problem = NULL;
+    if (hub->config.recovery && request->private_id.size)
+        session->opening->reason = resume_follow(session, request);
+    if (!session->opening->resumed) {
+        session_detach_all(session);
+        free(session->left);
+        session->left = NULL;
+        buffer_clear(&session->opening->lost);
+        problem = resume_fresh(session);
+    }
+    if (problem) {
+        session_end(session, problem, false);
+        return session;
+    }
+    expect_open(session);
+    if (session->opening->resumed)
+        start_in_open_lanes(session);
+    session_try_open(session);
+    return session;
+}
+
+/* --- records -------------------------------------------------------------------------------- */
+
+static void lane_alive(struct lane *lane)
+{
+    struct session_lane *place;
+    if (!lane->stale)
+        return;
+    lane->stale = false;
+    DL_FOREACH2(lane->sessions, place, next_session)
+    session_lane_live(place);
+}
+
+void hub_lane_opened(struct hub *hub, struct lane *lane, int64_t first, int64_t end)
+{
+    struct session_lane *place, *next;
+    lane->first = first;
+    lane_alive(lane);
+    if (lane->open) {
+        if (end < lane->position)
+            hub_lane_broken(hub, lane, "truncated");
+        return;
+    }
+    lane->open = true;
+    lane->position = end;
+    lane->head = (struct position){.next = end};
+    ring_clear(&lane->ring, end);
+    hub->stats.lanes_open++;
+    DL_FOREACH_SAFE2(lane->sessions, place, next, next_session)
+    session_lane_opened(place);
+}
+
+void hub_lane_ends(struct hub *hub, struct lane *lane, int64_t first, int64_t end)
+{
+    (void)hub;
+    catch_up_ends(lane, first, end);
+}
+
+void hub_lane_unavailable(struct hub *hub, struct lane *lane, const char *reason, int64_t wall_ms)
+{
+    struct session_lane *place;
+    (void)hub, (void)reason;
+    if (!lane->open || lane->stale)
+        return;
+    lane->stale = true;
+    lane->stale_since_ms = wall_ms;
+    DL_FOREACH2(lane->sessions, place, next_session)
+    session_lane_stale(place);
+}
+
+static void offer_live(struct session_lane *place, struct message *message)
+{
+    if (place->state != LANE_LIVE || message->offset < place->next)
+        return;
+    if (session_offer(place, message))
+        return;
+    place->state = LANE_BEHIND;
+    place->next = message->offset;
+    place->session->progress_ms = place->lane->hub->now_ms;
+    place->lane->hub->stats.behind_entered++;
+}
+
+void hub_record(struct hub *hub, struct lane *lane, const struct lane_record *record)
+{
+    lane_alive(lane);
+    if (!lane->open || record->offset < lane->position)
+        return;
+    hub->stats.records++;
+    struct message *message =
+        message_new(lane->id, record, lane->room_keyed, hub->config.rooms_per_record);
+    lane->record_bytes = (7 * lane->record_bytes + record->value.size + 1) / 8;
+    size_t ring_bytes = lane->ring.bytes;
+    uint64_t queued = hub->stats.outbox_messages;
+    lane_offer(lane, message, offer_live);
+    hub->stats.records_skipped += hub->stats.outbox_messages == queued;
+    hub->stats.records_malformed += message->malformed;
+    lane->position = record->offset + 1;
+    lane->head = (struct position){lane->position, message->check};
+    ring_push(&lane->ring, message, hub->config.ring_bytes);
+    hub->stats.ring_bytes += lane->ring.bytes - ring_bytes;
+}
+
+void hub_lane_position(struct hub *hub, struct lane *lane, int64_t position)
+{
+    (void)hub;
+    lane_alive(lane);
+    if (lane->open && position > lane->position)
+        lane->position = position;
+}
+
+void hub_lane_broken(struct hub *hub, struct lane *lane, const char *reason)
+{
+    struct session_lane *place, *next;
+    if (!lane->open)
+        return;
+    catch_up_forget(lane);
+    lane->open = false;
+    hub->stats.lanes_open--;
+    hub->stats.ring_bytes -= lane->ring.bytes;
+    ring_clear(&lane->ring, 0);
+    DL_FOREACH_SAFE2(lane->sessions, place, next, next_session)
+    {
+        struct session *session = place->session;
+        if (session->state == SESSION_OPENING) {
+            place->state = LANE_OPENING; /* judged again by the ends of the reopened lane */
+            place->aboard = false;
+            place->doubtful = false;
+            continue;
+        }
+        hub->stats.gaps++;
+        session_end(session, reason, true);
+    }
+    lane->position = 0;
+    lane->head = (struct position){0};
+    hub->source_ops->reopen(hub->source, lane);
+}
+
+bool hub_scan_record(struct hub *hub, struct lane *lane, const struct lane_record *record)
+{
+    (void)hub;
+    return catch_up_record(lane, record);
+}
+
+void hub_scan_ended(struct hub *hub, struct lane *lane, enum status status, int64_t first)
+{
+    (void)hub;
+    catch_up_scan_ended(lane, status, first);
+}
+
+/* --- time ----------------------------------------------------------------------------------- */
+
+static void expire_join(struct session *session, struct pending *pending)
+{
+    struct bytes name = bytes_of(pending->room, pending->room_size);
+    struct control control = {
+        .request = pending->request, .reason = "unavailable", .transient = true};
+    for (unsigned i = 0; i < session->room_count; i++)
+        if (bytes_equal(room_name_of(session->rooms[i].room), name)) {
+            session_detach_room(session, i);
+            break;
+        }
+    session->pending_joins--;
+    session->hub->stats.joins_refused++;
+    session_push_control(session, ITEM_JOIN_REFUSED, name, &control);
+}
+
+static void expire_pending(struct hub *hub)
+{
+    while (hub->pending && hub->pending->deadline_ms <= hub->now_ms) {
+        struct pending *pending = hub->pending;
+        DL_DELETE(hub->pending, pending);
+        if (pending->lane) {
+            expire_join(pending->session, pending);
+        } else {
+            pending->session->opening->pending = NULL;
+            session_end(pending->session, "unavailable", true);
+        }
+        free(pending);
+    }
+}
+
+static void tell_ready(struct hub *hub)
+{
+    /* Who is woken meanwhile stands behind and waits for the next turn. */
+    hub->depth++;
+    for (uint64_t count = hub->attention_count; count && hub->attention; count--) {
+        struct session *session = hub->attention;
+        session_unlist(session);
+        session->signaled = true;
+        session->transport->ready(session, session->connection);
+    }
+    hub->depth--;
+}
+
+static void close_lingering(struct hub *hub)
+{
+    while (hub->lingering && hub->lingering->linger_until_ms <= hub->now_ms) {
+        struct lane *lane = hub->lingering;
+        catch_up_forget(lane);
+        lane_free(lane);
+    }
+}
+
+static void look_at(struct session *session)
+{
+    struct hub *hub = session->hub;
+    if (session->state != SESSION_OPEN || session->opening)
+        return;
+    if (session_is_behind(session)) {
+        if (hub->now_ms - session->progress_ms > hub->config.behind_timeout_ms) {
+            hub->stats.behind_closed++;
+            session_end(session, "too_slow", true);
+        }
+        return;
+    }
+    if (!hub->config.recovery || session->outbox.count)
+        return;
+    for (unsigned i = 0; i < session->told_lanes; i++) {
+        const struct session_lane *place = session->lanes[i];
+        int64_t records = session_position(place).next - place->reported;
+        if (records > 0 &&
+            (uint64_t)records * place->lane->record_bytes > hub->config.cursor_lag_bytes) {
+            struct control control = {0};
+            session_push_control(session, ITEM_CURSOR, bytes_of("", 0), &control);
+            return;
+        }
+    }
+}
+
+/* A slow walk over all sessions, a share of them every period. */
+static void sweep(struct hub *hub)
+{
+    if (hub->now_ms < hub->sweep_due_ms)
+        return;
+    hub->sweep_due_ms = hub->now_ms + SWEEP_PERIOD_MS;
+    for (uint64_t i = 0; i < hub->stats.sessions / SWEEP_ROUNDS + 1; i++) {
+        if (!hub->sweep)
+            hub->sweep = hub->sessions;
+        if (!hub->sweep)
+            return;
+        struct session *session = hub->sweep;
+        hub->sweep = session->next;
+        look_at(session);
+    }
+}
+
+void hub_run(struct hub *hub, int64_t now_ms)
+{
+    assert(hub->depth == 0);
+    if (now_ms > hub->now_ms)
+        hub->now_ms = now_ms;
+    expire_pending(hub);
+    sweep(hub);
+    tell_ready(hub);
+    catch_up_run(hub);
+    close_lingering(hub);
+    reap(hub);
+}
+
+int64_t hub_deadline_ms(const struct hub *hub)
+{
+    int64_t deadline = catch_up_deadline(hub);
+    if (hub->attention || hub->dying)
+        return hub->now_ms;
+    if (hub->pending && hub->pending->deadline_ms < deadline)
+        deadline = hub->pending->deadline_ms;
+    if (hub->lingering && hub->lingering->linger_until_ms < deadline)
+        deadline = hub->lingering->linger_until_ms;
+    if (hub->sessions && hub->sweep_due_ms < deadline)
+        deadline = hub->sweep_due_ms;
+    return deadline;
+}

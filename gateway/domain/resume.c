@@ -1,0 +1,262 @@
+#include <stdlib.h>
+
+#include "hub_state.h"
+#include "mem.h"
+
+/* Who the session is, as far as coming back is concerned. */
+static uint64_t principal_of(const struct session *session)
+{
+    auto_buffer struct buffer text = {0};
+    struct bytes tenant = session_tenant(session), user = session_user(session);
+    buffer_append_format(&text, "%zu:", tenant.size);
+    buffer_append(&text, tenant);
+    buffer_append(&text, user);
+    return XXH3_64bits(buffer_peek(&text).data, buffer_size(&text));
+}
+
+/* --- a new session -------------------------------------------------------------------------- */
+
+struct fresh {
+    struct session *session;
+    const char *problem;
+};
+
+static void join_at_connect(void *context, struct bytes name)
+{
+    struct fresh *fresh = context;
+    struct session *session = fresh->session;
+    const struct hub_config *config = &session->hub->config;
+    struct room_owner owner = {session_tenant(session), session_user(session)};
+    struct room_name room;
+    struct lane_name lane_name;
+    if (fresh->problem || room_parse(name, &room, NULL) != STATUS_OK)
+        return;
+    for (unsigned i = 0; i < session->room_count; i++)
+        if (bytes_equal(room_name_of(session->rooms[i].room), name))
+            return;
+    if (layout_lane(config->layout, &room, &owner, &lane_name, NULL) != STATUS_OK)
+        fresh->problem = "no_such_room";
+    else if (session->room_count >= config->rooms_per_session)
+        fresh->problem = "too_many_rooms";
+    if (fresh->problem)
+        return;
+    struct lane *lane = lane_get(session->hub, &lane_name);
+    if (session->lane_count >= config->lanes_per_session && !session_find_lane(session, lane)) {
+        fresh->problem = "too_many_lanes";
+        return;
+    }
+    session_attach(session, lane, lane_name_scope(&lane_name), name, session->room_count);
+}
+
+const char *resume_fresh(struct session *session)
+{
+    struct fresh fresh = {.session = session};
+    policy_connect_rooms(session->hub->config.policy, session->claims, join_at_connect, &fresh);
+    session->private_rooms = session->room_count;
+    memcpy(session->public_id, session->opening->random, CURSOR_PUBLIC_ID_BYTES);
+    return fresh.problem;
+}
+
+void resume_give_up(struct session *session, const char *reason)
+{
+    assert(session->state == SESSION_OPENING);
+    session->opening->resumed = false;
+    session->opening->reason = reason;
+    free(session->opening->private_id);
+    session->opening->private_id = NULL;
+    buffer_clear(&session->opening->lost);
+    free(session->left);
+    session->left = NULL;
+    session_clear_outbox(session);
+    session_detach_all(session);
+    const char *problem = resume_fresh(session);
+    if (problem)
+        session_end(session, problem, false);
+    else
+        session_try_open(session);
+}
+
+/* --- the way back --------------------------------------------------------------------------- */
+
+/* Walks the rooms of a private id and its cursor, and the lanes they mention. */
+struct walk {
+    struct session *session;
+    struct bytes positions; /* not yet taken */
+    struct walked_lane {
+        struct lane_name name;
+        struct position position;
+    } * lanes;
+    unsigned lane_count;
+    unsigned rooms;
+};
+
+static const struct walked_lane *walk_lane(struct walk *walk, const struct lane_name *name)
+{
+    for (unsigned i = 0; i < walk->lane_count; i++)
+        if (lane_name_same(&walk->lanes[i].name, name))
+            return &walk->lanes[i];
+    struct position position;
+    if (walk->lane_count >= walk->session->hub->config.lanes_per_session ||
+        !cursor_take_position(&walk->positions, &position))
+        return NULL;
+    walk->lanes = mem_resize(walk->lanes, walk->lane_count + 1u, sizeof(*walk->lanes));
+    walk->lanes[walk->lane_count] = (struct walked_lane){*name, position};
+    return &walk->lanes[walk->lane_count++];
+}
+
+/* Rooms are authorised again, by the claims presented now. */
+static bool walk_room(struct walk *walk, struct bytes name, int private_index)
+{
+    struct session *session = walk->session;
+    struct hub *hub = session->hub;
+    struct room_owner owner = {session_tenant(session), session_user(session)};
+    struct room_name room;
+    struct lane_name lane_name;
+    if (++walk->rooms > hub->config.rooms_per_session ||
+        room_parse(name, &room, NULL) != STATUS_OK ||
+        layout_lane(hub->config.layout, &room, &owner, &lane_name, NULL) != STATUS_OK)
+        return false;
+    const struct walked_lane *walked = walk_lane(walk, &lane_name);
+    if (!walked)
+        return false;
+    if (!policy_may_join(hub->config.policy, session->claims, name)) {
+        if (private_index >= 0)
+            session->left[private_index / 8] |= (uint8_t)(1u << (private_index % 8));
+        buffer_append_byte(&session->opening->lost, (uint8_t)name.size);
+        buffer_append(&session->opening->lost, name);
+        return true;
+    }
+    struct position position = walked->position;
+    struct lane *lane = lane_get(hub, &lane_name);
+    bool known = session_find_lane(session, lane) != NULL;
+    struct session_lane *place =
+        session_attach(session, lane, lane_name_scope(&lane_name), name, private_index);
+    if (!known) {
+        place->state = LANE_OPENING;
+        place->next = position.next;
+        place->given = position;
+        place->check = position.check;
+    }
+    return true;
+}
+
+static bool bit_of(struct bytes bits, unsigned index)
+{
+    return index / 8 < bits.size && bits.data[index / 8] >> (index % 8) & 1;
+}
+
+static bool walk_all(struct walk *walk, struct bytes private_rooms, const struct cursor *cursor)
+{
+    struct session *session = walk->session;
+    uint8_t name[ROOM_NAME_LIMIT];
+    size_t size;
+    unsigned index = 0, limit = session->hub->config.rooms_per_session;
+    session->left = mem_alloc((limit + 7u) / 8);
+    for (struct bytes rest = private_rooms; rest.size; index++) {
+        if (index >= limit || !cursor_unpack_room(&rest, name, &size))
+            return false;
+        if (bit_of(cursor->left, index))
+            session->left[index / 8] |= (uint8_t)(1u << (index % 8));
+        else if (!walk_room(walk, bytes_of(name, size), (int)index))
+            return false;
+    }
+    session->private_rooms = (uint16_t)index;
+    for (struct bytes rest = cursor->joined; rest.size;)
+        if (!cursor_unpack_room(&rest, name, &size) || !walk_room(walk, bytes_of(name, size), -1))
+            return false;
+    return walk->positions.size == 0;
+}
+
+const char *resume_follow(struct session *session, const struct session_request *request)
+{
+    struct hub *hub = session->hub;
+    auto_buffer struct buffer id_space = {0};
+    auto_buffer struct buffer cursor_space = {0};
+    struct private_id id;
+    if (private_id_decode(request->private_id, &hub->keys, &id_space, &id) != STATUS_OK)
+        return "unknown_session";
+    if (id.principal != principal_of(session))
+        return "other_principal";
+    if (id.layout_revision != layout_revision(hub->config.layout))
+        return "layout";
+    /* A cursor that was made for another private id says nothing; then the id's own positions count
+     * (hazards 5). */
+    struct cursor cursor;
+    if (cursor_decode(request->cursor, id.tag, &hub->keys, &cursor_space, &cursor) != STATUS_OK)
+        cursor = (struct cursor){.positions = id.positions};
+    struct walk walk = {.session = session, .positions = cursor.positions};
+    bool followed = walk_all(&walk, id.rooms, &cursor);
+    free(walk.lanes);
+    if (!followed)
+        return "unknown_session";
+    memcpy(session->tag, id.tag, sizeof(session->tag));
+    memcpy(session->public_id, id.public_id, sizeof(session->public_id));
+    session->opening->private_id = mem_string(request->private_id);
+    session->opening->resumed = true;
+    return NULL;
+}
+
+/* --- what the client carries ---------------------------------------------------------------- */
+
+static void append_positions(struct session *session, struct buffer *out)
+{
+    for (unsigned i = 0; i < session->told_lanes; i++) {
+        struct position position = session_position(session->lanes[i]);
+        session->lanes[i]->reported = position.next;
+        cursor_append_position(out, position);
+    }
+}
+
+struct bytes resume_private_id(struct session *session)
+{
+    struct hub *hub = session->hub;
+    buffer_clear(&hub->private_id);
+    if (session->opening->private_id) {
+        buffer_append_string(&hub->private_id, session->opening->private_id);
+        return buffer_peek(&hub->private_id);
+    }
+    auto_buffer struct buffer rooms = {0};
+    struct private_id id = {.principal = principal_of(session),
+                            .layout_revision = layout_revision(hub->config.layout)};
+    for (unsigned i = 0; i < session->room_count; i++)
+        if (session->rooms[i].private_index >= 0)
+            cursor_pack_room(&rooms, room_name_of(session->rooms[i].room));
+    buffer_clear(&hub->positions);
+    append_positions(session, &hub->positions);
+    memcpy(id.public_id, session->public_id, sizeof(id.public_id));
+    memcpy(id.session_id, session->opening->random + CURSOR_PUBLIC_ID_BYTES, sizeof(id.session_id));
+    id.rooms = buffer_peek(&rooms);
+    id.positions = buffer_peek(&hub->positions);
+    private_id_encode(&id, &hub->keys, &hub->private_id);
+    memcpy(session->tag, id.tag, sizeof(session->tag));
+    return buffer_peek(&hub->private_id);
+}
+
+static void encode_rooms(struct session *session)
+{
+    auto_buffer struct buffer joined = {0};
+    auto_buffer struct buffer text = {0};
+    for (unsigned i = 0; i < session->room_count; i++)
+        if (session->rooms[i].private_index < 0 && session->rooms[i].told)
+            cursor_pack_room(&joined, room_name_of(session->rooms[i].room));
+    struct cursor cursor = {.joined = buffer_peek(&joined)};
+    if (session->left)
+        cursor.left = bytes_of(session->left, (session->private_rooms + 7u) / 8);
+    cursor_encode_rooms(&cursor, session->tag, &session->hub->keys, &text);
+    free(session->cursor_rooms);
+    session->cursor_rooms = mem_string(buffer_peek(&text));
+    session->rooms_changed = false;
+}
+
+struct bytes resume_cursor(struct session *session)
+{
+    struct hub *hub = session->hub;
+    if (session->rooms_changed || !session->cursor_rooms)
+        encode_rooms(session);
+    buffer_clear(&hub->positions);
+    append_positions(session, &hub->positions);
+    buffer_clear(&hub->cursor_text);
+    buffer_append_string(&hub->cursor_text, session->cursor_rooms);
+    cursor_append_positions_text(buffer_peek(&hub->positions), &hub->cursor_text);
+    return buffer_peek(&hub->cursor_text);
+}
