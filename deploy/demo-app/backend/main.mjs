@@ -1,0 +1,134 @@
+#!/usr/bin/env node
+// The sample backend: an endless stream of task events, as a real one would produce it. It writes to one Kafka topic and
+// knows nothing of rules, rooms, sockets or clients.
+
+import { readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+
+import { fail, readOptions } from './options.mjs';
+import { EventProducer } from './producer.mjs';
+import { Random } from './random.mjs';
+import { Schedule } from './schedule.mjs';
+import { TaskStream } from './stream.mjs';
+
+const program = 'sample-backend';
+const tickMs = 20;
+const reportMs = 30_000;
+const openingSeconds = 8; // the stream starts with twice the rate of new tasks, so that there is something to see
+
+const options = readOptions(program, {
+  brokers: { default: '127.0.0.1:9092', help: 'HOST:PORT[,HOST:PORT]' },
+  topic: { default: 'tasks.events', help: 'where the events go' },
+  rate: { default: '12', number: true, help: 'events per second, on average' },
+  seed: { default: '1', number: true, help: 'the same seed makes the same tasks' },
+  count: { default: '0', number: true, help: 'end after so many events; 0: never' },
+  world: {
+    default: fileURLToPath(new URL('../world.json', import.meta.url)),
+    help: 'file of the tenants, projects and users',
+  },
+  print: { flag: true, help: 'print the events, one per line, instead of producing them' },
+});
+if (options.rate === 0) fail(program, '--rate 0: must be more than 0');
+
+function readWorld() {
+  try {
+    return JSON.parse(readFileSync(options.world, 'utf8'));
+  } catch (error) {
+    return fail(program, `--world ${options.world}: ${error.message}`);
+  }
+}
+
+/** How many events a task makes on average, from a stream of its own. */
+function eventsPerTask(world) {
+  const stream = new TaskStream(world, new Random(options.seed + 1));
+  const tasks = Array.from({ length: 400 }, () => stream.next());
+  return tasks.reduce((sum, task) => sum + task.steps.length, 0) / tasks.length;
+}
+
+class Backend {
+  #random = new Random(options.seed);
+  #schedule = new Schedule();
+  #stream;
+  #meanGapMs;
+  #startMs;
+  #nextTaskMs;
+  #made = 0;
+
+  constructor(world, nowMs) {
+    this.#stream = new TaskStream(world, this.#random);
+    this.#meanGapMs = (1000 * eventsPerTask(world)) / options.rate;
+    this.#startMs = nowMs;
+    this.#nextTaskMs = nowMs;
+    // One short task of doubtful outcome for each tenant: reviewers have something to do from the first seconds on.
+    world.tenants.forEach((tenant, index) => {
+      const task = this.#stream.next({ tenantId: tenant.id, type: 'classification', doubtful: true });
+      this.#plan(task, 0, nowMs + index * 150);
+    });
+  }
+
+  /** Gives the events that are due to `emit`; false when --count is reached. */
+  turn(nowMs, emit) {
+    while (this.#nextTaskMs <= nowMs) {
+      this.#plan(this.#stream.next(), 0, this.#nextTaskMs);
+      const opening = nowMs - this.#startMs < openingSeconds * 1000 ? 2 : 1;
+      this.#nextTaskMs += this.#random.exponential(this.#meanGapMs) / opening;
+    }
+    for (let due = this.#schedule.take(nowMs); due; due = this.#schedule.take(nowMs)) {
+      const { task, index } = due.item;
+      emit(this.#stream.event(task, task.steps[index], index + 1, new Date()));
+      this.#made += 1;
+      if (options.count && this.#made >= options.count) return false;
+      if (index + 1 < task.steps.length) this.#plan(task, index + 1, due.atMs);
+    }
+    return true;
+  }
+
+  /** Time that passed unused, e.g. while the broker was away, is not made up for. */
+  skip(byMs) {
+    this.#nextTaskMs += byMs;
+  }
+
+  #plan(task, index, baseMs) {
+    this.#schedule.add(baseMs + task.steps[index].afterMs, { task, index });
+  }
+}
+
+const world = readWorld();
+const backend = new Backend(world, Date.now());
+const producer = options.print ? null : new EventProducer(options.brokers, options.topic);
+let waiting = false;
+let produced = 0;
+
+function emit(event) {
+  if (producer) producer.push(event);
+  else process.stdout.write(`${JSON.stringify(event)}\n`);
+}
+
+async function end(timers, code) {
+  timers.forEach(clearInterval);
+  if (producer) await producer.close();
+  process.exitCode = code;
+}
+
+function start() {
+  const turn = () => {
+    if (producer?.full) {
+      if (!waiting) console.error(`${program}: Kafka takes no events; pausing`);
+      waiting = true;
+      backend.skip(tickMs);
+    } else {
+      waiting = false;
+      if (!backend.turn(Date.now(), emit)) end(timers, 0);
+    }
+  };
+  const report = () => {
+    if (!producer) return;
+    console.error(`${program}: ${producer.sent} events produced, ${((producer.sent - produced) * 1000 / reportMs).toFixed(1)}/s`);
+    produced = producer.sent;
+  };
+  const timers = [setInterval(turn, tickMs), setInterval(report, reportMs)];
+  for (const name of ['SIGINT', 'SIGTERM']) process.once(name, () => end(timers, 0));
+  turn();
+}
+
+start();
