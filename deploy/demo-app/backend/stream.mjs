@@ -99,7 +99,7 @@ export class TaskStream {
       return steps;
     }
     for (let attempt = 1; attempt <= maxAttempts; attempt++) {
-      const waitMs = attempt === 1 ? random.between(300, 2500) : random.between(1200, 3500);
+      const waitMs = attempt === 1 && task.doubtful ? random.between(300, 2000) : random.between(1500, 8000);
       if (this.#attempt(task, attempt, waitMs, steps)) break;
     }
     return steps;

@@ -1,0 +1,113 @@
+// The way to the gateway: the stock Socket.IO client, with what a page wants to know of it. It passes notifications on and
+// knows nothing of tasks.
+
+import { io } from '../vendor/socket.io.esm.min.js';
+
+const transports = { websocket: 'WebSocket', polling: 'long-polling', webtransport: 'WebTransport' };
+
+export class Connection extends EventTarget {
+  #socket = null;
+  #connectedBefore = false;
+  #cutTimer = null;
+  state = 'connecting';
+  facts = { transport: '–', recoveries: 0, fresh: 0, replayed: 0, replayedBefore: 0, since: null, id: '–', reason: '' };
+
+  /** Ends what is open and connects as `identity`: {token} or {tenant, user, reviewQueues}. */
+  open(identity) {
+    this.close();
+    this.#connectedBefore = false;
+    this.facts = { transport: '–', recoveries: 0, fresh: 0, replayed: 0, replayedBefore: 0, since: null, id: '–', reason: '' };
+    const socket = io({ auth: authentication(identity), reconnectionDelay: 500, reconnectionDelayMax: 4000, forceNew: true });
+    this.#socket = socket;
+    socket.on('connect', () => this.#connected());
+    socket.on('disconnect', (reason) => this.#lost(reason));
+    socket.on('connect_error', (error) => this.#failed(error));
+    for (const name of ['task.status', 'notification', 'review.alert'])
+      socket.on(name, (notification) => this.#received(name, notification));
+    socket.onAny((name, ...values) => this.dispatchEvent(new CustomEvent('any', { detail: { name, values } })));
+    this.#to('connecting');
+  }
+
+  close() {
+    clearTimeout(this.#cutTimer);
+    this.#socket?.removeAllListeners();
+    this.#socket?.disconnect();
+    this.#socket = null;
+  }
+
+  /** Asks for a room. Resolves to the gateway's answer: {ok: true} or {ok: false, error: {code, message}}. */
+  async room(verb, room) {
+    try {
+      return await this.#socket.timeout(5000).emitWithAck(verb, { room });
+    } catch (error) {
+      return { ok: false, error: { code: 'timeout', message: error.message } };
+    }
+  }
+
+  /** Drops the transport without a word and keeps it down for a while. */
+  cut(ms) {
+    const manager = this.#socket?.io;
+    if (!manager?.engine) return;
+    manager.reconnection(false);
+    manager.engine.close();
+    this.#cutTimer = setTimeout(() => {
+      manager.reconnection(true);
+      if (this.#socket && !this.#socket.connected) this.#socket.connect();
+    }, ms);
+  }
+
+  #connected() {
+    const socket = this.#socket;
+    const { facts } = this;
+    const again = this.#connectedBefore;
+    const recovered = Boolean(socket.recovered);
+    if (again) facts[recovered ? 'recoveries' : 'fresh'] += 1;
+    this.#connectedBefore = true;
+    Object.assign(facts, { since: Date.now(), id: socket.id, reason: '', transport: transportName(socket) });
+    socket.io.engine.on('upgrade', () => {
+      facts.transport = transportName(socket);
+      this.#changed();
+    });
+    this.#to('live');
+    this.dispatchEvent(new CustomEvent('connected', { detail: { again, recovered } }));
+  }
+
+  #lost(reason) {
+    Object.assign(this.facts, { reason, since: null, replayedBefore: this.facts.replayed });
+    this.#to('reconnecting');
+    this.dispatchEvent(new CustomEvent('lost', { detail: { reason } }));
+  }
+
+  #failed(error) {
+    this.facts.reason = error.message;
+    // The client gives up by itself only when the gateway refused it; otherwise it goes on trying.
+    this.#to(this.#socket?.active ? 'reconnecting' : 'refused');
+  }
+
+  #received(name, notification) {
+    const now = Date.now();
+    const sent = Date.parse(notification?.time ?? '');
+    // What happened before this connection was there has been caught up: no measure of live delivery.
+    const live = Number.isFinite(sent) && this.facts.since !== null && sent >= this.facts.since;
+    if (!live) this.facts.replayed += 1;
+    this.dispatchEvent(new CustomEvent('notification', { detail: { name, notification, now, latency: live ? now - sent : null } }));
+  }
+
+  #to(state) {
+    this.state = state;
+    this.#changed();
+  }
+
+  #changed() {
+    this.dispatchEvent(new Event('change'));
+  }
+}
+
+function authentication({ token, tenant, user, reviewQueues }) {
+  return token ? { token } : { tenant, user, reviewQueues };
+}
+
+function transportName(socket) {
+  const { name } = socket.io.engine.transport;
+  return transports[name] ?? name;
+}

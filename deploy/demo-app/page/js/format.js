@@ -1,0 +1,50 @@
+// Values as people read them.
+
+export function duration(ms) {
+  if (ms === null || ms === undefined || Number.isNaN(ms)) return '–';
+  if (ms < 0) return '0.0 s';
+  if (ms < 10_000) return `${(ms / 1000).toFixed(1)} s`;
+  const seconds = Math.round(ms / 1000);
+  if (seconds < 60) return `${seconds} s`;
+  const minutes = Math.floor(seconds / 60);
+  if (minutes < 60) return `${minutes} min ${String(seconds % 60).padStart(2, '0')} s`;
+  return `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
+}
+
+export function latency(ms) {
+  if (ms === null || ms === undefined) return '–';
+  return `${Math.round(ms)} ms`;
+}
+
+const clock = new Intl.DateTimeFormat(undefined, { hour: '2-digit', minute: '2-digit', second: '2-digit' });
+
+export function timeOfDay(ms) {
+  return clock.format(ms);
+}
+
+const abbreviations = { ocr: 'OCR', pii: 'Personal data' };
+
+/** low_confidence -> Low confidence */
+export function words(text) {
+  if (abbreviations[text]) return abbreviations[text];
+  const spaced = String(text ?? '').replace(/[_.-]+/g, ' ').trim();
+  return spaced.charAt(0).toUpperCase() + spaced.slice(1);
+}
+
+export function percent(fraction) {
+  return `${Math.round(fraction * 100)} %`;
+}
+
+export function money(cost) {
+  return cost && typeof cost.amount === 'number' ? `${cost.amount.toFixed(2)} ${cost.currency ?? ''}`.trim() : null;
+}
+
+export function due(ms, now) {
+  const left = ms - now;
+  return left < 0 ? `overdue by ${duration(-left)}` : `due in ${left < 90_000 ? duration(left) : coarse(left)}`;
+}
+
+function coarse(ms) {
+  const minutes = Math.round(ms / 60_000);
+  return minutes < 120 ? `${minutes} min` : minutes < 2880 ? `${Math.round(minutes / 60)} h` : `${Math.round(minutes / 1440)} days`;
+}
