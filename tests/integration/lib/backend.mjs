@@ -31,21 +31,29 @@ export function decodeNotification(value) {
     return Notification.toObject(Notification.decode(value), { longs: Number, defaults: false, bytes: Buffer });
 }
 
+/* An event's attributes as CloudEvents knows them: lower case, with extensions for what it has no word for. */
+function attributes({ id, event, time, source = 'task-service', taskId, tenantId, userId, projectId, type: taskType, priority }) {
+    return {
+        specversion: '1.0', id, source, type: event, time, subject: taskId,
+        tenantid: tenantId, userid: userId, projectid: projectId, tasktype: taskType, priority,
+    };
+}
+
 /* Kafka records, one function for each form. The key keeps the events of a task in order. */
 export const FORMS = {
     json: (event) => ({ key: event.taskId, value: JSON.stringify(event) }),
-    cloudevent: ({ id, event, time, source = 'task-service', ...rest }) => ({
-        key: rest.taskId,
+    cloudevent: (event) => ({
+        key: event.taskId,
         headers: { 'content-type': 'application/cloudevents+json; charset=UTF-8' },
-        value: JSON.stringify({ specversion: '1.0', id, source, type: event, time, datacontenttype: 'application/json', data: rest }),
+        value: JSON.stringify({ ...attributes(event), datacontenttype: 'application/json', data: event.data }),
     }),
-    cloudeventBinary: ({ id, event, time, source = 'task-service', ...rest }) => ({
-        key: rest.taskId,
+    cloudeventBinary: (event) => ({
+        key: event.taskId,
         headers: {
-            'ce_specversion': '1.0', 'ce_id': id, 'ce_source': source, 'ce_type': event, ...(time && { ce_time: time }),
+            ...Object.fromEntries(Object.entries(attributes(event)).map(([name, value]) => [`ce_${name}`, value])),
             'content-type': 'application/json',
         },
-        value: JSON.stringify(rest),
+        value: JSON.stringify(event.data),
     }),
     protobuf: (event) => ({ key: event.taskId, headers: { 'content-type': 'application/protobuf' }, value: encodeTaskEvent(event) }),
 };

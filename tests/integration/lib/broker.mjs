@@ -2,7 +2,7 @@
 import { Kafka, logLevel } from 'kafkajs';
 import fs from 'node:fs';
 import path from 'node:path';
-import { PROGRAMS } from './places.mjs';
+import { PROGRAMS, SLOW } from './places.mjs';
 import { freePort } from './ports.mjs';
 import { Program } from './program.mjs';
 import { eventually } from './wait.mjs';
@@ -41,6 +41,8 @@ class Broker {
         const ends = await this.ends(topic);
         const consumer = this.kafka('test-reader').consumer({ groupId: `test-reader-${Date.now()}-${Math.random()}`, maxWaitTimeInMs: 100 });
         const records = [];
+        let joined = false;
+        consumer.on(consumer.events.GROUP_JOIN, () => { joined = true; });
         const positions = ends.map(() => 0);
         await consumer.connect();
         try {
@@ -60,9 +62,9 @@ class Broker {
             await eventually(() => {
                 if (positions.every((position, partition) => position >= ends[partition]))
                     return true;
-                quiet = records.length === seen ? quiet + 1 : 0;
+                quiet = joined && records.length === seen ? quiet + 1 : 0;
                 seen = records.length;
-                return quiet > 60;
+                return quiet > 60 * SLOW;
             }, { timeout, what: `all of ${topic}` });
         } finally {
             await consumer.disconnect();

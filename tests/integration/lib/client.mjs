@@ -48,7 +48,7 @@ export class Client {
 
     async subscribe(...rooms) {
         for (const room of rooms) {
-            const answer = await this.ask('subscribe', room);
+            const answer = await this.ask('subscribe', { room });
             assert.equal(answer?.ok, true, `subscribe ${room}: ${JSON.stringify(answer)}`);
         }
         return this;

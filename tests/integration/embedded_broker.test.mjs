@@ -1,0 +1,21 @@
+/* The pair on the embedded broker: it promises less there, and says so. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { SLOW } from './lib/places.mjs';
+import { taskEvent, TOPICS, World } from './lib/world.mjs';
+
+test('an event reaches a stock client through the embedded broker', { timeout: 60000 * SLOW }, async (t) => {
+    const world = await World.open(t, 'embedded_broker', { broker: 'embedded', topics: TOPICS });
+    const dispatcher = await world.dispatcher();
+    const gateway = await world.gateway();
+    const client = await world.client(gateway, { rooms: ['task:t1'] });
+    const backend = await world.backend();
+    await backend.events([taskEvent({ taskId: 't1', n: 1 })]);
+    const [{ event, notification }] = await client.waitCount(1, 20000 * SLOW);
+    assert.equal(event, 'task.status');
+    assert.deepEqual(notification.rooms, ['task:t1']);
+    assert.equal(notification.eventId, 't1-1');
+    assert.equal(notification.taskStatus.event, 'task.progress');
+    assert.deepEqual(notification.taskStatus.data, { n: 1 });
+    assert.match(dispatcher.text(), /at.least.once/i, 'the dispatcher says that there are no transactions');
+});

@@ -1,0 +1,185 @@
+/* What a person sees who got something wrong: a message that names it, and an exit code or a visible state; never a
+ * crash. */
+import assert from 'node:assert/strict';
+import fs from 'node:fs';
+import net from 'node:net';
+import path from 'node:path';
+import { describe, it } from 'node:test';
+import { RealBroker } from './lib/broker.mjs';
+import { PROGRAMS, SLOW } from './lib/places.mjs';
+import { freePort } from './lib/ports.mjs';
+import { eventually, sleep } from './lib/wait.mjs';
+import { merge, taskEvent, TOPICS, World } from './lib/world.mjs';
+
+const LIMIT = { timeout: 240000 * SLOW }; // of a whole group
+
+async function withWorld(name, options, use) {
+    const world = await World.open(null, name, options);
+    try {
+        await use(world);
+    } finally {
+        await world.close();
+    }
+}
+
+/* Runs a program to its end; returns {code, text}. */
+async function outcome(world, command, args, more = {}) {
+    const name = `run-${world.programs.length}`;
+    const program = world.program(name, command, args, more).start();
+    const { code, signal } = await program.waitEnd(20000 * SLOW);
+    assert.equal(signal, null, `ended by ${signal}\n${program.tail()}`);
+    return { code, text: program.text().split('\n').slice(1).join('\n') };
+}
+
+async function assertRefuses(world, command, args, ...patterns) {
+    const { code, text } = await outcome(world, command, args);
+    assert.notEqual(code, 0, text);
+    assert.ok(code > 0 && code < 126, `exit code ${code}`);
+    patterns.forEach((pattern) => assert.match(text, pattern));
+    assert.ok(text.split('\n').length < 30, `a message, not a flood:\n${text}`);
+}
+
+const readiness = async (program) => {
+    const response = await fetch(`${program.url}/readyz`);
+    return { status: response.status, text: await response.text() };
+};
+
+for (const name of ['gateway', 'dispatcher']) {
+    const command = PROGRAMS[name];
+
+    describe(`${name}: configuration`, LIMIT, () => {
+        it('a good file passes --check-config', () => withWorld(`refusals-${name}-good`, { broker: 'none' }, async (world) => {
+            const file = world.writeConfiguration('good', { dispatcherPort: 9464, gatewayPort: 8080 });
+            const { code, text } = await outcome(world, command, ['--config', file, '--check-config']);
+            assert.equal(code, 0, text);
+        }));
+        it('an unknown key is refused with its place', () => withWorld(`refusals-${name}-unknown`, { broker: 'none' }, async (world) => {
+            const file = path.join(world.data, 'bad.yaml');
+            fs.writeFileSync(file, `kafka:\n  bootstrap.servers: 127.0.0.1:1\n${name}:\n  http:\n    prot: 8080\n`);
+            await assertRefuses(world, command, ['--config', file, '--check-config'], /bad\.yaml:5:5/, /prot/);
+            await assertRefuses(world, command, ['--config', file], /bad\.yaml:5:5/, /prot/);
+        }));
+        it('every problem is told at once', () => withWorld(`refusals-${name}-all`, { broker: 'none' }, async (world) => {
+            const file = path.join(world.data, 'bad.yaml');
+            fs.writeFileSync(file, `nonsense: 1\nkafka:\n  bootstrap.servers: 127.0.0.1:1\n  no.such.property: 3\n${name}:\n  http:\n    port: 99999999\n`);
+            await assertRefuses(world, command, ['--config', file, '--check-config'],
+                /bad\.yaml:1:1.*nonsense/, /bad\.yaml:4:3.*no\.such\.property/, /bad\.yaml:7:\d+.*port/i);
+        }));
+        it('a file that is no YAML is refused with its place', () => withWorld(`refusals-${name}-syntax`, { broker: 'none' }, async (world) => {
+            const file = path.join(world.data, 'bad.yaml');
+            fs.writeFileSync(file, 'kafka: {bootstrap.servers: "127.0.0.1:1\n');
+            await assertRefuses(world, command, ['--config', file], /bad\.yaml:\d+:\d+/);
+        }));
+        it('a missing file is named', () => withWorld(`refusals-${name}-missing`, { broker: 'none' }, async (world) => {
+            await assertRefuses(world, command, ['--config', path.join(world.data, 'nowhere.yaml')], /nowhere\.yaml/);
+        }));
+        it('an unknown option is refused, --help is not', () => withWorld(`refusals-${name}-option`, { broker: 'none' }, async (world) => {
+            await assertRefuses(world, command, ['--no-such-option'], /no-such-option/);
+            const { code, text } = await outcome(world, command, ['--help']);
+            assert.equal(code, 0);
+            assert.match(text, new RegExp(`SMARTSTACK_${name.toUpperCase()}_HTTP_PORT`));
+        }));
+        it('an unreachable broker is a state that can be seen, and passes', () => withWorld(`refusals-${name}-broker`, { broker: 'none' }, async (world) => {
+            world.broker = new RealBroker({ directory: world.data, logs: world.logs });
+            world.broker.port = await freePort(2);
+            const program = await world[name]({ ready: false });
+            await eventually(async () => (await readiness(program)).status === 503, { what: () => `unready\n${program.tail()}` });
+            await sleep(3000);
+            assert.ok(program.alive, program.tail());
+            assert.equal((await fetch(`${program.url}/livez`)).status, 200);
+            assert.match((await readiness(program)).text, /kafka|broker/i);
+            await world.broker.start();
+            await world.broker.createTopics(TOPICS);
+            await world.waitReady(program, 60000 * SLOW);
+        }));
+        it('it ends at once on SIGTERM while the broker is away', () => withWorld(`refusals-${name}-away`, { broker: 'none' }, async (world) => {
+            const program = await world[name]({ ready: false });
+            await eventually(async () => (await fetch(`${program.url}/livez`)).status === 200, { what: () => program.tail() });
+            program.signal('SIGTERM');
+            assert.deepEqual(await program.waitEnd(5000 * SLOW), { code: 0, signal: null });
+        }));
+        it('a port in use is named', () => withWorld(`refusals-${name}-port`, { broker: 'none' }, async (world) => {
+            const port = await freePort();
+            const holder = net.createServer().listen(port);
+            try {
+                const file = world.writeConfiguration('busy', { [`${name}Port`]: port });
+                await assertRefuses(world, command, ['--config', file], new RegExp(String(port)), /in use/i);
+            } finally {
+                holder.close();
+            }
+        }));
+    });
+}
+
+describe('dispatcher: rules', LIMIT, () => {
+    const bad = [
+        'rules:',
+        '  - name: first',
+        '    when: {"event": [{"prefx": "task."}]}',
+        '    notify: {type: task.status, rooms: ["task:{taskId}"]}',
+        '  - name: second',
+        '    when: {"event": "task.created"}',
+        '    notify: {type: no.such.type, rooms: ["task:{taskId}"]}',
+        '',
+    ].join('\n');
+
+    it('--check-rules tells every error with its place', () => withWorld('refusals-rules', { broker: 'none' }, async (world) => {
+        const file = path.join(world.data, 'bad-rules.yaml');
+        fs.writeFileSync(file, bad);
+        await assertRefuses(world, PROGRAMS.dispatcher, ['--check-rules', file],
+            /bad-rules\.yaml:3:\d+.*prefx/, /bad-rules\.yaml:6:\d+/, /bad-rules\.yaml:7:\d+.*no\.such\.type/);
+        const { code, text } = await outcome(world, PROGRAMS.dispatcher, ['--check-rules', world.rulesFile]);
+        assert.equal(code, 0, text);
+    }));
+    it('a dispatcher does not start on them', () => withWorld('refusals-rules-start', { broker: 'none', rules: bad }, async (world) => {
+        const file = world.writeConfiguration('dispatcher', { dispatcherPort: await freePort() });
+        await assertRefuses(world, PROGRAMS.dispatcher, ['--config', file], /rules\.yaml:3:\d+/, /prefx/);
+    }));
+});
+
+describe('missing topics', LIMIT, () => {
+    it('a dispatcher without its input topic says so, and begins when it is there', () => withWorld('refusals-input-topic',
+        { topics: { 'fanout.tenant': 8 } }, async (world) => {
+            const dispatcher = await world.dispatcher({ ready: false });
+            await eventually(async () => {
+                const { status, text } = await readiness(dispatcher);
+                return status === 503 && text.includes('tasks.events');
+            }, { timeout: 20000 * SLOW, what: () => `unready for want of tasks.events\n${dispatcher.tail()}` });
+            const { 'fanout.tenant': _, ...missing } = TOPICS;
+            await world.broker.createTopics(missing);
+            await world.waitReady(dispatcher, 60000 * SLOW);
+            const backend = await world.backend();
+            await backend.events([taskEvent({ taskId: 't1', n: 1 })]);
+            await eventually(async () => (await world.broker.ends('fanout.tenant')).some((end) => end > 0), { timeout: 20000 * SLOW, what: 'a notification' });
+        }));
+    it('a dispatcher creates the fan-out topics it needs', () => withWorld('refusals-fanout-topic',
+        { topics: { 'tasks.events': 4, 'tasks.dead-letter': 1 } }, async (world) => {
+            await world.dispatcher();
+            await eventually(async () => (await world.broker.topics()).includes('fanout.tenant'), { timeout: 20000 * SLOW, what: 'fanout.tenant' });
+            assert.equal((await world.broker.ends('fanout.tenant')).length, 8, 'partitions as configured');
+        }));
+    it('a gateway waits for a topic that does not exist yet, and serves it when it does', () => withWorld('refusals-lane-topic',
+        { topics: { 'tasks.events': 4, 'tasks.dead-letter': 1 } }, async (world) => {
+            const gateway = await world.gateway({ ready: false });
+            await eventually(async () => (await fetch(`${gateway.url}/livez`)).status === 200, { what: () => gateway.tail() });
+            const client = await world.client(gateway, { connect: false });
+            client.socket.connect();
+            await sleep(3000);
+            assert.ok(gateway.alive, gateway.tail());
+            await world.dispatcher(); // creates it
+            await eventually(() => client.socket.connected, { timeout: 40000 * SLOW, what: () => `CONNECT\n${gateway.tail()}` });
+            await client.subscribe('task:t1');
+            const backend = await world.backend();
+            await backend.events([taskEvent({ taskId: 't1', n: 1 })]);
+            await client.waitCount(1, 20000 * SLOW);
+        }));
+    it('fewer partitions than configured is told', () => withWorld('refusals-partitions',
+        { topics: merge(TOPICS, { 'fanout.tenant': 2 }) }, async (world) => {
+            const dispatcher = await world.dispatcher({ ready: false });
+            await eventually(async () => {
+                const { status, text } = dispatcher.alive ? await readiness(dispatcher) : { status: 503, text: '' };
+                return status === 503 && `${text}${dispatcher.text()}`.includes('fanout.tenant');
+            }, { timeout: 20000 * SLOW, what: () => `a word about fanout.tenant\n${dispatcher.tail()}` });
+            assert.doesNotMatch(dispatcher.text(), /Assertion/);
+        }));
+});
