@@ -2,24 +2,29 @@
  * configured. Both programs read the same configuration and so agree. Not a client of Kafka: topics
  * are created and checked elsewhere.
  *
- *     layout: tenant                # a preset: tenant (default), user, none
- *     rooms:                        # adds to the preset's kinds, replaces them, or removes one
- * (`task: null`) task:   {topic: fanout.tenant, key: "{tenant}", partitions: 8} review: {topic:
- * "fanout.review.{key}"} large_tenants:                # kinds whose key is {tenant} live there for
- * this tenant acme: {topic: fanout.acme, partitions: 32, key: "{room}"} allow: # the values that
- * may enter a topic name, by kind ({key}), tenant ({tenant}) and user ({user}) review: [legal,
- * fraud, "team-*"]
+ *     layout: tenant            # a preset: tenant (default), user, none
+ *     rooms:                    # adds to the preset's kinds, changes them, or removes one
+ *       task:   {topic: fanout.tenant, key: "{tenant}", partitions: 8}
+ *       review: {topic: "fanout.review.{key}"}
+ *       project: null
+ *     large_tenants:            # for this tenant, the kinds whose key is {tenant} live there
+ *       acme: {topic: fanout.acme, partitions: 32, key: "{room}"}
+ *     allow:                    # the values that may enter a topic name
+ *       review: [legal, fraud, "team-*"]
  *
- * Topic templates hold {kind}, {key}, {tenant}, {user}; a value enters only if `allow` names it,
- * and is 1 to 64 of A-Z a-z 0-9 - _. A pattern ends with `*`, or is `*`. Key templates hold either
- * one of {tenant}, {user}, or any of {room}, {kind}, {key}; without one: {room}. All kinds whose
- * topics can coincide have one key template and one partition count. Partition counts are
- * configuration, not asked from the broker: 8 without `partitions`, 1 where the topic template
- * holds {key}.
+ * Topic templates hold {kind}, {key}, {tenant}, {user}. A value enters only if it is 1 to 64 of
+ * A-Z, a-z, 0-9, - and _, and `allow` names it: {key} under the room's kind, {tenant} under
+ * `tenant`, {user} under `user`. A `*` at the end of an allowed value stands for any rest: whoever
+ * writes the events then decides how many topics there are.
  *
- * A room's identity is its lane's topic, its scope and its name. The scope is the record key where
- * the key says whose the room is ({tenant}, {user}, a literal), and empty where it is made from the
- * room itself ({room}...): there one record, with one key, may name several rooms of its lane. */
+ * Key templates hold either at most one of {tenant}, {user}, or any of {room}, {kind}, {key};
+ * without one: {room}. Kinds whose topics can coincide have one key template and one partition
+ * count. Partition counts are configuration, not asked from the broker: without `partitions`, that
+ * of another kind with the same topic, else 1 if the topic template holds {key}, else 8.
+ *
+ * A room's identity is its topic, its scope and its name. The scope is the record key where the key
+ * says whose the room is ({tenant}, {user}, or no placeholder); it is empty where the key is made
+ * from the room itself: there one record, with one key, may name several rooms of its lane. */
 #ifndef COMMON_LAYOUT_H
 #define COMMON_LAYOUT_H
 

@@ -1,0 +1,275 @@
+/* What follows from the rules of a layout: partition counts, the topics there can be, what may not
+ * coincide, and the revision. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <xxhash.h>
+
+#include "buffer.h"
+#include "layout_internal.h"
+#include "mem.h"
+
+/* A topic that a rule can come to. */
+struct candidate {
+    const char *name; /* in layout->names; `*` for any value */
+    bool pattern;
+    const struct layout_rule *rule;
+};
+
+struct candidates {
+    struct candidate *items;
+    size_t count;
+    size_t capacity;
+};
+
+static int32_t stated_count(const struct layout *layout, const char *topic)
+{
+    for (const struct layout_rule *rule = layout->kinds; rule; rule = rule->hh.next) {
+        if (rule->partition_count && strcmp(rule->topic.text, topic) == 0)
+            return rule->partition_count;
+    }
+    return 0;
+}
+
+static void decide_partition_counts(struct layout *layout)
+{
+    struct layout_rule *rule;
+    for (rule = layout->kinds; rule; rule = rule->hh.next) {
+        if (!rule->partition_count)
+            rule->partition_count = stated_count(layout, rule->topic.text);
+        if (!rule->partition_count)
+            rule->partition_count =
+                rule->topic.uses & LAYOUT_USES(LAYOUT_PLACE_KEY) ? 1 : LAYOUT_PARTITIONS_DEFAULT;
+    }
+    for (rule = layout->large_tenants; rule; rule = rule->hh.next) {
+        if (!rule->partition_count)
+            rule->partition_count = LAYOUT_PARTITIONS_DEFAULT;
+    }
+}
+
+/* The list of values for a placeholder of a rule's topic; NULL: there is none. */
+static const struct layout_allow *
+values_for(const struct layout *layout, const struct layout_rule *rule, enum layout_place place)
+{
+    const char *name = place == LAYOUT_PLACE_KEY ? rule->name : layout_place_text(place);
+    const struct layout_allow *allow = NULL;
+    HASH_FIND_STR(layout->allow, name, allow);
+    return allow;
+}
+
+/* One way to fill the placeholders; `left` have no value yet. */
+struct filling {
+    struct layout *layout;
+    const struct layout_rule *rule;
+    struct candidates *candidates;
+    struct problems *problems;
+    struct layout_values values;
+    bool pattern;
+};
+
+static void add_candidate(struct filling *filling)
+{
+    uint8_t name[LAYOUT_TOPIC_LIMIT];
+    size_t size;
+    const struct layout_rule *rule = filling->rule;
+    struct candidates *all = filling->candidates;
+    if (!layout_template_expand(&rule->topic, &filling->values, name, sizeof(name), &size)) {
+        problems_add(filling->problems, rule->line, rule->column,
+                     "%s: a topic name of more than %d characters", rule->name, LAYOUT_TOPIC_LIMIT);
+        return;
+    }
+    if (all->count == all->capacity) {
+        all->capacity = all->capacity ? all->capacity * 2 : 64;
+        all->items = mem_resize(all->items, all->capacity, sizeof(*all->items));
+    }
+    struct bytes copy = arena_copy(&filling->layout->names, bytes_of(name, size));
+    all->items[all->count++] =
+        (struct candidate){(const char *)copy.data, filling->pattern, filling->rule};
+}
+
+/* Fills the placeholders one after another, in all ways, up to the limit. Recursion is as deep as
+ * there are placeholders: three. */
+static void fill(struct filling *filling, enum layout_place place)
+{
+    if (filling->candidates->count > LAYOUT_TOPICS_LIMIT)
+        return;
+    if (place == LAYOUT_PLACE_COUNT) {
+        add_candidate(filling);
+        return;
+    }
+    if (!(filling->rule->topic.uses & LAYOUT_USES(place))) {
+        fill(filling, place + 1);
+        return;
+    }
+    const struct layout_allow *allow = values_for(filling->layout, filling->rule, place);
+    if (!allow) {
+        if (filling->rule->configured)
+            problems_add(filling->problems, filling->rule->line, filling->rule->column,
+                         "%s: the topic holds {%s}, but `allow.%s` names no values",
+                         filling->rule->name, layout_place_text(place),
+                         place == LAYOUT_PLACE_KEY ? filling->rule->name
+                                                   : layout_place_text(place));
+        return;
+    }
+    const struct layout_allowed *value;
+    for (value = allow->exact; value; value = value->hh.next) {
+        filling->values.of[place] = bytes_of_string(value->value);
+        fill(filling, place + 1);
+    }
+    bool outer = filling->pattern;
+    for (value = allow->prefixes; value; value = value->hh.next) {
+        char text[80];
+        snprintf(text, sizeof(text), "%s*", value->value);
+        filling->values.of[place] = bytes_of_string(text);
+        filling->pattern = true;
+        fill(filling, place + 1);
+        filling->pattern = outer;
+    }
+}
+
+static void collect(struct layout *layout, const struct layout_rule *rules,
+                    struct candidates *candidates, struct problems *problems)
+{
+    for (const struct layout_rule *rule = rules; rule; rule = rule->hh.next) {
+        struct filling filling = {
+            .layout = layout, .rule = rule, .candidates = candidates, .problems = problems};
+        fill(&filling, LAYOUT_PLACE_KEY);
+    }
+    if (candidates->count > LAYOUT_TOPICS_LIMIT) {
+        candidates->count = 0;
+        problems_add(problems, 0, 0, "the layout comes to more than %d topics",
+                     LAYOUT_TOPICS_LIMIT);
+    }
+}
+
+/* Whether some name fits both, at least one of which is a pattern. On the safe side: it looks only
+ * at what stands before the first and after the last `*`. */
+static bool can_coincide(const char *a, const char *b)
+{
+    size_t before_a = strcspn(a, "*"), before_b = strcspn(b, "*");
+    size_t before = before_a < before_b ? before_a : before_b;
+    if (strncmp(a, b, before) != 0)
+        return false;
+    size_t size_a = strlen(a), size_b = strlen(b);
+    if ((!strchr(a, '*') && size_a < before_b) || (!strchr(b, '*') && size_b < before_a))
+        return false;
+    while (size_a && size_b && a[size_a - 1] != '*' && b[size_b - 1] != '*') {
+        if (a[--size_a] != b[--size_b])
+            return false;
+    }
+    return true;
+}
+
+static bool is_large_tenant(const struct layout *layout, const struct layout_rule *rule)
+{
+    const struct layout_rule *found = NULL;
+    HASH_FIND_STR(layout->large_tenants, rule->name, found);
+    return found == rule;
+}
+
+static void check_pair(const struct layout *layout, const struct candidate *a,
+                       const struct candidate *b, struct problems *problems)
+{
+    const struct layout_rule *at = b->rule->line > a->rule->line ? b->rule : a->rule;
+    if (is_large_tenant(layout, a->rule) || is_large_tenant(layout, b->rule))
+        problems_add(problems, at->line, at->column,
+                     "%s and %s share the topic %s: a large tenant has a topic of its own",
+                     a->rule->name, b->rule->name, b->name);
+    else if (strcmp(a->rule->key.text, b->rule->key.text) != 0)
+        problems_add(problems, at->line, at->column,
+                     "%s and %s share the topic %s but have different keys, %s and %s",
+                     a->rule->name, b->rule->name, b->name, a->rule->key.text, b->rule->key.text);
+    else if (a->rule->partition_count != b->rule->partition_count)
+        problems_add(problems, at->line, at->column,
+                     "%s and %s share the topic %s but have different partition counts, %d and %d",
+                     a->rule->name, b->rule->name, b->name, a->rule->partition_count,
+                     b->rule->partition_count);
+}
+
+/* Candidates are sorted: equal names side by side. */
+static void check_coincidence(const struct layout *layout, const struct candidates *candidates,
+                              struct problems *problems)
+{
+    for (size_t i = 0; i < candidates->count; i++) {
+        const struct candidate *a = &candidates->items[i];
+        const struct candidate *next = i + 1 < candidates->count ? a + 1 : NULL;
+        if (next && strcmp(a->name, next->name) == 0 && a->rule != next->rule)
+            check_pair(layout, a, next, problems);
+        for (size_t j = 0; a->pattern && j < candidates->count; j++) {
+            const struct candidate *b = &candidates->items[j];
+            /* Two patterns meet once, equal names have met above. */
+            if (a->rule == b->rule || (b->pattern && j < i) || strcmp(a->name, b->name) == 0)
+                continue;
+            if (can_coincide(a->name, b->name))
+                check_pair(layout, a, b, problems);
+        }
+    }
+}
+
+static int compare_candidates(const void *left, const void *right)
+{
+    const struct candidate *a = left, *b = right;
+    return strcmp(a->name, b->name);
+}
+
+static void fill_topics(struct layout *layout, const struct candidates *candidates)
+{
+    layout->topics = mem_resize(NULL, candidates->count, sizeof(*layout->topics));
+    for (size_t i = 0; i < candidates->count; i++) {
+        const struct candidate *item = &candidates->items[i];
+        if (i && strcmp(item->name, item[-1].name) == 0)
+            continue;
+        layout->topics[layout->topic_count++] =
+            (struct layout_topic){.name = item->name,
+                                  .partition_count = item->rule->partition_count,
+                                  .pattern = item->pattern,
+                                  .room_keyed = layout_rule_room_keyed(item->rule)};
+    }
+}
+
+static int compare_rules(const void *left, const void *right)
+{
+    const struct layout_rule *a = *(const struct layout_rule *const *)left;
+    const struct layout_rule *b = *(const struct layout_rule *const *)right;
+    return strcmp(a->name, b->name);
+}
+
+/* Appends the rules by name, each text with its NUL, so that no two sets look alike. */
+static void append_canonical(const struct layout_rule *rules, struct buffer *out)
+{
+    size_t count = HASH_COUNT(rules);
+    const struct layout_rule **sorted = mem_resize(NULL, count, sizeof(*sorted));
+    size_t at = 0;
+    for (const struct layout_rule *rule = rules; rule; rule = rule->hh.next)
+        sorted[at++] = rule;
+    if (count)
+        qsort(sorted, count, sizeof(*sorted), compare_rules);
+    buffer_append_format(out, "%zu", count);
+    for (size_t i = 0; i < count; i++) {
+        const char *texts[] = {sorted[i]->name, sorted[i]->topic.text, sorted[i]->key.text};
+        for (int j = 0; j < 3; j++)
+            buffer_append(out, bytes_of(texts[j], strlen(texts[j]) + 1));
+        buffer_append_format(out, "%d", sorted[i]->partition_count);
+        buffer_append_byte(out, '\0');
+    }
+    free(sorted);
+}
+
+void layout_settle(struct layout *layout, struct problems *problems)
+{
+    decide_partition_counts(layout);
+    struct candidates candidates = {0};
+    collect(layout, layout->kinds, &candidates, problems);
+    collect(layout, layout->large_tenants, &candidates, problems);
+    if (candidates.count)
+        qsort(candidates.items, candidates.count, sizeof(*candidates.items), compare_candidates);
+    check_coincidence(layout, &candidates, problems);
+    fill_topics(layout, &candidates);
+    free(candidates.items);
+    auto_buffer struct buffer canonical = {0};
+    append_canonical(layout->kinds, &canonical);
+    append_canonical(layout->large_tenants, &canonical);
+    struct bytes text = buffer_peek(&canonical);
+    layout->revision = XXH3_64bits(text.data, text.size);
+    if (layout->revision == 0)
+        layout->revision = 1;
+}

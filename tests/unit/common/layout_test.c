@@ -1,0 +1,267 @@
+#include "layout.h"
+
+#include "murmur2.h"
+#include "suite.h"
+
+struct made {
+    struct document *document;
+    struct layout *layout;
+    struct problems problems;
+};
+
+/* A layout from a text that has `layout`, `rooms`, `large_tenants` and `allow`. */
+static struct made make(const char *text)
+{
+    struct made made = {0};
+    struct error error;
+    ck_assert_msg(document_parse(bytes_of_string(text), NULL, &made.document, &error) == STATUS_OK,
+                  "%s", text);
+    const struct document_node *root = document_root(made.document);
+    const struct document_node *preset = document_find(root, "layout");
+    struct layout_source source = {.preset = preset ? preset->text : bytes_of(NULL, 0),
+                                   .rooms = document_find(root, "rooms"),
+                                   .large_tenants = document_find(root, "large_tenants"),
+                                   .allow = document_find(root, "allow")};
+    enum status status = layout_new(&source, &made.layout, &made.problems);
+    ck_assert_int_eq(status == STATUS_OK, problems_empty(&made.problems));
+    ck_assert_int_eq(status == STATUS_OK, made.layout != NULL);
+    return made;
+}
+
+static void drop(struct made *made)
+{
+    layout_free(made->layout);
+    document_free(made->document);
+    problems_deinit(&made->problems);
+}
+
+static struct made good(const char *text)
+{
+    struct made made = make(text);
+    ck_assert_msg(made.layout != NULL, "%s", made.problems.items[0].text);
+    return made;
+}
+
+static enum status lane_of(const struct made *made, const char *name, const char *tenant,
+                           const char *user, struct lane_name *lane)
+{
+    struct room_name room;
+    ck_assert_int_eq(room_parse(bytes_of_string(name), &room, NULL), STATUS_OK);
+    struct room_owner owner = {bytes_of_string(tenant), bytes_of_string(user)};
+    struct error error;
+    return layout_lane(made->layout, &room, &owner, lane, &error);
+}
+
+static void has_problem(const char *text, unsigned line, const char *part)
+{
+    struct made made = make(text);
+    bool found = false;
+    for (size_t i = 0; i < made.problems.count; i++)
+        found = found ||
+                (made.problems.items[i].line == line && strstr(made.problems.items[i].text, part));
+    ck_assert_msg(found, "%s gives %s", text,
+                  made.problems.count ? made.problems.items[0].text : "no problem");
+    drop(&made);
+}
+
+START_TEST(by_default_a_tenant_is_one_lane)
+{
+    struct made made = good("allow: {review: [legal]}");
+    static const char *const names[] = {"tenant:acme", "project:1", "user:7", "task:42"};
+    struct lane_name first, lane;
+    ck_assert_int_eq(lane_of(&made, names[0], "acme", NULL, &first), STATUS_OK);
+    for (int i = 1; i < 4; i++) {
+        ck_assert_int_eq(lane_of(&made, names[i], "acme", NULL, &lane), STATUS_OK);
+        ck_assert(lane_name_same(&first, &lane));
+    }
+    ck_assert_str_eq(lane.topic, "fanout.tenant");
+    ck_assert(bytes_equal_string(lane_name_key(&lane), "acme"));
+    ck_assert(bytes_equal_string(lane_name_scope(&lane), "acme"));
+    ck_assert_int_eq(lane.partition_count, 8);
+    ck_assert_int_eq(lane.partition, murmur2_partition(BYTES_LITERAL("acme"), 8));
+    ck_assert_int_eq(lane_of(&made, "review:legal", NULL, NULL, &lane), STATUS_OK);
+    ck_assert_str_eq(lane.topic, "fanout.review.legal");
+    ck_assert_int_eq(lane.partition_count, 1);
+    ck_assert_uint_eq(lane_name_scope(&lane).size, 0);
+    ck_assert(lane.room_keyed);
+    ck_assert_uint_eq(layout_topic_count(made.layout), 2);
+    ck_assert_str_eq(layout_topic_at(made.layout, 0)->name, "fanout.review.legal");
+    ck_assert_str_eq(layout_topic_at(made.layout, 1)->name, "fanout.tenant");
+    drop(&made);
+}
+END_TEST
+
+START_TEST(what_a_lane_needs_must_be_there_and_allowed)
+{
+    struct made made = good("allow: {review: [legal, 'team-*']}");
+    struct lane_name lane = {.partition = 77};
+    ck_assert_int_eq(lane_of(&made, "task:42", NULL, "7", &lane), STATUS_INVALID);
+    ck_assert_int_eq(lane_of(&made, "task:42", "a\nb", "7", &lane), STATUS_INVALID);
+    ck_assert_int_eq(lane_of(&made, "planet:42", "acme", "7", &lane), STATUS_NOT_FOUND);
+    ck_assert_int_eq(lane_of(&made, "review:other", "acme", "7", &lane), STATUS_DENIED);
+    ck_assert_int_eq(lane_of(&made, "review:team-a.b", "acme", "7", &lane), STATUS_DENIED);
+    ck_assert_int_eq(lane_of(&made, "review:../x", "acme", "7", &lane), STATUS_DENIED);
+    ck_assert_int_eq(lane.partition, 77);
+    ck_assert_int_eq(lane_of(&made, "review:team-a", NULL, NULL, &lane), STATUS_OK);
+    ck_assert_str_eq(lane.topic, "fanout.review.team-a");
+    drop(&made);
+    made = good("");
+    ck_assert_int_eq(lane_of(&made, "review:legal", "acme", "7", &lane), STATUS_DENIED);
+    drop(&made);
+}
+END_TEST
+
+START_TEST(the_user_layout_needs_no_tenant)
+{
+    struct made made = good("layout: user");
+    struct lane_name lane;
+    ck_assert_int_eq(lane_of(&made, "task:42", NULL, "7", &lane), STATUS_OK);
+    ck_assert_str_eq(lane.topic, "fanout.user");
+    ck_assert(bytes_equal_string(lane_name_key(&lane), "7"));
+    ck_assert_int_eq(lane_of(&made, "tenant:acme", "acme", "7", &lane), STATUS_NOT_FOUND);
+    drop(&made);
+}
+END_TEST
+
+START_TEST(a_large_tenant_has_a_topic_of_its_own)
+{
+    struct made made = good("large_tenants: {acme: {topic: fanout.acme, partitions: 32}}\n"
+                            "allow: {review: [legal]}");
+    struct lane_name lane;
+    ck_assert_int_eq(lane_of(&made, "task:42", "acme", NULL, &lane), STATUS_OK);
+    ck_assert_str_eq(lane.topic, "fanout.acme");
+    ck_assert(bytes_equal_string(lane_name_key(&lane), "task:42"));
+    ck_assert_int_eq(lane.partition, murmur2_partition(BYTES_LITERAL("task:42"), 32));
+    ck_assert_uint_eq(lane_name_scope(&lane).size, 0);
+    ck_assert_int_eq(lane_of(&made, "task:42", "globex", NULL, &lane), STATUS_OK);
+    ck_assert_str_eq(lane.topic, "fanout.tenant");
+    ck_assert_int_eq(lane_of(&made, "review:legal", "acme", NULL, &lane), STATUS_OK);
+    ck_assert_str_eq(lane.topic, "fanout.review.legal");
+    const struct layout_topic *topic = layout_topic_find(made.layout, BYTES_LITERAL("fanout.acme"));
+    ck_assert(topic && topic->room_keyed && topic->partition_count == 32);
+    drop(&made);
+}
+END_TEST
+
+START_TEST(kinds_are_added_changed_and_removed)
+{
+    struct made made = good("rooms:\n"
+                            "  task: {partitions: 16}\n"
+                            "  user: null\n"
+                            "  document: {topic: 'fanout.{kind}.{key}', partitions: 2}\n"
+                            "  device: {topic: fanout.device, key: '{kind}/{key}'}\n"
+                            "allow: {document: [a, 7, 'x*']}\n");
+    struct lane_name lane;
+    ck_assert_int_eq(lane_of(&made, "task:1", "acme", NULL, &lane), STATUS_OK);
+    ck_assert_int_eq(lane.partition_count, 16);
+    ck_assert_int_eq(lane_of(&made, "tenant:acme", "acme", NULL, &lane), STATUS_OK);
+    ck_assert_int_eq(lane.partition_count, 16);
+    ck_assert_int_eq(lane_of(&made, "user:1", "acme", "1", &lane), STATUS_NOT_FOUND);
+    ck_assert(!layout_has_kind(made.layout, BYTES_LITERAL("user")));
+    ck_assert_int_eq(lane_of(&made, "document:7", NULL, NULL, &lane), STATUS_OK);
+    ck_assert_str_eq(lane.topic, "fanout.document.7");
+    ck_assert_int_eq(lane.partition_count, 2);
+    ck_assert_int_eq(lane_of(&made, "device:d", NULL, NULL, &lane), STATUS_OK);
+    ck_assert(bytes_equal_string(lane_name_key(&lane), "device/d"));
+    const struct layout_topic *topic =
+        layout_topic_find(made.layout, BYTES_LITERAL("fanout.document.xyz"));
+    ck_assert(topic && topic->pattern && topic->partition_count == 2);
+    topic = layout_topic_find(made.layout, BYTES_LITERAL("fanout.document.a"));
+    ck_assert(topic && !topic->pattern);
+    ck_assert_ptr_null(layout_topic_find(made.layout, BYTES_LITERAL("fanout.document.x.y")));
+    ck_assert_ptr_null(layout_topic_find(made.layout, BYTES_LITERAL("fanout.document.b")));
+    drop(&made);
+}
+END_TEST
+
+START_TEST(problems_are_told_in_their_place)
+{
+    has_problem("layout: planet", 0, "tenant, user or none");
+    has_problem("rooms: [a]", 1, "expected a mapping");
+    has_problem("rooms:\n  Task: {topic: x}", 2, "a kind is");
+    has_problem("rooms:\n  x: {key: a}", 2, "no topic");
+    has_problem("rooms:\n  x: {topic: a, colour: b}", 2, "unknown key \"colour\"");
+    has_problem("rooms:\n  x: {topic: a}\n  x: {topic: b}", 3, "twice");
+    has_problem("rooms:\n  x: {topic: a, partitions: 0}", 2, "from 1 to");
+    has_problem("rooms:\n  x: {topic: a, partitions: many}", 2, "from 1 to");
+    has_problem("rooms:\n  x: {topic: 'a{room}'}", 2, "{kind}.{key}");
+    has_problem("rooms:\n  x: {topic: 'a{planet}'}", 2, "unknown placeholder {planet}");
+    has_problem("rooms:\n  x: {topic: 'a{key'}", 2, "partner");
+    has_problem("rooms:\n  x: {topic: 'a}'}", 2, "partner");
+    has_problem("rooms:\n  x: {topic: '{key}'}", 2, "begins with literal");
+    has_problem("rooms:\n  x: {topic: __consumer_offsets}", 2, "reserved");
+    has_problem("rooms:\n  x: {topic: 'a/b'}", 2, "made of");
+    has_problem("rooms:\n  x: {topic: a, key: '{tenant}{user}'}", 2, "not both");
+    has_problem("rooms:\n  x: {topic: a, key: '{tenant}/{room}'}", 2, "not from both");
+    has_problem("rooms:\n  x: {topic: 'a.{key}'}", 2, "allow.x");
+    has_problem("rooms:\n  x: {topic: 'a.{tenant}'}", 2, "allow.tenant");
+    has_problem("rooms:\n  x: {topic: fanout.tenant}", 2, "different keys");
+    has_problem("rooms:\n  x: {topic: fanout.tenant, key: '{tenant}', partitions: 9}\n"
+                "  task: {partitions: 10}",
+                3, "different partition counts");
+    has_problem("rooms:\n  x: {topic: 'fanout.{key}'}\nallow: {x: ['*']}", 2, "different keys");
+    has_problem("rooms:\n  x: {topic: 'a.{key}', key: all}\n  y: {topic: 'a.b{key}'}\n"
+                "allow: {x: ['*'], y: ['*']}",
+                3, "different keys");
+    has_problem("large_tenants:\n  acme: {topic: 'a.{key}'}", 2, "no placeholders");
+    has_problem("large_tenants:\n  acme: {topic: fanout.tenant}", 2, "of its own");
+    has_problem("large_tenants:\n  a: {topic: x}\n  b: {topic: x}", 3, "of its own");
+    has_problem("allow:\n  planet: [x]", 2, "neither a kind");
+    has_problem("allow:\n  review: legal", 2, "expected a list");
+    has_problem("allow:\n  review: [legal, a.b]", 2, "a value is");
+    has_problem("allow:\n  review: [legal, legal]", 2, "twice");
+}
+END_TEST
+
+START_TEST(too_many_topics_are_a_problem)
+{
+    auto_buffer struct buffer text = {0};
+    buffer_append_string(&text, "rooms: {x: {topic: 'a.{tenant}.{key}'}}\nallow:\n");
+    for (int list = 0; list < 2; list++) {
+        buffer_append_string(&text, list ? "  tenant: [" : "  x: [");
+        for (int i = 0; i < 100; i++)
+            buffer_append_format(&text, "v%d, ", i);
+        buffer_append_string(&text, "]\n");
+    }
+    buffer_append_byte(&text, '\0');
+    has_problem((const char *)buffer_peek(&text).data, 0, "more than 4096 topics");
+}
+END_TEST
+
+START_TEST(the_revision_is_that_of_the_mapping_and_not_of_its_writing)
+{
+    static const char *const same[] = {
+        "", "layout: tenant", "allow: {review: [legal]}",
+        "layout: none\n"
+        "rooms:\n"
+        "  task: {topic: fanout.tenant, key: '{tenant}', partitions: 8}\n"
+        "  review: {topic: 'fanout.review.{key}'}\n"
+        "  user: {key: '{tenant}', topic: fanout.tenant}\n"
+        "  project: {topic: fanout.tenant, key: '{tenant}'}\n"
+        "  tenant: {topic: fanout.tenant, key: '{tenant}'}\n"
+        "allow: {review: [a, b]}\n"};
+    static const char *const other[] = {"layout: user", "rooms: {task: {partitions: 9}}",
+                                        "rooms: {project: null}",
+                                        "large_tenants: {acme: {topic: x}}"};
+    uint64_t revision = 0;
+    for (size_t i = 0; i < sizeof(same) / sizeof(same[0]); i++) {
+        struct made made = good(same[i]);
+        if (i == 0)
+            revision = layout_revision(made.layout);
+        ck_assert_msg(layout_revision(made.layout) == revision, "%s", same[i]);
+        drop(&made);
+    }
+    ck_assert_uint_ne(revision, 0);
+    for (size_t i = 0; i < sizeof(other) / sizeof(other[0]); i++) {
+        struct made made = good(other[i]);
+        ck_assert_msg(layout_revision(made.layout) != revision, "%s", other[i]);
+        drop(&made);
+    }
+}
+END_TEST
+
+TEST_PROGRAM("layout", by_default_a_tenant_is_one_lane, what_a_lane_needs_must_be_there_and_allowed,
+             the_user_layout_needs_no_tenant, a_large_tenant_has_a_topic_of_its_own,
+             kinds_are_added_changed_and_removed, problems_are_told_in_their_place,
+             too_many_topics_are_a_problem,
+             the_revision_is_that_of_the_mapping_and_not_of_its_writing)
