@@ -81,18 +81,17 @@ struct http_reader {
     struct buffer input;
     const struct http_limits *limits;
     uint64_t body_limit;
-    uint64_t body_seen; /* bytes of body taken, decoded */
+    uint64_t body_seen; /* bytes of body admitted, decoded */
     uint64_t left;      /* bytes that the Content-Length or the chunk still owes */
     uint32_t scanned;   /* bytes of the head or line known to hold no end */
     uint32_t line;      /* where the line being scanned begins */
+    uint32_t pending;   /* bytes handed out by the last call, dropped by the next */
+    uint32_t overhead;  /* bytes of chunk extensions and trailers in this body */
     uint16_t lines;     /* complete lines of this head or trailer */
     uint16_t answer;
-    uint16_t overhead; /* bytes of chunk extensions seen in this body */
-    uint8_t taken;     /* non-zero: `pending` bytes of input were handed out */
     uint8_t state;
     uint8_t flags;
     uint8_t status;
-    uint32_t pending;
 };
 
 void http_reader_init(struct http_reader *reader, const struct http_limits *limits);

@@ -1,0 +1,94 @@
+#include "sse_event.h"
+
+#include <assert.h>
+
+bool sse_id_is_valid(struct bytes id)
+{
+    for (size_t i = 0; i < id.size; i++)
+        if (id.data[i] == 0 || id.data[i] == '\r' || id.data[i] == '\n')
+            return false;
+    return true;
+}
+
+/* Takes a line off the front; it ends with CR, LF or CRLF, or with the text. False: none is left.
+ */
+static bool take_line(struct bytes *text, bool *more, struct bytes *line)
+{
+    if (!*more)
+        return false;
+    size_t size = 0;
+    while (size < text->size && text->data[size] != '\r' && text->data[size] != '\n')
+        size++;
+    *line = bytes_of(text->data, size);
+    *more = size < text->size;
+    if (*more) {
+        bool pair =
+            text->data[size] == '\r' && size + 1 < text->size && text->data[size + 1] == '\n';
+        *text = bytes_skip(*text, size + (pair ? 2 : 1));
+    }
+    return true;
+}
+
+/* A line of its own for each line of the text, as a line end would end the field. */
+static void append_lines(struct buffer *out, const char *prefix, struct bytes text)
+{
+    struct bytes line;
+    bool more = true;
+    while (take_line(&text, &more, &line)) {
+        buffer_append_string(out, prefix);
+        buffer_append(out, line);
+        buffer_append_byte(out, '\n');
+    }
+}
+
+void sse_append_body(struct buffer *out, struct bytes name, struct bytes data)
+{
+    assert(sse_id_is_valid(name));
+    if (name.size) {
+        buffer_append(out, BYTES_LITERAL("event: "));
+        buffer_append(out, name);
+        buffer_append_byte(out, '\n');
+    }
+    append_lines(out, "data: ", data);
+}
+
+void sse_append_tail(struct buffer *out, struct bytes cursor)
+{
+    assert(sse_id_is_valid(cursor));
+    if (cursor.size) {
+        buffer_append(out, BYTES_LITERAL("id: "));
+        buffer_append(out, cursor);
+        buffer_append_byte(out, '\n');
+    }
+    buffer_append_byte(out, '\n');
+}
+
+void sse_append_cursor(struct buffer *out, struct bytes cursor)
+{
+    assert(cursor.size);
+    sse_append_tail(out, cursor);
+}
+
+void sse_append_comment(struct buffer *out, struct bytes text)
+{
+    append_lines(out, ": ", text);
+    buffer_append_byte(out, '\n');
+}
+
+void sse_append_retry(struct buffer *out, uint32_t delay_ms)
+{
+    buffer_append_format(out, "retry: %u\n\n", delay_ms);
+}
+
+bool sse_last_event_id(const struct http_request *request, struct buffer *scratch, struct bytes *id)
+{
+    struct bytes found;
+    if (!http_request_field(request, "last-event-id", &found) || found.size == 0) {
+        if (http_query_parameter(request->query, "lastEventId", scratch, &found) || found.size == 0)
+            return false;
+    }
+    if (!sse_id_is_valid(found))
+        return false;
+    *id = found;
+    return true;
+}
