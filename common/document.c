@@ -11,7 +11,11 @@ const struct document_limits document_limits_default = {
 struct document_node *document_builder_node(struct document_builder *builder,
                                             enum document_kind kind, unsigned line, unsigned column)
 {
-    struct document_node *node = arena_zero(&builder->document->arena, sizeof(*node));
+    struct document *document = builder->document;
+    struct document_node_link *link = arena_zero(&document->arena, sizeof(*link));
+    link->next = document->nodes;
+    document->nodes = link;
+    struct document_node *node = &link->node;
     node->kind = kind;
     node->line = line;
     node->column = column;
@@ -168,6 +172,14 @@ void document_free(struct document *document)
 const struct document_node *document_root(const struct document *document)
 {
     return document->root;
+}
+
+void document_forget_places(struct document *document)
+{
+    for (struct document_node_link *link = document->nodes; link; link = link->next) {
+        link->node.line = 0;
+        link->node.column = 0;
+    }
 }
 
 const char *document_kind_text(enum document_kind kind)

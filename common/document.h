@@ -70,6 +70,10 @@ enum status document_parse(struct bytes text, const struct document_limits *limi
 void document_free(struct document *document);
 const struct document_node *document_root(const struct document *document);
 
+/* Sets line and column of all nodes to 0: for a text that is no file, so that a place in it would
+ * mislead. */
+void document_forget_places(struct document *document);
+
 /* "null", "boolean", ..., with an article: "a mapping". Static. */
 const char *document_kind_text(enum document_kind kind);
 

@@ -5,11 +5,17 @@
 #include "arena.h"
 #include "document.h"
 
+struct document_node_link {
+    struct document_node_link *next;
+    struct document_node node;
+};
+
 struct document {
     struct arena arena; /* text, nodes, entries, scalars */
     struct bytes text;  /* without byte order mark */
     bool json;
     const struct document_node *root;
+    struct document_node_link *nodes; /* all of them, newest first */
 };
 
 /* A collection whose end has not come yet. */

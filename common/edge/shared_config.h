@@ -15,7 +15,7 @@
 #include "log.h"
 
 struct shared_config {
-    char *layout_preset;
+    int layout_preset;
     const struct document_node *rooms_node;
     const struct document_node *large_tenants_node;
     const struct document_node *allow_node;

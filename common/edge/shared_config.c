@@ -1,0 +1,88 @@
+#include "shared_config.h"
+
+#include <stddef.h>
+
+static const char *const levels[] = {"debug", "info", "warning", "error", NULL};
+static const char *const formats[] = {"auto", "json", "text", NULL};
+static const char *const presets[] = {"tenant", "user", "none", NULL};
+
+static const struct setting settings[] = {
+    {.path = "kafka",
+     .type = SETTING_TREE,
+     .offset = offsetof(struct shared_config, kafka_node),
+     .help =
+         "Properties of librdkafka, passed through: `bootstrap.servers: host:9092`. Those under "
+         "`consumer` and `producer` are for such clients alone. Each is also a variable: "
+         "SMARTSTACK_KAFKA_BOOTSTRAP_SERVERS."},
+    {.path = "layout",
+     .type = SETTING_CHOICE,
+     .offset = offsetof(struct shared_config, layout_preset),
+     .default_text = "tenant",
+     .choices = presets,
+     .help = "Which rooms share a lane, to begin with: those of a tenant, those of a user, or "
+             "nothing but what `rooms` says. The same for all programs of an installation."},
+    {.path = "rooms",
+     .type = SETTING_TREE,
+     .offset = offsetof(struct shared_config, rooms_node),
+     .help = "Kinds of rooms over those of the layout: `kind: {topic: template, key: template, "
+             "partitions: count}`; null removes a kind."},
+    {.path = "large_tenants",
+     .type = SETTING_TREE,
+     .offset = offsetof(struct shared_config, large_tenants_node),
+     .help = "Tenants with a topic of their own: `tenant: {topic: name, partitions: count, key: "
+             "template}`."},
+    {.path = "allow",
+     .type = SETTING_TREE,
+     .offset = offsetof(struct shared_config, allow_node),
+     .help = "The values that may enter topic names, by kind of room (or tenant, user): `review: "
+             "[legal, fraud]`."},
+    {.path = "log.level",
+     .type = SETTING_CHOICE,
+     .offset = offsetof(struct shared_config, log_level),
+     .default_text = "info",
+     .choices = levels,
+     .help = "The least important lines that are written."},
+    {.path = "log.format",
+     .type = SETTING_CHOICE,
+     .offset = offsetof(struct shared_config, log_format),
+     .default_text = "auto",
+     .choices = formats,
+     .help = "How lines are written to stderr; auto is text on a terminal and JSON elsewhere."},
+};
+
+struct config_group shared_config_group(struct shared_config *shared)
+{
+    return (struct config_group){settings, sizeof(settings) / sizeof(settings[0]), shared};
+}
+
+static bool has_brokers(const struct kafka_settings *kafka)
+{
+    return kafka_settings_get(kafka, KAFKA_ROLE_ADMIN, "bootstrap.servers") ||
+           kafka_settings_get(kafka, KAFKA_ROLE_ADMIN, "metadata.broker.list");
+}
+
+void shared_config_finish(struct shared_config *shared, char **environment,
+                          struct problems *problems)
+{
+    struct layout_source source = {.preset = bytes_of_string(presets[shared->layout_preset]),
+                                   .rooms = shared->rooms_node,
+                                   .large_tenants = shared->large_tenants_node,
+                                   .allow = shared->allow_node};
+    (void)!layout_new(&source, &shared->layout, problems);
+    if (kafka_settings_new(shared->kafka_node, environment, &shared->kafka, problems) ==
+            STATUS_OK &&
+        !has_brokers(shared->kafka))
+        problems_add(
+            problems, shared->kafka_node ? shared->kafka_node->line : 0,
+            shared->kafka_node ? shared->kafka_node->column : 0,
+            "kafka: bootstrap.servers (or SMARTSTACK_KAFKA_BOOTSTRAP_SERVERS) is required: "
+            "the brokers to begin with, HOST:PORT,HOST:PORT");
+}
+
+void shared_config_deinit(struct shared_config *shared)
+{
+    layout_free(shared->layout);
+    kafka_settings_free(shared->kafka);
+    shared->layout = NULL;
+    shared->kafka = NULL;
+}

@@ -1,0 +1,130 @@
+#include "kafka_settings.h"
+
+#include "suite.h"
+
+static struct document *document;
+
+static struct kafka_settings *make(const char *text, char **environment, struct problems *problems)
+{
+    struct error error;
+    struct kafka_settings *settings = NULL;
+    ck_assert_int_eq(document_parse(bytes_of_string(text), NULL, &document, &error), STATUS_OK);
+    enum status status =
+        kafka_settings_new(document_root(document), environment, &settings, problems);
+    ck_assert_int_eq(status == STATUS_OK, settings != NULL);
+    ck_assert_int_eq(status == STATUS_OK, problems_empty(problems));
+    document_free(document);
+    return settings;
+}
+
+static void has(const rd_kafka_conf_t *conf, const char *name, const char *expected)
+{
+    char value[256] = "";
+    size_t size = sizeof(value);
+    ck_assert_int_eq(rd_kafka_conf_get(conf, name, value, &size), RD_KAFKA_CONF_OK);
+    ck_assert_str_eq(value, expected);
+}
+
+START_TEST(properties_pass_through_over_the_defaults_of_a_role)
+{
+    char *environment[] = {(char[]){"SMARTSTACK_KAFKA_SECURITY_PROTOCOL=plaintext"},
+                           (char[]){"SMARTSTACK_KAFKA_CONSUMER_FETCH_WAIT_MAX_MS=20"},
+                           (char[]){"SMARTSTACK_GATEWAY_HTTP_PORT=1"}, NULL};
+    auto_problems struct problems problems = {0};
+    struct kafka_settings *settings =
+        make("bootstrap.servers: a:1,b:2\nsecurity.protocol: ssl\nsocket.keepalive.enable: false\n"
+             "consumer: {fetch.wait.max.ms: 100, fetch.min.bytes: 1}\nproducer: {linger.ms: 2}\n",
+             environment, &problems);
+    ck_assert(problems_empty(&problems));
+    rd_kafka_conf_t *conf = kafka_settings_conf(settings, KAFKA_ROLE_CONSUMER, "tester");
+    has(conf, "bootstrap.servers", "a:1,b:2");
+    has(conf, "security.protocol", "plaintext");
+    has(conf, "socket.keepalive.enable", "false");
+    has(conf, "fetch.wait.max.ms", "20");
+    has(conf, "isolation.level", "read_committed");
+    has(conf, "auto.offset.reset", "error");
+    has(conf, "enable.auto.commit", "false");
+    has(conf, "client.id", "tester");
+    rd_kafka_conf_destroy(conf);
+    conf = kafka_settings_conf(settings, KAFKA_ROLE_TRANSACTIONAL_PRODUCER, "tester");
+    has(conf, "linger.ms", "2");
+    has(conf, "enable.idempotence", "true");
+    has(conf, "transaction.timeout.ms", "10000");
+    has(conf, "fetch.wait.max.ms", "500");
+    rd_kafka_conf_destroy(conf);
+    ck_assert_str_eq(kafka_settings_get(settings, KAFKA_ROLE_PRODUCER, "linger.ms"), "2");
+    ck_assert_ptr_null(kafka_settings_get(settings, KAFKA_ROLE_ADMIN, "linger.ms"));
+    kafka_settings_free(settings);
+}
+END_TEST
+
+START_TEST(what_librdkafka_refuses_is_told_in_its_place)
+{
+    char *environment[] = {(char[]){"SMARTSTACK_KAFKA_PLANET=1"}, NULL};
+    auto_problems struct problems problems = {0};
+    ck_assert_ptr_null(make("bootstrap.servers: a:1\ncolour: blue\nconsumer:\n"
+                            "  fetch.wait.max.ms: soon\nacks: [1]\nproducer: 1\n",
+                            environment, &problems));
+    problems_sort(&problems);
+    auto_buffer struct buffer out = {0};
+    problems_render(&problems, "F", &out);
+    buffer_append_byte(&out, '\0');
+    const char *text = (const char *)buffer_peek(&out).data;
+    ck_assert_msg(strstr(text, "SMARTSTACK_KAFKA_ variables: planet: librdkafka has no such"), "%s",
+                  text);
+    ck_assert_msg(strstr(text, "F:2:1: kafka: colour: librdkafka has no such property"), "%s",
+                  text);
+    ck_assert_msg(strstr(text, "F:4:3: kafka.consumer: fetch.wait.max.ms: "), "%s", text);
+    ck_assert_msg(strstr(text, "F:5:7: kafka.acks: expected a value, not a list"), "%s", text);
+    ck_assert_msg(strstr(text, "F:6:11: kafka.producer: expected a mapping"), "%s", text);
+}
+END_TEST
+
+START_TEST(secrets_are_not_repeated)
+{
+    auto_problems struct problems problems = {0};
+    ck_assert_ptr_null(make("ssl.key.pem: hunter2\nssl.ca.pem: hunter2\n"
+                            "ssl.key.password: hunter2\nsecurity.protocol: hunter3\n",
+                            NULL, &problems));
+    for (size_t i = 0; i < problems.count; i++)
+        ck_assert(!strstr(problems.items[i].text, "hunter2"));
+}
+END_TEST
+
+START_TEST(the_mock_cluster_is_recognised)
+{
+    auto_problems struct problems problems = {0};
+    struct kafka_settings *settings = make("log_level: 3\n", NULL, &problems);
+    rd_kafka_conf_t *conf = kafka_settings_conf(settings, KAFKA_ROLE_PRODUCER, "tester");
+    kafka_conf_set(conf, "test.mock.num.brokers", "1");
+    char text[256];
+    rd_kafka_t *client = rd_kafka_new(RD_KAFKA_PRODUCER, conf, text, sizeof(text));
+    ck_assert_ptr_nonnull(client);
+    bool mock = false;
+    ck_assert_int_eq(kafka_is_mock(client, 10000, &mock), STATUS_OK);
+    ck_assert(mock);
+    rd_kafka_destroy(client);
+    kafka_settings_free(settings);
+}
+END_TEST
+
+START_TEST(a_cluster_that_does_not_answer_is_unavailable)
+{
+    auto_problems struct problems problems = {0};
+    struct kafka_settings *settings =
+        make("bootstrap.servers: 127.0.0.1:1\nlog_level: 0\n", NULL, &problems);
+    char text[256];
+    rd_kafka_t *client =
+        rd_kafka_new(RD_KAFKA_PRODUCER, kafka_settings_conf(settings, KAFKA_ROLE_ADMIN, "tester"),
+                     text, sizeof(text));
+    ck_assert_ptr_nonnull(client);
+    bool mock = false;
+    ck_assert_int_eq(kafka_is_mock(client, 100, &mock), STATUS_UNAVAILABLE);
+    rd_kafka_destroy(client);
+    kafka_settings_free(settings);
+}
+END_TEST
+
+TEST_PROGRAM("kafka_settings", properties_pass_through_over_the_defaults_of_a_role,
+             what_librdkafka_refuses_is_told_in_its_place, secrets_are_not_repeated,
+             the_mock_cluster_is_recognised, a_cluster_that_does_not_answer_is_unavailable)
