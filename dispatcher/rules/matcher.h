@@ -45,8 +45,8 @@ struct matcher_limits {
     size_t event_size_max;    /* bytes of an event */
     unsigned event_depth_max; /* open brackets, at most JSON_DEPTH_MAX */
     unsigned values_max;      /* values that an event may have at the paths which rules name */
-    unsigned steps_max;       /* choices tried for one event to find one element of each array that
-                                 satisfies a rule; bounds what a hostile event costs */
+    uint64_t steps_max; /* values tested, rules checked and elements tried to find one of each array
+                           that satisfies a rule: bounds what a hostile event costs */
 };
 
 #define MATCHER_LIMITS_DEFAULT                 \
@@ -54,7 +54,7 @@ struct matcher_limits {
         .event_size_max = (size_t)1024 * 1024, \
         .event_depth_max = 256,                \
         .values_max = 100000,                  \
-        .steps_max = 1000000,                  \
+        .steps_max = 10000000,                 \
     })
 
 struct matcher_scratch *matcher_scratch_new(const struct matcher_limits *limits);

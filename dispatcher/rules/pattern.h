@@ -1,6 +1,6 @@
-/* An AWS EventBridge event pattern, read and checked; not its evaluation, which is matcher.h's for
- * all patterns of a rules file together. What is accepted and what it means is in README.md
- * ("Event patterns").
+/* AWS EventBridge event patterns: what limits them and how an error in one is told. Patterns are
+ * added to a matcher (matcher.h), which is for all patterns of a rules file together. What is
+ * accepted and what it means is in PATTERNS.md.
  *
  * The pattern comes as JSON text, because number spellings, duplicate keys and lone surrogates
  * matter and survive in nothing else. */
@@ -32,15 +32,5 @@ struct pattern_error {
     size_t offset;      /* of the byte in the pattern's text that is wrong */
     char text[256];     /* always terminated; does not repeat the place */
 };
-
-struct pattern;
-
-/* Reads and checks a pattern. The text is copied where it is needed. On failure `pattern` is
- * untouched and `error` (may be NULL) says why; otherwise the caller frees it. */
-enum status pattern_new(struct bytes json, const struct pattern_limits *limits,
-                        struct pattern **pattern, struct pattern_error *error) MUST_CHECK;
-
-/* NULL is fine. */
-void pattern_free(struct pattern *pattern);
 
 #endif

@@ -1,0 +1,194 @@
+/* Matching: from the facts of an event's values down the tree to conjunctions, and from those that
+ * hold to rules. */
+#include <stdlib.h>
+
+#include "matcher_model.h"
+
+struct match {
+    const struct matcher *matcher;
+    struct matcher_scratch *scratch;
+};
+
+static void add_rules(const struct match *match, const struct conjunction *conjunction)
+{
+    for (uint32_t i = 0; i < conjunction->rules.count; i++) {
+        uint32_t rule = match->matcher->rule_lists[conjunction->rules.first + i];
+        uint64_t bit = (uint64_t)1 << (rule % 64);
+        if (match->scratch->rule_bits[rule / 64] & bit)
+            continue;
+        match->scratch->rule_bits[rule / 64] |= bit;
+        growing_add_number(&match->scratch->matched, rule);
+    }
+}
+
+static void check(const struct match *match, uint32_t number)
+{
+    const struct matcher *matcher = match->matcher;
+    struct matcher_scratch *scratch = match->scratch;
+    if (scratch->conjunction_marks[number] == scratch->epoch || !spend(scratch, 1))
+        return;
+    scratch->conjunction_marks[number] = scratch->epoch;
+    const struct conjunction *conjunction = &matcher->conjunctions[number];
+    bool bound = false;
+    for (uint32_t i = 0; i < conjunction->checks.count; i++) {
+        uint32_t condition = matcher->condition_lists[conjunction->checks.first + i];
+        enum verdict verdict = condition_verdict(matcher, scratch, condition);
+        if (verdict == VERDICT_NO)
+            return;
+        bound = bound || verdict == VERDICT_BOUND;
+    }
+    if (!bound || search_consistent(matcher, scratch, conjunction))
+        add_rules(match, conjunction);
+}
+
+static void visit(const struct match *match, uint32_t number);
+
+/* Follows the guards of a branch whose field has values. */
+static void visit_guards(const struct match *match, const struct branch *branch)
+{
+    const struct matcher *matcher = match->matcher;
+    struct matcher_scratch *scratch = match->scratch;
+    const struct range_guard *ranges = matcher->ranges + branch->ranges.first;
+    uint32_t index = branch->ranges.count > 0 ? first_value(scratch, branch->field) : NONE;
+    for (; index != NONE; index = value_at(scratch, index)->next) {
+        const struct value *value = value_at(scratch, index);
+        if (value->kind != VALUE_NUMBER || !spend(scratch, branch->ranges.count))
+            continue;
+        for (uint32_t i = 0; i < branch->ranges.count && ranges[i].low <= value->number; i++)
+            if (value->number <= ranges[i].high)
+                visit(match, ranges[i].node);
+    }
+    for (uint32_t i = 0; i < branch->guards.count; i++) {
+        const struct guard *guard = &matcher->guards[branch->guards.first + i];
+        if (condition_verdict(matcher, scratch, guard->condition) != VERDICT_NO)
+            visit(match, guard->node);
+    }
+}
+
+static uint32_t find_edge(const struct matcher *matcher, struct span edges, uint32_t fact)
+{
+    uint32_t low = edges.first, high = edges.first + edges.count;
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        if (matcher->edges[middle].fact < fact)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    if (low < edges.first + edges.count && matcher->edges[low].fact == fact)
+        return matcher->edges[low].node;
+    return NONE;
+}
+
+static void visit_branch(const struct match *match, const struct branch *branch)
+{
+    struct matcher_scratch *scratch = match->scratch;
+    uint32_t index = first_value(scratch, branch->field);
+    if (index == NONE)
+        return;
+    for (; index != NONE && branch->edges.count > 0; index = value_at(scratch, index)->next) {
+        struct span facts = value_at(scratch, index)->facts;
+        if (!spend(scratch, facts.count))
+            return;
+        for (uint32_t i = 0; i < facts.count; i++) {
+            uint32_t fact = growing_numbers(&scratch->facts)[facts.first + i];
+            uint32_t node = find_edge(match->matcher, branch->edges, fact);
+            if (node != NONE)
+                visit(match, node);
+        }
+    }
+    visit_guards(match, branch);
+}
+
+static void visit(const struct match *match, uint32_t number)
+{
+    const struct matcher *matcher = match->matcher;
+    if (match->scratch->node_marks[number] == match->scratch->epoch)
+        return;
+    match->scratch->node_marks[number] = match->scratch->epoch;
+    const struct tree_node *node = &matcher->nodes[number];
+    for (uint32_t i = 0; i < node->conjunctions.count; i++)
+        check(match, matcher->conjunction_lists[node->conjunctions.first + i]);
+    for (uint32_t i = 0; i < node->branches.count; i++)
+        visit_branch(match, &matcher->branches[node->branches.first + i]);
+}
+
+/* At the root every fact is an edge of its own, and only fields with values are looked at. */
+static void visit_root(const struct match *match)
+{
+    const struct matcher *matcher = match->matcher;
+    const struct matcher_scratch *scratch = match->scratch;
+    const struct tree_node *root = &matcher->nodes[matcher->root];
+    for (uint32_t i = 0; i < root->conjunctions.count; i++)
+        check(match, matcher->conjunction_lists[root->conjunctions.first + i]);
+    for (size_t i = 0; i < scratch->facts.count; i++) {
+        uint32_t node = matcher->root_edges[growing_numbers(&scratch->facts)[i]];
+        if (node != NONE)
+            visit(match, node);
+    }
+    for (size_t i = 0; i < scratch->fields.count; i++) {
+        uint32_t branch = matcher->root_branches[growing_numbers(&scratch->fields)[i]];
+        if (branch != NONE)
+            visit_guards(match, &matcher->branches[branch]);
+    }
+}
+
+/* Sorts what matched and clears its bits. Many are read off the bits instead. */
+static void sort_matched(const struct matcher *matcher, struct matcher_scratch *scratch)
+{
+    uint32_t *rules = growing_numbers(&scratch->matched);
+    size_t count = scratch->matched.count, words = (size_t)matcher->rule_count / 64 + 1;
+    if (count > 16) {
+        for (size_t word = 0; word < words; word++) {
+            for (uint64_t bits = scratch->rule_bits[word]; bits; bits &= bits - 1)
+                *rules++ = (uint32_t)(word * 64) + (uint32_t)__builtin_ctzll(bits);
+            scratch->rule_bits[word] = 0;
+        }
+        return;
+    }
+    for (size_t i = 0; i < count; i++) {
+        uint32_t rule = rules[i];
+        size_t place = i;
+        for (; place > 0 && rules[place - 1] > rule; place--)
+            rules[place] = rules[place - 1];
+        rules[place] = rule;
+        scratch->rule_bits[rule / 64] = 0;
+    }
+}
+
+enum status matcher_error_steps(struct matcher_error *error, struct bytes event)
+{
+    if (error)
+        *error = (struct matcher_error){STATUS_LIMIT, event.size,
+                                        "judging the event takes too many steps"};
+    return STATUS_LIMIT;
+}
+
+enum status matcher_match(const struct matcher *matcher, struct matcher_scratch *scratch,
+                          struct bytes event, struct matcher_result *result,
+                          struct matcher_error *error)
+{
+    enum status status = event_read(matcher, scratch, event, error);
+    if (status)
+        return status;
+    const struct match match = {matcher, scratch};
+    visit_root(&match);
+    sort_matched(matcher, scratch);
+    if (scratch->exhausted)
+        return matcher_error_steps(error, event);
+    *result = (struct matcher_result){growing_numbers(&scratch->matched), scratch->matched.count};
+    return STATUS_OK;
+}
+
+unsigned matcher_rule_count(const struct matcher *matcher)
+{
+    return matcher->rule_count;
+}
+
+void matcher_free(struct matcher *matcher)
+{
+    if (!matcher)
+        return;
+    arena_deinit(&matcher->arena);
+    free(matcher);
+}

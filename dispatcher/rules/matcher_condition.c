@@ -1,0 +1,109 @@
+/* Whether a condition holds, by itself. */
+#include "matcher_model.h"
+
+static bool list_has(const uint32_t *list, uint32_t count, uint32_t fact)
+{
+    while (count > 8) {
+        uint32_t half = count / 2;
+        if (list[half] <= fact) {
+            list += half;
+            count -= half;
+        } else {
+            count = half;
+        }
+    }
+    for (uint32_t i = 0; i < count; i++)
+        if (list[i] == fact)
+            return true;
+    return false;
+}
+
+static bool has_fact(const struct matcher *matcher, const struct matcher_scratch *scratch,
+                     struct span wanted, const struct value *value)
+{
+    const uint32_t *list = matcher->fact_lists + wanted.first;
+    const uint32_t *facts = growing_numbers(&scratch->facts) + value->facts.first;
+    if (wanted.count > 0)
+        for (uint32_t i = 0; i < value->facts.count; i++)
+            if (list_has(list, wanted.count, facts[i]))
+                return true;
+    return false;
+}
+
+/* One residual that is not anything-but. */
+static bool residual_holds(const struct test *test, const struct value *value)
+{
+    if (test->kind == TEST_RANGE)
+        return value->kind == VALUE_NUMBER && value->number >= test->low &&
+               value->number <= test->high;
+    if (value->kind != VALUE_STRING)
+        return false;
+    if (test->kind == TEST_WILDCARD)
+        return wildcard_match(&test->wildcard, value->text);
+    if (test->kind == TEST_FOLD_PREFIX)
+        return fold_match_front(&test->fold, value->text) != SIZE_MAX;
+    if (test->kind == TEST_FOLD_SUFFIX)
+        return fold_match_back(&test->fold, value->text) != SIZE_MAX;
+    return test->kind == TEST_FOLD &&
+           fold_match_front(&test->fold, value->text) == value->text.size;
+}
+
+bool condition_holds_for(const struct matcher *matcher, const struct matcher_scratch *scratch,
+                         const struct condition *condition, const struct value *value)
+{
+    if (has_fact(matcher, scratch, condition->facts, value))
+        return true;
+    const struct residual *residuals = matcher->residuals + condition->residuals.first;
+    for (uint32_t i = 0; i < condition->residuals.count; i++) {
+        const struct residual *residual = &residuals[i];
+        if (residual->test->kind != TEST_BUT) {
+            if (residual_holds(residual->test, value))
+                return true;
+            continue;
+        }
+        bool excluded = has_fact(matcher, scratch, residual->facts, value);
+        const struct residual *inner = matcher->residuals + residual->residuals.first;
+        for (uint32_t k = 0; k < residual->residuals.count && !excluded; k++)
+            excluded = residual_holds(inner[k].test, value);
+        if (!excluded)
+            return true;
+    }
+    return false;
+}
+
+static enum verdict judge(const struct matcher *matcher, struct matcher_scratch *scratch,
+                          const struct condition *condition)
+{
+    uint32_t index = first_value(scratch, condition->field);
+    if (index == NONE)
+        return condition->absent ? VERDICT_FREE : VERDICT_NO;
+    enum verdict verdict = VERDICT_NO;
+    bool all_inside = true; /* every value lies inside an array element */
+    for (; index != NONE; index = value_at(scratch, index)->next) {
+        const struct value *value = value_at(scratch, index);
+        if (!spend(scratch, 1 + condition->residuals.count))
+            return VERDICT_NO;
+        all_inside = all_inside && value->member != 0;
+        if (verdict == VERDICT_BOUND && value->member != 0)
+            continue;
+        if (!condition_holds_for(matcher, scratch, condition, value))
+            continue;
+        if (value->member == 0)
+            return VERDICT_FREE;
+        verdict = VERDICT_BOUND;
+    }
+    if (condition->absent && all_inside)
+        verdict = VERDICT_BOUND;
+    return verdict;
+}
+
+enum verdict condition_verdict(const struct matcher *matcher, struct matcher_scratch *scratch,
+                               uint32_t condition)
+{
+    uint32_t mark = scratch->condition_marks[condition];
+    if (mark >> 2 == scratch->epoch)
+        return mark & 3;
+    enum verdict verdict = judge(matcher, scratch, &matcher->conditions[condition]);
+    scratch->condition_marks[condition] = scratch->epoch << 2 | verdict;
+    return verdict;
+}

@@ -1,0 +1,175 @@
+/* Reading an event: one pass over its text, which checks all of it and keeps the values at the
+ * paths that rules name, with the array elements they lie in. */
+#include "json.h"
+#include "matcher_model.h"
+#include "pattern_number.h"
+
+/* An open container whose values matter. */
+struct frame {
+    uint32_t node;   /* of the paths */
+    uint32_t member; /* the innermost array element it lies in; for arrays: around the array */
+    uint32_t array;  /* NONE: an object */
+};
+
+struct reader {
+    const struct matcher *matcher;
+    struct matcher_scratch *scratch;
+    struct json_scanner scanner;
+    struct frame frames[JSON_DEPTH_MAX];
+    unsigned depth; /* frames in use */
+};
+
+static void keep_value(struct reader *reader, enum json_token token, uint32_t field,
+                       uint32_t member)
+{
+    struct matcher_scratch *scratch = reader->scratch;
+    const struct field *owner = &reader->matcher->fields[field];
+    uint32_t index = (uint32_t)scratch->values.count;
+    struct value *value = growing_add(&scratch->values, sizeof(*value));
+    *value = (struct value){.text = reader->scanner.raw, .member = member, .next = NONE};
+    if (token == JSON_STRING) {
+        value->kind = VALUE_STRING;
+        if (reader->scanner.escaped) {
+            uint8_t *text = scratch->text + scratch->text_size;
+            value->text = bytes_of(text, json_unescape(value->text, text));
+            scratch->text_size += value->text.size;
+        }
+    } else if (token == JSON_NUMBER) {
+        value->kind = VALUE_NUMBER;
+        if (owner->has_ranges || owner->hashed[FACT_NUMBER])
+            value->number = number_value(value->text);
+    } else {
+        value->kind = (uint8_t)(VALUE_TRUE + (token - JSON_TRUE));
+    }
+    facts_find(reader->matcher, scratch, owner, value);
+    struct field_state *state = &scratch->field_states[field];
+    if (state->epoch != scratch->epoch) {
+        *state = (struct field_state){scratch->epoch, index, index};
+        growing_add_number(&scratch->fields, field);
+    } else {
+        ((struct value *)scratch->values.items)[state->last].next = index;
+        state->last = index;
+    }
+}
+
+static uint32_t new_array(struct matcher_scratch *scratch)
+{
+    growing_add_number(&scratch->array_end, 0);
+    return (uint32_t)scratch->array_end.count - 1;
+}
+
+/* An array or object began as an element of the array in `frame`. */
+static uint32_t new_member(struct matcher_scratch *scratch, const struct frame *frame)
+{
+    uint32_t member = (uint32_t)scratch->members.count;
+    *(struct member *)growing_add(&scratch->members, sizeof(struct member)) =
+        (struct member){frame->member, frame->array};
+    return member;
+}
+
+/* Takes the value whose first token was read, at a named node. False on an error. */
+static bool take_value(struct reader *reader, enum json_token token, uint32_t node, uint32_t member)
+{
+    const struct path_node *path = &reader->matcher->path_nodes[node];
+    if (token == JSON_OBJECT && path->key_lengths == 0)
+        return json_skip_container(&reader->scanner);
+    if (token == JSON_OBJECT || token == JSON_ARRAY) {
+        uint32_t array = token == JSON_ARRAY ? new_array(reader->scratch) : NONE;
+        reader->frames[reader->depth++] = (struct frame){node, member, array};
+    } else if (path->field != NONE) {
+        keep_value(reader, token, path->field, member);
+    }
+    return true;
+}
+
+/* Takes the next token inside an array. False on an error. */
+static bool array_step(struct reader *reader, const struct frame *frame)
+{
+    enum json_token token = json_next(&reader->scanner);
+    uint32_t member = frame->member;
+    switch (token) {
+    case JSON_ERROR:
+    case JSON_END:
+        return false;
+    case JSON_ARRAY_END:
+        growing_numbers(&reader->scratch->array_end)[frame->array] =
+            (uint32_t)reader->scratch->members.count;
+        reader->depth--;
+        return true;
+    case JSON_OBJECT:
+    case JSON_ARRAY:
+        member = new_member(reader->scratch, frame);
+        break;
+    case JSON_OBJECT_END:
+    case JSON_KEY:
+    case JSON_STRING:
+    case JSON_NUMBER:
+    case JSON_TRUE:
+    case JSON_FALSE:
+    case JSON_NULL:
+        break;
+    }
+    return take_value(reader, token, frame->node, member);
+}
+
+/* Takes the next member of an object. False on an error. */
+static bool object_step(struct reader *reader, const struct frame *frame)
+{
+    enum json_token token = json_next(&reader->scanner);
+    if (token == JSON_ERROR)
+        return false;
+    if (token == JSON_OBJECT_END) {
+        reader->depth--;
+        return true;
+    }
+    struct bytes key = reader->scanner.raw;
+    if (reader->scanner.escaped) {
+        uint8_t *text = reader->scratch->text + reader->scratch->text_size;
+        key = bytes_of(text, json_unescape(key, text));
+    }
+    uint32_t node = paths_step(reader->matcher, frame->node, key);
+    if (node == NONE)
+        return json_value(&reader->scanner, NULL) != JSON_ERROR;
+    token = json_next(&reader->scanner);
+    return token != JSON_ERROR && take_value(reader, token, node, frame->member);
+}
+
+static enum status fail(struct matcher_error *error, enum status status, size_t offset,
+                        const char *problem)
+{
+    if (error)
+        *error = (struct matcher_error){status, offset, problem};
+    return status;
+}
+
+enum status event_read(const struct matcher *matcher, struct matcher_scratch *scratch,
+                       struct bytes event, struct matcher_error *error)
+{
+    struct reader reader; /* not zeroed: the frames are large and written before they are read */
+    const struct matcher_limits *limits = &scratch->limits;
+    reader.matcher = matcher;
+    reader.scratch = scratch;
+    reader.depth = 0;
+    if (event.size > limits->event_size_max)
+        return fail(error, STATUS_TOO_LARGE, event.size, "the event is too large");
+    scratch_begin(scratch, matcher, event);
+    json_init(&reader.scanner, event, limits->event_depth_max);
+    enum json_token token = json_next(&reader.scanner);
+    if (token != JSON_OBJECT && token != JSON_ERROR)
+        return fail(error, STATUS_MALFORMED, reader.scanner.start,
+                    "an event must be a JSON object");
+    bool good = token == JSON_OBJECT;
+    if (good)
+        reader.frames[reader.depth++] = (struct frame){0, 0, NONE};
+    while (good && reader.depth > 0) {
+        const struct frame *frame = &reader.frames[reader.depth - 1];
+        good = frame->array == NONE ? object_step(&reader, frame) : array_step(&reader, frame);
+        if (scratch->values.count > limits->values_max)
+            return fail(error, STATUS_LIMIT, json_position(&reader.scanner),
+                        "too many values at paths that rules name");
+    }
+    if (!good || json_next(&reader.scanner) != JSON_END)
+        return fail(error, reader.scanner.status, reader.scanner.problem_offset,
+                    reader.scanner.problem);
+    return STATUS_OK;
+}

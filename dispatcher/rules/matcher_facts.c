@@ -1,0 +1,349 @@
+/* Facts of values: what a value is, as far as lookups tell. */
+#include <stdlib.h>
+
+#include "matcher_hash.h"
+#include "matcher_model.h"
+#include "mem.h"
+#include "pattern_number.h"
+
+/* --- the table -------------------------------------------------------------------------- */
+
+static uint32_t slot_hash(uint32_t field, enum fact_kind kind, struct bytes key, double number)
+{
+    if (kind == FACT_NUMBER)
+        key = bytes_of(&number, sizeof(number));
+    return hash_bytes(key, (uint64_t)field << 3 | (uint64_t)kind);
+}
+
+/* The slot of a fact, or the empty one where it belongs. */
+static struct fact_slot *find_slot(const struct matcher *matcher, uint32_t field,
+                                   enum fact_kind kind, struct bytes key, double number)
+{
+    uint32_t at = slot_hash(field, kind, key, number) & matcher->fact_slot_mask;
+    for (;; at = (at + 1) & matcher->fact_slot_mask) {
+        struct fact_slot *slot = &matcher->fact_slots[at];
+        if (slot->fact == NONE)
+            return slot;
+        if (slot->field == field && slot->kind == kind && slot->number == number &&
+            bytes_equal(slot->key, key))
+            return slot;
+    }
+}
+
+void facts_init(struct matcher *matcher, size_t slots_needed)
+{
+    matcher->fact_slot_mask = hash_mask(slots_needed);
+    matcher->fact_slots =
+        arena_array(&matcher->arena, struct fact_slot, (size_t)matcher->fact_slot_mask + 1);
+    for (uint32_t i = 0; i <= matcher->fact_slot_mask; i++)
+        matcher->fact_slots[i].fact = NONE;
+    for (uint32_t i = 0; i < matcher->field_count; i++) {
+        struct field *field = &matcher->fields[i];
+        field->literals[0] = field->literals[1] = field->literals[2] = NONE;
+        field->exists = NONE;
+    }
+}
+
+static uint8_t ascii_lower(uint8_t byte)
+{
+    return byte >= 'A' && byte <= 'Z' ? (uint8_t)(byte | 0x20) : byte;
+}
+
+static struct bytes lower_copy(struct bytes text, struct arena *arena)
+{
+    uint8_t *copy = arena_alloc(arena, text.size);
+    for (size_t i = 0; i < text.size; i++)
+        copy[i] = ascii_lower(text.data[i]);
+    return bytes_of(copy, text.size);
+}
+
+static uint32_t intern(struct matcher *matcher, uint32_t field, enum fact_kind kind,
+                       struct bytes key, double number)
+{
+    struct fact_slot *slot = find_slot(matcher, field, kind, key, number);
+    if (slot->fact == NONE)
+        *slot = (struct fact_slot){matcher->fact_count++, field, kind, key, number};
+    matcher->fields[field].hashed[kind] = true;
+    return slot->fact;
+}
+
+static uint32_t intern_fold(struct matcher *matcher, uint32_t field, struct bytes text)
+{
+    if (!fold_is_ascii(text))
+        return NONE;
+    size_t *size_max = &matcher->fields[field].folded_size_max;
+    if (text.size > *size_max)
+        *size_max = text.size;
+    return intern(matcher, field, FACT_FOLDED, lower_copy(text, &matcher->arena), 0);
+}
+
+static uint32_t intern_single(struct matcher *matcher, uint32_t *fact)
+{
+    if (*fact == NONE)
+        *fact = matcher->fact_count++;
+    return *fact;
+}
+
+/* Address and bits as a key. */
+static struct bytes block_key(struct matcher *matcher, const struct test *test)
+{
+    uint8_t key[ADDRESS_SIZE + 1];
+    memcpy(key, test->block.data, ADDRESS_SIZE);
+    key[ADDRESS_SIZE] = (uint8_t)test->bits;
+    return arena_copy(&matcher->arena, bytes_of(key, sizeof(key)));
+}
+
+uint32_t facts_intern(struct matcher *matcher, uint32_t field, const struct test *test)
+{
+    struct field *owner = &matcher->fields[field];
+    const struct bytes nothing = {0};
+    switch (test->kind) {
+    case TEST_TEXT:
+        return intern(matcher, field, FACT_TEXT, test->text, 0);
+    case TEST_NUMBER:
+        return intern(matcher, field, FACT_NUMBER, nothing, test->low);
+    case TEST_SPELLING:
+        return intern(matcher, field, FACT_SPELLING, test->text, 0);
+    case TEST_FOLD:
+        return intern_fold(matcher, field, test->text);
+    case TEST_TRUE:
+    case TEST_FALSE:
+    case TEST_NULL:
+        return intern_single(matcher, &owner->literals[test->kind - TEST_TRUE]);
+    case TEST_EXISTS:
+        return intern_single(matcher, &owner->exists);
+    case TEST_PREFIX:
+        return intern(matcher, field, FACT_PREFIX, test->text, 0);
+    case TEST_SUFFIX:
+        return intern(matcher, field, FACT_SUFFIX, test->text, 0);
+    case TEST_BLOCK:
+        return intern(matcher, field, FACT_BLOCK, block_key(matcher, test), 0);
+    case TEST_RANGE:
+        owner->has_ranges = true;
+        return NONE;
+    case TEST_FOLD_PREFIX:
+    case TEST_FOLD_SUFFIX:
+    case TEST_WILDCARD:
+    case TEST_BUT:
+    case TEST_ABSENT:
+        break;
+    }
+    return NONE;
+}
+
+/* --- nests --------------------------------------------------------------------------------- */
+
+static int order_prefix(struct bytes a, struct bytes b)
+{
+    size_t common = a.size < b.size ? a.size : b.size;
+    int order = common ? memcmp(a.data, b.data, common) : 0;
+    return order ? order : (a.size > b.size) - (a.size < b.size);
+}
+
+static int order_suffix(struct bytes a, struct bytes b)
+{
+    size_t i = 0;
+    for (; i < a.size && i < b.size; i++) {
+        uint8_t byte_a = a.data[a.size - 1 - i], byte_b = b.data[b.size - 1 - i];
+        if (byte_a != byte_b)
+            return byte_a < byte_b ? -1 : 1;
+    }
+    return (a.size > b.size) - (a.size < b.size);
+}
+
+static int order_keys(enum fact_kind kind, struct bytes a, struct bytes b)
+{
+    return kind == FACT_SUFFIX ? order_suffix(a, b) : order_prefix(a, b);
+}
+
+static bool text_ends_with(struct bytes text, struct bytes end)
+{
+    return text.size >= end.size && bytes_equal(bytes_skip(text, text.size - end.size), end);
+}
+
+/* Whether a value lies in an item; a block's bits are ignored in the value. */
+static bool contains(enum fact_kind kind, struct bytes outer, struct bytes value)
+{
+    if (kind == FACT_PREFIX)
+        return bytes_start_with(value, outer);
+    if (kind == FACT_SUFFIX)
+        return text_ends_with(value, outer);
+    struct address block, address;
+    memcpy(block.data, outer.data, ADDRESS_SIZE);
+    memcpy(address.data, value.data, ADDRESS_SIZE);
+    return address_in_block(&address, &block, outer.data[ADDRESS_SIZE]);
+}
+
+static int order_slots(const void *left, const void *right)
+{
+    const struct fact_slot *a = left, *b = right;
+    if (a->field != b->field)
+        return a->field < b->field ? -1 : 1;
+    if (a->kind != b->kind)
+        return a->kind < b->kind ? -1 : 1;
+    return order_keys(a->kind, a->key, b->key);
+}
+
+/* Copies the slots of nested kinds in their order; returns how many. */
+static size_t sorted_slots(const struct matcher *matcher, struct fact_slot **sorted)
+{
+    size_t count = 0;
+    *sorted = mem_resize(NULL, (size_t)matcher->fact_slot_mask + 1, sizeof(**sorted));
+    for (uint32_t i = 0; i <= matcher->fact_slot_mask; i++) {
+        const struct fact_slot *slot = &matcher->fact_slots[i];
+        if (slot->fact != NONE && slot->kind >= FACT_NEST)
+            (*sorted)[count++] = *slot;
+    }
+    if (count > 0)
+        qsort(*sorted, count, sizeof(**sorted), order_slots);
+    return count;
+}
+
+static void build_nests(struct matcher *matcher)
+{
+    auto_free struct fact_slot *slots = NULL;
+    size_t count = sorted_slots(matcher, &slots);
+    struct nest_item *items = arena_array(&matcher->arena, struct nest_item, count);
+    matcher->nest_items = items;
+    for (size_t i = 0; i < count; i++) {
+        const struct fact_slot *slot = &slots[i];
+        struct span *span = &matcher->fields[slot->field].nests[slot->kind - FACT_NEST];
+        uint32_t parent = span->count > 0 ? (uint32_t)i - 1 : NONE;
+        if (span->count++ == 0)
+            span->first = (uint32_t)i;
+        while (parent != NONE && !contains(slot->kind, items[parent].key, slot->key))
+            parent = items[parent].parent;
+        items[i] = (struct nest_item){slot->key, slot->fact, parent};
+    }
+}
+
+/* A guess: the more different facts of a kind a field has, the rarer is each of them. */
+static void guess_chances(struct matcher *matcher)
+{
+    float *chances = arena_array(&matcher->arena, float, matcher->fact_count);
+    matcher->fact_chances = chances;
+    auto_free uint32_t *counts =
+        mem_alloc(((size_t)matcher->field_count + 1) * FACT_KIND_COUNT * sizeof(*counts));
+    for (uint32_t i = 0; i <= matcher->fact_slot_mask; i++) {
+        const struct fact_slot *slot = &matcher->fact_slots[i];
+        if (slot->fact != NONE)
+            counts[slot->field * FACT_KIND_COUNT + slot->kind]++;
+    }
+    for (uint32_t i = 0; i <= matcher->fact_slot_mask; i++) {
+        const struct fact_slot *slot = &matcher->fact_slots[i];
+        if (slot->fact == NONE)
+            continue;
+        uint32_t count = counts[slot->field * FACT_KIND_COUNT + slot->kind];
+        chances[slot->fact] = 1.0F / (float)(count < 2 ? 2 : count);
+    }
+    for (uint32_t i = 0; i < matcher->field_count; i++) {
+        const struct field *field = &matcher->fields[i];
+        for (unsigned literal = 0; literal < 3; literal++)
+            if (field->literals[literal] != NONE)
+                chances[field->literals[literal]] = 0.4F;
+        if (field->exists != NONE)
+            chances[field->exists] = 0.8F;
+    }
+}
+
+void facts_finish(struct matcher *matcher)
+{
+    build_nests(matcher);
+    guess_chances(matcher);
+}
+
+/* --- the facts of a value ------------------------------------------------------------------ */
+
+static void add_fact(struct matcher_scratch *scratch, struct value *value, uint32_t fact)
+{
+    if (fact == NONE)
+        return;
+    growing_add_number(&scratch->facts, fact);
+    value->facts.count++;
+}
+
+static void find_nested(const struct matcher *matcher, struct matcher_scratch *scratch,
+                        struct span items, enum fact_kind kind, struct value *value)
+{
+    /* The last item that is not after the value. */
+    struct address address;
+    uint8_t address_key[ADDRESS_SIZE + 1];
+    struct bytes key = value->text;
+    if (kind == FACT_BLOCK) {
+        if (!address_parse(value->text, &address))
+            return;
+        memcpy(address_key, address.data, ADDRESS_SIZE);
+        address_key[ADDRESS_SIZE] = 0xff; /* after every block that begins here */
+        key = bytes_of(address_key, sizeof(address_key));
+    }
+    uint32_t low = items.first, high = items.first + items.count;
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        if (order_keys(kind, matcher->nest_items[middle].key, key) <= 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    uint32_t item = low == items.first ? NONE : low - 1;
+    while (item != NONE && !contains(kind, matcher->nest_items[item].key, key))
+        item = matcher->nest_items[item].parent;
+    for (; item != NONE; item = matcher->nest_items[item].parent)
+        add_fact(scratch, value, matcher->nest_items[item].fact);
+}
+
+/* Lower case is written behind the decoded strings, where scratch_begin() left room for it. */
+static struct bytes lower_value(struct matcher_scratch *scratch, struct bytes text)
+{
+    uint8_t *out = scratch->text + scratch->text_size;
+    for (size_t i = 0; i < text.size; i++)
+        out[i] = ascii_lower(text.data[i]);
+    return bytes_of(out, text.size);
+}
+
+static void string_facts(const struct matcher *matcher, struct matcher_scratch *scratch,
+                         const struct field *field, struct value *value)
+{
+    uint32_t number = (uint32_t)(field - matcher->fields);
+    if (field->hashed[FACT_TEXT])
+        add_fact(scratch, value, find_slot(matcher, number, FACT_TEXT, value->text, 0)->fact);
+    if (field->hashed[FACT_FOLDED] && value->text.size <= field->folded_size_max) {
+        struct bytes lower = lower_value(scratch, value->text);
+        add_fact(scratch, value, find_slot(matcher, number, FACT_FOLDED, lower, 0)->fact);
+    }
+    for (unsigned i = 0; i < NEST_COUNT; i++)
+        if (field->nests[i].count > 0)
+            find_nested(matcher, scratch, field->nests[i], FACT_NEST + i, value);
+}
+
+static void number_facts(const struct matcher *matcher, struct matcher_scratch *scratch,
+                         const struct field *field, struct value *value)
+{
+    uint32_t number = (uint32_t)(field - matcher->fields);
+    const struct bytes nothing = {0};
+    if (field->hashed[FACT_NUMBER]) {
+        uint32_t fact = find_slot(matcher, number, FACT_NUMBER, nothing, value->number)->fact;
+        if (fact != NONE && number_is_comparable(value->text, value->number))
+            add_fact(scratch, value, fact);
+    }
+    /* A spelling in the table is of a number that is not comparable. */
+    if (field->hashed[FACT_SPELLING])
+        add_fact(scratch, value, find_slot(matcher, number, FACT_SPELLING, value->text, 0)->fact);
+}
+
+void facts_find(const struct matcher *matcher, struct matcher_scratch *scratch,
+                const struct field *field, struct value *value)
+{
+    value->facts = (struct span){(uint32_t)scratch->facts.count, 0};
+    switch (value->kind) {
+    case VALUE_STRING:
+        string_facts(matcher, scratch, field, value);
+        break;
+    case VALUE_NUMBER:
+        number_facts(matcher, scratch, field, value);
+        break;
+    default:
+        add_fact(scratch, value, field->literals[value->kind - VALUE_TRUE]);
+        break;
+    }
+    add_fact(scratch, value, field->exists);
+}

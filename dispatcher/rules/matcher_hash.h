@@ -1,0 +1,26 @@
+/* The hash of the matcher's tables. Their keys come from the rules file; events only look up, so a
+ * seed would protect nothing. */
+#ifndef RULES_MATCHER_HASH_H
+#define RULES_MATCHER_HASH_H
+
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+#include "bytes.h"
+
+static inline uint32_t hash_bytes(struct bytes key, uint64_t salt)
+{
+    uint64_t hash = XXH3_64bits(key.data, key.size) ^ (salt * 0x9e3779b97f4a7c15u);
+    return (uint32_t)(hash ^ hash >> 32);
+}
+
+/* The mask of an open-addressing table, at most half full, for `count` keys. */
+static inline uint32_t hash_mask(size_t count)
+{
+    uint32_t size = 4;
+    while (size < 2 * count)
+        size *= 2;
+    return size - 1;
+}
+
+#endif

@@ -1,0 +1,369 @@
+/* The tree that keeps the cost of an event from growing with the number of rules.
+ *
+ * Of the conjunctions at a node, each goes down by the condition that is likely to hold for the
+ * fewest: by its facts, if it has only facts, so that a value leads there by one lookup; else as a
+ * guard, a condition that is judged once for all that share it. What is left over is checked one by
+ * one. Only the cost depends on the choices made here, never the answer. */
+#include <stdlib.h>
+
+#include "matcher_model.h"
+#include "mem.h"
+
+enum {
+    CHECKED_MAX = 4,       /* so few conjunctions at a node are just checked */
+    DEPTH_MAX = 4,         /* of the tree */
+    ROOT_FACTS_MAX = 1024, /* a condition with more facts is no way down: it is copied for each */
+    INNER_FACTS_MAX = 8,   /* likewise below the root */
+    CONDITIONS_MAX = 64,   /* of a conjunction, that can be ways down: bits of struct entrant */
+};
+
+/* A conjunction at a node, and its conditions that hold there (bits by place in its checks). */
+struct entrant {
+    uint32_t conjunction;
+    uint64_t used;
+};
+
+enum way_kind { WAY_FACT, WAY_RANGE, WAY_GUARD };
+
+/* A way down for one conjunction; equal ways share a node. */
+struct way {
+    enum way_kind kind;
+    uint32_t field;
+    uint32_t key; /* a fact or a condition */
+    double low;   /* WAY_RANGE */
+    struct entrant entrant;
+};
+
+struct indexer {
+    struct matcher *matcher;
+    struct growing *condition_lists;
+    uint32_t *fact_counts;      /* conjunctions at the node at hand that ask for a fact */
+    uint32_t *condition_counts; /* or for a condition */
+    struct growing nodes;
+    struct growing branches;
+    struct growing edges;
+    struct growing ranges;
+    struct growing guards;
+    struct growing conjunctions;
+};
+
+static uint32_t check_of(const struct indexer *indexer, uint32_t conjunction, uint32_t place)
+{
+    const struct conjunction *owner = &indexer->matcher->conjunctions[conjunction];
+    return growing_numbers(indexer->condition_lists)[owner->checks.first + place];
+}
+
+static uint32_t check_count(const struct indexer *indexer, uint32_t conjunction)
+{
+    uint32_t count = indexer->matcher->conjunctions[conjunction].checks.count;
+    return count < CONDITIONS_MAX ? count : CONDITIONS_MAX;
+}
+
+/* Adds `step` to the counts of all that the entrants' open conditions ask for. */
+static void count_wishes(struct indexer *indexer, const struct entrant *entrants, size_t count,
+                         int step)
+{
+    const struct matcher *matcher = indexer->matcher;
+    for (size_t i = 0; i < count; i++)
+        for (uint32_t place = 0; place < check_count(indexer, entrants[i].conjunction); place++) {
+            if (entrants[i].used >> place & 1)
+                continue;
+            uint32_t number = check_of(indexer, entrants[i].conjunction, place);
+            const struct condition *condition = &matcher->conditions[number];
+            indexer->condition_counts[number] += (uint32_t)step;
+            for (uint32_t k = 0; k < condition->facts.count; k++)
+                indexer->fact_counts[matcher->fact_lists[condition->facts.first + k]] +=
+                    (uint32_t)step;
+        }
+}
+
+static bool is_range(const struct matcher *matcher, const struct condition *condition)
+{
+    return condition->facts.count == 0 && condition->residuals.count == 1 && !condition->absent &&
+           matcher->residuals[condition->residuals.first].test->kind == TEST_RANGE;
+}
+
+/* What going down by a condition costs: the chance that it leads to a node, times those there. */
+static float way_cost(const struct indexer *indexer, uint32_t number, unsigned depth)
+{
+    const struct matcher *matcher = indexer->matcher;
+    const struct condition *condition = &matcher->conditions[number];
+    uint32_t facts_max = depth == 0 ? ROOT_FACTS_MAX : INNER_FACTS_MAX;
+    float shared = (float)indexer->condition_counts[number];
+    if (is_range(matcher, condition))
+        return 0.1F + 0.4F * shared;
+    if (condition->residuals.count > 0 || condition->facts.count > facts_max)
+        return 1.0F + 0.6F * shared;
+    float cost = 0;
+    for (uint32_t i = 0; i < condition->facts.count; i++) {
+        uint32_t fact = matcher->fact_lists[condition->facts.first + i];
+        cost += matcher->fact_chances[fact] * (float)indexer->fact_counts[fact];
+    }
+    return cost;
+}
+
+/* The place of the best condition to go down by; CONDITIONS_MAX: better to check it here. */
+static uint32_t choose_way(const struct indexer *indexer, const struct entrant *entrant,
+                           size_t count, unsigned depth)
+{
+    uint32_t best = CONDITIONS_MAX;
+    /* At the root a guard also saves all work on fields that an event lacks. */
+    float best_cost = depth == 0 ? (float)UINT32_MAX : 0.5F * (float)count;
+    for (uint32_t place = 0; place < check_count(indexer, entrant->conjunction); place++) {
+        uint32_t number = check_of(indexer, entrant->conjunction, place);
+        if ((entrant->used >> place & 1) || indexer->matcher->conditions[number].absent)
+            continue;
+        float cost = way_cost(indexer, number, depth);
+        if (cost < best_cost) {
+            best = place;
+            best_cost = cost;
+        }
+    }
+    return best;
+}
+
+static void add_ways(const struct indexer *indexer, const struct entrant *entrant, uint32_t place,
+                     unsigned depth, struct growing *ways)
+{
+    const struct matcher *matcher = indexer->matcher;
+    uint32_t number = check_of(indexer, entrant->conjunction, place);
+    const struct condition *condition = &matcher->conditions[number];
+    uint32_t facts_max = depth == 0 ? ROOT_FACTS_MAX : INNER_FACTS_MAX;
+    struct way way = {.kind = WAY_GUARD, .field = condition->field, .key = number};
+    way.entrant = *entrant;
+    way.entrant.used |= (uint64_t)1 << place;
+    if (condition->residuals.count > 0 || condition->facts.count > facts_max) {
+        if (is_range(matcher, condition)) {
+            way.kind = WAY_RANGE;
+            way.low = matcher->residuals[condition->residuals.first].test->low;
+        }
+        *(struct way *)growing_add(ways, sizeof(way)) = way;
+        return;
+    }
+    way.kind = WAY_FACT;
+    for (uint32_t i = 0; i < condition->facts.count; i++) {
+        way.key = matcher->fact_lists[condition->facts.first + i];
+        if (i > 0 && way.key == matcher->fact_lists[condition->facts.first + i - 1])
+            continue;
+        *(struct way *)growing_add(ways, sizeof(way)) = way;
+    }
+}
+
+static int order_ways(const void *left, const void *right)
+{
+    const struct way *a = left, *b = right;
+    if (a->field != b->field)
+        return a->field < b->field ? -1 : 1;
+    if (a->kind != b->kind)
+        return a->kind < b->kind ? -1 : 1;
+    if (a->low < b->low || a->low > b->low)
+        return a->low < b->low ? -1 : 1;
+    if (a->key != b->key)
+        return a->key < b->key ? -1 : 1;
+    return (a->entrant.conjunction > b->entrant.conjunction) -
+           (a->entrant.conjunction < b->entrant.conjunction);
+}
+
+static uint32_t build_node(struct indexer *indexer, const struct entrant *entrants, size_t count,
+                           unsigned depth);
+
+/* The child node of the ways from `ways` on that are equal; returns how many they are. */
+static size_t build_child(struct indexer *indexer, const struct way *ways, size_t count,
+                          unsigned depth, uint32_t *node)
+{
+    size_t same = 1;
+    while (same < count && ways[same].field == ways[0].field && ways[same].kind == ways[0].kind &&
+           ways[same].key == ways[0].key)
+        same++;
+    auto_free struct entrant *entrants = mem_resize(NULL, same, sizeof(*entrants));
+    for (size_t i = 0; i < same; i++)
+        entrants[i] = ways[i].entrant;
+    *node = build_node(indexer, entrants, same, depth + 1);
+    return same;
+}
+
+static void add_edge(struct indexer *indexer, struct branch *branch, const struct way *way,
+                     uint32_t node)
+{
+    const struct matcher *matcher = indexer->matcher;
+    if (way->kind == WAY_FACT) {
+        *(struct fact_edge *)growing_add(&indexer->edges, sizeof(struct fact_edge)) =
+            (struct fact_edge){way->key, node};
+        branch->edges.count++;
+    } else if (way->kind == WAY_RANGE) {
+        const struct condition *condition = &matcher->conditions[way->key];
+        const struct test *test = matcher->residuals[condition->residuals.first].test;
+        *(struct range_guard *)growing_add(&indexer->ranges, sizeof(struct range_guard)) =
+            (struct range_guard){test->low, test->high, node};
+        branch->ranges.count++;
+    } else {
+        *(struct guard *)growing_add(&indexer->guards, sizeof(struct guard)) =
+            (struct guard){way->key, node};
+        branch->guards.count++;
+    }
+}
+
+/* Makes the branches of a node from its ways, sorted; their children are built before, so that the
+ * edges of a branch stand together. */
+static struct span build_branches(struct indexer *indexer, struct growing *ways, unsigned depth)
+{
+    const struct way *all = ways->items;
+    struct growing firsts = {0}, children = {0}, branches = {0}; /* by distinct way */
+    uint32_t child = 0;
+    for (size_t i = 0; i < ways->count;) {
+        growing_add_number(&firsts, (uint32_t)i);
+        i += build_child(indexer, all + i, ways->count - i, depth, &child);
+        growing_add_number(&children, child);
+    }
+    struct branch *branch = NULL;
+    for (size_t i = 0; i < firsts.count; i++) {
+        const struct way *way = &all[growing_numbers(&firsts)[i]];
+        if (!branch || branch->field != way->field) {
+            branch = growing_add(&branches, sizeof(*branch));
+            *branch = (struct branch){.field = way->field,
+                                      .edges.first = (uint32_t)indexer->edges.count,
+                                      .ranges.first = (uint32_t)indexer->ranges.count,
+                                      .guards.first = (uint32_t)indexer->guards.count};
+        }
+        add_edge(indexer, branch, way, growing_numbers(&children)[i]);
+    }
+    struct span span = {(uint32_t)indexer->branches.count, (uint32_t)branches.count};
+    for (size_t i = 0; i < branches.count; i++)
+        *(struct branch *)growing_add(&indexer->branches, sizeof(struct branch)) =
+            ((struct branch *)branches.items)[i];
+    free(firsts.items);
+    free(children.items);
+    free(branches.items);
+    return span;
+}
+
+static uint32_t build_node(struct indexer *indexer, const struct entrant *entrants, size_t count,
+                           unsigned depth)
+{
+    struct growing ways = {0}, left = {0};
+    bool split = depth == 0 || (count > CHECKED_MAX && depth < DEPTH_MAX);
+    if (split)
+        count_wishes(indexer, entrants, count, 1);
+    for (size_t i = 0; i < count; i++) {
+        uint32_t place = split ? choose_way(indexer, &entrants[i], count, depth) : CONDITIONS_MAX;
+        if (place < CONDITIONS_MAX)
+            add_ways(indexer, &entrants[i], place, depth, &ways);
+        else
+            growing_add_number(&left, entrants[i].conjunction);
+    }
+    if (split)
+        count_wishes(indexer, entrants, count, -1);
+    if (ways.count > 0)
+        qsort(ways.items, ways.count, sizeof(struct way), order_ways);
+    struct tree_node node = {.branches = build_branches(indexer, &ways, depth)};
+    node.conjunctions = (struct span){(uint32_t)indexer->conjunctions.count, (uint32_t)left.count};
+    for (size_t i = 0; i < left.count; i++)
+        growing_add_number(&indexer->conjunctions, growing_numbers(&left)[i]);
+    free(ways.items);
+    free(left.items);
+    uint32_t number = (uint32_t)indexer->nodes.count;
+    *(struct tree_node *)growing_add(&indexer->nodes, sizeof(node)) = node;
+    return number;
+}
+
+/* A guess at how likely a condition is to hold, to check the unlikely first. */
+static float condition_chance(const struct matcher *matcher, const struct condition *condition)
+{
+    float chance = condition->absent ? 0.5F : 0;
+    for (uint32_t i = 0; i < condition->facts.count; i++)
+        chance += matcher->fact_chances[matcher->fact_lists[condition->facts.first + i]];
+    for (uint32_t i = 0; i < condition->residuals.count; i++) {
+        const struct residual *residual = &matcher->residuals[condition->residuals.first + i];
+        chance += residual->test->kind == TEST_BUT ? 0.9F : 0.4F;
+    }
+    return chance;
+}
+
+struct check {
+    uint32_t condition;
+    float chance;
+};
+
+static int order_checks(const void *left, const void *right)
+{
+    const struct check *a = left, *b = right;
+    if (a->chance < b->chance || a->chance > b->chance)
+        return a->chance < b->chance ? -1 : 1;
+    return (a->condition > b->condition) - (a->condition < b->condition);
+}
+
+/* Lists each conjunction's conditions in the order of checking. */
+static void order_conjunctions(struct indexer *indexer)
+{
+    struct matcher *matcher = indexer->matcher;
+    for (uint32_t i = 0; i < matcher->conjunction_count; i++) {
+        struct conjunction *conjunction = &matcher->conjunctions[i];
+        struct check checks[256];
+        uint32_t count = conjunction->conditions.count;
+        for (uint32_t k = 0; k < count; k++) {
+            checks[k].condition =
+                growing_numbers(indexer->condition_lists)[conjunction->conditions.first + k];
+            checks[k].chance = condition_chance(matcher, &matcher->conditions[checks[k].condition]);
+        }
+        qsort(checks, count, sizeof(checks[0]), order_checks);
+        conjunction->checks = (struct span){(uint32_t)indexer->condition_lists->count, count};
+        for (uint32_t k = 0; k < count; k++)
+            growing_add_number(indexer->condition_lists, checks[k].condition);
+    }
+}
+
+static void *keep(struct indexer *indexer, struct growing *growing, size_t element_size)
+{
+    size_t size = growing->count * element_size;
+    void *kept = arena_alloc(&indexer->matcher->arena, size);
+    if (size > 0)
+        memcpy(kept, growing->items, size);
+    free(growing->items);
+    return kept;
+}
+
+/* The root's edges as one array by fact, its branches as one by field. */
+static void spread_root(struct indexer *indexer)
+{
+    struct matcher *matcher = indexer->matcher;
+    const struct tree_node *root = &matcher->nodes[matcher->root];
+    matcher->root_edges = arena_array(&matcher->arena, uint32_t, matcher->fact_count);
+    matcher->root_branches = arena_array(&matcher->arena, uint32_t, matcher->field_count);
+    for (uint32_t i = 0; i < matcher->fact_count; i++)
+        matcher->root_edges[i] = NONE;
+    for (uint32_t i = 0; i < matcher->field_count; i++)
+        matcher->root_branches[i] = NONE;
+    for (uint32_t i = 0; i < root->branches.count; i++) {
+        const struct branch *branch = &matcher->branches[root->branches.first + i];
+        if (branch->ranges.count > 0 || branch->guards.count > 0)
+            matcher->root_branches[branch->field] = root->branches.first + i;
+        for (uint32_t k = 0; k < branch->edges.count; k++) {
+            const struct fact_edge *edge = &matcher->edges[branch->edges.first + k];
+            matcher->root_edges[edge->fact] = edge->node;
+        }
+    }
+}
+
+void index_build(struct matcher *matcher, struct growing *condition_lists)
+{
+    struct indexer indexer = {.matcher = matcher, .condition_lists = condition_lists};
+    order_conjunctions(&indexer);
+    indexer.fact_counts = mem_alloc(((size_t)matcher->fact_count + 1) * sizeof(uint32_t));
+    indexer.condition_counts = mem_alloc(((size_t)matcher->condition_count + 1) * sizeof(uint32_t));
+    size_t count = matcher->conjunction_count;
+    struct entrant *entrants = mem_alloc((count + 1) * sizeof(*entrants));
+    for (uint32_t i = 0; i < count; i++)
+        entrants[i].conjunction = i;
+    matcher->root = build_node(&indexer, entrants, count, 0);
+    free(entrants);
+    free(indexer.fact_counts);
+    free(indexer.condition_counts);
+    matcher->node_count = (uint32_t)indexer.nodes.count;
+    matcher->nodes = keep(&indexer, &indexer.nodes, sizeof(struct tree_node));
+    matcher->branches = keep(&indexer, &indexer.branches, sizeof(struct branch));
+    matcher->edges = keep(&indexer, &indexer.edges, sizeof(struct fact_edge));
+    matcher->ranges = keep(&indexer, &indexer.ranges, sizeof(struct range_guard));
+    matcher->guards = keep(&indexer, &indexer.guards, sizeof(struct guard));
+    matcher->conjunction_lists = keep(&indexer, &indexer.conjunctions, sizeof(uint32_t));
+    spread_root(&indexer);
+}

@@ -1,0 +1,103 @@
+/* Paths as a tree of keys. A path is its keys joined by '.', and {"a":{"b":1}} names the same as
+ * {"a.b":1}, so no key of the tree holds a '.', and a key of an event that does is several steps.
+ */
+#include "matcher_hash.h"
+#include "matcher_model.h"
+
+static uint32_t *find_slot_child(const struct matcher *matcher, uint32_t parent, struct bytes key,
+                                 uint32_t *slot)
+{
+    uint32_t at = hash_bytes(key, parent) & matcher->path_edge_mask;
+    for (;; at = (at + 1) & matcher->path_edge_mask) {
+        struct path_edge *edge = &matcher->path_edges[at];
+        if (edge->parent == NONE) {
+            *slot = at;
+            return NULL;
+        }
+        if (edge->parent == parent && bytes_equal(edge->key, key))
+            return &edge->child;
+    }
+}
+
+static inline uint64_t length_bit(struct bytes key)
+{
+    return (uint64_t)1 << (key.size < 63 ? key.size : 63);
+}
+
+static uint32_t step_whole(const struct matcher *matcher, uint32_t node, struct bytes key)
+{
+    if (!(matcher->path_nodes[node].key_lengths & length_bit(key)))
+        return NONE;
+    uint32_t slot = 0;
+    const uint32_t *child = find_slot_child(matcher, node, key, &slot);
+    return child ? *child : NONE;
+}
+
+/* The first part of a key up to a '.', which is removed from `rest` with it; false at the end. */
+static bool next_part(struct bytes *rest, struct bytes *part, bool *more)
+{
+    if (!*more)
+        return false;
+    const uint8_t *dot = rest->size ? memchr(rest->data, '.', rest->size) : NULL;
+    *more = dot != NULL;
+    *part = dot ? bytes_of(rest->data, (size_t)(dot - rest->data)) : *rest;
+    if (dot)
+        *rest = bytes_skip(*rest, part->size + 1);
+    return true;
+}
+
+uint32_t paths_step(const struct matcher *matcher, uint32_t node, struct bytes key)
+{
+    uint32_t child = step_whole(matcher, node, key);
+    if (child != NONE || !matcher->path_nodes[node].deep)
+        return child;
+    if (key.size == 0 || !memchr(key.data, '.', key.size))
+        return NONE;
+    struct bytes part;
+    for (bool more = true; node != NONE && next_part(&key, &part, &more);)
+        node = step_whole(matcher, node, part);
+    return node;
+}
+
+static uint32_t add_child(struct matcher *matcher, uint32_t *node_count, uint32_t parent,
+                          struct bytes key)
+{
+    uint32_t slot = 0;
+    const uint32_t *child = find_slot_child(matcher, parent, key, &slot);
+    if (child)
+        return *child;
+    uint32_t node = (*node_count)++;
+    matcher->path_nodes[node].field = NONE;
+    matcher->path_nodes[parent].key_lengths |= length_bit(key);
+    matcher->path_edges[slot] = (struct path_edge){parent, node, key};
+    return node;
+}
+
+void paths_build(struct matcher *matcher)
+{
+    size_t parts = 0;
+    for (uint32_t i = 0; i < matcher->field_count; i++) {
+        struct bytes rest = matcher->fields[i].path, part;
+        for (bool more = true; next_part(&rest, &part, &more);)
+            parts++;
+    }
+    matcher->path_nodes = arena_array(&matcher->arena, struct path_node, parts + 1);
+    matcher->path_nodes[0].field = NONE;
+    matcher->path_edge_mask = hash_mask(parts);
+    matcher->path_edges =
+        arena_array(&matcher->arena, struct path_edge, (size_t)matcher->path_edge_mask + 1);
+    for (uint32_t i = 0; i <= matcher->path_edge_mask; i++)
+        matcher->path_edges[i].parent = NONE;
+    uint32_t node_count = 1;
+    for (uint32_t i = 0; i < matcher->field_count; i++) {
+        struct bytes rest = matcher->fields[i].path, part;
+        uint32_t node = 0, parent = NONE;
+        for (bool more = true; next_part(&rest, &part, &more);) {
+            if (parent != NONE)
+                matcher->path_nodes[parent].deep = true;
+            parent = node;
+            node = add_child(matcher, &node_count, node, part);
+        }
+        matcher->path_nodes[node].field = i;
+    }
+}

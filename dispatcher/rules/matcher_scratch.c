@@ -1,0 +1,104 @@
+/* The scratch: what one event needs, kept from event to event. */
+#include <assert.h>
+#include <stdlib.h>
+
+#include "json.h"
+#include "matcher_model.h"
+#include "mem.h"
+
+void growing_reserve(struct growing *growing, size_t count, size_t element_size)
+{
+    if (count <= growing->capacity)
+        return;
+    size_t capacity = growing->capacity ? growing->capacity : 16;
+    while (capacity < count)
+        capacity *= 2;
+    growing->items = mem_resize(growing->items, capacity, element_size);
+    growing->capacity = capacity;
+}
+
+struct matcher_scratch *matcher_scratch_new(const struct matcher_limits *limits)
+{
+    assert(limits->event_depth_max >= 1 && limits->event_depth_max <= JSON_DEPTH_MAX);
+    assert(limits->event_size_max < UINT32_MAX / 4);
+    struct matcher_scratch *scratch = mem_new(struct matcher_scratch);
+    scratch->limits = *limits;
+    return scratch;
+}
+
+void matcher_scratch_free(struct matcher_scratch *scratch)
+{
+    if (!scratch)
+        return;
+    free(scratch->values.items);
+    free(scratch->facts.items);
+    free(scratch->members.items);
+    free(scratch->array_end.items);
+    free(scratch->fields.items);
+    free(scratch->matched.items);
+    free(scratch->options.items);
+    free(scratch->levels.items);
+    free(scratch->chosen.items);
+    free(scratch->text);
+    free(scratch->field_states);
+    free(scratch->condition_marks);
+    free(scratch->conjunction_marks);
+    free(scratch->node_marks);
+    free(scratch->rule_bits);
+    free(scratch);
+}
+
+/* Makes a zeroed array hold `count` elements; new ones are zero. */
+static void *widen(void *array, size_t *capacity, size_t count, size_t element_size)
+{
+    if (count <= *capacity)
+        return array;
+    uint8_t *wider = mem_resize(array, count, element_size);
+    memset(wider + *capacity * element_size, 0, (count - *capacity) * element_size);
+    *capacity = count;
+    return wider;
+}
+
+/* The marks of two bits beside the epoch leave it 30. */
+static void next_epoch(struct matcher_scratch *scratch)
+{
+    if (++scratch->epoch < UINT32_C(1) << 30)
+        return;
+    memset(scratch->field_states, 0, scratch->field_capacity * sizeof(struct field_state));
+    memset(scratch->condition_marks, 0, scratch->condition_capacity * sizeof(uint32_t));
+    memset(scratch->conjunction_marks, 0, scratch->conjunction_capacity * sizeof(uint32_t));
+    memset(scratch->node_marks, 0, scratch->node_capacity * sizeof(uint32_t));
+    scratch->epoch = 1;
+}
+
+void scratch_begin(struct matcher_scratch *scratch, const struct matcher *matcher,
+                   struct bytes event)
+{
+    scratch->field_states = widen(scratch->field_states, &scratch->field_capacity,
+                                  matcher->field_count, sizeof(struct field_state));
+    scratch->condition_marks = widen(scratch->condition_marks, &scratch->condition_capacity,
+                                     matcher->condition_count, sizeof(uint32_t));
+    scratch->conjunction_marks = widen(scratch->conjunction_marks, &scratch->conjunction_capacity,
+                                       matcher->conjunction_count, sizeof(uint32_t));
+    scratch->node_marks =
+        widen(scratch->node_marks, &scratch->node_capacity, matcher->node_count, sizeof(uint32_t));
+    scratch->rule_bits = widen(scratch->rule_bits, &scratch->rule_capacity,
+                               (size_t)matcher->rule_count / 64 + 1, sizeof(uint64_t));
+    next_epoch(scratch);
+    /* Decoded strings are no longer than the event, nor is one of them in lower case. */
+    if (scratch->text_capacity < 2 * event.size) {
+        scratch->text_capacity = 2 * event.size;
+        scratch->text = mem_resize(scratch->text, scratch->text_capacity, 1);
+    }
+    scratch->text_size = 0;
+    scratch->values.count = 0;
+    scratch->facts.count = 0;
+    scratch->members.count = 0;
+    scratch->array_end.count = 0;
+    scratch->fields.count = 0;
+    scratch->matched.count = 0;
+    scratch->steps = 0;
+    scratch->exhausted = false;
+    *(struct member *)growing_add(&scratch->members, sizeof(struct member)) =
+        (struct member){0, NONE};
+}

@@ -1,0 +1,336 @@
+/* Reading a pattern: objects, paths and $or. */
+#include <assert.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "mem.h"
+#include "pattern_parser.h"
+
+/* An alternative while the text is read: later leaves replace earlier ones of the same path. */
+struct draft {
+    uint32_t *leaves;
+    size_t count;
+};
+
+struct drafts {
+    struct draft *items;
+    size_t count;
+};
+
+static void drafts_free(struct drafts *drafts)
+{
+    for (size_t i = 0; i < drafts->count; i++)
+        free(drafts->items[i].leaves);
+    free(drafts->items);
+    *drafts = (struct drafts){0};
+}
+
+static struct draft draft_copy(const struct draft *from)
+{
+    struct draft draft = {mem_resize(NULL, from->count + 1, sizeof(uint32_t)), from->count};
+    if (from->count > 0)
+        memcpy(draft.leaves, from->leaves, from->count * sizeof(uint32_t));
+    return draft;
+}
+
+static struct drafts drafts_copy(const struct drafts *from)
+{
+    struct drafts drafts = {mem_resize(NULL, from->count, sizeof(struct draft)), from->count};
+    for (size_t i = 0; i < from->count; i++)
+        drafts.items[i] = draft_copy(&from->items[i]);
+    return drafts;
+}
+
+/* Moves all of `from` behind `to`. */
+static void drafts_take(struct drafts *to, struct drafts *from)
+{
+    to->items = mem_resize(to->items, to->count + from->count, sizeof(struct draft));
+    memcpy(to->items + to->count, from->items, from->count * sizeof(struct draft));
+    to->count += from->count;
+    free(from->items);
+    *from = (struct drafts){0};
+}
+
+static enum status fail_with(struct parser *parser, enum status status, size_t offset,
+                             const char *format, va_list arguments)
+{
+    struct pattern_error *error = parser->error;
+    if (error->status == STATUS_OK) {
+        error->status = status;
+        error->offset = offset;
+        (void)vsnprintf(error->text, sizeof(error->text), format, arguments);
+    }
+    return error->status;
+}
+
+enum status parser_fail_at(struct parser *parser, enum status status, size_t offset,
+                           const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    status = fail_with(parser, status, offset, format, arguments);
+    va_end(arguments);
+    return status;
+}
+
+enum status parser_fail(struct parser *parser, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    enum status status =
+        fail_with(parser, STATUS_INVALID, parser->scanner.start, format, arguments);
+    va_end(arguments);
+    return status;
+}
+
+enum json_token parser_next(struct parser *parser)
+{
+    enum json_token token = json_next(&parser->scanner);
+    if (token == JSON_ERROR)
+        (void)parser_fail_at(parser, parser->scanner.status, parser->scanner.problem_offset, "%s",
+                             parser->scanner.problem);
+    return token;
+}
+
+struct bytes parser_text(struct parser *parser)
+{
+    struct bytes raw = parser->scanner.raw;
+    uint8_t *text = arena_alloc(parser->arena, raw.size + 1);
+    return bytes_of(text, json_unescape(raw, text));
+}
+
+/* The next UTF-16 code unit of WTF-8 text; the second half of a pair is kept in *low. */
+static unsigned next_unit(struct bytes *text, unsigned *low)
+{
+    unsigned unit = *low;
+    *low = 0;
+    if (unit)
+        return unit;
+    const uint8_t *at = text->data;
+    unsigned lead = at[0];
+    size_t size = lead < 0x80 ? 1 : lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 4;
+    unsigned code = lead < 0x80 ? lead : lead & (0x7fu >> size);
+    for (size_t i = 1; i < size; i++)
+        code = code << 6 | (at[i] & 0x3fu);
+    *text = bytes_skip(*text, size);
+    if (code < 0x10000)
+        return code;
+    *low = 0xdc00 + ((code - 0x10000) & 0x3ff);
+    return 0xd800 + ((code - 0x10000) >> 10);
+}
+
+int pattern_path_order(struct bytes a, struct bytes b)
+{
+    unsigned low_a = 0, low_b = 0;
+    while ((a.size > 0 || low_a) && (b.size > 0 || low_b)) {
+        unsigned unit_a = next_unit(&a, &low_a), unit_b = next_unit(&b, &low_b);
+        if (unit_a != unit_b)
+            return unit_a < unit_b ? -1 : 1;
+    }
+    bool more_a = a.size > 0 || low_a, more_b = b.size > 0 || low_b;
+    return (int)more_a - (int)more_b;
+}
+
+/* Names that a field inside a $or branch must not have. */
+static bool is_reserved(struct bytes key)
+{
+    static const char *const names[] = {"exactly",
+                                        "prefix",
+                                        "suffix",
+                                        "equals-ignore-case",
+                                        "wildcard",
+                                        "numeric",
+                                        "anything-but",
+                                        "cidr",
+                                        "exists",
+                                        "=",
+                                        "<",
+                                        "<=",
+                                        ">",
+                                        ">=",
+                                        "regex",
+                                        "not-wildcard",
+                                        "not-equals-ignore-case",
+                                        "date-after",
+                                        "date-on-or-after",
+                                        "date-before",
+                                        "date-on-or-before",
+                                        "in-date-range",
+                                        "ip-address-in-range",
+                                        "ip-address-not-in-range"};
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+        if (bytes_equal_string(key, names[i]))
+            return true;
+    return false;
+}
+
+static enum status set_leaf(struct parser *parser, struct draft *draft, uint32_t leaf)
+{
+    struct bytes path = parser->leaves[leaf].path;
+    for (size_t i = 0; i < draft->count; i++)
+        if (bytes_equal(parser->leaves[draft->leaves[i]].path, path)) {
+            draft->leaves[i] = leaf;
+            return STATUS_OK;
+        }
+    if (draft->count == parser->limits->fields_max)
+        return parser_fail_at(parser, STATUS_LIMIT, parser->leaves[leaf].offset,
+                              "more than %u fields in one alternative", parser->limits->fields_max);
+    draft->leaves = mem_resize(draft->leaves, draft->count + 1, sizeof(uint32_t));
+    draft->leaves[draft->count++] = leaf;
+    return STATUS_OK;
+}
+
+/* Reads a leaf at the current path into every alternative. */
+static enum status read_leaf(struct parser *parser, struct drafts *drafts)
+{
+    struct leaf leaf = {.path = arena_copy(parser->arena, buffer_peek(&parser->path))};
+    enum status status = parser_leaf(parser, &leaf);
+    if (status)
+        return status;
+    if (parser->leaf_count == parser->leaf_capacity) {
+        parser->leaf_capacity = parser->leaf_capacity ? 2 * parser->leaf_capacity : 16;
+        parser->leaves =
+            mem_resize(parser->leaves, parser->leaf_capacity, sizeof(parser->leaves[0]));
+    }
+    parser->leaves[parser->leaf_count] = leaf;
+    for (size_t i = 0; i < drafts->count && !status; i++)
+        status = set_leaf(parser, &drafts->items[i], (uint32_t)parser->leaf_count);
+    parser->leaf_count++;
+    return status;
+}
+
+static enum status read_object(struct parser *parser, struct drafts *drafts, bool root, bool in_or);
+
+/* Reads the branches of a $or: each goes on from a copy of the alternatives so far. */
+static enum status read_or(struct parser *parser, struct drafts *drafts, bool root)
+{
+    size_t key = parser->scanner.start, branches = 0;
+    if (parser_next(parser) != JSON_ARRAY)
+        return parser_fail(parser, "$or takes a list of at least two objects");
+    struct drafts all = {0};
+    enum status status = STATUS_OK;
+    for (enum json_token token; !status && (token = parser_next(parser)) != JSON_ARRAY_END;) {
+        if (token != JSON_OBJECT) {
+            status = parser_fail(parser, "a branch of $or must be an object");
+            break;
+        }
+        struct drafts branch = drafts_copy(drafts);
+        status = read_object(parser, &branch, root, true);
+        if (!status && all.count + branch.count > parser->limits->alternatives_max)
+            status =
+                parser_fail_at(parser, STATUS_LIMIT, key, "$or gives more than %u alternatives",
+                               parser->limits->alternatives_max);
+        if (!status)
+            drafts_take(&all, &branch);
+        drafts_free(&branch);
+        branches++;
+    }
+    if (!status && branches < 2)
+        status = parser_fail_at(parser, STATUS_INVALID, key, "$or takes at least two objects");
+    if (status) {
+        drafts_free(&all);
+        return status;
+    }
+    drafts_free(drafts);
+    *drafts = all;
+    return STATUS_OK;
+}
+
+/* Reads what stands at the key that is the last token. */
+static enum status read_member(struct parser *parser, struct drafts *drafts, bool root, bool in_or)
+{
+    auto_buffer struct buffer key = {0};
+    json_unescape_append(parser->scanner.raw, &key);
+    struct bytes name = buffer_peek(&key);
+    if (bytes_equal_string(name, "$or"))
+        return read_or(parser, drafts, root);
+    if (in_or && is_reserved(name))
+        return parser_fail(parser, "\"%.*s\" is no field name inside $or", BYTES_PRINT(name));
+    size_t parent = buffer_size(&parser->path);
+    if (!root)
+        buffer_append_byte(&parser->path, '.');
+    if (name.size > 0)
+        buffer_append(&parser->path, name);
+    enum status status;
+    enum json_token token = parser_next(parser);
+    if (token == JSON_OBJECT)
+        status = read_object(parser, drafts, false, in_or);
+    else if (token == JSON_ARRAY)
+        status = read_leaf(parser, drafts);
+    else
+        status = parser_fail(parser, "a field takes a list of matchers or an object of fields");
+    parser->path.end = parser->path.start + parent;
+    return status;
+}
+
+/* Reads an object whose '{' is the last token. `root`: its keys have no parent. */
+static enum status read_object(struct parser *parser, struct drafts *drafts, bool root, bool in_or)
+{
+    size_t start = parser->scanner.start, members = 0;
+    enum status status = STATUS_OK;
+    for (enum json_token token; !status && (token = parser_next(parser)) != JSON_OBJECT_END;) {
+        if (token == JSON_ERROR)
+            return parser->error->status;
+        status = read_member(parser, drafts, root, in_or);
+        members++;
+    }
+    if (!status && members == 0)
+        status = parser_fail_at(parser, STATUS_INVALID, start, "an empty object");
+    return status;
+}
+
+static int order_leaves(const void *a, const void *b, void *leaves)
+{
+    const struct leaf *all = leaves;
+    return pattern_path_order(all[*(const uint32_t *)a].path, all[*(const uint32_t *)b].path);
+}
+
+static void finish(struct parser *parser, const struct drafts *drafts, struct pattern *pattern)
+{
+    struct arena *arena = parser->arena;
+    pattern->leaf_count = parser->leaf_count;
+    pattern->leaves = arena_array(arena, struct leaf, parser->leaf_count);
+    memcpy(pattern->leaves, parser->leaves, parser->leaf_count * sizeof(struct leaf));
+    pattern->alternative_count = drafts->count;
+    pattern->alternatives = arena_array(arena, struct alternative, drafts->count);
+    for (size_t i = 0; i < drafts->count; i++) {
+        const struct draft *draft = &drafts->items[i];
+        struct alternative *alternative = &pattern->alternatives[i];
+        alternative->leaf_count = draft->count;
+        alternative->leaves = arena_array(arena, uint32_t, draft->count);
+        memcpy(alternative->leaves, draft->leaves, draft->count * sizeof(uint32_t));
+        qsort_r(alternative->leaves, draft->count, sizeof(uint32_t), order_leaves, pattern->leaves);
+    }
+}
+
+enum status pattern_read(struct bytes json, const struct pattern_limits *limits,
+                         struct arena *arena, struct pattern *pattern, struct pattern_error *error)
+{
+    struct pattern_error first = {0};
+    struct parser parser = {.arena = arena, .limits = limits, .error = &first};
+    struct drafts drafts = {0};
+    enum status status = STATUS_OK;
+    json_init(&parser.scanner, json, limits->depth_max);
+    if (json.size > limits->size_max)
+        status =
+            parser_fail_at(&parser, STATUS_TOO_LARGE, 0, "larger than %zu bytes", limits->size_max);
+    else if (parser_next(&parser) != JSON_OBJECT)
+        status =
+            parser_fail_at(&parser, STATUS_INVALID, parser.scanner.start, "a pattern is an object");
+    if (!status) {
+        const struct draft empty = {0};
+        drafts.items = mem_resize(NULL, 1, sizeof(struct draft));
+        drafts.items[drafts.count++] = draft_copy(&empty);
+        status = read_object(&parser, &drafts, true, false);
+    }
+    if (!status && parser_next(&parser) != JSON_END)
+        status = parser.error->status;
+    if (!status)
+        finish(&parser, &drafts, pattern);
+    else if (error)
+        *error = first;
+    drafts_free(&drafts);
+    buffer_deinit(&parser.path);
+    free(parser.leaves);
+    return status;
+}

@@ -1,0 +1,35 @@
+/* What pattern.c (objects and $or) and pattern_leaf.c (matchers) share while reading a pattern. */
+#ifndef RULES_PATTERN_PARSER_H
+#define RULES_PATTERN_PARSER_H
+
+#include "json.h"
+#include "pattern_model.h"
+
+struct parser {
+    struct json_scanner scanner;
+    struct arena *arena;
+    const struct pattern_limits *limits;
+    struct pattern_error *error; /* never NULL */
+    struct buffer path;          /* of the object being read */
+    struct leaf *leaves;         /* grown by doubling */
+    size_t leaf_count;
+    size_t leaf_capacity;
+};
+
+/* Records the error at the last token, unless one is recorded, and returns its status. */
+enum status parser_fail(struct parser *parser, const char *format, ...) PRINTF_LIKE(2, 3);
+
+/* The same with a place and a kind. */
+enum status parser_fail_at(struct parser *parser, enum status status, size_t offset,
+                           const char *format, ...) PRINTF_LIKE(4, 5);
+
+/* The next token; JSON_ERROR has been recorded. */
+enum json_token parser_next(struct parser *parser);
+
+/* The last key or string, decoded, in the arena. */
+struct bytes parser_text(struct parser *parser);
+
+/* Reads a leaf whose '[' is the last token. */
+enum status parser_leaf(struct parser *parser, struct leaf *leaf) MUST_CHECK;
+
+#endif

@@ -1,0 +1,21 @@
+/* The wildcard operator: '*' is any run of bytes, "\*" a star, "\\" a backslash; the whole value
+ * must match. */
+#ifndef RULES_PATTERN_WILDCARD_H
+#define RULES_PATTERN_WILDCARD_H
+
+#include "bytes.h"
+#include "pattern_arena.h"
+
+/* The literal texts between the stars: count is the number of stars plus one. */
+struct wildcard {
+    struct bytes *pieces;
+    size_t count;
+};
+
+/* Returns NULL, or what is wrong. Memory from the arena. */
+const char *wildcard_compile(struct bytes text, struct arena *arena, struct wildcard *wildcard);
+
+/* Linear in the size of the value times at most the size of the pieces. */
+bool wildcard_match(const struct wildcard *wildcard, struct bytes value);
+
+#endif
