@@ -13,14 +13,7 @@ import { merge, taskEvent, TOPICS, World } from './lib/world.mjs';
 
 const LIMIT = { timeout: 240000 * SLOW }; // of a whole group
 
-async function withWorld(name, options, use) {
-    const world = await World.open(null, name, options);
-    try {
-        await use(world);
-    } finally {
-        await world.close();
-    }
-}
+const withWorld = World.use;
 
 /* Runs a program to its end; returns {code, text}. */
 async function outcome(world, command, args, more = {}) {

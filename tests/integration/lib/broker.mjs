@@ -74,9 +74,9 @@ class Broker {
 }
 
 export class RealBroker extends Broker {
-    constructor({ directory, logs, settings = [] }) {
+    constructor({ directory, logs, settings = [], environment }) {
         super();
-        Object.assign(this, { directory: path.join(directory, 'kafka'), logs, settings });
+        Object.assign(this, { directory: path.join(directory, 'kafka'), logs, settings, environment });
     }
 
     /* Starts it; also again after kill() or stop(), on its old port and data. */
@@ -84,7 +84,8 @@ export class RealBroker extends Broker {
         this.port ??= await freePort(2);
         const log = path.join(this.logs, 'kafka.log');
         const skip = fs.existsSync(log) ? fs.statSync(log).size : 0;
-        this.program = new Program('kafka', PROGRAMS.broker, ['run', String(this.port), this.directory, ...this.settings], { log }).start();
+        this.program = new Program('kafka', PROGRAMS.broker, ['run', String(this.port), this.directory, ...this.settings],
+            { log, environment: this.environment }).start();
         await eventually(() => {
             if (!this.program.alive)
                 throw Object.assign(new Error(`the broker has ended\n${this.program.tail()}`), { final: true });

@@ -16,13 +16,15 @@ export function token(claims, secret) {
 export class Client {
     /* `auth` goes into CONNECT; `options` are socket.io-client's. */
     constructor(url, { auth = {}, options = {} } = {}) {
-        this.received = [];  // {event, notification, cursor, at}
+        this.received = []; // {event, notification, cursor, at}
+        this.keep = true;   // false: only the listeners see them
         this.listeners = new Set();
         this.socket = io(url, { auth, forceNew: true, reconnectionDelay: 100, reconnectionDelayMax: 500, autoConnect: false, ...options });
         for (const event of EVENTS) {
             this.socket.on(event, (notification, ...rest) => {
                 const entry = { event, notification, cursor: rest.at(-1), at: performance.now() };
-                this.received.push(entry);
+                if (this.keep)
+                    this.received.push(entry);
                 this.listeners.forEach((listener) => listener(entry));
             });
         }

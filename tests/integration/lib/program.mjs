@@ -17,9 +17,10 @@ for (const [signal, code] of [['SIGINT', 130], ['SIGTERM', 143], ['SIGHUP', 129]
 const COMPLAINT = /(ERROR|WARNING): \w+Sanitizer|runtime error:|Assertion .* failed/;
 
 export class Program {
-    /* `log` is the file that gets what it writes; starting it again appends. */
-    constructor(name, command, args, { log, environment = {}, directory } = {}) {
-        Object.assign(this, { name, command, args, log, environment, directory });
+    /* `log` is the file that gets what it writes; starting it again appends. `foreign`: not ours, how it ends does not
+     * matter. */
+    constructor(name, command, args, { log, environment = {}, directory, foreign = false } = {}) {
+        Object.assign(this, { name, command, args, log, environment, directory, foreign });
         this.child = null;
     }
 

@@ -10,7 +10,7 @@ import { freePort } from './ports.mjs';
 import { Program } from './program.mjs';
 import { eventually } from './wait.mjs';
 
-const SECRET = 'a-secret-of-the-tests-0123456789abcdef';
+export const SECRET = 'a-secret-of-the-tests-0123456789abcdef';
 
 /* Every event of a task goes to its room; failures ask for a review. */
 export const RULES = `rules:
@@ -67,18 +67,38 @@ export class World {
         test?.after(() => this.close());
     }
 
-    static async open(test, name, { broker = 'kafka', topics = TOPICS, brokerSettings = [], rules = RULES, settings = {} } = {}) {
+    static async open(test, name, { broker = 'kafka', topics = TOPICS, brokerSettings = [], brokerEnvironment, rules = RULES, settings = {} } = {}) {
         const world = new World(test, name);
         world.settings = settings;
         world.rulesFile = path.join(world.data, 'rules.yaml');
         fs.writeFileSync(world.rulesFile, rules);
         if (broker !== 'none') {
             const Kind = broker === 'embedded' ? EmbeddedBroker : RealBroker;
-            world.broker = new Kind({ directory: world.data, logs: world.logs, topics, settings: brokerSettings });
+            world.broker = new Kind({ directory: world.data, logs: world.logs, topics, settings: brokerSettings, environment: brokerEnvironment });
             await world.broker.start();
             await world.broker.createTopics(topics);
         }
         return world;
+    }
+
+    /* A world for the time of `use`. What went wrong there comes first, what its end found after it. */
+    static async use(name, options, use) {
+        const world = await World.open(null, name, options);
+        let failure;
+        try {
+            await use(world);
+        } catch (error) {
+            failure = error;
+        }
+        try {
+            await world.close();
+        } catch (error) {
+            if (!failure)
+                throw error;
+            failure.message += `\nand at the end: ${error.message}`;
+        }
+        if (failure)
+            throw failure;
     }
 
     writeConfiguration(name, ports, settings = {}) {
@@ -168,11 +188,12 @@ export class World {
         const problems = ends.flatMap(({ status, value, reason }) => {
             if (status === 'rejected')
                 return [reason.message];
-            return value.alive && value.end.code !== 0
+            return value.alive && value.end.code !== 0 && !value.program.foreign
                 ? [`${value.program.name} ended with ${value.end.signal ?? `code ${value.end.code}`} on SIGTERM\n${value.program.tail()}`] : [];
         });
         problems.push(...this.programs.flatMap((program) => program.complaints().map((line) => `${program.name}: ${line}`)));
-        assert.deepEqual(problems, [], problems.join('\n'));
+        if (problems.length)
+            assert.fail(problems.join('\n'));
     }
 }
 
