@@ -31,8 +31,13 @@ struct metric_histogram;
 struct metric_counter *metrics_counter(struct metrics *metrics, const char *name, const char *help,
                                        const char *const *labels);
 
-/* `divisor`: the value is shown divided by it, e.g. 1000 for a gauge in seconds that is set in
- * milliseconds. */
+/* The same, shown divided by `divisor`, a power of ten: 1000000 for seconds that are counted in
+ * microseconds. */
+struct metric_counter *metrics_counter_scaled(struct metrics *metrics, const char *name,
+                                              const char *help, const char *const *labels,
+                                              uint32_t divisor);
+
+/* `divisor` as above. Names of counters end with _total, and no others do. */
 struct metric_gauge *metrics_gauge(struct metrics *metrics, const char *name, const char *help,
                                    const char *const *labels, uint32_t divisor);
 
@@ -57,6 +62,12 @@ struct metric_histogram *metrics_histogram(struct metrics *metrics, const char *
 static inline void metric_counter_add(struct metric_counter *counter, uint64_t count)
 {
     __atomic_fetch_add(&counter->value, count, __ATOMIC_RELAXED);
+}
+
+/* For a collector that mirrors a count which is kept elsewhere. */
+static inline void metric_counter_mirror(struct metric_counter *counter, uint64_t value)
+{
+    __atomic_store_n(&counter->value, value, __ATOMIC_RELAXED);
 }
 
 static inline void metric_gauge_set(struct metric_gauge *gauge, int64_t value)

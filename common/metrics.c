@@ -1,0 +1,356 @@
+#include "metrics.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <uthash.h>
+#include <utlist.h>
+
+#include "mem.h"
+#include "metrics_text.h"
+
+enum family_type { FAMILY_COUNTER, FAMILY_GAUGE, FAMILY_HISTOGRAM };
+
+struct metric_histogram {
+    const uint64_t *bounds;
+    size_t count; /* of bounds */
+    uint64_t sum;
+    uint64_t in_bucket[]; /* not cumulated; the last is above all bounds */
+};
+
+struct series {
+    char *labels; /* rendered, without braces */
+    struct metric_counter counter;
+    struct metric_gauge gauge;
+    struct metric_histogram *histogram;
+    struct series *next;
+};
+
+struct set_value {
+    char *text;
+    char *labels; /* rendered */
+    struct metric_counter counter;
+    UT_hash_handle hh;
+};
+
+struct metric_counter_set {
+    char *label;
+    size_t limit;
+    size_t used;             /* published: what is below may be rendered beside */
+    struct set_value *slots; /* limit + 1, the last for "other" */
+    struct set_value *by_text;
+};
+
+struct family {
+    char *name;
+    char *help;
+    enum family_type type;
+    uint32_t divisor;
+    struct series *series;
+    struct metric_counter_set *set;
+    UT_hash_handle hh;
+};
+
+struct collector {
+    metrics_collect_fn *collect;
+    void *context;
+    struct collector *next;
+};
+
+struct metrics {
+    struct family *families; /* in the order of registration */
+    struct collector *collectors;
+};
+
+static const uint64_t latency_bounds[] = {
+    100,    250,    500,    1000,    2500,    5000,    10000,    15000,    25000,   50000,
+    100000, 250000, 500000, 1000000, 2500000, 5000000, 10000000, 30000000, 60000000};
+static const uint64_t bytes_bounds[] = {64,    256,    1024,    4096,   16384,
+                                        65536, 262144, 1048576, 4194304};
+static const uint64_t count_bounds[] = {1,   2,   5,    10,   20,   50,   100,
+                                        200, 500, 1000, 2000, 5000, 10000};
+
+#define BUCKETS(bounds, divisor)                              \
+    {                                                         \
+        bounds, sizeof(bounds) / sizeof((bounds)[0]), divisor \
+    }
+const struct metric_buckets metric_buckets_latency = BUCKETS(latency_bounds, 1000000);
+const struct metric_buckets metric_buckets_bytes = BUCKETS(bytes_bounds, 1);
+const struct metric_buckets metric_buckets_count = BUCKETS(count_bounds, 1);
+#undef BUCKETS
+
+struct metrics *metrics_new(void)
+{
+    return mem_new(struct metrics);
+}
+
+static void set_free(struct metric_counter_set *set)
+{
+    if (!set)
+        return;
+    HASH_CLEAR(hh, set->by_text);
+    for (size_t i = 0; i <= set->limit; i++) {
+        free(set->slots[i].text);
+        free(set->slots[i].labels);
+    }
+    free(set->slots);
+    free(set->label);
+    free(set);
+}
+
+static void family_free(struct family *family)
+{
+    struct series *series, *next;
+    LL_FOREACH_SAFE(family->series, series, next) {
+        free(series->labels);
+        free(series->histogram);
+        free(series);
+    }
+    set_free(family->set);
+    free(family->name);
+    free(family->help);
+    free(family);
+}
+
+void metrics_free(struct metrics *metrics)
+{
+    if (!metrics)
+        return;
+    struct family *family, *next;
+    HASH_ITER(hh, metrics->families, family, next) {
+        HASH_DEL(metrics->families, family);
+        family_free(family);
+    }
+    struct collector *collector, *following;
+    LL_FOREACH_SAFE(metrics->collectors, collector, following) {
+        free(collector);
+    }
+    free(metrics);
+}
+
+static bool is_power_of_ten(uint32_t value)
+{
+    while (value && value % 10 == 0)
+        value /= 10;
+    return value == 1;
+}
+
+static struct family *family_of(struct metrics *metrics, const char *name, const char *help,
+                                enum family_type type, uint32_t divisor)
+{
+    struct family *family = NULL;
+    HASH_FIND_STR(metrics->families, name, family);
+    if (family) {
+        assert(family->type == type && family->divisor == divisor);
+        assert(strcmp(family->help, help) == 0);
+        return family;
+    }
+    assert(metrics_text_name_valid(name) && is_power_of_ten(divisor));
+    assert((type == FAMILY_COUNTER) ==
+           (strlen(name) > 6 && !strcmp(name + strlen(name) - 6, "_total")));
+    family = mem_new(struct family);
+    family->name = mem_string(bytes_of_string(name));
+    family->help = mem_string(bytes_of_string(help));
+    family->type = type;
+    family->divisor = divisor;
+    HASH_ADD_KEYPTR(hh, metrics->families, family->name, strlen(name), family);
+    return family;
+}
+
+/* The series with these labels, made if it is not there. */
+static struct series *series_of(struct family *family, const char *const *labels)
+{
+    auto_buffer struct buffer text = {0};
+    for (; labels && *labels; labels += 2) {
+        assert(labels[1]);
+        if (buffer_size(&text))
+            buffer_append_byte(&text, ',');
+        metrics_text_label(labels[0], bytes_of_string(labels[1]), &text);
+    }
+    struct series *series;
+    LL_FOREACH(family->series, series) {
+        if (bytes_equal_string(buffer_peek(&text), series->labels))
+            return series;
+    }
+    assert(!family->set);
+    series = mem_new(struct series);
+    series->labels = mem_string(buffer_peek(&text));
+    LL_APPEND(family->series, series);
+    return series;
+}
+
+struct metric_counter *metrics_counter_scaled(struct metrics *metrics, const char *name,
+                                              const char *help, const char *const *labels,
+                                              uint32_t divisor)
+{
+    return &series_of(family_of(metrics, name, help, FAMILY_COUNTER, divisor), labels)->counter;
+}
+
+struct metric_counter *metrics_counter(struct metrics *metrics, const char *name, const char *help,
+                                       const char *const *labels)
+{
+    return metrics_counter_scaled(metrics, name, help, labels, 1);
+}
+
+struct metric_gauge *metrics_gauge(struct metrics *metrics, const char *name, const char *help,
+                                   const char *const *labels, uint32_t divisor)
+{
+    return &series_of(family_of(metrics, name, help, FAMILY_GAUGE, divisor), labels)->gauge;
+}
+
+struct metric_histogram *metrics_histogram(struct metrics *metrics, const char *name,
+                                           const char *help, const char *const *labels,
+                                           const struct metric_buckets *buckets)
+{
+    assert(buckets->count >= 1 && buckets->count <= METRIC_BUCKETS_LIMIT);
+    struct family *family = family_of(metrics, name, help, FAMILY_HISTOGRAM, buckets->divisor);
+    struct series *series = series_of(family, labels);
+    if (!series->histogram) {
+        struct metric_histogram *histogram =
+            mem_alloc(sizeof(*histogram) + (buckets->count + 1) * sizeof(histogram->in_bucket[0]));
+        histogram->bounds = buckets->bounds;
+        histogram->count = buckets->count;
+        series->histogram = histogram;
+    }
+    assert(series->histogram->bounds == buckets->bounds);
+    return series->histogram;
+}
+
+void metric_histogram_observe(struct metric_histogram *histogram, uint64_t value)
+{
+    size_t low = 0, high = histogram->count; /* the first bound that is not below the value */
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (histogram->bounds[middle] < value)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    __atomic_fetch_add(&histogram->in_bucket[low], 1, __ATOMIC_RELAXED);
+    __atomic_fetch_add(&histogram->sum, value, __ATOMIC_RELAXED);
+}
+
+static void fill_slot(struct metric_counter_set *set, struct set_value *slot, struct bytes value)
+{
+    auto_buffer struct buffer labels = {0};
+    metrics_text_label(set->label, value, &labels);
+    slot->text = mem_string(value);
+    slot->labels = mem_string(buffer_peek(&labels));
+}
+
+struct metric_counter_set *metrics_counter_set(struct metrics *metrics, const char *name,
+                                               const char *help, const char *label, size_t limit)
+{
+    struct family *family = family_of(metrics, name, help, FAMILY_COUNTER, 1);
+    assert(!family->set && !family->series && limit >= 1);
+    struct metric_counter_set *set = mem_new(struct metric_counter_set);
+    set->label = mem_string(bytes_of_string(label));
+    set->limit = limit;
+    set->slots = mem_alloc((limit + 1) * sizeof(*set->slots));
+    fill_slot(set, &set->slots[limit], BYTES_LITERAL("other"));
+    family->set = set;
+    return set;
+}
+
+struct metric_counter *metric_counter_set_get(struct metric_counter_set *set, struct bytes value)
+{
+    struct set_value *slot = NULL;
+    HASH_FIND(hh, set->by_text, value.data, value.size, slot);
+    if (slot)
+        return &slot->counter;
+    if (set->used == set->limit || bytes_equal_string(value, "other"))
+        return &set->slots[set->limit].counter;
+    slot = &set->slots[set->used];
+    fill_slot(set, slot, value);
+    HASH_ADD_KEYPTR(hh, set->by_text, slot->text, value.size, slot);
+    __atomic_store_n(&set->used, set->used + 1, __ATOMIC_RELEASE);
+    return &slot->counter;
+}
+
+void metrics_on_collect(struct metrics *metrics, metrics_collect_fn *collect, void *context)
+{
+    struct collector *collector = mem_new(struct collector);
+    collector->collect = collect;
+    collector->context = context;
+    LL_APPEND(metrics->collectors, collector);
+}
+
+static void render_counter(const struct family *family, const char *labels,
+                           const struct metric_counter *counter, struct buffer *out)
+{
+    uint64_t value = __atomic_load_n(&counter->value, __ATOMIC_RELAXED);
+    metrics_text_series(family->name, "", labels, out);
+    metrics_text_number((int64_t)(value & INT64_MAX), family->divisor, out);
+    buffer_append_byte(out, '\n');
+}
+
+static void render_histogram(const struct family *family, const struct series *series,
+                             struct buffer *out)
+{
+    const struct metric_histogram *histogram = series->histogram;
+    uint64_t total = 0;
+    auto_buffer struct buffer labels = {0};
+    for (size_t i = 0; i <= histogram->count; i++) {
+        total += __atomic_load_n(&histogram->in_bucket[i], __ATOMIC_RELAXED);
+        buffer_clear(&labels);
+        buffer_append_format(&labels, "%s%sle=\"", series->labels, *series->labels ? "," : "");
+        if (i == histogram->count)
+            buffer_append_string(&labels, "+Inf");
+        else
+            metrics_text_number((int64_t)histogram->bounds[i], family->divisor, &labels);
+        buffer_append_string(&labels, "\"");
+        buffer_append_byte(&labels, '\0');
+        metrics_text_series(family->name, "_bucket", (const char *)buffer_peek(&labels).data, out);
+        buffer_append_format(out, "%" PRIu64 "\n", total);
+    }
+    metrics_text_series(family->name, "_sum", series->labels, out);
+    uint64_t sum = __atomic_load_n(&histogram->sum, __ATOMIC_RELAXED);
+    metrics_text_number((int64_t)(sum & INT64_MAX), family->divisor, out);
+    buffer_append_byte(out, '\n');
+    metrics_text_series(family->name, "_count", series->labels, out);
+    buffer_append_format(out, "%" PRIu64 "\n", total);
+}
+
+static void render_series(const struct family *family, const struct series *series,
+                          struct buffer *out)
+{
+    switch (family->type) {
+    case FAMILY_COUNTER:
+        render_counter(family, series->labels, &series->counter, out);
+        return;
+    case FAMILY_GAUGE:
+        metrics_text_series(family->name, "", series->labels, out);
+        metrics_text_number(__atomic_load_n(&series->gauge.value, __ATOMIC_RELAXED),
+                            family->divisor, out);
+        buffer_append_byte(out, '\n');
+        return;
+    case FAMILY_HISTOGRAM:
+        render_histogram(family, series, out);
+        return;
+    }
+}
+
+static void render_set(const struct family *family, struct buffer *out)
+{
+    const struct metric_counter_set *set = family->set;
+    size_t used = __atomic_load_n(&set->used, __ATOMIC_ACQUIRE);
+    for (size_t i = 0; i < used; i++)
+        render_counter(family, set->slots[i].labels, &set->slots[i].counter, out);
+    render_counter(family, set->slots[set->limit].labels, &set->slots[set->limit].counter, out);
+}
+
+void metrics_render(struct metrics *metrics, struct buffer *out)
+{
+    static const char *const types[] = {"counter", "gauge", "histogram"};
+    const struct collector *collector;
+    LL_FOREACH(metrics->collectors, collector) {
+        collector->collect(collector->context);
+    }
+    for (const struct family *family = metrics->families; family; family = family->hh.next) {
+        metrics_text_head(family->name, family->help, types[family->type], out);
+        for (const struct series *series = family->series; series; series = series->next)
+            render_series(family, series, out);
+        if (family->set)
+            render_set(family, out);
+    }
+}
