@@ -6,7 +6,7 @@ import { readFileSync } from 'node:fs';
 import { io } from 'socket.io-client';
 
 const [url, seconds] = process.argv.slice(2);
-const { tenants: [tenant] } = JSON.parse(readFileSync(new URL('world.json', import.meta.url), 'utf8'));
+const { tenants: [tenant] } = JSON.parse(readFileSync(new URL('../world.json', import.meta.url), 'utf8'));
 const [{ id: user, reviewQueues }] = tenant.users;
 let state = 'not connected';
 let connectedAt = Infinity;
