@@ -2,7 +2,7 @@
 // The sample backend: an endless stream of task events, as a real one would produce it. It writes to one Kafka topic and
 // knows nothing of rules, rooms, sockets or clients.
 
-import { readFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
 import { fail, readOptions } from './options.mjs';
@@ -14,6 +14,7 @@ import { TaskStream } from './stream.mjs';
 const program = 'sample-backend';
 const tickMs = 20;
 const reportMs = 30_000;
+const aliveMs = 1000;
 const openingSeconds = 8; // the stream starts with twice the rate of new tasks, so that there is something to see
 
 const options = readOptions(program, {
@@ -26,6 +27,7 @@ const options = readOptions(program, {
     default: fileURLToPath(new URL('../world.json', import.meta.url)),
     help: 'file of the tenants, projects and users',
   },
+  alive: { default: '', help: 'file that is written once a second while Kafka takes events' },
   print: { flag: true, help: 'print the events, one per line, instead of producing them' },
 });
 if (options.rate === 0) fail(program, '--rate 0: must be more than 0');
@@ -98,6 +100,7 @@ const backend = new Backend(world, Date.now());
 const producer = options.print ? null : new EventProducer(options.brokers, options.topic);
 let waiting = false;
 let produced = 0;
+let aliveAt = 0;
 
 function emit(event) {
   if (producer) producer.push(event);
@@ -126,7 +129,12 @@ function start() {
     console.error(`${program}: ${producer.sent} events produced, ${((producer.sent - produced) * 1000 / reportMs).toFixed(1)}/s`);
     produced = producer.sent;
   };
+  const alive = () => {
+    if (options.alive && producer.sent > aliveAt) writeFileSync(options.alive, `${producer.sent}\n`);
+    aliveAt = producer.sent;
+  };
   const timers = [setInterval(turn, tickMs), setInterval(report, reportMs)];
+  if (producer) timers.push(setInterval(alive, aliveMs));
   for (const name of ['SIGINT', 'SIGTERM']) process.once(name, () => end(timers, 0));
   turn();
 }

@@ -41,7 +41,7 @@ function variable(name) {
 
 function usage(program, table) {
   const lines = Object.entries(table).map(([name, entry]) => {
-    const shown = entry.flag ? '' : ` (default ${entry.default})`;
+    const shown = entry.flag ? '' : ` (default ${entry.default || "none"})`;
     return `  --${name.padEnd(10)} ${variable(name).padEnd(20)} ${entry.help}${shown}`;
   });
   return [`usage: ${program} [options]; each is an environment variable as well`, ...lines].join('\n');
