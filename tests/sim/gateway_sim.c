@@ -1,0 +1,202 @@
+/* Runs the gateway's core through random worlds: gateway_sim [--seed N] [--seeds COUNT] [--steps N]
+ * A failure names its seed and step; the same seed replays it. */
+#include "sim_world.h"
+
+#include <getopt.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { STEP_MS = 50, REST_STEPS = 4000 };
+
+void sim_fail(const struct sim_world *world, const char *format, ...)
+{
+    va_list list;
+    printf("seed=%llu step=%u: ", (unsigned long long)world->seed, world->step);
+    va_start(list, format);
+    vprintf(format, list);
+    va_end(list);
+    printf("\n");
+    fflush(stdout);
+    abort();
+}
+
+static struct document *parse(const struct sim_world *world, const char *yaml)
+{
+    struct document *document;
+    struct error error;
+    if (document_parse(bytes_of_string(yaml), NULL, &document, &error) != STATUS_OK)
+        sim_fail(world, "%s", error.text);
+    return document;
+}
+
+static void configure(struct sim_world *world)
+{
+    auto_problems struct problems problems = {0};
+    struct document *document =
+        parse(world, "tenant: {topic: fanout.tenant, key: \"{tenant}\", partitions: 2}\n"
+                     "user: {topic: fanout.tenant, key: \"{tenant}\", partitions: 2}\n"
+                     "task: {topic: fanout.task, key: \"{room}\", partitions: 2}\n");
+    struct document *allow = parse(world, "review: [legal, finance]");
+    struct layout_source source = {.rooms = document_root(document), .allow = document_root(allow)};
+    enum status status = layout_new(&source, &world->layout, &problems);
+    if (status == STATUS_OK)
+        status = policy_new(NULL, &world->policy, &problems);
+    if (status != STATUS_OK)
+        sim_fail(world, "configuration: %s", problems.items[0].text);
+    document_free(document);
+    document_free(allow);
+}
+
+static struct sim_gateway *any_gateway(struct sim_world *world)
+{
+    return &world->gateways[sim_below(&world->random, SIM_GATEWAYS)];
+}
+
+static void fault(struct sim_world *world)
+{
+    struct sim_gateway *gateway = any_gateway(world);
+    struct sim_client *client = &world->clients[sim_below(&world->random, SIM_CLIENTS)];
+    struct sim_lane *lane = &world->lanes[sim_below(&world->random, world->lane_count)];
+    switch (sim_below(&world->random, 11)) {
+    case 0: /* kill -9, and later a new one */
+        if (gateway->hub)
+            sim_gateway_kill(gateway);
+        break;
+    case 1:
+        gateway->stopped = true;
+        break;
+    case 2:
+        gateway->stale = true;
+        for (unsigned i = 0; gateway->hub && i < SIM_LANES; i++)
+            if (gateway->readings[i].lane)
+                hub_lane_unavailable(gateway->hub, gateway->readings[i].lane, "away",
+                                     world->now_ms);
+        break;
+    case 3:
+    case 4:
+        sim_client_cut(client, sim_once_in(&world->random, 2));
+        break;
+    case 5:
+    case 6:
+        client->blocked = sim_below(&world->random, 200);
+        break;
+    case 7: /* retention */
+        if (world->seed % 4 == 0 && lane->count > 40) {
+            lane->first = (int64_t)lane->count - 30;
+            world->gaps_allowed = true;
+        }
+        break;
+    case 8:
+        if (world->seed % 8 == 1 && lane->exists && sim_once_in(&world->random, 10))
+            sim_lane_recreate(world, lane);
+        break;
+    default:
+        lane->exists = true;
+        break;
+    }
+}
+
+static void recover(struct sim_world *world, unsigned once_in)
+{
+    for (unsigned i = 0; i < SIM_GATEWAYS; i++) {
+        struct sim_gateway *gateway = &world->gateways[i];
+        if (!gateway->hub && sim_once_in(&world->random, once_in))
+            sim_gateway_start(world, gateway);
+        if (gateway->stopped && sim_once_in(&world->random, once_in))
+            gateway->stopped = false;
+        if (gateway->stale && sim_once_in(&world->random, once_in))
+            gateway->stale = false;
+    }
+}
+
+static void step(struct sim_world *world)
+{
+    world->step++;
+    world->now_ms += STEP_MS;
+    for (unsigned i = 0; i < SIM_GATEWAYS; i++)
+        if (world->gateways[i].hub && !world->gateways[i].stopped)
+            sim_connections_reap(world, &world->gateways[i], world->quiet);
+    for (unsigned i = 0; i < SIM_GATEWAYS; i++)
+        sim_gateway_step(&world->gateways[i]);
+    for (unsigned i = 0; i < SIM_CLIENTS; i++)
+        sim_client_step(&world->clients[i]);
+}
+
+static void run_seed(uint64_t seed, unsigned steps, struct sim_world *total)
+{
+    struct sim_world *world = calloc(1, sizeof(*world));
+    world->seed = seed;
+    world->random.state = seed * 0x2545f4914f6cdd1du + 1;
+    configure(world);
+    sim_broker_init(world);
+    for (unsigned i = 0; i < SIM_GATEWAYS; i++)
+        sim_gateway_start(world, &world->gateways[i]);
+    for (unsigned i = 0; i < SIM_CLIENTS; i++)
+        sim_client_init(world, i);
+    while (world->step < steps) {
+        for (unsigned i = sim_below(&world->random, 4); i; i--)
+            sim_publish(world);
+        if (sim_once_in(&world->random, 15))
+            fault(world);
+        recover(world, 20);
+        step(world);
+    }
+    world->quiet = true;
+    for (unsigned i = 0; i < world->lane_count; i++)
+        world->lanes[i].exists = true;
+    recover(world, 1);
+    while (world->step < steps + REST_STEPS)
+        step(world);
+    for (unsigned i = 0; i < SIM_GATEWAYS; i++)
+        SIM_CHECK(world, sim_gateway_at_rest(&world->gateways[i]), "gateway %u is not at rest", i);
+    for (unsigned i = 0; i < SIM_CLIENTS; i++)
+        sim_client_check_complete(&world->clients[i]);
+    for (unsigned i = 0; i < SIM_CLIENTS; i++)
+        sim_client_deinit(&world->clients[i]);
+    for (unsigned i = 0; i < SIM_GATEWAYS; i++)
+        sim_gateway_kill(&world->gateways[i]);
+    total->published += world->published;
+    total->handled += world->handled;
+    total->recovered += world->recovered;
+    total->fresh += world->fresh;
+    total->caught_up += world->caught_up;
+    total->scans += world->scans;
+    sim_broker_deinit(world);
+    layout_free(world->layout);
+    policy_free(world->policy);
+    free(world);
+}
+
+int main(int count, char **arguments)
+{
+    static const struct option options[] = {{"seed", required_argument, NULL, 's'},
+                                            {"seeds", required_argument, NULL, 'n'},
+                                            {"steps", required_argument, NULL, 't'},
+                                            {0}};
+    uint64_t seed = 1, seeds = 1;
+    unsigned steps = 600;
+    int option;
+    while ((option = getopt_long(count, arguments, "", options, NULL)) != -1) {
+        if (option == '?')
+            return EXIT_FAILURE;
+        unsigned long long value = strtoull(optarg, NULL, 10);
+        if (option == 's')
+            seed = value;
+        else if (option == 'n')
+            seeds = value;
+        else
+            steps = (unsigned)value;
+    }
+    struct sim_world total = {0};
+    for (uint64_t i = 0; i < seeds; i++)
+        run_seed(seed + i, steps, &total);
+    printf("%llu seeds from %llu: %llu published, %llu handled, %llu recovered, %llu fresh, %llu "
+           "caught up, "
+           "%llu scans\n",
+           (unsigned long long)seeds, (unsigned long long)seed, (unsigned long long)total.published,
+           (unsigned long long)total.handled, (unsigned long long)total.recovered,
+           (unsigned long long)total.fresh, (unsigned long long)total.caught_up,
+           (unsigned long long)total.scans);
+    return total.handled ? EXIT_SUCCESS : EXIT_FAILURE;
+}

@@ -1,0 +1,382 @@
+#include "sim_world.h"
+
+#include <endian.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "mem.h"
+#include "notification.h"
+
+uint64_t sim_next(struct sim_random *random)
+{
+    uint64_t z = random->state += 0x9e3779b97f4a7c15u; /* splitmix64 */
+    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
+    z = (z ^ z >> 27) * 0x94d049bb133111ebu;
+    return z ^ z >> 31;
+}
+
+unsigned sim_below(struct sim_random *random, unsigned below)
+{
+    return (unsigned)(sim_next(random) % below);
+}
+
+bool sim_once_in(struct sim_random *random, unsigned n)
+{
+    return sim_below(random, n) == 0;
+}
+
+/* --- lanes and rooms ---------------------------------------------------------------------------
+ */
+
+struct sim_lane *sim_lane_of(struct sim_world *world, const char *topic, int32_t partition)
+{
+    for (unsigned i = 0; i < world->lane_count; i++)
+        if (strcmp(world->lanes[i].topic, topic) == 0 && world->lanes[i].partition == partition)
+            return &world->lanes[i];
+    SIM_CHECK(world, world->lane_count < SIM_LANES, "more lanes than planned: %s", topic);
+    struct sim_lane *lane = &world->lanes[world->lane_count++];
+    snprintf(lane->topic, sizeof(lane->topic), "%s", topic);
+    lane->partition = partition;
+    lane->exists = !sim_once_in(&world->random, 3); /* else it appears late */
+    return lane;
+}
+
+static void add_room(struct sim_world *world, const char *tenant, const char *name)
+{
+    struct sim_room *room = &world->rooms[world->room_count];
+    struct room_owner owner = {bytes_of_string(tenant), bytes_of_string("u")};
+    struct room_name parsed;
+    struct lane_name lane;
+    SIM_CHECK(world, world->room_count < SIM_ROOMS, "too many rooms");
+    if (room_parse(bytes_of_string(name), &parsed, NULL) != STATUS_OK ||
+        layout_lane(world->layout, &parsed, &owner, &lane, NULL) != STATUS_OK)
+        sim_fail(world, "no lane for %s", name);
+    world->room_count++;
+    snprintf(room->tenant, sizeof(room->tenant), "%s", tenant);
+    snprintf(room->name, sizeof(room->name), "%s", name);
+    snprintf(room->key, sizeof(room->key), "%.*s", BYTES_PRINT(lane_name_key(&lane)));
+    room->room_keyed = lane.room_keyed;
+    room->lane = sim_lane_of(world, lane.topic, lane.partition);
+}
+
+void sim_broker_init(struct sim_world *world)
+{
+    for (unsigned tenant = 0; tenant < 2; tenant++) {
+        char name[48], text[8];
+        snprintf(text, sizeof(text), "t%u", tenant);
+        snprintf(name, sizeof(name), "tenant:t%u", tenant);
+        add_room(world, text, name);
+        for (unsigned user = 0; user < 3; user++) {
+            snprintf(name, sizeof(name), "user:u%u", user);
+            add_room(world, text, name);
+        }
+        for (unsigned task = 0; task < 4; task++) {
+            snprintf(name, sizeof(name), "task:00000000-0000-4000-8000-00000000000%u", task);
+            add_room(world, text, name);
+        }
+    }
+    add_room(world, "", "review:legal");
+    add_room(world, "", "review:finance");
+}
+
+static void free_records(struct sim_lane *lane)
+{
+    for (size_t i = 0; i < lane->count; i++)
+        free(lane->records[i].value);
+    free(lane->records);
+    lane->records = NULL;
+    lane->count = 0;
+    lane->first = 0;
+}
+
+void sim_broker_deinit(struct sim_world *world)
+{
+    for (unsigned i = 0; i < world->lane_count; i++)
+        free_records(&world->lanes[i]);
+}
+
+void sim_lane_recreate(struct sim_world *world, struct sim_lane *lane)
+{
+    free_records(lane);
+    lane->generation++;
+    world->gaps_allowed = true;
+}
+
+static struct sim_record *append(struct sim_lane *lane)
+{
+    lane->records = mem_resize(lane->records, lane->count + 1, sizeof(*lane->records));
+    struct sim_record *record = &lane->records[lane->count];
+    *record = (struct sim_record){.offset = (int64_t)lane->count};
+    lane->count++;
+    return record;
+}
+
+/* Up to three rooms of one lane; the body says what each room's sequence number is. */
+void sim_publish(struct sim_world *world)
+{
+    struct sim_room *chosen[3];
+    struct bytes names[3];
+    unsigned count = 0, wanted = 1 + sim_below(&world->random, 3);
+    for (unsigned tries = 0; tries < 20 && count < wanted; tries++) {
+        struct sim_room *room = &world->rooms[sim_below(&world->random, world->room_count)];
+        bool fits = room->lane->exists && (count == 0 || (room->lane == chosen[0]->lane &&
+                                                          strcmp(room->key, chosen[0]->key) == 0));
+        for (unsigned i = 0; i < count; i++)
+            fits = fits && chosen[i] != room;
+        if (fits)
+            chosen[count++] = room;
+    }
+    if (count == 0)
+        return;
+    struct sim_lane *lane = chosen[0]->lane;
+    if (sim_once_in(&world->random, 3))
+        append(lane)->marker = true;
+    struct sim_record *record = append(lane);
+    char id[160];
+    int size =
+        snprintf(id, sizeof(id), "%d:%lld:", (int)(lane - world->lanes), (long long)record->offset);
+    auto_buffer struct buffer hashes = {0};
+    for (unsigned i = 0; i < count; i++) {
+        names[i] = bytes_of_string(chosen[i]->name);
+        size += snprintf(id + size, sizeof(id) - (size_t)size, "%d=%u,",
+                         (int)(chosen[i] - world->rooms), ++chosen[i]->published);
+        struct bytes scope = bytes_of_string(chosen[i]->room_keyed ? "" : chosen[i]->key);
+        notification_append_room_hash(&hashes, room_hash(scope, names[i]));
+    }
+    struct notification notification = {.id = bytes_of_string(id),
+                                        .rooms = names,
+                                        .room_count = count,
+                                        .type = NOTIFICATION_TASK_STATUS};
+    auto_buffer struct buffer value = {0};
+    notification_encode(&notification, &value);
+    record->value_size = buffer_size(&value);
+    record->value = mem_alloc(record->value_size);
+    memcpy(record->value, buffer_peek(&value).data, record->value_size);
+    record->hash_size = buffer_size(&hashes);
+    memcpy(record->hashes, buffer_peek(&hashes).data, record->hash_size);
+    snprintf(record->key, sizeof(record->key), "%s", chosen[0]->key);
+    world->published++;
+}
+
+/* --- a gateway's lane source -------------------------------------------------------------------
+ */
+
+static struct sim_reading *reading_of(struct sim_gateway *gateway, const struct lane *lane)
+{
+    for (unsigned i = 0; i < SIM_LANES; i++)
+        if (gateway->readings[i].lane == lane)
+            return &gateway->readings[i];
+    sim_fail(gateway->world, "the hub names a lane that it closed");
+}
+
+static void source_open(void *source, struct lane *lane, const char *topic, int32_t partition)
+{
+    struct sim_gateway *gateway = source;
+    struct sim_reading *reading = reading_of(gateway, NULL);
+    *reading = (struct sim_reading){
+        .lane = lane, .log = sim_lane_of(gateway->world, topic, partition), .wanted = true};
+}
+
+static void source_close(void *source, struct lane *lane)
+{
+    *reading_of(source, lane) = (struct sim_reading){0};
+}
+
+static void source_reopen(void *source, struct lane *lane)
+{
+    struct sim_reading *reading = reading_of(source, lane);
+    *reading = (struct sim_reading){.lane = lane, .log = reading->log, .wanted = true};
+}
+
+static void source_ends(void *source, struct lane *lane)
+{
+    reading_of(source, lane)->ends_wanted = true;
+}
+
+static void source_scan(void *source, struct lane *lane, int64_t from, int64_t to)
+{
+    struct sim_gateway *gateway = source;
+    struct sim_reading *reading = reading_of(gateway, lane);
+    SIM_CHECK(gateway->world, !reading->scanning, "a second scan of a lane");
+    SIM_CHECK(gateway->world, from < to, "an empty scan");
+    reading->scanning = true;
+    reading->scan_paused = false;
+    reading->scan_at = from;
+    reading->scan_until = to;
+}
+
+static void source_scan_resume(void *source, struct lane *lane)
+{
+    reading_of(source, lane)->scan_paused = false;
+}
+
+static void source_scan_cancel(void *source, struct lane *lane)
+{
+    struct sim_gateway *gateway = source;
+    struct sim_reading *reading = reading_of(gateway, lane);
+    SIM_CHECK(gateway->world, reading->scanning, "cancelled a scan that does not run");
+    reading->scanning = false;
+}
+
+static const struct lane_source_ops source_ops = {
+    .open = source_open,
+    .close = source_close,
+    .reopen = source_reopen,
+    .ends = source_ends,
+    .scan = source_scan,
+    .scan_resume = source_scan_resume,
+    .scan_cancel = source_scan_cancel,
+};
+
+static struct lane_record record_view(const struct sim_record *record)
+{
+    return (struct lane_record){.offset = record->offset,
+                                .timestamp_ms = 1000 + record->offset,
+                                .key = bytes_of_string(record->key),
+                                .value = bytes_of(record->value, record->value_size),
+                                .room_hashes = bytes_of(record->hashes, record->hash_size)};
+}
+
+static void read_live(struct sim_gateway *gateway, struct sim_reading *reading)
+{
+    struct hub *hub = gateway->hub;
+    struct sim_lane *log = reading->log;
+    unsigned burst = sim_below(&gateway->world->random, 12);
+    if (reading->position < log->first) {
+        reading->reading = false;
+        hub_lane_broken(hub, reading->lane, "retention");
+        return;
+    }
+    for (; burst && reading->position < (int64_t)log->count; burst--) {
+        const struct sim_record *record = &log->records[reading->position++];
+        struct lane_record view = record_view(record);
+        if (!record->marker)
+            hub_record(hub, reading->lane, &view);
+    }
+    if (reading->position == (int64_t)log->count)
+        hub_lane_position(hub, reading->lane, reading->position);
+}
+
+static void read_scan(struct sim_gateway *gateway, struct sim_reading *reading)
+{
+    struct hub *hub = gateway->hub;
+    struct sim_lane *log = reading->log;
+    unsigned burst = sim_below(&gateway->world->random, 20);
+    if (reading->scan_at < log->first) {
+        reading->scanning = false;
+        hub_scan_ended(hub, reading->lane, STATUS_NOT_FOUND, log->first);
+        return;
+    }
+    while (burst-- && reading->scanning && !reading->scan_paused) {
+        if (reading->scan_at >= reading->scan_until) {
+            reading->scanning = false;
+            hub_scan_ended(hub, reading->lane, STATUS_OK, log->first);
+            return;
+        }
+        const struct sim_record *record = &log->records[reading->scan_at++];
+        struct lane_record view = record_view(record);
+        if (!record->marker && !hub_scan_record(hub, reading->lane, &view))
+            reading->scan_paused = true;
+    }
+}
+
+/* The source notices that the log was created again when its position is refused, or when it asks
+ * for the ends. */
+static void step_reading(struct sim_gateway *gateway, struct sim_reading *reading)
+{
+    struct sim_world *world = gateway->world;
+    struct sim_lane *log = reading->log;
+    struct hub *hub = gateway->hub;
+    if (reading->wanted) {
+        if (!log->exists || (!world->quiet && sim_once_in(&world->random, 2)))
+            return;
+        reading->wanted = false;
+        reading->reading = true;
+        reading->generation = log->generation;
+        reading->position = (int64_t)log->count;
+        hub_lane_opened(hub, reading->lane, log->first, reading->position);
+        return;
+    }
+    if (reading->generation != log->generation) {
+        reading->reading = false;
+        reading->scanning = false;
+        hub_lane_broken(hub, reading->lane, "recreated");
+        return;
+    }
+    if (reading->ends_wanted && sim_once_in(&world->random, 2)) {
+        reading->ends_wanted = false;
+        hub_lane_ends(hub, reading->lane, log->first, (int64_t)log->count);
+        return;
+    }
+    if (reading->reading && (world->quiet || !sim_once_in(&world->random, 3)))
+        read_live(gateway, reading);
+    if (reading->lane && reading->scanning && !reading->scan_paused)
+        read_scan(gateway, reading);
+}
+
+void sim_gateway_start(struct sim_world *world, struct sim_gateway *gateway)
+{
+    struct hub_config config = {
+        .layout = world->layout,
+        .policy = world->policy,
+        .ring_bytes = 200 + sim_below(&world->random, 20000),
+        .outbox_messages = 1 + sim_below(&world->random, 12),
+        .rooms_per_session = SIM_ROOMS,
+        .rooms_per_record = 16,
+        .lanes_per_session = 4,
+        .room_name_bytes = ROOM_NAME_LIMIT,
+        .sessions = 100,
+        .pending_joins = 4,
+        .lane_linger_ms = sim_below(&world->random, 3000),
+        .open_timeout_ms = 2000,
+        .behind_timeout_ms = 30000,
+        .truncation_confirm_ms = 1000,
+        .cursor_lag_bytes = 2000,
+        .catch_up_bytes = 1u << 30,
+        .scans = 1 + sim_below(&world->random, 2),
+        .recovery = true,
+        .keys = {BYTES_LITERAL("the secret of the simulation")},
+        .key_count = 1,
+    };
+    *gateway = (struct sim_gateway){.world = world};
+    gateway->hub = hub_new(&config, &source_ops, gateway);
+}
+
+void sim_gateway_kill(struct sim_gateway *gateway)
+{
+    struct sim_world *world = gateway->world;
+    for (unsigned i = 0; i < SIM_CLIENTS; i++)
+        if (world->clients[i].connection && world->clients[i].connection->gateway == gateway)
+            sim_client_cut(&world->clients[i], false);
+    sim_connections_reap(world, gateway, true);
+    hub_run(gateway->hub, world->now_ms);
+    world->caught_up += hub_stats(gateway->hub)->deliveries_caught_up;
+    world->scans += hub_stats(gateway->hub)->scans;
+    hub_free(gateway->hub);
+    gateway->hub = NULL;
+}
+
+void sim_gateway_step(struct sim_gateway *gateway)
+{
+    struct sim_world *world = gateway->world;
+    if (!gateway->hub || gateway->stopped)
+        return;
+    if (!gateway->stale)
+        for (unsigned i = 0; i < SIM_LANES; i++)
+            if (gateway->readings[i].lane)
+                step_reading(gateway, &gateway->readings[i]);
+    hub_run(gateway->hub, world->now_ms);
+    SIM_CHECK(world, hub_stats(gateway->hub)->outbox_messages <= 12 * SIM_CLIENTS,
+              "outboxes beyond their limit");
+}
+
+bool sim_gateway_at_rest(const struct sim_gateway *gateway)
+{
+    for (unsigned i = 0; i < SIM_LANES; i++) {
+        const struct sim_reading *reading = &gateway->readings[i];
+        if (reading->lane && (reading->wanted || reading->scanning ||
+                              reading->position < (int64_t)reading->log->count))
+            return false;
+    }
+    return true;
+}

@@ -1,0 +1,340 @@
+#include "sim_world.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "mem.h"
+
+/* --- the fake transport ------------------------------------------------------------------------
+ */
+
+static void encode(const struct message_view *view, struct buffer *out)
+{
+    buffer_append(out, view->json);
+}
+
+static void ready(struct session *session, void *context)
+{
+    struct sim_connection *connection = context;
+    assert(connection->session == session);
+    connection->ready = true;
+}
+
+static const struct transport_ops transport = {
+    .name = "sim", .slot = TRANSPORT_SLOT_WEBSOCKET_JSON, .encode = encode, .ready = ready};
+
+static void packet_deinit(struct sim_packet *packet)
+{
+    free(packet->text);
+    free(packet->cursor);
+    free(packet->private_id);
+}
+
+static void connection_free(struct sim_world *world, struct sim_connection *connection)
+{
+    struct sim_connection **link = &world->connections;
+    while (*link != connection)
+        link = &(*link)->next;
+    *link = connection->next;
+    for (unsigned i = 0; i < connection->wire_count; i++)
+        packet_deinit(&connection->wire[i]);
+    session_close(connection->session);
+    free(connection);
+}
+
+void sim_connections_reap(struct sim_world *world, const struct sim_gateway *gateway, bool all)
+{
+    struct sim_connection *connection = world->connections, *next;
+    for (; connection; connection = next) {
+        next = connection->next;
+        if (connection->gateway == gateway && !connection->client &&
+            (all || sim_once_in(&world->random, 20)))
+            connection_free(world, connection);
+    }
+}
+
+void sim_client_cut(struct sim_client *client, bool told)
+{
+    struct sim_connection *connection = client->connection;
+    if (!connection)
+        return;
+    client->connection = NULL;
+    client->opened = false;
+    connection->client = NULL;
+    for (unsigned i = 0; i < SIM_ROOMS; i++) {
+        struct sim_membership *membership = &client->rooms[i];
+        if (!membership->joined)
+            *membership = (struct sim_membership){0};
+        membership->asked = false;
+    }
+    if (told)
+        connection_free(client->world, connection);
+}
+
+/* --- the client --------------------------------------------------------------------------------
+ */
+
+void sim_client_init(struct sim_world *world, unsigned number)
+{
+    struct sim_client *client = &world->clients[number];
+    *client = (struct sim_client){.world = world, .number = number, .next_request = 1};
+    snprintf(client->tenant, sizeof(client->tenant), "t%u", number % 2);
+    snprintf(client->user, sizeof(client->user), "u%u", number / 2 % 3);
+    memset(client->lane_offset, 0xff, sizeof(client->lane_offset));
+}
+
+void sim_client_deinit(struct sim_client *client)
+{
+    sim_client_cut(client, true);
+    free(client->private_id);
+    free(client->cursor);
+}
+
+static void replace(char **text, const char *with)
+{
+    char *copy = with ? mem_string(bytes_of_string(with)) : NULL;
+    free(*text);
+    *text = copy;
+}
+
+static int room_index(const struct sim_client *client, const char *name)
+{
+    const struct sim_world *world = client->world;
+    for (unsigned i = 0; i < world->room_count; i++)
+        if (strcmp(world->rooms[i].name, name) == 0 &&
+            (!world->rooms[i].tenant[0] || strcmp(world->rooms[i].tenant, client->tenant) == 0))
+            return (int)i;
+    sim_fail(world, "client %u is told of a room it cannot know: %s", client->number, name);
+}
+
+static void enter(struct sim_client *client, const char *name)
+{
+    int index = room_index(client, name);
+    struct sim_membership *membership = &client->rooms[index];
+    if (!membership->joined && !membership->any)
+        membership->at_most = client->world->rooms[index].published;
+    membership->joined = true;
+    membership->asked = false;
+}
+
+static void start_afresh(struct sim_client *client)
+{
+    char name[48];
+    memset(client->rooms, 0, sizeof(client->rooms));
+    memset(client->lane_offset, 0xff, sizeof(client->lane_offset));
+    snprintf(name, sizeof(name), "user:%s", client->user);
+    enter(client, name);
+    snprintf(name, sizeof(name), "tenant:%s", client->tenant);
+    enter(client, name);
+    if (client->number % 3 == 0)
+        enter(client, "review:legal");
+}
+
+static void handle_opened(struct sim_client *client, const struct sim_packet *packet)
+{
+    struct sim_world *world = client->world;
+    bool same = client->private_id && strcmp(client->private_id, packet->private_id) == 0;
+    SIM_CHECK(world, packet->recovered == same, "recovered, but not the same private id");
+    SIM_CHECK(world, !packet->recovered || !packet->reason, "recovered, with a reason why not");
+    client->opened = true;
+    if (packet->recovered) {
+        world->recovered++;
+        return;
+    }
+    if (client->private_id) {
+        SIM_CHECK(world, packet->reason, "client %u not recovered without a reason",
+                  client->number);
+        SIM_CHECK(world, world->gaps_allowed, "client %u not recovered: %s", client->number,
+                  packet->reason);
+    }
+    world->fresh++;
+    replace(&client->private_id, packet->private_id);
+    start_afresh(client);
+}
+
+static void handle_room(struct sim_client *client, unsigned room, unsigned sequence)
+{
+    const struct sim_world *world = client->world;
+    struct sim_membership *membership = &client->rooms[room];
+    if (!membership->joined && !membership->asked)
+        return;
+    if (membership->any)
+        SIM_CHECK(world, sequence == membership->last + 1, "client %u room %s: %u came after %u",
+                  client->number, world->rooms[room].name, sequence, membership->last);
+    else if (membership->joined)
+        SIM_CHECK(world, sequence <= membership->at_most + 1,
+                  "client %u room %s: first is %u, joined at %u", client->number,
+                  world->rooms[room].name, sequence, membership->at_most);
+    membership->any = true;
+    membership->last = sequence;
+}
+
+static void handle_notification(struct sim_client *client, const char *json)
+{
+    struct sim_world *world = client->world;
+    const char *id = strstr(json, "\"id\":\"");
+    int lane, used;
+    long long offset;
+    if (!id || sscanf(id + 6, "%d:%lld:%n", &lane, &offset, &used) != 2)
+        sim_fail(world, "a notification without its id: %s", json);
+    SIM_CHECK(world, offset > client->lane_offset[lane],
+              "client %u lane %d: offset %lld after %lld", client->number, lane, offset,
+              (long long)client->lane_offset[lane]);
+    client->lane_offset[lane] = offset;
+    unsigned room, sequence;
+    bool mine = false;
+    for (const char *at = id + 6 + used; sscanf(at, "%u=%u,%n", &room, &sequence, &used) == 2;
+         at += used) {
+        mine = mine || client->rooms[room].joined || client->rooms[room].asked;
+        handle_room(client, room, sequence);
+    }
+    SIM_CHECK(world, mine, "client %u got another's: %s", client->number, id);
+    world->handled++;
+}
+
+static void handle(struct sim_client *client, struct sim_packet *packet)
+{
+    switch (packet->kind) {
+    case DELIVERY_OPENED:
+        handle_opened(client, packet);
+        return; /* CONNECT carries no cursor that the stock client would keep */
+    case DELIVERY_NOTIFICATION:
+        handle_notification(client, packet->text);
+        break;
+    case DELIVERY_JOINED:
+        enter(client, packet->text);
+        break;
+    case DELIVERY_LEFT:
+        client->rooms[room_index(client, packet->text)] = (struct sim_membership){0};
+        break;
+    case DELIVERY_JOIN_REFUSED:
+        client->rooms[room_index(client, packet->text)].asked = false;
+        return;
+    case DELIVERY_CURSOR:
+    case DELIVERY_STALE:
+    case DELIVERY_LIVE:
+        break;
+    case DELIVERY_REFUSED:
+    case DELIVERY_CLOSE:
+        SIM_CHECK(client->world, packet->reason, "an end without a reason");
+        sim_client_cut(client, true);
+        return;
+    }
+    replace(&client->cursor, packet->cursor); /* after the listeners ran */
+}
+
+static char *text_of(struct bytes bytes)
+{
+    return bytes.size ? mem_string(bytes) : NULL;
+}
+
+static void pump(struct sim_connection *connection, unsigned limit)
+{
+    struct delivery delivery;
+    while (connection->ready && connection->wire_count < limit) {
+        if (!session_next(connection->session, &delivery)) {
+            connection->ready = false;
+            return;
+        }
+        struct bytes text = delivery.kind == DELIVERY_NOTIFICATION ? delivery.body : delivery.room;
+        connection->wire[connection->wire_count++] = (struct sim_packet){
+            .kind = delivery.kind,
+            .text = text_of(text),
+            .cursor = text_of(delivery.cursor),
+            .private_id = text_of(delivery.private_id),
+            .reason = delivery.reason,
+            .recovered = delivery.recovered,
+        };
+    }
+}
+
+static void connect_somewhere(struct sim_client *client)
+{
+    struct sim_world *world = client->world;
+    struct sim_gateway *gateway = &world->gateways[sim_below(&world->random, SIM_GATEWAYS)];
+    char claims[128];
+    if (!gateway->hub || gateway->stopped || sim_once_in(&world->random, 2))
+        return;
+    snprintf(claims, sizeof(claims), "{\"tenant\":\"%s\",\"sub\":\"%s\",\"reviewQueues\":[%s]}",
+             client->tenant, client->user, client->number % 3 == 0 ? "\"legal\"" : "");
+    struct sim_connection *connection = mem_new(struct sim_connection);
+    struct session_request request = {
+        .transport = &transport,
+        .connection = connection,
+        .claims = bytes_of_string(claims),
+        .private_id = bytes_of_string(client->private_id),
+        .cursor = bytes_of_string(client->cursor),
+        .now_ms = world->now_ms,
+        .wall_ms = world->now_ms,
+    };
+    for (unsigned i = 0; i < sizeof(request.random); i++)
+        request.random[i] = (uint8_t)sim_next(&world->random);
+    connection->client = client;
+    connection->gateway = gateway;
+    connection->session = hub_open_session(gateway->hub, &request);
+    SIM_CHECK(world, connection->session, "no session");
+    connection->next = world->connections;
+    world->connections = connection;
+    client->connection = connection;
+}
+
+static void join_or_leave(struct sim_client *client)
+{
+    struct sim_world *world = client->world;
+    unsigned index = sim_below(&world->random, world->room_count);
+    const struct sim_room *room = &world->rooms[index];
+    struct sim_membership *membership = &client->rooms[index];
+    struct session *session = client->connection->session;
+    struct bytes name = bytes_of_string(room->name);
+    bool mine = strcmp(room->tenant, client->tenant) == 0;
+    if (!mine || strncmp(room->name, "task:", 5) != 0 || membership->asked)
+        return;
+    if (membership->joined) {
+        session_leave(session, name, client->next_request++);
+    } else {
+        membership->asked = true;
+        session_join(session, name, client->next_request++, world->now_ms);
+    }
+}
+
+void sim_client_step(struct sim_client *client)
+{
+    struct sim_world *world = client->world;
+    if (!client->connection) {
+        connect_somewhere(client);
+        return;
+    }
+    struct sim_connection *connection = client->connection;
+    if (connection->gateway->stopped)
+        return;
+    if (client->blocked && !world->quiet)
+        client->blocked--;
+    else
+        pump(connection, 1 + sim_below(&world->random, SIM_WIRE));
+    unsigned take = world->quiet ? SIM_WIRE : sim_below(&world->random, 8);
+    while (take-- && client->connection == connection && connection->wire_count) {
+        struct sim_packet packet = connection->wire[0];
+        connection->wire_count--;
+        memmove(connection->wire, connection->wire + 1,
+                connection->wire_count * sizeof(connection->wire[0]));
+        handle(client, &packet);
+        packet_deinit(&packet);
+    }
+    if (client->connection == connection && client->opened && !world->quiet &&
+        sim_once_in(&world->random, 10))
+        join_or_leave(client);
+}
+
+void sim_client_check_complete(const struct sim_client *client)
+{
+    const struct sim_world *world = client->world;
+    SIM_CHECK(world, client->opened, "client %u is not connected at rest", client->number);
+    for (unsigned i = 0; i < world->room_count; i++) {
+        const struct sim_membership *membership = &client->rooms[i];
+        if (!membership->joined)
+            continue;
+        unsigned last = membership->any ? membership->last : membership->at_most;
+        SIM_CHECK(world, last == world->rooms[i].published, "client %u room %s: %u of %u at rest",
+                  client->number, world->rooms[i].name, last, world->rooms[i].published);
+    }
+}

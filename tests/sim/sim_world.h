@@ -1,0 +1,181 @@
+/* A world for the gateway's core: a broker that is an array, gateways that are hubs, clients that
+ * behave as the stock one does, and a clock that only the simulation moves. Everything random comes
+ * from one seed, so that a failing run replays.
+ *
+ *   sim_broker.c   lanes as arrays of records; the lane source of each gateway: slow, bursty, away,
+ * killed sim_client.c   clients: connect, take deliveries from a lossy wire, keep the cursor, check
+ * what they get gateway_sim.c  faults, steps, invariants at rest */
+#ifndef TESTS_SIM_SIM_WORLD_H
+#define TESTS_SIM_SIM_WORLD_H
+
+#include "buffer.h"
+#include "hub.h"
+#include "policy.h"
+
+enum {
+    SIM_LANES = 6,
+    SIM_GATEWAYS = 3,
+    SIM_CLIENTS = 12,
+    SIM_ROOMS = 24,
+    SIM_WIRE = 64,
+};
+
+/* --- randomness ------------------------------------------------------------------------------- */
+
+struct sim_random {
+    uint64_t state;
+};
+uint64_t sim_next(struct sim_random *random);
+/* 0 .. below - 1 */
+unsigned sim_below(struct sim_random *random, unsigned below);
+/* True once in `n`. */
+bool sim_once_in(struct sim_random *random, unsigned n);
+
+/* --- the broker ------------------------------------------------------------------------------- */
+
+struct sim_record {
+    bool marker; /* takes an offset, is never delivered */
+    int64_t offset;
+    uint8_t *value;
+    size_t value_size;
+    uint8_t hashes[8 * 4];
+    size_t hash_size;
+    char key[32];
+};
+
+struct sim_lane {
+    char topic[64];
+    int32_t partition;
+    bool exists;
+    unsigned generation; /* how often it was created again */
+    int64_t first;
+    struct sim_record *records;
+    size_t count; /* the end offset */
+};
+
+/* What a room must have delivered, in order. */
+struct sim_room {
+    char tenant[8];
+    char name[48];
+    struct sim_lane *lane;
+    char key[32];
+    bool room_keyed;
+    unsigned published; /* sequence numbers 1.. */
+};
+
+/* One gateway's reading of one lane. */
+struct sim_reading {
+    struct lane *lane;
+    struct sim_lane *log;
+    unsigned generation;
+    bool wanted; /* hub asked to open, not answered */
+    bool reading;
+    int64_t position;
+    bool ends_wanted;
+    bool scanning, scan_paused;
+    int64_t scan_at, scan_until;
+};
+
+struct sim_gateway {
+    struct sim_world *world;
+    struct hub *hub;
+    struct sim_reading readings[SIM_LANES];
+    bool stopped; /* SIGSTOP */
+    bool stale;   /* has lost the broker */
+};
+
+/* --- clients ---------------------------------------------------------------------------------- */
+
+struct sim_packet {
+    enum delivery_kind kind;
+    char *text; /* body, or room */
+    char *cursor;
+    char *private_id;
+    const char *reason;
+    bool recovered;
+};
+
+/* What a client knows of a room it is in. */
+struct sim_membership {
+    bool joined;
+    bool asked;
+    unsigned last;    /* sequence number last handled */
+    unsigned at_most; /* the first to come is at most this */
+    bool any;         /* `last` holds */
+};
+
+/* One connection as its gateway sees it. The client may be gone without the gateway knowing. */
+struct sim_connection {
+    struct sim_client *client; /* NULL: gone, what is written is lost */
+    struct sim_gateway *gateway;
+    struct session *session;
+    bool ready;
+    struct sim_packet wire[SIM_WIRE];
+    unsigned wire_count;
+    struct sim_connection *next;
+};
+
+struct sim_client {
+    struct sim_world *world;
+    unsigned number;
+    char tenant[8], user[8];
+    struct sim_connection *connection; /* NULL: not connected */
+    unsigned blocked;                  /* steps in which its socket takes nothing */
+    char *private_id, *cursor;
+    struct sim_membership rooms[SIM_ROOMS]; /* as world->rooms */
+    uint64_t next_request;
+    bool opened;
+    int64_t lane_offset[SIM_LANES]; /* last handled, to see doubles across rooms */
+};
+
+struct sim_world {
+    uint64_t seed;
+    unsigned step;
+    struct sim_random random;
+    int64_t now_ms;
+    struct layout *layout;
+    struct policy *policy;
+    struct sim_lane lanes[SIM_LANES];
+    unsigned lane_count;
+    struct sim_room rooms[SIM_ROOMS];
+    unsigned room_count;
+    struct sim_gateway gateways[SIM_GATEWAYS];
+    struct sim_client clients[SIM_CLIENTS];
+    struct sim_connection *connections;
+    bool quiet;        /* no more faults: everything must come to rest */
+    bool gaps_allowed; /* retention or re-creation has happened: fresh sessions with a reason are
+                          declared gaps */
+    uint64_t published, handled, recovered, fresh, caught_up, scans;
+};
+
+/* Ends the program with seed and step. */
+void sim_fail(const struct sim_world *world, const char *format, ...) PRINTF_LIKE(2, 3)
+    __attribute__((noreturn));
+#define SIM_CHECK(world, condition, ...)  \
+    do {                                  \
+        if (!(condition))                 \
+            sim_fail(world, __VA_ARGS__); \
+    } while (0)
+
+void sim_broker_init(struct sim_world *world);
+void sim_broker_deinit(struct sim_world *world);
+void sim_publish(struct sim_world *world);
+struct sim_lane *sim_lane_of(struct sim_world *world, const char *topic, int32_t partition);
+void sim_lane_recreate(struct sim_world *world, struct sim_lane *lane);
+void sim_gateway_start(struct sim_world *world, struct sim_gateway *gateway);
+void sim_gateway_kill(struct sim_gateway *gateway);
+void sim_gateway_step(struct sim_gateway *gateway);
+/* Whether it has read all there is. */
+bool sim_gateway_at_rest(const struct sim_gateway *gateway);
+
+void sim_client_init(struct sim_world *world, unsigned number);
+void sim_client_deinit(struct sim_client *client);
+void sim_client_step(struct sim_client *client);
+/* The connection is gone; what was in flight is lost. `told`: the gateway knows. */
+void sim_client_cut(struct sim_client *client, bool told);
+/* Gateways find out about connections that are gone. */
+void sim_connections_reap(struct sim_world *world, const struct sim_gateway *gateway, bool all);
+/* Fails unless the client got everything it was promised. */
+void sim_client_check_complete(const struct sim_client *client);
+
+#endif
