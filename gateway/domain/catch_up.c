@@ -109,8 +109,7 @@ void catch_up_ends(struct lane *lane, int64_t first, int64_t end)
     struct session_lane *place, *next;
     lane->first = first;
     bool believed = hub->now_ms >= lane->doubt_until_ms, left = false;
-    DL_FOREACH_SAFE2(lane->sessions, place, next, next_session)
-    {
+    DL_FOREACH_SAFE2(lane->sessions, place, next, next_session) {
         if (!place->doubtful)
             continue;
         if (place->next > end && !believed) {
@@ -126,7 +125,11 @@ void catch_up_ends(struct lane *lane, int64_t first, int64_t end)
             catch_up_start(place);
             continue;
         }
-        place->check = 0;
+        if (place->check) { /* judged when the record before it has arrived here */
+            if (lane->awaited > place->next)
+                lane->awaited = place->next;
+            continue;
+        }
         place->state = LANE_LIVE; /* what lies below the cursor is skipped as it arrives */
         session_try_open(place->session);
     }
@@ -136,6 +139,22 @@ void catch_up_ends(struct lane *lane, int64_t first, int64_t end)
         lane->in_doubt = false;
         DL_DELETE2(hub->doubtful, lane, doubt_prev, doubt_next);
     }
+}
+
+void catch_up_arrived(struct lane *lane)
+{
+    struct session_lane *place, *next;
+    int64_t awaited = INT64_MAX;
+    lane->awaited = INT64_MAX;
+    DL_FOREACH_SAFE2(lane->sessions, place, next, next_session) {
+        if (place->state != LANE_OPENING || place->doubtful)
+            continue;
+        if (place->next <= lane->position)
+            catch_up_start(place);
+        else if (place->next < awaited)
+            awaited = place->next;
+    }
+    lane->awaited = awaited;
 }
 
 /* --- from the ring -------------------------------------------------------------------------- */
@@ -219,10 +238,10 @@ static void want_another(struct lane *lane)
 {
     struct session_lane *place;
     DL_FOREACH2(lane->sessions, place, next_session)
-    if (can_board(place)) {
-        want_scan(lane);
-        return;
-    }
+        if (can_board(place)) {
+            want_scan(lane);
+            return;
+        }
 }
 
 static void scan_over(struct lane *lane)
@@ -238,6 +257,15 @@ static void scan_over(struct lane *lane)
     lane->scan.check_at = 0;
 }
 
+/* Who got off at the ring's edge needs no scan any more. */
+static void release_covered(struct lane *lane)
+{
+    struct session_lane *place, *next;
+    DL_FOREACH_SAFE2(lane->sessions, place, next, next_session)
+        if (place->state == LANE_SCANNING && first_needed(place) >= lane->ring.from)
+            catch_up_start(place);
+}
+
 /* Boards who can ride and starts at the hindmost. */
 static void scan_start(struct lane *lane)
 {
@@ -246,8 +274,8 @@ static void scan_start(struct lane *lane)
     struct session_lane *place;
     int64_t from = INT64_MAX;
     unsigned riders = 0, checks = 0;
-    DL_FOREACH2(lane->sessions, place, next_session)
-    {
+    release_covered(lane);
+    DL_FOREACH2(lane->sessions, place, next_session) {
         if (!can_board(place))
             continue;
         place->aboard = true;
@@ -261,24 +289,18 @@ static void scan_start(struct lane *lane)
     if (checks) {
         scan->checks = mem_resize(NULL, checks, sizeof(struct session_lane *));
         DL_FOREACH2(lane->sessions, place, next_session)
-        if (place->aboard && place->check)
-            scan->checks[scan->check_count++] = place;
+            if (place->aboard && place->check)
+                scan->checks[scan->check_count++] = place;
         qsort(scan->checks, scan->check_count, sizeof(struct session_lane *), by_next);
     }
     scan->running = true;
     scan->next = from;
-    scan->until = lane->ring.from > from ? lane->ring.from : lane->position;
+    scan->until = lane->ring.from;
+    assert(from < scan->until);
     DL_APPEND2(hub->scanning, lane, scan.prev, scan.next_lane);
     hub->scans_running++;
     hub->stats.scans++;
     hub->source_ops->scan(hub->source, lane, from, scan->until);
-}
-
-static void alight(struct session_lane *place)
-{
-    place->aboard = false;
-    if (place->next < place->lane->scan.next && !place->check)
-        place->next = place->lane->scan.next;
 }
 
 void catch_up_leave(struct session_lane *place)
@@ -289,6 +311,14 @@ void catch_up_leave(struct session_lane *place)
             if (scan->checks[i] == place)
                 scan->checks[i] = NULL;
     place->aboard = false;
+}
+
+/* Gets off where the scan stands now. */
+static void alight(struct session_lane *place)
+{
+    catch_up_leave(place);
+    if (place->next < place->lane->scan.next && !place->check)
+        place->next = place->lane->scan.next;
 }
 
 /* Riders whose last record should have come by now, or is `record` with this check. */
@@ -355,8 +385,7 @@ void catch_up_scan_ended(struct lane *lane, enum status status, int64_t first)
         lane->scan.retry_ms = lane->hub->now_ms + SCAN_RETRY_MS;
     }
     scan_over(lane);
-    DL_FOREACH_SAFE2(lane->sessions, place, next, next_session)
-    {
+    DL_FOREACH_SAFE2(lane->sessions, place, next, next_session) {
         if (!place->aboard)
             continue;
         alight(place);
@@ -372,8 +401,7 @@ static void go_on(struct lane *lane)
     struct hub *hub = lane->hub;
     struct session_lane *place;
     unsigned riders = 0;
-    DL_FOREACH2(lane->sessions, place, next_session)
-    {
+    DL_FOREACH2(lane->sessions, place, next_session) {
         if (!place->aboard)
             continue;
         if (place->session->outbox.messages >= hub->config.outbox_messages)
@@ -410,10 +438,9 @@ void catch_up_run(struct hub *hub)
 {
     struct lane *lane, *next;
     DL_FOREACH_SAFE2(hub->scanning, lane, next, scan.next_lane)
-    if (lane->scan.paused || lane->session_count == 0)
-        go_on(lane);
-    DL_FOREACH_SAFE2(hub->scan_queue, lane, next, scan.next_lane)
-    {
+        if (lane->scan.paused || lane->session_count == 0)
+            go_on(lane);
+    DL_FOREACH_SAFE2(hub->scan_queue, lane, next, scan.next_lane) {
         if (hub->scans_running >= hub->config.scans)
             break;
         if (hub->now_ms < lane->scan.retry_ms)
@@ -424,10 +451,10 @@ void catch_up_run(struct hub *hub)
             scan_start(lane);
     }
     DL_FOREACH_SAFE2(hub->doubtful, lane, next, doubt_next)
-    if (hub->now_ms >= lane->doubt_due_ms) {
-        lane->doubt_due_ms = INT64_MAX;
-        hub->source_ops->ends(hub->source, lane);
-    }
+        if (hub->now_ms >= lane->doubt_due_ms) {
+            lane->doubt_due_ms = INT64_MAX;
+            hub->source_ops->ends(hub->source, lane);
+        }
 }
 
 int64_t catch_up_deadline(const struct hub *hub)
@@ -436,13 +463,13 @@ int64_t catch_up_deadline(const struct hub *hub)
     int64_t deadline = INT64_MAX;
     if (hub->scans_running < hub->config.scans)
         DL_FOREACH2(hub->scan_queue, lane, scan.next_lane)
-    if (lane->scan.retry_ms < deadline)
-        deadline = lane->scan.retry_ms;
+            if (lane->scan.retry_ms < deadline)
+                deadline = lane->scan.retry_ms;
     DL_FOREACH2(hub->scanning, lane, scan.next_lane)
-    if (lane->scan.paused)
-        return 0;
+        if (lane->scan.paused)
+            return 0;
     DL_FOREACH2(hub->doubtful, lane, doubt_next)
-    if (lane->doubt_due_ms < deadline)
-        deadline = lane->doubt_due_ms;
+        if (lane->doubt_due_ms < deadline)
+            deadline = lane->doubt_due_ms;
     return deadline;
 }

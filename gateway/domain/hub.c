@@ -144,7 +144,7 @@ static void lane_alive(struct lane *lane)
         return;
     lane->stale = false;
     DL_FOREACH2(lane->sessions, place, next_session)
-    session_lane_live(place);
+        session_lane_live(place);
 }
 
 void hub_lane_opened(struct hub *hub, struct lane *lane, int64_t first, int64_t end)
@@ -158,12 +158,13 @@ void hub_lane_opened(struct hub *hub, struct lane *lane, int64_t first, int64_t 
         return;
     }
     lane->open = true;
+    lane->awaited = INT64_MAX;
     lane->position = end;
     lane->head = (struct position){.next = end};
     ring_clear(&lane->ring, end);
     hub->stats.lanes_open++;
     DL_FOREACH_SAFE2(lane->sessions, place, next, next_session)
-    session_lane_opened(place);
+        session_lane_opened(place);
 }
 
 void hub_lane_ends(struct hub *hub, struct lane *lane, int64_t first, int64_t end)
@@ -181,7 +182,7 @@ void hub_lane_unavailable(struct hub *hub, struct lane *lane, const char *reason
     lane->stale = true;
     lane->stale_since_ms = wall_ms;
     DL_FOREACH2(lane->sessions, place, next_session)
-    session_lane_stale(place);
+        session_lane_stale(place);
 }
 
 static void offer_live(struct session_lane *place, struct message *message)
@@ -214,6 +215,8 @@ void hub_record(struct hub *hub, struct lane *lane, const struct lane_record *re
     lane->head = (struct position){lane->position, message->check};
     ring_push(&lane->ring, message, hub->config.ring_bytes);
     hub->stats.ring_bytes += lane->ring.bytes - ring_bytes;
+    if (lane->position >= lane->awaited)
+        catch_up_arrived(lane);
 }
 
 void hub_lane_position(struct hub *hub, struct lane *lane, int64_t position)
@@ -222,6 +225,8 @@ void hub_lane_position(struct hub *hub, struct lane *lane, int64_t position)
     lane_alive(lane);
     if (lane->open && position > lane->position)
         lane->position = position;
+    if (lane->position >= lane->awaited)
+        catch_up_arrived(lane);
 }
 
 void hub_lane_broken(struct hub *hub, struct lane *lane, const char *reason)
@@ -234,8 +239,7 @@ void hub_lane_broken(struct hub *hub, struct lane *lane, const char *reason)
     hub->stats.lanes_open--;
     hub->stats.ring_bytes -= lane->ring.bytes;
     ring_clear(&lane->ring, 0);
-    DL_FOREACH_SAFE2(lane->sessions, place, next, next_session)
-    {
+    DL_FOREACH_SAFE2(lane->sessions, place, next, next_session) {
         struct session *session = place->session;
         if (session->state == SESSION_OPENING) {
             place->state = LANE_OPENING; /* judged again by the ends of the reopened lane */

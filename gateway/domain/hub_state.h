@@ -77,6 +77,7 @@ struct lane {
     int64_t first;         /* the log's first offset when last told */
     int64_t position;      /* the next offset to arrive */
     struct position head;  /* after the last record seen */
+    int64_t awaited; /* the lowest cursor that waits for the position to reach it; INT64_MAX: none */
     uint64_t record_bytes; /* running mean of record sizes, for the horizon */
     struct ring ring;
     struct room *rooms;            /* by hash; rooms of one hash are chained */
@@ -303,6 +304,8 @@ struct message *catch_up_next(struct session *session);
 void catch_up_run(struct hub *hub);
 /* The broker's ends, for cursors beyond the gateway's position. */
 void catch_up_ends(struct lane *lane, int64_t first, int64_t end);
+/* The lane's position has reached `awaited`. */
+void catch_up_arrived(struct lane *lane);
 /* A record of the lane's scan; false: pause. */
 bool catch_up_record(struct lane *lane, const struct lane_record *record);
 void catch_up_scan_ended(struct lane *lane, enum status status, int64_t first);

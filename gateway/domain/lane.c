@@ -85,6 +85,7 @@ struct lane *lane_get(struct hub *hub, const struct lane_name *name)
     lane->topic = mem_string(bytes_of(key, (size_t)size));
     lane->partition = name->partition;
     lane->room_keyed = name->room_keyed;
+    lane->awaited = INT64_MAX;
     lane->record_bytes = 512;
     HASH_ADD_KEYPTR(hh, hub->lanes, lane->topic, (size_t)size, lane);
     hub->stats.lanes++;

@@ -328,18 +328,18 @@ static void answer_joins(struct session *session, struct lane *lane)
 void session_lane_opened(struct session_lane *place)
 {
     struct session *session = place->session;
-    if (place->state == LANE_OPENING) {
-        if (session->state == SESSION_OPENING && session->opening->resumed) {
-            catch_up_start(place);
-            if (session->state == SESSION_CLOSED)
-                return;
-        } else {
-            place->state = LANE_LIVE;
-            place->next = place->lane->position;
-            place->given = place->lane->head;
-        }
+    struct lane *lane = place->lane;
+    if (place->state == LANE_OPENING && session->state == SESSION_OPENING &&
+        session->opening->resumed) {
+        catch_up_start(place); /* may start the session afresh: `place` is not used again */
+        return;
     }
-    answer_joins(session, place->lane);
+    if (place->state == LANE_OPENING) {
+        place->state = LANE_LIVE;
+        place->next = lane->position;
+        place->given = lane->head;
+    }
+    answer_joins(session, lane);
     session_try_open(session);
 }
 

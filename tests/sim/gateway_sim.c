@@ -1,5 +1,5 @@
 /* Runs the gateway's core through random worlds: gateway_sim [--seed N] [--seeds COUNT] [--steps N]
- * A failure names its seed and step; the same seed replays it. */
+ * [--trace CLIENT] A failure names its seed and step; the same seed replays it. */
 #include "sim_world.h"
 
 #include <getopt.h>
@@ -19,6 +19,18 @@ void sim_fail(const struct sim_world *world, const char *format, ...)
     printf("\n");
     fflush(stdout);
     abort();
+}
+
+void sim_trace(const struct sim_client *client, const char *format, ...)
+{
+    va_list list;
+    if (client->world->trace != (int)client->number)
+        return;
+    printf("%u: ", client->world->step);
+    va_start(list, format);
+    vprintf(format, list);
+    va_end(list);
+    printf("\n");
 }
 
 static struct document *parse(const struct sim_world *world, const char *yaml)
@@ -127,6 +139,7 @@ static void run_seed(uint64_t seed, unsigned steps, struct sim_world *total)
 {
     struct sim_world *world = calloc(1, sizeof(*world));
     world->seed = seed;
+    world->trace = total->trace;
     world->random.state = seed * 0x2545f4914f6cdd1du + 1;
     configure(world);
     sim_broker_init(world);
@@ -173,9 +186,11 @@ int main(int count, char **arguments)
     static const struct option options[] = {{"seed", required_argument, NULL, 's'},
                                             {"seeds", required_argument, NULL, 'n'},
                                             {"steps", required_argument, NULL, 't'},
+                                            {"trace", required_argument, NULL, 'c'},
                                             {0}};
     uint64_t seed = 1, seeds = 1;
     unsigned steps = 600;
+    struct sim_world total = {.trace = -1};
     int option;
     while ((option = getopt_long(count, arguments, "", options, NULL)) != -1) {
         if (option == '?')
@@ -185,10 +200,11 @@ int main(int count, char **arguments)
             seed = value;
         else if (option == 'n')
             seeds = value;
+        else if (option == 'c')
+            total.trace = (int)value;
         else
             steps = (unsigned)value;
     }
-    struct sim_world total = {0};
     for (uint64_t i = 0; i < seeds; i++)
         run_seed(seed + i, steps, &total);
     printf("%llu seeds from %llu: %llu published, %llu handled, %llu recovered, %llu fresh, %llu "

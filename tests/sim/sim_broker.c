@@ -71,7 +71,8 @@ void sim_broker_init(struct sim_world *world)
             add_room(world, text, name);
         }
         for (unsigned task = 0; task < 4; task++) {
-            snprintf(name, sizeof(name), "task:00000000-0000-4000-8000-00000000000%u", task);
+            snprintf(name, sizeof(name), "task:00000000-0000-4000-8000-0000000000%u%u", tenant,
+                     task);
             add_room(world, text, name);
         }
     }
@@ -100,6 +101,7 @@ void sim_lane_recreate(struct sim_world *world, struct sim_lane *lane)
     free_records(lane);
     lane->generation++;
     world->gaps_allowed = true;
+    world->lanes_recreated = true;
 }
 
 static struct sim_record *append(struct sim_lane *lane)
@@ -299,7 +301,6 @@ static void step_reading(struct sim_gateway *gateway, struct sim_reading *readin
     }
     if (reading->generation != log->generation) {
         reading->reading = false;
-        reading->scanning = false;
         hub_lane_broken(hub, reading->lane, "recreated");
         return;
     }

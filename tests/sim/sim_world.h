@@ -99,6 +99,8 @@ struct sim_packet {
 struct sim_membership {
     bool joined;
     bool asked;
+    bool leaving;   /* asked to leave, not answered */
+    bool uncertain; /* the answer to that was lost: it may or may not be a member */
     unsigned last;    /* sequence number last handled */
     unsigned at_most; /* the first to come is at most this */
     bool any;         /* `last` holds */
@@ -143,14 +145,18 @@ struct sim_world {
     struct sim_client clients[SIM_CLIENTS];
     struct sim_connection *connections;
     bool quiet;        /* no more faults: everything must come to rest */
+    int trace;         /* the number of a client whose doings are printed; -1: none */
     bool gaps_allowed; /* retention or re-creation has happened: fresh sessions with a reason are
                           declared gaps */
+    bool lanes_recreated;
     uint64_t published, handled, recovered, fresh, caught_up, scans;
 };
 
 /* Ends the program with seed and step. */
 void sim_fail(const struct sim_world *world, const char *format, ...) PRINTF_LIKE(2, 3)
     __attribute__((noreturn));
+/* A line about a client, if it is the traced one. */
+void sim_trace(const struct sim_client *client, const char *format, ...) PRINTF_LIKE(2, 3);
 #define SIM_CHECK(world, condition, ...)  \
     do {                                  \
         if (!(condition))                 \
