@@ -82,7 +82,7 @@ static uint32_t intern_field(struct matcher_builder *builder, struct bytes path)
     entry->path = path;
     entry->number = (uint32_t)builder->fields.count;
     HASH_ADD_KEYPTR(hh, builder->field_table, entry->path.data, entry->path.size, entry);
-    *(struct field_entry **)growing_add(&builder->fields, sizeof(entry)) = entry;
+    growing_add_pointer(&builder->fields, entry);
     return entry->number;
 }
 
@@ -103,7 +103,7 @@ static uint32_t intern_condition(struct matcher_builder *builder, const struct l
     entry->number = (uint32_t)builder->conditions.count;
     entry->leaf = leaf;
     HASH_ADD_KEYPTR(hh, builder->condition_table, key, size, entry);
-    *(struct condition_entry **)growing_add(&builder->conditions, sizeof(entry)) = entry;
+    growing_add_pointer(&builder->conditions, entry);
     return entry->number;
 }
 
@@ -121,7 +121,7 @@ static struct conjunction_entry *intern_conjunction(struct matcher_builder *buil
         growing_add_number(&builder->condition_lists, conditions[i]);
     struct bytes key = arena_copy(&builder->arena, bytes_of(conditions, count * sizeof(uint32_t)));
     HASH_ADD_KEYPTR(hh, builder->conjunction_table, key.data, key.size, entry);
-    *(struct conjunction_entry **)growing_add(&builder->conjunctions, sizeof(entry)) = entry;
+    growing_add_pointer(&builder->conjunctions, entry);
     return entry;
 }
 
@@ -175,15 +175,6 @@ static int order_numbers(const void *a, const void *b)
 {
     uint32_t left = *(const uint32_t *)a, right = *(const uint32_t *)b;
     return (left > right) - (left < right);
-}
-
-static void *keep(struct matcher *matcher, struct growing *growing, size_t element_size)
-{
-    struct bytes kept =
-        arena_copy(&matcher->arena, bytes_of(growing->items, growing->count * element_size));
-    free(growing->items);
-    *growing = (struct growing){0};
-    return (void *)(uintptr_t)kept.data;
 }
 
 /* Splits tests into facts, which are listed, ascending, and residuals. `rest` gets the latter. */
@@ -262,13 +253,13 @@ static void compile_conditions(struct matcher *matcher, const struct matcher_bui
                                struct lists *lists)
 {
     matcher->field_count = (uint32_t)builder->fields.count;
-    matcher->fields = arena_array(&matcher->arena, struct field, matcher->field_count);
+    matcher->fields = ARENA_ARRAY(&matcher->arena, struct field, matcher->field_count);
     for (uint32_t i = 0; i < matcher->field_count; i++)
         matcher->fields[i].path = ITEM(builder->fields, struct field_entry *, i)->path;
     paths_build(matcher);
     facts_init(matcher, count_tests(builder));
     matcher->condition_count = (uint32_t)builder->conditions.count;
-    matcher->conditions = arena_array(&matcher->arena, struct condition, matcher->condition_count);
+    matcher->conditions = ARENA_ARRAY(&matcher->arena, struct condition, matcher->condition_count);
     for (uint32_t i = 0; i < matcher->condition_count; i++)
         compile_condition(matcher, lists, ITEM(builder->conditions, struct condition_entry *, i));
     facts_finish(matcher);
@@ -280,7 +271,7 @@ static void compile_conjunctions(struct matcher *matcher, const struct matcher_b
     const struct growing *conjunctions = &builder->conjunctions;
     matcher->conjunction_count = (uint32_t)conjunctions->count;
     matcher->conjunctions =
-        arena_array(&matcher->arena, struct conjunction, matcher->conjunction_count);
+        ARENA_ARRAY(&matcher->arena, struct conjunction, matcher->conjunction_count);
     for (uint32_t i = 0; i < matcher->conjunction_count; i++) {
         const struct conjunction_entry *entry = ITEM(*conjunctions, struct conjunction_entry *, i);
         struct conjunction *conjunction = &matcher->conjunctions[i];
@@ -306,13 +297,16 @@ struct matcher *matcher_build(struct matcher_builder *builder)
     matcher->rule_count = (unsigned)builder->rule_spans.count;
     compile_conditions(matcher, builder, &lists);
     compile_conjunctions(matcher, builder, &lists);
-    matcher->fact_lists = keep(matcher, &lists.facts, sizeof(uint32_t));
-    matcher->residuals = keep(matcher, &lists.residuals, sizeof(struct residual));
-    matcher->rule_lists = keep(matcher, &lists.rules, sizeof(uint32_t));
+    matcher->fact_lists = growing_keep(&lists.facts, sizeof(uint32_t), &matcher->arena);
+    matcher->residuals = growing_keep(&lists.residuals, sizeof(struct residual), &matcher->arena);
+    matcher->rule_lists = growing_keep(&lists.rules, sizeof(uint32_t), &matcher->arena);
     index_build(matcher, &builder->condition_lists);
-    matcher->condition_lists = keep(matcher, &builder->condition_lists, sizeof(uint32_t));
-    matcher->rule_conjunctions = keep(matcher, &builder->rule_spans, sizeof(struct span));
-    matcher->rule_conjunction_lists = keep(matcher, &builder->rule_conjunctions, sizeof(uint32_t));
+    matcher->condition_lists =
+        growing_keep(&builder->condition_lists, sizeof(uint32_t), &matcher->arena);
+    matcher->rule_conjunctions =
+        growing_keep(&builder->rule_spans, sizeof(struct span), &matcher->arena);
+    matcher->rule_conjunction_lists =
+        growing_keep(&builder->rule_conjunctions, sizeof(uint32_t), &matcher->arena);
     matcher_builder_free(builder); /* its entries lie in the arena, which lives on */
     return matcher;
 }

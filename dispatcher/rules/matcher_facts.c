@@ -34,7 +34,7 @@ void facts_init(struct matcher *matcher, size_t slots_needed)
 {
     matcher->fact_slot_mask = hash_mask(slots_needed);
     matcher->fact_slots =
-        arena_array(&matcher->arena, struct fact_slot, (size_t)matcher->fact_slot_mask + 1);
+        ARENA_ARRAY(&matcher->arena, struct fact_slot, (size_t)matcher->fact_slot_mask + 1);
     for (uint32_t i = 0; i <= matcher->fact_slot_mask; i++)
         matcher->fact_slots[i].fact = NONE;
     for (uint32_t i = 0; i < matcher->field_count; i++) {
@@ -203,7 +203,7 @@ static void build_nests(struct matcher *matcher)
 {
     auto_free struct fact_slot *slots = NULL;
     size_t count = sorted_slots(matcher, &slots);
-    struct nest_item *items = arena_array(&matcher->arena, struct nest_item, count);
+    struct nest_item *items = ARENA_ARRAY(&matcher->arena, struct nest_item, count);
     matcher->nest_items = items;
     for (size_t i = 0; i < count; i++) {
         const struct fact_slot *slot = &slots[i];
@@ -220,7 +220,7 @@ static void build_nests(struct matcher *matcher)
 /* A guess: the more different facts of a kind a field has, the rarer is each of them. */
 static void guess_chances(struct matcher *matcher)
 {
-    float *chances = arena_array(&matcher->arena, float, matcher->fact_count);
+    float *chances = ARENA_ARRAY(&matcher->arena, float, matcher->fact_count);
     matcher->fact_chances = chances;
     auto_free uint32_t *counts =
         mem_alloc(((size_t)matcher->field_count + 1) * FACT_KIND_COUNT * sizeof(*counts));

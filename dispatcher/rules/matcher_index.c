@@ -312,23 +312,13 @@ static void order_conjunctions(struct indexer *indexer)
     }
 }
 
-static void *keep(struct indexer *indexer, struct growing *growing, size_t element_size)
-{
-    size_t size = growing->count * element_size;
-    void *kept = arena_alloc(&indexer->matcher->arena, size);
-    if (size > 0)
-        memcpy(kept, growing->items, size);
-    free(growing->items);
-    return kept;
-}
-
 /* The root's edges as one array by fact, its branches as one by field. */
 static void spread_root(struct indexer *indexer)
 {
     struct matcher *matcher = indexer->matcher;
     const struct tree_node *root = &matcher->nodes[matcher->root];
-    matcher->root_edges = arena_array(&matcher->arena, uint32_t, matcher->fact_count);
-    matcher->root_branches = arena_array(&matcher->arena, uint32_t, matcher->field_count);
+    matcher->root_edges = ARENA_ARRAY(&matcher->arena, uint32_t, matcher->fact_count);
+    matcher->root_branches = ARENA_ARRAY(&matcher->arena, uint32_t, matcher->field_count);
     for (uint32_t i = 0; i < matcher->fact_count; i++)
         matcher->root_edges[i] = NONE;
     for (uint32_t i = 0; i < matcher->field_count; i++)
@@ -359,11 +349,12 @@ void index_build(struct matcher *matcher, struct growing *condition_lists)
     free(indexer.fact_counts);
     free(indexer.condition_counts);
     matcher->node_count = (uint32_t)indexer.nodes.count;
-    matcher->nodes = keep(&indexer, &indexer.nodes, sizeof(struct tree_node));
-    matcher->branches = keep(&indexer, &indexer.branches, sizeof(struct branch));
-    matcher->edges = keep(&indexer, &indexer.edges, sizeof(struct fact_edge));
-    matcher->ranges = keep(&indexer, &indexer.ranges, sizeof(struct range_guard));
-    matcher->guards = keep(&indexer, &indexer.guards, sizeof(struct guard));
-    matcher->conjunction_lists = keep(&indexer, &indexer.conjunctions, sizeof(uint32_t));
+    matcher->nodes = growing_keep(&indexer.nodes, sizeof(struct tree_node), &matcher->arena);
+    matcher->branches = growing_keep(&indexer.branches, sizeof(struct branch), &matcher->arena);
+    matcher->edges = growing_keep(&indexer.edges, sizeof(struct fact_edge), &matcher->arena);
+    matcher->ranges = growing_keep(&indexer.ranges, sizeof(struct range_guard), &matcher->arena);
+    matcher->guards = growing_keep(&indexer.guards, sizeof(struct guard), &matcher->arena);
+    matcher->conjunction_lists =
+        growing_keep(&indexer.conjunctions, sizeof(uint32_t), &matcher->arena);
     spread_root(&indexer);
 }

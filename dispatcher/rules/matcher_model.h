@@ -38,6 +38,14 @@ static inline void growing_add_number(struct growing *growing, uint32_t number)
     *(uint32_t *)growing_add(growing, sizeof(number)) = number;
 }
 
+static inline void growing_add_pointer(struct growing *growing, void *pointer)
+{
+    *(void **)growing_add(growing, sizeof(pointer)) = pointer;
+}
+
+/* Moves the content into an arena and leaves an empty array. */
+void *growing_keep(struct growing *growing, size_t element_size, struct arena *arena);
+
 static inline uint32_t *growing_numbers(const struct growing *growing)
 {
     return growing->items;

@@ -81,11 +81,11 @@ void paths_build(struct matcher *matcher)
         for (bool more = true; next_part(&rest, &part, &more);)
             parts++;
     }
-    matcher->path_nodes = arena_array(&matcher->arena, struct path_node, parts + 1);
+    matcher->path_nodes = ARENA_ARRAY(&matcher->arena, struct path_node, parts + 1);
     matcher->path_nodes[0].field = NONE;
     matcher->path_edge_mask = hash_mask(parts);
     matcher->path_edges =
-        arena_array(&matcher->arena, struct path_edge, (size_t)matcher->path_edge_mask + 1);
+        ARENA_ARRAY(&matcher->arena, struct path_edge, (size_t)matcher->path_edge_mask + 1);
     for (uint32_t i = 0; i <= matcher->path_edge_mask; i++)
         matcher->path_edges[i].parent = NONE;
     uint32_t node_count = 1;

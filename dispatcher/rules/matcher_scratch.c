@@ -17,6 +17,17 @@ void growing_reserve(struct growing *growing, size_t count, size_t element_size)
     growing->capacity = capacity;
 }
 
+void *growing_keep(struct growing *growing, size_t element_size, struct arena *arena)
+{
+    size_t size = growing->count * element_size;
+    void *kept = arena_alloc(arena, size);
+    if (size > 0)
+        memcpy(kept, growing->items, size);
+    free(growing->items);
+    *growing = (struct growing){0};
+    return kept;
+}
+
 struct matcher_scratch *matcher_scratch_new(const struct matcher_limits *limits)
 {
     assert(limits->event_depth_max >= 1 && limits->event_depth_max <= JSON_DEPTH_MAX);

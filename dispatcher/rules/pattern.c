@@ -289,15 +289,15 @@ static void finish(struct parser *parser, const struct drafts *drafts, struct pa
 {
     struct arena *arena = parser->arena;
     pattern->leaf_count = parser->leaf_count;
-    pattern->leaves = arena_array(arena, struct leaf, parser->leaf_count);
+    pattern->leaves = ARENA_ARRAY(arena, struct leaf, parser->leaf_count);
     memcpy(pattern->leaves, parser->leaves, parser->leaf_count * sizeof(struct leaf));
     pattern->alternative_count = drafts->count;
-    pattern->alternatives = arena_array(arena, struct alternative, drafts->count);
+    pattern->alternatives = ARENA_ARRAY(arena, struct alternative, drafts->count);
     for (size_t i = 0; i < drafts->count; i++) {
         const struct draft *draft = &drafts->items[i];
         struct alternative *alternative = &pattern->alternatives[i];
         alternative->leaf_count = draft->count;
-        alternative->leaves = arena_array(arena, uint32_t, draft->count);
+        alternative->leaves = ARENA_ARRAY(arena, uint32_t, draft->count);
         memcpy(alternative->leaves, draft->leaves, draft->count * sizeof(uint32_t));
         qsort_r(alternative->leaves, draft->count, sizeof(uint32_t), order_leaves, pattern->leaves);
     }

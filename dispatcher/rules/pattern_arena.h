@@ -19,7 +19,7 @@ void *arena_alloc(struct arena *arena, size_t size) __attribute__((returns_nonnu
 struct bytes arena_copy(struct arena *arena, struct bytes bytes);
 
 /* A zeroed array. */
-#define arena_array(arena, type, count) ((type *)arena_alloc((arena), (count) * sizeof(type)))
+#define ARENA_ARRAY(arena, type, count) ((type *)arena_alloc((arena), (count) * sizeof(type)))
 
 void arena_deinit(struct arena *arena);
 

@@ -68,7 +68,7 @@ static void add_way(struct fold_character *character, struct bytes way)
 
 struct fold fold_compile(struct bytes text, struct arena *arena)
 {
-    struct fold fold = {.characters = arena_array(arena, struct fold_character, text.size)};
+    struct fold fold = {.characters = ARENA_ARRAY(arena, struct fold_character, text.size)};
     for (size_t at = 0, size; at < text.size; at += size) {
         struct fold_character *character = &fold.characters[fold.count++];
         uint32_t code = code_point(text.data + at, &size);

@@ -23,8 +23,9 @@ static void add_test(struct tests *tests, const struct test *test)
 /* Moves the list into the arena. */
 static struct test *keep_tests(struct parser *parser, struct tests *tests)
 {
-    struct test *kept = arena_array(parser->arena, struct test, tests->count);
-    memcpy(kept, tests->items, tests->count * sizeof(tests->items[0]));
+    struct test *kept = ARENA_ARRAY(parser->arena, struct test, tests->count);
+    if (tests->count > 0)
+        memcpy(kept, tests->items, tests->count * sizeof(tests->items[0]));
     free(tests->items);
     tests->items = NULL;
     return kept;

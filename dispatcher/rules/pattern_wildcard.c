@@ -3,7 +3,7 @@
 const char *wildcard_compile(struct bytes text, struct arena *arena, struct wildcard *wildcard)
 {
     uint8_t *out = arena_alloc(arena, text.size);
-    struct bytes *pieces = arena_array(arena, struct bytes, text.size + 1);
+    struct bytes *pieces = ARENA_ARRAY(arena, struct bytes, text.size + 1);
     size_t count = 0;
     pieces[0] = bytes_of(out, 0);
     bool after_star = false;

@@ -139,7 +139,7 @@ START_TEST(rules_do_not_disturb_one_another)
 {
     load_cases();
     struct matcher_builder *all = matcher_builder_new(&PATTERN_LIMITS_DEFAULT);
-    struct matcher **alone = mem_resize(NULL, case_count, sizeof(*alone));
+    struct matcher **alone = mem_resize(NULL, case_count, sizeof(void *));
     size_t rule_count = 0;
     for (size_t i = 0; i < case_count; i++) {
         struct bytes pattern = buffer_peek(&cases[i].pattern);
