@@ -1,0 +1,111 @@
+#include "kafka_client.h"
+
+#include <assert.h>
+
+#include "mem.h"
+#include "notification.h"
+
+static void set_default(rd_kafka_conf_t *conf, const struct kafka_settings *settings,
+                        const char *property, const char *value)
+{
+    if (!kafka_settings_get(settings, KAFKA_ROLE_CONSUMER, property))
+        kafka_conf_set(conf, property, value);
+}
+
+static void set_properties(rd_kafka_conf_t *conf, const struct kafka_client_options *options)
+{
+    const struct kafka_settings *settings = options->settings;
+    /* Manual assignment asks for a group although nothing is ever done with it. */
+    set_default(conf, settings, "group.id", "smartstack-gateway");
+    kafka_conf_set(conf, "enable.auto.commit", "false");
+    kafka_conf_set(conf, "enable.auto.offset.store", "false");
+    kafka_conf_set(conf, "enable.partition.eof", "true");
+    kafka_conf_set(conf, "auto.offset.reset", "error");
+    kafka_conf_set(conf, "isolation.level", "read_committed");
+    kafka_conf_set(conf, "max.poll.interval.ms", "86400000"); /* a stopped process wakes up whole */
+    set_default(conf, settings, "reconnect.backoff.max.ms", "1000");
+    set_default(conf, settings, "socket.timeout.ms", "10000");
+    set_default(conf, settings, "log.connection.close", "false");
+    if (options->purpose == KAFKA_PURPOSE_ASKING)
+        return;
+    set_default(conf, settings, "fetch.error.backoff.ms", "50");
+    if (options->mock)
+        set_default(conf, settings, "fetch.wait.max.ms", "10");
+    if (options->purpose == KAFKA_PURPOSE_SCAN)
+        kafka_conf_set(conf, "queued.max.messages.kbytes", "4096");
+    else
+        set_default(conf, settings, "queued.max.messages.kbytes", "16384");
+}
+
+enum status kafka_client_open(const struct kafka_client_options *options,
+                              struct kafka_client *client, struct error *error)
+{
+    rd_kafka_conf_t *conf =
+        kafka_settings_conf(options->settings, KAFKA_ROLE_CONSUMER, options->client_id);
+    set_properties(conf, options);
+    if (options->on_error)
+        rd_kafka_conf_set_error_cb(conf, options->on_error);
+    rd_kafka_conf_set_opaque(conf, options->opaque);
+    char text[256];
+    rd_kafka_t *handle = rd_kafka_new(RD_KAFKA_CONSUMER, conf, text, sizeof(text));
+    if (!handle) {
+        rd_kafka_conf_destroy(conf);
+        return error_set(error, STATUS_INVALID, "cannot make a Kafka client: %s", text);
+    }
+    *client = (struct kafka_client){.handle = handle};
+    if (options->purpose == KAFKA_PURPOSE_ASKING)
+        return STATUS_OK;
+    rd_kafka_poll_set_consumer(handle);
+    client->queue = rd_kafka_queue_get_consumer(handle);
+    /* Written only when the queue goes from empty to filled: who drains it asks until it is empty,
+     * or signals itself. What came before this call was not told: the first look is the caller's.
+     */
+    static const uint64_t one = 1;
+    rd_kafka_queue_io_event_enable(client->queue, options->wake_descriptor, &one, sizeof(one));
+    return STATUS_OK;
+}
+
+void kafka_client_close(struct kafka_client *client)
+{
+    if (!client->handle)
+        return;
+    if (client->queue) {
+        rd_kafka_queue_io_event_enable(client->queue, -1, NULL, 0);
+        rd_kafka_queue_destroy(client->queue);
+    }
+    rd_kafka_destroy_flags(client->handle, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
+    *client = (struct kafka_client){0};
+}
+
+static void take_header(struct lane_record *record, const char *name, struct bytes value)
+{
+    if (strcmp(name, NOTIFICATION_HEADER_ROOMS) == 0) {
+        if (value.size % 8 == 0)
+            record->room_hashes = value;
+    } else if (strcmp(name, NOTIFICATION_HEADER_LAYOUT) == 0) {
+        record->layout_revision = value;
+    } else if (strcmp(name, NOTIFICATION_HEADER_TYPE) == 0) {
+        record->type = value;
+    }
+}
+
+void kafka_record_view(const rd_kafka_message_t *message, struct lane_record *record)
+{
+    rd_kafka_timestamp_type_t type;
+    *record = (struct lane_record){
+        .offset = message->offset,
+        .timestamp_ms = rd_kafka_message_timestamp(message, &type),
+        .key = bytes_of(message->key, message->key ? message->key_len : 0),
+        .value = bytes_of(message->payload, message->payload ? message->len : 0),
+    };
+    rd_kafka_headers_t *headers;
+    if (rd_kafka_message_headers(message, &headers) != RD_KAFKA_RESP_ERR_NO_ERROR)
+        return;
+    const char *name;
+    const void *value;
+    size_t size;
+    for (size_t i = 0;
+         rd_kafka_header_get_all(headers, i, &name, &value, &size) == RD_KAFKA_RESP_ERR_NO_ERROR;
+         i++)
+        take_header(record, name, bytes_of(value, value ? size : 0));
+}

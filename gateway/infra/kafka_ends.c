@@ -1,0 +1,185 @@
+#include "kafka_ends.h"
+
+#include <assert.h>
+
+#include "kafka_settings.h"
+#include "mem.h"
+
+#define REASON_BROKER "broker_away"
+#define REASON_LEADER "no_leader"
+#define REASON_TOPIC "topic_missing"
+#define REASON_PARTITIONS "too_few_partitions"
+#define REASON_DENIED "not_authorised"
+
+static void fail(struct kafka_ends_request *request, enum status status, const char *reason)
+{
+    request->status = status;
+    request->reason = reason;
+}
+
+static void fail_with_code(struct kafka_ends_request *request, rd_kafka_resp_err_t code)
+{
+    /* Every other code is some way of "not now". */
+    if (code == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART ||
+        code == RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC || code == RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION)
+        fail(request, STATUS_NOT_FOUND, REASON_TOPIC);
+    else if (code == RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED)
+        fail(request, STATUS_DENIED, REASON_DENIED);
+    else if (code == RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE ||
+             code == RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION)
+        fail(request, STATUS_UNAVAILABLE, REASON_LEADER);
+    else
+        fail(request, STATUS_UNAVAILABLE, REASON_BROKER);
+}
+
+struct topic_facts {
+    rd_kafka_resp_err_t code;
+    int partition_count;
+};
+
+static struct topic_facts ask_topic(rd_kafka_t *client, const char *name)
+{
+    struct topic_facts facts = {.code = RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC};
+    rd_kafka_topic_t *topic = rd_kafka_topic_new(client, name, NULL);
+    if (!topic)
+        return facts;
+    const struct rd_kafka_metadata *metadata = NULL;
+    facts.code = rd_kafka_metadata(client, 0, topic, &metadata, KAFKA_ENDS_TIMEOUT_MS);
+    if (facts.code == RD_KAFKA_RESP_ERR_NO_ERROR) {
+        facts.code = RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC;
+        if (metadata->topic_cnt == 1) {
+            facts.code = metadata->topics[0].err;
+            facts.partition_count = metadata->topics[0].partition_cnt;
+        }
+        rd_kafka_metadata_destroy(metadata);
+    }
+    rd_kafka_topic_destroy(topic);
+    return facts;
+}
+
+static void judge_topic(struct kafka_ends_request *request, const struct topic_facts *facts)
+{
+    if (facts->code != RD_KAFKA_RESP_ERR_NO_ERROR)
+        fail_with_code(request, facts->code);
+    else if (facts->partition_count == 0)
+        fail(request, STATUS_NOT_FOUND, REASON_TOPIC);
+    else if (facts->partition_count < request->partition_count ||
+             facts->partition_count <= request->partition)
+        fail(request, STATUS_INVALID, REASON_PARTITIONS);
+}
+
+/* Requests for one topic usually stand together, so the last answer is asked first. */
+static void ask_topics(struct kafka_ends_round *round)
+{
+    const char *known = NULL;
+    struct topic_facts facts = {0};
+    for (size_t i = 0; i < round->count; i++) {
+        struct kafka_ends_request *request = &round->requests[i];
+        if (!known || strcmp(known, request->topic) != 0) {
+            facts = ask_topic(round->client, request->topic);
+            known = request->topic;
+        }
+        judge_topic(request, &facts);
+    }
+}
+
+static rd_kafka_topic_partition_list_t *list_of(const struct kafka_ends_round *round,
+                                                int64_t logical_offset)
+{
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new((int)round->count);
+    for (size_t i = 0; i < round->count; i++) {
+        const struct kafka_ends_request *request = &round->requests[i];
+        if (request->status == STATUS_OK &&
+            !rd_kafka_topic_partition_list_find(list, request->topic, request->partition))
+            rd_kafka_topic_partition_list_add(list, request->topic, request->partition)->offset =
+                logical_offset;
+    }
+    return list;
+}
+
+/* ListOffsets takes -2 and -1, librdkafka's OFFSET_BEGINNING and OFFSET_END, as times: one request
+ * for each leader instead of two for each lane. */
+static void ask_offsets(struct kafka_ends_round *round, int64_t logical_offset)
+{
+    rd_kafka_topic_partition_list_t *list = list_of(round, logical_offset);
+    rd_kafka_resp_err_t code = RD_KAFKA_RESP_ERR_NO_ERROR;
+    if (list->cnt > 0)
+        code = rd_kafka_offsets_for_times(round->client, list, KAFKA_ENDS_TIMEOUT_MS);
+    for (size_t i = 0; i < round->count; i++) {
+        struct kafka_ends_request *request = &round->requests[i];
+        if (request->status != STATUS_OK)
+            continue;
+        const rd_kafka_topic_partition_t *found =
+            rd_kafka_topic_partition_list_find(list, request->topic, request->partition);
+        if (code != RD_KAFKA_RESP_ERR_NO_ERROR)
+            fail_with_code(request, code);
+        else if (found->err != RD_KAFKA_RESP_ERR_NO_ERROR)
+            fail_with_code(request, found->err);
+        else if (found->offset < 0)
+            fail(request, STATUS_UNAVAILABLE, REASON_LEADER);
+        else if (logical_offset == RD_KAFKA_OFFSET_END)
+            request->end = found->offset;
+        else
+            request->first = found->offset;
+    }
+    rd_kafka_topic_partition_list_destroy(list);
+}
+
+static enum status ask_broker(struct kafka_ends_round *round)
+{
+    rd_kafka_poll(round->client, 0); /* its error events have no other reader */
+    if (round->ask_mock)
+        return kafka_is_mock(round->client, KAFKA_ENDS_TIMEOUT_MS, &round->mock);
+    const struct rd_kafka_metadata *metadata;
+    if (rd_kafka_metadata(round->client, 0, NULL, &metadata, KAFKA_ENDS_TIMEOUT_MS) !=
+        RD_KAFKA_RESP_ERR_NO_ERROR)
+        return STATUS_UNAVAILABLE;
+    rd_kafka_metadata_destroy(metadata);
+    return STATUS_OK;
+}
+
+static void run_round(struct worker_job *job)
+{
+    struct kafka_ends_round *round = (struct kafka_ends_round *)job;
+    round->status = ask_broker(round);
+    if (round->status != STATUS_OK) {
+        for (size_t i = 0; i < round->count; i++)
+            fail(&round->requests[i], STATUS_UNAVAILABLE, REASON_BROKER);
+        return;
+    }
+    ask_topics(round);
+    /* The end first: a lane that is cut meanwhile shows first > end rather than a gap. */
+    ask_offsets(round, RD_KAFKA_OFFSET_END);
+    ask_offsets(round, RD_KAFKA_OFFSET_BEGINNING);
+}
+
+struct kafka_ends_round *kafka_ends_round_new(rd_kafka_t *client)
+{
+    struct kafka_ends_round *round = mem_new(struct kafka_ends_round);
+    round->job.run = run_round;
+    round->client = client;
+    return round;
+}
+
+void kafka_ends_round_free(struct kafka_ends_round *round)
+{
+    if (!round)
+        return;
+    for (size_t i = 0; i < round->count; i++)
+        free(round->requests[i].topic);
+    free(round->requests);
+    free(round);
+}
+
+struct kafka_ends_request *kafka_ends_add(struct kafka_ends_round *round, const char *topic,
+                                          int32_t partition)
+{
+    assert(round->count < KAFKA_ENDS_REQUESTS_LIMIT);
+    if ((round->count & (round->count - 1)) == 0) /* doubles */
+        round->requests = mem_resize(round->requests, round->count ? round->count * 2 : 1,
+                                     sizeof(*round->requests));
+    struct kafka_ends_request *request = &round->requests[round->count++];
+    *request = (struct kafka_ends_request){.partition = partition};
+    request->topic = mem_string(bytes_of_string(topic));
+    return request;
+}

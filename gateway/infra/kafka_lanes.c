@@ -1,0 +1,81 @@
+#include "kafka_lanes.h"
+
+#include <assert.h>
+#include <stddef.h>
+
+#include "layout.h"
+#include "mem.h"
+
+struct lane_key {
+    int32_t partition;
+    char topic[LAYOUT_TOPIC_LIMIT + 1];
+};
+
+static size_t key_size(const char *topic)
+{
+    return offsetof(struct lane_key, topic) + strlen(topic);
+}
+
+struct kafka_lane *kafka_lanes_add(struct kafka_lanes *lanes, struct lane *lane, const char *topic,
+                                   int32_t partition)
+{
+    assert(!kafka_lanes_find(lanes, lane) && !kafka_lanes_named(lanes, topic, partition));
+    size_t size = strlen(topic) + 1;
+    struct kafka_lane *entry = mem_alloc(sizeof(*entry) + size);
+    memcpy(entry->topic, topic, size);
+    entry->partition = partition;
+    entry->lane = lane;
+    entry->id = ++lanes->last_id;
+    HASH_ADD(by_lane, lanes->by_lane, lane, sizeof(entry->lane), entry);
+    HASH_ADD_KEYPTR(by_name, lanes->by_name, &entry->partition, key_size(topic), entry);
+    return entry;
+}
+
+void kafka_lanes_remove(struct kafka_lanes *lanes, struct kafka_lane *entry)
+{
+    HASH_DELETE(by_lane, lanes->by_lane, entry);
+    HASH_DELETE(by_name, lanes->by_name, entry);
+    entry->lane = NULL;
+    entry->next_closed = lanes->closed;
+    lanes->closed = entry;
+}
+
+void kafka_lanes_reap(struct kafka_lanes *lanes)
+{
+    while (lanes->closed) {
+        struct kafka_lane *entry = lanes->closed;
+        lanes->closed = entry->next_closed;
+        free(entry);
+    }
+}
+
+void kafka_lanes_deinit(struct kafka_lanes *lanes)
+{
+    struct kafka_lane *entry;
+    struct kafka_lane *scratch;
+    KAFKA_LANES_FOREACH(lanes, entry, scratch)
+    {
+        kafka_lanes_remove(lanes, entry);
+    }
+    kafka_lanes_reap(lanes);
+}
+
+struct kafka_lane *kafka_lanes_find(const struct kafka_lanes *lanes, const struct lane *lane)
+{
+    struct kafka_lane *entry;
+    HASH_FIND(by_lane, lanes->by_lane, &lane, sizeof(lane), entry);
+    return entry;
+}
+
+struct kafka_lane *kafka_lanes_named(const struct kafka_lanes *lanes, const char *topic,
+                                     int32_t partition)
+{
+    struct lane_key key = {.partition = partition};
+    size_t size = strlen(topic);
+    if (size > LAYOUT_TOPIC_LIMIT)
+        return NULL;
+    memcpy(key.topic, topic, size);
+    struct kafka_lane *entry;
+    HASH_FIND(by_name, lanes->by_name, &key, key_size(topic), entry);
+    return entry;
+}
