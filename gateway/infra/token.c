@@ -1,0 +1,366 @@
+#include "token.h"
+
+#include <assert.h>
+#include <jansson.h>
+#include <math.h>
+#include <unistd.h>
+#include <utlist.h>
+
+#include "buffer.h"
+#include "event_descriptor.h"
+#include "log.h"
+#include "mem.h"
+#include "token_key_reader.h"
+#include "worker.h"
+
+/* A JWK set being read. */
+struct reading {
+    struct worker_job job;
+    struct token_verifier *verifier;
+    struct token_keys *keys; /* what came out; NULL: failed */
+    struct error error;
+};
+
+struct token_verifier {
+    struct token_config config;
+    int descriptor;
+    struct worker *worker; /* NULL: the key never changes */
+    struct reading reading;
+    bool is_reading;
+    struct token_keys *keys; /* NULL: not read yet */
+    int64_t read_ms;         /* when reading last began */
+    int64_t refresh_ms;      /* when it begins again */
+    bool key_missed;         /* a token named a key that is not there */
+    int64_t now_ms;
+    struct buffer payload;
+    struct token_waiter *waiters;
+    struct token_stats stats;
+};
+
+const char *token_verdict_text(enum token_verdict verdict)
+{
+    static const char *const texts[] = {
+#define X(name, text) text,
+        TOKEN_VERDICTS(X)
+#undef X
+    };
+    return texts[verdict];
+}
+
+/* --- Claims
+ * -----------------------------------------------------------------------------------------------
+ */
+
+/* NumericDate, RFC 7519 section 2, in milliseconds. False: there is none, or it is not a number. */
+static bool read_date(const json_t *claims, const char *name, int64_t *time_ms)
+{
+    const json_t *value = json_object_get(claims, name);
+    double seconds = json_number_value(value);
+    if (!json_is_number(value) || !(fabs(seconds) < 1e12))
+        return false;
+    *time_ms = (int64_t)(seconds * 1000);
+    return true;
+}
+
+static bool names_audience(const json_t *audience, const char *wanted)
+{
+    if (json_is_string(audience))
+        return strcmp(json_string_value(audience), wanted) == 0;
+    for (size_t i = 0; i < json_array_size(audience); i++) {
+        const char *one = json_string_value(json_array_get(audience, i));
+        if (one && strcmp(one, wanted) == 0)
+            return true;
+    }
+    return false;
+}
+
+static enum token_verdict judge_time(const struct token_config *config, const json_t *claims,
+                                     int64_t wall_ms, int64_t *expires_ms)
+{
+    int64_t not_before_ms;
+    *expires_ms = INT64_MAX;
+    if (json_object_get(claims, "exp")) {
+        if (!read_date(claims, "exp", expires_ms))
+            return TOKEN_MALFORMED;
+        if (wall_ms >= *expires_ms + config->leeway_ms)
+            return TOKEN_EXPIRED;
+    } else if (!config->allow_endless) {
+        return TOKEN_ENDLESS;
+    }
+    if (!json_object_get(claims, "nbf"))
+        return TOKEN_VALID;
+    if (!read_date(claims, "nbf", &not_before_ms))
+        return TOKEN_MALFORMED;
+    return wall_ms < not_before_ms - config->leeway_ms ? TOKEN_NOT_YET : TOKEN_VALID;
+}
+
+static enum token_verdict judge_claims(const struct token_config *config, struct bytes text,
+                                       int64_t wall_ms, int64_t *expires_ms)
+{
+    json_t *claims = json_loadb((const char *)text.data, text.size, JSON_REJECT_DUPLICATES, NULL);
+    enum token_verdict verdict = TOKEN_MALFORMED;
+    if (json_is_object(claims))
+        verdict = judge_time(config, claims, wall_ms, expires_ms);
+    if (verdict == TOKEN_VALID && config->issuer) {
+        const char *issuer = json_string_value(json_object_get(claims, "iss"));
+        if (!issuer || strcmp(issuer, config->issuer) != 0)
+            verdict = TOKEN_ISSUER;
+    }
+    if (verdict == TOKEN_VALID && config->audience &&
+        !names_audience(json_object_get(claims, "aud"), config->audience))
+        verdict = TOKEN_AUDIENCE;
+    json_decref(claims);
+    return verdict;
+}
+
+/* --- Verdicts
+ * --------------------------------------------------------------------------------------------- */
+
+static bool may_read_for_a_key(const struct token_verifier *verifier)
+{
+    return verifier->is_reading || verifier->key_missed ||
+           verifier->now_ms - verifier->read_ms >= verifier->config.refetch_ms;
+}
+
+static enum token_verdict judge(struct token_verifier *verifier, struct bytes token,
+                                int64_t wall_ms, struct token_content *content)
+{
+    if (token.size == 0)
+        return TOKEN_MISSING;
+    if (!verifier->keys)
+        return TOKEN_UNDECIDED;
+    switch ((int)token_keys_verify(verifier->keys, token, &verifier->payload)) {
+    case STATUS_OK:
+        break;
+    case STATUS_UNSUPPORTED:
+        return TOKEN_ALGORITHM;
+    case STATUS_DENIED:
+        return TOKEN_SIGNATURE;
+    case STATUS_NOT_FOUND:
+        return verifier->worker && may_read_for_a_key(verifier) ? TOKEN_UNDECIDED
+                                                                : TOKEN_KEY_UNKNOWN;
+    default:
+        return TOKEN_MALFORMED;
+    }
+    int64_t expires_ms = INT64_MAX;
+    enum token_verdict verdict =
+        judge_claims(&verifier->config, buffer_peek(&verifier->payload), wall_ms, &expires_ms);
+    if (verdict == TOKEN_VALID)
+        *content = (struct token_content){buffer_peek(&verifier->payload), expires_ms};
+    return verdict;
+}
+
+static void count(struct token_verifier *verifier, enum token_verdict verdict)
+{
+    if (verdict == TOKEN_VALID)
+        verifier->stats.valid++;
+    else if (verdict != TOKEN_UNDECIDED)
+        verifier->stats.refused++;
+}
+
+enum token_verdict token_verify(struct token_verifier *verifier, struct bytes token,
+                                int64_t wall_ms, struct token_content *content)
+{
+    enum token_verdict verdict = judge(verifier, token, wall_ms, content);
+    if (verdict == TOKEN_UNDECIDED && verifier->keys && !verifier->is_reading) {
+        verifier->key_missed = true;
+        event_descriptor_signal(verifier->descriptor);
+    }
+    count(verifier, verdict);
+    return verdict;
+}
+
+bool token_wait(struct token_verifier *verifier, struct token_waiter *waiter, struct bytes token)
+{
+    if (verifier->stats.waiting >= verifier->config.waiting)
+        return false;
+    waiter->token = mem_string(token);
+    DL_APPEND(verifier->waiters, waiter);
+    verifier->stats.waiting++;
+    return true;
+}
+
+static void stop_waiting(struct token_verifier *verifier, struct token_waiter *waiter)
+{
+    DL_DELETE(verifier->waiters, waiter);
+    verifier->stats.waiting--;
+    free(waiter->token);
+    waiter->token = NULL;
+}
+
+void token_wait_cancel(struct token_verifier *verifier, struct token_waiter *waiter)
+{
+    if (waiter->token)
+        stop_waiting(verifier, waiter);
+}
+
+/* Who comes to wait from inside a callback waits for the next reading. */
+static void decide_waiters(struct token_verifier *verifier, int64_t wall_ms)
+{
+    for (uint64_t left = verifier->stats.waiting; left > 0 && verifier->waiters; left--) {
+        struct token_waiter *waiter = verifier->waiters;
+        struct token_content content;
+        enum token_verdict verdict =
+            judge(verifier, bytes_of_string(waiter->token), wall_ms, &content);
+        if (verdict == TOKEN_UNDECIDED)
+            verdict = verifier->keys ? TOKEN_KEY_UNKNOWN : TOKEN_NO_KEYS;
+        count(verifier, verdict);
+        stop_waiting(verifier, waiter);
+        waiter->decided(waiter, verdict, verdict == TOKEN_VALID ? &content : NULL);
+    }
+}
+
+/* --- Keys
+ * -------------------------------------------------------------------------------------------------
+ */
+
+static enum status read_set(const struct token_config *config, struct token_keys **keys,
+                            struct error *error)
+{
+    auto_buffer struct buffer text = {0};
+    enum status status = config->jwks_url ? token_key_read_url(config->jwks_url, &text, error)
+                                          : token_key_read_file(config->jwks_file, &text, error);
+    return status == STATUS_OK
+               ? token_keys_of_jwks(config->algorithm, buffer_peek(&text), keys, error)
+               : status;
+}
+
+static void run_reading(struct worker_job *job)
+{
+    struct reading *reading = (struct reading *)job;
+    reading->keys = NULL;
+    if (read_set(&reading->verifier->config, &reading->keys, &reading->error) != STATUS_OK)
+        assert(!reading->keys);
+}
+
+/* Keys that cannot be read again stay in force. */
+static void reading_done(struct worker_job *job)
+{
+    struct token_verifier *verifier = ((struct reading *)job)->verifier;
+    struct reading *reading = &verifier->reading;
+    verifier->is_reading = false;
+    verifier->key_missed = false;
+    verifier->stats.reads++;
+    if (reading->keys) {
+        token_keys_free(verifier->keys);
+        verifier->keys = reading->keys;
+        reading->keys = NULL;
+        verifier->refresh_ms = verifier->now_ms + verifier->config.refresh_ms;
+        log_info("token keys read", LOG_UNSIGNED("keys", token_keys_count(verifier->keys)));
+        return;
+    }
+    verifier->stats.read_failures++;
+    verifier->refresh_ms = verifier->now_ms + verifier->config.refetch_ms;
+    log_warning("token keys not read", LOG_STRING("error", reading->error.text),
+                LOG_BOOLEAN("older_keys_in_force", verifier->keys != NULL));
+}
+
+static void start_reading(struct token_verifier *verifier)
+{
+    verifier->is_reading = true;
+    verifier->read_ms = verifier->now_ms;
+    verifier->reading.job.run = run_reading;
+    verifier->reading.job.done = reading_done;
+    verifier->reading.verifier = verifier;
+    worker_submit(verifier->worker, &verifier->reading.job);
+}
+
+static enum status read_first_keys(const struct token_config *config, struct token_keys **keys,
+                                   struct error *error)
+{
+    auto_buffer struct buffer text = {0};
+    if (config->secret)
+        return token_keys_of_secret(bytes_of_string(config->secret), keys, error);
+    if (config->jwks_file)
+        return read_set(config, keys, error);
+    if (config->jwks_url)
+        return STATUS_OK;
+    enum status status = token_key_read_file(config->key_file, &text, error);
+    return status == STATUS_OK
+               ? token_keys_of_pem(config->algorithm, buffer_peek(&text), keys, error)
+               : status;
+}
+
+enum status token_verifier_open(const struct token_config *config, struct token_verifier **verifier,
+                                struct error *error)
+{
+    if (!!config->secret + !!config->key_file + !!config->jwks_file + !!config->jwks_url != 1)
+        return error_set(error, STATUS_INVALID,
+                         "exactly one of secret, key_file, jwks_file and jwks_url is needed");
+    if ((config->algorithm == TOKEN_HS256 && config->key_file) ||
+        (config->algorithm != TOKEN_HS256 && config->secret))
+        return error_set(error, STATUS_INVALID,
+                         "a secret is for HS256 and a key file for the other algorithms");
+    token_key_reader_prepare();
+    struct token_verifier *made = mem_new(struct token_verifier);
+    made->config = *config;
+    made->refresh_ms = config->jwks_url ? INT64_MIN : config->refresh_ms;
+    enum status status = read_first_keys(config, &made->keys, error);
+    if (status != STATUS_OK)
+        goto failed;
+    status = event_descriptor_open(&made->descriptor, error);
+    if (status != STATUS_OK)
+        goto failed;
+    if (config->jwks_file || config->jwks_url)
+        status = worker_open(made->descriptor, &made->worker, error);
+    if (status != STATUS_OK)
+        goto failed_worker;
+    event_descriptor_signal(made->descriptor);
+    *verifier = made;
+    return STATUS_OK;
+
+failed_worker:
+    close(made->descriptor);
+failed:
+    token_keys_free(made->keys);
+    free(made);
+    return status;
+}
+
+void token_verifier_close(struct token_verifier *verifier)
+{
+    if (!verifier)
+        return;
+    assert(!verifier->waiters);
+    worker_close(verifier->worker);
+    token_keys_free(verifier->reading.keys);
+    token_keys_free(verifier->keys);
+    buffer_deinit(&verifier->payload);
+    close(verifier->descriptor);
+    free(verifier);
+}
+
+int token_verifier_descriptor(const struct token_verifier *verifier)
+{
+    return verifier->descriptor;
+}
+
+void token_verifier_service(struct token_verifier *verifier, int64_t now_ms, int64_t wall_ms)
+{
+    verifier->now_ms = now_ms;
+    event_descriptor_clear(verifier->descriptor);
+    if (!verifier->worker)
+        return;
+    bool was_reading = verifier->is_reading;
+    worker_collect(verifier->worker);
+    if (was_reading && !verifier->is_reading)
+        decide_waiters(verifier, wall_ms);
+    if (!verifier->is_reading && (verifier->key_missed || now_ms >= verifier->refresh_ms))
+        start_reading(verifier);
+}
+
+int64_t token_verifier_deadline_ms(const struct token_verifier *verifier)
+{
+    return verifier->worker && !verifier->is_reading ? verifier->refresh_ms : INT64_MAX;
+}
+
+bool token_verifier_ready(const struct token_verifier *verifier, const char **detail)
+{
+    *detail = verifier->keys ? "keys read" : "keys not read yet";
+    return verifier->keys != NULL;
+}
+
+const struct token_stats *token_stats(const struct token_verifier *verifier)
+{
+    return &verifier->stats;
+}
