@@ -5,7 +5,6 @@
 #include "kafka_settings.h"
 #include "mem.h"
 
-#define REASON_BROKER "broker_away"
 #define REASON_LEADER "no_leader"
 #define REASON_TOPIC "topic_missing"
 #define REASON_PARTITIONS "too_few_partitions"
@@ -29,7 +28,7 @@ static void fail_with_code(struct kafka_ends_request *request, rd_kafka_resp_err
              code == RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION)
         fail(request, STATUS_UNAVAILABLE, REASON_LEADER);
     else
-        fail(request, STATUS_UNAVAILABLE, REASON_BROKER);
+        fail(request, STATUS_UNAVAILABLE, KAFKA_ENDS_BROKER);
 }
 
 struct topic_facts {
@@ -144,7 +143,7 @@ static void run_round(struct worker_job *job)
     round->status = ask_broker(round);
     if (round->status != STATUS_OK) {
         for (size_t i = 0; i < round->count; i++)
-            fail(&round->requests[i], STATUS_UNAVAILABLE, REASON_BROKER);
+            fail(&round->requests[i], STATUS_UNAVAILABLE, KAFKA_ENDS_BROKER);
         return;
     }
     ask_topics(round);

@@ -10,6 +10,8 @@
 
 enum { KAFKA_ENDS_TIMEOUT_MS = 3000, KAFKA_ENDS_REQUESTS_LIMIT = 1024 };
 
+#define KAFKA_ENDS_BROKER "broker_away" /* the reason when nobody answers */
+
 struct kafka_ends_request {
     uint64_t id; /* the asker's */
     char *topic; /* owned by the round */

@@ -92,14 +92,15 @@ static void start_over(struct kafka_source *source, struct kafka_lane *entry)
 static void lane_unavailable(struct kafka_source *source, struct kafka_lane *entry,
                              const char *reason)
 {
-    if (entry->unavailable && entry->reason == reason)
+    if (entry->unavailable && strcmp(entry->reason, reason) == 0)
         return;
     if (!entry->unavailable)
         source->stats.unavailable++;
     entry->unavailable = true;
     entry->reason = reason;
-    log_warning("lane unavailable", LOG_STRING("topic", entry->topic),
-                LOG_INTEGER("partition", entry->partition), LOG_STRING("reason", reason));
+    if (!source->away) /* else one line said it for all */
+        log_warning("lane unavailable", LOG_STRING("topic", entry->topic),
+                    LOG_INTEGER("partition", entry->partition), LOG_STRING("reason", reason));
     hub_lane_unavailable(source->hub, entry->lane, reason,
                          source->away ? source->away_since_wall_ms : source->wall_ms);
 }
@@ -111,8 +112,9 @@ static void lane_available(struct kafka_source *source, struct kafka_lane *entry
         return;
     entry->unavailable = false;
     source->stats.unavailable--;
-    log_info("lane available", LOG_STRING("topic", entry->topic),
-             LOG_INTEGER("partition", entry->partition));
+    if (strcmp(entry->reason, KAFKA_ENDS_BROKER) != 0)
+        log_info("lane available", LOG_STRING("topic", entry->topic),
+                 LOG_INTEGER("partition", entry->partition));
 }
 
 /* The hub asks for the lane again from inside hub_lane_broken(), if it still wants it. */
@@ -230,7 +232,7 @@ static void broker_away(struct kafka_source *source)
     KAFKA_LANES_FOREACH(&source->lanes, entry, scratch)
     {
         entry->verify = entry->reading;
-        lane_unavailable(source, entry, "broker_away");
+        lane_unavailable(source, entry, KAFKA_ENDS_BROKER);
     }
 }
 
