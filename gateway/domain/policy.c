@@ -1,5 +1,6 @@
 #include "policy.h"
 
+#include <assert.h>
 #include <stdio.h>
 
 #include "mem.h"
@@ -50,6 +51,7 @@ static bool read_claim_name(struct policy *policy, const struct document_node *n
     }
     if (policy_names_add(&policy->names, text, &field, &error) == STATUS_OK)
         return true;
+    assert(node); /* the defaults are good names */
     problem_at(problems, node, error.text);
     return false;
 }

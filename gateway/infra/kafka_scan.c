@@ -67,8 +67,7 @@ static void free_over(struct kafka_scan_pool *pool)
 {
     struct scan *scan;
     struct scan *next;
-    DL_FOREACH_SAFE2(pool->over, scan, next, following)
-    {
+    DL_FOREACH_SAFE2(pool->over, scan, next, following) {
         DL_DELETE2(pool->over, scan, prev, following);
         scan_free(scan);
     }
@@ -91,8 +90,7 @@ void kafka_scan_pool_close(struct kafka_scan_pool *pool)
     }
     struct scan *scan;
     struct scan *next;
-    DL_FOREACH_SAFE2(pool->scans, scan, next, following)
-    {
+    DL_FOREACH_SAFE2(pool->scans, scan, next, following) {
         scan_free(scan);
     }
     free_over(pool);
@@ -103,8 +101,7 @@ void kafka_scan_pool_close(struct kafka_scan_pool *pool)
 static struct scan *find_scan(const struct kafka_scan_pool *pool, const struct lane *lane)
 {
     struct scan *scan;
-    DL_FOREACH2(pool->scans, scan, following)
-    {
+    DL_FOREACH2(pool->scans, scan, following) {
         if (scan->lane == lane)
             return scan;
     }
@@ -187,8 +184,7 @@ static void board(struct kafka_scan_pool *pool, struct scan *scan, struct consum
 static struct scan *first_waiting(const struct kafka_scan_pool *pool)
 {
     struct scan *scan;
-    DL_FOREACH2(pool->scans, scan, following)
-    {
+    DL_FOREACH2(pool->scans, scan, following) {
         if (!scan->consumer)
             return scan;
     }
@@ -349,8 +345,7 @@ bool kafka_scan_service(struct kafka_scan_pool *pool, int64_t now_ms)
     board_waiting(pool);
     pool->stats.running = pool->stats.waiting = 0;
     struct scan *scan;
-    DL_FOREACH2(pool->scans, scan, following)
-    {
+    DL_FOREACH2(pool->scans, scan, following) {
         *(scan->consumer ? &pool->stats.running : &pool->stats.waiting) += 1;
     }
     return more;

@@ -17,7 +17,8 @@
 
 const char *const token_algorithm_names[] = {"HS256", "RS256", "ES256", "EdDSA", NULL};
 
-enum { HMAC_BYTES = 32, P256_BYTES = 32, ED25519_BYTES = 32, JWKS_BYTES_LIMIT = 1 << 20 };
+#define P256_BYTES ((size_t)32)
+enum { HMAC_BYTES = 32, ED25519_BYTES = 32, JWKS_BYTES_LIMIT = 1 << 20 };
 
 struct token_key {
     char *name;       /* kid; NULL: none */
