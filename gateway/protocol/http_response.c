@@ -162,8 +162,8 @@ void http_date(int64_t unix_seconds, char out[HTTP_DATE_SIZE])
     civil_date(days, &year, &month, &day);
     char text[64];
     int size = snprintf(text, sizeof(text), "%.3s, %02d %.3s %04d %02u:%02u:%02u GMT",
-                        weekdays + days % 7 * 3, day, months + (month - 1) * 3, year, second / 3600,
-                        second / 60 % 60, second % 60);
+                        &weekdays[days % 7 * 3], day, &months[3 * (size_t)(month - 1)], year,
+                        second / 3600, second / 60 % 60, second % 60);
     assert(size == HTTP_DATE_SIZE - 1);
     memcpy(out, text, HTTP_DATE_SIZE);
 }

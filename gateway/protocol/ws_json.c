@@ -1,0 +1,289 @@
+#include "ws_json.h"
+
+#include <assert.h>
+
+#include "json.h"
+
+/* The members that mean something, and what their value must be. */
+enum member {
+    MEMBER_TYPE,
+    MEMBER_ID,
+    MEMBER_TOKEN,
+    MEMBER_CURSOR,
+    MEMBER_EVENT,
+    MEMBER_DATA,
+    MEMBER_ROOMS,
+    MEMBER_COUNT
+};
+
+enum { NAME_RAW_MAX = 64 };
+
+/* What has been found: raw values, and the first token of each. */
+struct members {
+    struct bytes raw[MEMBER_COUNT];
+    enum json_token token[MEMBER_COUNT];
+};
+
+static bool has(const struct members *members, enum member member)
+{
+    return members->raw[member].size > 0;
+}
+
+static const char *const member_names[MEMBER_COUNT] = {
+    [MEMBER_TYPE] = "type",     [MEMBER_ID] = "id",       [MEMBER_TOKEN] = "token",
+    [MEMBER_CURSOR] = "cursor", [MEMBER_EVENT] = "event", [MEMBER_DATA] = "data",
+    [MEMBER_ROOMS] = "rooms",
+};
+
+static const char *const kind_names[] = {
+    [WS_JSON_CONNECT] = "connect",
+    [WS_JSON_SUBSCRIBE] = "subscribe",
+    [WS_JSON_UNSUBSCRIBE] = "unsubscribe",
+    [WS_JSON_EVENT] = "event",
+    [WS_JSON_TOKEN] = "token",
+    [WS_JSON_PING] = "ping",
+};
+
+/* A name's place in a table, or `count`. `inside` is a raw JSON string without its quotes. */
+static size_t find_name(struct bytes inside, const char *const names[], size_t count)
+{
+    uint8_t decoded[NAME_RAW_MAX];
+    if (inside.size > sizeof(decoded))
+        return count;
+    struct bytes name = bytes_of(decoded, json_unescape(inside, decoded));
+    size_t i = 0;
+    while (i < count && !bytes_equal_string(name, names[i]))
+        i++;
+    return i;
+}
+
+static enum status failure(const struct json_scanner *scanner)
+{
+    return scanner->status ? scanner->status : STATUS_MALFORMED;
+}
+
+static enum status read_members(struct json_scanner *scanner, struct members *members)
+{
+    if (json_next(scanner) != JSON_OBJECT)
+        return failure(scanner);
+    enum json_token token;
+    while ((token = json_next(scanner)) == JSON_KEY) {
+        size_t member = find_name(scanner->raw, member_names, MEMBER_COUNT);
+        struct bytes raw;
+        token = json_value(scanner, &raw);
+        if (token == JSON_ERROR)
+            return failure(scanner);
+        if (member == MEMBER_COUNT)
+            continue;
+        if (has(members, (enum member)member))
+            return STATUS_MALFORMED; /* two readers could take different ones */
+        members->raw[member] = raw;
+        members->token[member] = token;
+    }
+    if (token != JSON_OBJECT_END || json_next(scanner) != JSON_END)
+        return failure(scanner);
+    return STATUS_OK;
+}
+
+static bool is_string_or_absent(const struct members *members, enum member member)
+{
+    return !has(members, member) || members->token[member] == JSON_STRING;
+}
+
+static bool shapes_are_right(const struct members *members)
+{
+    bool id = !has(members, MEMBER_ID) || members->token[MEMBER_ID] == JSON_NUMBER ||
+              members->token[MEMBER_ID] == JSON_STRING;
+    bool rooms = !has(members, MEMBER_ROOMS) || members->token[MEMBER_ROOMS] == JSON_ARRAY;
+    return id && rooms && has(members, MEMBER_TYPE) && is_string_or_absent(members, MEMBER_TYPE) &&
+           is_string_or_absent(members, MEMBER_TOKEN) &&
+           is_string_or_absent(members, MEMBER_CURSOR) &&
+           is_string_or_absent(members, MEMBER_EVENT);
+}
+
+static struct bytes inside_quotes(struct bytes raw)
+{
+    return bytes_of(raw.data + 1, raw.size - 2);
+}
+
+/* Rooms are strings, at least one. */
+static enum status read_rooms(struct bytes array, uint32_t most, struct ws_json_message *message)
+{
+    struct json_scanner scanner;
+    struct bytes element, all = {0};
+    enum json_token token;
+    uint32_t count = 0;
+    json_init(&scanner, array, 1);
+    token = json_next(&scanner);
+    assert(token == JSON_ARRAY);
+    while ((token = json_value(&scanner, &element)) == JSON_STRING) {
+        if (count++ == most)
+            return STATUS_LIMIT;
+        if (all.size == 0)
+            all = element;
+        all.size = (size_t)(element.data + element.size - all.data);
+    }
+    if (token != JSON_ARRAY_END || count == 0)
+        return STATUS_MALFORMED;
+    message->rooms = all;
+    message->room_count = count;
+    return STATUS_OK;
+}
+
+static bool has_required(const struct members *members, enum ws_json_kind kind)
+{
+    switch (kind) {
+    case WS_JSON_CONNECT:
+    case WS_JSON_PING:
+        return true;
+    case WS_JSON_SUBSCRIBE:
+    case WS_JSON_UNSUBSCRIBE:
+        return has(members, MEMBER_ROOMS);
+    case WS_JSON_EVENT:
+        return has(members, MEMBER_EVENT);
+    case WS_JSON_TOKEN:
+        return has(members, MEMBER_TOKEN);
+    }
+    assert(!"a kind of message");
+    return false;
+}
+
+enum status ws_json_decode(struct bytes text, const struct ws_json_limits *limits,
+                           struct ws_json_message *message)
+{
+    struct json_scanner scanner;
+    struct members members = {0};
+    json_init(&scanner, text, limits->json_depth);
+    enum status status = read_members(&scanner, &members);
+    if (status)
+        return status;
+    if (!shapes_are_right(&members))
+        return STATUS_MALFORMED;
+    if (members.raw[MEMBER_ID].size > limits->id_bytes)
+        return STATUS_TOO_LARGE;
+    size_t kind_count = sizeof(kind_names) / sizeof(kind_names[0]);
+    size_t kind = find_name(inside_quotes(members.raw[MEMBER_TYPE]), kind_names, kind_count);
+    if (kind == kind_count) {
+        *message = (struct ws_json_message){.id = members.raw[MEMBER_ID]};
+        return STATUS_UNSUPPORTED;
+    }
+    struct ws_json_message found = {.kind = (enum ws_json_kind)kind,
+                                    .id = members.raw[MEMBER_ID],
+                                    .token = members.raw[MEMBER_TOKEN],
+                                    .cursor = members.raw[MEMBER_CURSOR],
+                                    .event = members.raw[MEMBER_EVENT],
+                                    .data = members.raw[MEMBER_DATA]};
+    if (!has_required(&members, found.kind))
+        return STATUS_MALFORMED;
+    if (has(&members, MEMBER_ROOMS))
+        status = read_rooms(members.raw[MEMBER_ROOMS], limits->rooms, &found);
+    if (status == STATUS_OK)
+        *message = found;
+    return status;
+}
+
+struct bytes ws_json_string(struct bytes raw, struct buffer *scratch)
+{
+    if (raw.size < 2)
+        return bytes_of(NULL, 0);
+    struct bytes inside = inside_quotes(raw);
+    if (!memchr(inside.data, '\\', inside.size))
+        return inside;
+    buffer_clear(scratch);
+    json_unescape_append(inside, scratch);
+    return buffer_peek(scratch);
+}
+
+bool ws_json_next_room(struct bytes *rooms, struct buffer *scratch, struct bytes *room)
+{
+    if (rooms->size == 0)
+        return false;
+    /* A bare list of strings: the scanner stops behind its first. */
+    struct json_scanner scanner;
+    struct bytes raw;
+    json_init(&scanner, *rooms, 1);
+    enum json_token token = json_value(&scanner, &raw);
+    assert(token == JSON_STRING);
+    struct bytes rest = bytes_skip(*rooms, json_position(&scanner));
+    while (rest.size && rest.data[0] != '"')
+        rest = bytes_skip(rest, 1);
+    *rooms = rest;
+    *room = ws_json_string(raw, scratch);
+    return true;
+}
+
+static void append_type(struct buffer *out, const char *type, struct bytes id)
+{
+    buffer_append_format(out, "{\"type\":\"%s\"", type);
+    if (id.size) {
+        buffer_append(out, BYTES_LITERAL(",\"id\":"));
+        buffer_append(out, id);
+    }
+}
+
+static void append_text(struct buffer *out, const char *name, struct bytes text)
+{
+    buffer_append_format(out, ",\"%s\":", name);
+    json_write_string(out, text);
+}
+
+void ws_json_append_welcome(struct buffer *out, const struct ws_json_welcome *welcome)
+{
+    append_type(out, "welcome", welcome->id);
+    append_text(out, "session", welcome->session);
+    buffer_append_format(out, ",\"recovered\":%s", welcome->recovered ? "true" : "false");
+    if (welcome->reason.size)
+        append_text(out, "reason", welcome->reason);
+    buffer_append_byte(out, '}');
+}
+
+void ws_json_append_ack(struct buffer *out, struct bytes id, struct bytes data)
+{
+    append_type(out, "ack", id);
+    if (data.size) {
+        buffer_append(out, BYTES_LITERAL(",\"data\":"));
+        buffer_append(out, data);
+    }
+    buffer_append_byte(out, '}');
+}
+
+void ws_json_append_error(struct buffer *out, struct bytes id, const char *code,
+                          struct bytes message)
+{
+    append_type(out, "error", id);
+    buffer_append_format(out, ",\"error\":{\"code\":\"%s\"", code);
+    append_text(out, "message", message);
+    buffer_append_string(out, "}}");
+}
+
+void ws_json_append_pong(struct buffer *out, struct bytes id)
+{
+    append_type(out, "pong", id);
+    buffer_append_byte(out, '}');
+}
+
+void ws_json_append_cursor(struct buffer *out, struct bytes cursor)
+{
+    assert(cursor.size);
+    append_type(out, "cursor", bytes_of(NULL, 0));
+    ws_json_append_tail(out, cursor);
+}
+
+void ws_json_append_body(struct buffer *out, struct bytes event, struct bytes data)
+{
+    assert(data.size);
+    append_type(out, "notification", bytes_of(NULL, 0));
+    append_text(out, "event", event);
+    buffer_append(out, BYTES_LITERAL(",\"data\":"));
+    buffer_append(out, data);
+}
+
+void ws_json_append_tail(struct buffer *out, struct bytes cursor)
+{
+    if (cursor.size) {
+        buffer_append(out, BYTES_LITERAL(",\"cursor\":\""));
+        buffer_append(out, cursor);
+        buffer_append_byte(out, '"');
+    }
+    buffer_append_byte(out, '}');
+}

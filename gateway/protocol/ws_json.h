@@ -1,0 +1,99 @@
+/* The raw WebSocket subprotocol "smartstack.v1.json": one JSON object per text message, in both
+ * directions. Not a session: who may do what, and when, is decided elsewhere. The README of this
+ * folder is its specification for authors of clients.
+ *
+ *      client                                              server
+ *      {"type":"connect","id":1,"token":"...","cursor":"..."}
+ *                                  {"type":"welcome","id":1,"session":"...","recovered":true}
+ *      {"type":"subscribe","id":2,"rooms":["task:42"]}
+ *                                  {"type":"cursor","cursor":"..."}
+ *                                  {"type":"ack","id":2,"data":{...}}
+ *                                  {"type":"notification","event":"task.status","data":{...},"cursor":"..."}
+ *      {"type":"event","id":3,"event":"comment","data":{...}}
+ *                                  {"type":"error","id":3,"error":{"code":"...","message":"..."}}
+ *      {"type":"ping"}             {"type":"pong"}
+ *
+ * Payloads are checked and passed on as they came; unknown members are ignored. */
+#ifndef GATEWAY_PROTOCOL_WS_JSON_H
+#define GATEWAY_PROTOCOL_WS_JSON_H
+
+#include "buffer.h"
+
+#define WS_JSON_PROTOCOL "smartstack.v1.json"
+
+enum ws_json_kind {
+    WS_JSON_CONNECT,     /* token, cursor: both optional; a cursor resumes */
+    WS_JSON_SUBSCRIBE,   /* rooms */
+    WS_JSON_UNSUBSCRIBE, /* rooms */
+    WS_JSON_EVENT,       /* event, data (optional) */
+    WS_JSON_TOKEN,       /* token */
+    WS_JSON_PING,
+};
+
+/* Shared; every maximum is inclusive. */
+struct ws_json_limits {
+    uint32_t json_depth; /* 1 to JSON_DEPTH_MAX; STATUS_TOO_DEEP beyond */
+    uint32_t rooms;      /* of one message; STATUS_LIMIT beyond */
+    uint32_t id_bytes;   /* STATUS_TOO_LARGE beyond */
+};
+
+/* A value; its slices are raw JSON borrowed from the text, empty if the member is absent. Strings
+ * are in their quotes: ws_json_string() reads them. */
+struct ws_json_message {
+    enum ws_json_kind kind;
+    struct bytes id; /* a string or a number, to be repeated in the answer as it is */
+    struct bytes token;
+    struct bytes cursor;
+    struct bytes event;
+    struct bytes data;
+    struct bytes rooms; /* the strings of the array, for ws_json_next_room() */
+    uint32_t room_count;
+};
+
+/* Reads one text message.
+ *   STATUS_MALFORMED    not a JSON object, no type, a member of the wrong kind, one of the table
+ *                       twice, or a required one missing
+ *   STATUS_UNSUPPORTED  an unknown type: message->id is set nevertheless, for an answer
+ *   STATUS_TOO_DEEP, STATUS_TOO_LARGE, STATUS_LIMIT  see ws_json_limits */
+enum status ws_json_decode(struct bytes text, const struct ws_json_limits *limits,
+                           struct ws_json_message *message) MUST_CHECK;
+
+/* The text of a raw string that was checked: a slice of it, or, if it has escapes, of `scratch`,
+ * which is cleared first. */
+struct bytes ws_json_string(struct bytes raw, struct buffer *scratch);
+
+/* Takes the next room off `rooms`. False if there is none left. */
+bool ws_json_next_room(struct bytes *rooms, struct buffer *scratch, struct bytes *room);
+
+/* ---- Writing. `id` is raw JSON as it came, or empty: none. Texts are escaped here. ---- */
+
+struct ws_json_welcome {
+    struct bytes id;
+    struct bytes session;
+    bool recovered;
+    struct bytes reason; /* why a cursor that was given did not resume; empty: none */
+};
+void ws_json_append_welcome(struct buffer *out, const struct ws_json_welcome *welcome);
+
+/* data: raw JSON or empty. */
+void ws_json_append_ack(struct buffer *out, struct bytes id, struct bytes data);
+void ws_json_append_error(struct buffer *out, struct bytes id, const char *code,
+                          struct bytes message);
+void ws_json_append_pong(struct buffer *out, struct bytes id);
+
+/* A position of the client without an event: {"type":"cursor","cursor":"..."}. */
+void ws_json_append_cursor(struct buffer *out, struct bytes cursor);
+
+/* The part of a notification that all sessions share:
+ * {"type":"notification","event":"...","data":... without the end; data is raw JSON, never empty.
+ */
+void ws_json_append_body(struct buffer *out, struct bytes event, struct bytes data);
+
+/* The session's own part and the end: ,"cursor":"..."}  or just  }. The cursor needs no escapes. */
+void ws_json_append_tail(struct buffer *out, struct bytes cursor);
+static inline size_t ws_json_tail_size(size_t cursor_size)
+{
+    return cursor_size ? cursor_size + 13 : 1;
+}
+
+#endif

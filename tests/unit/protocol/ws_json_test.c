@@ -1,0 +1,143 @@
+#include "ws_json.h"
+
+#include "suite.h"
+
+static const struct ws_json_limits limits = {.json_depth = 5, .rooms = 3, .id_bytes = 8};
+
+static enum status decode(const char *text, struct ws_json_message *message)
+{
+    return ws_json_decode(bytes_of_string(text), &limits, message);
+}
+
+START_TEST(messages_are_read)
+{
+    struct ws_json_message m;
+    auto_buffer struct buffer scratch = {0};
+    struct bytes room;
+    ck_assert_int_eq(
+        decode("{\"type\":\"connect\",\"id\":1,\"token\":\"a\\/b\",\"cursor\":\"c\"}", &m),
+        STATUS_OK);
+    ck_assert_int_eq(m.kind, WS_JSON_CONNECT);
+    ck_assert(bytes_equal_string(m.id, "1"));
+    ck_assert(bytes_equal_string(ws_json_string(m.token, &scratch), "a/b"));
+    ck_assert(bytes_equal_string(ws_json_string(m.cursor, &scratch), "c"));
+    ck_assert_int_eq(decode("{\"type\":\"connect\"}", &m), STATUS_OK);
+    ck_assert_uint_eq(ws_json_string(m.cursor, &scratch).size, 0);
+    ck_assert_int_eq(
+        decode(" { \"rooms\" : [ \"task:42\" , \"a,\\\"b\" ] , \"type\" : \"subscribe\" } ", &m),
+        STATUS_OK);
+    ck_assert_int_eq(m.kind, WS_JSON_SUBSCRIBE);
+    ck_assert_uint_eq(m.room_count, 2);
+    ck_assert(ws_json_next_room(&m.rooms, &scratch, &room));
+    ck_assert(bytes_equal_string(room, "task:42"));
+    ck_assert(ws_json_next_room(&m.rooms, &scratch, &room));
+    ck_assert(bytes_equal_string(room, "a,\"b"));
+    ck_assert(!ws_json_next_room(&m.rooms, &scratch, &room));
+    ck_assert_int_eq(decode("{\"type\":\"event\",\"id\":\"x\",\"event\":\"say\","
+                            "\"data\":{\"b\":1.50,\"a\":[]},\"later\":{\"id\":2}}",
+                            &m),
+                     STATUS_OK);
+    ck_assert_int_eq(m.kind, WS_JSON_EVENT);
+    ck_assert(bytes_equal_string(m.id, "\"x\""));
+    ck_assert(bytes_equal_string(m.data, "{\"b\":1.50,\"a\":[]}"));
+    ck_assert_int_eq(decode("{\"type\":\"unsubscribe\",\"rooms\":[\"\"]}", &m), STATUS_OK);
+    ck_assert_int_eq(m.kind, WS_JSON_UNSUBSCRIBE);
+    ck_assert_int_eq(decode("{\"type\":\"token\",\"token\":\"t\"}", &m), STATUS_OK);
+    ck_assert_int_eq(m.kind, WS_JSON_TOKEN);
+    ck_assert_int_eq(decode("{\"\\u0074ype\":\"p\\u0069ng\"}", &m), STATUS_OK);
+    ck_assert_int_eq(m.kind, WS_JSON_PING);
+}
+END_TEST
+
+START_TEST(what_is_no_message_is_refused)
+{
+    static const char *const bad[] = {
+        "",
+        "[]",
+        "{}",
+        "null",
+        "{\"type\":1}",
+        "{\"type\":\"ping\"",
+        "{\"type\":\"ping\"}x",
+        "{\"type\":\"ping\",\"type\":\"ping\"}",
+        "{\"type\":\"ping\",\"id\":null}",
+        "{\"type\":\"ping\",\"id\":{}}",
+        "{\"type\":\"subscribe\"}",
+        "{\"type\":\"subscribe\",\"rooms\":[]}",
+        "{\"type\":\"subscribe\",\"rooms\":\"a\"}",
+        "{\"type\":\"subscribe\",\"rooms\":[1]}",
+        "{\"type\":\"subscribe\",\"rooms\":[\"a\",[]]}",
+        "{\"type\":\"event\"}",
+        "{\"type\":\"event\",\"event\":1}",
+        "{\"type\":\"token\"}",
+        "{\"type\":\"token\",\"token\":null}",
+        "{\"type\":\"connect\",\"cursor\":1}",
+    };
+    struct ws_json_message message;
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+        ck_assert_msg(decode(bad[i], &message) == STATUS_MALFORMED, "%s", bad[i]);
+}
+END_TEST
+
+START_TEST(limits_are_inclusive)
+{
+    struct ws_json_message m;
+    ck_assert_int_eq(decode("{\"type\":\"subscribe\",\"rooms\":[\"a\",\"b\",\"c\"]}", &m),
+                     STATUS_OK);
+    ck_assert_int_eq(decode("{\"type\":\"subscribe\",\"rooms\":[\"a\",\"b\",\"c\",\"d\"]}", &m),
+                     STATUS_LIMIT);
+    ck_assert_int_eq(decode("{\"type\":\"ping\",\"id\":12345678}", &m), STATUS_OK);
+    ck_assert_int_eq(decode("{\"type\":\"ping\",\"id\":123456789}", &m), STATUS_TOO_LARGE);
+    ck_assert_int_eq(decode("{\"type\":\"ping\",\"x\":[[[[]]]]}", &m), STATUS_OK);
+    ck_assert_int_eq(decode("{\"type\":\"ping\",\"x\":[[[[[]]]]]}", &m), STATUS_TOO_DEEP);
+}
+END_TEST
+
+START_TEST(an_unknown_type_can_be_answered)
+{
+    struct ws_json_message message;
+    ck_assert_int_eq(decode("{\"type\":\"dance\",\"id\":7}", &message), STATUS_UNSUPPORTED);
+    ck_assert(bytes_equal_string(message.id, "7"));
+}
+END_TEST
+
+static void expect_text(struct buffer *out, const char *expected)
+{
+    buffer_append_byte(out, 0);
+    ck_assert_str_eq((const char *)out->data, expected);
+    buffer_clear(out);
+}
+
+START_TEST(answers_are_written)
+{
+    auto_buffer struct buffer out = {0};
+    struct bytes none = {0}, id = BYTES_LITERAL("\"x\"");
+    ws_json_append_welcome(
+        &out, &(struct ws_json_welcome){BYTES_LITERAL("1"), BYTES_LITERAL("s"), true, none});
+    expect_text(&out, "{\"type\":\"welcome\",\"id\":1,\"session\":\"s\",\"recovered\":true}");
+    ws_json_append_welcome(
+        &out, &(struct ws_json_welcome){none, BYTES_LITERAL("s"), false, BYTES_LITERAL("too-far")});
+    expect_text(&out, "{\"type\":\"welcome\",\"session\":\"s\",\"recovered\":false,"
+                      "\"reason\":\"too-far\"}");
+    ws_json_append_ack(&out, id, BYTES_LITERAL("{\"a\":1}"));
+    expect_text(&out, "{\"type\":\"ack\",\"id\":\"x\",\"data\":{\"a\":1}}");
+    ws_json_append_error(&out, none, "bad", BYTES_LITERAL("a \"b\""));
+    expect_text(&out,
+                "{\"type\":\"error\",\"error\":{\"code\":\"bad\",\"message\":\"a \\\"b\\\"\"}}");
+    ws_json_append_pong(&out, none);
+    expect_text(&out, "{\"type\":\"pong\"}");
+    ws_json_append_cursor(&out, BYTES_LITERAL("c"));
+    expect_text(&out, "{\"type\":\"cursor\",\"cursor\":\"c\"}");
+    ws_json_append_body(&out, BYTES_LITERAL("task.status"), BYTES_LITERAL("{\"a\":1}"));
+    size_t body = buffer_size(&out);
+    ws_json_append_tail(&out, BYTES_LITERAL("cur"));
+    ck_assert_uint_eq(buffer_size(&out) - body, ws_json_tail_size(3));
+    expect_text(&out, "{\"type\":\"notification\",\"event\":\"task.status\",\"data\":{\"a\":1},"
+                      "\"cursor\":\"cur\"}");
+    ws_json_append_tail(&out, none);
+    ck_assert_uint_eq(buffer_size(&out), ws_json_tail_size(0));
+}
+END_TEST
+
+TEST_PROGRAM("ws_json", messages_are_read, what_is_no_message_is_refused, limits_are_inclusive,
+             an_unknown_type_can_be_answered, answers_are_written)
