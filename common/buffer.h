@@ -37,7 +37,8 @@ static inline size_t buffer_size(const struct buffer *buffer)
 /* The content, borrowed until the next call that changes the buffer. */
 static inline struct bytes buffer_peek(const struct buffer *buffer)
 {
-    return bytes_of(buffer->data + buffer->start, buffer->end - buffer->start);
+    /* No arithmetic on the null pointer of a buffer that was never filled. */
+    return bytes_of(buffer->data ? buffer->data + buffer->start : NULL, buffer_size(buffer));
 }
 
 /* Room for at least `size` more bytes; returns where they go. Commit them with buffer_commit(). */

@@ -49,7 +49,7 @@ static inline bool bytes_start_with(struct bytes whole, struct bytes prefix)
 /* What follows the first `count` bytes; count must not exceed the size. */
 static inline struct bytes bytes_skip(struct bytes whole, size_t count)
 {
-    return bytes_of(whole.data + count, whole.size - count);
+    return bytes_of(count ? whole.data + count : whole.data, whole.size - count);
 }
 
 #endif
