@@ -68,8 +68,9 @@ static enum status decode_head(struct bytes *text, const struct socketio_limits 
     *text = bytes_skip(*text, 1);
     if (is_binary(packet->type)) {
         uint64_t count;
-        if (!take_number(text, SOCKETIO_MAX_ATTACHMENTS, &count) || count == 0 || text->size == 0 ||
-            text->data[0] != '-')
+        bool leading_zero = text->size && text->data[0] == '0'; /* a count of 0, too */
+        if (leading_zero || !take_number(text, SOCKETIO_MAX_ATTACHMENTS, &count) ||
+            text->size == 0 || text->data[0] != '-')
             return STATUS_MALFORMED;
         packet->attachment_count = (uint32_t)count;
         *text = bytes_skip(*text, 1);
