@@ -267,8 +267,9 @@ bool cursor_unpack_room(struct bytes *rest, uint8_t *name, size_t *size)
     } else if (!take_text(&left, &key)) {
         return false;
     }
-    if (kind.size + 1 + key.size > ROOM_NAME_LIMIT)
+    if (key.size == 0 || kind.size + 1 + key.size > ROOM_NAME_LIMIT)
         return false;
+    assert(kind.data && key.data);
     memcpy(name, kind.data, kind.size);
     name[kind.size] = ':';
     memcpy(name + kind.size + 1, key.data, key.size);

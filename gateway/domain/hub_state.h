@@ -1,7 +1,9 @@
 /* What the hub's own files share. Nobody else includes this: transports and sources see hub.h.
  *
  *   lane.c       lanes: opening, ring, rooms, lingering
- *   session.c    sessions: rooms and lanes of one, outbox, stream of deliveries
+ *   membership.c the rooms and lanes of one session
+ *   outbox.c     what is queued for a session, and who must be told
+ *   session.c    opening, the stream of deliveries, joins and leaves, the end
  *   resume.c     private ids and cursors: made, and followed back
  *   catch_up.c   sessions behind the head of a lane: from the ring, from scans
  *   hub.c        turns, records, time
@@ -74,10 +76,11 @@ struct lane {
     bool in_linger;
     bool stale; /* the source says it cannot be read now */
     int64_t stale_since_ms;
-    int64_t first;         /* the log's first offset when last told */
-    int64_t position;      /* the next offset to arrive */
-    struct position head;  /* after the last record seen */
-    int64_t awaited; /* the lowest cursor that waits for the position to reach it; INT64_MAX: none */
+    int64_t first;        /* the log's first offset when last told */
+    int64_t position;     /* the next offset to arrive */
+    struct position head; /* after the last record seen */
+    int64_t
+        awaited; /* the lowest cursor that waits for the position to reach it; INT64_MAX: none */
     uint64_t record_bytes; /* running mean of record sizes, for the horizon */
     struct ring ring;
     struct room *rooms;            /* by hash; rooms of one hash are chained */
@@ -262,6 +265,11 @@ void session_unlist(struct session *session);
 void session_push_control(struct session *session, enum item_kind kind, struct bytes room,
                           const struct control *control);
 struct session_lane *session_find_lane(const struct session *session, const struct lane *lane);
+void outbox_push(struct outbox *outbox, struct item item);
+struct item outbox_shift(struct outbox *outbox);
+void outbox_deinit(struct outbox *outbox);
+/* The rooms that stand in cursors have changed. */
+void session_rooms_changed(struct session *session);
 /* Attaches the session to a room whose lane is known; returns its place in the lane. */
 struct session_lane *session_attach(struct session *session, struct lane *lane, struct bytes scope,
                                     struct bytes name, int private_index);

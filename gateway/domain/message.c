@@ -102,8 +102,8 @@ void message_unref(struct message *message)
 
 size_t message_bytes(const struct message *message)
 {
-    size_t size =
-        sizeof(*message) + 8u * message->room_count + message->scope_size + message->value_size;
+    size_t size = sizeof(*message) + 8 * (size_t)message->room_count + message->scope_size +
+                  message->value_size;
     if (message->notification)
         size += message->value_size; /* about what its decoded form takes */
     for (size_t i = 0; i < TRANSPORT_SLOT_COUNT; i++)

@@ -367,7 +367,7 @@ void sim_gateway_step(struct sim_gateway *gateway)
             if (gateway->readings[i].lane)
                 step_reading(gateway, &gateway->readings[i]);
     hub_run(gateway->hub, world->now_ms);
-    SIM_CHECK(world, hub_stats(gateway->hub)->outbox_messages <= 12 * SIM_CLIENTS,
+    SIM_CHECK(world, hub_stats(gateway->hub)->outbox_messages <= (uint64_t)12 * SIM_CLIENTS,
               "outboxes beyond their limit");
 }
 

@@ -103,6 +103,7 @@ static void replace(char **text, const char *with)
 static int room_index(const struct sim_client *client, const char *name)
 {
     const struct sim_world *world = client->world;
+    SIM_CHECK(world, name, "a room without a name");
     for (unsigned i = 0; i < world->room_count; i++)
         if (strcmp(world->rooms[i].name, name) == 0 &&
             (!world->rooms[i].tenant[0] || strcmp(world->rooms[i].tenant, client->tenant) == 0))
@@ -189,6 +190,7 @@ static void handle_room(struct sim_client *client, unsigned room, unsigned seque
 static void handle_notification(struct sim_client *client, const char *json)
 {
     struct sim_world *world = client->world;
+    SIM_CHECK(world, json, "a notification without a body");
     const char *id = strstr(json, "\"id\":\"");
     int lane, used;
     long long offset;

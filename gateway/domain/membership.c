@@ -1,0 +1,140 @@
+#include <stdlib.h>
+
+#include "hub_state.h"
+#include "mem.h"
+
+/* --- rooms and lanes of a session ----------------------------------------------------------- */
+
+struct session_lane *session_find_lane(const struct session *session, const struct lane *lane)
+{
+    for (unsigned i = 0; i < session->lane_count; i++)
+        if (session->lanes[i]->lane == lane)
+            return session->lanes[i];
+    return NULL;
+}
+
+static struct session_lane *add_lane(struct session *session, struct lane *lane)
+{
+    struct session_lane *place = mem_new(struct session_lane);
+    place->lane = lane;
+    place->session = session;
+    place->state = lane->open ? LANE_LIVE : LANE_OPENING;
+    place->next = lane->position;
+    place->given = lane->head;
+    if (lane->in_linger) {
+        DL_DELETE(session->hub->lingering, lane);
+        lane->in_linger = false;
+    }
+    DL_APPEND2(lane->sessions, place, prev, next_session);
+    lane->session_count++;
+    if (lane->stale)
+        session_lane_stale(place);
+    session->lanes =
+        mem_resize(session->lanes, session->lane_count + 1u, sizeof(struct session_lane *));
+    session->lanes[session->lane_count++] = place;
+    return place;
+}
+
+static void drop_lane(struct session_lane *place)
+{
+    struct session *session = place->session;
+    struct lane *lane = place->lane;
+    struct hub *hub = session->hub;
+    catch_up_leave(place);
+    if (lane->stale)
+        session_lane_live(place);
+    DL_DELETE2(lane->sessions, place, prev, next_session);
+    if (--lane->session_count == 0) {
+        lane->linger_until_ms = hub->now_ms + hub->config.lane_linger_ms;
+        lane->in_linger = true;
+        DL_APPEND(hub->lingering, lane);
+    }
+    unsigned i = 0;
+    while (session->lanes[i] != place)
+        i++;
+    session->lane_count--;
+    memmove(&session->lanes[i], &session->lanes[i + 1],
+            (session->lane_count - i) * sizeof(session->lanes[0]));
+    free(place);
+}
+
+struct session_lane *session_attach(struct session *session, struct lane *lane, struct bytes scope,
+                                    struct bytes name, int private_index)
+{
+    struct session_lane *place = session_find_lane(session, lane);
+    if (!place)
+        place = add_lane(session, lane);
+    place->room_count++;
+    struct room *room = room_get(lane, scope, name);
+    if (room->count == room->capacity) {
+        room->capacity = room->capacity ? 2 * room->capacity : 1;
+        room->members = mem_resize(room->members, room->capacity, sizeof(struct member));
+    }
+    if (session->room_count == session->room_capacity) {
+        session->room_capacity =
+            session->room_capacity ? (uint16_t)(2 * session->room_capacity) : 2;
+        session->rooms =
+            mem_resize(session->rooms, session->room_capacity, sizeof(struct session_room));
+    }
+    session->rooms[session->room_count] = (struct session_room){
+        .room = room, .member = room->count, .private_index = (int16_t)private_index};
+    room->members[room->count++] = (struct member){session, session->room_count++};
+    return place;
+}
+
+/* Moves the lanes of the rooms that are told (or not) behind the `ordered` first ones, in order of
+ * first mention. */
+static unsigned order_lanes(struct session *session, unsigned ordered, bool told)
+{
+    for (unsigned i = 0; i < session->room_count && ordered < session->lane_count; i++) {
+        unsigned at = ordered;
+        if (session->rooms[i].told != told)
+            continue;
+        /* Rooms that were freed have left the array. NOLINTNEXTLINE(clang-analyzer-unix.Malloc) */
+        while (at < session->lane_count && session->lanes[at]->lane != session->rooms[i].room->lane)
+            at++;
+        if (at == session->lane_count)
+            continue; /* already placed */
+        struct session_lane *place = session->lanes[at];
+        memmove(&session->lanes[ordered + 1], &session->lanes[ordered],
+                (at - ordered) * sizeof(struct session_lane *));
+        session->lanes[ordered++] = place;
+    }
+    return ordered;
+}
+
+/* The rooms that stand in cursors have changed. */
+void session_rooms_changed(struct session *session)
+{
+    session->rooms_changed = true;
+    session->told_lanes = (uint16_t)order_lanes(session, 0, true);
+    order_lanes(session, session->told_lanes, false);
+}
+
+void session_detach_room(struct session *session, size_t index)
+{
+    struct room *room = session->rooms[index].room;
+    struct session_lane *place = session_find_lane(session, room->lane);
+    struct member last = room->members[--room->count];
+    uint32_t hole = session->rooms[index].member;
+    if (hole != room->count) {
+        room->members[hole] = last;
+        last.session->rooms[last.index].member = hole;
+    }
+    session->room_count--;
+    memmove(&session->rooms[index], &session->rooms[index + 1],
+            (session->room_count - index) * sizeof(session->rooms[0]));
+    for (size_t i = index; i < session->room_count; i++)
+        session->rooms[i].room->members[session->rooms[i].member].index = (uint32_t)i;
+    room_release(room);
+    if (--place->room_count == 0)
+        drop_lane(place);
+    session_rooms_changed(session);
+}
+
+void session_detach_all(struct session *session)
+{
+    while (session->room_count)
+        session_detach_room(session, session->room_count - 1u);
+    assert(session->lane_count == 0);
+}

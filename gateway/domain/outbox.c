@@ -1,0 +1,119 @@
+#include <stdlib.h>
+
+#include "hub_state.h"
+#include "mem.h"
+
+/* --- outbox --------------------------------------------------------------------------------- */
+
+static struct item *outbox_item(const struct outbox *outbox, unsigned index)
+{
+    return &outbox->items[(outbox->start + index) & (outbox->capacity - 1u)];
+}
+
+void outbox_push(struct outbox *outbox, struct item item)
+{
+    if (outbox->count == outbox->capacity) {
+        uint16_t capacity = outbox->capacity ? (uint16_t)(2 * outbox->capacity) : 4;
+        struct item *items = mem_resize(NULL, capacity, sizeof(*items));
+        for (unsigned i = 0; i < outbox->count; i++)
+            items[i] = *outbox_item(outbox, i);
+        free(outbox->items);
+        *outbox = (struct outbox){items, capacity, 0, outbox->count, outbox->messages};
+    }
+    outbox->count++;
+    *outbox_item(outbox, outbox->count - 1u) = item;
+    outbox->messages += item.kind == ITEM_MESSAGE;
+}
+
+struct item outbox_shift(struct outbox *outbox)
+{
+    struct item item = *outbox_item(outbox, 0);
+    outbox->start = (uint16_t)((outbox->start + 1) & (outbox->capacity - 1));
+    outbox->count--;
+    outbox->messages -= item.kind == ITEM_MESSAGE;
+    return item;
+}
+
+static void item_free(struct item *item)
+{
+    if (item->kind == ITEM_MESSAGE)
+        message_unref(item->message);
+    else
+        free(item->control);
+}
+
+void outbox_deinit(struct outbox *outbox)
+{
+    while (outbox->count) {
+        struct item item = outbox_shift(outbox);
+        item_free(&item);
+    }
+    free(outbox->items);
+    *outbox = (struct outbox){0};
+}
+
+void session_clear_outbox(struct session *session)
+{
+    session->hub->stats.outbox_messages -= session->outbox.messages;
+    outbox_deinit(&session->outbox);
+    for (unsigned i = 0; i < session->lane_count; i++)
+        session->lanes[i]->queued = 0;
+}
+
+/* --- who must be told ----------------------------------------------------------------------- */
+
+void session_wake(struct session *session)
+{
+    struct hub *hub = session->hub;
+    if (session->in_attention || session->signaled || session->state == SESSION_CLOSED ||
+        (session->state == SESSION_OPENING && !session->opening->refusal))
+        return;
+    session->in_attention = true;
+    hub->attention_count++;
+    DL_APPEND2(hub->attention, session, attention_prev, attention_next);
+}
+
+void session_unlist(struct session *session)
+{
+    struct hub *hub = session->hub;
+    if (!session->in_attention)
+        return;
+    session->in_attention = false;
+    hub->attention_count--;
+    DL_DELETE2(hub->attention, session, attention_prev, attention_next);
+}
+
+void session_push_control(struct session *session, enum item_kind kind, struct bytes room,
+                          const struct control *control)
+{
+    struct control *copy = mem_alloc(sizeof(*copy) + room.size);
+    *copy = *control;
+    copy->room_size = (uint16_t)room.size;
+    if (room.size)
+        memcpy(copy->room, room.data, room.size);
+    outbox_push(&session->outbox, (struct item){.kind = kind, .control = copy});
+    session_wake(session);
+}
+
+bool session_offer(struct session_lane *place, struct message *message)
+{
+    struct session *session = place->session;
+    struct outbox *outbox = &session->outbox;
+    assert(message->offset >= place->next);
+    if (outbox->messages >= session->hub->config.outbox_messages)
+        return false;
+    outbox_push(outbox, (struct item){.kind = ITEM_MESSAGE, .message = message_ref(message)});
+    session->hub->stats.outbox_messages++;
+    place->queued++;
+    place->next = message->offset + 1;
+    session_wake(session);
+    return true;
+}
+
+bool session_is_behind(const struct session *session)
+{
+    for (unsigned i = 0; i < session->lane_count; i++)
+        if (session->lanes[i]->state == LANE_BEHIND || session->lanes[i]->state == LANE_SCANNING)
+            return true;
+    return false;
+}
