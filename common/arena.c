@@ -29,7 +29,7 @@ static void add_block(struct arena *arena, size_t size)
     arena->total += capacity;
 }
 
-void *arena_alloc(struct arena *arena, size_t size)
+void *arena_raw(struct arena *arena, size_t size)
 {
     const size_t alignment = alignof(max_align_t);
     size_t needed = (size + alignment - 1) / alignment * alignment;
@@ -42,14 +42,14 @@ void *arena_alloc(struct arena *arena, size_t size)
     return piece;
 }
 
-void *arena_zero(struct arena *arena, size_t size)
+void *arena_alloc(struct arena *arena, size_t size)
 {
-    return memset(arena_alloc(arena, size), 0, size);
+    return memset(arena_raw(arena, size), 0, size);
 }
 
 struct bytes arena_copy(struct arena *arena, struct bytes bytes)
 {
-    uint8_t *copy = (uint8_t *)arena_alloc(arena, bytes.size + 1);
+    uint8_t *copy = (uint8_t *)arena_raw(arena, bytes.size + 1);
     if (bytes.size > 0)
         memcpy(copy, bytes.data, bytes.size);
     copy[bytes.size] = 0;

@@ -15,11 +15,11 @@ struct arena {
                         default */
 };
 
-/* `size` bytes, aligned for any type, not zeroed; never NULL. */
+/* `size` zeroed bytes, aligned for any type; never NULL. */
 void *arena_alloc(struct arena *arena, size_t size) __attribute__((returns_nonnull));
 
-/* The same, zeroed. */
-void *arena_zero(struct arena *arena, size_t size) __attribute__((returns_nonnull));
+/* The same, not zeroed: for what is filled at once. */
+void *arena_raw(struct arena *arena, size_t size) __attribute__((returns_nonnull));
 
 /* A copy of `bytes` with a NUL after it (not counted in its size). */
 struct bytes arena_copy(struct arena *arena, struct bytes bytes);

@@ -12,7 +12,7 @@ struct document_node *document_builder_node(struct document_builder *builder,
                                             enum document_kind kind, unsigned line, unsigned column)
 {
     struct document *document = builder->document;
-    struct document_node_link *link = arena_zero(&document->arena, sizeof(*link));
+    struct document_node_link *link = arena_alloc(&document->arena, sizeof(*link));
     link->next = document->nodes;
     document->nodes = link;
     struct document_node *node = &link->node;

@@ -81,7 +81,7 @@ static char *text_of(struct arena *arena, struct bytes bytes)
 
 static char **texts_of(struct arena *arena, const struct bytes *list, size_t count)
 {
-    char **texts = (char **)arena_alloc(arena, count * sizeof(char *));
+    char **texts = (char **)arena_raw(arena, count * sizeof(char *));
     for (size_t i = 0; i < count; i++)
         texts[i] = text_of(arena, list[i]);
     return texts;
@@ -170,7 +170,7 @@ struct decoded {
 
 static void *allocate_in_arena(void *arena, size_t size)
 {
-    return arena_alloc((struct arena *)arena, size);
+    return arena_raw((struct arena *)arena, size);
 }
 
 static void leave_to_arena(void *arena, void *piece)
@@ -181,7 +181,7 @@ static void leave_to_arena(void *arena, void *piece)
 
 static struct bytes *views_of(struct arena *arena, char **texts, size_t count)
 {
-    struct bytes *views = (struct bytes *)arena_alloc(arena, count * sizeof(struct bytes));
+    struct bytes *views = (struct bytes *)arena_raw(arena, count * sizeof(struct bytes));
     for (size_t i = 0; i < count; i++)
         views[i] = bytes_of_string(texts[i]);
     return views;

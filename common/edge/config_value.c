@@ -217,7 +217,7 @@ static bool store_list(struct config *config, const struct setting *setting,
     bool sequence = node && node->kind == DOCUMENT_SEQUENCE;
     size_t most = sequence ? node->count : value->text.size + 1;
     struct config_list list = {.items =
-                                   arena_zero(&config->arena, (most + 1) * sizeof(*list.items))};
+                                   arena_alloc(&config->arena, (most + 1) * sizeof(*list.items))};
     for (size_t i = 0; sequence && i < node->count; i++) {
         const struct document_node *item = node->entries[i].value;
         if (!is_scalar(item) || item->kind == DOCUMENT_NULL)

@@ -1,0 +1,67 @@
+#include "batch.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+#include "mem.h"
+
+const char *dead_reason_name(enum dead_reason reason)
+{
+    static const char *const names[] = {
+#define X(name, text) [name] = text,
+        DEAD_REASONS(X)
+#undef X
+    };
+    assert((unsigned)reason < DEAD_REASON_COUNT);
+    return names[reason];
+}
+
+const char *room_skip_name(enum room_skip skip)
+{
+    static const char *const names[] = {
+#define X(name, text) [name] = text,
+        ROOM_SKIPS(X)
+#undef X
+    };
+    assert((unsigned)skip < ROOM_SKIP_COUNT);
+    return names[skip];
+}
+
+void batch_reset(struct batch *batch)
+{
+    arena_reset(&batch->arena);
+    batch->output_count = 0;
+    batch->rule_match_count = 0;
+    batch->counts = (struct batch_counts){0};
+}
+
+void batch_deinit(struct batch *batch)
+{
+    arena_deinit(&batch->arena);
+    free(batch->outputs);
+    free(batch->rule_matches);
+    *batch = (struct batch){0};
+}
+
+struct output *batch_add(struct batch *batch)
+{
+    if (batch->output_count == batch->output_capacity) {
+        batch->output_capacity = batch->output_capacity == 0 ? 64 : batch->output_capacity * 2;
+        batch->outputs = (struct output *)mem_resize(batch->outputs, batch->output_capacity,
+                                                     sizeof(struct output));
+    }
+    struct output *output = &batch->outputs[batch->output_count++];
+    *output = (struct output){.partition = -1};
+    return output;
+}
+
+void batch_add_match(struct batch *batch, uint32_t rule)
+{
+    if (batch->rule_match_count == batch->rule_match_capacity) {
+        batch->rule_match_capacity =
+            batch->rule_match_capacity == 0 ? 64 : batch->rule_match_capacity * 2;
+        batch->rule_matches = (uint32_t *)mem_resize(batch->rule_matches,
+                                                     batch->rule_match_capacity, sizeof(uint32_t));
+    }
+    batch->rule_matches[batch->rule_match_count++] = rule;
+}

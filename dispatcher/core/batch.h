@@ -1,0 +1,94 @@
+/* What comes of a run of records: the records to produce and what to count, in one arena that is
+ * reset with it. Not a transaction: whoever produces it decides whether it happened. */
+#ifndef DISPATCHER_CORE_BATCH_H
+#define DISPATCHER_CORE_BATCH_H
+
+#include "arena.h"
+#include "event.h"
+#include "notification.h"
+#include "record.h"
+
+enum output_kind { OUTPUT_NOTIFICATION, OUTPUT_DEAD_LETTER, OUTPUT_AUDIT, OUTPUT_STATE };
+enum { OUTPUT_KIND_COUNT = 4 };
+
+/* A record to produce. Memory is the batch's, or that of the consumed record. */
+struct output {
+    enum output_kind kind;
+    const char *topic;
+    int32_t partition;       /* below 0: by the key, as Kafka's clients do it */
+    int32_t partition_count; /* of the topic, if it is a fan-out topic; else 0 */
+    struct bytes key;
+    bool has_key;
+    struct bytes value;
+    bool has_value;
+    const struct record_header *headers;
+    size_t header_count;
+};
+
+/* Why a record was not processed: the name in the dead letter's header and in metrics. */
+#define DEAD_REASONS(X)                    \
+    X(DEAD_MALFORMED, "malformed")         \
+    X(DEAD_UNSUPPORTED, "unsupported")     \
+    X(DEAD_TOO_LARGE, "too-large")         \
+    X(DEAD_LIMIT, "limit")                 \
+    X(DEAD_LOOP, "loop")                   \
+    X(DEAD_FIELD_MISSING, "field-missing") \
+    X(DEAD_REJECTED, "rejected")
+
+enum dead_reason {
+#define X(name, text) name,
+    DEAD_REASONS(X)
+#undef X
+        DEAD_REASON_COUNT
+};
+
+const char *dead_reason_name(enum dead_reason reason);
+
+/* Why a room that a rule names was left out. */
+#define ROOM_SKIPS(X)                           \
+    X(ROOM_SKIP_FIELD_MISSING, "field-missing") \
+    X(ROOM_SKIP_INVALID, "invalid-name")        \
+    X(ROOM_SKIP_NO_OWNER, "no-owner")           \
+    X(ROOM_SKIP_UNKNOWN_KIND, "unknown-kind")   \
+    X(ROOM_SKIP_DENIED, "denied")
+
+enum room_skip {
+#define X(name, text) name,
+    ROOM_SKIPS(X)
+#undef X
+        ROOM_SKIP_COUNT
+};
+
+const char *room_skip_name(enum room_skip skip);
+
+struct batch_counts {
+    uint64_t records;
+    uint64_t formats[EVENT_FORMAT_COUNT];
+    uint64_t matched;      /* events that at least one rule matched */
+    uint64_t duplicates;   /* events dropped because they were seen before */
+    uint64_t reviews_open; /* alerts left out because such a review is open already */
+    uint64_t notifications[NOTIFICATION_TYPE_COUNT];
+    uint64_t dead[DEAD_REASON_COUNT];
+    uint64_t room_skips[ROOM_SKIP_COUNT];
+};
+
+struct batch {
+    struct arena arena;
+    struct output *outputs; /* in the order in which they are to be produced */
+    size_t output_count;
+    size_t output_capacity;
+    uint32_t *rule_matches; /* rule indexes, one for each match */
+    size_t rule_match_count;
+    size_t rule_match_capacity;
+    struct batch_counts counts;
+};
+
+/* A zeroed struct is an empty batch. */
+void batch_reset(struct batch *batch);
+void batch_deinit(struct batch *batch);
+
+/* A zeroed output at the end. The pointer is good until the next call. */
+struct output *batch_add(struct batch *batch);
+void batch_add_match(struct batch *batch, uint32_t rule);
+
+#endif

@@ -1,0 +1,126 @@
+#include "instant.h"
+
+#include <stdio.h>
+
+/* Days since 1970-01-01 in the proleptic Gregorian calendar; months count from March, so that the
+ * leap day is last. */
+static int64_t days_of(int64_t year, int month, int day)
+{
+    year -= month <= 2;
+    int64_t era = year / 400;
+    int64_t year_of_era = year - era * 400;
+    int64_t day_of_year = (153 * (month + (month > 2 ? -3 : 9)) + 2) / 5 + day - 1;
+    return era * 146097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year -
+           719468;
+}
+
+static int days_in_month(int year, int month)
+{
+    static const int days[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
+    bool leap = (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
+    return month == 2 && leap ? 29 : days[month - 1];
+}
+
+/* Reads `count` digits at `*at` and moves behind them; -1: they are not there. */
+static int digits(struct bytes text, size_t *at, size_t count)
+{
+    int number = 0;
+    if (text.size - *at < count)
+        return -1;
+    for (size_t i = 0; i < count; i++) {
+        uint8_t byte = text.data[*at + i];
+        if (byte < '0' || byte > '9')
+            return -1;
+        number = number * 10 + (byte - '0');
+    }
+    *at += count;
+    return number;
+}
+
+static bool skip(struct bytes text, size_t *at, char expected)
+{
+    if (*at >= text.size || (text.data[*at] | 0x20) != (expected | 0x20))
+        return false;
+    (*at)++;
+    return true;
+}
+
+static bool read_fraction(struct bytes text, size_t *at, int *milliseconds)
+{
+    int factor = 100;
+    *milliseconds = 0;
+    if (*at >= text.size || text.data[*at] != '.')
+        return true;
+    size_t first = ++*at;
+    while (*at < text.size && text.data[*at] >= '0' && text.data[*at] <= '9') {
+        *milliseconds += (text.data[*at] - '0') * factor;
+        factor /= 10;
+        (*at)++;
+    }
+    return *at > first;
+}
+
+static bool read_offset(struct bytes text, size_t *at, int *minutes)
+{
+    *minutes = 0;
+    if (skip(text, at, 'Z'))
+        return true;
+    if (*at >= text.size || (text.data[*at] != '+' && text.data[*at] != '-'))
+        return false;
+    int sign = text.data[(*at)++] == '+' ? 1 : -1;
+    int hour = digits(text, at, 2);
+    bool colon = skip(text, at, ':');
+    int minute = digits(text, at, 2);
+    if (!colon || hour < 0 || hour > 23 || minute < 0 || minute > 59)
+        return false;
+    *minutes = sign * (hour * 60 + minute);
+    return true;
+}
+
+bool instant_parse(struct bytes text, int64_t *instant_ms)
+{
+    size_t at = 0;
+    int year = digits(text, &at, 4);
+    bool well_formed = skip(text, &at, '-');
+    int month = digits(text, &at, 2);
+    well_formed = skip(text, &at, '-') && well_formed;
+    int day = digits(text, &at, 2);
+    well_formed = skip(text, &at, 'T') && well_formed;
+    int hour = digits(text, &at, 2);
+    well_formed = skip(text, &at, ':') && well_formed;
+    int minute = digits(text, &at, 2);
+    well_formed = skip(text, &at, ':') && well_formed;
+    int second = digits(text, &at, 2);
+    int milliseconds;
+    int offset_minutes;
+    if (!well_formed || year < 0 || month < 1 || month > 12 || day < 1 ||
+        day > days_in_month(year, month) || hour < 0 || hour > 23 || minute < 0 || minute > 59 ||
+        second < 0 || second > 60)
+        return false;
+    if (!read_fraction(text, &at, &milliseconds) || !read_offset(text, &at, &offset_minutes) ||
+        at != text.size)
+        return false;
+    int64_t minutes = days_of(year, month, day) * 1440 + hour * 60 + minute - offset_minutes;
+    *instant_ms = (minutes * 60 + second) * 1000 + milliseconds;
+    return true;
+}
+
+bool instant_format(int64_t instant_ms, char text[INSTANT_TEXT_SIZE])
+{
+    if (instant_ms < 0 || instant_ms >= INT64_C(253402300800000))
+        return false;
+    int64_t days = instant_ms / 86400000 + 719468;
+    unsigned in_day = (unsigned)(instant_ms % 86400000);
+    int64_t era = days / 146097;
+    int64_t day_of_era = days - era * 146097;
+    int64_t year_of_era =
+        (day_of_era - day_of_era / 1460 + day_of_era / 36524 - day_of_era / 146096) / 365;
+    int64_t day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    int64_t shifted = (5 * day_of_year + 2) / 153;
+    unsigned day = (unsigned)(day_of_year - (153 * shifted + 2) / 5 + 1);
+    unsigned month = (unsigned)(shifted < 10 ? shifted + 3 : shifted - 9);
+    unsigned year = (unsigned)(year_of_era + era * 400 + (month <= 2));
+    snprintf(text, INSTANT_TEXT_SIZE, "%04u-%02u-%02uT%02u:%02u:%02u.%03uZ", year % 10000, month,
+             day, in_day / 3600000, in_day / 60000 % 60, in_day / 1000 % 60, in_day % 1000);
+    return true;
+}

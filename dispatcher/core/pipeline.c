@@ -1,0 +1,302 @@
+#include <assert.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "dead_letter.h"
+#include "instant.h"
+#include "mem.h"
+#include "pipeline_parts.h"
+
+enum { EVENT_ID_LIMIT = 512, EVENT_VALUES_LIMIT = 20000, EVENT_STEPS_LIMIT = 200000 };
+
+struct pipeline *pipeline_new(const struct pipeline_settings *settings)
+{
+    struct pipeline *pipeline = mem_new(struct pipeline);
+    struct matcher_limits limits = {
+        .event_size_max = settings->limits.event_bytes + settings->limits.event_bytes / 2 + 1024,
+        .event_depth_max = FIELD_DEPTH_LIMIT,
+        .values_max = EVENT_VALUES_LIMIT,
+        .steps_max = EVENT_STEPS_LIMIT,
+    };
+    assert(settings->limits.hops <= 8);
+    pipeline->settings = *settings;
+    pipeline->scratch = matcher_scratch_new(&limits);
+    return pipeline;
+}
+
+void pipeline_free(struct pipeline *pipeline)
+{
+    if (pipeline == NULL)
+        return;
+    matcher_scratch_free(pipeline->scratch);
+    free(pipeline->values);
+    buffer_deinit(&pipeline->event_text);
+    buffer_deinit(&pipeline->text);
+    free(pipeline);
+}
+
+void pipeline_use_rules(struct pipeline *pipeline, const struct rule_set *rules)
+{
+    pipeline->rules = rules;
+    pipeline->values = (struct field_value *)mem_resize(
+        pipeline->values, field_set_count(rule_set_fields(rules)), sizeof(struct field_value));
+}
+
+const struct rule_set *pipeline_rules(const struct pipeline *pipeline)
+{
+    return pipeline->rules;
+}
+
+static void bury(struct passage *passage, enum dead_reason reason, const char *problem)
+{
+    const struct pipeline_settings *settings = &passage->pipeline->settings;
+    struct decision *decision = passage->decision;
+    /* What the event had led to so far is not to be. */
+    passage->batch->output_count = decision->first_output;
+    decision->dead = true;
+    decision->reason = reason;
+    decision->problem =
+        (const char *)arena_copy(&passage->batch->arena, bytes_of_string(problem)).data;
+    const struct dead_letter letter = {
+        .topic = settings->dead_letter_topic,
+        .reason = reason,
+        .problem = decision->problem,
+        .rules_revision = rule_set_revision(passage->pipeline->rules),
+        .value_limit = settings->limits.notification_bytes,
+    };
+    dead_letter_add(&letter, passage->record, passage->batch);
+}
+
+static void bury_for(struct passage *passage, enum dead_reason reason, const char *format, ...)
+    PRINTF_LIKE(3, 4);
+
+static void bury_for(struct passage *passage, enum dead_reason reason, const char *format, ...)
+{
+    char text[512];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(text, sizeof(text), format, arguments);
+    va_end(arguments);
+    bury(passage, reason, text);
+}
+
+static enum dead_reason reason_of(enum status status)
+{
+    return status == STATUS_UNSUPPORTED                          ? DEAD_UNSUPPORTED
+           : status == STATUS_TOO_LARGE                          ? DEAD_TOO_LARGE
+           : status == STATUS_LIMIT || status == STATUS_TOO_DEEP ? DEAD_LIMIT
+                                                                 : DEAD_MALFORMED;
+}
+
+static unsigned hops_of(const struct record *record)
+{
+    struct bytes value;
+    if (!record_find_header(record, NOTIFICATION_HEADER_HOPS, &value) || value.size == 0)
+        return 0;
+    unsigned hops = 0;
+    for (size_t i = 0; i < value.size; i++) {
+        if (value.data[i] < '0' || value.data[i] > '9' || hops > 9)
+            return 9; /* not ours, but somebody counts */
+        hops = hops * 10 + (value.data[i] - '0');
+    }
+    return hops;
+}
+
+/* The rules that are asked for this event, in the order of the file: those whose patterns matched,
+ * as long as none of them says stop, and as far as they sample it. */
+static void select_rules(struct passage *passage, const struct matcher_result *result)
+{
+    struct pipeline *pipeline = passage->pipeline;
+    struct decision *decision = passage->decision;
+    uint32_t *selected =
+        (uint32_t *)arena_raw(&passage->batch->arena, result->count * sizeof(uint32_t));
+    decision->rules = selected;
+    for (size_t i = 0; i < result->count; i++) {
+        unsigned index = rule_set_rule_of(pipeline->rules, result->rules[i]);
+        const struct rule *rule = rule_set_at(pipeline->rules, index);
+        struct bytes subject = passage->event_id;
+        if (rule->sampled && rule->sample_by != NULL) {
+            buffer_clear(&pipeline->text);
+            template_render(rule->sample_by, passage->values, &pipeline->text);
+            subject = buffer_peek(&pipeline->text);
+        }
+        if (!rule_samples(rule, subject))
+            continue;
+        selected[decision->rule_count++] = index;
+        batch_add_match(passage->batch, index);
+        if (rule->stop)
+            break;
+    }
+}
+
+static void read_time(struct passage *passage)
+{
+    char text[INSTANT_TEXT_SIZE];
+    passage->time = passage_text(passage, EVENT_FIELD_TIME);
+    passage->has_time = passage->values[EVENT_FIELD_TIME].kind == JSON_STRING &&
+                        instant_parse(passage->time, &passage->time_ms);
+    if (passage->has_time)
+        return;
+    passage->time = bytes_of(NULL, 0);
+    passage->time_ms = passage->record->timestamp_ms;
+    passage->has_time = instant_format(passage->time_ms, text);
+    if (passage->has_time)
+        passage->time = arena_copy(&passage->batch->arena, bytes_of_string(text));
+}
+
+/* Text of others, from headers that nobody has checked: printable ASCII or nothing. */
+static struct bytes printable(struct arena *arena, struct bytes text)
+{
+    for (size_t i = 0; i < text.size; i++)
+        if (text.data[i] < ' ' || text.data[i] > '~')
+            return bytes_of(NULL, 0);
+    return text.size == 0 ? text : arena_copy(arena, text);
+}
+
+static void read_trace(struct passage *passage)
+{
+    struct bytes parent;
+    struct bytes state = bytes_of(NULL, 0);
+    if (record_find_header(passage->record, "traceparent", &parent)) {
+        (void)record_find_header(passage->record, "tracestate", &state);
+    } else {
+        parent = passage_text(passage, EVENT_FIELD_TRACEPARENT);
+        state = passage_text(passage, EVENT_FIELD_TRACESTATE);
+    }
+    passage->traceparent = printable(&passage->batch->arena, parent);
+    passage->tracestate = printable(&passage->batch->arena, state);
+}
+
+static struct bytes origin_of(struct arena *arena, const struct record *record)
+{
+    char text[300];
+    int size = snprintf(text, sizeof(text), "%.*s-%" PRId32 "-%" PRId64, BYTES_PRINT(record->topic),
+                        record->partition, record->offset);
+    return arena_copy(arena, bytes_of(text, (size_t)size));
+}
+
+/* The event's own id; without one, where it came from. */
+static bool read_id(struct passage *passage)
+{
+    struct bytes id = passage_text(passage, EVENT_FIELD_ID);
+    if (id.size > EVENT_ID_LIMIT) {
+        bury(passage, DEAD_LIMIT, "the event's id is longer than 512 bytes");
+        return false;
+    }
+    if (id.size > 0)
+        passage->event_id = arena_copy(&passage->batch->arena, id);
+    passage->decision->event_id = passage->event_id;
+    return true;
+}
+
+static void notify(struct passage *passage)
+{
+    const struct decision *decision = passage->decision;
+    passage->owner.tenant = passage_text(passage, EVENT_FIELD_TENANT);
+    passage->owner.user = passage_text(passage, EVENT_FIELD_USER);
+    read_time(passage);
+    read_trace(passage);
+    for (size_t i = 0; i < decision->rule_count; i++) {
+        const struct rule *rule = rule_set_at(passage->pipeline->rules, decision->rules[i]);
+        switch (draft_apply(passage, rule)) {
+        case DRAFT_DONE:
+            break;
+        case DRAFT_FIELD_MISSING:
+            bury_for(passage, DEAD_FIELD_MISSING,
+                     "rule %.*s needs a field that the event does not have",
+                     BYTES_PRINT(rule->name));
+            return;
+        case DRAFT_TOO_MANY_ROOMS:
+            bury_for(passage, DEAD_LIMIT, "more than %u rooms",
+                     passage->pipeline->settings.limits.rooms_per_event);
+            return;
+        }
+    }
+    if (!draft_finish(passage))
+        bury_for(passage, DEAD_LIMIT, "a notification would be larger than %zu bytes",
+                 passage->pipeline->settings.limits.notification_bytes);
+}
+
+static bool judge(struct passage *passage, struct bytes json, struct matcher_result *result)
+{
+    struct pipeline *pipeline = passage->pipeline;
+    struct matcher_error error;
+    enum status status =
+        matcher_match(rule_set_matcher(pipeline->rules), pipeline->scratch, json, result, &error);
+    if (status != STATUS_OK) {
+        bury_for(passage, reason_of(status), "%s at byte %zu", error.problem, error.offset);
+        return false;
+    }
+    return true;
+}
+
+static void process(struct passage *passage)
+{
+    struct pipeline *pipeline = passage->pipeline;
+    const struct pipeline_limits *limits = &pipeline->settings.limits;
+    const struct record *record = passage->record;
+    struct bytes json;
+    enum event_format format;
+    struct error error = {0};
+    struct matcher_result result;
+
+    if (record->value.size > limits->event_bytes) {
+        bury_for(passage, DEAD_TOO_LARGE, "the record has %zu bytes, the limit is %zu",
+                 record->value.size, limits->event_bytes);
+        return;
+    }
+    passage->hops = hops_of(record);
+    if (passage->hops > limits->hops) {
+        bury_for(passage, DEAD_LOOP, "it has been through dispatchers %u times", passage->hops);
+        return;
+    }
+    enum status status = event_canonical(record, &pipeline->event_text, &json, &format, &error);
+    if (status != STATUS_OK) {
+        bury(passage, reason_of(status), error.text);
+        return;
+    }
+    passage->batch->counts.formats[format]++;
+    if (!judge(passage, json, &result))
+        return;
+    if (field_set_extract(rule_set_fields(pipeline->rules), json, pipeline->values) != STATUS_OK) {
+        bury(passage, DEAD_MALFORMED, "not one valid JSON object");
+        return;
+    }
+    if (!read_id(passage))
+        return;
+    select_rules(passage, &result);
+    if (passage->decision->rule_count == 0)
+        return;
+    passage->batch->counts.matched++;
+    notify(passage);
+}
+
+void pipeline_process(struct pipeline *pipeline, const struct record *record, struct batch *batch,
+                      struct decision *decision)
+{
+    assert(pipeline->rules != NULL);
+    *decision = (struct decision){.first_output = batch->output_count};
+    struct passage passage = {
+        .pipeline = pipeline,
+        .record = record,
+        .batch = batch,
+        .decision = decision,
+        .values = pipeline->values,
+        .event_id = origin_of(&batch->arena, record),
+    };
+    decision->event_id = passage.event_id;
+    batch->counts.records++;
+    process(&passage);
+}
+
+void pipeline_reject(struct pipeline *pipeline, const struct record *record, const char *problem,
+                     struct batch *batch)
+{
+    struct decision decision = {.first_output = batch->output_count};
+    struct passage passage = {
+        .pipeline = pipeline, .record = record, .batch = batch, .decision = &decision};
+    batch->counts.records++;
+    bury(&passage, DEAD_REJECTED, problem);
+}

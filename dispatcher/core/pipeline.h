@@ -1,0 +1,77 @@
+/* One record in; notifications, or a dead letter, out. Pure: the same records, rules and settings
+ * give the same outputs, ids included, so that work that is done again after an abort or a crash is
+ * the same work.
+ *
+ * Of one event, the rules that matched and have the same type of notification add their rooms to
+ * one notification per lane; a review alert is a type of its own for each queue and reason. The
+ * title, body and severity are those of the first rule in the file that has them. */
+#ifndef DISPATCHER_CORE_PIPELINE_H
+#define DISPATCHER_CORE_PIPELINE_H
+
+#include "batch.h"
+#include "layout.h"
+#include "rule_set.h"
+
+struct pipeline_limits {
+    size_t event_bytes;        /* larger: dead letter, too-large */
+    size_t notification_bytes; /* larger: dead letter, limit */
+    unsigned rooms_per_event;  /* more: dead letter, limit */
+    unsigned hops; /* an event that has come this often through a dispatcher: dead letter, loop; at
+                      most 8 */
+};
+
+#define PIPELINE_LIMITS_DEFAULT                   \
+    ((struct pipeline_limits){                    \
+        .event_bytes = (size_t)512 * 1024,        \
+        .notification_bytes = (size_t)900 * 1024, \
+        .rooms_per_event = 100,                   \
+        .hops = 3,                                \
+    })
+
+enum audit_level {
+    AUDIT_OFF,
+    AUDIT_REVIEWS, /* decisions that asked for a review */
+    AUDIT_MATCHED, /* and those in which a rule matched, and dead letters and duplicates */
+    AUDIT_ALL,
+};
+
+struct pipeline_settings {
+    const struct layout *layout;
+    struct pipeline_limits limits;
+    const char *dead_letter_topic;
+    const char *audit_topic;
+    enum audit_level audit;
+};
+
+struct pipeline;
+
+/* The settings' layout and texts must outlive the pipeline. */
+struct pipeline *pipeline_new(const struct pipeline_settings *settings);
+void pipeline_free(struct pipeline *pipeline);
+
+/* From now on these rules judge; the caller keeps them alive until others are given or the pipeline
+ * is freed. */
+void pipeline_use_rules(struct pipeline *pipeline, const struct rule_set *rules);
+const struct rule_set *pipeline_rules(const struct pipeline *pipeline);
+
+/* What was decided about a record. Borrowed from the batch. */
+struct decision {
+    struct bytes event_id;
+    const uint32_t *rules; /* indexes of the rules that matched, in the order of the file */
+    size_t rule_count;
+    size_t first_output; /* its outputs in the batch: from here to the batch's end */
+    bool dead;
+    enum dead_reason reason;
+    const char *problem; /* if dead: for a person */
+};
+
+/* Judges one record and appends its outputs and counts. What the outputs borrow of `record` must
+ * outlive the batch's content. */
+void pipeline_process(struct pipeline *pipeline, const struct record *record, struct batch *batch,
+                      struct decision *decision);
+
+/* The dead letter for a record that went through pipeline_process() but cannot be produced. */
+void pipeline_reject(struct pipeline *pipeline, const struct record *record, const char *problem,
+                     struct batch *batch);
+
+#endif

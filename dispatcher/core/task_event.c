@@ -1,0 +1,163 @@
+/* A protobuf TaskEvent as JSON: the proto3 mapping, but for `data` and `extra`, which are JSON text
+ * already. */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "arena.h"
+#include "event_parts.h"
+#include "json.h"
+#include "task_event.pb-c.h"
+
+#define TEXTS(X)                  \
+    X(id, "id")                   \
+    X(event, "event")             \
+    X(time, "time")               \
+    X(source, "source")           \
+    X(tenant_id, "tenantId")      \
+    X(project_id, "projectId")    \
+    X(user_id, "userId")          \
+    X(task_id, "taskId")          \
+    X(type, "type")               \
+    X(priority, "priority")       \
+    X(status, "status")           \
+    X(traceparent, "traceparent") \
+    X(tracestate, "tracestate")
+
+/* Confluent's wire format: 0, four bytes of schema id, then the message's index path: zigzag count
+ * and members, a single 0 standing for the first message. No protobuf message begins with 0. */
+static bool skip_confluent_prefix(struct bytes *value)
+{
+    if (value->size == 0 || value->data[0] != 0)
+        return true;
+    if (value->size < 6)
+        return false;
+    struct bytes rest = bytes_skip(*value, 5);
+    unsigned count = rest.data[0] >> 1;
+    if (rest.data[0] >= 0x80 || (rest.data[0] & 1) != 0)
+        return false;
+    rest = bytes_skip(rest, 1);
+    for (; count > 0; count--) {
+        while (rest.size > 0 && rest.data[0] >= 0x80)
+            rest = bytes_skip(rest, 1);
+        if (rest.size == 0)
+            return false;
+        rest = bytes_skip(rest, 1);
+    }
+    *value = rest;
+    return true;
+}
+
+static void append_text(struct buffer *out, const char *name, const char *text)
+{
+    if (text[0] == 0)
+        return;
+    json_member(out, bytes_of_string(name));
+    json_write_string(out, bytes_of_string(text));
+}
+
+static void append_progress(struct buffer *out, double progress)
+{
+    char text[32];
+    for (int digits = 15; digits <= 17; digits++) {
+        snprintf(text, sizeof(text), "%.*g", digits, progress);
+        if (strtod(text, NULL) == progress)
+            break;
+    }
+    json_member(out, BYTES_LITERAL("progress"));
+    buffer_append_string(out, text);
+}
+
+static void append_tags(struct buffer *out, char **tags, size_t count)
+{
+    if (count == 0)
+        return;
+    json_member(out, BYTES_LITERAL("tags"));
+    for (size_t i = 0; i < count; i++) {
+        buffer_append_byte(out, i == 0 ? '[' : ',');
+        json_write_string(out, bytes_of_string(tags[i]));
+    }
+    buffer_append_byte(out, ']');
+}
+
+/* The members of an object's text, without its braces. */
+static enum status append_members(struct buffer *out, struct bytes object, struct error *error)
+{
+    struct json_scanner scanner;
+    json_init(&scanner, object, 100);
+    enum json_token token = json_next(&scanner);
+    while (token == JSON_OBJECT || token == JSON_KEY) {
+        if (token == JSON_KEY) {
+            struct bytes key = bytes_of(scanner.raw.data - 1, scanner.raw.size + 2);
+            struct bytes value;
+            if (json_value(&scanner, &value) == JSON_ERROR)
+                break;
+            if (out->data[out->end - 1] != '{')
+                buffer_append_byte(out, ',');
+            buffer_append(out, key);
+            buffer_append_byte(out, ':');
+            buffer_append(out, value);
+        }
+        token = json_next(&scanner);
+    }
+    if (token != JSON_OBJECT_END || json_next(&scanner) != JSON_END)
+        return error_set(error, STATUS_MALFORMED, "TaskEvent.extra is not a JSON object");
+    return STATUS_OK;
+}
+
+static enum status append_event(const Smartstack__V1__TaskEvent *event, struct buffer *out,
+                                struct error *error)
+{
+    buffer_append_byte(out, '{');
+#define X(field, name) append_text(out, name, event->field);
+    TEXTS(X)
+#undef X
+    if (event->progress_known_case == SMARTSTACK__V1__TASK_EVENT__PROGRESS_KNOWN_PROGRESS) {
+        if (!isfinite(event->progress))
+            return error_set(error, STATUS_MALFORMED, "TaskEvent.progress is not a finite number");
+        append_progress(out, event->progress);
+    }
+    append_tags(out, event->tags, event->n_tags);
+    if (event->data.len > 0) {
+        struct bytes data = bytes_of(event->data.data, event->data.len);
+        size_t offset = 0;
+        if (json_validate(data, 100, &offset) != STATUS_OK)
+            return error_set(error, STATUS_MALFORMED, "TaskEvent.data is not JSON: byte %zu",
+                             offset);
+        json_member(out, BYTES_LITERAL("data"));
+        buffer_append(out, data);
+    }
+    if (event->extra.len > 0) {
+        enum status status =
+            append_members(out, bytes_of(event->extra.data, event->extra.len), error);
+        if (status != STATUS_OK)
+            return status;
+    }
+    buffer_append_byte(out, '}');
+    return STATUS_OK;
+}
+
+static void *allocate_in_arena(void *arena, size_t size)
+{
+    return arena_raw((struct arena *)arena, size);
+}
+
+static void leave_to_arena(void *arena, void *piece)
+{
+    (void)arena;
+    (void)piece;
+}
+
+enum status task_event_from_protobuf(struct bytes value, struct buffer *out, struct error *error)
+{
+    if (!skip_confluent_prefix(&value))
+        return error_set(error, STATUS_MALFORMED,
+                         "neither a TaskEvent nor Confluent's wire format");
+    auto_arena struct arena arena = {.reserved = value.size * 2 + 2048};
+    ProtobufCAllocator allocator = {allocate_in_arena, leave_to_arena, &arena};
+    Smartstack__V1__TaskEvent *event =
+        smartstack__v1__task_event__unpack(&allocator, value.size, value.data);
+    if (event == NULL)
+        return error_set(error, STATUS_MALFORMED, "not a TaskEvent");
+    return append_event(event, out, error);
+}

@@ -1,0 +1,224 @@
+#include "consumer.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "log.h"
+#include "mem.h"
+
+enum { CLOSE_TIMEOUT_MS = 10000 };
+
+struct consumer {
+    struct consumer_options options;
+    rd_kafka_t *client;
+    bool joined;
+    bool all_brokers_down;
+};
+
+static void log_partitions(const char *message, const rd_kafka_topic_partition_list_t *partitions)
+{
+    char text[512];
+    size_t size = 0;
+    text[0] = 0;
+    for (int i = 0; i < partitions->cnt && size < sizeof(text); i++) {
+        int written = snprintf(text + size, sizeof(text) - size, "%s%s-%d", i == 0 ? "" : " ",
+                               partitions->elems[i].topic, (int)partitions->elems[i].partition);
+        size += written > 0 ? (size_t)written : 0;
+    }
+    log_info(message, LOG_INTEGER("count", partitions->cnt), LOG_STRING("partitions", text));
+}
+
+static void report(const char *what, rd_kafka_error_t *failure)
+{
+    if (failure == NULL)
+        return;
+    log_error(what, LOG_STRING("error", rd_kafka_error_string(failure)));
+    rd_kafka_error_destroy(failure);
+}
+
+static void on_rebalance(rd_kafka_t *client, rd_kafka_resp_err_t code,
+                         rd_kafka_topic_partition_list_t *partitions, void *opaque)
+{
+    struct consumer *consumer = (struct consumer *)opaque;
+    const struct consumer_events *events = &consumer->options.events;
+    if (code == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS) {
+        log_partitions("partitions assigned", partitions);
+        events->assigned(events->context, partitions);
+        report("assignment failed", rd_kafka_incremental_assign(client, partitions));
+        consumer->joined = true;
+        return;
+    }
+    bool lost = rd_kafka_assignment_lost(client) != 0;
+    log_partitions(lost ? "partitions lost" : "partitions revoked", partitions);
+    events->revoked(events->context, partitions, lost);
+    report("unassignment failed", rd_kafka_incremental_unassign(client, partitions));
+    if (lost || code != RD_KAFKA_RESP_ERR__REVOKE_PARTITIONS)
+        consumer->joined = false;
+}
+
+static void on_error(rd_kafka_t *client, int code, const char *reason, void *opaque)
+{
+    struct consumer *consumer = (struct consumer *)opaque;
+    (void)client;
+    if (code == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN) {
+        consumer->all_brokers_down = true;
+        log_warning("no broker can be reached", LOG_STRING("error", reason));
+    } else {
+        log_warning("Kafka consumer", LOG_STRING("error", reason));
+    }
+}
+
+enum status consumer_open(const struct consumer_options *options, struct consumer **consumer,
+                          struct error *error)
+{
+    char text[512];
+    struct consumer *made = mem_new(struct consumer);
+    made->options = *options;
+    rd_kafka_conf_t *conf = kafka_settings_conf(options->kafka, KAFKA_ROLE_CONSUMER, "dispatcher");
+    kafka_conf_set(conf, "group.id", options->group);
+    kafka_conf_set(conf, "partition.assignment.strategy", "cooperative-sticky");
+    kafka_conf_set(conf, "auto.offset.reset", "earliest");
+    kafka_conf_set(conf, "enable.auto.commit", "false");
+    kafka_conf_set(conf, "enable.auto.offset.store", "false");
+    kafka_conf_set(conf, "enable.partition.eof", "false");
+    kafka_conf_set(conf, "isolation.level", "read_committed");
+    rd_kafka_conf_set_rebalance_cb(conf, on_rebalance);
+    rd_kafka_conf_set_error_cb(conf, on_error);
+    rd_kafka_conf_set_opaque(conf, made);
+    made->client = rd_kafka_new(RD_KAFKA_CONSUMER, conf, text, sizeof(text));
+    if (made->client == NULL) {
+        rd_kafka_conf_destroy(conf);
+        free(made);
+        return error_set(error, STATUS_FATAL, "Kafka consumer: %s", text);
+    }
+    rd_kafka_poll_set_consumer(made->client);
+    *consumer = made;
+    return STATUS_OK;
+}
+
+enum status consumer_join(struct consumer *consumer, struct error *error)
+{
+    rd_kafka_topic_partition_list_t *topics =
+        rd_kafka_topic_partition_list_new((int)consumer->options.topic_count);
+    for (size_t i = 0; i < consumer->options.topic_count; i++)
+        rd_kafka_topic_partition_list_add(topics, consumer->options.topics[i],
+                                          RD_KAFKA_PARTITION_UA);
+    rd_kafka_resp_err_t code = rd_kafka_subscribe(consumer->client, topics);
+    rd_kafka_topic_partition_list_destroy(topics);
+    if (code == RD_KAFKA_RESP_ERR_NO_ERROR)
+        return STATUS_OK;
+    return error_set(error, STATUS_FATAL, "subscription: %s", rd_kafka_err2str(code));
+}
+
+void consumer_close(struct consumer *consumer)
+{
+    if (consumer == NULL)
+        return;
+    (void)rd_kafka_consumer_close(consumer->client);
+    rd_kafka_destroy(consumer->client);
+    free(consumer);
+}
+
+rd_kafka_t *consumer_client(const struct consumer *consumer)
+{
+    return consumer->client;
+}
+
+rd_kafka_message_t *consumer_poll(struct consumer *consumer, int timeout_ms)
+{
+    rd_kafka_message_t *message = rd_kafka_consumer_poll(consumer->client, timeout_ms);
+    if (message == NULL)
+        return NULL;
+    if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR) {
+        consumer->all_brokers_down = false;
+        return message;
+    }
+    if (message->err != RD_KAFKA_RESP_ERR__PARTITION_EOF)
+        log_warning(
+            "records cannot be read now",
+            LOG_STRING("topic", message->rkt == NULL ? "" : rd_kafka_topic_name(message->rkt)),
+            LOG_INTEGER("partition", message->partition),
+            LOG_STRING("error", rd_kafka_message_errstr(message)));
+    rd_kafka_message_destroy(message);
+    return NULL;
+}
+
+/* Leaves in the list what is assigned now. */
+static void keep_assigned(struct consumer *consumer, rd_kafka_topic_partition_list_t *partitions)
+{
+    rd_kafka_topic_partition_list_t *assigned = NULL;
+    if (rd_kafka_assignment(consumer->client, &assigned) != RD_KAFKA_RESP_ERR_NO_ERROR)
+        return;
+    for (int i = partitions->cnt - 1; i >= 0; i--)
+        if (rd_kafka_topic_partition_list_find(assigned, partitions->elems[i].topic,
+                                               partitions->elems[i].partition) == NULL)
+            (void)rd_kafka_topic_partition_list_del_by_idx(partitions, i);
+    rd_kafka_topic_partition_list_destroy(assigned);
+}
+
+static enum status seek(struct consumer *consumer, rd_kafka_topic_partition_list_t *partitions,
+                        int timeout_ms)
+{
+    rd_kafka_error_t *failure = rd_kafka_seek_partitions(consumer->client, partitions, timeout_ms);
+    bool failed = failure != NULL;
+    if (failed)
+        rd_kafka_error_destroy(failure);
+    for (int i = 0; i < partitions->cnt; i++)
+        failed = failed || partitions->elems[i].err != RD_KAFKA_RESP_ERR_NO_ERROR;
+    return failed ? STATUS_UNAVAILABLE : STATUS_OK;
+}
+
+enum status consumer_rewind(struct consumer *consumer, rd_kafka_topic_partition_list_t *partitions,
+                            int timeout_ms)
+{
+    keep_assigned(consumer, partitions);
+    if (partitions->cnt == 0)
+        return STATUS_OK;
+    rd_kafka_topic_partition_list_t *committed = rd_kafka_topic_partition_list_copy(partitions);
+    rd_kafka_resp_err_t code = rd_kafka_committed(consumer->client, committed, timeout_ms);
+    enum status status = code == RD_KAFKA_RESP_ERR_NO_ERROR ? STATUS_OK : STATUS_UNAVAILABLE;
+    for (int i = 0; i < partitions->cnt && status == STATUS_OK; i++) {
+        if (committed->elems[i].err != RD_KAFKA_RESP_ERR_NO_ERROR)
+            status = STATUS_UNAVAILABLE;
+        else if (committed->elems[i].offset >= 0)
+            partitions->elems[i].offset = committed->elems[i].offset;
+    }
+    rd_kafka_topic_partition_list_destroy(committed);
+    return status == STATUS_OK ? seek(consumer, partitions, timeout_ms) : status;
+}
+
+void consumer_state(const struct consumer *consumer, struct consumer_state *state)
+{
+    rd_kafka_topic_partition_list_t *assigned = NULL;
+    *state = (struct consumer_state){.joined = consumer->joined,
+                                     .connected = !consumer->all_brokers_down};
+    if (rd_kafka_assignment(consumer->client, &assigned) != RD_KAFKA_RESP_ERR_NO_ERROR)
+        return;
+    (void)rd_kafka_position(consumer->client, assigned);
+    for (int i = 0; i < assigned->cnt; i++) {
+        int64_t low;
+        int64_t high;
+        if (rd_kafka_get_watermark_offsets(consumer->client, assigned->elems[i].topic,
+                                           assigned->elems[i].partition, &low,
+                                           &high) != RD_KAFKA_RESP_ERR_NO_ERROR ||
+            high < 0)
+            continue;
+        int64_t position = assigned->elems[i].offset >= 0 ? assigned->elems[i].offset : high;
+        state->lag += high > position ? high - position : 0;
+    }
+    state->partitions = assigned->cnt;
+    rd_kafka_topic_partition_list_destroy(assigned);
+}
+
+void consumer_check_connection(struct consumer *consumer, int timeout_ms)
+{
+    const struct rd_kafka_metadata *metadata = NULL;
+    if (!consumer->all_brokers_down)
+        return;
+    if (rd_kafka_metadata(consumer->client, 0, NULL, &metadata, timeout_ms) !=
+        RD_KAFKA_RESP_ERR_NO_ERROR)
+        return;
+    rd_kafka_metadata_destroy(metadata);
+    consumer->all_brokers_down = false;
+    log_info("a broker answers again");
+}

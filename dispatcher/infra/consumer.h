@@ -1,0 +1,70 @@
+/* The Kafka consumer of the dispatcher: a member of its group, reading committed records of the
+ * input topics. It commits nothing: offsets go with the outputs (producer.h). Not a loop. One
+ * thread.
+ *
+ * A partition that has no committed offset is read from its beginning: an event that was there
+ * before the dispatcher is an event all the same. */
+#ifndef DISPATCHER_INFRA_CONSUMER_H
+#define DISPATCHER_INFRA_CONSUMER_H
+
+#include <librdkafka/rdkafka.h>
+
+#include "kafka_settings.h"
+#include "status.h"
+
+/* Called from within consumer_poll() and consumer_close(). */
+struct consumer_events {
+    /* Before records of these partitions come. */
+    void (*assigned)(void *context, const rd_kafka_topic_partition_list_t *partitions);
+    /* They are another's from now on (if `lost`, have been for a while): what was read of them and
+     * not yet sent must be forgotten. */
+    void (*revoked)(void *context, const rd_kafka_topic_partition_list_t *partitions, bool lost);
+    void *context;
+};
+
+struct consumer_options {
+    const struct kafka_settings *kafka;
+    const char *group;
+    const char *const *topics;
+    size_t topic_count;
+    struct consumer_events events;
+};
+
+struct consumer;
+
+/* A client that has not joined yet. STATUS_FATAL: a bad configuration. */
+enum status consumer_open(const struct consumer_options *options, struct consumer **consumer,
+                          struct error *error) MUST_CHECK;
+
+/* Joins the group; the topics should be there. STATUS_FATAL: they cannot be subscribed to. */
+enum status consumer_join(struct consumer *consumer, struct error *error) MUST_CHECK;
+
+/* Leaves the group, so that the others take over at once. NULL is fine. */
+void consumer_close(struct consumer *consumer);
+
+rd_kafka_t *consumer_client(const struct consumer *consumer);
+
+/* The next record, owned by the caller (rd_kafka_message_destroy()), or NULL: none within the time.
+ */
+rd_kafka_message_t *consumer_poll(struct consumer *consumer, int timeout_ms);
+
+/* Reads again from the committed offsets of these partitions; where there is none, from the offset
+ * given. Those that are no longer ours are left alone. STATUS_UNAVAILABLE: not now; nothing was
+ * read in between that may be used. */
+enum status consumer_rewind(struct consumer *consumer, rd_kafka_topic_partition_list_t *partitions,
+                            int timeout_ms) MUST_CHECK;
+
+struct consumer_state {
+    bool joined; /* it has been given its partitions (maybe none) */
+    int partitions;
+    bool connected; /* to at least one broker, as far as is known */
+    int64_t lag;    /* records of its partitions not yet read */
+};
+
+/* Asks the client's own knowledge, not a broker. */
+void consumer_state(const struct consumer *consumer, struct consumer_state *state);
+
+/* While no broker could be reached: asks whether one can, waiting up to timeout_ms. */
+void consumer_check_connection(struct consumer *consumer, int timeout_ms);
+
+#endif

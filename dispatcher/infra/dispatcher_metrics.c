@@ -1,0 +1,113 @@
+#include "dispatcher_metrics.h"
+
+#define NAME(text) "smartstack_dispatcher_" text
+
+enum { RULE_SERIES_LIMIT = 500 };
+
+static void init_pipeline_series(struct dispatcher_metrics *metrics)
+{
+    struct metrics *registry = metrics->registry;
+    for (int i = 0; i < EVENT_FORMAT_COUNT; i++)
+        metrics->formats[i] =
+            metrics_counter(registry, NAME("events_total"), "Events by the format they came in.",
+                            METRIC_LABELS("format", event_format_name((enum event_format)i)));
+    for (int i = 0; i < NOTIFICATION_TYPE_COUNT; i++)
+        metrics->notifications[i] = metrics_counter(
+            registry, NAME("notifications_total"), "Notifications published, by type.",
+            METRIC_LABELS("type", notification_event_name((enum notification_type)i)));
+    for (int i = 0; i < DEAD_REASON_COUNT; i++)
+        metrics->dead[i] =
+            metrics_counter(registry, NAME("dead_letters_total"), "Dead letters, by reason.",
+                            METRIC_LABELS("reason", dead_reason_name((enum dead_reason)i)));
+    for (int i = 0; i < ROOM_SKIP_COUNT; i++)
+        metrics->room_skips[i] =
+            metrics_counter(registry, NAME("rooms_skipped_total"),
+                            "Rooms that a rule named and no notification got.",
+                            METRIC_LABELS("reason", room_skip_name((enum room_skip)i)));
+    metrics->matched = metrics_counter(registry, NAME("matched_total"),
+                                       "Events that at least one rule matched.", NULL);
+    metrics->duplicates = metrics_counter(registry, NAME("duplicates_total"),
+                                          "Events dropped because they were seen before.", NULL);
+    metrics->reviews_open =
+        metrics_counter(registry, NAME("reviews_already_open_total"),
+                        "Review alerts left out because such a review is open.", NULL);
+    metrics->rule_matches =
+        metrics_counter_set(registry, NAME("rule_matches_total"), "Events that a rule matched.",
+                            "rule", RULE_SERIES_LIMIT);
+}
+
+static void init_transaction_series(struct dispatcher_metrics *metrics)
+{
+    struct metrics *registry = metrics->registry;
+    const char *transactions = NAME("transactions_total");
+    const char *transactions_help = "Batches, by how they ended.";
+    const char *stages = NAME("stage_seconds");
+    const char *stages_help = "Time: wait (produced to read), process and commit (of a batch), "
+                              "total (produced to committed).";
+    metrics->records = metrics_counter(registry, NAME("records_total"), "Records processed.", NULL);
+    metrics->committed = metrics_counter(registry, transactions, transactions_help,
+                                         METRIC_LABELS("outcome", "committed"));
+    metrics->aborted = metrics_counter(registry, transactions, transactions_help,
+                                       METRIC_LABELS("outcome", "aborted"));
+    metrics->reopened = metrics_counter(registry, NAME("producer_reopened_total"),
+                                        "Producers replaced after a fatal error.", NULL);
+    metrics->rewinds = metrics_counter(registry, NAME("rewinds_total"),
+                                       "Times that records were read again.", NULL);
+    metrics->batch_records = metrics_histogram(registry, NAME("batch_records"),
+                                               "Records of a batch.", NULL, &metric_buckets_count);
+    metrics->stage_wait = metrics_histogram(
+        registry, stages, stages_help, METRIC_LABELS("stage", "wait"), &metric_buckets_latency);
+    metrics->stage_process = metrics_histogram(
+        registry, stages, stages_help, METRIC_LABELS("stage", "process"), &metric_buckets_latency);
+    metrics->stage_commit = metrics_histogram(
+        registry, stages, stages_help, METRIC_LABELS("stage", "commit"), &metric_buckets_latency);
+    metrics->stage_total = metrics_histogram(
+        registry, stages, stages_help, METRIC_LABELS("stage", "total"), &metric_buckets_latency);
+    metrics->lag = metrics_gauge(registry, NAME("lag_records"),
+                                 "Records of its partitions that are not yet read.", NULL, 1);
+    metrics->partitions =
+        metrics_gauge(registry, NAME("partitions"), "Input partitions it has.", NULL, 1);
+}
+
+void dispatcher_metrics_init(struct dispatcher_metrics *metrics)
+{
+    metrics->registry = metrics_new();
+    init_pipeline_series(metrics);
+    init_transaction_series(metrics);
+    metrics->reloads_good =
+        metrics_counter(metrics->registry, NAME("rules_reloads_total"),
+                        "Reloads of the rules file.", METRIC_LABELS("outcome", "good"));
+    metrics->reloads_bad =
+        metrics_counter(metrics->registry, NAME("rules_reloads_total"),
+                        "Reloads of the rules file.", METRIC_LABELS("outcome", "bad"));
+    metrics->rules = metrics_gauge(metrics->registry, NAME("rules"), "Rules in force.", NULL, 1);
+}
+
+void dispatcher_metrics_deinit(struct dispatcher_metrics *metrics)
+{
+    metrics_free(metrics->registry);
+    *metrics = (struct dispatcher_metrics){0};
+}
+
+void dispatcher_metrics_count(struct dispatcher_metrics *metrics, const struct batch *batch,
+                              const struct rule_set *rules)
+{
+    const struct batch_counts *counts = &batch->counts;
+    metric_counter_add(metrics->records, counts->records);
+    metric_counter_add(metrics->matched, counts->matched);
+    metric_counter_add(metrics->duplicates, counts->duplicates);
+    metric_counter_add(metrics->reviews_open, counts->reviews_open);
+    for (int i = 0; i < EVENT_FORMAT_COUNT; i++)
+        metric_counter_add(metrics->formats[i], counts->formats[i]);
+    for (int i = 0; i < NOTIFICATION_TYPE_COUNT; i++)
+        metric_counter_add(metrics->notifications[i], counts->notifications[i]);
+    for (int i = 0; i < DEAD_REASON_COUNT; i++)
+        metric_counter_add(metrics->dead[i], counts->dead[i]);
+    for (int i = 0; i < ROOM_SKIP_COUNT; i++)
+        metric_counter_add(metrics->room_skips[i], counts->room_skips[i]);
+    for (size_t i = 0; i < batch->rule_match_count; i++) {
+        const struct rule *rule = rule_set_at(rules, batch->rule_matches[i]);
+        metric_counter_add(metric_counter_set_get(metrics->rule_matches, rule->name), 1);
+    }
+    metric_histogram_observe(metrics->batch_records, counts->records);
+}

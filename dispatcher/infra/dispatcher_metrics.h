@@ -1,0 +1,43 @@
+/* The series of /metrics. Not what is counted: the runner says when. */
+#ifndef DISPATCHER_INFRA_DISPATCHER_METRICS_H
+#define DISPATCHER_INFRA_DISPATCHER_METRICS_H
+
+#include "batch.h"
+#include "metrics.h"
+#include "rule_set.h"
+
+struct dispatcher_metrics {
+    struct metrics *registry;
+    struct metric_counter *records;
+    struct metric_counter *formats[EVENT_FORMAT_COUNT];
+    struct metric_counter *matched;
+    struct metric_counter *duplicates;
+    struct metric_counter *reviews_open;
+    struct metric_counter *notifications[NOTIFICATION_TYPE_COUNT];
+    struct metric_counter *dead[DEAD_REASON_COUNT];
+    struct metric_counter *room_skips[ROOM_SKIP_COUNT];
+    struct metric_counter_set *rule_matches;
+    struct metric_counter *committed;
+    struct metric_counter *aborted;
+    struct metric_counter *reopened;
+    struct metric_counter *rewinds;
+    struct metric_counter *reloads_good;
+    struct metric_counter *reloads_bad;
+    struct metric_histogram *batch_records;
+    struct metric_histogram *stage_wait;    /* record's timestamp to its processing */
+    struct metric_histogram *stage_process; /* of a batch: rules */
+    struct metric_histogram *stage_commit;  /* of a batch: produce and commit */
+    struct metric_histogram *stage_total;   /* record's timestamp to commit */
+    struct metric_gauge *lag;
+    struct metric_gauge *partitions;
+    struct metric_gauge *rules;
+};
+
+void dispatcher_metrics_init(struct dispatcher_metrics *metrics);
+void dispatcher_metrics_deinit(struct dispatcher_metrics *metrics);
+
+/* Counts what a batch that was committed came to. */
+void dispatcher_metrics_count(struct dispatcher_metrics *metrics, const struct batch *batch,
+                              const struct rule_set *rules);
+
+#endif

@@ -1,0 +1,357 @@
+#include "producer.h"
+
+#include <assert.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "log.h"
+#include "mem.h"
+
+enum { COMMIT_TIMEOUT_MS = 30000, ABORT_TIMEOUT_MS = 30000, CLOSE_TIMEOUT_MS = 5000 };
+
+struct producer {
+    struct producer_options options;
+    rd_kafka_t *client;
+    size_t record_limit;
+    rd_kafka_topic_t *topic; /* of the last output: outputs to one topic often follow each other */
+    /* The first delivery of this batch that failed by itself, not because the batch was given up.
+     */
+    rd_kafka_resp_err_t failed;
+    int culprit;
+};
+
+static bool purged(rd_kafka_resp_err_t code)
+{
+    return code == RD_KAFKA_RESP_ERR__PURGE_QUEUE || code == RD_KAFKA_RESP_ERR__PURGE_INFLIGHT;
+}
+
+static void on_delivery(rd_kafka_t *client, const rd_kafka_message_t *message, void *opaque)
+{
+    struct producer *producer = (struct producer *)opaque;
+    (void)client;
+    if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR || purged(message->err) ||
+        producer->failed != RD_KAFKA_RESP_ERR_NO_ERROR)
+        return;
+    producer->failed = message->err;
+    producer->culprit = (int)(intptr_t)message->_private;
+}
+
+struct producer *producer_new(const struct producer_options *options)
+{
+    struct producer *producer = mem_new(struct producer);
+    producer->options = *options;
+    return producer;
+}
+
+static void close_client(struct producer *producer)
+{
+    if (producer->client == NULL)
+        return;
+    if (producer->topic != NULL)
+        rd_kafka_topic_destroy(producer->topic);
+    producer->topic = NULL;
+    (void)rd_kafka_flush(producer->client, CLOSE_TIMEOUT_MS);
+    rd_kafka_destroy(producer->client);
+    producer->client = NULL;
+}
+
+void producer_free(struct producer *producer)
+{
+    if (producer == NULL)
+        return;
+    close_client(producer);
+    free(producer);
+}
+
+rd_kafka_t *producer_client(const struct producer *producer)
+{
+    return producer->client;
+}
+
+size_t producer_record_limit(const struct producer *producer)
+{
+    return producer->record_limit;
+}
+
+void producer_poll(struct producer *producer)
+{
+    if (producer->client != NULL)
+        rd_kafka_poll(producer->client, 0);
+}
+
+static size_t configured_size(const struct producer *producer, const char *property,
+                              size_t otherwise)
+{
+    const char *text =
+        kafka_settings_get(producer->options.kafka, KAFKA_ROLE_TRANSACTIONAL_PRODUCER, property);
+    return text == NULL ? otherwise : (size_t)strtoull(text, NULL, 10);
+}
+
+/* The client stays when the broker is only slow: initialisation is asked for again. */
+static enum status initialise(struct producer *producer, int timeout_ms, struct error *error)
+{
+    rd_kafka_error_t *failure = rd_kafka_init_transactions(producer->client, timeout_ms);
+    if (failure == NULL)
+        return STATUS_OK;
+    bool fatal = rd_kafka_error_is_fatal(failure) != 0;
+    rd_kafka_resp_err_t code = rd_kafka_error_code(failure);
+    bool denied = code == RD_KAFKA_RESP_ERR_TRANSACTIONAL_ID_AUTHORIZATION_FAILED ||
+                  code == RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED;
+    enum status status =
+        error_set(error, denied ? STATUS_FATAL : STATUS_UNAVAILABLE, "transactions (%s): %s",
+                  producer->options.transactional_id, rd_kafka_error_string(failure));
+    bool keep = rd_kafka_error_is_retriable(failure) && !fatal;
+    rd_kafka_error_destroy(failure);
+    if (!keep)
+        close_client(producer);
+    return status;
+}
+
+static enum status create_client(struct producer *producer, struct error *error)
+{
+    char text[512];
+    bool transactional = producer->options.transactional_id != NULL;
+    rd_kafka_conf_t *conf = kafka_settings_conf(
+        producer->options.kafka,
+        transactional ? KAFKA_ROLE_TRANSACTIONAL_PRODUCER : KAFKA_ROLE_PRODUCER, "dispatcher");
+    if (transactional)
+        kafka_conf_set(conf, "transactional.id", producer->options.transactional_id);
+    rd_kafka_conf_set_dr_msg_cb(conf, on_delivery);
+    rd_kafka_conf_set_opaque(conf, producer);
+    producer->client = rd_kafka_new(RD_KAFKA_PRODUCER, conf, text, sizeof(text));
+    if (producer->client == NULL) {
+        rd_kafka_conf_destroy(conf);
+        return error_set(error, STATUS_FATAL, "Kafka producer: %s", text);
+    }
+    /* Headers, key and framing are not counted in the value's limits. */
+    size_t limit = configured_size(producer, "message.max.bytes", 1000000);
+    producer->record_limit = limit > 2048 ? limit - 1024 : limit / 2;
+    return STATUS_OK;
+}
+
+enum status producer_open(struct producer *producer, int timeout_ms, struct error *error)
+{
+    if (producer->client != NULL &&
+        rd_kafka_fatal_error(producer->client, NULL, 0) != RD_KAFKA_RESP_ERR_NO_ERROR)
+        close_client(producer);
+    if (producer->client == NULL) {
+        enum status status = create_client(producer, error);
+        if (status != STATUS_OK)
+            return status;
+    }
+    return producer->options.transactional_id == NULL ? STATUS_OK
+                                                      : initialise(producer, timeout_ms, error);
+}
+
+/* --- One batch
+ * --------------------------------------------------------------------------------------------------
+ */
+
+/* Errors that say something of the record; with others, the same batch may pass next time. */
+static bool is_of_record(rd_kafka_resp_err_t code)
+{
+    return code == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE || code == RD_KAFKA_RESP_ERR_INVALID_MSG ||
+           code == RD_KAFKA_RESP_ERR_INVALID_MSG_SIZE || code == RD_KAFKA_RESP_ERR_INVALID_RECORD ||
+           code == RD_KAFKA_RESP_ERR_RECORD_LIST_TOO_LARGE ||
+           code == RD_KAFKA_RESP_ERR_INVALID_TIMESTAMP ||
+           code == RD_KAFKA_RESP_ERR_TOPIC_EXCEPTION ||
+           code == RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED ||
+           code == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART ||
+           code == RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC ||
+           code == RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION || code == RD_KAFKA_RESP_ERR__INVALID_ARG;
+}
+
+static void fail(struct producer_result *result, enum producer_outcome outcome, const char *what,
+                 const char *why)
+{
+    result->outcome = outcome;
+    error_set(&result->error, STATUS_UNAVAILABLE, "%s: %s", what, why);
+}
+
+static bool is_fenced(rd_kafka_resp_err_t code)
+{
+    return code == RD_KAFKA_RESP_ERR__FENCED || code == RD_KAFKA_RESP_ERR_PRODUCER_FENCED ||
+           code == RD_KAFKA_RESP_ERR_INVALID_PRODUCER_EPOCH;
+}
+
+static void fail_with(struct producer *producer, struct producer_result *result, const char *what,
+                      rd_kafka_error_t *failure)
+{
+    char text[256];
+    rd_kafka_resp_err_t code = rd_kafka_error_code(failure);
+    rd_kafka_resp_err_t fatal = rd_kafka_fatal_error(producer->client, text, sizeof(text));
+    bool lost = rd_kafka_error_is_fatal(failure) || fatal != RD_KAFKA_RESP_ERR_NO_ERROR;
+    fail(result, lost ? PRODUCER_LOST : PRODUCER_AGAIN, what, rd_kafka_error_string(failure));
+    result->fenced = lost && (is_fenced(code) || is_fenced(fatal));
+    if (!lost && producer->failed != RD_KAFKA_RESP_ERR_NO_ERROR && is_of_record(producer->failed)) {
+        result->outcome = PRODUCER_POISONED;
+        result->culprit = producer->culprit;
+        error_set(&result->error, STATUS_INVALID, "%s", rd_kafka_err2str(producer->failed));
+    } else if (!lost && is_of_record(code)) {
+        result->outcome = PRODUCER_POISONED;
+    }
+    rd_kafka_error_destroy(failure);
+}
+
+static rd_kafka_topic_t *topic_of(struct producer *producer, const char *name)
+{
+    if (producer->topic != NULL && strcmp(rd_kafka_topic_name(producer->topic), name) == 0)
+        return producer->topic;
+    if (producer->topic != NULL)
+        rd_kafka_topic_destroy(producer->topic);
+    producer->topic = rd_kafka_topic_new(producer->client, name, NULL);
+    return producer->topic;
+}
+
+static rd_kafka_resp_err_t produce(struct producer *producer, const struct output *output,
+                                   int source)
+{
+    rd_kafka_topic_t *topic = topic_of(producer, output->topic);
+    if (topic == NULL)
+        return rd_kafka_last_error();
+    rd_kafka_headers_t *headers = rd_kafka_headers_new(output->header_count);
+    for (size_t i = 0; i < output->header_count; i++)
+        (void)rd_kafka_header_add(headers, (const char *)output->headers[i].name.data,
+                                  (ssize_t)output->headers[i].name.size,
+                                  output->headers[i].value.data,
+                                  (ssize_t)output->headers[i].value.size);
+    rd_kafka_resp_err_t code = rd_kafka_producev(
+        producer->client, RD_KAFKA_V_RKT(topic),
+        RD_KAFKA_V_PARTITION(output->partition < 0 ? RD_KAFKA_PARTITION_UA : output->partition),
+        RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY),
+        RD_KAFKA_V_KEY(output->has_key ? output->key.data : NULL,
+                       output->has_key ? output->key.size : 0),
+        RD_KAFKA_V_VALUE((void *)(uintptr_t)(output->has_value ? output->value.data : NULL),
+                         output->has_value ? output->value.size : 0),
+        RD_KAFKA_V_HEADERS(headers), RD_KAFKA_V_OPAQUE((void *)(intptr_t)source), RD_KAFKA_V_END);
+    if (code != RD_KAFKA_RESP_ERR_NO_ERROR)
+        rd_kafka_headers_destroy(headers);
+    return code;
+}
+
+/* False: `result` says why. */
+static bool produce_all(struct producer *producer, const struct producer_batch *batch,
+                        struct producer_result *result)
+{
+    for (size_t i = 0; i < batch->count; i++) {
+        rd_kafka_resp_err_t code;
+        while ((code = produce(producer, &batch->outputs[i], batch->sources[i])) ==
+               RD_KAFKA_RESP_ERR__QUEUE_FULL)
+            rd_kafka_poll(producer->client, 10);
+        if (code != RD_KAFKA_RESP_ERR_NO_ERROR) {
+            fail(result, is_of_record(code) ? PRODUCER_POISONED : PRODUCER_AGAIN, "produce",
+                 rd_kafka_err2str(code));
+            result->culprit = is_of_record(code) ? batch->sources[i] : -1;
+            return false;
+        }
+        if (i % 256 == 255)
+            rd_kafka_poll(producer->client, 0);
+    }
+    return true;
+}
+
+static void abort_transaction(struct producer *producer, struct producer_result *result)
+{
+    for (int attempt = 0; attempt < 3; attempt++) {
+        rd_kafka_error_t *failure = rd_kafka_abort_transaction(producer->client, ABORT_TIMEOUT_MS);
+        if (failure == NULL)
+            return;
+        bool again = rd_kafka_error_is_retriable(failure) != 0;
+        log_warning("transaction could not be aborted",
+                    LOG_STRING("error", rd_kafka_error_string(failure)));
+        if (!again) {
+            result->outcome = PRODUCER_LOST;
+            result->fenced = result->fenced || is_fenced(rd_kafka_error_code(failure));
+        }
+        rd_kafka_error_destroy(failure);
+        if (!again)
+            break;
+    }
+    result->outcome = PRODUCER_LOST;
+}
+
+static bool commit(struct producer *producer, const struct producer_batch *batch,
+                   struct producer_result *result)
+{
+    rd_kafka_consumer_group_metadata_t *group = rd_kafka_consumer_group_metadata(batch->consumer);
+    if (group == NULL) {
+        fail(result, PRODUCER_AGAIN, "offsets", "not a member of the group");
+        return false;
+    }
+    rd_kafka_error_t *failure = rd_kafka_send_offsets_to_transaction(
+        producer->client, batch->offsets, group, COMMIT_TIMEOUT_MS);
+    rd_kafka_consumer_group_metadata_destroy(group);
+    if (failure != NULL) {
+        fail_with(producer, result, "offsets", failure);
+        return false;
+    }
+    for (int attempt = 0;; attempt++) {
+        failure = rd_kafka_commit_transaction(producer->client, COMMIT_TIMEOUT_MS);
+        if (failure == NULL)
+            return true;
+        /* What can be tried again may have happened already: the same call must be made again. */
+        if (!rd_kafka_error_is_retriable(failure) || attempt == 10)
+            break;
+        log_warning("transaction not committed yet",
+                    LOG_STRING("error", rd_kafka_error_string(failure)));
+        rd_kafka_error_destroy(failure);
+    }
+    bool undecided = rd_kafka_error_is_retriable(failure) != 0;
+    fail_with(producer, result, "commit", failure);
+    if (undecided)
+        result->outcome = PRODUCER_LOST; /* a new handle learns how it ended */
+    return false;
+}
+
+static void send_transaction(struct producer *producer, const struct producer_batch *batch,
+                             struct producer_result *result)
+{
+    rd_kafka_error_t *failure = rd_kafka_begin_transaction(producer->client);
+    if (failure != NULL) {
+        fail_with(producer, result, "begin", failure);
+        if (result->outcome != PRODUCER_LOST)
+            result->outcome = PRODUCER_LOST;
+        return;
+    }
+    if (produce_all(producer, batch, result) && commit(producer, batch, result))
+        return;
+    if (result->outcome != PRODUCER_LOST)
+        abort_transaction(producer, result);
+}
+
+/* Without transactions: everything is sent and confirmed before the offsets are. */
+static void send_plainly(struct producer *producer, const struct producer_batch *batch,
+                         struct producer_result *result)
+{
+    bool sent = produce_all(producer, batch, result);
+    rd_kafka_resp_err_t code = rd_kafka_flush(producer->client, COMMIT_TIMEOUT_MS);
+    if (!sent)
+        return;
+    if (code == RD_KAFKA_RESP_ERR_NO_ERROR)
+        code = producer->failed;
+    if (code != RD_KAFKA_RESP_ERR_NO_ERROR) {
+        fail(result, is_of_record(code) ? PRODUCER_POISONED : PRODUCER_AGAIN, "produce",
+             rd_kafka_err2str(code));
+        result->culprit = is_of_record(code) ? producer->culprit : -1;
+        if (rd_kafka_fatal_error(producer->client, NULL, 0) != RD_KAFKA_RESP_ERR_NO_ERROR)
+            result->outcome = PRODUCER_LOST;
+        return;
+    }
+    code = rd_kafka_commit(batch->consumer, batch->offsets, 0);
+    if (code != RD_KAFKA_RESP_ERR_NO_ERROR)
+        fail(result, PRODUCER_AGAIN, "offsets", rd_kafka_err2str(code));
+}
+
+void producer_send(struct producer *producer, const struct producer_batch *batch,
+                   struct producer_result *result)
+{
+    assert(producer->client != NULL);
+    *result = (struct producer_result){.outcome = PRODUCER_DONE, .culprit = -1};
+    producer->failed = RD_KAFKA_RESP_ERR_NO_ERROR;
+    producer->culprit = -1;
+    if (producer->options.transactional_id != NULL)
+        send_transaction(producer, batch, result);
+    else
+        send_plainly(producer, batch, result);
+}

@@ -1,0 +1,67 @@
+/* The Kafka producer of the dispatcher: a batch's outputs and the consumed offsets, together or not
+ * at all. Not a policy: what a failure means for the batch is the runner's.
+ *
+ * Exactly once: one transaction. At least once (a broker without transactions): outputs, then
+ * offsets. All calls block; one thread. */
+#ifndef DISPATCHER_INFRA_PRODUCER_H
+#define DISPATCHER_INFRA_PRODUCER_H
+
+#include <librdkafka/rdkafka.h>
+
+#include "batch.h"
+#include "kafka_settings.h"
+#include "status.h"
+
+struct producer_options {
+    const struct kafka_settings *kafka;
+    const char *transactional_id; /* NULL: at least once */
+};
+
+enum producer_outcome {
+    PRODUCER_DONE,
+    PRODUCER_AGAIN, /* aborted, through no fault of the records: do the same again, after a while */
+    PRODUCER_POISONED, /* aborted, maybe because of a record: `culprit` if it is known */
+    PRODUCER_LOST,     /* the handle is dead (fenced, fatal): producer_reopen() */
+};
+
+struct producer_result {
+    enum producer_outcome outcome;
+    int culprit;        /* index of the input record, or -1 */
+    bool fenced;        /* another producer with our transactional id */
+    struct error error; /* unless done */
+};
+
+struct producer;
+
+/* Connects nothing yet. */
+struct producer *producer_new(const struct producer_options *options);
+void producer_free(struct producer *producer);
+
+/* Opens a handle, in place of one that is there, and makes it ready: fences and aborts what an
+ * earlier one with this transactional id left open. STATUS_UNAVAILABLE: not now, try again;
+ * STATUS_FATAL: `error` says why it will never do. */
+enum status producer_open(struct producer *producer, int timeout_ms,
+                          struct error *error) MUST_CHECK;
+
+/* Valid after producer_open() until the next. */
+rd_kafka_t *producer_client(const struct producer *producer);
+
+/* A larger record is never sent. */
+size_t producer_record_limit(const struct producer *producer);
+
+struct producer_batch {
+    const struct output *outputs;
+    const int *sources; /* of each output: the index of the input record that it comes from */
+    size_t count;
+    const rd_kafka_topic_partition_list_t *offsets; /* to commit; next offset per partition */
+    rd_kafka_t *consumer;
+};
+
+/* Sends a batch. Topics and partitions must be known to be there. */
+void producer_send(struct producer *producer, const struct producer_batch *batch,
+                   struct producer_result *result);
+
+/* Serves callbacks. */
+void producer_poll(struct producer *producer);
+
+#endif

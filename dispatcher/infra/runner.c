@@ -1,0 +1,142 @@
+#include "runner.h"
+
+#include <stdlib.h>
+
+#include "log.h"
+#include "mem.h"
+#include "monotonic.h"
+#include "runner_parts.h"
+
+enum { STATE_EVERY_MS = 500, PAUSE_STEP_MS = 50, CONNECTION_TIMEOUT_MS = 500 };
+
+void runner_pause(struct runner *runner, int64_t duration_ms)
+{
+    int64_t end_ms = monotonic_ms() + duration_ms;
+    for (int64_t left = duration_ms; left > 0 && !runner_stopped(runner);
+         left = end_ms - monotonic_ms()) {
+        int64_t step = left < PAUSE_STEP_MS ? left : PAUSE_STEP_MS;
+        nanosleep(&(struct timespec){.tv_nsec = step * 1000000}, NULL);
+    }
+}
+
+static void report_state(struct runner *runner)
+{
+    struct board *board = runner->options.board;
+    struct consumer_state state;
+    consumer_check_connection(runner->consumer, CONNECTION_TIMEOUT_MS);
+    consumer_state(runner->consumer, &state);
+    metric_gauge_set(runner->options.metrics->lag, state.lag);
+    metric_gauge_set(runner->options.metrics->partitions, state.partitions);
+    if (state.joined)
+        board_pass(board, BOARD_GROUP);
+    else
+        board_fail(board, BOARD_GROUP, "joining group %s", runner->options.settings->group);
+    if (state.connected)
+        board_pass(board, BOARD_KAFKA);
+    else
+        board_fail(board, BOARD_KAFKA, "no broker can be reached");
+}
+
+static void reload_rules(struct runner *runner)
+{
+    auto_problems struct problems problems = {0};
+    struct rules_file *file = runner->options.rules;
+    struct rule_set *old = NULL;
+    switch (rules_file_reload(file, &old, &problems)) {
+    case RULES_SAME:
+        log_info("rules are unchanged",
+                 LOG_BYTES("revision", rule_set_revision(rules_file_rules(file))));
+        break;
+    case RULES_NEW:
+        pipeline_use_rules(runner->pipeline, rules_file_rules(file));
+        log_info("rules reloaded", LOG_BYTES("before", rule_set_revision(old)),
+                 LOG_BYTES("revision", rule_set_revision(rules_file_rules(file))),
+                 LOG_UNSIGNED("rules", rule_set_count(rules_file_rules(file))));
+        rule_set_free(old);
+        metric_counter_add(runner->options.metrics->reloads_good, 1);
+        metric_gauge_set(runner->options.metrics->rules, rule_set_count(rules_file_rules(file)));
+        break;
+    case RULES_BAD:
+        metric_counter_add(runner->options.metrics->reloads_bad, 1);
+        for (size_t i = 0; i < problems.count; i++)
+            log_error("rules file is wrong, the old rules stay in force",
+                      LOG_UNSIGNED("line", problems.items[i].line),
+                      LOG_UNSIGNED("column", problems.items[i].column),
+                      LOG_STRING("problem", problems.items[i].text));
+        break;
+    }
+}
+
+static void attend(struct runner *runner)
+{
+    int64_t now_ms = monotonic_ms();
+    const struct settings *settings = runner->options.settings;
+    board_beat(runner->options.board, now_ms);
+    producer_poll(runner->producer);
+    if (now_ms >= runner->next_state_ms) {
+        runner->next_state_ms = now_ms + STATE_EVERY_MS;
+        report_state(runner);
+    }
+    bool reload = *runner->options.reload != 0;
+    if (settings->rules_check_ms > 0 && now_ms >= runner->next_rules_ms) {
+        runner->next_rules_ms = now_ms + settings->rules_check_ms;
+        reload = reload || rules_file_changed(runner->options.rules);
+    }
+    if (reload) {
+        *runner->options.reload = 0;
+        reload_rules(runner);
+    }
+}
+
+static void turn(struct runner *runner)
+{
+    attend(runner);
+    runner_collect(runner);
+    if (runner->count == 0)
+        return;
+    int64_t began_us = monotonic_us();
+    runner_judge(runner);
+    metric_histogram_observe(runner->options.metrics->stage_process,
+                             (uint64_t)(monotonic_us() - began_us));
+    if (!runner_ensure_topics(runner))
+        runner_give_back(runner);
+    else
+        (void)runner_send(runner);
+}
+
+static void close_all(struct runner *runner)
+{
+    runner_forget(runner);
+    consumer_close(runner->consumer);
+    topics_free(runner->topics);
+    producer_free(runner->producer);
+    pipeline_free(runner->pipeline);
+    batch_deinit(&runner->batch);
+    free(runner->messages);
+    free(runner->sources);
+    free(runner);
+}
+
+enum status runner_run(const struct runner_options *options, struct error *error)
+{
+    struct runner *runner = mem_new(struct runner);
+    const struct pipeline_settings pipeline = settings_pipeline(options->settings, options->layout);
+    runner->options = *options;
+    runner->limit = (size_t)options->settings->batch_events;
+    runner->messages =
+        (rd_kafka_message_t **)mem_resize(NULL, runner->limit, sizeof(rd_kafka_message_t *));
+    runner->pipeline = pipeline_new(&pipeline);
+    pipeline_use_rules(runner->pipeline, rules_file_rules(options->rules));
+    metric_gauge_set(options->metrics->rules, rule_set_count(rules_file_rules(options->rules)));
+    board_pass(options->board, BOARD_RULES);
+
+    if (runner_start(runner))
+        while (!runner_stopped(runner))
+            turn(runner);
+    enum status status = runner->fatal.status;
+    if (status != STATUS_OK)
+        *error = runner->fatal;
+    log_info("stopping");
+    close_all(runner);
+    return status;
+}

@@ -1,0 +1,189 @@
+/* The batch: from records read to outputs, and back to the partitions if it cannot be sent. */
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "log.h"
+#include "mem.h"
+#include "monotonic.h"
+#include "runner_parts.h"
+
+enum { IDLE_POLL_MS = 100, REWIND_TIMEOUT_MS = 5000, REWIND_RETRY_MS = 500, CLOCK_EVERY = 32 };
+
+void runner_collect(struct runner *runner)
+{
+    const struct settings *settings = runner->options.settings;
+    int64_t gap_us = settings->commit_gap_ms * 1000;
+    rd_kafka_message_t *message = consumer_poll(runner->consumer, IDLE_POLL_MS);
+    if (message == NULL)
+        return;
+    int64_t now_us = monotonic_us();
+    int64_t end_us = now_us + settings->batch_ms * 1000;
+    runner->messages[runner->count++] = message;
+    while (runner->count < runner->limit && now_us < end_us) {
+        message = consumer_poll(runner->consumer, 0);
+        if (message == NULL) {
+            now_us = monotonic_us();
+            if (now_us - runner->sent_us >= gap_us)
+                break;
+            int64_t rest_ms = (gap_us - (now_us - runner->sent_us) + 999) / 1000;
+            message = consumer_poll(runner->consumer, (int)rest_ms);
+        }
+        if (message != NULL)
+            runner->messages[runner->count++] = message;
+        if (runner->count % CLOCK_EVERY == 0 || message == NULL)
+            now_us = monotonic_us();
+    }
+}
+
+static const struct record_header *copy_headers(struct arena *arena,
+                                                const rd_kafka_message_t *message, size_t *count)
+{
+    rd_kafka_headers_t *headers = NULL;
+    *count = 0;
+    if (rd_kafka_message_headers(message, &headers) != RD_KAFKA_RESP_ERR_NO_ERROR)
+        return NULL;
+    size_t size = rd_kafka_header_cnt(headers);
+    struct record_header *copies =
+        (struct record_header *)arena_raw(arena, size * sizeof(struct record_header));
+    for (size_t i = 0; i < size; i++) {
+        const char *name;
+        const void *value;
+        size_t value_size;
+        if (rd_kafka_header_get_all(headers, i, &name, &value, &value_size) !=
+            RD_KAFKA_RESP_ERR_NO_ERROR)
+            break;
+        copies[(*count)++] =
+            (struct record_header){bytes_of_string(name), bytes_of(value, value_size)};
+    }
+    return copies;
+}
+
+static void read_record(struct runner *runner, const rd_kafka_message_t *message,
+                        struct record *record)
+{
+    rd_kafka_timestamp_type_t type;
+    *record = (struct record){
+        .topic = bytes_of_string(rd_kafka_topic_name(message->rkt)),
+        .partition = message->partition,
+        .offset = message->offset,
+        .timestamp_ms = rd_kafka_message_timestamp(message, &type),
+        .key = bytes_of(message->key, message->key_len),
+        .has_key = message->key != NULL,
+        .value = bytes_of(message->payload, message->len),
+        .has_value = message->payload != NULL,
+    };
+    record->headers = copy_headers(&runner->batch.arena, message, &record->header_count);
+}
+
+static const struct rejected *find_rejected(const struct runner *runner,
+                                            const struct record *record)
+{
+    for (size_t i = 0; i < runner->rejected_count; i++) {
+        const struct rejected *rejected = &runner->rejected[i];
+        if (rejected->partition == record->partition && rejected->offset == record->offset &&
+            bytes_equal_string(record->topic, rejected->topic))
+            return rejected;
+    }
+    return NULL;
+}
+
+static void note_sources(struct runner *runner, size_t from, int source)
+{
+    if (runner->batch.output_count > runner->source_capacity) {
+        runner->source_capacity = runner->batch.output_count * 2;
+        runner->sources = (int *)mem_resize(runner->sources, runner->source_capacity, sizeof(int));
+    }
+    for (size_t i = from; i < runner->batch.output_count; i++)
+        runner->sources[i] = source;
+}
+
+void runner_judge(struct runner *runner)
+{
+    int64_t now_ms = wall_ms();
+    batch_reset(&runner->batch);
+    for (size_t i = 0; i < runner->count; i++) {
+        struct record record;
+        struct decision decision;
+        size_t before = runner->batch.output_count;
+        read_record(runner, runner->messages[i], &record);
+        if (record.timestamp_ms > 0 && now_ms > record.timestamp_ms)
+            metric_histogram_observe(runner->options.metrics->stage_wait,
+                                     (uint64_t)(now_ms - record.timestamp_ms) * 1000);
+        const struct rejected *rejected =
+            runner->rejected_count == 0 ? NULL : find_rejected(runner, &record);
+        if (rejected != NULL)
+            pipeline_reject(runner->pipeline, &record, rejected->problem, &runner->batch);
+        else
+            pipeline_process(runner->pipeline, &record, &runner->batch, &decision);
+        note_sources(runner, before, (int)i);
+    }
+}
+
+void runner_reject(struct runner *runner, int index, const char *problem)
+{
+    assert(index >= 0 && (size_t)index < runner->count);
+    const rd_kafka_message_t *message = runner->messages[index];
+    if (runner->rejected_count == REJECTED_LIMIT)
+        runner->rejected_count = 0; /* those that were sent long ago; a late one is found again */
+    struct rejected *rejected = &runner->rejected[runner->rejected_count++];
+    snprintf(rejected->topic, sizeof(rejected->topic), "%s", rd_kafka_topic_name(message->rkt));
+    snprintf(rejected->problem, sizeof(rejected->problem), "%s", problem);
+    rejected->partition = message->partition;
+    rejected->offset = message->offset;
+    log_warning("record cannot be sent, it becomes a dead letter",
+                LOG_STRING("topic", rejected->topic), LOG_INTEGER("partition", rejected->partition),
+                LOG_INTEGER("offset", rejected->offset), LOG_STRING("reason", problem));
+}
+
+void runner_forget(struct runner *runner)
+{
+    for (size_t i = 0; i < runner->count; i++)
+        rd_kafka_message_destroy(runner->messages[i]);
+    runner->count = 0;
+}
+
+void runner_drop(struct runner *runner, const rd_kafka_topic_partition_list_t *partitions)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < runner->count; i++) {
+        rd_kafka_message_t *message = runner->messages[i];
+        bool dropped = false;
+        for (int k = 0; k < partitions->cnt && !dropped; k++)
+            dropped = partitions->elems[k].partition == message->partition &&
+                      strcmp(partitions->elems[k].topic, rd_kafka_topic_name(message->rkt)) == 0;
+        if (dropped)
+            rd_kafka_message_destroy(message);
+        else
+            runner->messages[kept++] = message;
+    }
+    runner->count = kept;
+}
+
+static rd_kafka_topic_partition_list_t *first_offsets(const struct runner *runner)
+{
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(16);
+    for (size_t i = 0; i < runner->count; i++) {
+        const rd_kafka_message_t *message = runner->messages[i];
+        const char *topic = rd_kafka_topic_name(message->rkt);
+        if (rd_kafka_topic_partition_list_find(list, topic, message->partition) == NULL)
+            rd_kafka_topic_partition_list_add(list, topic, message->partition)->offset =
+                message->offset;
+    }
+    return list;
+}
+
+void runner_give_back(struct runner *runner)
+{
+    rd_kafka_topic_partition_list_t *list = first_offsets(runner);
+    runner_forget(runner);
+    metric_counter_add(runner->options.metrics->rewinds, 1);
+    while (!runner_stopped(runner)) {
+        board_beat(runner->options.board, monotonic_ms());
+        if (consumer_rewind(runner->consumer, list, REWIND_TIMEOUT_MS) == STATUS_OK)
+            break;
+        log_warning("records cannot be read again yet");
+        runner_pause(runner, REWIND_RETRY_MS);
+    }
+    rd_kafka_topic_partition_list_destroy(list);
+}

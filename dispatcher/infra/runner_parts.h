@@ -1,0 +1,85 @@
+/* What runner*.c share. Not for others. */
+#ifndef DISPATCHER_INFRA_RUNNER_PARTS_H
+#define DISPATCHER_INFRA_RUNNER_PARTS_H
+
+#include "consumer.h"
+#include "producer.h"
+#include "runner.h"
+#include "topics.h"
+
+enum { REJECTED_LIMIT = 64 };
+
+/* A record that cannot be sent, by its place: it goes to the dead-letter topic when it is read
+ * again. */
+struct rejected {
+    char topic[LAYOUT_TOPIC_LIMIT + 1];
+    int32_t partition;
+    int64_t offset;
+    char problem[256];
+};
+
+struct runner {
+    struct runner_options options;
+    struct consumer *consumer;
+    struct producer *producer;
+    struct topics *topics;
+    struct pipeline *pipeline;
+    char transactional_id[512];
+
+    /* The batch: records that were read and are not yet sent. */
+    rd_kafka_message_t **messages;
+    size_t count;
+    size_t limit; /* now; smaller than configured while a culprit is looked for */
+    struct batch batch;
+    int *sources; /* of each output: which record it comes from */
+    size_t source_capacity;
+
+    struct rejected rejected[REJECTED_LIMIT];
+    size_t rejected_count;
+    unsigned failures; /* in a row */
+    unsigned fences;   /* lately */
+    int64_t fence_window_ms;
+    int64_t sent_us; /* when the last transaction ended */
+    int64_t next_state_ms;
+    int64_t next_rules_ms;
+    struct error fatal;
+};
+
+static inline bool runner_stopped(const struct runner *runner)
+{
+    return *runner->options.stop != 0 || runner->fatal.status != STATUS_OK;
+}
+
+/* Waits, or less if told to stop. */
+void runner_pause(struct runner *runner, int64_t duration_ms);
+
+/* Everything before the first record. False: told to stop, or fatal. */
+bool runner_start(struct runner *runner) MUST_CHECK;
+
+/* After its handle died. False: told to stop, or fatal. */
+bool runner_reopen_producer(struct runner *runner) MUST_CHECK;
+
+/* Makes sure that the topics of all outputs are there. False: the batch must be given back. */
+bool runner_ensure_topics(struct runner *runner) MUST_CHECK;
+
+/* Reads into the batch until it is full, old enough, or nothing more is there. */
+void runner_collect(struct runner *runner);
+
+/* Has the pipeline judge the batch. */
+void runner_judge(struct runner *runner);
+
+/* Forgets the batch and reads its partitions again from their committed offsets. */
+void runner_give_back(struct runner *runner);
+
+/* Forgets those records of the batch that are of these partitions. */
+void runner_drop(struct runner *runner, const rd_kafka_topic_partition_list_t *partitions);
+
+void runner_forget(struct runner *runner);
+
+/* The record at `index` of the batch is to be a dead letter the next time. */
+void runner_reject(struct runner *runner, int index, const char *problem);
+
+/* Sends what the batch came to, with its offsets. True: committed. */
+bool runner_send(struct runner *runner);
+
+#endif

@@ -1,0 +1,156 @@
+/* Sending a batch, and what each way of failing means for it. */
+#include <stdio.h>
+
+#include "log.h"
+#include "monotonic.h"
+#include "runner_parts.h"
+
+enum { BACKOFF_FIRST_MS = 50, BACKOFF_LIMIT_MS = 2000, HALVE_AFTER = 3 };
+
+/* The next offset of each partition of the batch. */
+static rd_kafka_topic_partition_list_t *next_offsets(const struct runner *runner)
+{
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(16);
+    rd_kafka_topic_partition_t *element = NULL;
+    const rd_kafka_message_t *before = NULL;
+    for (size_t i = 0; i < runner->count; i++) {
+        const rd_kafka_message_t *message = runner->messages[i];
+        bool same = before != NULL && before->partition == message->partition &&
+                    before->rkt == message->rkt;
+        if (!same) {
+            const char *topic = rd_kafka_topic_name(message->rkt);
+            element = rd_kafka_topic_partition_list_find(list, topic, message->partition);
+            if (element == NULL)
+                element = rd_kafka_topic_partition_list_add(list, topic, message->partition);
+        }
+        element->offset = message->offset + 1;
+        before = message;
+    }
+    return list;
+}
+
+bool runner_ensure_topics(struct runner *runner)
+{
+    const char *last = NULL;
+    int32_t last_count = 0;
+    for (size_t i = 0; i < runner->batch.output_count; i++) {
+        const struct output *output = &runner->batch.outputs[i];
+        struct error error = {0};
+        if (last != NULL && output->partition_count <= last_count &&
+            strcmp(last, output->topic) == 0)
+            continue;
+        const struct topic_request request = {.name = output->topic,
+                                              .partition_count = output->partition_count};
+        enum status status = topics_ensure(runner->topics, &request, &error);
+        if (status == STATUS_OK) {
+            last = output->topic;
+            last_count = output->partition_count;
+            continue;
+        }
+        if (status == STATUS_DENIED && output->kind == OUTPUT_NOTIFICATION) {
+            runner_reject(runner, runner->sources[i], error.text);
+            return false;
+        }
+        if (board_fail(runner->options.board, BOARD_TOPICS, "%s", error.text))
+            log_warning("waiting", LOG_STRING("reason", error.text));
+        runner_pause(runner, BACKOFF_LIMIT_MS / 4);
+        return false;
+    }
+    board_pass(runner->options.board, BOARD_TOPICS);
+    return true;
+}
+
+static void back_off(struct runner *runner)
+{
+    unsigned shift = runner->failures < 6 ? runner->failures : 6;
+    int64_t pause_ms = (int64_t)BACKOFF_FIRST_MS << shift;
+    runner_pause(runner, pause_ms < BACKOFF_LIMIT_MS ? pause_ms : BACKOFF_LIMIT_MS);
+}
+
+/* The next batch has half as many records, so that the record that spoils them is found. */
+static void halve(struct runner *runner)
+{
+    size_t half = runner->count / 2;
+    runner->limit = half > 0 ? half : 1;
+}
+
+static void take_poison(struct runner *runner, const struct producer_result *result)
+{
+    if (result->culprit >= 0)
+        runner_reject(runner, result->culprit, result->error.text);
+    else if (runner->count == 1)
+        runner_reject(runner, 0, result->error.text);
+    else
+        halve(runner);
+}
+
+static void take_failure(struct runner *runner, const struct producer_result *result)
+{
+    runner->failures++;
+    metric_counter_add(runner->options.metrics->aborted, 1);
+    log_warning("transaction aborted", LOG_UNSIGNED("records", runner->count),
+                LOG_STRING("error", result->error.text),
+                LOG_UNSIGNED("failures", runner->failures));
+    switch (result->outcome) {
+    case PRODUCER_DONE:
+        break;
+    case PRODUCER_AGAIN:
+        board_fail(runner->options.board, BOARD_PRODUCER, "%s", result->error.text);
+        if (runner->failures > HALVE_AFTER)
+            halve(runner);
+        back_off(runner);
+        break;
+    case PRODUCER_POISONED:
+        take_poison(runner, result);
+        break;
+    case PRODUCER_LOST:
+        board_fail(runner->options.board, BOARD_PRODUCER, "%s", result->error.text);
+        if (!runner_reopen_producer(runner))
+            return;
+        break;
+    }
+    runner_give_back(runner);
+}
+
+static void count_success(struct runner *runner, int64_t began_us)
+{
+    struct dispatcher_metrics *metrics = runner->options.metrics;
+    int64_t now_ms = wall_ms();
+    runner->sent_us = monotonic_us();
+    metric_counter_add(metrics->committed, 1);
+    metric_histogram_observe(metrics->stage_commit, (uint64_t)(runner->sent_us - began_us));
+    dispatcher_metrics_count(metrics, &runner->batch, pipeline_rules(runner->pipeline));
+    for (size_t i = 0; i < runner->count; i++) {
+        rd_kafka_timestamp_type_t type;
+        int64_t timestamp_ms = rd_kafka_message_timestamp(runner->messages[i], &type);
+        if (timestamp_ms > 0 && now_ms >= timestamp_ms)
+            metric_histogram_observe(metrics->stage_total,
+                                     (uint64_t)(now_ms - timestamp_ms) * 1000);
+    }
+    size_t configured = (size_t)runner->options.settings->batch_events;
+    runner->limit = runner->limit * 2 < configured ? runner->limit * 2 : configured;
+    runner->failures = 0;
+    board_pass(runner->options.board, BOARD_PRODUCER);
+    runner_forget(runner);
+}
+
+bool runner_send(struct runner *runner)
+{
+    int64_t began_us = monotonic_us();
+    struct producer_result result;
+    rd_kafka_topic_partition_list_t *offsets = next_offsets(runner);
+    const struct producer_batch batch = {
+        .outputs = runner->batch.outputs,
+        .sources = runner->sources,
+        .count = runner->batch.output_count,
+        .offsets = offsets,
+        .consumer = consumer_client(runner->consumer),
+    };
+    producer_send(runner->producer, &batch, &result);
+    rd_kafka_topic_partition_list_destroy(offsets);
+    if (result.outcome == PRODUCER_DONE)
+        count_success(runner, began_us);
+    else
+        take_failure(runner, &result);
+    return result.outcome == PRODUCER_DONE;
+}

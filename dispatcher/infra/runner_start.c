@@ -1,0 +1,195 @@
+/* From nothing to a member of the group, and back after the producer was lost. */
+#include <stdio.h>
+
+#include "log.h"
+#include "monotonic.h"
+#include "runner_parts.h"
+
+enum {
+    REQUEST_TIMEOUT_MS = 2000,
+    RETRY_MS = 500,
+    FENCES_LIMIT = 3,
+    FENCE_WINDOW_MS = 60000,
+};
+
+static void on_assigned(void *context, const rd_kafka_topic_partition_list_t *partitions)
+{
+    (void)context;
+    (void)partitions;
+}
+
+static void on_revoked(void *context, const rd_kafka_topic_partition_list_t *partitions, bool lost)
+{
+    (void)lost;
+    runner_drop((struct runner *)context, partitions);
+}
+
+static void tell(struct runner *runner, enum board_check check, const char *text)
+{
+    if (board_fail(runner->options.board, check, "%s", text))
+        log_warning("waiting", LOG_STRING("reason", text));
+}
+
+static bool open_consumer(struct runner *runner)
+{
+    const struct settings *settings = runner->options.settings;
+    const struct consumer_options options = {
+        .kafka = runner->options.kafka,
+        .group = settings->group,
+        .topics = (const char *const *)settings->input_topics.items,
+        .topic_count = settings->input_topics.count,
+        .events = {.assigned = on_assigned, .revoked = on_revoked, .context = runner},
+    };
+    return consumer_open(&options, &runner->consumer, &runner->fatal) == STATUS_OK;
+}
+
+/* Which kind of broker it is says which kind of delivery there can be. */
+static bool find_broker(struct runner *runner, bool *mock)
+{
+    while (!runner_stopped(runner)) {
+        board_beat(runner->options.board, monotonic_ms());
+        if (kafka_is_mock(consumer_client(runner->consumer), REQUEST_TIMEOUT_MS, mock) == STATUS_OK)
+            break;
+        tell(runner, BOARD_KAFKA, "no broker can be reached");
+    }
+    if (runner_stopped(runner))
+        return false;
+    board_pass(runner->options.board, BOARD_KAFKA);
+    if (*mock)
+        log_warning("the embedded broker has no transactions: notifications are published at least "
+                    "once, and are lost with it");
+    return true;
+}
+
+static bool open_producer(struct runner *runner)
+{
+    while (!runner_stopped(runner)) {
+        struct error error = {0};
+        board_beat(runner->options.board, monotonic_ms());
+        enum status status = producer_open(runner->producer, REQUEST_TIMEOUT_MS, &error);
+        if (status == STATUS_OK) {
+            board_pass(runner->options.board, BOARD_PRODUCER);
+            return true;
+        }
+        if (status == STATUS_FATAL)
+            runner->fatal = error;
+        tell(runner, BOARD_PRODUCER, error.text);
+        runner_pause(runner, RETRY_MS);
+    }
+    return false;
+}
+
+/* The reason, or NULL: all input topics are there. */
+static const char *missing_input(struct runner *runner, struct error *error)
+{
+    const struct config_list *topics = &runner->options.settings->input_topics;
+    for (size_t i = 0; i < topics->count; i++) {
+        int32_t count;
+        if (topics_look_up(consumer_client(runner->consumer), topics->items[i], REQUEST_TIMEOUT_MS,
+                           &count, error) != STATUS_OK)
+            return error->text;
+    }
+    return NULL;
+}
+
+/* The reason, or NULL: all topics with a fixed name that we produce to are there. */
+static const char *missing_output(struct runner *runner, struct error *error)
+{
+    const struct settings *settings = runner->options.settings;
+    const struct layout *layout = runner->options.layout;
+    const struct topic_request own[] = {
+        {.name = settings->dead_letter_topic, .created_count = 1},
+        {.name = settings->audit == AUDIT_OFF ? NULL : settings->audit_topic, .created_count = 4},
+    };
+    for (size_t i = 0; i < sizeof(own) / sizeof(own[0]); i++)
+        if (own[i].name != NULL && topics_ensure(runner->topics, &own[i], error) != STATUS_OK)
+            return error->text;
+    for (size_t i = 0; i < layout_topic_count(layout); i++) {
+        const struct layout_topic *topic = layout_topic_at(layout, i);
+        const struct topic_request request = {.name = topic->name,
+                                              .partition_count = topic->partition_count};
+        if (!topic->pattern && topics_ensure(runner->topics, &request, error) != STATUS_OK)
+            return error->text;
+    }
+    return NULL;
+}
+
+static bool wait_for_topics(struct runner *runner)
+{
+    while (!runner_stopped(runner)) {
+        struct error error = {0};
+        board_beat(runner->options.board, monotonic_ms());
+        const char *missing = missing_input(runner, &error);
+        if (missing == NULL)
+            missing = missing_output(runner, &error);
+        if (missing == NULL) {
+            board_pass(runner->options.board, BOARD_TOPICS);
+            return true;
+        }
+        tell(runner, BOARD_TOPICS, missing);
+        runner_pause(runner, RETRY_MS);
+    }
+    return false;
+}
+
+static void make_topics(struct runner *runner, bool mock)
+{
+    const struct topics_options options = {
+        .client = producer_client(runner->producer),
+        .create = runner->options.settings->create_topics && !mock,
+        .replication_factor = (int)runner->options.settings->replication_factor,
+        .timeout_ms = REQUEST_TIMEOUT_MS,
+    };
+    runner->topics = topics_new(&options);
+}
+
+bool runner_start(struct runner *runner)
+{
+    const struct settings *settings = runner->options.settings;
+    bool mock = false;
+    if (!open_consumer(runner) || !find_broker(runner, &mock))
+        return false;
+    bool exactly_once = settings->delivery == DELIVERY_EXACTLY_ONCE ||
+                        (settings->delivery == DELIVERY_AUTO && !mock);
+    snprintf(runner->transactional_id, sizeof(runner->transactional_id), "%s-%s", settings->group,
+             settings->slot);
+    const struct producer_options options = {
+        .kafka = runner->options.kafka,
+        .transactional_id = exactly_once ? runner->transactional_id : NULL,
+    };
+    runner->producer = producer_new(&options);
+    if (!open_producer(runner))
+        return false;
+    make_topics(runner, mock);
+    if (!wait_for_topics(runner))
+        return false;
+    board_fail(runner->options.board, BOARD_GROUP, "joining group %s", settings->group);
+    if (consumer_join(runner->consumer, &runner->fatal) != STATUS_OK)
+        return false;
+    log_info("started", LOG_STRING("group", settings->group), LOG_STRING("slot", settings->slot),
+             LOG_STRING("delivery", exactly_once ? "exactly-once" : "at-least-once"),
+             LOG_BYTES("rules", rule_set_revision(pipeline_rules(runner->pipeline))));
+    return true;
+}
+
+bool runner_reopen_producer(struct runner *runner)
+{
+    int64_t now_ms = monotonic_ms();
+    if (now_ms - runner->fence_window_ms > FENCE_WINDOW_MS) {
+        runner->fence_window_ms = now_ms;
+        runner->fences = 0;
+    }
+    metric_counter_add(runner->options.metrics->reopened, 1);
+    if (++runner->fences > FENCES_LIMIT) {
+        error_set(&runner->fatal, STATUS_FATAL,
+                  "the transactional id %s was taken by another producer %u times in a minute: two "
+                  "dispatchers have the "
+                  "same dispatcher.slot",
+                  runner->transactional_id, runner->fences);
+        return false;
+    }
+    if (!open_producer(runner))
+        return false;
+    topics_use_client(runner->topics, producer_client(runner->producer));
+    return wait_for_topics(runner);
+}

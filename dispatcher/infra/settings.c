@@ -1,0 +1,165 @@
+#include "settings.h"
+
+#include <stddef.h>
+
+#define TARGET(field) offsetof(struct settings, field)
+
+static const char *const delivery_names[] = {"auto", "exactly-once", "at-least-once", NULL};
+static const char *const audit_names[] = {"off", "reviews", "matched", "all", NULL};
+
+static const struct setting table[] = {
+    {.path = "dispatcher.rules",
+     .type = SETTING_STRING,
+     .offset = TARGET(rules_file),
+     .required = true,
+     .help = "The rules file (YAML or JSON)."},
+    {.path = "dispatcher.rules_check",
+     .type = SETTING_DURATION,
+     .offset = TARGET(rules_check_ms),
+     .default_text = "2s",
+     .maximum = 3600000,
+     .help = "How often to look whether the rules file has changed; 0: only on SIGHUP."},
+    {.path = "dispatcher.group",
+     .type = SETTING_STRING,
+     .offset = TARGET(group),
+     .default_text = "smartstack-dispatcher",
+     .help = "Consumer group. Dispatchers of one group share the work."},
+    {.path = "dispatcher.slot",
+     .type = SETTING_STRING,
+     .offset = TARGET(slot),
+     .default_text = "0",
+     .help = "Which dispatcher of the group this is: a name that stays the same over restarts and "
+             "that no other has, "
+             "e.g. the name of a pod of a StatefulSet. It makes the transactional id."},
+    {.path = "dispatcher.delivery",
+     .type = SETTING_CHOICE,
+     .offset = TARGET(delivery),
+     .default_text = "auto",
+     .choices = delivery_names,
+     .help = "auto: exactly once, but at least once on the embedded broker, which has no "
+             "transactions."},
+    {.path = "dispatcher.input_topics",
+     .type = SETTING_LIST,
+     .offset = TARGET(input_topics),
+     .default_text = "tasks.events",
+     .minimum = 1,
+     .maximum = 100,
+     .help = "Where task events are read."},
+    {.path = "dispatcher.dead_letter_topic",
+     .type = SETTING_STRING,
+     .offset = TARGET(dead_letter_topic),
+     .default_text = "tasks.dead-letter",
+     .help = "Where records go that cannot be processed."},
+    {.path = "dispatcher.audit_topic",
+     .type = SETTING_STRING,
+     .offset = TARGET(audit_topic),
+     .default_text = "tasks.audit",
+     .help = "Where decisions are recorded."},
+    {.path = "dispatcher.audit",
+     .type = SETTING_CHOICE,
+     .offset = TARGET(audit),
+     .default_text = "matched",
+     .choices = audit_names,
+     .help = "Which decisions are recorded: those that asked for a review, those in which a rule "
+             "matched (and dead "
+             "letters and duplicates), or all."},
+    {.path = "dispatcher.batch.events",
+     .type = SETTING_INTEGER,
+     .offset = TARGET(batch_events),
+     .default_text = "2000",
+     .minimum = 1,
+     .maximum = 100000,
+     .help = "Events of one transaction at most."},
+    {.path = "dispatcher.batch.time",
+     .type = SETTING_DURATION,
+     .offset = TARGET(batch_ms),
+     .default_text = "10ms",
+     .minimum = 1,
+     .maximum = 5000,
+     .help = "A transaction begins at the latest this long after its first event was read; at once "
+             "if no more is there."},
+    {.path = "dispatcher.batch.gap",
+     .type = SETTING_DURATION,
+     .offset = TARGET(commit_gap_ms),
+     .default_text = "2ms",
+     .maximum = 1000,
+     .help = "Time between the end of a transaction and the beginning of the next: a broker "
+             "answers one that comes "
+             "sooner with an error that costs more."},
+    {.path = "dispatcher.topics.create",
+     .type = SETTING_BOOLEAN,
+     .offset = TARGET(create_topics),
+     .default_text = "true",
+     .help = "Create missing topics; false: wait for them."},
+    {.path = "dispatcher.topics.replication",
+     .type = SETTING_INTEGER,
+     .offset = TARGET(replication_factor),
+     .default_text = "-1",
+     .minimum = -1,
+     .maximum = 100,
+     .help = "Replication factor of topics it creates; -1: the broker's default."},
+    {.path = "dispatcher.limits.event_size",
+     .type = SETTING_SIZE,
+     .offset = TARGET(event_bytes),
+     .default_text = "512KiB",
+     .minimum = 1024,
+     .maximum = 64 * 1024 * 1024,
+     .help = "A larger record goes to the dead-letter topic."},
+    {.path = "dispatcher.limits.notification_size",
+     .type = SETTING_SIZE,
+     .offset = TARGET(notification_bytes),
+     .default_text = "900KiB",
+     .minimum = 1024,
+     .maximum = 64 * 1024 * 1024,
+     .help = "An event that would lead to a larger notification goes to the dead-letter topic. "
+             "Keep it below the "
+             "producer's message.max.bytes and the topics' max.message.bytes."},
+    {.path = "dispatcher.limits.rooms_per_event",
+     .type = SETTING_INTEGER,
+     .offset = TARGET(rooms_per_event),
+     .default_text = "100",
+     .minimum = 1,
+     .maximum = 10000,
+     .help = "An event that would go to more rooms goes to the dead-letter topic."},
+    {.path = "dispatcher.limits.hops",
+     .type = SETTING_INTEGER,
+     .offset = TARGET(hops),
+     .default_text = "3",
+     .maximum = 8,
+     .help =
+         "An event that has been through dispatchers more often goes to the dead-letter topic."},
+    {.path = "dispatcher.http.address",
+     .type = SETTING_STRING,
+     .offset = TARGET(http_address),
+     .help = "Where /livez, /readyz and /metrics listen; without it, on all addresses."},
+    {.path = "dispatcher.http.port",
+     .type = SETTING_INTEGER,
+     .offset = TARGET(http_port),
+     .default_text = "9091",
+     .maximum = 65535,
+     .help = "The port for /livez, /readyz and /metrics; 0: any free one."},
+};
+
+struct config_group settings_group(struct settings *settings)
+{
+    return (struct config_group){
+        .settings = table, .count = sizeof(table) / sizeof(table[0]), .target = settings};
+}
+
+struct pipeline_settings settings_pipeline(const struct settings *settings,
+                                           const struct layout *layout)
+{
+    return (struct pipeline_settings){
+        .layout = layout,
+        .limits =
+            {
+                .event_bytes = (size_t)settings->event_bytes,
+                .notification_bytes = (size_t)settings->notification_bytes,
+                .rooms_per_event = (unsigned)settings->rooms_per_event,
+                .hops = (unsigned)settings->hops,
+            },
+        .dead_letter_topic = settings->dead_letter_topic,
+        .audit_topic = settings->audit_topic,
+        .audit = (enum audit_level)settings->audit,
+    };
+}

@@ -1,0 +1,39 @@
+/* The `dispatcher` section of the configuration. Not its effect. */
+#ifndef DISPATCHER_INFRA_SETTINGS_H
+#define DISPATCHER_INFRA_SETTINGS_H
+
+#include "pipeline.h"
+#include "shared_config.h"
+
+enum delivery { DELIVERY_AUTO, DELIVERY_EXACTLY_ONCE, DELIVERY_AT_LEAST_ONCE };
+
+/* Filled by config_load(); what it points to belongs to the config. */
+struct settings {
+    char *rules_file;
+    int64_t rules_check_ms;
+    char *group;
+    char *slot;
+    int delivery; /* enum delivery */
+    struct config_list input_topics;
+    char *dead_letter_topic;
+    char *audit_topic;
+    int audit; /* enum audit_level */
+    int64_t batch_events;
+    int64_t batch_ms;
+    int64_t commit_gap_ms;
+    bool create_topics;
+    int64_t replication_factor;
+    int64_t event_bytes;
+    int64_t notification_bytes;
+    int64_t rooms_per_event;
+    int64_t hops;
+    char *http_address;
+    int64_t http_port;
+};
+
+struct config_group settings_group(struct settings *settings);
+
+struct pipeline_settings settings_pipeline(const struct settings *settings,
+                                           const struct layout *layout);
+
+#endif

@@ -1,0 +1,210 @@
+#include "topics.h"
+
+#include <stdlib.h>
+#include <uthash.h>
+
+#include "log.h"
+#include "mem.h"
+
+enum { KNOWN_LIMIT = 100000, LEADER_WAIT_MS = 10000, LEADER_STEP_MS = 50 };
+
+struct known {
+    UT_hash_handle hh;
+    int32_t partition_count;
+    char name[]; /* the key */
+};
+
+struct topics {
+    struct topics_options options;
+    struct known *known;
+};
+
+static void forget_all(struct topics *topics)
+{
+    struct known *entry;
+    struct known *next;
+    HASH_ITER(hh, topics->known, entry, next) {
+        HASH_DEL(topics->known, entry);
+        free(entry);
+    }
+}
+
+struct topics *topics_new(const struct topics_options *options)
+{
+    struct topics *topics = mem_new(struct topics);
+    topics->options = *options;
+    return topics;
+}
+
+void topics_free(struct topics *topics)
+{
+    if (topics == NULL)
+        return;
+    forget_all(topics);
+    free(topics);
+}
+
+void topics_use_client(struct topics *topics, rd_kafka_t *client)
+{
+    topics->options.client = client;
+    forget_all(topics);
+}
+
+static void remember(struct topics *topics, const char *name, int32_t partition_count)
+{
+    size_t size = strlen(name);
+    if (HASH_COUNT(topics->known) >= KNOWN_LIMIT)
+        forget_all(topics);
+    struct known *entry = (struct known *)mem_alloc(sizeof(*entry) + size + 1);
+    memcpy(entry->name, name, size + 1);
+    entry->partition_count = partition_count;
+    HASH_ADD_STR(topics->known, name, entry);
+}
+
+enum status topics_look_up(rd_kafka_t *client, const char *name, int timeout_ms,
+                           int32_t *partition_count, struct error *error)
+{
+    const struct rd_kafka_metadata *metadata = NULL;
+    rd_kafka_topic_t *topic = rd_kafka_topic_new(client, name, NULL);
+    if (topic == NULL)
+        return error_set(error, STATUS_DENIED, "topic %s: %s", name,
+                         rd_kafka_err2str(rd_kafka_last_error()));
+    rd_kafka_resp_err_t code = rd_kafka_metadata(client, 0, topic, &metadata, timeout_ms);
+    rd_kafka_topic_destroy(topic);
+    if (code != RD_KAFKA_RESP_ERR_NO_ERROR)
+        return error_set(error, STATUS_UNAVAILABLE, "topic %s: %s", name, rd_kafka_err2str(code));
+
+    enum status status = STATUS_OK;
+    const rd_kafka_metadata_topic_t *found = &metadata->topics[0];
+    if (metadata->topic_cnt != 1 || found->err == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART) {
+        status = error_set(error, STATUS_NOT_FOUND, "topic %s does not exist", name);
+    } else if (found->err == RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED ||
+               found->err == RD_KAFKA_RESP_ERR_TOPIC_EXCEPTION) {
+        status =
+            error_set(error, STATUS_DENIED, "topic %s: %s", name, rd_kafka_err2str(found->err));
+    } else if (found->err != RD_KAFKA_RESP_ERR_NO_ERROR) {
+        status = error_set(error, STATUS_UNAVAILABLE, "topic %s: %s", name,
+                           rd_kafka_err2str(found->err));
+    } else {
+        *partition_count = found->partition_cnt;
+        for (int i = 0; i < found->partition_cnt; i++)
+            if (found->partitions[i].leader < 0)
+                status = error_set(error, STATUS_UNAVAILABLE,
+                                   "topic %s: partition %d has no leader", name, i);
+    }
+    rd_kafka_metadata_destroy(metadata);
+    return status;
+}
+
+static enum status look_up(struct topics *topics, const char *name, int32_t *partition_count,
+                           struct error *error)
+{
+    return topics_look_up(topics->options.client, name, topics->options.timeout_ms, partition_count,
+                          error);
+}
+
+static enum status read_result(rd_kafka_event_t *event, const char *name, struct error *error)
+{
+    if (event == NULL)
+        return error_set(error, STATUS_UNAVAILABLE, "topic %s: no answer to its creation", name);
+    const rd_kafka_CreateTopics_result_t *result = rd_kafka_event_CreateTopics_result(event);
+    rd_kafka_resp_err_t code = rd_kafka_event_error(event);
+    const char *text = rd_kafka_event_error_string(event);
+    size_t count = 0;
+    if (code == RD_KAFKA_RESP_ERR_NO_ERROR && result != NULL) {
+        const rd_kafka_topic_result_t **results =
+            rd_kafka_CreateTopics_result_topics(result, &count);
+        if (count == 1) {
+            code = rd_kafka_topic_result_error(results[0]);
+            text = rd_kafka_topic_result_error_string(results[0]);
+        }
+    }
+    if (code == RD_KAFKA_RESP_ERR_NO_ERROR || code == RD_KAFKA_RESP_ERR_TOPIC_ALREADY_EXISTS)
+        return STATUS_OK;
+    bool permanent = code == RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED ||
+                     code == RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED ||
+                     code == RD_KAFKA_RESP_ERR_TOPIC_EXCEPTION ||
+                     code == RD_KAFKA_RESP_ERR_POLICY_VIOLATION ||
+                     code == RD_KAFKA_RESP_ERR_INVALID_PARTITIONS ||
+                     code == RD_KAFKA_RESP_ERR_INVALID_REPLICATION_FACTOR;
+    return error_set(error, permanent ? STATUS_DENIED : STATUS_UNAVAILABLE,
+                     "topic %s cannot be created: %s", name, text);
+}
+
+static enum status create(struct topics *topics, const struct topic_request *request,
+                          struct error *error)
+{
+    char text[256];
+    int partitions = request->partition_count > 0 ? request->partition_count
+                     : request->created_count > 0 ? request->created_count
+                                                  : 1;
+    rd_kafka_NewTopic_t *topic = rd_kafka_NewTopic_new(
+        request->name, partitions, topics->options.replication_factor, text, sizeof(text));
+    if (topic == NULL)
+        return error_set(error, STATUS_DENIED, "topic %s: %s", request->name, text);
+    if (request->compacted)
+        (void)rd_kafka_NewTopic_set_config(topic, "cleanup.policy", "compact");
+    rd_kafka_queue_t *queue = rd_kafka_queue_new(topics->options.client);
+    rd_kafka_AdminOptions_t *options =
+        rd_kafka_AdminOptions_new(topics->options.client, RD_KAFKA_ADMIN_OP_CREATETOPICS);
+    (void)rd_kafka_AdminOptions_set_request_timeout(options, topics->options.timeout_ms, text,
+                                                    sizeof(text));
+    rd_kafka_CreateTopics(topics->options.client, &topic, 1, options, queue);
+    rd_kafka_event_t *event = rd_kafka_queue_poll(queue, topics->options.timeout_ms + 1000);
+    enum status status = read_result(event, request->name, error);
+    if (event != NULL)
+        rd_kafka_event_destroy(event);
+    rd_kafka_AdminOptions_destroy(options);
+    rd_kafka_queue_destroy(queue);
+    rd_kafka_NewTopic_destroy(topic);
+    if (status == STATUS_OK)
+        log_info("topic created", LOG_STRING("topic", request->name),
+                 LOG_INTEGER("partitions", partitions));
+    return status;
+}
+
+/* A topic that was just created is known a little later, and has leaders a little later still. */
+static enum status wait_for(struct topics *topics, const char *name, int32_t *partition_count,
+                            struct error *error)
+{
+    enum status status = STATUS_UNAVAILABLE;
+    for (int waited_ms = 0; waited_ms < LEADER_WAIT_MS; waited_ms += LEADER_STEP_MS) {
+        status = look_up(topics, name, partition_count, error);
+        if (status != STATUS_NOT_FOUND && status != STATUS_UNAVAILABLE)
+            return status;
+        rd_kafka_poll(topics->options.client, LEADER_STEP_MS);
+    }
+    return status == STATUS_NOT_FOUND ? STATUS_UNAVAILABLE : status;
+}
+
+enum status topics_ensure(struct topics *topics, const struct topic_request *request,
+                          struct error *error)
+{
+    struct known *entry = NULL;
+    HASH_FIND_STR(topics->known, request->name, entry);
+    if (entry != NULL && entry->partition_count >= request->partition_count)
+        return STATUS_OK;
+
+    /* Created without asking first whether it is there: asking may make a broker create it, with a
+     * partition count of its own. */
+    int32_t partition_count = 0;
+    enum status status = topics->options.create ? create(topics, request, error) : STATUS_OK;
+    bool refused = status == STATUS_DENIED;
+    if (status == STATUS_OK && topics->options.create)
+        status = wait_for(topics, request->name, &partition_count, error);
+    else if (status == STATUS_OK || refused)
+        status = look_up(topics, request->name, &partition_count, refused ? NULL : error);
+    if (status == STATUS_NOT_FOUND) /* somebody else is to create it, or nobody can */
+        return refused ? STATUS_DENIED : STATUS_UNAVAILABLE;
+    if (status != STATUS_OK)
+        return status;
+    if (partition_count < request->partition_count)
+        return error_set(error, STATUS_INVALID,
+                         "topic %s has %d partitions, the configured layout needs %d",
+                         request->name, (int)partition_count, (int)request->partition_count);
+    if (entry == NULL)
+        remember(topics, request->name, partition_count);
+    else
+        entry->partition_count = partition_count;
+    return STATUS_OK;
+}

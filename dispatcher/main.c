@@ -1,0 +1,297 @@
+/* The dispatcher: see README.md. This file reads the command line and the configuration and starts
+ * the rest. */
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "dry_run.h"
+#include "health_http.h"
+#include "log.h"
+#include "runner.h"
+
+enum { EXIT_USAGE = 2 };
+
+enum mode { MODE_RUN, MODE_CHECK_CONFIG, MODE_CHECK_RULES, MODE_DRY_RUN };
+
+struct arguments {
+    enum mode mode;
+    const char *config;
+    const char *rules;
+};
+
+static volatile sig_atomic_t stop_requested;
+static volatile sig_atomic_t reload_requested;
+
+static void on_signal(int number)
+{
+    if (number == SIGHUP)
+        reload_requested = 1;
+    else
+        stop_requested = 1;
+}
+
+static void catch_signals(void)
+{
+    struct sigaction action = {.sa_handler = on_signal};
+    sigaction(SIGTERM, &action, NULL);
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGHUP, &action, NULL);
+    action.sa_handler = SIG_IGN;
+    sigaction(SIGPIPE, &action, NULL);
+}
+
+/* --- Configuration
+ * ---------------------------------------------------------------------------------------------- */
+
+struct setup {
+    struct config *config;
+    struct shared_config shared;
+    struct settings settings;
+};
+
+static void setup_deinit(struct setup *setup)
+{
+    shared_config_deinit(&setup->shared);
+    config_free(setup->config);
+}
+
+/* Without a file: defaults and environment. Returns the exit code; what is wrong is on stderr. */
+static int setup_load(struct setup *setup, const char *file)
+{
+    static const char *const foreign[] = {"gateway", NULL};
+    auto_problems struct problems problems = {0};
+    const struct config_group groups[] = {shared_config_group(&setup->shared),
+                                          settings_group(&setup->settings)};
+    const struct config_request request = {.file = file,
+                                           .environment = environ,
+                                           .groups = groups,
+                                           .group_count = 2,
+                                           .foreign_sections = foreign};
+    enum status status = config_load(&request, &setup->config, &problems);
+    if (status != STATUS_IO)
+        shared_config_finish(&setup->shared, environ, &problems);
+    return config_report(&problems, file);
+}
+
+static void print_help(void)
+{
+    struct setup setup = {0};
+    auto_buffer struct buffer text = {0};
+    const struct config_group groups[] = {shared_config_group(&setup.shared),
+                                          settings_group(&setup.settings)};
+    buffer_append_string(
+        &text,
+        "Reads task events from Kafka, judges them by rules, and publishes notifications.\n"
+        "\n"
+        "  dispatcher --config FILE                    run\n"
+        "  dispatcher --config FILE --check-config     check the configuration and its rules file\n"
+        "  dispatcher --check-rules FILE               check a rules file\n"
+        "  dispatcher --dry-run --rules FILE           one JSON event per line in, one decision "
+        "per line out\n"
+        "\n"
+        "--config with --check-rules or --dry-run: with the layout of that configuration.\n"
+        "\n"
+        "Settings, each also an environment variable:\n\n");
+    config_help(groups, 2, &text);
+    fwrite(text.data, 1, text.end, stdout);
+}
+
+/* --- Rules without Kafka
+ * ---------------------------------------------------------------------------------------- */
+
+/* The default layout, in which every queue is allowed: for rules that are tried without a
+ * configuration. */
+static struct layout *open_layout(void)
+{
+    struct document *allow = NULL;
+    struct layout *layout = NULL;
+    auto_problems struct problems problems = {0};
+    if (document_parse(BYTES_LITERAL("{\"review\": [\"*\"]}"), NULL, &allow, NULL) != STATUS_OK)
+        abort();
+    const struct layout_source source = {.allow = document_root(allow)};
+    if (layout_new(&source, &layout, &problems) != STATUS_OK)
+        abort();
+    document_free(allow);
+    return layout;
+}
+
+static int with_rules(const struct arguments *arguments, const struct layout *layout,
+                      const struct settings *settings)
+{
+    auto_problems struct problems problems = {0};
+    struct rule_set *rules = NULL;
+    if (rules_file_read(arguments->rules, layout, &rules, &problems) != STATUS_OK)
+        return config_report(&problems, arguments->rules);
+    int code = EXIT_SUCCESS;
+    if (arguments->mode == MODE_DRY_RUN) {
+        struct pipeline_settings pipeline = {.layout = layout,
+                                             .limits = PIPELINE_LIMITS_DEFAULT,
+                                             .dead_letter_topic = "",
+                                             .audit = AUDIT_OFF};
+        if (settings != NULL)
+            pipeline.limits = settings_pipeline(settings, layout).limits;
+        if (dry_run(stdin, stdout, &pipeline, rules) != STATUS_OK)
+            code = EXIT_FAILURE;
+    } else {
+        printf("%s: %u rules, revision %.*s\n", arguments->rules, rule_set_count(rules),
+               BYTES_PRINT(rule_set_revision(rules)));
+    }
+    rule_set_free(rules);
+    return code;
+}
+
+static int try_rules(const struct arguments *arguments)
+{
+    if (arguments->config == NULL) {
+        struct layout *layout = open_layout();
+        int code = with_rules(arguments, layout, NULL);
+        layout_free(layout);
+        return code;
+    }
+    struct setup setup = {0};
+    int code = setup_load(&setup, arguments->config);
+    if (code == EXIT_SUCCESS)
+        code = with_rules(arguments, setup.shared.layout, &setup.settings);
+    setup_deinit(&setup);
+    return code;
+}
+
+/* --- Running
+ * ----------------------------------------------------------------------------------------------------
+ */
+
+static void log_warnings(const struct config *config)
+{
+    for (size_t i = 0; i < config_warning_count(config); i++)
+        log_warning("configuration", LOG_STRING("warning", config_warning_at(config, i)));
+}
+
+static int serve(const struct setup *setup, struct rules_file *rules)
+{
+    static struct board board;
+    struct dispatcher_metrics metrics = {0};
+    struct health_http *server = NULL;
+    struct error error = {0};
+    board_init(&board);
+    dispatcher_metrics_init(&metrics);
+    const struct health_http_options http = {.address = setup->settings.http_address,
+                                             .port = (uint16_t)setup->settings.http_port,
+                                             .metrics = metrics.registry,
+                                             .ready = board_ready,
+                                             .live = board_live,
+                                             .context = &board};
+    const struct runner_options runner = {.settings = &setup->settings,
+                                          .layout = setup->shared.layout,
+                                          .kafka = setup->shared.kafka,
+                                          .rules = rules,
+                                          .metrics = &metrics,
+                                          .board = &board,
+                                          .stop = &stop_requested,
+                                          .reload = &reload_requested};
+    enum status status = health_http_open(&http, &server, &error);
+    if (status == STATUS_OK) {
+        log_info("listening", LOG_UNSIGNED("port", health_http_port(server)));
+        status = runner_run(&runner, &error);
+    }
+    if (status != STATUS_OK)
+        log_error("cannot go on", LOG_STRING("reason", error.text));
+    health_http_close(server);
+    dispatcher_metrics_deinit(&metrics);
+    return status == STATUS_OK ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+static int run(const struct arguments *arguments)
+{
+    struct setup setup = {0};
+    struct rules_file *rules = NULL;
+    auto_problems struct problems problems = {0};
+    int code = setup_load(&setup, arguments->config);
+    if (code == EXIT_SUCCESS) {
+        log_configure(&(struct log_options){.program = "dispatcher",
+                                            .level = (enum log_level)setup.shared.log_level,
+                                            .format = (enum log_format)setup.shared.log_format});
+        if (rules_file_open(setup.settings.rules_file, setup.shared.layout, &rules, &problems) !=
+            STATUS_OK)
+            code = config_report(&problems, setup.settings.rules_file);
+    }
+    if (code == EXIT_SUCCESS && arguments->mode == MODE_RUN) {
+        catch_signals();
+        log_warnings(setup.config);
+        code = serve(&setup, rules);
+    }
+    rules_file_close(rules);
+    setup_deinit(&setup);
+    return code;
+}
+
+/* --- Command line
+ * -----------------------------------------------------------------------------------------------
+ */
+
+static int refuse(const char *text)
+{
+    fprintf(stderr, "dispatcher: %s (see --help)\n", text);
+    return EXIT_USAGE;
+}
+
+/* Returns the exit code, or -1: go on. */
+static int read_arguments(int count, char **values, struct arguments *arguments)
+{
+    static const struct option options[] = {
+        {"config", required_argument, NULL, 'c'},
+        {"check-config", no_argument, NULL, 'k'},
+        {"check-rules", required_argument, NULL, 'r'},
+        {"dry-run", no_argument, NULL, 'd'},
+        {"rules", required_argument, NULL, 'f'},
+        {"help", no_argument, NULL, 'h'},
+        {NULL, 0, NULL, 0},
+    };
+    int option;
+    while ((option = getopt_long(count, values, "h", options, NULL)) != -1) {
+        switch (option) {
+        case 'c':
+            arguments->config = optarg;
+            break;
+        case 'k':
+            arguments->mode = MODE_CHECK_CONFIG;
+            break;
+        case 'r':
+            arguments->mode = MODE_CHECK_RULES;
+            arguments->rules = optarg;
+            break;
+        case 'd':
+            arguments->mode = MODE_DRY_RUN;
+            break;
+        case 'f':
+            arguments->rules = optarg;
+            break;
+        case 'h':
+            print_help();
+            return EXIT_SUCCESS;
+        default:
+            return EXIT_USAGE; /* getopt has said why */
+        }
+    }
+    if (optind < count)
+        return refuse("only options are expected");
+    if (arguments->mode == MODE_DRY_RUN && arguments->rules == NULL)
+        return refuse("--dry-run needs --rules FILE");
+    if ((arguments->mode == MODE_RUN || arguments->mode == MODE_CHECK_CONFIG) &&
+        arguments->config == NULL)
+        return refuse("--config FILE is missing");
+    return -1;
+}
+
+int main(int count, char **values)
+{
+    struct arguments arguments = {.mode = MODE_RUN};
+    int code = read_arguments(count, values, &arguments);
+    if (code >= 0)
+        return code;
+    if (arguments.mode == MODE_CHECK_RULES || arguments.mode == MODE_DRY_RUN)
+        return try_rules(&arguments);
+    return run(&arguments);
+}

@@ -1,0 +1,41 @@
+/* The fields of an event that somebody wants, found in one pass over its JSON text. Not the pattern
+ * engine: it compares nothing.
+ *
+ * A path is the keys from the root joined with dots, as in patterns: {"a":{"b":1}} and {"a.b":1}
+ * both have a.b; arrays add nothing to the path. The first value at a path is its value. */
+#ifndef DISPATCHER_RULES_FIELD_SET_H
+#define DISPATCHER_RULES_FIELD_SET_H
+
+#include "bytes.h"
+#include "json.h"
+#include "status.h"
+
+enum { FIELD_SET_LIMIT = 4096, FIELD_DEPTH_LIMIT = 100 };
+
+struct field_value {
+    enum json_token
+        kind;         /* JSON_ERROR: the event has no such field; a container: raw is all of it */
+    struct bytes raw; /* as in the text; a string without its quotes */
+    bool escaped;     /* a string whose raw text holds escapes */
+};
+
+struct field_set;
+struct field_set *field_set_new(void);
+void field_set_free(struct field_set *set);
+
+/* The slot of a path, the same for the same path. STATUS_INVALID: empty, or longer than 1,000
+ * bytes; STATUS_LIMIT. */
+enum status field_set_add(struct field_set *set, struct bytes path, unsigned *slot) MUST_CHECK;
+unsigned field_set_count(const struct field_set *set);
+
+/* Fills `values` (one per slot). The raw texts borrow from `json`, which must be valid UTF-8.
+ * STATUS_MALFORMED or STATUS_TOO_DEEP: not one valid JSON object; then `values` is unspecified. */
+enum status field_set_extract(const struct field_set *set, struct bytes json,
+                              struct field_value *values) MUST_CHECK;
+
+/* Appends what a person would call the value: a string's characters (NUL and lone surrogates as
+ * U+FFFD), a number or boolean as it is spelled. False, and nothing appended: null, an array, an
+ * object, or no such field. */
+bool field_value_text(const struct field_value *value, struct buffer *out) MUST_CHECK;
+
+#endif

@@ -1,0 +1,362 @@
+/* One rule from its node: every key checked, every problem told with its place. */
+#include <stdio.h>
+#include <string.h>
+
+#include "rule_set_parts.h"
+
+static void complain(struct rule_reader *reader, const struct document_node *node, const char *text)
+{
+    problems_add(reader->problems, node->line, node->column, "%s", text);
+}
+
+static struct bytes read_text(struct rule_reader *reader, const struct document_node *node,
+                              const char *what, size_t limit)
+{
+    if (node->kind != DOCUMENT_STRING && node->kind != DOCUMENT_NUMBER &&
+        node->kind != DOCUMENT_BOOLEAN) {
+        problems_add(reader->problems, node->line, node->column, "%s is a text, not %s", what,
+                     document_kind_text(node->kind));
+    } else if (node->text.size > limit) {
+        problems_add(reader->problems, node->line, node->column, "%s is longer than %zu bytes",
+                     what, limit);
+    } else {
+        return arena_copy(&reader->set->arena, node->text);
+    }
+    return bytes_of("", 0);
+}
+
+static struct template *read_template(struct rule_reader *reader, const struct document_node *node,
+                                      const char *what)
+{
+    struct template *template = NULL;
+    struct error error = {0};
+    if (node->kind == DOCUMENT_NULL || node->kind == DOCUMENT_MAPPING ||
+        node->kind == DOCUMENT_SEQUENCE || node->text.size > RULE_TEXT_LIMIT ||
+        memchr(node->text.data, 0, node->text.size) != NULL) {
+        read_text(reader, node, what, RULE_TEXT_LIMIT);
+        if (node->kind == DOCUMENT_STRING && node->text.size <= RULE_TEXT_LIMIT)
+            complain(reader, node, "a text cannot hold a NUL");
+        return NULL;
+    }
+    if (template_parse(node->text, reader->set->fields, &template, &error) != STATUS_OK) {
+        unsigned within = error.column > 0 ? error.column - 1 : 0;
+        problems_add(reader->problems, node->line, node->column + within + (node->quoted ? 1 : 0),
+                     "%s: %s", what, error.text);
+        return NULL;
+    }
+    return template;
+}
+
+static struct template *find_template(struct rule_reader *reader,
+                                      const struct document_node *mapping, const char *key,
+                                      const char *what)
+{
+    const struct document_node *node = document_find(mapping, key);
+    return node == NULL ? NULL : read_template(reader, node, what);
+}
+
+static bool read_boolean(struct rule_reader *reader, const struct document_node *mapping,
+                         const char *key, bool otherwise)
+{
+    const struct document_node *node = document_find(mapping, key);
+    if (node == NULL)
+        return otherwise;
+    if (node->kind != DOCUMENT_BOOLEAN) {
+        problems_add(reader->problems, node->line, node->column, "%s is true or false, not %s", key,
+                     document_kind_text(node->kind));
+        return otherwise;
+    }
+    return node->boolean;
+}
+
+/* A room's template is tried with `x` for every field: what is wrong then is wrong always. */
+static void check_room(struct rule_reader *reader, const struct document_node *node,
+                       const struct template *template)
+{
+    struct field_value *values = (struct field_value *)arena_raw(
+        &reader->set->arena, field_set_count(reader->set->fields) * sizeof(struct field_value));
+    for (unsigned i = 0; i < field_set_count(reader->set->fields); i++)
+        values[i] = (struct field_value){.kind = JSON_STRING, .raw = BYTES_LITERAL("x")};
+    auto_buffer struct buffer text = {0};
+    struct room_name room;
+    struct error error = {0};
+    template_render(template, values, &text);
+    if (room_parse(buffer_peek(&text), &room, &error) != STATUS_OK) {
+        problems_add(reader->problems, node->line, node->column, "room %.*s: %s",
+                     BYTES_PRINT(node->text), error.text);
+        return;
+    }
+    bool kind_is_literal = bytes_start_with(node->text, room.kind);
+    if (reader->layout != NULL && kind_is_literal && !layout_has_kind(reader->layout, room.kind))
+        problems_add(reader->problems, node->line, node->column,
+                     "room %.*s: the layout has no kind of room called %.*s",
+                     BYTES_PRINT(node->text), BYTES_PRINT(room.kind));
+}
+
+static void read_rooms(struct rule_reader *reader, const struct document_node *node,
+                       struct rule_notify *notify)
+{
+    if (node->kind != DOCUMENT_SEQUENCE || node->count == 0 || node->count > RULE_ROOMS_LIMIT) {
+        complain(reader, node, "rooms is a list of 1 to 32 rooms such as \"task:{taskId}\"");
+        return;
+    }
+    notify->rooms = (struct template **)arena_alloc(&reader->set->arena,
+                                                    node->count * sizeof(struct template *));
+    for (size_t i = 0; i < node->count; i++) {
+        const struct document_node *room = node->entries[i].value;
+        struct template *template = read_template(reader, room, "a room");
+        if (template == NULL)
+            continue;
+        check_room(reader, room, template);
+        notify->rooms[notify->room_count++] = template;
+    }
+}
+
+static void read_notify(struct rule_reader *reader, const struct document_node *node,
+                        struct rule_notify *notify)
+{
+    static const char *const keys[] = {"type", "rooms", "title", "body", "severity", NULL};
+    notify->type = NOTIFICATION_TASK_STATUS;
+    if (!document_check_keys(node, keys, "notify", reader->problems) ||
+        node->kind != DOCUMENT_MAPPING)
+        return;
+    const struct document_node *type = document_find(node, "type");
+    if (type != NULL &&
+        (type->kind != DOCUMENT_STRING || !notification_type_named(type->text, &notify->type) ||
+         notify->type == NOTIFICATION_REVIEW_ALERT))
+        complain(reader, type,
+                 "type is task.status or notification (a review alert comes from `review`)");
+    const struct document_node *rooms = document_find(node, "rooms");
+    if (rooms == NULL)
+        complain(reader, node, "notify without rooms");
+    else
+        read_rooms(reader, rooms, notify);
+
+    notify->title = find_template(reader, node, "title", "title");
+    notify->body = find_template(reader, node, "body", "body");
+    notify->severity = find_template(reader, node, "severity", "severity");
+    if (notify->type == NOTIFICATION_TASK_STATUS &&
+        (notify->title != NULL || notify->body != NULL || notify->severity != NULL))
+        complain(reader, node, "title, body and severity belong to `type: notification`");
+    if (notify->type == NOTIFICATION_CLIENT && notify->title == NULL)
+        complain(reader, node, "a notification has a title");
+}
+
+/* `notify` is one mapping or a list of them; `rooms` beside it is short for a task.status. */
+static void read_notifies(struct rule_reader *reader, const struct document_node *node,
+                          struct rule *rule)
+{
+    const struct document_node *notify = document_find(node, "notify");
+    const struct document_node *rooms = document_find(node, "rooms");
+    bool is_list = notify != NULL && notify->kind == DOCUMENT_SEQUENCE;
+    size_t count = notify == NULL ? 0 : is_list ? notify->count : 1;
+    if (count > RULE_NOTIFY_LIMIT || (is_list && count == 0)) {
+        complain(reader, notify, "notify is a mapping or a list of 1 to 8 of them");
+        return;
+    }
+    rule->notify = (struct rule_notify *)arena_alloc(&reader->set->arena,
+                                                     (count + 1) * sizeof(struct rule_notify));
+    if (rooms != NULL) {
+        rule->notify[0].type = NOTIFICATION_TASK_STATUS;
+        read_rooms(reader, rooms, &rule->notify[rule->notify_count++]);
+    }
+    for (size_t i = 0; i < count; i++)
+        read_notify(reader, is_list ? notify->entries[i].value : notify,
+                    &rule->notify[rule->notify_count++]);
+}
+
+static void check_due(struct rule_reader *reader, const struct document_node *node,
+                      const struct template *due)
+{
+    int64_t duration_ms;
+    if (due != NULL && template_is_literal(due) && !rule_read_duration(node->text, &duration_ms))
+        complain(reader, node, "due is a duration such as 30m, 4h or 2d, or a template for one");
+}
+
+static void read_review(struct rule_reader *reader, const struct document_node *node,
+                        struct rule *rule)
+{
+    static const char *const keys[] = {"queue", "reason", "priority", "title", "body", "due", NULL};
+    if (!document_check_keys(node, keys, "review", reader->problems) ||
+        node->kind != DOCUMENT_MAPPING)
+        return;
+    struct rule_review *review =
+        (struct rule_review *)arena_alloc(&reader->set->arena, sizeof(struct rule_review));
+    rule->review = review;
+    review->queue = find_template(reader, node, "queue", "queue");
+    review->reason = find_template(reader, node, "reason", "reason");
+    review->priority = find_template(reader, node, "priority", "priority");
+    review->title = find_template(reader, node, "title", "title");
+    review->body = find_template(reader, node, "body", "body");
+    review->due = find_template(reader, node, "due", "due");
+    if (document_find(node, "queue") == NULL)
+        complain(reader, node, "review without a queue");
+    if (document_find(node, "reason") == NULL)
+        complain(reader, node, "review without a reason");
+    if (review->due != NULL)
+        check_due(reader, document_find(node, "due"), review->due);
+}
+
+static bool read_rate(const struct document_node *node, double *rate)
+{
+    if (node->kind == DOCUMENT_NUMBER)
+        return document_read_number(node, rate) && *rate >= 0 && *rate <= 1;
+    char text[32];
+    double percent;
+    char sign;
+    char rest;
+    if (node->kind != DOCUMENT_STRING || node->text.size >= sizeof(text))
+        return false;
+    snprintf(text, sizeof(text), "%.*s", BYTES_PRINT(node->text));
+    if (sscanf(text, "%lf%c%c", &percent, &sign, &rest) != 2 || sign != '%' || !(percent >= 0) ||
+        percent > 100)
+        return false;
+    *rate = percent / 100;
+    return true;
+}
+
+static void read_sample(struct rule_reader *reader, const struct document_node *node,
+                        struct rule *rule)
+{
+    static const char *const keys[] = {"rate", "by", NULL};
+    const struct document_node *rate = node;
+    if (node->kind == DOCUMENT_MAPPING) {
+        document_check_keys(node, keys, "sample", reader->problems);
+        rate = document_find(node, "rate");
+        rule->sample_by = find_template(reader, node, "by", "sample.by");
+    }
+    rule->sampled = true;
+    if (rate == NULL || !read_rate(rate, &rule->sample_rate))
+        complain(reader, node,
+                 "sample is a part of the events: 5%, 0.05 or {rate: 5%, by: \"{taskId}\"}");
+}
+
+static void read_missing(struct rule_reader *reader, const struct document_node *node,
+                         struct rule *rule)
+{
+    if (node->kind == DOCUMENT_STRING && bytes_equal_string(node->text, "skip"))
+        rule->missing = RULE_MISSING_SKIP;
+    else if (node->kind == DOCUMENT_STRING && bytes_equal_string(node->text, "skip-rule"))
+        rule->missing = RULE_MISSING_SKIP_RULE;
+    else if (node->kind == DOCUMENT_STRING && bytes_equal_string(node->text, "dead-letter"))
+        rule->missing = RULE_MISSING_DEAD_LETTER;
+    else
+        complain(reader, node, "missing is skip, skip-rule or dead-letter");
+}
+
+static struct bytes emit(struct rule_reader *reader, const struct document_node *node)
+{
+    auto_buffer struct buffer json = {0};
+    struct error error = {0};
+    if (document_emit_json(reader->document, node, &json, NULL, &error) != STATUS_OK)
+        problems_add_error(reader->problems, &error);
+    return arena_copy(&reader->set->arena, buffer_peek(&json));
+}
+
+static void read_test(struct rule_reader *reader, const struct document_node *node,
+                      struct rule_test *test)
+{
+    static const char *const keys[] = {"name", "given", "expect", NULL};
+    test->line = node->line;
+    test->column = node->column;
+    if (!document_check_keys(node, keys, "a test", reader->problems) ||
+        node->kind != DOCUMENT_MAPPING)
+        return;
+    const struct document_node *name = document_find(node, "name");
+    const struct document_node *given = document_find(node, "given");
+    const struct document_node *expect = document_find(node, "expect");
+    if (name != NULL)
+        test->name = read_text(reader, name, "a test's name", RULE_TEXT_LIMIT);
+    if (given == NULL || given->kind != DOCUMENT_MAPPING)
+        complain(reader, given == NULL ? node : given, "a test has `given`: an event");
+    else
+        test->given = emit(reader, given);
+    if (expect == NULL || expect->kind != DOCUMENT_SEQUENCE)
+        complain(reader, expect == NULL ? node : expect,
+                 "a test has `expect`: a list of notifications, [] for none");
+    else
+        test->expect = emit(reader, expect);
+}
+
+static void read_tests(struct rule_reader *reader, const struct document_node *node,
+                       struct rule *rule)
+{
+    if (node->kind != DOCUMENT_SEQUENCE || node->count > RULE_TESTS_LIMIT) {
+        complain(reader, node, "tests is a list of at most 100 tests");
+        return;
+    }
+    rule->tests = (struct rule_test *)arena_alloc(&reader->set->arena,
+                                                  node->count * sizeof(struct rule_test));
+    for (size_t i = 0; i < node->count; i++)
+        read_test(reader, node->entries[i].value, &rule->tests[rule->test_count++]);
+}
+
+static void read_name(struct rule_reader *reader, const struct document_node *node,
+                      struct rule *rule)
+{
+    const struct document_node *name = document_find(node, "name");
+    rule->name = bytes_of("", 0);
+    if (name == NULL) {
+        complain(reader, node, "a rule without a name");
+        return;
+    }
+    rule->name = read_text(reader, name, "name", RULE_NAME_LIMIT);
+    if (rule->name.size == 0 && name->kind == DOCUMENT_STRING && name->text.size == 0)
+        complain(reader, name, "a rule without a name");
+    if (memchr(rule->name.data, 0, rule->name.size) != NULL)
+        complain(reader, name, "a text cannot hold a NUL");
+}
+
+void rule_read(struct rule_reader *reader, const struct document_node *node, struct rule *rule)
+{
+    static const char *const keys[] = {"name",  "description", "enabled", "when",
+                                       "rooms", "notify",      "review",  "sample",
+                                       "stop",  "missing",     "tests",   NULL};
+    rule->line = node->line;
+    rule->column = node->column;
+    rule->enabled = true;
+    rule->name = bytes_of("", 0);
+    document_check_keys(node, keys, "a rule", reader->problems);
+    if (node->kind != DOCUMENT_MAPPING)
+        return;
+    read_name(reader, node, rule);
+    rule->enabled = read_boolean(reader, node, "enabled", true);
+    rule->stop = read_boolean(reader, node, "stop", false);
+    read_notifies(reader, node, rule);
+
+    const struct document_node *part = document_find(node, "description");
+    if (part != NULL)
+        rule->description = read_text(reader, part, "description", RULE_TEXT_LIMIT);
+    if ((part = document_find(node, "review")) != NULL)
+        read_review(reader, part, rule);
+    if ((part = document_find(node, "sample")) != NULL)
+        read_sample(reader, part, rule);
+    if ((part = document_find(node, "missing")) != NULL)
+        read_missing(reader, part, rule);
+    if ((part = document_find(node, "tests")) != NULL)
+        read_tests(reader, part, rule);
+    if (document_find(node, "rooms") == NULL && document_find(node, "notify") == NULL &&
+        document_find(node, "review") == NULL && !rule->stop)
+        complain(reader, node, "a rule does something: rooms, notify, review or stop");
+}
+
+void rule_deinit(struct rule *rule)
+{
+    for (size_t i = 0; i < rule->notify_count; i++) {
+        struct rule_notify *notify = &rule->notify[i];
+        for (size_t k = 0; k < notify->room_count; k++)
+            template_free(notify->rooms[k]);
+        template_free(notify->title);
+        template_free(notify->body);
+        template_free(notify->severity);
+    }
+    if (rule->review != NULL) {
+        template_free(rule->review->queue);
+        template_free(rule->review->reason);
+        template_free(rule->review->priority);
+        template_free(rule->review->title);
+        template_free(rule->review->body);
+        template_free(rule->review->due);
+    }
+    template_free(rule->sample_by);
+}

@@ -1,0 +1,231 @@
+#include <assert.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <uthash.h>
+#include <xxhash.h>
+
+#include "mem.h"
+#include "rule_set_parts.h"
+
+#define NOT_ENABLED UINT32_MAX
+
+static const struct document_limits file_limits = {
+    .text_bytes = RULES_FILE_SIZE_LIMIT, .nodes = 4000000, .depth = 120};
+
+/* Names, to find the second rule of one. */
+struct name_entry {
+    UT_hash_handle hh;
+    const struct rule *rule;
+};
+
+static void check_names(const struct rule_set *set, struct problems *problems)
+{
+    struct name_entry *table = NULL;
+    struct name_entry *entries =
+        (struct name_entry *)mem_alloc(set->count * sizeof(struct name_entry) + 1);
+    for (unsigned i = 0; i < set->count; i++) {
+        const struct rule *rule = &set->rules[i];
+        struct name_entry *found = NULL;
+        if (rule->name.size == 0)
+            continue;
+        HASH_FIND(hh, table, rule->name.data, rule->name.size, found);
+        if (found != NULL) {
+            problems_add(problems, rule->line, rule->column,
+                         "a second rule called %.*s (the first is in line %u)",
+                         BYTES_PRINT(rule->name), found->rule->line);
+            continue;
+        }
+        entries[i].rule = rule;
+        HASH_ADD_KEYPTR(hh, table, rule->name.data, rule->name.size, &entries[i]);
+    }
+    HASH_CLEAR(hh, table);
+    free(entries);
+}
+
+/* A rule that is not enabled is checked as well, but not added. */
+static enum status read_pattern(struct matcher_builder *builder, struct bytes json, bool enabled,
+                                unsigned *number, struct pattern_error *error)
+{
+    if (enabled)
+        return matcher_builder_add(builder, json, number, error);
+    unsigned unused;
+    const struct pattern_limits limits = PATTERN_LIMITS_DEFAULT;
+    struct matcher_builder *checker = matcher_builder_new(&limits);
+    enum status status = matcher_builder_add(checker, json, &unused, error);
+    matcher_builder_free(checker);
+    return status;
+}
+
+/* The pattern goes to the matcher as JSON text; where it is wrong, the document knows the place. */
+static void add_pattern(struct rule_reader *reader, struct matcher_builder *builder,
+                        const struct document_node *node, unsigned index)
+{
+    const struct document_node *when = document_find(node, "when");
+    struct rule_set *set = reader->set;
+    auto_buffer struct buffer json = {0};
+    auto_document_map struct document_map map = {0};
+    struct error error = {0};
+    if (when == NULL) {
+        problems_add(reader->problems, node->line, node->column,
+                     "a rule without `when` (an event pattern)");
+        return;
+    }
+    if (document_emit_json(reader->document, when, &json, &map, &error) != STATUS_OK) {
+        problems_add_error(reader->problems, &error);
+        return;
+    }
+    unsigned number = NOT_ENABLED;
+    struct pattern_error wrong;
+    if (read_pattern(builder, buffer_peek(&json), set->rules[index].enabled, &number, &wrong) !=
+        STATUS_OK) {
+        unsigned line;
+        unsigned column;
+        document_map_find(&map, wrong.offset, &line, &column);
+        problems_add(reader->problems, line, column, "when: %s", wrong.text);
+        return;
+    }
+    set->number_of_rule[index] = number;
+    if (number != NOT_ENABLED)
+        set->rule_of_number[number] = index;
+}
+
+static const struct document_node *find_rules(const struct document_node *root,
+                                              struct problems *problems)
+{
+    static const char *const keys[] = {"version", "description", "rules", NULL};
+    document_check_keys(root, keys, "a rules file", problems);
+    if (root->kind != DOCUMENT_MAPPING)
+        return NULL;
+    const struct document_node *version = document_find(root, "version");
+    int64_t number;
+    if (version != NULL && (!document_read_integer(version, &number) || number != 1))
+        problems_add(problems, version->line, version->column, "version is 1");
+    const struct document_node *rules = document_find(root, "rules");
+    if (rules == NULL) {
+        problems_add(problems, root->line, root->column, "a rules file has `rules`: a list");
+    } else if (rules->kind != DOCUMENT_SEQUENCE) {
+        problems_add(problems, rules->line, rules->column, "rules is a list, not %s",
+                     document_kind_text(rules->kind));
+        return NULL;
+    } else if (rules->count > RULES_LIMIT) {
+        problems_add(problems, rules->line, rules->column, "more than %d rules", RULES_LIMIT);
+        return NULL;
+    }
+    return rules;
+}
+
+static void add_event_fields(struct field_set *fields)
+{
+    static const char *const paths[] = {
+#define X(name, path) path,
+        EVENT_FIELDS(X)
+#undef X
+    };
+    for (unsigned i = 0; i < EVENT_FIELD_COUNT; i++) {
+        unsigned slot = 0;
+        enum status status = field_set_add(fields, bytes_of_string(paths[i]), &slot);
+        assert(status == STATUS_OK && slot == i);
+    }
+}
+
+static void read_rules(struct rule_reader *reader, const struct document_node *list)
+{
+    struct rule_set *set = reader->set;
+    struct matcher_builder *builder = matcher_builder_new(&PATTERN_LIMITS_DEFAULT);
+    set->count = (unsigned)list->count;
+    set->rules = (struct rule *)arena_alloc(&set->arena, set->count * sizeof(struct rule));
+    set->number_of_rule = (uint32_t *)arena_raw(&set->arena, set->count * sizeof(uint32_t));
+    set->rule_of_number = (uint32_t *)arena_raw(&set->arena, set->count * sizeof(uint32_t));
+    for (unsigned i = 0; i < set->count; i++) {
+        const struct document_node *node = list->entries[i].value;
+        set->number_of_rule[i] = NOT_ENABLED;
+        rule_read(reader, node, &set->rules[i]);
+        if (node->kind == DOCUMENT_MAPPING)
+            add_pattern(reader, builder, node, i);
+    }
+    check_names(set, reader->problems);
+    set->matcher = matcher_build(builder);
+}
+
+enum status rule_set_parse(struct bytes text, const struct layout *layout, struct rule_set **set,
+                           struct problems *problems)
+{
+    struct document *document = NULL;
+    struct error error = {0};
+    if (document_parse(text, &file_limits, &document, &error) != STATUS_OK) {
+        problems_add_error(problems, &error);
+        return STATUS_INVALID;
+    }
+    size_t before = problems->count;
+    struct rule_set *made = mem_new(struct rule_set);
+    struct rule_reader reader = {
+        .set = made, .document = document, .layout = layout, .problems = problems};
+    snprintf(made->revision, sizeof(made->revision), "%016" PRIx64,
+             (uint64_t)XXH3_64bits(text.data, text.size));
+    made->fields = field_set_new();
+    add_event_fields(made->fields);
+    const struct document_node *list = find_rules(document_root(document), problems);
+    if (list != NULL)
+        read_rules(&reader, list);
+    document_free(document);
+    if (problems->count > before) {
+        rule_set_free(made);
+        return STATUS_INVALID;
+    }
+    *set = made;
+    return STATUS_OK;
+}
+
+void rule_set_free(struct rule_set *set)
+{
+    if (set == NULL)
+        return;
+    for (unsigned i = 0; i < set->count; i++)
+        rule_deinit(&set->rules[i]);
+    field_set_free(set->fields);
+    matcher_free(set->matcher);
+    arena_deinit(&set->arena);
+    free(set);
+}
+
+struct bytes rule_set_revision(const struct rule_set *set)
+{
+    return bytes_of_string(set->revision);
+}
+
+unsigned rule_set_count(const struct rule_set *set)
+{
+    return set->count;
+}
+
+const struct rule *rule_set_at(const struct rule_set *set, unsigned index)
+{
+    assert(index < set->count);
+    return &set->rules[index];
+}
+
+const struct field_set *rule_set_fields(const struct rule_set *set)
+{
+    return set->fields;
+}
+
+const struct matcher *rule_set_matcher(const struct rule_set *set)
+{
+    return set->matcher;
+}
+
+unsigned rule_set_rule_of(const struct rule_set *set, uint32_t matcher_number)
+{
+    assert(matcher_number < matcher_rule_count(set->matcher));
+    return set->rule_of_number[matcher_number];
+}
+
+bool rule_set_number_of(const struct rule_set *set, unsigned index, uint32_t *number)
+{
+    assert(index < set->count);
+    if (set->number_of_rule[index] == NOT_ENABLED)
+        return false;
+    *number = set->number_of_rule[index];
+    return true;
+}

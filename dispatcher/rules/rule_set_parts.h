@@ -1,0 +1,31 @@
+/* What rule_set.c and rule_read.c share. Not for others. */
+#ifndef DISPATCHER_RULES_RULE_SET_PARTS_H
+#define DISPATCHER_RULES_RULE_SET_PARTS_H
+
+#include "arena.h"
+#include "rule_set.h"
+
+struct rule_set {
+    char revision[17];
+    struct arena arena; /* of rules, their texts and arrays */
+    struct rule *rules;
+    unsigned count;
+    struct field_set *fields;
+    struct matcher *matcher;
+    uint32_t *rule_of_number;
+    uint32_t *number_of_rule; /* UINT32_MAX: not enabled */
+};
+
+struct rule_reader {
+    struct rule_set *set;
+    const struct document *document;
+    const struct layout *layout;
+    struct problems *problems;
+};
+
+/* Reads one element of `rules` but for its `when`. Adds what is wrong to the problems. */
+void rule_read(struct rule_reader *reader, const struct document_node *node, struct rule *rule);
+
+void rule_deinit(struct rule *rule);
+
+#endif

@@ -1,0 +1,159 @@
+#include "template.h"
+
+#include <stdlib.h>
+
+#include "mem.h"
+
+enum { PARTS_LIMIT = 64 };
+
+/* A literal, or a field with what stands in for it. */
+struct part {
+    bool is_field;
+    bool has_default;
+    unsigned slot;
+    struct bytes text; /* literal or default; borrows from the template's text */
+};
+
+struct template
+{
+    uint8_t *text; /* unescaped literals and defaults, one after another */
+    size_t text_size;
+    struct part *parts;
+    size_t count;
+};
+
+struct parser {
+    struct bytes input;
+    size_t at;
+    struct field_set *fields;
+    struct template *template;
+    struct error *error;
+};
+
+static enum status fail(const struct parser *parser, size_t at, const char *reason)
+{
+    error_set(parser->error, STATUS_MALFORMED, "%s", reason);
+    if (parser->error != NULL)
+        parser->error->column = (unsigned)at + 1;
+    return STATUS_MALFORMED;
+}
+
+static struct part *add_part(struct parser *parser)
+{
+    struct template *template = parser->template;
+    template->parts =
+        (struct part *)mem_resize(template->parts, template->count + 1, sizeof(struct part));
+    struct part *part = &template->parts[template->count++];
+    *part = (struct part){.text = bytes_of(template->text + template->text_size, 0)};
+    return part;
+}
+
+static void add_byte(struct parser *parser, struct part *part, uint8_t byte)
+{
+    parser->template->text[parser->template->text_size++] = byte;
+    part->text.size++;
+}
+
+/* After the opening brace: up to and with the closing one. */
+static enum status parse_field(struct parser *parser)
+{
+    size_t start = parser->at;
+    const uint8_t *data = parser->input.data;
+    size_t end = start;
+    while (end < parser->input.size && data[end] != '}' && data[end] != '{' && data[end] != '|')
+        end++;
+    struct part *part = add_part(parser);
+    part->is_field = true;
+    size_t close = end;
+    if (close < parser->input.size && data[close] == '|') {
+        part->has_default = true;
+        for (close++; close < parser->input.size && data[close] != '}' && data[close] != '{';
+             close++)
+            add_byte(parser, part, data[close]);
+    }
+    if (close == parser->input.size)
+        return fail(parser, start - 1, "`{` without `}` (write {{ for a brace)");
+    if (data[close] == '{')
+        return fail(parser, close, "`{` inside a field");
+    if (end == start)
+        return fail(parser, start - 1, "a field without a name (write {{ for a brace)");
+    enum status status =
+        field_set_add(parser->fields, bytes_of(data + start, end - start), &part->slot);
+    if (status == STATUS_LIMIT)
+        return fail(parser, start, "too many different fields in the rules");
+    if (status != STATUS_OK)
+        return fail(parser, start, "a field's name is at most 1,000 bytes");
+    parser->at = close + 1;
+    return STATUS_OK;
+}
+
+static enum status parse_parts(struct parser *parser)
+{
+    struct part *literal = NULL;
+    while (parser->at < parser->input.size) {
+        uint8_t byte = parser->input.data[parser->at];
+        bool doubled =
+            parser->at + 1 < parser->input.size && parser->input.data[parser->at + 1] == byte;
+        if (parser->template->count >= PARTS_LIMIT)
+            return fail(parser, parser->at, "more than 64 parts");
+        if (byte == '}' && !doubled)
+            return fail(parser, parser->at, "`}` without `{` (write }} for a brace)");
+        if (byte == '{' && !doubled) {
+            parser->at++;
+            enum status status = parse_field(parser);
+            if (status != STATUS_OK)
+                return status;
+            literal = NULL;
+            continue;
+        }
+        if (literal == NULL)
+            literal = add_part(parser);
+        add_byte(parser, literal, byte);
+        parser->at += byte == '{' || byte == '}' ? 2 : 1;
+    }
+    return STATUS_OK;
+}
+
+enum status template_parse(struct bytes text, struct field_set *fields, struct template **template,
+                           struct error *error)
+{
+    struct parser parser = {
+        .input = text, .fields = fields, .template = mem_new(struct template), .error = error};
+    parser.template->text = (uint8_t *)mem_alloc(text.size + 1);
+    enum status status = parse_parts(&parser);
+    if (status != STATUS_OK) {
+        template_free(parser.template);
+        return status;
+    }
+    *template = parser.template;
+    return STATUS_OK;
+}
+
+void template_free(struct template *template)
+{
+    if (template == NULL)
+        return;
+    free(template->text);
+    free(template->parts);
+    free(template);
+}
+
+bool template_render(const struct template *template, const struct field_value *values,
+                     struct buffer *out)
+{
+    bool complete = true;
+    for (size_t i = 0; i < template->count; i++) {
+        const struct part *part = &template->parts[i];
+        if (part->is_field && field_value_text(&values[part->slot], out))
+            continue;
+        if (part->is_field && !part->has_default)
+            complete = false;
+        buffer_append(out, part->text);
+    }
+    return complete;
+}
+
+bool template_is_literal(const struct template *template)
+{
+    return template->count == 0 || (template->count == 1 && !template->parts[0].is_field);
+}
