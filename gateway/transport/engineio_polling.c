@@ -1,0 +1,281 @@
+#include <assert.h>
+
+#include "engineio_private.h"
+#include "http_response.h"
+#include "mem.h"
+
+/* A poll that comes after "3probe" is released by a noop, but not at once: if the client's "5" is
+ * on its way, the poll came after it, and is refused. (The JavaScript server looks every 100 ms.)
+ */
+enum { PROBED_POLL_MS = 30 };
+
+#define POLL_CONTENT_TYPE "text/plain; charset=UTF-8"
+
+/* ---- Answers ---- */
+
+static void answer(struct http_exchange *exchange, const char *content_type, struct bytes body,
+                   bool gzip, bool old_browser)
+{
+    struct http_field fields[3] = {http_field_of("Cache-Control", "no-store")};
+    size_t count = 1;
+    if (gzip)
+        fields[count++] = http_field_of("Content-Encoding", "gzip");
+    if (old_browser)
+        fields[count++] = http_field_of("X-XSS-Protection", "0");
+    http_exchange_answer(exchange, &(struct http_answer){.code = 200,
+                                                         .content_type = content_type,
+                                                         .fields = fields,
+                                                         .field_count = count,
+                                                         .body = body});
+}
+
+void answer_text(struct http_exchange *exchange, const char *content_type, struct bytes body)
+{
+    answer(exchange, content_type, body, false, false);
+}
+
+/* Answers the held GET. The body is kept, since a load balancer may ask for it again (same `t`). */
+static void answer_poll(struct engineio_session *session, struct bytes body)
+{
+    struct engineio_server *server = session->server;
+    struct polling *polling = session->polling;
+    struct http_exchange *get = polling->get;
+    polling->get = NULL;
+    polling->last_get_mark = polling->get_mark;
+    buffer_deinit(&polling->last_body);
+    if (polling->get_mark.size)
+        buffer_append(&polling->last_body, body);
+    server->stats.polls++;
+    bool gzip = polling->gzip && server->compressor && body.size >= server->config.compress_bytes;
+    if (gzip)
+        body = poll_compressor_run(server->compressor, body);
+    answer(get, POLL_CONTENT_TYPE, body, gzip, polling->old_browser);
+}
+
+/* ---- Marks ---- */
+
+static struct request_mark mark_of(const struct http_request *request)
+{
+    struct request_mark mark = {0};
+    struct buffer scratch = {0};
+    struct bytes value;
+    if (http_query_parameter(request->query, "t", &scratch, &value) == STATUS_OK &&
+        value.size <= T_SIZE) {
+        mark.size = (uint8_t)value.size;
+        if (value.size)
+            memcpy(mark.text, value.data, value.size);
+    }
+    buffer_deinit(&scratch);
+    return mark;
+}
+
+static bool same_mark(const struct request_mark *a, const struct request_mark *b)
+{
+    return a->size && a->size == b->size && memcmp(a->text, b->text, a->size) == 0;
+}
+
+/* ---- GET ---- */
+
+static bool is_old_browser(const struct http_request *request)
+{
+    struct bytes agent;
+    if (!http_request_field(request, "user-agent", &agent))
+        return false;
+    return memmem(agent.data, agent.size, ";MSIE", 5) ||
+           memmem(agent.data, agent.size, "Trident/", 8);
+}
+
+static void poll(struct engineio_session *session, struct http_exchange *exchange,
+                 const struct http_request *request, int64_t now_ms)
+{
+    struct polling *polling = session->polling;
+    struct request_mark mark = mark_of(request);
+    if (polling->get) {
+        if (!same_mark(&mark, &polling->get_mark)) {
+            answer_error(exchange, ENGINEIO_ERROR_BAD_REQUEST, NULL);
+            session_end(session, ENGINEIO_CLOSE_PROTOCOL, now_ms);
+            return;
+        }
+        http_exchange_drop(
+            polling->get); /* the same request again: its first bearer has given it up */
+        polling->get = NULL;
+    }
+    polling->gzip =
+        session->server->compressor && http_request_has_token(request, "accept-encoding", "gzip");
+    polling->old_browser = is_old_browser(request);
+    http_exchange_set_context(exchange, session);
+    if (same_mark(&mark, &polling->last_get_mark)) {
+        session->server->stats.polls_repeated++;
+        answer(exchange, POLL_CONTENT_TYPE, buffer_peek(&polling->last_body), false,
+               polling->old_browser);
+        return;
+    }
+    buffer_deinit(&polling->last_body);
+    polling->last_get_mark.size = 0;
+    polling->get = exchange;
+    polling->get_mark = mark;
+    if (polling->probed)
+        timer_wheel_set(session->server->wheel, &polling->noop_timer, now_ms + PROBED_POLL_MS);
+    session_mark_dirty(session);
+}
+
+void polling_flush(struct engineio_session *session, int64_t now_ms)
+{
+    struct engineio_server *server = session->server;
+    struct polling *polling = session->polling;
+    if (!polling->get) {
+        polling->told_noop = polling->told_noop || session->state == SESSION_CLOSING;
+        return;
+    }
+    struct buffer *out = &server->scratch;
+    buffer_clear(out);
+    struct engineio_writer writer = {
+        .server = server,
+        .out = out,
+        .limit = server->config.write_bytes,
+        .packets_most = server->config.poll_packets ? server->config.poll_packets : UINT32_MAX,
+    };
+    session_fill(session, &writer, now_ms);
+    /* Never a close packet behind events: the client would dispatch them after the close, and get
+     * them again. */
+    bool last = session->state == SESSION_CLOSING && buffer_size(out) == 0;
+    if (last && polling->told_noop)
+        writer_packet(&writer, ENGINEIO_NOOP);
+    if (last)
+        writer_packet(&writer, ENGINEIO_CLOSE);
+    if (buffer_size(out) == 0 && polling->release)
+        writer_packet(&writer, ENGINEIO_NOOP);
+    polling->release = false;
+    if (buffer_size(out) == 0)
+        return;
+    answer_poll(session, buffer_peek(out));
+    if (last)
+        session_finish(session, now_ms);
+}
+
+/* ---- POST ---- */
+
+static void post(struct engineio_session *session, struct http_exchange *exchange,
+                 const struct http_request *request, int64_t now_ms)
+{
+    struct polling *polling = session->polling;
+    struct request_mark mark = mark_of(request);
+    struct bytes type;
+    bool octets = http_request_field(request, "content-type", &type) &&
+                  bytes_equal(type, BYTES_LITERAL("application/octet-stream"));
+    if (polling->post && same_mark(&mark, &polling->post_mark)) {
+        http_exchange_drop(polling->post);
+        polling->post = NULL;
+    }
+    if (octets || polling->post) {
+        answer_error(exchange, ENGINEIO_ERROR_BAD_REQUEST, NULL);
+        session_end(session, ENGINEIO_CLOSE_PROTOCOL, now_ms);
+        return;
+    }
+    http_exchange_set_context(exchange, session);
+    polling->post = exchange;
+    polling->post_mark = mark;
+    if (!request->has_body)
+        polling_body(session, exchange, bytes_of(NULL, 0), now_ms);
+}
+
+static enum status take_payload(struct engineio_session *session, struct bytes body, int64_t now_ms)
+{
+    struct engineio_server *server = session->server;
+    struct engineio_payload_reader reader;
+    enum status status = engineio_payload_init(&reader, body, server->config.payload_packets);
+    struct engineio_packet packet;
+    while (status == STATUS_OK) {
+        status = engineio_payload_next(&reader, &server->decoded, &packet);
+        if (status == STATUS_NOT_FOUND)
+            return STATUS_OK;
+        if (status == STATUS_OK && !session_packet(session, &packet, now_ms))
+            return STATUS_OK;
+    }
+    return status;
+}
+
+void polling_body(struct engineio_session *session, struct http_exchange *exchange,
+                  struct bytes body, int64_t now_ms)
+{
+    struct engineio_server *server = session->server;
+    struct polling *polling = session->polling;
+    server->stats.posts++;
+    polling->post = NULL;
+    bool repeated = same_mark(&polling->post_mark, &polling->last_post_mark);
+    polling->last_post_mark = polling->post_mark;
+    bool old_browser = polling->old_browser;
+    server->stats.polls_repeated += repeated;
+    enum status status = repeated ? STATUS_OK : take_payload(session, body, now_ms);
+    if (status == STATUS_OK) {
+        answer(exchange, "text/html", BYTES_LITERAL("ok"), false, old_browser);
+        return;
+    }
+    answer_error(exchange, ENGINEIO_ERROR_BAD_REQUEST, NULL);
+    session_end(session, ENGINEIO_CLOSE_PROTOCOL, now_ms);
+}
+
+/* ---- Requests of a polling session ---- */
+
+void polling_request(struct engineio_session *session, struct http_exchange *exchange,
+                     const struct http_request *request, int64_t now_ms)
+{
+    if (request->method == HTTP_GET)
+        poll(session, exchange, request, now_ms);
+    else if (request->method == HTTP_POST)
+        post(session, exchange, request, now_ms);
+    else
+        answer_error(exchange, ENGINEIO_ERROR_BAD_REQUEST, NULL);
+}
+
+void polling_aborted(struct engineio_session *session, struct http_exchange *exchange,
+                     enum http_abort reason, int64_t now_ms)
+{
+    struct polling *polling = session->polling;
+    assert(polling && (polling->get == exchange || polling->post == exchange));
+    if (polling->get == exchange)
+        polling->get = NULL;
+    else
+        polling->post = NULL;
+    if (reason == HTTP_ABORT_CLOSED)
+        session_end(session, ENGINEIO_CLOSE_TRANSPORT, now_ms);
+}
+
+static void release_poll(struct timer *timer, int64_t now_ms)
+{
+    (void)now_ms;
+    struct polling *polling =
+        (struct polling *)((char *)timer - offsetof(struct polling, noop_timer));
+    polling->release = true;
+    session_mark_dirty(polling->session);
+}
+
+void polling_attach(struct engineio_session *session)
+{
+    struct polling *polling = mem_new(struct polling);
+    polling->session = session;
+    polling->noop_timer.fire = release_poll;
+    session->polling = polling;
+    session->server->stats.polling++;
+}
+
+void polling_detach(struct engineio_session *session, enum engineio_packet_type last)
+{
+    struct polling *polling = session->polling;
+    timer_wheel_cancel(session->server->wheel, &polling->upgrade_timer);
+    timer_wheel_cancel(session->server->wheel, &polling->noop_timer);
+    uint8_t packet = (uint8_t)('0' + last);
+    if (polling->get && last == ENGINEIO_UPGRADE)
+        answer_error(polling->get, ENGINEIO_ERROR_BAD_REQUEST, NULL);
+    else if (polling->get)
+        answer_poll(session, bytes_of(&packet, 1));
+    if (polling->post)
+        answer_error(polling->post, ENGINEIO_ERROR_BAD_REQUEST, NULL);
+    if (polling->probe) {
+        polling->probe->session = NULL;
+        link_close(polling->probe, WEBSOCKET_CLOSE_NO_CODE);
+    }
+    buffer_deinit(&polling->last_body);
+    free(polling);
+    session->polling = NULL;
+}

@@ -1,0 +1,173 @@
+/* What the files of the Engine.IO server share. Not for others.
+ *
+ *                 handshake (GET)                     handshake (upgrade request)
+ *                       |                                       |
+ *                    POLLING --probe, then "5" on a link--> WEBSOCKET
+ *                       |                                       |
+ *                       '---------- close() --> CLOSING <-------'        queue flushed, then "1" or
+ * a close frame
+ *                                                  |
+ *      connection lost, timeout, violation -----> DEAD                   out of the table; freed at
+ * the end of the turn   */
+#ifndef GATEWAY_TRANSPORT_ENGINEIO_PRIVATE_H
+#define GATEWAY_TRANSPORT_ENGINEIO_PRIVATE_H
+
+#include <uthash.h>
+
+#include "engineio_packet.h"
+#include "engineio_server.h"
+#include "timer_wheel.h"
+#include "websocket_frame.h"
+#include "wire.h"
+
+enum { SID_KEY_SIZE = 20, T_SIZE = 32 };
+
+enum session_state { SESSION_OPEN, SESSION_CLOSING, SESSION_DEAD };
+
+enum heartbeat { HEARTBEAT_WAIT_PING, HEARTBEAT_WAIT_PONG };
+
+/* The value of the `t` parameter, by which a repeated request is known. */
+struct request_mark {
+    uint8_t size; /* 0: the request had none, or one too long to be a client's */
+    char text[T_SIZE];
+};
+
+/* What only a polling session needs; freed by the upgrade. */
+struct polling {
+    struct http_exchange *get;  /* held until there is something to say */
+    struct http_exchange *post; /* its body is being read */
+    struct request_mark get_mark, post_mark;
+    struct request_mark last_get_mark, last_post_mark;
+    struct buffer last_body; /* of the last answer, until a GET with another mark comes */
+    struct link *probe;
+    struct timer upgrade_timer;
+    struct timer noop_timer;
+    struct engineio_session *session;
+    bool gzip; /* the held GET accepts it */
+    bool old_browser;
+    bool probed;    /* "3probe" was sent: no poll is held for long */
+    bool release;   /* answer the held poll with a noop if there is nothing else */
+    bool told_noop; /* closing without a poll: the next one gets a noop first */
+};
+
+/* A WebSocket: a session's transport, or a probe beside a polling session. */
+struct link {
+    struct wire *wire; /* NULL: closed */
+    struct engineio_server *server;
+    struct engineio_session *session;
+    struct link *next_dead;
+    struct websocket_reader reader;
+    bool probing;
+    bool greeted; /* probing: "2probe" has come */
+};
+
+struct engineio_session {
+    UT_hash_handle hh;
+    struct engineio_server *server;
+    void *connection; /* the application's */
+    struct polling *polling;
+    struct link *link;
+    struct engineio_session *next_dirty;
+    struct timer timer;
+    struct buffer queue;
+    char *handshake; /* query, then fields */
+    uint32_t query_size;
+    uint32_t fields_size;
+    char key[SID_KEY_SIZE];
+    uint8_t state;
+    uint8_t heartbeat;
+    uint8_t close_reason;
+    bool told_closed; /* the application has had its last call */
+    bool dirty;
+    bool awake;     /* the application has something to pull */
+    bool ping_due;  /* "2" is to be sent */
+    bool refreshed; /* the pong's deadline was moved once */
+};
+
+struct engineio_server {
+    struct engineio_config config;
+    struct http_server *http;
+    struct timer_wheel *wheel;
+    struct engineio_session *sessions; /* by key */
+    struct engineio_session *dirty;
+    struct engineio_session **dirty_tail;
+    struct engineio_session *dead;
+    struct link *dead_links;
+    struct engineio_stats stats;
+    struct buffer scratch; /* what is being written */
+    struct buffer decoded; /* base64 */
+    struct poll_compressor *compressor;
+    bool draining;
+};
+
+struct engineio_writer {
+    struct engineio_server *server;
+    struct buffer *out;
+    size_t start;
+    size_t limit;
+    uint32_t packets;
+    uint32_t packets_most;
+    bool websocket;
+};
+
+/* engineio_session.c */
+struct engineio_session *session_open(struct engineio_server *server,
+                                      const struct http_request *request, int64_t now_ms);
+struct engineio_session *session_find(struct engineio_server *server, struct bytes sid);
+void session_append_open(struct engineio_session *session, bool websocket, struct buffer *out);
+/* A packet from the client. Returns false if the session is no longer open. */
+bool session_packet(struct engineio_session *session, const struct engineio_packet *packet,
+                    int64_t now_ms);
+/* Ends the session and what carries it, at once. Not from inside a call of the application's. */
+void session_end(struct engineio_session *session, enum engineio_close reason, int64_t now_ms);
+void session_mark_dirty(struct engineio_session *session);
+/* The last answer or write of a closing session is out. */
+void session_finish(struct engineio_session *session, int64_t now_ms);
+void session_tell_closed(struct engineio_session *session, int64_t now_ms);
+
+/* engineio_writer.c */
+enum queue_kind { QUEUE_TEXT, QUEUE_BINARY, QUEUE_WEBSOCKET_PONG };
+void queue_append(struct buffer *queue, enum queue_kind kind, const struct bytes *parts,
+                  size_t count);
+/* Moves entries from the queue to the writer while there is room. */
+void queue_write(struct buffer *queue, struct engineio_writer *writer);
+void writer_packet(struct engineio_writer *writer, enum engineio_packet_type type);
+/* Everything that an open session can say now: a due ping, the queue, what is pulled. */
+void session_fill(struct engineio_session *session, struct engineio_writer *writer, int64_t now_ms);
+
+/* engineio_polling.c */
+void polling_attach(struct engineio_session *session);
+void polling_request(struct engineio_session *session, struct http_exchange *exchange,
+                     const struct http_request *request, int64_t now_ms);
+void polling_body(struct engineio_session *session, struct http_exchange *exchange,
+                  struct bytes body, int64_t now_ms);
+void polling_aborted(struct engineio_session *session, struct http_exchange *exchange,
+                     enum http_abort reason, int64_t now_ms);
+void polling_flush(struct engineio_session *session, int64_t now_ms);
+/* Answers what is outstanding, because the session ends, and frees the struct: a held GET gets this
+ * packet; or an error, if it is ENGINEIO_UPGRADE: the session has moved to a WebSocket. */
+void polling_detach(struct engineio_session *session, enum engineio_packet_type last);
+void answer_text(struct http_exchange *exchange, const char *content_type, struct bytes body);
+
+/* engineio_websocket.c */
+void websocket_request(struct engineio_server *server, struct engineio_session *session,
+                       struct http_exchange *exchange, const struct http_request *request,
+                       int64_t now_ms);
+void link_flush(struct link *link, int64_t now_ms);
+/* Sends a close frame if it can, and closes the wire. The link is freed at the end of the turn. */
+void link_close(struct link *link, unsigned code);
+
+/* engineio_server.c */
+enum { SESSION_COOKIE_SIZE = 192 };
+/* The value of Set-Cookie; NULL: cookies are off. */
+const char *session_cookie(const struct engineio_session *session,
+                           char cookie[SESSION_COOKIE_SIZE]);
+void answer_error(struct http_exchange *exchange, enum engineio_error error, const char *message);
+
+/* poll_compressor.c */
+struct poll_compressor *poll_compressor_new(void);
+void poll_compressor_free(struct poll_compressor *compressor);
+/* The gzip form, borrowed until the next call. */
+struct bytes poll_compressor_run(struct poll_compressor *compressor, struct bytes body);
+
+#endif

@@ -1,0 +1,322 @@
+#include "engineio_server.h"
+
+#include <assert.h>
+#include <stdio.h>
+
+#include "engineio_private.h"
+#include "http_response.h"
+#include "mem.h"
+
+const char *engineio_close_text(enum engineio_close reason)
+{
+    static const char *const texts[ENGINEIO_CLOSE_COUNT] = {
+        [ENGINEIO_CLOSE_CLIENT] = "client",
+        [ENGINEIO_CLOSE_TRANSPORT] = "transport",
+        [ENGINEIO_CLOSE_PING_TIMEOUT] = "ping_timeout",
+        [ENGINEIO_CLOSE_PROTOCOL] = "protocol",
+        [ENGINEIO_CLOSE_OVERFLOW] = "overflow",
+        [ENGINEIO_CLOSE_SERVER] = "server",
+    };
+    assert(reason < ENGINEIO_CLOSE_COUNT);
+    return texts[reason];
+}
+
+/* ---- Refusals ---- */
+
+void answer_error(struct http_exchange *exchange, enum engineio_error error, const char *message)
+{
+    struct buffer body = {0};
+    engineio_append_error(&body, error, message);
+    http_exchange_answer(exchange, &(struct http_answer){.code = engineio_error_http_code(error),
+                                                         .content_type = "application/json",
+                                                         .body = buffer_peek(&body)});
+    buffer_deinit(&body);
+}
+
+static void refuse(struct http_exchange *exchange, bool upgrade, enum engineio_error error, const char *message)
+{
+    if (!upgrade) {
+        answer_error(exchange, error, message);
+        return;
+    }
+    /* A client that asked for a WebSocket is told in the words of the JavaScript server. */
+    http_exchange_answer(exchange, &(struct http_answer){.code = engineio_error_http_code(error),
+                                                         .content_type = "text/html",
+                                                         .body = bytes_of_string(
+                                                             message ? message : engineio_error_message(error)),
+                                                         .close = true});
+}
+
+/* ---- Handshake ---- */
+
+const char *session_cookie(const struct engineio_session *session, char cookie[SESSION_COOKIE_SIZE])
+{
+    if (!session->server->config.cookie)
+        return NULL;
+    char sid[ENGINEIO_SID_SIZE];
+    engineio_session_sid(session, sid);
+    snprintf(cookie, SESSION_COOKIE_SIZE, "%s=%s; Path=/; HttpOnly; SameSite=Lax", session->server->config.cookie, sid);
+    return cookie;
+}
+
+static void open_polling(struct engineio_server *server, struct http_exchange *exchange,
+                         const struct http_request *request, int64_t now_ms)
+{
+    struct engineio_session *session = session_open(server, request, now_ms);
+    polling_attach(session);
+    struct buffer *out = &server->scratch;
+    buffer_clear(out);
+    session_append_open(session, false, out);
+    char text[SESSION_COOKIE_SIZE];
+    const char *cookie = session_cookie(session, text);
+    struct http_field fields[] = {http_field_of("Cache-Control", "no-store"), http_field_of("Set-Cookie", cookie)};
+    http_exchange_answer(exchange, &(struct http_answer){.code = 200,
+                                                         .content_type = "text/plain; charset=UTF-8",
+                                                         .fields = fields,
+                                                         .field_count = cookie ? 2 : 1,
+                                                         .body = buffer_peek(out)});
+    session->connection = server->config.ops->opened(server->config.application, session, now_ms);
+}
+
+static bool is_full(const struct engineio_server *server)
+{
+    return server->draining ||
+           (server->config.sessions && server->stats.polling + server->stats.websocket >= server->config.sessions);
+}
+
+static void handshake(struct engineio_server *server, struct http_exchange *exchange, const struct http_request *request,
+                      bool websocket, int64_t now_ms)
+{
+    if (is_full(server)) {
+        struct http_field retry = http_field_of("Retry-After", "1");
+        server->stats.refused++;
+        http_exchange_answer(exchange,
+                             &(struct http_answer){.code = 503, .fields = &retry, .field_count = 1, .close = true});
+        return;
+    }
+    if (websocket)
+        websocket_request(server, NULL, exchange, request, now_ms);
+    else
+        open_polling(server, exchange, request, now_ms);
+}
+
+/* ---- Checks, in the order of the JavaScript server: clients and their tests know which error wins ---- */
+
+struct parameters {
+    bool websocket;     /* transport=websocket */
+    bool known;         /* the transport is one of ours */
+    bool version_fits;  /* EIO=4 */
+    bool names_session; /* sid is there and not empty */
+    struct engineio_session *session;
+};
+
+static struct parameters read_parameters(struct engineio_server *server, const struct http_request *request)
+{
+    struct parameters parameters = {0};
+    struct buffer scratch = {0};
+    struct bytes value;
+    if (http_query_parameter(request->query, "transport", &scratch, &value) == STATUS_OK) {
+        parameters.websocket = bytes_equal(value, BYTES_LITERAL("websocket")) && !server->config.no_websocket;
+        parameters.known = parameters.websocket ||
+                           (bytes_equal(value, BYTES_LITERAL("polling")) && !server->config.no_polling);
+    }
+    buffer_clear(&scratch);
+    if (http_query_parameter(request->query, "EIO", &scratch, &value) == STATUS_OK)
+        parameters.version_fits = bytes_equal(value, BYTES_LITERAL("4"));
+    buffer_clear(&scratch);
+    if (http_query_parameter(request->query, "sid", &scratch, &value) == STATUS_OK && value.size) {
+        parameters.names_session = true;
+        parameters.session = session_find(server, value);
+    }
+    buffer_deinit(&scratch);
+    return parameters;
+}
+
+/* A deadline that has passed counts, although its timer may not have fired yet in this turn. */
+static void expire_if_due(struct engineio_session *session, int64_t now_ms)
+{
+    if (!session || session->state != SESSION_OPEN)
+        return;
+    int64_t deadline_ms = session->timer.deadline_ms;
+    if (session->heartbeat == HEARTBEAT_WAIT_PING)
+        deadline_ms += session->server->config.ping_timeout_ms;
+    if (deadline_ms <= now_ms)
+        session_end(session, ENGINEIO_CLOSE_PING_TIMEOUT, now_ms);
+}
+
+static bool fits_session(const struct parameters *parameters, bool upgrade)
+{
+    if (upgrade)
+        return parameters->websocket && parameters->version_fits;
+    return parameters->version_fits && !parameters->websocket && parameters->session->polling;
+}
+
+static void handle_request(void *route, struct http_exchange *exchange, const struct http_request *request, int64_t now_ms)
+{
+    struct engineio_server *server = route;
+    bool upgrade = request->upgrade;
+    struct parameters parameters = read_parameters(server, request);
+    expire_if_due(parameters.session, now_ms);
+    if (parameters.session && parameters.session->state == SESSION_DEAD)
+        parameters.session = NULL;
+    const char *message = NULL;
+    if (!parameters.known) {
+        refuse(exchange, upgrade, ENGINEIO_ERROR_UNKNOWN_TRANSPORT, NULL);
+    } else if (parameters.names_session) {
+        if (!parameters.session)
+            refuse(exchange, upgrade, ENGINEIO_ERROR_UNKNOWN_SID, NULL);
+        else if (!fits_session(&parameters, upgrade))
+            refuse(exchange, upgrade, ENGINEIO_ERROR_BAD_REQUEST, NULL);
+        else if (upgrade)
+            websocket_request(server, parameters.session, exchange, request, now_ms);
+        else
+            polling_request(parameters.session, exchange, request, now_ms);
+    } else if (request->method != HTTP_GET) {
+        refuse(exchange, upgrade, ENGINEIO_ERROR_BAD_HANDSHAKE_METHOD, NULL);
+    } else if (parameters.websocket != upgrade) {
+        refuse(exchange, upgrade, ENGINEIO_ERROR_BAD_REQUEST, NULL);
+    } else if (server->config.ops->allow && !server->config.ops->allow(server->config.application, request, &message)) {
+        server->stats.refused++;
+        refuse(exchange, upgrade, ENGINEIO_ERROR_FORBIDDEN, message);
+    } else if (!parameters.version_fits) {
+        refuse(exchange, upgrade, ENGINEIO_ERROR_UNSUPPORTED_PROTOCOL_VERSION, NULL);
+    } else {
+        handshake(server, exchange, request, upgrade, now_ms);
+    }
+}
+
+static void handle_body(void *route, struct http_exchange *exchange, struct bytes body, int64_t now_ms)
+{
+    (void)route;
+    struct engineio_session *session = http_exchange_context(exchange);
+    if (session->polling->post == exchange)
+        polling_body(session, exchange, body, now_ms);
+    /* else a GET with a body: it is held, its body means nothing */
+}
+
+static void handle_aborted(void *route, struct http_exchange *exchange, enum http_abort reason, int64_t now_ms)
+{
+    (void)route;
+    struct engineio_session *session = http_exchange_context(exchange);
+    if (session)
+        polling_aborted(session, exchange, reason, now_ms);
+}
+
+/* ---- Turns ---- */
+
+static void flush(struct engineio_session *session, int64_t now_ms)
+{
+    if (session->state == SESSION_CLOSING && !session->told_closed) {
+        session_tell_closed(session, now_ms);
+        timer_wheel_set(session->server->wheel, &session->timer, now_ms + session->server->config.close_timeout_ms);
+    }
+    if (session->link)
+        link_flush(session->link, now_ms);
+    else
+        polling_flush(session, now_ms);
+}
+
+static void reap(struct engineio_server *server)
+{
+    while (server->dead_links) {
+        struct link *link = server->dead_links;
+        server->dead_links = link->next_dead;
+        websocket_reader_deinit(&link->reader);
+        free(link);
+    }
+    while (server->dead) {
+        struct engineio_session *session = server->dead;
+        server->dead = session->next_dirty;
+        buffer_deinit(&session->queue);
+        free(session->handshake);
+        free(session);
+    }
+}
+
+void engineio_server_turn(struct engineio_server *server, int64_t now_ms)
+{
+    struct engineio_session *list = server->dirty;
+    server->dirty = NULL;
+    server->dirty_tail = &server->dirty;
+    while (list) {
+        struct engineio_session *session = list;
+        list = session->next_dirty;
+        session->dirty = false;
+        if (session->state != SESSION_DEAD) {
+            flush(session, now_ms);
+            continue;
+        }
+        session->next_dirty = server->dead;
+        server->dead = session;
+    }
+    reap(server);
+}
+
+int64_t engineio_server_deadline_ms(const struct engineio_server *server)
+{
+    return server->dirty ? 0 : INT64_MAX;
+}
+
+/* ---- The server ---- */
+
+static void set_default(int64_t *value, int64_t otherwise)
+{
+    if (*value == 0)
+        *value = otherwise;
+}
+
+struct engineio_server *engineio_server_new(const struct engineio_config *config, struct http_server *http,
+                                            struct timer_wheel *wheel)
+{
+    assert(config->path && config->random && config->ops && config->ping_interval_ms && config->ping_timeout_ms);
+    assert(bytes_of_string(config->sid_prefix).size + SID_KEY_SIZE < ENGINEIO_SID_SIZE);
+    struct engineio_server *server = mem_new(struct engineio_server);
+    server->config = *config;
+    server->http = http;
+    server->wheel = wheel;
+    server->dirty_tail = &server->dirty;
+    set_default(&server->config.upgrade_timeout_ms, 10000);
+    set_default(&server->config.close_timeout_ms, 30000);
+    if (!server->config.write_bytes)
+        server->config.write_bytes = 64 * 1024;
+    if (!server->config.compress_bytes)
+        server->config.compress_bytes = 1024;
+    if (!server->config.payload_packets)
+        server->config.payload_packets = 10000;
+    if (config->compress)
+        server->compressor = poll_compressor_new();
+    http_server_add_route(http, &(struct http_route){
+                                    .path = config->path,
+                                    .body_bytes = config->max_payload_bytes,
+                                    .cors = config->cors,
+                                    .request = handle_request,
+                                    .body = handle_body,
+                                    .aborted = handle_aborted,
+                                    .route = server,
+                                });
+    return server;
+}
+
+void engineio_server_free(struct engineio_server *server)
+{
+    if (!server)
+        return;
+    struct engineio_session *session, *next;
+    HASH_ITER (hh, server->sessions, session, next)
+        session_end(session, ENGINEIO_CLOSE_SERVER, server->wheel->now_ms);
+    engineio_server_turn(server, server->wheel->now_ms);
+    poll_compressor_free(server->compressor);
+    buffer_deinit(&server->scratch);
+    buffer_deinit(&server->decoded);
+    free(server);
+}
+
+void engineio_server_drain(struct engineio_server *server)
+{
+    server->draining = true;
+}
+
+const struct engineio_stats *engineio_server_stats(const struct engineio_server *server)
+{
+    return &server->stats;
+}

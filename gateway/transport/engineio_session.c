@@ -1,0 +1,278 @@
+#include <assert.h>
+
+#include "base64.h"
+#include "engineio_private.h"
+#include "mem.h"
+
+/* ---- Identity ---- */
+
+/* 15 random bytes are 20 characters without padding; in the URL alphabet. */
+static void new_key(struct engineio_server *server, char key[SID_KEY_SIZE])
+{
+    uint8_t random[SID_KEY_SIZE / 4 * 3];
+    server->config.random(server->config.random_context, random, sizeof(random));
+    buffer_clear(&server->scratch);
+    base64_encode(bytes_of(random, sizeof(random)), &server->scratch);
+    assert(buffer_size(&server->scratch) == SID_KEY_SIZE);
+    memcpy(key, buffer_peek(&server->scratch).data, SID_KEY_SIZE);
+    for (size_t i = 0; i < SID_KEY_SIZE; i++) {
+        if (key[i] == '+')
+            key[i] = '-';
+        else if (key[i] == '/')
+            key[i] = '_';
+    }
+}
+
+struct engineio_session *session_find(struct engineio_server *server, struct bytes sid)
+{
+    struct bytes prefix = bytes_of_string(server->config.sid_prefix);
+    if (!bytes_start_with(sid, prefix) || sid.size != prefix.size + SID_KEY_SIZE)
+        return NULL;
+    struct engineio_session *session;
+    HASH_FIND(hh, server->sessions, sid.data + prefix.size, SID_KEY_SIZE, session);
+    return session;
+}
+
+void engineio_session_sid(const struct engineio_session *session, char sid[ENGINEIO_SID_SIZE])
+{
+    struct bytes prefix = bytes_of_string(session->server->config.sid_prefix);
+    memcpy(sid, prefix.data ? prefix.data : (const uint8_t *)"", prefix.size);
+    memcpy(sid + prefix.size, session->key, SID_KEY_SIZE);
+    sid[prefix.size + SID_KEY_SIZE] = '\0';
+}
+
+void session_append_open(struct engineio_session *session, bool websocket, struct buffer *out)
+{
+    const struct engineio_config *config = &session->server->config;
+    char sid[ENGINEIO_SID_SIZE];
+    engineio_session_sid(session, sid);
+    struct engineio_handshake handshake = {
+        .sid = bytes_of_string(sid),
+        .websocket_upgrade = !websocket && !config->no_websocket,
+        .ping_interval_ms = config->ping_interval_ms,
+        .ping_timeout_ms = config->ping_timeout_ms,
+        .max_payload_bytes = config->max_payload_bytes,
+    };
+    engineio_append_open(out, &handshake);
+}
+
+/* ---- The handshake request, as far as it is kept ---- */
+
+static void keep_request(struct engineio_session *session, const struct http_request *request)
+{
+    struct buffer copy = {0};
+    buffer_append(&copy, request->query);
+    session->query_size = (uint32_t)request->query.size;
+    for (const char *const *name = session->server->config.handshake_fields; name && *name; name++) {
+        struct bytes value;
+        if (http_request_field(request, *name, &value))
+            buffer_append_format(&copy, "%s: %.*s\r\n", *name, BYTES_PRINT(value));
+    }
+    session->fields_size = (uint32_t)(buffer_size(&copy) - session->query_size);
+    if (buffer_size(&copy))
+        session->handshake = mem_string(buffer_peek(&copy));
+    buffer_deinit(&copy);
+}
+
+struct bytes engineio_session_query(const struct engineio_session *session)
+{
+    return bytes_of(session->handshake, session->query_size);
+}
+
+struct bytes engineio_session_fields(const struct engineio_session *session)
+{
+    return session->fields_size ? bytes_of(session->handshake + session->query_size, session->fields_size)
+                                : bytes_of(NULL, 0);
+}
+
+bool engineio_session_field(const struct engineio_session *session, const char *name, struct bytes *value)
+{
+    struct http_request kept = {.fields = engineio_session_fields(session)};
+    return kept.fields.size && http_request_field(&kept, name, value);
+}
+
+void engineio_session_forget(struct engineio_session *session)
+{
+    free(session->handshake);
+    session->handshake = NULL;
+    session->query_size = 0;
+    session->fields_size = 0;
+}
+
+/* ---- Heartbeat: the server pings; each deadline is counted from the planned time of the one before it ---- */
+
+static void heartbeat_due(struct timer *timer, int64_t now_ms)
+{
+    struct engineio_session *session =
+        (struct engineio_session *)((char *)timer - offsetof(struct engineio_session, timer));
+    const struct engineio_config *config = &session->server->config;
+    if (session->state == SESSION_CLOSING) {
+        session_end(session, ENGINEIO_CLOSE_SERVER, now_ms);
+        return;
+    }
+    if (session->heartbeat == HEARTBEAT_WAIT_PONG) {
+        session_end(session, ENGINEIO_CLOSE_PING_TIMEOUT, now_ms);
+        return;
+    }
+    session->heartbeat = HEARTBEAT_WAIT_PONG;
+    session->refreshed = false;
+    session->ping_due = true;
+    session_mark_dirty(session);
+    timer_wheel_set(session->server->wheel, timer, timer->deadline_ms + config->ping_timeout_ms);
+}
+
+static void plan_ping(struct engineio_session *session, int64_t now_ms)
+{
+    session->heartbeat = HEARTBEAT_WAIT_PING;
+    session->ping_due = false;
+    timer_wheel_set(session->server->wheel, &session->timer, now_ms + session->server->config.ping_interval_ms);
+}
+
+/* While a pong is outstanding, the first other packet moves its deadline, once. */
+static void refresh_pong(struct engineio_session *session, int64_t now_ms)
+{
+    if (session->heartbeat != HEARTBEAT_WAIT_PONG || session->refreshed)
+        return;
+    session->refreshed = true;
+    timer_wheel_set(session->server->wheel, &session->timer, now_ms + session->server->config.ping_timeout_ms);
+}
+
+/* ---- Life ---- */
+
+struct engineio_session *session_open(struct engineio_server *server, const struct http_request *request, int64_t now_ms)
+{
+    struct engineio_session *session = mem_new(struct engineio_session);
+    session->server = server;
+    session->timer.fire = heartbeat_due;
+    new_key(server, session->key);
+    keep_request(session, request);
+    HASH_ADD(hh, server->sessions, key[0], SID_KEY_SIZE, session);
+    server->stats.opened++;
+    plan_ping(session, now_ms);
+    return session;
+}
+
+void session_mark_dirty(struct engineio_session *session)
+{
+    if (session->dirty || session->state == SESSION_DEAD)
+        return;
+    session->dirty = true;
+    session->next_dirty = NULL;
+    *session->server->dirty_tail = session;
+    session->server->dirty_tail = &session->next_dirty;
+}
+
+void engineio_session_wake(struct engineio_session *session)
+{
+    session->awake = true;
+    session_mark_dirty(session);
+}
+
+bool engineio_session_is_websocket(const struct engineio_session *session)
+{
+    return session->link != NULL;
+}
+
+static void begin_closing(struct engineio_session *session, enum engineio_close reason)
+{
+    if (session->state != SESSION_OPEN)
+        return;
+    session->state = SESSION_CLOSING;
+    session->close_reason = (uint8_t)reason;
+    session_mark_dirty(session);
+}
+
+void engineio_session_close(struct engineio_session *session)
+{
+    begin_closing(session, ENGINEIO_CLOSE_SERVER);
+}
+
+void engineio_session_send(struct engineio_session *session, bool binary, const struct bytes *parts, size_t count)
+{
+    if (session->state != SESSION_OPEN)
+        return;
+    size_t size = buffer_size(&session->queue);
+    for (size_t i = 0; i < count; i++)
+        size += parts[i].size;
+    if (size > session->server->config.queue_bytes) {
+        begin_closing(session, ENGINEIO_CLOSE_OVERFLOW);
+        return;
+    }
+    queue_append(&session->queue, binary ? QUEUE_BINARY : QUEUE_TEXT, parts, count);
+    session_mark_dirty(session);
+}
+
+void session_tell_closed(struct engineio_session *session, int64_t now_ms)
+{
+    if (session->told_closed)
+        return;
+    session->told_closed = true;
+    session->server->stats.closed[session->close_reason]++;
+    if (session->connection)
+        session->server->config.ops->closed(session->connection, (enum engineio_close)session->close_reason, now_ms);
+    session->connection = NULL;
+}
+
+void session_end(struct engineio_session *session, enum engineio_close reason, int64_t now_ms)
+{
+    struct engineio_server *server = session->server;
+    if (session->state == SESSION_DEAD)
+        return;
+    if (session->state == SESSION_OPEN)
+        session->close_reason = (uint8_t)reason;
+    session->state = SESSION_DEAD;
+    timer_wheel_cancel(server->wheel, &session->timer);
+    HASH_DELETE(hh, server->sessions, session);
+    if (session->link) {
+        server->stats.websocket--;
+        link_close(session->link, WEBSOCKET_CLOSE_NO_CODE);
+        session->link = NULL;
+    }
+    if (session->polling) {
+        server->stats.polling--;
+        polling_detach(session, reason == ENGINEIO_CLOSE_CLIENT ? ENGINEIO_NOOP : ENGINEIO_CLOSE);
+    }
+    session_tell_closed(session, now_ms);
+    /* A session that is still on the dirty list is freed when its turn comes there. */
+    if (!session->dirty) {
+        session->next_dirty = server->dead;
+        server->dead = session;
+    }
+}
+
+void session_finish(struct engineio_session *session, int64_t now_ms)
+{
+    session_end(session, ENGINEIO_CLOSE_SERVER, now_ms);
+}
+
+/* ---- Packets ---- */
+
+bool session_packet(struct engineio_session *session, const struct engineio_packet *packet, int64_t now_ms)
+{
+    struct engineio_server *server = session->server;
+    if (session->state != SESSION_OPEN)
+        return false;
+    if (packet->type != ENGINEIO_PONG)
+        refresh_pong(session, now_ms);
+    switch (packet->type) {
+    case ENGINEIO_MESSAGE:
+        server->stats.messages_in++;
+        server->stats.bytes_in += packet->data.size;
+        server->config.ops->message(session->connection, packet->data, packet->binary, now_ms);
+        break;
+    case ENGINEIO_PONG:
+        plan_ping(session, now_ms);
+        break;
+    case ENGINEIO_PING: /* in this revision only the server pings */
+        session_end(session, ENGINEIO_CLOSE_PROTOCOL, now_ms);
+        break;
+    case ENGINEIO_CLOSE:
+        session_end(session, ENGINEIO_CLOSE_CLIENT, now_ms);
+        break;
+    case ENGINEIO_OPEN:
+    case ENGINEIO_UPGRADE:
+    case ENGINEIO_NOOP:
+        break;
+    }
+    return session->state == SESSION_OPEN;
+}

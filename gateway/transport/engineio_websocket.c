@@ -1,0 +1,322 @@
+#include <assert.h>
+
+#include "engineio_private.h"
+#include "http_response.h"
+#include "mem.h"
+
+/* ---- The end of a link ---- */
+
+static void link_bury(struct link *link)
+{
+    link->wire = NULL;
+    link->next_dead = link->server->dead_links;
+    link->server->dead_links = link;
+}
+
+void link_close(struct link *link, unsigned code)
+{
+    struct wire *wire = link->wire;
+    if (!wire)
+        return;
+    if (wire->writable) {
+        struct buffer frame = {0};
+        websocket_append_close(&frame, code, "");
+        wire_write(wire, buffer_peek(&frame));
+        buffer_deinit(&frame);
+    }
+    wire_close(wire, WIRE_FLUSH);
+    link_bury(link);
+}
+
+/* A probe that came to nothing: only the WebSocket goes, polling lives on. */
+static void abandon_probe(struct link *link, unsigned code)
+{
+    struct engineio_session *session = link->session;
+    link_close(link, code);
+    if (!session)
+        return;
+    link->session = NULL;
+    link->server->stats.upgrades_failed++;
+    session->polling->probe = NULL;
+    session->polling->probed = false;
+    timer_wheel_cancel(link->server->wheel, &session->polling->upgrade_timer);
+}
+
+static void upgrade_late(struct timer *timer, int64_t now_ms)
+{
+    (void)now_ms;
+    struct polling *polling =
+        (struct polling *)((char *)timer - offsetof(struct polling, upgrade_timer));
+    abandon_probe(polling->probe, WEBSOCKET_CLOSE_NO_CODE);
+}
+
+/* ---- Upgrade ---- */
+
+static void greet_probe(struct link *link)
+{
+    struct polling *polling = link->session->polling;
+    link->greeted = true;
+    polling->probed = true;
+    polling->release = polling->get != NULL;
+    if (link->wire->writable) {
+        struct buffer frame = {0};
+        websocket_append_frame(&frame, WEBSOCKET_TEXT, BYTES_LITERAL("3probe"));
+        wire_write(link->wire, buffer_peek(&frame));
+        buffer_deinit(&frame);
+    }
+    session_mark_dirty(link->session); /* releases the held poll */
+}
+
+static void complete_upgrade(struct link *link)
+{
+    struct engineio_session *session = link->session;
+    struct engineio_server *server = link->server;
+    session->polling->probe = NULL;
+    polling_detach(session, ENGINEIO_UPGRADE);
+    session->link = link;
+    link->probing = false;
+    server->stats.polling--;
+    server->stats.websocket++;
+    server->stats.upgrades++;
+    session_mark_dirty(session); /* what was not polled goes out here, once and in order */
+}
+
+static void take_probe(struct link *link, const struct websocket_item *item)
+{
+    bool text = item->opcode == WEBSOCKET_TEXT;
+    if (text && !link->greeted && bytes_equal(item->payload, BYTES_LITERAL("2probe")))
+        greet_probe(link);
+    else if (text && link->greeted && link->session->state == SESSION_OPEN &&
+             bytes_equal(item->payload, BYTES_LITERAL("5")))
+        complete_upgrade(link);
+    else
+        abandon_probe(link, WEBSOCKET_CLOSE_NO_CODE);
+}
+
+/* ---- Frames ---- */
+
+static void take_message(struct link *link, const struct websocket_item *item, int64_t now_ms)
+{
+    if (link->probing) {
+        take_probe(link, item);
+        return;
+    }
+    struct engineio_session *session = link->session;
+    struct engineio_packet packet = engineio_binary(item->payload);
+    if (item->opcode == WEBSOCKET_TEXT &&
+        engineio_decode(item->payload, &link->server->decoded, &packet) != STATUS_OK)
+        session_end(session, ENGINEIO_CLOSE_PROTOCOL, now_ms);
+    else
+        (void)session_packet(session, &packet, now_ms);
+}
+
+static void take_pong_request(struct link *link, struct bytes payload)
+{
+    struct engineio_session *session = link->session;
+    if (link->probing || session->state != SESSION_OPEN ||
+        buffer_size(&session->queue) + payload.size > link->server->config.queue_bytes)
+        return;
+    queue_append(&session->queue, QUEUE_WEBSOCKET_PONG, &payload, 1);
+    session_mark_dirty(session);
+}
+
+/* The connection is over, by its peer or by what it sent. */
+static void link_over(struct link *link, unsigned code, enum engineio_close reason, int64_t now_ms)
+{
+    if (link->probing) {
+        abandon_probe(link, code);
+        return;
+    }
+    link_close(link, code);
+    session_end(link->session, reason, now_ms);
+}
+
+static void take_item(struct link *link, const struct websocket_item *item, int64_t now_ms)
+{
+    switch (item->opcode) {
+    case WEBSOCKET_TEXT:
+    case WEBSOCKET_BINARY:
+        take_message(link, item, now_ms);
+        break;
+    case WEBSOCKET_PING:
+        take_pong_request(link, item->payload);
+        break;
+    case WEBSOCKET_CLOSE:
+        link_over(link, item->close_code, ENGINEIO_CLOSE_TRANSPORT, now_ms);
+        break;
+    case WEBSOCKET_PONG:
+    case WEBSOCKET_CONTINUATION:
+        break;
+    }
+}
+
+static void link_bytes(void *receiver, struct bytes bytes, int64_t now_ms)
+{
+    struct link *link = receiver;
+    while (link->wire) {
+        struct websocket_item item;
+        enum status status = websocket_reader_next(&link->reader, &bytes, &item);
+        if (status == STATUS_INCOMPLETE)
+            return;
+        if (status == STATUS_OK)
+            take_item(link, &item, now_ms);
+        else
+            link_over(link, websocket_reader_close_code(&link->reader), ENGINEIO_CLOSE_PROTOCOL,
+                      now_ms);
+    }
+}
+
+static void link_writable(void *receiver, int64_t now_ms)
+{
+    (void)now_ms;
+    struct link *link = receiver;
+    if (!link->probing)
+        session_mark_dirty(link->session);
+}
+
+static void link_closed(void *receiver, int64_t now_ms)
+{
+    struct link *link = receiver;
+    link_bury(link);
+    link_over(link, WEBSOCKET_CLOSE_NO_CODE, ENGINEIO_CLOSE_TRANSPORT, now_ms);
+}
+
+static const struct wire_receiver_ops receiver_ops = {
+    .bytes = link_bytes,
+    .writable = link_writable,
+    .closed = link_closed,
+};
+
+/* ---- Writing ---- */
+
+void link_flush(struct link *link, int64_t now_ms)
+{
+    struct engineio_session *session = link->session;
+    struct engineio_server *server = link->server;
+    struct buffer *out = &server->scratch;
+    if (!link->wire->writable) {
+        wire_want_writable(link->wire);
+        return;
+    }
+    buffer_clear(out);
+    struct engineio_writer writer = {
+        .server = server,
+        .out = out,
+        .limit = server->config.write_bytes,
+        .packets_most = UINT32_MAX,
+        .websocket = true,
+    };
+    session_fill(session, &writer, now_ms);
+    if (buffer_size(out)) {
+        server->stats.writes++;
+        wire_write(link->wire, buffer_peek(out));
+    }
+    if (buffer_size(&session->queue) || (session->awake && session->state == SESSION_OPEN))
+        wire_want_writable(link->wire);
+    else if (session->state == SESSION_CLOSING)
+        session_finish(session, now_ms);
+}
+
+/* ---- Opening ---- */
+
+static void refuse_upgrade(struct http_exchange *exchange, unsigned code, const char *text)
+{
+    struct http_field version = http_field_of("Sec-WebSocket-Version", "13");
+    http_exchange_answer(exchange, &(struct http_answer){.code = code,
+                                                         .content_type = "text/html",
+                                                         .fields = &version,
+                                                         .field_count = code == 426,
+                                                         .body = bytes_of_string(text),
+                                                         .close = true});
+}
+
+static void append_answer(struct engineio_server *server, struct http_exchange *exchange,
+                          struct bytes key, const char *cookie)
+{
+    struct http_field fields[HTTP_CORS_FIELDS + 1];
+    size_t count = http_exchange_cors_fields(exchange, fields);
+    if (cookie)
+        fields[count++] = http_field_of("Set-Cookie", cookie);
+    buffer_clear(&server->scratch);
+    websocket_append_handshake(&server->scratch, key, NULL, fields, count);
+}
+
+static void append_open_frame(struct engineio_session *session)
+{
+    struct buffer packet = {0};
+    session_append_open(session, true, &packet);
+    websocket_append_frame(&session->server->scratch, WEBSOCKET_TEXT, buffer_peek(&packet));
+    buffer_deinit(&packet);
+}
+
+static struct link *open_link(struct engineio_server *server, struct engineio_session *session,
+                              struct http_exchange *exchange, struct buffer *rest)
+{
+    struct link *link = mem_new(struct link);
+    link->server = server;
+    link->session = session;
+    link->wire = http_exchange_take(exchange, rest);
+    websocket_reader_init(&link->reader, server->config.max_payload_bytes);
+    wire_attach(link->wire, &receiver_ops, link);
+    if (link->wire->writable)
+        wire_write(link->wire, buffer_peek(&server->scratch));
+    return link;
+}
+
+static void open_session(struct engineio_server *server, struct http_exchange *exchange,
+                         const struct http_request *request, struct bytes key, int64_t now_ms)
+{
+    struct engineio_session *session = session_open(server, request, now_ms);
+    char cookie[SESSION_COOKIE_SIZE];
+    append_answer(server, exchange, key, session_cookie(session, cookie));
+    append_open_frame(session);
+    struct buffer rest = {0};
+    session->link = open_link(server, session, exchange, &rest);
+    server->stats.websocket++;
+    session->connection = server->config.ops->opened(server->config.application, session, now_ms);
+    if (buffer_size(&rest))
+        link_bytes(session->link, buffer_peek(&rest), now_ms);
+    buffer_deinit(&rest);
+}
+
+static void open_probe(struct engineio_session *session, struct http_exchange *exchange,
+                       struct bytes key, int64_t now_ms)
+{
+    struct engineio_server *server = session->server;
+    struct polling *polling = session->polling;
+    append_answer(server, exchange, key, NULL);
+    struct buffer rest = {0};
+    struct link *link = open_link(server, session, exchange, &rest);
+    link->probing = true;
+    polling->probe = link;
+    polling->upgrade_timer.fire = upgrade_late;
+    timer_wheel_set(server->wheel, &polling->upgrade_timer,
+                    now_ms + server->config.upgrade_timeout_ms);
+    if (buffer_size(&rest))
+        link_bytes(link, buffer_peek(&rest), now_ms);
+    buffer_deinit(&rest);
+}
+
+void websocket_request(struct engineio_server *server, struct engineio_session *session,
+                       struct http_exchange *exchange, const struct http_request *request,
+                       int64_t now_ms)
+{
+    struct bytes key;
+    enum status status = websocket_check_handshake(request, &key);
+    if (status == STATUS_UNSUPPORTED) {
+        refuse_upgrade(exchange, 426, "Unsupported WebSocket version");
+        return;
+    }
+    /* A second WebSocket for a session, or one beside a running upgrade, is refused: it may be a
+     * hijack. */
+    bool taken =
+        session && (!session->polling || session->polling->probe || session->state != SESSION_OPEN);
+    if (status != STATUS_OK || taken) {
+        refuse_upgrade(exchange, 400, engineio_error_message(ENGINEIO_ERROR_BAD_REQUEST));
+        return;
+    }
+    if (session)
+        open_probe(session, exchange, key, now_ms);
+    else
+        open_session(server, exchange, request, key, now_ms);
+}

@@ -1,0 +1,123 @@
+#include <assert.h>
+
+#include "engineio_private.h"
+
+/* ---- The queue: entries of a header and a payload, one behind the other ---- */
+
+struct entry {
+    uint32_t size;
+    uint8_t kind;
+};
+
+void queue_append(struct buffer *queue, enum queue_kind kind, const struct bytes *parts, size_t count)
+{
+    struct entry entry = {.kind = (uint8_t)kind};
+    size_t size = 0;
+    for (size_t i = 0; i < count; i++)
+        size += parts[i].size;
+    assert(size <= UINT32_MAX);
+    entry.size = (uint32_t)size;
+    buffer_append(queue, bytes_of(&entry, sizeof(entry)));
+    for (size_t i = 0; i < count; i++)
+        buffer_append(queue, parts[i]);
+}
+
+/* ---- The writer ---- */
+
+bool engineio_writer_has_room(const struct engineio_writer *writer)
+{
+    return writer->packets < writer->packets_most && buffer_size(writer->out) - writer->start < writer->limit;
+}
+
+static void count_message(struct engineio_writer *writer, size_t size)
+{
+    writer->packets++;
+    writer->server->stats.messages_out++;
+    writer->server->stats.bytes_out += size;
+}
+
+void engineio_writer_text(struct engineio_writer *writer, const struct bytes *parts, size_t count)
+{
+    size_t size = 0;
+    for (size_t i = 0; i < count; i++)
+        size += parts[i].size;
+    count_message(writer, size);
+    if (!writer->websocket)
+        engineio_append_separator(writer->out, writer->start);
+    uint8_t *start = buffer_reserve(writer->out, WEBSOCKET_HEADER_MAX + 1 + size);
+    uint8_t *end = start;
+    if (writer->websocket)
+        end += websocket_write_header(end, WEBSOCKET_TEXT, 1 + size);
+    *end++ = '0' + ENGINEIO_MESSAGE;
+    for (size_t i = 0; i < count; i++) {
+        if (parts[i].size)
+            memcpy(end, parts[i].data, parts[i].size);
+        end += parts[i].size;
+    }
+    buffer_commit(writer->out, (size_t)(end - start));
+}
+
+void engineio_writer_binary(struct engineio_writer *writer, struct bytes data)
+{
+    count_message(writer, data.size);
+    if (writer->websocket) {
+        websocket_append_frame(writer->out, WEBSOCKET_BINARY, data);
+        return;
+    }
+    engineio_append_separator(writer->out, writer->start);
+    engineio_append_binary(writer->out, data);
+}
+
+void writer_packet(struct engineio_writer *writer, enum engineio_packet_type type)
+{
+    uint8_t text = (uint8_t)('0' + type);
+    writer->packets++;
+    if (writer->websocket) {
+        websocket_append_frame(writer->out, WEBSOCKET_TEXT, bytes_of(&text, 1));
+        return;
+    }
+    engineio_append_separator(writer->out, writer->start);
+    buffer_append_byte(writer->out, text);
+}
+
+void queue_write(struct buffer *queue, struct engineio_writer *writer)
+{
+    while (buffer_size(queue) && engineio_writer_has_room(writer)) {
+        struct bytes content = buffer_peek(queue);
+        struct entry entry;
+        memcpy(&entry, content.data, sizeof(entry));
+        struct bytes payload = bytes_of(content.data + sizeof(entry), entry.size);
+        switch ((enum queue_kind)entry.kind) {
+        case QUEUE_TEXT:
+            engineio_writer_text(writer, &payload, 1);
+            break;
+        case QUEUE_BINARY:
+            engineio_writer_binary(writer, payload);
+            break;
+        case QUEUE_WEBSOCKET_PONG:
+            if (writer->websocket)
+                websocket_append_frame(writer->out, WEBSOCKET_PONG, payload);
+            break;
+        }
+        buffer_consume(queue, sizeof(entry) + entry.size);
+    }
+    if (buffer_size(queue) == 0)
+        buffer_deinit(queue); /* an idle session keeps no queue */
+}
+
+void session_fill(struct engineio_session *session, struct engineio_writer *writer, int64_t now_ms)
+{
+    if (session->ping_due) {
+        session->ping_due = false;
+        writer_packet(writer, ENGINEIO_PING);
+    }
+    if (buffer_size(&session->queue))
+        queue_write(&session->queue, writer);
+    if (!session->awake || session->state != SESSION_OPEN || buffer_size(&session->queue) ||
+        !engineio_writer_has_room(writer))
+        return;
+    const struct engineio_application_ops *ops = session->server->config.ops;
+    session->awake = false; /* a wake-up from inside pull() counts */
+    if (ops->pull(session->connection, writer, now_ms))
+        session->awake = true;
+}

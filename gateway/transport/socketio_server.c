@@ -1,0 +1,408 @@
+#include "socketio_server.h"
+
+#include <assert.h>
+
+#include <utlist.h>
+
+#include "base64.h"
+#include "mem.h"
+
+struct connection;
+
+struct socketio_socket {
+    struct connection *connection;
+    const char *name; /* of the namespace: the configuration's own string */
+    void *context;    /* the application's */
+    struct socketio_socket *prev, *next;
+    bool accepted;
+    bool awake;
+    bool gone; /* its application has no more to do with it; freed when nobody is inside */
+};
+
+/* An Engine.IO session. */
+struct connection {
+    struct socketio_server *server;
+    struct engineio_session *session;
+    struct socketio_socket *sockets;
+    struct socketio_decoder decoder;
+    struct timer timer; /* to the first CONNECT, later to the last attachment */
+    bool closing;
+};
+
+struct socketio_server {
+    struct socketio_config config;
+    struct engineio_server *engineio;
+    struct timer_wheel *wheel;
+    struct socketio_stats stats;
+    struct buffer scratch;
+};
+
+/* ---- Sockets come and go ---- */
+
+static struct socketio_socket *find_socket(struct connection *connection, struct bytes name)
+{
+    struct socketio_socket *socket;
+    DL_FOREACH(connection->sockets, socket)
+        if (!socket->gone && bytes_equal_string(name, socket->name))
+            return socket;
+    return NULL;
+}
+
+static const char *find_namespace(const struct socketio_server *server, struct bytes name)
+{
+    for (const char *const *own = server->config.namespaces; *own; own++)
+        if (bytes_equal_string(name, *own))
+            return *own;
+    return NULL;
+}
+
+static void remove_gone(struct connection *connection)
+{
+    struct socketio_socket *socket, *next;
+    DL_FOREACH_SAFE(connection->sockets, socket, next) {
+        if (!socket->gone)
+            continue;
+        DL_DELETE(connection->sockets, socket);
+        free(socket);
+    }
+}
+
+/* The application and the socket part; the memory goes when nobody can be inside. */
+static void retire(struct socketio_socket *socket)
+{
+    assert(!socket->gone);
+    socket->gone = true;
+    socket->context = NULL;
+    socket->connection->server->stats.sockets--;
+    engineio_session_wake(socket->connection->session);
+}
+
+static void violation(struct connection *connection)
+{
+    if (connection->closing)
+        return;
+    connection->closing = true;
+    connection->server->stats.violations++;
+    engineio_session_close(connection->session);
+}
+
+/* ---- Sending ---- */
+
+static struct buffer *begin_text(struct socketio_server *server)
+{
+    buffer_clear(&server->scratch);
+    return &server->scratch;
+}
+
+static void send_text(struct connection *connection)
+{
+    struct bytes text = buffer_peek(&connection->server->scratch);
+    engineio_session_send(connection->session, false, &text, 1);
+}
+
+static void send_attachments(struct connection *connection, const struct bytes *attachments, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++)
+        engineio_session_send(connection->session, true, &attachments[i], 1);
+}
+
+void socketio_socket_accept(struct socketio_socket *socket, struct bytes sid, struct bytes pid)
+{
+    assert(!socket->accepted && !socket->gone);
+    socket->accepted = true;
+    socketio_append_connect(begin_text(socket->connection->server), bytes_of_string(socket->name), sid, pid);
+    send_text(socket->connection);
+}
+
+void socketio_writer_accept(struct socketio_socket *socket, struct engineio_writer *writer, struct bytes sid,
+                            struct bytes pid)
+{
+    assert(!socket->accepted && !socket->gone);
+    socket->accepted = true;
+    struct buffer *out = begin_text(socket->connection->server);
+    socketio_append_connect(out, bytes_of_string(socket->name), sid, pid);
+    struct bytes text = buffer_peek(out);
+    engineio_writer_text(writer, &text, 1);
+}
+
+void socketio_socket_refuse(struct socketio_socket *socket, struct bytes message, struct bytes data)
+{
+    assert(!socket->accepted && !socket->gone);
+    socket->connection->server->stats.connects_refused++;
+    socketio_append_connect_error(begin_text(socket->connection->server), bytes_of_string(socket->name), message, data);
+    send_text(socket->connection);
+    retire(socket);
+}
+
+void socketio_socket_disconnect(struct socketio_socket *socket)
+{
+    assert(!socket->gone);
+    socketio_append_disconnect(begin_text(socket->connection->server), bytes_of_string(socket->name));
+    send_text(socket->connection);
+    retire(socket);
+}
+
+void socketio_socket_close_transport(struct socketio_socket *socket)
+{
+    struct connection *connection = socket->connection;
+    retire(socket);
+    connection->closing = true;
+    engineio_session_close(connection->session);
+}
+
+void socketio_socket_emit(struct socketio_socket *socket, const struct socketio_event *event,
+                          const struct bytes *attachments)
+{
+    struct socketio_event own = *event;
+    own.name_space = bytes_of_string(socket->name);
+    socketio_append_event(begin_text(socket->connection->server), &own);
+    send_text(socket->connection);
+    send_attachments(socket->connection, attachments, event->attachment_count);
+}
+
+void socketio_socket_ack(struct socketio_socket *socket, uint64_t ack_id, struct bytes arguments,
+                         const struct bytes *attachments, uint32_t attachment_count)
+{
+    socketio_append_ack(begin_text(socket->connection->server), bytes_of_string(socket->name), ack_id, arguments,
+                        attachment_count);
+    send_text(socket->connection);
+    send_attachments(socket->connection, attachments, attachment_count);
+}
+
+void socketio_socket_wake(struct socketio_socket *socket)
+{
+    socket->awake = true;
+    engineio_session_wake(socket->connection->session);
+}
+
+/* ---- Packets ---- */
+
+static void take_connect(struct connection *connection, const struct socketio_packet *packet, int64_t now_ms)
+{
+    struct socketio_server *server = connection->server;
+    if (find_socket(connection, packet->name_space)) {
+        violation(connection);
+        return;
+    }
+    const char *name = find_namespace(server, packet->name_space);
+    if (!name) {
+        server->stats.connects_refused++;
+        socketio_append_connect_error(begin_text(server), packet->name_space, BYTES_LITERAL("Invalid namespace"),
+                                      bytes_of(NULL, 0));
+        send_text(connection);
+        return;
+    }
+    timer_wheel_cancel(server->wheel, &connection->timer);
+    struct socketio_socket *socket = mem_new(struct socketio_socket);
+    socket->connection = connection;
+    socket->name = name;
+    DL_APPEND(connection->sockets, socket);
+    server->stats.connects++;
+    server->stats.sockets++;
+    void *context = server->config.ops->connect(server->config.application, socket, packet->payload, now_ms);
+    if (!socket->gone)
+        socket->context = context;
+}
+
+static void take_disconnect(struct socketio_socket *socket, int64_t now_ms)
+{
+    struct socketio_server *server = socket->connection->server;
+    void *context = socket->context;
+    server->stats.disconnects++;
+    retire(socket);
+    server->config.ops->disconnected(context, SOCKETIO_DISCONNECT_CLIENT, ENGINEIO_CLOSE_CLIENT, now_ms);
+}
+
+static void take_packet(struct connection *connection, const struct socketio_packet *packet, int64_t now_ms)
+{
+    struct socketio_server *server = connection->server;
+    if (packet->type == SOCKETIO_CONNECT) {
+        take_connect(connection, packet, now_ms);
+        return;
+    }
+    struct socketio_socket *socket = find_socket(connection, packet->name_space);
+    if (!socket) {
+        violation(connection);
+        return;
+    }
+    switch (packet->type) {
+    case SOCKETIO_DISCONNECT:
+        take_disconnect(socket, now_ms);
+        break;
+    case SOCKETIO_EVENT:
+    case SOCKETIO_BINARY_EVENT:
+        server->stats.events++;
+        server->config.ops->event(socket->context, packet, now_ms);
+        break;
+    case SOCKETIO_ACK:
+    case SOCKETIO_BINARY_ACK:
+        server->stats.acks++;
+        server->config.ops->ack(socket->context, packet, now_ms);
+        break;
+    case SOCKETIO_CONNECT:
+    case SOCKETIO_CONNECT_ERROR:
+        violation(connection);
+        break;
+    }
+}
+
+/* ---- The Engine.IO application ---- */
+
+static void too_late(struct timer *timer, int64_t now_ms)
+{
+    (void)now_ms;
+    violation((struct connection *)((char *)timer - offsetof(struct connection, timer)));
+}
+
+static bool allow(void *application, const struct http_request *request, const char **message)
+{
+    struct socketio_server *server = application;
+    return !server->config.ops->allow || server->config.ops->allow(server->config.application, request, message);
+}
+
+static void *opened(void *application, struct engineio_session *session, int64_t now_ms)
+{
+    struct socketio_server *server = application;
+    struct connection *connection = mem_new(struct connection);
+    connection->server = server;
+    connection->session = session;
+    connection->timer.fire = too_late;
+    socketio_decoder_init(&connection->decoder, &server->config.limits);
+    timer_wheel_set(server->wheel, &connection->timer, now_ms + server->config.connect_timeout_ms);
+    return connection;
+}
+
+static void message(void *context, struct bytes data, bool binary, int64_t now_ms)
+{
+    struct connection *connection = context;
+    struct socketio_server *server = connection->server;
+    if (connection->closing)
+        return;
+    bool was_collecting = socketio_decoder_is_collecting(&connection->decoder);
+    struct socketio_packet packet;
+    enum status status = binary ? socketio_decoder_binary(&connection->decoder, data, &packet)
+                                : socketio_decoder_text(&connection->decoder, data, &packet);
+    if (status == STATUS_OK) {
+        if (was_collecting)
+            timer_wheel_cancel(server->wheel, &connection->timer);
+        take_packet(connection, &packet, now_ms);
+    } else if (status != STATUS_INCOMPLETE || !connection->sockets) {
+        violation(connection);
+    } else if (!was_collecting) {
+        timer_wheel_set(server->wheel, &connection->timer, now_ms + server->config.attachments_timeout_ms);
+    }
+    remove_gone(connection);
+}
+
+static bool pull(void *context, struct engineio_writer *writer, int64_t now_ms)
+{
+    struct connection *connection = context;
+    bool more = false;
+    struct socketio_socket *socket;
+    DL_FOREACH(connection->sockets, socket) {
+        if (!socket->awake || socket->gone)
+            continue;
+        if (!engineio_writer_has_room(writer)) {
+            more = true;
+            break;
+        }
+        socket->awake = false;
+        if (connection->server->config.ops->pull(socket->context, writer, now_ms) && !socket->gone)
+            socket->awake = more = true;
+    }
+    remove_gone(connection);
+    /* Several namespaces take turns: who was first is last next time. */
+    if (more && connection->sockets && connection->sockets->next) {
+        socket = connection->sockets;
+        DL_DELETE(connection->sockets, socket);
+        DL_APPEND(connection->sockets, socket);
+    }
+    return more;
+}
+
+static void closed(void *context, enum engineio_close reason, int64_t now_ms)
+{
+    struct connection *connection = context;
+    struct socketio_server *server = connection->server;
+    timer_wheel_cancel(server->wheel, &connection->timer);
+    struct socketio_socket *socket, *next;
+    DL_FOREACH_SAFE(connection->sockets, socket, next) {
+        if (!socket->gone) {
+            server->stats.sockets--;
+            server->stats.disconnects++;
+            socket->gone = true;
+            server->config.ops->disconnected(socket->context, SOCKETIO_DISCONNECT_TRANSPORT, reason, now_ms);
+        }
+        free(socket);
+    }
+    socketio_decoder_deinit(&connection->decoder);
+    free(connection);
+}
+
+static const struct engineio_application_ops engineio_ops = {
+    .allow = allow,
+    .opened = opened,
+    .message = message,
+    .pull = pull,
+    .closed = closed,
+};
+
+/* ---- The server ---- */
+
+struct socketio_server *socketio_server_new(const struct socketio_config *config, struct http_server *http,
+                                            struct timer_wheel *wheel)
+{
+    assert(config->namespaces && config->ops);
+    struct socketio_server *server = mem_new(struct socketio_server);
+    server->config = *config;
+    server->wheel = wheel;
+    if (!server->config.connect_timeout_ms)
+        server->config.connect_timeout_ms = 45000;
+    if (!server->config.attachments_timeout_ms)
+        server->config.attachments_timeout_ms = 30000;
+    server->config.engineio.ops = &engineio_ops;
+    server->config.engineio.application = server;
+    server->engineio = engineio_server_new(&server->config.engineio, http, wheel);
+    return server;
+}
+
+void socketio_server_free(struct socketio_server *server)
+{
+    if (!server)
+        return;
+    engineio_server_free(server->engineio);
+    buffer_deinit(&server->scratch);
+    free(server);
+}
+
+struct engineio_server *socketio_engineio(struct socketio_server *server)
+{
+    return server->engineio;
+}
+
+const struct socketio_stats *socketio_server_stats(const struct socketio_server *server)
+{
+    return &server->stats;
+}
+
+void socketio_new_id(struct socketio_server *server, char id[SOCKETIO_ID_SIZE])
+{
+    uint8_t random[(SOCKETIO_ID_SIZE - 1) / 4 * 3];
+    server->config.engineio.random(server->config.engineio.random_context, random, sizeof(random));
+    struct buffer *out = begin_text(server);
+    base64_encode(bytes_of(random, sizeof(random)), out);
+    memcpy(id, buffer_peek(out).data, SOCKETIO_ID_SIZE - 1);
+    id[SOCKETIO_ID_SIZE - 1] = '\0';
+    for (char *c = id; *c; c++)
+        *c = (char)(*c == '+' ? '-' : *c == '/' ? '_' : *c);
+}
+
+struct bytes socketio_socket_namespace(const struct socketio_socket *socket)
+{
+    return bytes_of_string(socket->name);
+}
+
+struct engineio_session *socketio_socket_session(const struct socketio_socket *socket)
+{
+    return socket->connection->session;
+}
