@@ -98,11 +98,11 @@ enum status document_builder_close(struct document_builder *builder)
 
 static bool looks_like_json(struct bytes text)
 {
-    for (size_t i = 0; i < text.size; i++) {
-        if (!memchr(" \t\r\n", text.data[i], 4))
-            return text.data[i] == '{' || text.data[i] == '[';
-    }
-    return false;
+    size_t at = 0;
+    while (at < text.size && (text.data[at] == ' ' || text.data[at] == '\t' ||
+                              text.data[at] == '\r' || text.data[at] == '\n'))
+        at++;
+    return at < text.size && (text.data[at] == '{' || text.data[at] == '[');
 }
 
 /* Runs one reader on a fresh document. */

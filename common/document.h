@@ -5,8 +5,8 @@
  * any escape, the spelling of numbers, duplicate keys in order. Everything else is YAML, read by
  * libyaml, with scalars typed by the YAML 1.2 core schema: `yes`, `on` and `1_000` are strings,
  * `.8`, `0x10` and `+1` numbers. In YAML:
- *   - "\ud83d\ude00" (a surrogate pair as JSON writes it) is accepted in double quotes, so that any
- * JSON can be pasted into a YAML file;
+ *   - "\ud83d\ude00" (a surrogate pair as JSON writes it; a lone one, too) is accepted in double
+ *     quotes, so that JSON can be pasted into a YAML file;
  *   - an alias is the node it refers to, shared; what aliases repeat counts against the limits, and
  * a node cannot contain itself;
  *   - keys are scalars; one document per text; no tags but !!str; `<<` is an ordinary key.

@@ -1,11 +1,10 @@
 /* The reader of YAML, on libyaml's events.
  *
- * libyaml refuses the escape of a surrogate ("\ud83d"), which is how JSON writes what lies beyond
- * the Basic Multilingual Plane. So each escaped pair is replaced, before parsing, by two escapes of
- * one private-use character that the text does not hold in any form: as many bytes, so that no
- * place moves. Where such a pair comes out of a double-quoted scalar it becomes the character that
- * was meant; where it comes out of any other scalar, unchanged, the original spelling is put back.
- */
+ * libyaml refuses the escape of a surrogate ("\ud83d"), two of which are how JSON writes what lies
+ * beyond the Basic Multilingual Plane. So each such escape is replaced, before parsing, by that of
+ * a private-use character which the text does not hold in any form: as many bytes, so that no place
+ * moves. Where it comes out of a double-quoted scalar it becomes what was meant; where it comes out
+ * of any other scalar, unchanged, the original spelling is put back. */
 #include <assert.h>
 #include <stdlib.h>
 #include <yaml.h>
@@ -15,12 +14,13 @@
 #include "mem.h"
 #include "unicode.h"
 
-enum { ANCHORS_LIMIT = 256, PAIR_SIZE = 12 /* \uXXXX\uXXXX */ };
+enum { ANCHORS_LIMIT = 256, ESCAPE_SIZE = 6 /* \uXXXX */ };
 
-struct pair {
+/* The escape of a surrogate. */
+struct surrogate {
     size_t index; /* in characters, as libyaml counts */
-    uint8_t spelling[PAIR_SIZE];
-    uint32_t code;
+    uint8_t spelling[ESCAPE_SIZE];
+    uint32_t unit;
 };
 
 struct anchor {
@@ -35,9 +35,9 @@ struct anchor {
 struct yaml_reader {
     struct document_builder *builder;
     yaml_parser_t parser;
-    struct pair *pairs;
-    size_t pair_count;
-    size_t pair_next;
+    struct surrogate *surrogates;
+    size_t surrogate_count;
+    size_t surrogate_next;
     uint32_t stand_in; /* the private-use character */
     struct anchor anchors[ANCHORS_LIMIT];
     int anchor_count;
@@ -68,21 +68,18 @@ static int hex_unit(struct bytes text, size_t at)
     return value;
 }
 
-/* An escaped surrogate pair whose backslash is not escaped itself; 0: none here. */
-static uint32_t pair_at(struct bytes text, size_t at)
+/* The surrogate whose escape is here, its backslash not escaped itself; 0: there is none. */
+static uint32_t surrogate_at(struct bytes text, size_t at)
 {
-    if (text.size < at + PAIR_SIZE || text.data[at] != '\\' || text.data[at + 1] != 'u' ||
-        text.data[at + 6] != '\\' || text.data[at + 7] != 'u')
+    if (text.size < at + ESCAPE_SIZE || text.data[at] != '\\' || text.data[at + 1] != 'u')
         return 0;
-    int high = hex_unit(text, at + 2), low = hex_unit(text, at + 8);
-    if (high < 0xD800 || high > 0xDBFF || low < 0xDC00 || low > 0xDFFF)
+    int unit = hex_unit(text, at + 2);
+    if (unit < 0xD800 || unit > 0xDFFF)
         return 0;
     size_t backslashes = 0;
     while (backslashes < at && text.data[at - 1 - backslashes] == '\\')
         backslashes++;
-    if (backslashes % 2)
-        return 0;
-    return 0x10000 + ((uint32_t)(high - 0xD800) << 10) + (uint32_t)(low - 0xDC00);
+    return backslashes % 2 ? 0 : (uint32_t)unit;
 }
 
 /* A private-use character that is nowhere in the text, neither itself nor as four hexadecimal
@@ -107,8 +104,8 @@ static uint32_t choose_stand_in(struct bytes text)
     return 0;
 }
 
-/* Fills reader->pairs and puts stand-ins into `text`, a copy. */
-static void replace_pairs(struct yaml_reader *reader, uint8_t *copy, size_t size)
+/* Fills reader->surrogates and puts stand-ins into a copy of the text. */
+static void replace_surrogates(struct yaml_reader *reader, uint8_t *copy, size_t size)
 {
     struct bytes text = bytes_of(copy, size);
     if (!memmem(copy, size, "\\ud", 3) && !memmem(copy, size, "\\uD", 3))
@@ -116,58 +113,73 @@ static void replace_pairs(struct yaml_reader *reader, uint8_t *copy, size_t size
     reader->stand_in = choose_stand_in(text);
     size_t capacity = 0;
     for (size_t at = 0, index = 0; reader->stand_in && at < size; at++) {
-        uint32_t code = pair_at(text, at);
-        if (code) {
-            if (reader->pair_count == capacity) {
+        uint32_t unit = surrogate_at(text, at);
+        if (unit) {
+            if (reader->surrogate_count == capacity) {
                 capacity = capacity ? capacity * 2 : 16;
-                reader->pairs = mem_resize(reader->pairs, capacity, sizeof(*reader->pairs));
+                reader->surrogates =
+                    mem_resize(reader->surrogates, capacity, sizeof(*reader->surrogates));
             }
-            struct pair *pair = &reader->pairs[reader->pair_count++];
-            *pair = (struct pair){.index = index, .code = code};
-            memcpy(pair->spelling, copy + at, PAIR_SIZE);
-            char spelling[PAIR_SIZE + 1];
-            snprintf(spelling, sizeof(spelling), "\\u%04X\\u%04X", reader->stand_in,
-                     reader->stand_in);
-            memcpy(copy + at, spelling, PAIR_SIZE);
+            struct surrogate *found = &reader->surrogates[reader->surrogate_count++];
+            *found = (struct surrogate){.index = index, .unit = unit};
+            memcpy(found->spelling, copy + at, ESCAPE_SIZE);
+            char spelling[ESCAPE_SIZE + 1];
+            snprintf(spelling, sizeof(spelling), "\\u%04X", reader->stand_in);
+            memcpy(copy + at, spelling, ESCAPE_SIZE);
         }
         if ((copy[at] & 0xC0) != 0x80)
             index++;
     }
 }
 
-/* The next recorded pair inside a scalar's source. */
-static const struct pair *take_pair(struct yaml_reader *reader, const yaml_event_t *event)
+/* The next recorded escape inside a scalar's source. */
+static const struct surrogate *take_surrogate(struct yaml_reader *reader, const yaml_event_t *event)
 {
-    while (reader->pair_next < reader->pair_count &&
-           reader->pairs[reader->pair_next].index < event->start_mark.index)
-        reader->pair_next++; /* it stood in a comment */
-    assert(reader->pair_next < reader->pair_count);
-    return &reader->pairs[reader->pair_next++];
+    while (reader->surrogate_next < reader->surrogate_count &&
+           reader->surrogates[reader->surrogate_next].index < event->start_mark.index)
+        reader->surrogate_next++; /* it stood in a comment */
+    assert(reader->surrogate_next < reader->surrogate_count);
+    return &reader->surrogates[reader->surrogate_next++];
 }
 
-/* A scalar's value in the arena, with the pairs put back. */
+/* The low half of a pair, if that is the next escape and follows without a gap; it is taken. */
+static uint32_t take_low_half(struct yaml_reader *reader, const struct surrogate *high)
+{
+    const struct surrogate *low = high + 1;
+    if (reader->surrogate_next == reader->surrogate_count || high->unit >= 0xDC00 ||
+        low->unit < 0xDC00 || low->index != high->index + ESCAPE_SIZE)
+        return 0;
+    reader->surrogate_next++;
+    return low->unit;
+}
+
+/* A scalar's value in the arena, with the surrogates put back. A lone one is written in the manner
+ * of UTF-8, as json_unescape() does. */
 static struct bytes scalar_text(struct yaml_reader *reader, const yaml_event_t *event)
 {
     struct arena *arena = &reader->builder->document->arena;
     struct bytes value = bytes_of(event->data.scalar.value, event->data.scalar.length);
-    uint8_t stand_in[2 * UNICODE_ENCODED_LIMIT];
-    char escapes[PAIR_SIZE + 1];
-    if (!reader->pair_count)
+    if (!reader->surrogate_count)
         return arena_copy(arena, value);
-    size_t half = unicode_encode(reader->stand_in, stand_in);
-    memcpy(stand_in + half, stand_in, half);
-    snprintf(escapes, sizeof(escapes), "\\u%04X\\u%04X", reader->stand_in, reader->stand_in);
+    uint8_t encoded[UNICODE_ENCODED_LIMIT];
+    char escape[ESCAPE_SIZE + 1];
+    struct bytes stand_in = bytes_of(encoded, unicode_encode(reader->stand_in, encoded));
+    snprintf(escape, sizeof(escape), "\\u%04X", reader->stand_in);
+    bool decodes = event->data.scalar.style == YAML_DOUBLE_QUOTED_SCALAR_STYLE;
     uint8_t *text = arena_alloc(arena, value.size + 1); /* it only shrinks */
     size_t size = 0;
-    bool decodes = event->data.scalar.style == YAML_DOUBLE_QUOTED_SCALAR_STYLE;
     while (value.size) {
-        if (decodes && bytes_start_with(value, bytes_of(stand_in, 2 * half))) {
-            size += unicode_encode(take_pair(reader, event)->code, text + size);
-            value = bytes_skip(value, 2 * half);
-        } else if (!decodes && bytes_start_with(value, bytes_of(escapes, PAIR_SIZE))) {
-            memcpy(text + size, take_pair(reader, event)->spelling, PAIR_SIZE);
-            size += PAIR_SIZE;
-            value = bytes_skip(value, PAIR_SIZE);
+        if (decodes && bytes_start_with(value, stand_in)) {
+            const struct surrogate *high = take_surrogate(reader, event);
+            uint32_t low = take_low_half(reader, high);
+            uint32_t code =
+                low ? 0x10000 + ((high->unit - 0xD800) << 10) + low - 0xDC00 : high->unit;
+            size += unicode_encode(code, text + size);
+            value = bytes_skip(value, stand_in.size * (low ? 2 : 1));
+        } else if (!decodes && bytes_start_with(value, bytes_of(escape, ESCAPE_SIZE))) {
+            memcpy(text + size, take_surrogate(reader, event)->spelling, ESCAPE_SIZE);
+            size += ESCAPE_SIZE;
+            value = bytes_skip(value, ESCAPE_SIZE);
         } else {
             text[size++] = value.data[0];
             value = bytes_skip(value, 1);
@@ -357,7 +369,7 @@ enum status document_read_yaml(struct document_builder *builder)
     struct yaml_reader *reader = mem_new(struct yaml_reader);
     reader->builder = builder;
     auto_free char *copy = mem_string(document->text);
-    replace_pairs(reader, (uint8_t *)copy, document->text.size);
+    replace_surrogates(reader, (uint8_t *)copy, document->text.size);
     int made = yaml_parser_initialize(&reader->parser);
     assert(made);
     yaml_parser_set_encoding(&reader->parser, YAML_UTF8_ENCODING);
@@ -368,7 +380,7 @@ enum status document_read_yaml(struct document_builder *builder)
     yaml_parser_delete(&reader->parser);
     for (int i = 0; i < reader->anchor_count; i++)
         free(reader->anchors[i].name);
-    free(reader->pairs);
+    free(reader->surrogates);
     free(reader);
     return status;
 }

@@ -10,9 +10,10 @@ enum { TOPIC_VALUE_LIMIT = 64 };
 
 static void rules_free(struct layout_rule **rules)
 {
-    struct layout_rule *rule, *next;
-    HASH_ITER(hh, *rules, rule, next) {
-        HASH_DEL(*rules, rule);
+    struct layout_rule *rule = *rules, *next;
+    HASH_CLEAR(hh, *rules);
+    for (; rule; rule = next) {
+        next = rule->hh.next;
         free(rule->name);
         layout_template_deinit(&rule->topic);
         layout_template_deinit(&rule->key);
@@ -22,9 +23,10 @@ static void rules_free(struct layout_rule **rules)
 
 static void allowed_free(struct layout_allowed **values)
 {
-    struct layout_allowed *value, *next;
-    HASH_ITER(hh, *values, value, next) {
-        HASH_DEL(*values, value);
+    struct layout_allowed *value = *values, *next;
+    HASH_CLEAR(hh, *values);
+    for (; value; value = next) {
+        next = value->hh.next;
         free(value->value);
         free(value);
     }
@@ -36,9 +38,10 @@ void layout_free(struct layout *layout)
         return;
     rules_free(&layout->kinds);
     rules_free(&layout->large_tenants);
-    struct layout_allow *allow, *next;
-    HASH_ITER(hh, layout->allow, allow, next) {
-        HASH_DEL(layout->allow, allow);
+    struct layout_allow *allow = layout->allow, *next;
+    HASH_CLEAR(hh, layout->allow);
+    for (; allow; allow = next) {
+        next = allow->hh.next;
         allowed_free(&allow->exact);
         allowed_free(&allow->prefixes);
         free(allow->name);

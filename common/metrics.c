@@ -116,9 +116,10 @@ void metrics_free(struct metrics *metrics)
 {
     if (!metrics)
         return;
-    struct family *family, *next;
-    HASH_ITER(hh, metrics->families, family, next) {
-        HASH_DEL(metrics->families, family);
+    struct family *family = metrics->families, *next;
+    HASH_CLEAR(hh, metrics->families);
+    for (; family; family = next) {
+        next = family->hh.next;
         family_free(family);
     }
     struct collector *collector, *following;

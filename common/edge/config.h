@@ -38,13 +38,13 @@ struct config_list {
 struct setting {
     const char *path;
     enum setting_type type;
+    bool required;
     size_t offset;            /* of the target in the group's struct */
     const char *default_text; /* as in the file; NULL: none (zero, NULL) */
     int64_t minimum; /* INTEGER, NUMBER, DURATION (ms), SIZE (bytes), LIST (count); both 0: any */
     int64_t maximum;
     const char *const *choices; /* CHOICE: NULL-terminated */
     const char *help;           /* one sentence or a few */
-    bool required;
 };
 
 /* A table and the struct that it fills. */

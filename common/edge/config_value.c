@@ -11,8 +11,8 @@ struct unit {
     int64_t size;
 };
 
-static const struct unit duration_units[] = {
-    {"ms", 1}, {"s", 1000}, {"m", 60 * 1000}, {"h", 3600 * 1000}, {"d", 86400 * 1000}, {NULL, 0}};
+static const struct unit duration_units[] = {{"ms", 1},      {"s", 1000},     {"m", 60000},
+                                             {"h", 3600000}, {"d", 86400000}, {NULL, 0}};
 
 static const struct unit size_units[] = {{"B", 1},           {"kB", 1000},     {"MB", 1000000},
                                          {"GB", 1000000000}, {"KiB", 1 << 10}, {"MiB", 1 << 20},

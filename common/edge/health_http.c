@@ -80,8 +80,9 @@ static enum MHD_Result send_answer(struct MHD_Connection *connection, struct ans
     return result;
 }
 
-/* libmicrohttpd's handler. Its first call for a request has no upload yet; anything but GET and
- * HEAD is answered there, before a body is read. */
+/* libmicrohttpd's handler, whence its parameters. Its first call for a request has no upload yet;
+ * anything but GET and HEAD is answered there, before a body is read. */
+// NOLINTNEXTLINE(readability-function-size)
 static enum MHD_Result on_request(void *context, struct MHD_Connection *connection, const char *url,
                                   const char *method, const char *version, const char *upload,
                                   size_t *upload_size, void **request)

@@ -49,9 +49,10 @@ static const struct fixed transactional_defaults[] = {
 
 static void properties_free(struct property **properties)
 {
-    struct property *property, *next;
-    HASH_ITER(hh, *properties, property, next) {
-        HASH_DEL(*properties, property);
+    struct property *property = *properties, *next;
+    HASH_CLEAR(hh, *properties);
+    for (; property; property = next) {
+        next = property->hh.next;
         explicit_bzero(property->value, strlen(property->value));
         free(property->value);
         free(property->name);
