@@ -76,6 +76,11 @@ enum status consumer_open(const struct consumer_options *options, struct consume
     made->options = *options;
     rd_kafka_conf_t *conf = kafka_settings_conf(options->kafka, KAFKA_ROLE_CONSUMER, "dispatcher");
     kafka_conf_set(conf, "group.id", options->group);
+    /* A member that comes back under its instance name gets its partitions back at once; without
+     * one, the group would wait for the one that was killed until its session times out. */
+    kafka_conf_set(conf, "group.instance.id", options->instance);
+    if (kafka_settings_get(options->kafka, KAFKA_ROLE_CONSUMER, "session.timeout.ms") == NULL)
+        kafka_conf_set(conf, "session.timeout.ms", "10000");
     kafka_conf_set(conf, "partition.assignment.strategy", "cooperative-sticky");
     kafka_conf_set(conf, "auto.offset.reset", "earliest");
     kafka_conf_set(conf, "enable.auto.commit", "false");
@@ -185,6 +190,12 @@ enum status consumer_rewind(struct consumer *consumer, rd_kafka_topic_partition_
     }
     rd_kafka_topic_partition_list_destroy(committed);
     return status == STATUS_OK ? seek(consumer, partitions, timeout_ms) : status;
+}
+
+const char *consumer_fatal(const struct consumer *consumer, char *text, size_t size)
+{
+    return rd_kafka_fatal_error(consumer->client, text, size) == RD_KAFKA_RESP_ERR_NO_ERROR ? NULL
+                                                                                            : text;
 }
 
 void consumer_state(const struct consumer *consumer, struct consumer_state *state)

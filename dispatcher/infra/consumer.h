@@ -25,6 +25,7 @@ struct consumer_events {
 struct consumer_options {
     const struct kafka_settings *kafka;
     const char *group;
+    const char *instance; /* the same after a restart: static membership, see README.md */
     const char *const *topics;
     size_t topic_count;
     struct consumer_events events;
@@ -53,6 +54,9 @@ rd_kafka_message_t *consumer_poll(struct consumer *consumer, int timeout_ms);
  * read in between that may be used. */
 enum status consumer_rewind(struct consumer *consumer, rd_kafka_topic_partition_list_t *partitions,
                             int timeout_ms) MUST_CHECK;
+
+/* Why the client can never read again, e.g. another member with its instance name; NULL: it can. */
+const char *consumer_fatal(const struct consumer *consumer, char *text, size_t size);
 
 struct consumer_state {
     bool joined; /* it has been given its partitions (maybe none) */

@@ -23,6 +23,14 @@ static void report_state(struct runner *runner)
 {
     struct board *board = runner->options.board;
     struct consumer_state state;
+    char text[256];
+    const char *fatal = consumer_fatal(runner->consumer, text, sizeof(text));
+    if (fatal != NULL) {
+        error_set(&runner->fatal, STATUS_FATAL,
+                  "%s (group %s, slot %s: is there another dispatcher with this slot?)", fatal,
+                  runner->options.settings->group, runner->options.settings->slot);
+        return;
+    }
     consumer_check_connection(runner->consumer, CONNECTION_TIMEOUT_MS);
     consumer_state(runner->consumer, &state);
     metric_gauge_set(runner->options.metrics->lag, state.lag);

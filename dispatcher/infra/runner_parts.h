@@ -24,7 +24,7 @@ struct runner {
     struct producer *producer;
     struct topics *topics;
     struct pipeline *pipeline;
-    char transactional_id[512];
+    char identity[512]; /* group and slot: the transactional id and the member's name */
 
     /* The batch: records that were read and are not yet sent. */
     rd_kafka_message_t **messages;

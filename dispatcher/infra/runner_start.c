@@ -36,6 +36,7 @@ static bool open_consumer(struct runner *runner)
     const struct consumer_options options = {
         .kafka = runner->options.kafka,
         .group = settings->group,
+        .instance = runner->identity,
         .topics = (const char *const *)settings->input_topics.items,
         .topic_count = settings->input_topics.count,
         .events = {.assigned = on_assigned, .revoked = on_revoked, .context = runner},
@@ -147,15 +148,14 @@ bool runner_start(struct runner *runner)
 {
     const struct settings *settings = runner->options.settings;
     bool mock = false;
+    snprintf(runner->identity, sizeof(runner->identity), "%s-%s", settings->group, settings->slot);
     if (!open_consumer(runner) || !find_broker(runner, &mock))
         return false;
     bool exactly_once = settings->delivery == DELIVERY_EXACTLY_ONCE ||
                         (settings->delivery == DELIVERY_AUTO && !mock);
-    snprintf(runner->transactional_id, sizeof(runner->transactional_id), "%s-%s", settings->group,
-             settings->slot);
     const struct producer_options options = {
         .kafka = runner->options.kafka,
-        .transactional_id = exactly_once ? runner->transactional_id : NULL,
+        .transactional_id = exactly_once ? runner->identity : NULL,
     };
     runner->producer = producer_new(&options);
     if (!open_producer(runner))
@@ -185,7 +185,7 @@ bool runner_reopen_producer(struct runner *runner)
                   "the transactional id %s was taken by another producer %u times in a minute: two "
                   "dispatchers have the "
                   "same dispatcher.slot",
-                  runner->transactional_id, runner->fences);
+                  runner->identity, runner->fences);
         return false;
     }
     if (!open_producer(runner))
