@@ -87,28 +87,34 @@ export async function run({ random, report, faults: count, values }) {
         let over = false;
         const producing = produce(world, random.fork(), events, count * pause_ms, report);
         const busy = new Set();
-        await inflict({ random, count, pause_ms: [0.2 * pause_ms, 1.8 * pause_ms] }, (i) => befall(i));
+        await inflict({ random, count, pause_ms: [0.2 * pause_ms, 1.8 * pause_ms] }, befall);
         over = true;
         await producing;
         report.say(`${events} events are produced`);
 
+        /* All chance is drawn before anything is done: what is busy at the moment does not change what comes later. */
         async function befall() {
             const kind = random.weighted(KINDS);
-            const free = (kind === 'broker restart' ? ['broker'] : dispatchers.map((_, i) => i)).filter((victim) => !busy.has(victim));
-            if (!free.length)
-                return;
-            const victim = random.pick(free);
+            const index = random.integer(0, dispatchers.length);
             const delay_ms = random.between(0, 2000);
             const stop_ms = random.between(1000, 10000);
             const hard = random.fraction() < 0.5;
+            const victim = kind === 'broker restart' ? 'the broker' : dispatchers[index].name;
+            if (busy.has(victim)) {
+                report.say(`no ${kind}: something befalls ${victim} already`);
+                return;
+            }
             busy.add(victim);
-            report.fault(kind, victim === 'broker' ? (hard ? '-9' : 'in good order') : `dispatcher ${victim}${kind === 'stop' ? ` for ${(stop_ms / 1000).toFixed(1)} s` : ''}`);
-            if (kind === 'broker restart')
+            if (kind === 'broker restart') {
+                report.fault(kind, hard ? '-9' : 'in good order');
                 await restartBroker(world.broker, { hard, delay_ms });
-            else if (kind === 'stop')
-                await freeze(dispatchers[victim], stop_ms);
-            else
-                await killAndRestart(dispatchers[victim], delay_ms);
+            } else if (kind === 'stop') {
+                report.fault(kind, `${victim} for ${(stop_ms / 1000).toFixed(1)} s`);
+                await freeze(dispatchers[index], stop_ms);
+            } else {
+                report.fault(kind, victim);
+                await killAndRestart(dispatchers[index], delay_ms);
+            }
             busy.delete(victim);
         }
 

@@ -1,0 +1,137 @@
+/* Stock clients that check as they go, and the numbered notifications that they check. */
+import http from 'node:http';
+import { Client, token } from '../../integration/lib/client.mjs';
+import { eventually, sleep } from '../../integration/lib/wait.mjs';
+import { SECRET } from '../../integration/lib/world.mjs';
+import { Stream } from './stream.mjs';
+
+export const TRANSPORTS = { websocket: ['websocket'], polling: ['polling'], both: ['polling', 'websocket'] };
+export const ROOMS_PER_CLIENT = 5;
+
+/* A client and, for each of its rooms, the number that comes next. */
+export class Witness {
+    constructor(url, i, transports, rooms) {
+        this.rooms = rooms;
+        this.next = new Map(rooms.map((room) => [room, 1]));
+        this.lost = 0;
+        this.doubled = 0;
+        this.alien = 0;
+        this.returns = 0;
+        this.fresh = 0;
+        this.declared = 0; // numbers missed where a fresh session said so
+        this.disconnects = []; // when
+        this.reasons = [];
+        this.forgiven = new Set();
+        this.agent = new http.Agent({ keepAlive: true });
+        this.client = new Client(url, {
+            auth: { token: token({ sub: `usr_${i}`, tenant: 'acme' }, SECRET) },
+            options: { transports, agent: this.agent, reconnectionDelay: 100, reconnectionDelayMax: 1000, timeout: 5000 },
+        });
+        this.client.keep = false;
+        this.client.listeners.add(({ notification }) => this.#take(notification));
+    }
+
+    #take({ rooms, taskStatus }) {
+        const room = rooms[0];
+        const expected = this.next.get(room);
+        const { n } = taskStatus.data;
+        if (expected === undefined) {
+            this.alien++;
+            return;
+        }
+        if (n < expected) {
+            this.doubled++;
+            return;
+        }
+        if (this.forgiven.delete(room))
+            this.declared += n - expected;
+        else
+            this.lost += n - expected;
+        this.next.set(room, n + 1);
+    }
+
+    async open() {
+        await this.client.connect(30000);
+        await this.client.subscribe(...this.rooms);
+        const { socket } = this.client;
+        socket.on('disconnect', (reason) => {
+            this.disconnects.push(performance.now());
+            this.reasons.push(reason);
+        });
+        socket.on('connect', () => {
+            this.returns++;
+            if (socket.recovered)
+                return;
+            this.fresh++; // what was missed is declared; rooms that were asked for are asked for again
+            this.forgiven = new Set(this.rooms);
+            this.client.subscribe(...this.rooms).catch(() => {});
+        });
+        return this;
+    }
+
+    behind(last) { return this.rooms.filter((room) => this.next.get(room) <= last[numberOf(room)]).length; }
+
+    /* As if the network were gone: no packet says goodbye. */
+    cut() {
+        this.client.socket.io.engine?.transport?.ws?._socket?.destroy();
+        this.agent.destroy();
+    }
+}
+
+const nameOf = (i) => `task:r${i}`;
+const numberOf = (room) => Number(room.slice('task:r'.length));
+
+/* Connected witnesses, `transports` being a name of TRANSPORTS or `mixed`. */
+export async function openWitnesses(world, url, { count, rooms, transports }) {
+    const witnesses = Array.from({ length: count }, (_, i) => {
+        const kind = transports === 'mixed' ? Object.keys(TRANSPORTS)[i % 3] : transports;
+        const own = Array.from({ length: Math.min(ROOMS_PER_CLIENT, rooms) }, (_, j) => nameOf((i * ROOMS_PER_CLIENT + j) % rooms));
+        const witness = new Witness(url, i, TRANSPORTS[kind], own);
+        world.clients.push(witness.client);
+        return witness;
+    });
+    for (let i = 0; i < witnesses.length; i += 20)
+        await Promise.all(witnesses.slice(i, i + 20).map((witness) => witness.open()));
+    return witnesses;
+}
+
+/* Publishes at `rate` per second into `rooms` rooms in turn, numbered in each, until `over()`. Resolves to the last
+ * number of each. */
+export async function publish({ world, rooms, rate, over }) {
+    const stream = new Stream(world.broker);
+    const numbers = Array.from({ length: rooms }, () => 0);
+    const started = performance.now();
+    let total = 0;
+    while (!over()) {
+        const due = ((performance.now() - started) / 1000) * rate;
+        const batch = [];
+        for (; total < due; total++) {
+            const room = total % rooms;
+            batch.push({ id: `event-${total}`, event: 'task.progress', tenantId: 'acme', taskId: `r${room}`, type: 'extraction', data: { n: ++numbers[room] } });
+        }
+        if (batch.length)
+            await stream.write(batch);
+        await sleep(10);
+    }
+    await stream.close();
+    return numbers;
+}
+
+export const sum = (witnesses, field) => witnesses.reduce((total, witness) => total + witness[field], 0);
+
+/* Waits for the logs' ends and checks that each is exactly 1..K. */
+export async function checkLogs(report, witnesses, last, { timeout = 60000 } = {}) {
+    report.say(`${last.reduce((total, n) => total + n, 0)} notifications are published`);
+    const behind = () => sum(witnesses.map((witness) => ({ behind: witness.behind(last) })), 'behind');
+    await eventually(() => behind() === 0, { timeout, what: 'all logs to be complete' }).catch(() => {});
+    await sleep(2000); // for what should not come
+    report.say(`${sum(witnesses, 'returns')} returns, ${sum(witnesses, 'fresh')} of them fresh sessions`);
+    report.check('every log reaches its end', behind() === 0, `${behind()} do not`);
+    for (const [field, text] of [['lost', 'nothing is lost in silence'], ['doubled', 'nothing is doubled'], ['alien', 'nothing comes to the wrong client']])
+        report.check(text, sum(witnesses, field) === 0, String(sum(witnesses, field)));
+}
+
+/* Every return was a recovery: nothing missed, nothing declared missing. */
+export function checkRecoveries(report, witnesses) {
+    report.check('every return is a recovery', sum(witnesses, 'fresh') === 0, `${sum(witnesses, 'fresh')} of ${sum(witnesses, 'returns')} are not`);
+}
