@@ -1,9 +1,14 @@
-/* Loads one gateway (or another server that speaks its few events) and prints what it measured as one JSON line.
+/* Loads one gateway (or another server that speaks its few events) and prints what it measured as
+ * one JSON line.
  *
- *   bench_load --server HOST:PORT --brokers LIST --pid PID --clients N --rooms N [--rooms-each K] --rate N --messages N ...
+ *   bench_load --server HOST:PORT --brokers LIST --pid PID --clients N --rooms N [--rooms-each K]
+ * --rate N --messages N ...
  *
- * Sequence: connect all, join, rest (idle CPU and memory), then produce `messages` notifications at `rate` per second (0: all at once), each to
- * one room in turn, until every delivery has come or --patience runs out. */
+ *   bench_load --print-lane [--tenant T] [--room-prefix P]     topic and partition of the rooms
+ *
+ * Sequence: connect all, join, rest (idle CPU and memory), then produce `messages` notifications at
+ * `rate` per second (0: all at once), each to one room in turn, until every delivery has come or
+ * --patience runs out. */
 #include <arpa/inet.h>
 #include <getopt.h>
 #include <librdkafka/rdkafka.h>
@@ -20,6 +25,7 @@
 struct plan {
     struct load_options load;
     const char *brokers, *topic, *tenant;
+    bool print_lane;   /* and do nothing else */
     bool json_records; /* for servers that know nothing of protobuf */
     int pid;
     unsigned rate, messages, size;
@@ -49,7 +55,8 @@ static void die(const char *what)
     exit(EXIT_FAILURE);
 }
 
-/* --- producing --------------------------------------------------------------------------------- */
+/* --- producing ---------------------------------------------------------------------------------
+ */
 
 static void locate(struct producer *producer)
 {
@@ -83,8 +90,7 @@ static void producer_init(struct producer *producer, const struct plan *plan)
         die(error);
     producer->sequences = calloc(plan->load.rooms, sizeof(uint32_t));
     locate(producer);
-    rd_kafka_topic_t *topic =
-        rd_kafka_topic_new(producer->handle, producer->lane.topic, NULL);
+    rd_kafka_topic_t *topic = rd_kafka_topic_new(producer->handle, producer->lane.topic, NULL);
     const struct rd_kafka_metadata *metadata;
     if (rd_kafka_metadata(producer->handle, 0, topic, &metadata, 10000))
         die("no metadata");
@@ -96,11 +102,12 @@ static void encode(struct producer *producer, struct bytes room, struct bytes da
                    struct buffer *value)
 {
     if (producer->plan->json_records) {
-        buffer_append_format(value,
-                             "{\"room\":\"%.*s\",\"event\":\"task.status\",\"body\":{\"id\":\"bench-%u\",\"rooms\":[\"%.*s\"],"
-                             "\"taskStatus\":{\"event\":\"task.progress\",\"status\":\"running\",\"data\":%.*s}}}",
-                             BYTES_PRINT(room), producer->produced, BYTES_PRINT(room),
-                             BYTES_PRINT(data));
+        buffer_append_format(
+            value,
+            "{\"room\":\"%.*s\",\"event\":\"task.status\",\"body\":{\"id\":\"bench-%u\",\"rooms\":["
+            "\"%.*s\"],"
+            "\"taskStatus\":{\"event\":\"task.progress\",\"status\":\"running\",\"data\":%.*s}}}",
+            BYTES_PRINT(room), producer->produced, BYTES_PRINT(room), BYTES_PRINT(data));
         return;
     }
     char id[32];
@@ -156,7 +163,8 @@ static void produce(struct producer *producer)
     rd_kafka_poll(producer->handle, 0);
 }
 
-/* --- phases ------------------------------------------------------------------------------------ */
+/* --- phases ------------------------------------------------------------------------------------
+ */
 
 static void connect_all(struct load *load, const struct plan *plan, double *seconds, double *cpu)
 {
@@ -229,13 +237,17 @@ static int run(const struct plan *plan)
     produce_all(load, &producer, plan);
     double spent = server_cpu_us(plan->pid) - cpu, seconds = now_s() - start;
     double deliveries = counts->deliveries ? (double)counts->deliveries : 1;
-    printf("{\"clients\":%u,\"connect_seconds\":%.2f,\"connect_cpu_us\":%.1f,\"idle_cpu_percent\":%.2f,\"rss_per_client\":%.0f,"
-           "\"deliveries\":%llu,\"seconds\":%.2f,\"cpu_us_per_delivery\":%.3f,\"bytes_per_delivery\":%.1f,\"p50_ms\":%.3f,\"p99_ms\":%.3f,"
-           "\"stalled_p99_ms\":%.3f,\"lost\":%llu,\"doubled\":%llu,\"wrong_room\":%llu,\"closed\":%llu,\"cursors\":%llu,"
-           "\"rss_after\":%.0f,\"rss_before\":%.0f,\"socket_bytes_before\":%.0f,\"socket_bytes_after\":%.0f,\"complete\":%s}\n",
-           plan->load.clients, connect_s, connect_us, idle,
-           (resident - empty) / plan->load.clients, (unsigned long long)counts->deliveries, seconds,
-           spent / deliveries, (double)(counts->bytes_received - bytes) / deliveries,
+    printf("{\"clients\":%u,\"connect_seconds\":%.2f,\"connect_cpu_us\":%.1f,\"idle_cpu_percent\":%"
+           ".2f,\"rss_per_client\":%.0f,"
+           "\"deliveries\":%llu,\"seconds\":%.2f,\"cpu_us_per_delivery\":%.3f,\"bytes_per_"
+           "delivery\":%.1f,\"p50_ms\":%.3f,\"p99_ms\":%.3f,"
+           "\"stalled_p99_ms\":%.3f,\"lost\":%llu,\"doubled\":%llu,\"wrong_room\":%llu,\"closed\":%"
+           "llu,\"cursors\":%llu,"
+           "\"rss_after\":%.0f,\"rss_before\":%.0f,\"socket_bytes_before\":%.0f,\"socket_bytes_"
+           "after\":%.0f,\"complete\":%s}\n",
+           plan->load.clients, connect_s, connect_us, idle, (resident - empty) / plan->load.clients,
+           (unsigned long long)counts->deliveries, seconds, spent / deliveries,
+           (double)(counts->bytes_received - bytes) / deliveries,
            load_latency(load, 50, false) / 1000, load_latency(load, 99, false) / 1000,
            load_latency(load, 99, true) / 1000, (unsigned long long)counts->lost,
            (unsigned long long)counts->doubled, (unsigned long long)counts->wrong_room,
@@ -249,7 +261,8 @@ static int run(const struct plan *plan)
     return EXIT_SUCCESS;
 }
 
-/* --- options ----------------------------------------------------------------------------------- */
+/* --- options -----------------------------------------------------------------------------------
+ */
 
 static void set_server(struct plan *plan, const char *text)
 {
@@ -263,13 +276,13 @@ static void set_server(struct plan *plan, const char *text)
 }
 
 static const struct option options[] = {
-    {"server", 1, NULL, 's'},     {"brokers", 1, NULL, 'b'},  {"pid", 1, NULL, 'p'},
-    {"clients", 1, NULL, 'c'},    {"rooms", 1, NULL, 'r'},    {"rooms-each", 1, NULL, 'k'},
-    {"rate", 1, NULL, 'R'},       {"messages", 1, NULL, 'm'}, {"size", 1, NULL, 'z'},
-    {"idle", 1, NULL, 'i'},       {"patience", 1, NULL, 'P'}, {"path", 1, NULL, 'a'},
-    {"auth", 1, NULL, 'A'},       {"stall", 1, NULL, 'S'},    {"json-records", 0, NULL, 'j'},
-    {"room-prefix", 1, NULL, 'x'}, {"tenant", 1, NULL, 't'},  {"receive-buffer", 1, NULL, 'B'},
-    {"connecting", 1, NULL, 'C'}, {0}};
+    {"server", 1, NULL, 's'},      {"brokers", 1, NULL, 'b'},    {"pid", 1, NULL, 'p'},
+    {"clients", 1, NULL, 'c'},     {"rooms", 1, NULL, 'r'},      {"rooms-each", 1, NULL, 'k'},
+    {"rate", 1, NULL, 'R'},        {"messages", 1, NULL, 'm'},   {"size", 1, NULL, 'z'},
+    {"idle", 1, NULL, 'i'},        {"patience", 1, NULL, 'P'},   {"path", 1, NULL, 'a'},
+    {"auth", 1, NULL, 'A'},        {"stall", 1, NULL, 'S'},      {"json-records", 0, NULL, 'j'},
+    {"room-prefix", 1, NULL, 'x'}, {"tenant", 1, NULL, 't'},     {"receive-buffer", 1, NULL, 'B'},
+    {"connecting", 1, NULL, 'C'},  {"print-lane", 0, NULL, 'l'}, {0}};
 
 static unsigned number(const char *text)
 {
@@ -306,14 +319,18 @@ static void set_option(struct plan *plan, int option, const char *value)
     case 'B':
         plan->load.receive_buffer = (int)number(value);
         break;
+    case 'l':
+        plan->print_lane = true;
+        break;
     case '?':
         exit(EXIT_FAILURE);
     default: {
         unsigned *const targets[] = {
-            ['c'] = &plan->load.clients, ['r'] = &plan->load.rooms,    ['k'] = &plan->load.rooms_each,
-            ['R'] = &plan->rate,         ['m'] = &plan->messages,      ['z'] = &plan->size,
-            ['i'] = &plan->idle_s,       ['P'] = &plan->patience_s,    ['S'] = &plan->stall,
-            ['C'] = &plan->load.connecting};
+            ['c'] = &plan->load.clients,    ['r'] = &plan->load.rooms,
+            ['k'] = &plan->load.rooms_each, ['R'] = &plan->rate,
+            ['m'] = &plan->messages,        ['z'] = &plan->size,
+            ['i'] = &plan->idle_s,          ['P'] = &plan->patience_s,
+            ['S'] = &plan->stall,           ['C'] = &plan->load.connecting};
         *targets[option] = number(value);
     }
     }
@@ -336,6 +353,12 @@ int main(int count, char **arguments)
     int option;
     while ((option = getopt_long(count, arguments, "", options, NULL)) != -1)
         set_option(&plan, option, optarg);
+    if (plan.print_lane) {
+        struct producer producer = {.plan = &plan};
+        locate(&producer);
+        printf("%s %d\n", producer.lane.topic, (int)producer.lane.partition);
+        return EXIT_SUCCESS;
+    }
     if (!plan.brokers || !plan.pid || !plan.load.address.sin_port)
         die("--server, --brokers and --pid are needed");
     return run(&plan);

@@ -21,7 +21,15 @@ enum {
     LATENCY_BUCKETS = 64 * 64, /* logarithmic: 64 steps per doubling */
 };
 
-enum client_state { CLIENT_IDLE, CLIENT_CONNECTING, CLIENT_UPGRADING, CLIENT_OPENING, CLIENT_JOINING, CLIENT_READY, CLIENT_CLOSED };
+enum client_state {
+    CLIENT_IDLE,
+    CLIENT_CONNECTING,
+    CLIENT_UPGRADING,
+    CLIENT_OPENING,
+    CLIENT_JOINING,
+    CLIENT_READY,
+    CLIENT_CLOSED
+};
 
 struct client {
     int fd;
@@ -82,7 +90,8 @@ const struct load_counts *load_counts(const struct load *load)
     return &load->counts;
 }
 
-/* --- latencies --------------------------------------------------------------------------------- */
+/* --- latencies ---------------------------------------------------------------------------------
+ */
 
 static unsigned bucket_of(uint64_t us)
 {
@@ -117,7 +126,8 @@ void load_reset_latencies(struct load *load)
     memset(load->latency_count, 0, sizeof(load->latency_count));
 }
 
-/* --- sending ----------------------------------------------------------------------------------- */
+/* --- sending -----------------------------------------------------------------------------------
+ */
 
 static void end(struct load *load, struct client *client)
 {
@@ -179,10 +189,11 @@ static void start(struct load *load)
 static void upgrade(struct load *load, struct client *client)
 {
     char request[512];
-    int size = snprintf(request, sizeof(request),
-                        "GET %s HTTP/1.1\r\nHost: bench\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-                        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n",
-                        load->options.path);
+    int size =
+        snprintf(request, sizeof(request),
+                 "GET %s HTTP/1.1\r\nHost: bench\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+                 "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n",
+                 load->options.path);
     struct epoll_event event = {.events = EPOLLIN, .data.u32 = (uint32_t)(client - load->clients)};
     epoll_ctl(load->epoll, EPOLL_CTL_MOD, client->fd, &event);
     client->state = CLIENT_UPGRADING;
@@ -190,7 +201,8 @@ static void upgrade(struct load *load, struct client *client)
         end(load, client);
 }
 
-/* --- receiving --------------------------------------------------------------------------------- */
+/* --- receiving ---------------------------------------------------------------------------------
+ */
 
 static unsigned room_of(const struct load *load, const struct client *client, unsigned index)
 {
@@ -251,10 +263,13 @@ static void handle_text(struct load *load, struct client *client, struct bytes t
         load->counts.pings++;
         send_text(load, client, "3");
     } else if (text.data[0] == '0') {
-        char auth[400];
-        /* NOLINTNEXTLINE(clang-diagnostic-format-nonliteral): the format is the operator's own */
-        snprintf(auth, sizeof(auth), load->options.auth, (unsigned)(client - load->clients));
-        snprintf(packet, sizeof(packet), "40%s", auth);
+        const char *auth = load->options.auth, *mark = strstr(auth, "%u");
+        size_t before = mark ? (size_t)(mark - auth) : strlen(auth);
+        if (mark)
+            snprintf(packet, sizeof(packet), "40%.*s%u%s", (int)before, auth,
+                     (unsigned)(client - load->clients), mark + 2);
+        else
+            snprintf(packet, sizeof(packet), "40%s", auth);
         client->state = CLIENT_OPENING;
         send_text(load, client, packet);
     } else if (text.size > 1 && text.data[1] == '0') {

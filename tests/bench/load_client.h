@@ -1,5 +1,5 @@
-/* Many lean Socket.IO clients over WebSocket in one thread: enough of the stock client to be served as one, and a check of every
- * delivery. Not a test of the protocol: that is tests/conformance. */
+/* Many lean Socket.IO clients over WebSocket in one thread: enough of the stock client to be served
+ * as one, and a check of every delivery. Not a test of the protocol: that is tests/conformance. */
 #ifndef TESTS_BENCH_LOAD_CLIENT_H
 #define TESTS_BENCH_LOAD_CLIENT_H
 
@@ -10,11 +10,11 @@
 enum { LOAD_ROOMS_LIMIT = 4 };
 
 struct load_counts {
-    uint64_t ready;      /* clients that are connected and in all their rooms */
+    uint64_t ready; /* clients that are connected and in all their rooms */
     uint64_t deliveries, bytes_received;
     uint64_t lost, doubled, wrong_room; /* by sequence number, per client and room */
-    uint64_t closed;     /* connections that ended */
-    uint64_t cursors;    /* events that ended with a string */
+    uint64_t closed;                    /* connections that ended */
+    uint64_t cursors;                   /* events that ended with a string */
     uint64_t pings;
 };
 
@@ -22,7 +22,7 @@ struct load_options {
     struct sockaddr_in address;
     const char *path; /* e.g. /socket.io/?EIO=4&transport=websocket */
     unsigned clients;
-    unsigned rooms;          /* client i is in rooms (i * rooms_each + k) % rooms */
+    unsigned rooms; /* client i is in rooms (i * rooms_each + k) % rooms */
     unsigned rooms_each;
     const char *room_prefix; /* "task:bench-" */
     const char *auth;        /* JSON with %u for the client's number */
@@ -39,7 +39,8 @@ const struct load_counts *load_counts(const struct load *load);
 void load_turn(struct load *load, int timeout_ms);
 /* From now on the first `clients` of them do not read (or read again). */
 void load_stall(struct load *load, unsigned clients, bool stalled);
-/* Latencies of the deliveries since the last reset, in microseconds: the value below which `percent` of them lie. */
+/* Latencies of the deliveries since the last reset, in microseconds: the value below which
+ * `percent` of them lie. */
 double load_latency(const struct load *load, double percent, bool stalled);
 void load_reset_latencies(struct load *load);
 
