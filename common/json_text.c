@@ -54,6 +54,8 @@ static uint8_t simple_escape(uint8_t letter)
 
 size_t json_unescape(struct bytes raw, uint8_t *out)
 {
+    if (raw.size == 0)
+        return 0;
     const uint8_t *at = raw.data, *end = raw.data + raw.size;
     uint8_t *first = out;
     while (at < end) {
@@ -122,6 +124,8 @@ static size_t write_escape(uint8_t *out, const uint8_t *at)
 
 void json_write_escaped(struct buffer *out, struct bytes text)
 {
+    if (text.size == 0)
+        return;
     const uint8_t *at = text.data, *end = text.data + text.size;
     while (at < end) {
         const uint8_t *plain = at;

@@ -21,12 +21,13 @@ static bool list_has(const uint32_t *list, uint32_t count, uint32_t fact)
 static bool has_fact(const struct matcher *matcher, const struct matcher_scratch *scratch,
                      struct span wanted, const struct value *value)
 {
+    if (wanted.count == 0 || value->facts.count == 0)
+        return false;
     const uint32_t *list = matcher->fact_lists + wanted.first;
     const uint32_t *facts = growing_numbers(&scratch->facts) + value->facts.first;
-    if (wanted.count > 0)
-        for (uint32_t i = 0; i < value->facts.count; i++)
-            if (list_has(list, wanted.count, facts[i]))
-                return true;
+    for (uint32_t i = 0; i < value->facts.count; i++)
+        if (list_has(list, wanted.count, facts[i]))
+            return true;
     return false;
 }
 

@@ -79,7 +79,7 @@ static const struct {
     {"nul", 0},
     {"truE", 0},
     {"True", 0},
-    {"nulll", 4},
+    {"nullx", 4},
     {"\"", 1},
     {"\"a", 2},
     {"\"\\", 1},
