@@ -36,7 +36,7 @@ export class TaskStream {
       correlationId: random.hex(32),
       priority: random.weighted(priorityWeights),
       tags: tags.filter(() => random.chance(0.13)),
-      doubtful: wish.doubtful ?? random.chance(0.17),
+      doubtful: wish.doubtful ?? random.chance(0.09),
       instance: `task-service-${random.hex(5)}`,
       documents: this.#documents(taskTypes[type].documents),
       budget: random.pick([0.25, 0.5, 0.75, 1, 2]),
@@ -147,18 +147,18 @@ export class TaskStream {
 
   #complete(task, result, afterMs, steps) {
     const random = this.#random;
-    const doubt = task.doubtful ? random.between(0.08, 0.3) : -random.between(0.02, 0.19);
+    const doubt = task.doubtful ? random.between(0.08, 0.3) : -random.between(0.06, 0.19);
     const confidence = this.#rounded(Math.min(1, task.kind.doubtful - doubt));
     const cost = this.#cost(0.01, random.chance(0.04) ? 1.4 : 0.24);
     cost.overBudget = cost.amount > task.budget;
-    const kinds = personalData.filter(() => random.chance(0.06));
-    const noted = random.chance(0.1) ? [random.pick(warnings)] : [];
+    const kinds = personalData.filter(() => random.chance(0.03));
+    const noted = random.chance(0.06) ? [random.pick(warnings)] : [];
     const data = {
       ...result, confidence, cost,
       tokens: { input: random.integer(800, 40_000), output: random.integer(100, 6_000) },
       pii: { detected: kinds.length > 0, kinds },
       documents: task.documents.map(({ id, name, docType, pages }) => ({
-        id, name, docType, pages, confidence: this.#rounded(Math.min(1, confidence + random.between(-0.06, 0.09))),
+        id, name, docType, pages, confidence: this.#rounded(Math.min(1, confidence + random.between(-0.03, 0.09))),
       })),
       warnings: noted,
     };
