@@ -83,6 +83,8 @@ static enum status decode_head(struct bytes *text, const struct socketio_limits 
         if (!take_number(text, ack_id_max, &packet->ack_id))
             return STATUS_MALFORMED;
     }
+    if (text->size && text->data[0] <= ' ') /* which JavaScript takes for an ack id of 0 */
+        return STATUS_MALFORMED;
     bool may_have_id = is_event(packet->type);
     bool must_have_id = packet->type == SOCKETIO_ACK || packet->type == SOCKETIO_BINARY_ACK;
     if ((packet->has_ack_id && !may_have_id && !must_have_id) ||

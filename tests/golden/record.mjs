@@ -287,7 +287,7 @@ const socketTexts = [
 // The gateway refuses these, which the JavaScript parser takes although no client of it sends them.
 const stricterTexts = [
   '', ' ', '01', '05{}', '11', '4', '41', '3', '31', '3[]', '3[1]', '43{}', '4/custom', '51-', '61-3',
-  '501-["a"]', '5 1-["a"]', '5+1-["a"]', `51-["a",${placeholder('0.0')}]`, `51-["a",${placeholder('-0')}]`, '51-["a",{"_placeholder":true,"num":0.5}]',
+  '2 ["a"]', '2/custom,\t["a"]', '0 {}', '501-["a"]', '5 1-["a"]', '5+1-["a"]', `51-["a",${placeholder('0.0')}]`, `51-["a",${placeholder('-0')}]`, '51-["a",{"_placeholder":true,"num":0.5}]',
   '299999999999999999999["a"]', '39007199254740992[]',
 ];
 
