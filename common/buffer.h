@@ -38,7 +38,8 @@ static inline size_t buffer_size(const struct buffer *buffer)
 static inline struct bytes buffer_peek(const struct buffer *buffer)
 {
     /* No arithmetic on the null pointer of a buffer that was never filled. */
-    return bytes_of(buffer->data ? buffer->data + buffer->start : NULL, buffer_size(buffer));
+    return bytes_of(buffer->start ? buffer->data + buffer->start : buffer->data,
+                    buffer_size(buffer));
 }
 
 /* Room for at least `size` more bytes; returns where they go. Commit them with buffer_commit(). */

@@ -223,19 +223,19 @@ END_TEST
 START_TEST(limits_of_the_head_are_inclusive)
 {
     auto_buffer struct buffer line = {0};
-    for (int extra = 0; extra < 2; extra++) {
+    for (size_t extra = 0; extra < 2; extra++) {
         buffer_clear(&line);
         buffer_append_string(&line, "GET /");
-        for (int i = 0; i < 60 - 14 + extra; i++)
+        for (size_t i = 0; i < 60 - 14 + extra; i++)
             buffer_append_byte(&line, 'x');
         buffer_append_string(&line, " HTTP/1.1\r\n");
-        ck_assert_uint_eq(buffer_size(&line), (size_t)(62 + extra));
+        ck_assert_uint_eq(buffer_size(&line), 62 + extra);
         expect(&small, buffer_peek(&line), extra ? "error 414\n" : "more\n");
     }
-    for (int extra = 0; extra < 2; extra++) {
+    for (size_t extra = 0; extra < 2; extra++) {
         buffer_clear(&line);
         buffer_append_string(&line, "GET / HTTP/1.0\r\nA: ");
-        while (buffer_size(&line) < (size_t)(196 + extra))
+        while (buffer_size(&line) < 196 + extra)
             buffer_append_byte(&line, 'x');
         buffer_append_string(&line, "\r\n\r\n");
         expect(&small, buffer_peek(&line), extra ? "error 431\n" : "GET / 1.0 close\nend\n");

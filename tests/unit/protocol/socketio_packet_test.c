@@ -215,7 +215,7 @@ START_TEST(limits_are_inclusive)
     char text[1100];
     struct socketio_packet packet;
     memset(text, ' ', sizeof(text));
-    memcpy(text, "2[\"a\"]", 6);
+    memcpy(text, "2[\"a\"]", sizeof("2[\"a\"]") - 1);
     ck_assert_int_eq(socketio_decode(bytes_of(text, 1000), &limits, &packet), STATUS_OK);
     ck_assert_int_eq(socketio_decode(bytes_of(text, 1001), &limits, &packet), STATUS_TOO_LARGE);
 }

@@ -309,7 +309,7 @@ START_TEST(close_frames_are_written_and_their_reason_is_cut_between_characters)
     char reason[200];
     for (size_t pad = 118; pad <= 123; pad++) {
         memset(reason, 'r', pad);
-        strcpy(reason + pad, "\xf0\x9f\x98\x80");
+        memcpy(reason + pad, "\xf0\x9f\x98\x80", sizeof("\xf0\x9f\x98\x80"));
         buffer_clear(&out);
         websocket_append_close(&out, 1000, reason);
         struct bytes frame = buffer_peek(&out);
