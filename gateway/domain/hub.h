@@ -101,6 +101,9 @@ bool session_next(struct session *session, struct delivery *delivery);
 void session_join(struct session *session, struct bytes room, uint64_t request, int64_t now_ms);
 void session_leave(struct session *session, struct bytes room, uint64_t request);
 
+/* Whether other claims name the session's own tenant and user. */
+bool session_is_of(const struct session *session, struct bytes claims);
+
 /* The transport lost or ended the session. Always safe, also from inside transport_ops.ready; the
  * session must not be used afterwards. */
 void session_close(struct session *session);

@@ -463,6 +463,17 @@ struct bytes session_tenant(const struct session *session)
     return session->claims ? claims_tenant(session->claims) : bytes_of("", 0);
 }
 
+bool session_is_of(const struct session *session, struct bytes json)
+{
+    struct claims *claims;
+    if (!session->claims || policy_claims(session->hub->config.policy, json, &claims) != STATUS_OK)
+        return false;
+    bool same = bytes_equal(claims_tenant(claims), session_tenant(session)) &&
+                bytes_equal(claims_user(claims), session_user(session));
+    claims_free(claims);
+    return same;
+}
+
 struct bytes session_public_id(const struct session *session)
 {
     struct buffer *text = &session->hub->public_id;

@@ -1,0 +1,52 @@
+/* Socket.IO as a transport of the domain: what a session's stream says becomes CONNECT answers,
+ * events and acks, and what the stock client asks becomes joins and leaves. Not the protocol
+ * (socketio_server.h), and no decision of its own (hub.h).
+ *
+ * What a client sees, in each namespace:
+ *
+ *   CONNECT {token?, pid?, offset?, ...}   -> CONNECT {sid, pid}, or CONNECT_ERROR {message, data:
+ * {code}} "subscribe" (room | {room}, ack)       -> "subscribed" {room}, then ack {ok:true} |
+ * {ok:false, error:{code, message}} "unsubscribe" (room | {room}, ack)     -> "unsubscribed"
+ * {room}, then ack "token" (token | {token}, ack)         -> ack; the session goes on with the new
+ * expiry notifications                          "task.status" | "notification" | "review.alert"
+ * (notification) "unsubscribed" {room, reason}          a room was lost "session" {recovered:false,
+ * reason}    right after CONNECT: what was missed could not be made up "stale" {since} / "live" {}
+ * the broker is away, or back with nothing lost "cursor"                               only a newer
+ * cursor; nothing to handle "token_expired" {graceMs}              answer with "token" in time, or
+ * the connection is closed
+ *
+ * Every event ends with the cursor as its last argument, which the client keeps by itself and
+ * returns at its next CONNECT. */
+#ifndef GATEWAY_TRANSPORT_SOCKETIO_ADAPTER_H
+#define GATEWAY_TRANSPORT_SOCKETIO_ADAPTER_H
+
+#include "hub.h"
+#include "identity.h"
+#include "socketio_server.h"
+
+struct socketio_adapter;
+
+struct socketio_adapter_config {
+    struct hub *hub;                         /* borrowed */
+    const struct identity_ops *identity_ops; /* borrowed, as the identifier */
+    void *identifier;
+    struct timer_wheel *wheel; /* borrowed */
+    void (*random)(void *random_context, uint8_t *out, size_t size);
+    void *random_context;
+    int64_t expiry_grace_ms; /* from token_expired to the end */
+};
+
+struct socketio_adapter_stats {
+    uint64_t unknown_events, expired, refreshed;
+};
+
+struct socketio_adapter *socketio_adapter_new(const struct socketio_adapter_config *config);
+/* After the Socket.IO server was freed. */
+void socketio_adapter_free(struct socketio_adapter *adapter);
+/* The application that a Socket.IO server is configured with; its context is the adapter. */
+extern const struct socketio_application_ops socketio_adapter_ops;
+/* Wall-clock and monotonic time of this turn. */
+void socketio_adapter_set_time(struct socketio_adapter *adapter, int64_t now_ms, int64_t wall_ms);
+const struct socketio_adapter_stats *socketio_adapter_stats(const struct socketio_adapter *adapter);
+
+#endif
