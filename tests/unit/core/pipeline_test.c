@@ -1,0 +1,341 @@
+#include "pipeline_fixture.h"
+
+#include "dead_letter.h"
+
+#define EVENT_START                                                                      \
+    "{\"id\":\"e1\",\"event\":\"task.completed\",\"time\":\"2026-03-02T08:01:56.419Z\"," \
+    "\"tenantId\":\"acme\",\"projectId\":\"p1\",\"userId\":\"u1\",\"taskId\":\"42\","    \
+    "\"type\":\"ocr\",\"priority\":\"low\""
+
+static const char event[] = EVENT_START ",\"data\":{\"confidence\":0.50,\"progress\":100}}";
+
+static const char rules[] =
+    "rules:\n"
+    "  - {name: a, when: {event: [{prefix: task.}]}, rooms: ['task:{taskId}', 'user:{userId}']}\n"
+    "  - {name: b, when: {event: [task.completed]}, rooms: ['user:{userId}', "
+    "'project:{projectId}']}\n"
+    "  - {name: c, when: {event: [task.failed]}, rooms: ['tenant:{tenantId}']}\n";
+
+static const char review_rules[] = "rules:\n"
+                                   "  - name: r\n"
+                                   "    when: {event: [task.completed]}\n"
+                                   "    review: {queue: legal, reason: 'confidence "
+                                   "{data.confidence}', due: 4h, title: '{type}'}\n";
+
+START_TEST(rules_of_one_type_add_their_rooms_to_one_notification)
+{
+    struct fixture fixture;
+    auto_buffer struct buffer json = {0};
+    fixture_open(&fixture, rules);
+    fixture_feed(&fixture, event);
+    ck_assert_uint_eq(fixture.decision.rule_count, 2);
+    ck_assert(!fixture.decision.dead);
+    ck_assert_uint_eq(fixture.batch.output_count, 1);
+    const char *text = fixture_json(&fixture, 0, &json);
+    ASSERT_HAS(text, "\"time\":\"2026-03-02T08:01:56.419Z\",\"rooms\":[\"task:42\",\"user:u1\","
+                     "\"project:p1\"],\"eventId\":\"e1\",\"rules\":[\"a\",\"b\"]");
+    ASSERT_HAS(
+        text,
+        "\"taskStatus\":{\"event\":\"task.completed\",\"taskId\":\"42\",\"type\":\"ocr\","
+        "\"status\":\"completed\",\"priority\":\"low\",\"projectId\":\"p1\",\"userId\":\"u1\","
+        "\"tenantId\":\"acme\",\"progress\":100,\"data\":{\"confidence\":0.50,\"progress\":100}}");
+    const struct output *output = &fixture.batch.outputs[0];
+    ck_assert_str_eq(output->topic, "fanout.tenant");
+    ck_assert(bytes_equal_string(output->key, "acme"));
+    ck_assert_int_eq(output->partition_count, 8);
+    ck_assert(output->partition >= 0 && output->partition < 8);
+    ck_assert_uint_eq(fixture_header(output, "rooms").size, 24);
+    ck_assert(bytes_equal_string(fixture_header(output, "type"), "task.status"));
+    ck_assert(bytes_equal_string(fixture_header(output, "hops"), "1"));
+    fixture_close(&fixture);
+}
+END_TEST
+
+START_TEST(a_review_is_one_alert_per_lane)
+{
+    struct fixture fixture;
+    auto_buffer struct buffer json = {0};
+    fixture_open(&fixture, review_rules);
+    fixture_feed(&fixture, event);
+    ck_assert_uint_eq(fixture.batch.output_count, 2);
+    ck_assert_str_eq(fixture.batch.outputs[0].topic, "fanout.review.legal");
+    ck_assert_str_eq(fixture.batch.outputs[1].topic, "fanout.tenant");
+    const char *text = fixture_json(&fixture, 0, &json);
+    ASSERT_HAS(text, "\"rooms\":[\"review:legal\"]");
+    ASSERT_HAS(text, "\"reviewAlert\":{\"queue\":\"legal\",\"reason\":\"confidence "
+                     "0.50\",\"priority\":\"low\",\"title\":\"ocr\",\"taskId\":\"42\",\"dueTime\":"
+                     "\"2026-03-02T12:01:56.419Z\",\"rule\":\"r\",\"tenantId\":\"acme\"");
+    text = fixture_json(&fixture, 1, &json);
+    ASSERT_HAS(text, "\"rooms\":[\"task:42\",\"user:u1\"]");
+    ck_assert_uint_eq(fixture.batch.counts.notifications[NOTIFICATION_REVIEW_ALERT], 2);
+    fixture_close(&fixture);
+}
+END_TEST
+
+START_TEST(the_same_event_gives_the_same_records)
+{
+    struct fixture fixture;
+    auto_buffer struct buffer first = {0};
+    fixture_open(&fixture, review_rules);
+    fixture_feed(&fixture, event);
+    buffer_append(&first, fixture.batch.outputs[0].value);
+    buffer_append(&first, fixture.batch.outputs[1].value);
+    fixture_feed(&fixture, event);
+    auto_buffer struct buffer second = {0};
+    buffer_append(&second, fixture.batch.outputs[0].value);
+    buffer_append(&second, fixture.batch.outputs[1].value);
+    ck_assert(bytes_equal(buffer_peek(&first), buffer_peek(&second)));
+    ck_assert(!bytes_equal(bytes_of(fixture.batch.outputs[0].value.data + 2, 32),
+                           bytes_of(fixture.batch.outputs[1].value.data + 2, 32)));
+    fixture_close(&fixture);
+}
+END_TEST
+
+START_TEST(an_event_that_no_rule_matches_leads_to_nothing)
+{
+    struct fixture fixture;
+    fixture_open(&fixture, rules);
+    fixture_feed(&fixture, "{\"id\":\"x\",\"event\":\"other\"}");
+    ck_assert_uint_eq(fixture.batch.output_count, 0);
+    ck_assert(!fixture.decision.dead);
+    ck_assert(bytes_equal_string(fixture.decision.event_id, "x"));
+    fixture_close(&fixture);
+}
+END_TEST
+
+START_TEST(an_event_without_id_and_time_gets_those_of_its_record)
+{
+    struct fixture fixture;
+    auto_buffer struct buffer json = {0};
+    fixture_open(&fixture, rules);
+    fixture.offset = 17;
+    fixture_feed(&fixture, "{\"event\":\"task.failed\",\"time\":5,\"tenantId\":\"acme\"}");
+    ck_assert(bytes_equal_string(fixture.decision.event_id, "tasks.events-3-17"));
+    const char *text = fixture_json(&fixture, 0, &json);
+    ASSERT_HAS(text, "\"time\":\"2026-03-02T08:01:56.419Z\"");
+    ASSERT_HAS(text, "\"eventId\":\"tasks.events-3-17\"");
+    fixture_close(&fixture);
+}
+END_TEST
+
+START_TEST(rooms_that_cannot_be_are_left_out_and_counted)
+{
+    struct fixture fixture;
+    auto_buffer struct buffer json = {0};
+    fixture_open(&fixture, "rules: [{name: a, when: {event: [x]}, rooms: ['task:{taskId}', "
+                           "'user:{userId}', 'review:{data.q}']}]");
+    fixture_feed(&fixture, "{\"event\":\"x\",\"taskId\":\"1\",\"tenantId\":\"t\",\"userId\":"
+                           "\"a\\u0001\",\"data\":{\"q\":\"secret\"}}");
+    ck_assert_uint_eq(fixture.batch.output_count, 1);
+    ASSERT_HAS(fixture_json(&fixture, 0, &json), "\"rooms\":[\"task:1\"]");
+    ck_assert_uint_eq(fixture.batch.counts.room_skips[ROOM_SKIP_INVALID], 1);
+    ck_assert_uint_eq(fixture.batch.counts.room_skips[ROOM_SKIP_DENIED], 1);
+    fixture_feed(&fixture, "{\"event\":\"x\",\"taskId\":\"1\"}");
+    ck_assert_uint_eq(fixture.batch.output_count, 0);
+    ck_assert_uint_eq(fixture.batch.counts.room_skips[ROOM_SKIP_NO_OWNER], 1);
+    ck_assert_uint_eq(fixture.batch.counts.room_skips[ROOM_SKIP_FIELD_MISSING], 2);
+    fixture_close(&fixture);
+}
+END_TEST
+
+START_TEST(missing_says_what_becomes_of_the_event)
+{
+    struct fixture fixture;
+    fixture_open(&fixture, "rules:\n"
+                           "  - {name: a, when: {event: [x]}, missing: skip-rule, rooms: "
+                           "['tenant:{tenantId}', 'task:{taskId}']}\n"
+                           "  - {name: b, when: {event: [y]}, missing: dead-letter, rooms: "
+                           "['tenant:{tenantId}', 'task:{taskId}']}\n");
+    fixture_feed(&fixture, "{\"event\":\"x\",\"tenantId\":\"t\"}");
+    ck_assert_uint_eq(fixture.batch.output_count, 0);
+    fixture_feed(&fixture, "{\"event\":\"x\",\"tenantId\":\"t\",\"taskId\":\"1\"}");
+    ck_assert_uint_eq(fixture.batch.output_count, 1);
+    fixture_feed(&fixture, "{\"event\":\"y\",\"tenantId\":\"t\"}");
+    ck_assert_uint_eq(fixture.batch.output_count, 1);
+    ck_assert_int_eq(fixture.batch.outputs[0].kind, OUTPUT_DEAD_LETTER);
+    ck_assert_int_eq(fixture.decision.reason, DEAD_FIELD_MISSING);
+    fixture_close(&fixture);
+}
+END_TEST
+
+START_TEST(stop_keeps_later_rules_from_being_asked)
+{
+    struct fixture fixture;
+    fixture_open(&fixture, "rules:\n"
+                           "  - {name: a, when: {event: [x]}, stop: true}\n"
+                           "  - {name: b, when: {event: [x, y]}, rooms: ['tenant:{tenantId}']}\n"
+                           "  - {name: c, when: {event: [y]}, enabled: false, stop: true}\n");
+    fixture_feed(&fixture, "{\"event\":\"x\",\"tenantId\":\"t\"}");
+    ck_assert_uint_eq(fixture.decision.rule_count, 1);
+    ck_assert_uint_eq(fixture.batch.output_count, 0);
+    fixture_feed(&fixture, "{\"event\":\"y\",\"tenantId\":\"t\"}");
+    ck_assert_uint_eq(fixture.decision.rule_count, 1);
+    ck_assert_uint_eq(fixture.decision.rules[0], 1);
+    fixture_close(&fixture);
+}
+END_TEST
+
+START_TEST(the_first_rule_that_has_a_title_gives_it)
+{
+    struct fixture fixture;
+    auto_buffer struct buffer json = {0};
+    fixture_open(&fixture, "rules:\n"
+                           "  - {name: a, when: {event: [x]}, notify: {type: notification, title: "
+                           "'{none}', rooms: ['task:1']}}\n"
+                           "  - {name: b, when: {event: [x]}, notify: {type: notification, title: "
+                           "'B {id}', severity: error, rooms: ['user:2']}}\n"
+                           "  - {name: c, when: {event: [x]}, notify: {type: notification, title: "
+                           "C, body: c, severity: info, rooms: ['user:2']}}\n");
+    fixture_feed(&fixture, "{\"event\":\"x\",\"id\":\"9\",\"tenantId\":\"t\"}");
+    ck_assert_uint_eq(fixture.batch.output_count, 1);
+    ASSERT_HAS(fixture_json(&fixture, 0, &json),
+               "\"clientNotification\":{\"title\":\"B 9\",\"body\":\"c\",\"severity\":\"error\"}");
+    fixture_close(&fixture);
+}
+END_TEST
+
+START_TEST(what_cannot_be_processed_becomes_a_dead_letter)
+{
+    static const struct record_header headers[] = {
+        {BYTES_LITERAL("mine"), BYTES_LITERAL("kept")},
+        {BYTES_LITERAL("dead-letter-reason"), BYTES_LITERAL("an old one")},
+    };
+    struct fixture fixture;
+    fixture_open(&fixture, rules);
+    struct record record = {.value = BYTES_LITERAL("{\"event\":"),
+                            .has_value = true,
+                            .key = BYTES_LITERAL("k"),
+                            .has_key = true,
+                            .headers = headers,
+                            .header_count = 2};
+    fixture_feed_record(&fixture, &record);
+    ck_assert(fixture.decision.dead);
+    ck_assert_uint_eq(fixture.batch.output_count, 1);
+    const struct output *output = &fixture.batch.outputs[0];
+    ck_assert_str_eq(output->topic, "tasks.dead-letter");
+    ck_assert(bytes_equal(output->value, record.value));
+    ck_assert(bytes_equal(output->key, record.key));
+    ck_assert(bytes_equal_string(fixture_header(output, "mine"), "kept"));
+    ck_assert(bytes_equal_string(fixture_header(output, DEAD_LETTER_HEADER_REASON), "malformed"));
+    ck_assert(bytes_equal_string(fixture_header(output, DEAD_LETTER_HEADER_TOPIC), "tasks.events"));
+    ck_assert(bytes_equal_string(fixture_header(output, DEAD_LETTER_HEADER_PARTITION), "3"));
+    ck_assert(bytes_equal_string(fixture_header(output, DEAD_LETTER_HEADER_OFFSET), "0"));
+    ck_assert_uint_eq(fixture_header(output, DEAD_LETTER_HEADER_RULES).size, 16);
+    ck_assert_uint_gt(fixture_header(output, DEAD_LETTER_HEADER_PROBLEM).size, 0);
+    fixture_close(&fixture);
+}
+END_TEST
+
+START_TEST(malformed_events_are_dead_letters)
+{
+    static const char *const texts[] = {
+        "", "1", "[]", "{\"a\":1}x", "{\"a\":\"\xff\"}", "{\"a\":01}", "{'a':1}"};
+    struct fixture fixture;
+    fixture_open(&fixture, rules);
+    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+        fixture_feed(&fixture, texts[i]);
+        ck_assert_msg(fixture.decision.dead && fixture.decision.reason == DEAD_MALFORMED, "%s",
+                      texts[i]);
+    }
+    auto_buffer struct buffer deep = {0};
+    for (int i = 0; i < 101; i++)
+        buffer_append_string(&deep, "{\"a\":");
+    buffer_append_byte(&deep, '1');
+    for (int i = 0; i < 101; i++)
+        buffer_append_byte(&deep, '}');
+    buffer_append_byte(&deep, 0);
+    fixture_feed(&fixture, (const char *)buffer_peek(&deep).data);
+    ck_assert(fixture.decision.dead && fixture.decision.reason == DEAD_LIMIT);
+    fixture_close(&fixture);
+}
+END_TEST
+
+START_TEST(limits_have_their_answers)
+{
+    const struct pipeline_settings settings = {
+        .limits = {.event_bytes = 600, .notification_bytes = 600, .rooms_per_event = 2, .hops = 1},
+        .dead_letter_topic = "dead"};
+    static const struct record_header twice[] = {{BYTES_LITERAL("hops"), BYTES_LITERAL("2")}};
+    struct fixture fixture;
+    fixture_open_with(&fixture, rules, &settings);
+    fixture_feed(&fixture, event); /* three rooms */
+    ck_assert(fixture.decision.dead && fixture.decision.reason == DEAD_LIMIT);
+    ck_assert_uint_eq(fixture.batch.output_count, 1);
+
+    struct record record = {.value =
+                                BYTES_LITERAL("{\"event\":\"task.failed\",\"tenantId\":\"t\"}"),
+                            .has_value = true,
+                            .headers = twice,
+                            .header_count = 1};
+    fixture_feed_record(&fixture, &record);
+    ck_assert(fixture.decision.dead && fixture.decision.reason == DEAD_LOOP);
+
+    auto_buffer struct buffer large = {0};
+    buffer_append_string(&large, "{\"event\":\"task.failed\",\"tenantId\":\"t\",\"data\":\"");
+    while (buffer_size(&large) < 550)
+        buffer_append_byte(&large, 'x');
+    auto_buffer struct buffer larger = {0};
+    buffer_append(&larger, buffer_peek(&large));
+    buffer_append_format(&larger, "%0200d\"}%c", 0, 0);
+    buffer_append_format(&large, "\"}%c", 0);
+    fixture_feed(&fixture, (const char *)buffer_peek(&large).data);
+    ck_assert(fixture.decision.dead && fixture.decision.reason == DEAD_LIMIT);
+    fixture_feed(&fixture, (const char *)buffer_peek(&larger).data);
+    ck_assert(fixture.decision.dead && fixture.decision.reason == DEAD_TOO_LARGE);
+    ck_assert(!fixture.batch.outputs[0].has_value);
+    ck_assert(bytes_equal_string(fixture_header(&fixture.batch.outputs[0], DEAD_LETTER_HEADER_CUT),
+                                 "752"));
+    fixture_close(&fixture);
+}
+END_TEST
+
+START_TEST(trace_context_is_carried)
+{
+    static const struct record_header headers[] = {
+        {BYTES_LITERAL("traceparent"), BYTES_LITERAL("00-aa-bb-01")},
+        {BYTES_LITERAL("tracestate"), BYTES_LITERAL("x=\n")},
+    };
+    struct fixture fixture;
+    auto_buffer struct buffer json = {0};
+    fixture_open(&fixture, rules);
+    struct record record = {
+        .value = BYTES_LITERAL(
+            "{\"event\":\"task.failed\",\"tenantId\":\"t\",\"traceparent\":\"other\"}"),
+        .has_value = true,
+        .headers = headers,
+        .header_count = 2};
+    fixture_feed_record(&fixture, &record);
+    ASSERT_HAS(fixture_json(&fixture, 0, &json), "\"traceparent\":\"00-aa-bb-01\",\"taskStatus\"");
+    ck_assert(bytes_equal_string(fixture_header(&fixture.batch.outputs[0], "traceparent"),
+                                 "00-aa-bb-01"));
+    record.header_count = 0;
+    fixture_feed_record(&fixture, &record);
+    ASSERT_HAS(fixture_json(&fixture, 0, &json), "\"traceparent\":\"other\"");
+    fixture_close(&fixture);
+}
+END_TEST
+
+START_TEST(a_rejected_record_is_a_dead_letter_with_its_problem)
+{
+    struct fixture fixture;
+    fixture_open(&fixture, rules);
+    struct record record = {
+        .topic = BYTES_LITERAL("t"), .value = BYTES_LITERAL("{}"), .has_value = true};
+    pipeline_reject(fixture.pipeline, &record, "broker says no", &fixture.batch);
+    ck_assert_uint_eq(fixture.batch.output_count, 1);
+    ck_assert(bytes_equal_string(
+        fixture_header(&fixture.batch.outputs[0], DEAD_LETTER_HEADER_PROBLEM), "broker says no"));
+    ck_assert_uint_eq(fixture.batch.counts.dead[DEAD_REJECTED], 1);
+    fixture_close(&fixture);
+}
+END_TEST
+
+TEST_PROGRAM("pipeline", rules_of_one_type_add_their_rooms_to_one_notification,
+             a_review_is_one_alert_per_lane, the_same_event_gives_the_same_records,
+             an_event_that_no_rule_matches_leads_to_nothing,
+             an_event_without_id_and_time_gets_those_of_its_record,
+             rooms_that_cannot_be_are_left_out_and_counted, missing_says_what_becomes_of_the_event,
+             stop_keeps_later_rules_from_being_asked, the_first_rule_that_has_a_title_gives_it,
+             what_cannot_be_processed_becomes_a_dead_letter, malformed_events_are_dead_letters,
+             limits_have_their_answers, trace_context_is_carried,
+             a_rejected_record_is_a_dead_letter_with_its_problem)

@@ -1,0 +1,215 @@
+#include <stdio.h>
+
+#include "mem.h"
+#include "rule_set.h"
+#include "suite.h"
+
+static const char good[] = "rules:\n"
+                           "  - name: first\n"
+                           "    description: the first\n"
+                           "    when: {\"event\": [\"task.completed\"]}\n"
+                           "    notify: {type: task.status, rooms: [\"task:{taskId}\"]}\n"
+                           "    review: {queue: legal, reason: \"confidence {data.confidence}\", "
+                           "priority: high, due: 4h}\n"
+                           "  - name: second\n"
+                           "    enabled: false\n"
+                           "    stop: true\n"
+                           "    when: {event: [{prefix: task.}]}\n"
+                           "    rooms: ['user:{userId}']\n"
+                           "    sample: 5%\n"
+                           "  - name: third\n"
+                           "    missing: dead-letter\n"
+                           "    when: {event: [x]}\n"
+                           "    notify:\n"
+                           "      - {type: notification, rooms: ['user:{userId}'], title: '{type|a "
+                           "task}', severity: info}\n"
+                           "      - {rooms: ['tenant:{tenantId}']}\n"
+                           "    sample: {rate: 0.5, by: '{taskId}'}\n";
+
+static struct rule_set *parse(const char *text)
+{
+    struct rule_set *set = NULL;
+    auto_problems struct problems problems = {0};
+    auto_buffer struct buffer rendered = {0};
+    enum status status = rule_set_parse(bytes_of_string(text), NULL, &set, &problems);
+    problems_render(&problems, "rules", &rendered);
+    ck_assert_msg(status == STATUS_OK, "%.*s", BYTES_PRINT(buffer_peek(&rendered)));
+    return set;
+}
+
+START_TEST(every_key_has_its_effect)
+{
+    struct rule_set *set = parse(good);
+    ck_assert_uint_eq(rule_set_count(set), 3);
+    const struct rule *first = rule_set_at(set, 0);
+    ck_assert(bytes_equal_string(first->name, "first"));
+    ck_assert(bytes_equal_string(first->description, "the first"));
+    ck_assert(first->enabled && !first->stop && !first->sampled);
+    ck_assert_uint_eq(first->notify_count, 1);
+    ck_assert_ptr_nonnull(first->review);
+    ck_assert_uint_eq(first->line, 2);
+    const struct rule *second = rule_set_at(set, 1);
+    ck_assert(!second->enabled && second->stop && second->sampled);
+    ck_assert_double_eq_tol(second->sample_rate, 0.05, 1e-12);
+    const struct rule *third = rule_set_at(set, 2);
+    ck_assert_int_eq(third->missing, RULE_MISSING_DEAD_LETTER);
+    ck_assert_uint_eq(third->notify_count, 2);
+    ck_assert_int_eq(third->notify[0].type, NOTIFICATION_CLIENT);
+    ck_assert_int_eq(third->notify[1].type, NOTIFICATION_TASK_STATUS);
+    ck_assert_ptr_nonnull(third->sample_by);
+    uint32_t number;
+    ck_assert(!rule_set_number_of(set, 1, &number));
+    ck_assert(rule_set_number_of(set, 2, &number));
+    ck_assert_uint_eq(number, 1);
+    ck_assert_uint_eq(rule_set_rule_of(set, 1), 2);
+    rule_set_free(set);
+}
+END_TEST
+
+START_TEST(the_revision_is_that_of_the_text)
+{
+    struct rule_set *a = parse(good);
+    struct rule_set *b = parse(good);
+    struct rule_set *c = parse("rules: []");
+    ck_assert(bytes_equal(rule_set_revision(a), rule_set_revision(b)));
+    ck_assert(!bytes_equal(rule_set_revision(a), rule_set_revision(c)));
+    ck_assert_uint_eq(rule_set_revision(c).size, 16);
+    rule_set_free(a);
+    rule_set_free(b);
+    rule_set_free(c);
+}
+END_TEST
+
+/* Each problem must be told, in the line given, in one run. */
+static void assert_problems(const char *text, const char *const *expected)
+{
+    struct rule_set *set = NULL;
+    auto_problems struct problems problems = {0};
+    auto_buffer struct buffer rendered = {0};
+    ck_assert_int_eq(rule_set_parse(bytes_of_string(text), NULL, &set, &problems), STATUS_INVALID);
+    ck_assert_ptr_null(set);
+    problems_render(&problems, "rules", &rendered);
+    buffer_append_byte(&rendered, 0);
+    const char *all = (const char *)buffer_peek(&rendered).data;
+    size_t count = 0;
+    for (; expected[count] != NULL; count++)
+        ck_assert_msg(strstr(all, expected[count]) != NULL, "%s is not in\n%s", expected[count],
+                      all);
+    ck_assert_msg(problems.count == count, "%zu problems:\n%s", problems.count, all);
+}
+
+START_TEST(every_problem_is_told_at_once_with_its_place)
+{
+    assert_problems("rules:\n"
+                    "  - name: a\n"
+                    "    when: {event: [{prefx: x}]}\n"
+                    "    rooms: ['task:{taskId']\n"
+                    "  - name: a\n"
+                    "    when: {event: [x]}\n"
+                    "    notify: {type: other, rooms: ['Task:1']}\n"
+                    "    colour: red\n"
+                    "  - when: {event: [x]}\n"
+                    "    review: {reason: why, due: soon}\n"
+                    "    stop: maybe\n"
+                    "    sample: 200%\n"
+                    "    missing: never\n"
+                    "  - name: b\n"
+                    "    rooms: []\n"
+                    "  - name: c\n"
+                    "    when: {event: [x]}\n"
+                    "  - 5\n",
+                    (const char *const[]){
+                        "rules:3:", "rules:4:19: a room: `{` without",
+                        "rules:5:5: a second rule called a", "rules:7:20: type is",
+                        "rules:7:35: room Task:1", "rules:8:5", "rules:9:5: a rule without a name",
+                        "rules:10:13: review without a queue", "rules:10:32: due is",
+                        "rules:11:11: stop is true", "rules:12:13: sample", "rules:13:14: missing",
+                        "rules:14:5: a rule without `when`", "rules:15:12: rooms is a list",
+                        "rules:16:5: a rule does something", "rules:18:5", NULL});
+}
+END_TEST
+
+START_TEST(a_file_that_is_no_rules_file_is_refused)
+{
+    static const char *const texts[] = {"",
+                                        "5",
+                                        "[]",
+                                        "rules: 5",
+                                        "rules:",
+                                        "{}",
+                                        "rules: [",
+                                        "rules: []\nother: 1",
+                                        "version: 2\nrules: []"};
+    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+        struct rule_set *set = NULL;
+        auto_problems struct problems problems = {0};
+        ck_assert_msg(rule_set_parse(bytes_of_string(texts[i]), NULL, &set, &problems) ==
+                          STATUS_INVALID,
+                      "%s", texts[i]);
+        ck_assert(!problems_empty(&problems));
+    }
+}
+END_TEST
+
+START_TEST(a_room_of_an_unknown_kind_is_refused)
+{
+    struct layout *layout = NULL;
+    struct rule_set *set = NULL;
+    auto_problems struct problems problems = {0};
+    const struct layout_source source = {0};
+    ck_assert_int_eq(layout_new(&source, &layout, &problems), STATUS_OK);
+    ck_assert_int_eq(
+        rule_set_parse(BYTES_LITERAL("rules: [{name: a, when: {e: [x]}, rooms: ['nobody:{x}']}]"),
+                       layout, &set, &problems),
+        STATUS_INVALID);
+    ck_assert_uint_eq(problems.count, 1);
+    ck_assert_ptr_nonnull(strstr(problems.items[0].text, "nobody"));
+    layout_free(layout);
+}
+END_TEST
+
+START_TEST(durations_are_read)
+{
+    int64_t duration_ms = -1;
+    ck_assert(rule_read_duration(BYTES_LITERAL("90s"), &duration_ms));
+    ck_assert_int_eq(duration_ms, 90000);
+    ck_assert(rule_read_duration(BYTES_LITERAL("2d"), &duration_ms));
+    ck_assert_int_eq(duration_ms, 2 * 86400000);
+    ck_assert(rule_read_duration(BYTES_LITERAL("500ms"), &duration_ms));
+    ck_assert_int_eq(duration_ms, 500);
+    static const char *const bad[] = {
+        "", "5", "m", "-5m", "5 m", "5M", "99999999999999999999s", "9999999999d"};
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+        ck_assert_msg(!rule_read_duration(bytes_of_string(bad[i]), &duration_ms), "%s", bad[i]);
+}
+END_TEST
+
+START_TEST(a_sample_is_stable_and_of_the_size_asked_for)
+{
+    struct rule rule = {.name = BYTES_LITERAL("a"), .sampled = true, .sample_rate = 0.05};
+    struct rule other = {.name = BYTES_LITERAL("b"), .sampled = true, .sample_rate = 0.05};
+    unsigned chosen = 0;
+    unsigned both = 0;
+    for (int i = 0; i < 20000; i++) {
+        char id[16];
+        int size = snprintf(id, sizeof(id), "event-%d", i);
+        struct bytes subject = bytes_of(id, (size_t)size);
+        bool picked = rule_samples(&rule, subject);
+        ck_assert(picked == rule_samples(&rule, subject));
+        chosen += picked;
+        both += picked && rule_samples(&other, subject);
+    }
+    ck_assert_uint_gt(chosen, 800);
+    ck_assert_uint_lt(chosen, 1200);
+    ck_assert_uint_lt(both, 120); /* another rule picks others */
+    rule.sample_rate = 0;
+    ck_assert(!rule_samples(&rule, BYTES_LITERAL("x")));
+    rule.sample_rate = 1;
+    ck_assert(rule_samples(&rule, BYTES_LITERAL("x")));
+}
+END_TEST
+
+TEST_PROGRAM("rule_set", every_key_has_its_effect, the_revision_is_that_of_the_text,
+             every_problem_is_told_at_once_with_its_place, a_file_that_is_no_rules_file_is_refused,
+             a_room_of_an_unknown_kind_is_refused, durations_are_read,
+             a_sample_is_stable_and_of_the_size_asked_for)
