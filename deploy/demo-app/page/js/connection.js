@@ -3,6 +3,9 @@
 
 import { io } from '../vendor/socket.io.esm.min.js';
 
+const noFacts = {
+  transport: '–', recoveries: 0, fresh: 0, freshReason: '', replayed: 0, replayedBefore: 0, since: null, id: '–', reason: '',
+};
 const transports = { websocket: 'WebSocket', polling: 'long-polling', webtransport: 'WebTransport' };
 
 export class Connection extends EventTarget {
@@ -10,13 +13,13 @@ export class Connection extends EventTarget {
   #connectedBefore = false;
   #cutTimer = null;
   state = 'connecting';
-  facts = { transport: '–', recoveries: 0, fresh: 0, replayed: 0, replayedBefore: 0, since: null, id: '–', reason: '' };
+  facts = { ...noFacts };
 
   /** Ends what is open and connects as `identity`: {token} or {tenant, user, reviewQueues}. */
   open(identity) {
     this.close();
     this.#connectedBefore = false;
-    this.facts = { transport: '–', recoveries: 0, fresh: 0, replayed: 0, replayedBefore: 0, since: null, id: '–', reason: '' };
+    this.facts = { ...noFacts };
     const socket = io({ auth: authentication(identity), reconnectionDelay: 500, reconnectionDelayMax: 4000, forceNew: true });
     this.#socket = socket;
     socket.on('connect', () => this.#connected());
@@ -24,6 +27,9 @@ export class Connection extends EventTarget {
     socket.on('connect_error', (error) => this.#failed(error));
     for (const name of ['task.status', 'notification', 'review.alert'])
       socket.on(name, (notification) => this.#received(name, notification));
+    socket.on('session', ({ reason }) => { this.facts.freshReason = reason; });
+    socket.on('stale', () => this.#to('stale'));
+    socket.on('live', () => this.#to('live'));
     socket.onAny((name, ...values) => this.dispatchEvent(new CustomEvent('any', { detail: { name, values } })));
     this.#to('connecting');
   }
@@ -63,7 +69,7 @@ export class Connection extends EventTarget {
     const recovered = Boolean(socket.recovered);
     if (again) facts[recovered ? 'recoveries' : 'fresh'] += 1;
     this.#connectedBefore = true;
-    Object.assign(facts, { since: Date.now(), id: socket.id, reason: '', transport: transportName(socket) });
+    Object.assign(facts, { since: Date.now(), id: socket.id, reason: '', freshReason: '', transport: transportName(socket) });
     socket.io.engine.on('upgrade', () => {
       facts.transport = transportName(socket);
       this.#changed();

@@ -4,7 +4,7 @@ import { byId, element, setAttribute, setText } from './dom.js';
 import { duration, latency } from './format.js';
 import { sparkline } from './latency.js';
 
-const texts = { connecting: 'Connecting', live: 'Live', reconnecting: 'Reconnecting', refused: 'Refused' };
+const texts = { connecting: 'Connecting', live: 'Live', stale: 'Waiting for the broker', reconnecting: 'Reconnecting', refused: 'Refused' };
 
 export function drawTiles(columns, store, openReviews) {
   setText(byId('tile-waiting'), columns.waiting.length);
@@ -28,7 +28,7 @@ export function drawConnection(connection, measures) {
   setText(byId('connection-text'), texts[connection.state]);
   const median = measures.percentile(0.5);
   setText(byId('connection-latency'), connection.state === 'live' && median !== null ? latency(median) : '');
-  byId('cut').disabled = connection.state !== 'live';
+  byId('cut').disabled = connection.facts.since === null;
 }
 
 export function drawFacts(connection, measures, rooms, now) {
@@ -36,7 +36,7 @@ export function drawFacts(connection, measures, rooms, now) {
   const rows = {
     State: facts.reason ? `${texts[connection.state]} (${facts.reason})` : texts[connection.state],
     Transport: facts.transport,
-    'Connected for': facts.since && connection.state === 'live' ? duration(now - facts.since) : '–',
+    'Connected for': facts.since ? duration(now - facts.since) : '–',
     Session: facts.id,
     'Updates received': measures.total,
     'Given after a break': facts.replayed,

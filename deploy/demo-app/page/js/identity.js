@@ -28,6 +28,11 @@ export class Identity extends EventTarget {
     return { token, tenant: this.tenant.id, user: this.user.id, reviewQueues: this.user.reviewQueues };
   }
 
+  /** What the gateway's default policy gives at connect. */
+  get rooms() {
+    return [`user:${this.user.id}`, `tenant:${this.tenant.id}`, ...this.user.reviewQueues.map((queue) => `review:${queue}`)];
+  }
+
   get projects() {
     return this.tenant.projects;
   }

@@ -13,6 +13,7 @@ import { Reviews } from './reviews.js';
 import { Store } from './store.js';
 
 const clockMs = 250; // durations tick
+const settleMs = 1000; // what was missed, or why it could not be made up, follows the connection within this time
 
 class Page {
   #store = new Store();
@@ -70,23 +71,21 @@ class Page {
   }
 
   #connected({ again, recovered }) {
-    if (!again) {
-      this.#announcer.say('Connected. Updates are live.');
-    } else if (recovered) {
-      this.#recovered(this.#connection.facts);
-    } else {
-      this.#tell('Connected again', 'As a fresh session: what happened in between is not shown.', 'warning');
-    }
+    for (const room of this.identity.rooms) this.#rooms.add(room);
+    if (!again) this.#announcer.say('Connected. Updates are live.');
+    else setTimeout(() => this.#cameBack(recovered, this.#connection.facts), settleMs);
     this.#later();
   }
 
-  /** What was missed follows the connection at once: tell how much it was when it is there. */
-  #recovered(facts) {
-    setTimeout(() => {
-      const missed = facts.replayed - facts.replayedBefore;
+  #cameBack(recovered, facts) {
+    const missed = facts.replayed - facts.replayedBefore;
+    if (recovered) {
       this.#tell('Connection recovered', missed ? `${missed} updates of the break were caught up; nothing was lost.` : 'Nothing was missed.', 'success');
-      this.#later();
-    }, 1000);
+    } else {
+      const why = facts.freshReason ? ` (${words(facts.freshReason).toLowerCase()})` : '';
+      this.#tell('Connected again', `As a fresh session${why}: what happened in between is not shown.`, 'warning');
+    }
+    this.#later();
   }
 
   #take({ name, notification, now, latency }) {
@@ -122,6 +121,8 @@ class Page {
     const room = values[0]?.room;
     if (name === 'subscribed' && room) this.#rooms.add(room);
     if (name === 'unsubscribed' && room) this.#rooms.delete(room);
+    if (name === 'stale') this.#tell('The broker is away', 'Updates will go on when it is back.', 'warning');
+    if (name === 'live') this.#tell('The broker is back', 'Nothing was lost.', 'success');
   }
 
   #dismiss(key) {
