@@ -9,7 +9,8 @@
 
 /*   HEAD --head--> BODY --end--> HANDLING --answer--> HEAD
  *     |             |               |
- *     '-------------'------ DEAD ---'      closed, refused or taken; freed when nobody is inside the connection */
+ *     '-------------'------ DEAD ---'      closed, refused or taken; freed when nobody is inside
+ * the connection */
 enum phase {
     PHASE_HEAD,     /* between requests, or in the middle of a head */
     PHASE_BODY,     /* the route has seen the head, the body is being read */
@@ -92,7 +93,8 @@ static void tell_aborted(struct http_exchange *exchange, enum http_abort reason,
 
 /* ---- Answers ---- */
 
-static bool write_answer(struct http_exchange *exchange, const struct http_answer *answer, bool close)
+static bool write_answer(struct http_exchange *exchange, const struct http_answer *answer,
+                         bool close)
 {
     struct http_server *server = exchange->server;
     server->stats.answers[answer->code / 100 % 6]++;
@@ -106,7 +108,8 @@ static bool write_answer(struct http_exchange *exchange, const struct http_answe
     count += http_exchange_cors_fields(exchange, fields + count);
     struct http_response response = {
         .code = answer->code,
-        .framing = answer->code == 204 ? HTTP_FRAMING_NONE : HTTP_FRAMING_LENGTH,
+        .framing =
+            answer->code == 204 || answer->code == 304 ? HTTP_FRAMING_NONE : HTTP_FRAMING_LENGTH,
         .content_length = answer->body.size,
         .minor_version = exchange->minor_version,
         .close = close,
@@ -148,7 +151,8 @@ void http_exchange_answer(struct http_exchange *exchange, const struct http_answ
     } else {
         exchange->phase = PHASE_HEAD;
     }
-    /* What waits behind it is parsed in a later turn, so that no route is called from inside its own answer. */
+    /* What waits behind it is parsed in a later turn, so that no route is called from inside its
+     * own answer. */
     if (exchange->inside)
         return;
     if (exchange->phase == PHASE_DROPPING || http_reader_buffered(&exchange->reader))
@@ -166,9 +170,10 @@ void http_exchange_drop(struct http_exchange *exchange)
 
 void http_exchange_refuse(struct http_exchange *exchange, unsigned code)
 {
-    http_exchange_answer(exchange, &(struct http_answer){.code = code,
-                                                         .content_type = "text/plain; charset=UTF-8",
-                                                         .body = bytes_of_string(http_reason(code))});
+    http_exchange_answer(exchange,
+                         &(struct http_answer){.code = code,
+                                               .content_type = "text/plain; charset=UTF-8",
+                                               .body = bytes_of_string(http_reason(code))});
 }
 
 struct wire *http_exchange_take(struct http_exchange *exchange, struct buffer *rest)
@@ -190,7 +195,8 @@ void *http_exchange_context(const struct http_exchange *exchange)
     return exchange->context;
 }
 
-size_t http_exchange_cors_fields(const struct http_exchange *exchange, struct http_field fields[HTTP_CORS_FIELDS])
+size_t http_exchange_cors_fields(const struct http_exchange *exchange,
+                                 struct http_field fields[HTTP_CORS_FIELDS])
 {
     const struct http_route *route = exchange->route;
     return route && route->cors ? http_cors_fields(route->cors, exchange->allow_origin, fields) : 0;
@@ -211,7 +217,8 @@ static const struct http_route *find_route(const struct http_server *server, str
         const struct http_route *route = &server->routes[i];
         struct bytes own = bytes_of_string(route->path);
         bool prefix = own.data[own.size - 1] == '/';
-        if ((prefix ? bytes_start_with(path, own) : bytes_equal(path, own)) && own.size > best_size) {
+        if ((prefix ? bytes_start_with(path, own) : bytes_equal(path, own)) &&
+            own.size > best_size) {
             best = route;
             best_size = own.size;
         }
@@ -225,10 +232,12 @@ static void answer_preflight(struct http_exchange *exchange, const struct http_r
     struct http_field fields[HTTP_CORS_FIELDS];
     size_t count = http_cors_preflight(cors, request, fields);
     exchange->route = NULL; /* the ordinary fields do not belong into it */
-    http_exchange_answer(exchange, &(struct http_answer){.code = 204, .fields = fields, .field_count = count});
+    http_exchange_answer(
+        exchange, &(struct http_answer){.code = 204, .fields = fields, .field_count = count});
 }
 
-static void begin_request(struct http_exchange *exchange, const struct http_request *request, int64_t now_ms)
+static void begin_request(struct http_exchange *exchange, const struct http_request *request,
+                          int64_t now_ms)
 {
     struct http_server *server = exchange->server;
     server->stats.requests++;
@@ -280,7 +289,8 @@ static void end_request(struct http_exchange *exchange, int64_t now_ms)
         http_exchange_refuse(exchange, 400);
         return;
     }
-    struct buffer body = exchange->body; /* the answer may free the exchange, and the body is still borrowed then */
+    struct buffer body =
+        exchange->body; /* the answer may free the exchange, and the body is still borrowed then */
     exchange->body = (struct buffer){0};
     route->body(route->route, exchange, buffer_peek(&body), now_ms);
     buffer_deinit(&body);
@@ -322,7 +332,8 @@ static void take_item(struct http_exchange *exchange, const struct http_item *it
     }
 }
 
-/* The deadline of a connection that waits for the client. That of a head is absolute: more bytes do not move it. */
+/* The deadline of a connection that waits for the client. That of a head is absolute: more bytes do
+ * not move it. */
 static void time_waiting(struct http_exchange *exchange, int64_t now_ms)
 {
     const struct http_server_config *config = &exchange->server->config;
@@ -394,7 +405,8 @@ static void wire_bytes(void *receiver, struct bytes bytes, int64_t now_ms)
 {
     struct http_exchange *exchange = receiver;
     http_reader_feed(&exchange->reader, bytes);
-    bool blocked = exchange->phase == PHASE_HANDLING || (exchange->phase == PHASE_HEAD && !exchange->wire->writable);
+    bool blocked = exchange->phase == PHASE_HANDLING ||
+                   (exchange->phase == PHASE_HEAD && !exchange->wire->writable);
     if (!blocked) {
         process(exchange, now_ms);
         return;
@@ -445,7 +457,8 @@ static void wire_opened(void *acceptor, struct wire *wire, int64_t now_ms)
 
 /* ---- The server ---- */
 
-struct http_server *http_server_new(const struct http_server_config *config, struct timer_wheel *wheel)
+struct http_server *http_server_new(const struct http_server_config *config,
+                                    struct timer_wheel *wheel)
 {
     struct http_server *server = mem_new(struct http_server);
     server->config = *config;
@@ -488,7 +501,8 @@ void http_server_drain(struct http_server *server)
     server->draining = true;
     struct http_exchange *exchange, *next;
     DL_FOREACH_SAFE(server->exchanges, exchange, next)
-        if (exchange->phase == PHASE_HEAD && http_reader_is_idle(&exchange->reader) && exchange->timing == TIMING_IDLE)
+        if (exchange->phase == PHASE_HEAD && http_reader_is_idle(&exchange->reader) &&
+            exchange->timing == TIMING_IDLE)
             close_wire(exchange, WIRE_FLUSH);
 }
 
