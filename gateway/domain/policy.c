@@ -288,6 +288,16 @@ void policy_free(struct policy *policy)
  * --------------------------------------------------------------------------------------------------
  */
 
+const char *policy_tenant_claim(const struct policy *policy)
+{
+    return policy->names.items[CLAIMS_FIELD_TENANT];
+}
+
+const char *policy_user_claim(const struct policy *policy)
+{
+    return policy->names.items[CLAIMS_FIELD_USER];
+}
+
 enum status policy_claims(const struct policy *policy, struct bytes json, struct claims **claims)
 {
     return claims_pack((const char *const *)policy->names.items, policy->names.count, json, claims);

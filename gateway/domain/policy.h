@@ -43,6 +43,10 @@ enum status policy_new(const struct document_node *node, struct policy **policy,
                        struct problems *problems) MUST_CHECK;
 void policy_free(struct policy *policy);
 
+/* The names of the claims that say whose a session is. Borrowed. */
+const char *policy_tenant_claim(const struct policy *policy);
+const char *policy_user_claim(const struct policy *policy);
+
 /* Packs what the policy needs of a token's claims, as claims_pack() does. */
 enum status policy_claims(const struct policy *policy, struct bytes json,
                           struct claims **claims) MUST_CHECK;

@@ -400,6 +400,11 @@ static void take_record(struct kafka_source *source, struct kafka_lane *entry,
     entry->position = message->offset + 1;
     source->stats.records++;
     source->stats.record_bytes += record.value.size;
+    if (source->config.record_age && record.timestamp_ms > 0) {
+        int64_t age_ms = source->wall_ms - record.timestamp_ms;
+        metric_histogram_observe(source->config.record_age,
+                                 age_ms > 0 ? (uint64_t)age_ms * 1000 : 0);
+    }
     if (!entry->verify)
         lane_available(source, entry);
     hub_record(source->hub, entry->lane, &record);

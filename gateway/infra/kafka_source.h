@@ -26,6 +26,7 @@
 #include "kafka_settings.h"
 #include "lane_source.h"
 #include "layout.h"
+#include "metrics.h"
 #include "status.h"
 
 struct kafka_source;
@@ -37,6 +38,7 @@ struct kafka_source_config {
     unsigned scans;                        /* consumers for catch-up */
     unsigned records_per_turn;             /* live records handed over before the loop may turn */
     int64_t probe_interval_ms;             /* how often the broker is asked whether it is there */
+    struct metric_histogram *record_age;   /* how old records are when they arrive; may be NULL */
 };
 
 struct kafka_source_stats {

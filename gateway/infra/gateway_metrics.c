@@ -1,0 +1,255 @@
+#include "gateway_metrics.h"
+
+#include <stddef.h>
+
+#include "mem.h"
+#include "process_metrics.h"
+
+/* Everything that is counted, copied in one go. */
+struct snapshot {
+    struct hub_stats hub;
+    struct kafka_source_stats kafka;
+    struct kafka_scan_stats scans;
+    struct http_server_stats http;
+    struct engineio_stats engineio;
+    struct socketio_stats socketio;
+    struct lws_server_stats sockets;
+    struct token_stats tokens;
+    uint64_t loop_gaps;
+    uint64_t kafka_up;
+};
+
+/* A series: where its value stands in the snapshot. Series of one name stand together. */
+struct row {
+    const char *name;
+    const char *help;
+    const char *label, *value; /* NULL: none */
+    size_t offset;
+};
+
+#define AT(field) offsetof(struct snapshot, field)
+#define ROW(name, help, field)                                  \
+    {                                                           \
+        "smartstack_gateway_" name, help, NULL, NULL, AT(field) \
+    }
+#define BY(name, help, label, value, field)                       \
+    {                                                             \
+        "smartstack_gateway_" name, help, label, value, AT(field) \
+    }
+
+static const struct row counters[] = {
+#define HELP "Connections: accepted, refused beyond the limit, closed."
+    BY("connections_total", HELP, "event", "accepted", sockets.accepted),
+    BY("connections_total", HELP, "event", "refused", sockets.refused),
+    BY("connections_total", HELP, "event", "closed", sockets.closed),
+#undef HELP
+    ROW("bytes_read_total", "Bytes read from clients.", sockets.bytes_read),
+    ROW("bytes_written_total", "Bytes written to clients.", sockets.bytes_written),
+    ROW("socket_writes_total", "Writes to sockets.", sockets.writes),
+    ROW("socket_partial_writes_total", "Writes that a socket took only in part.",
+        sockets.partial_writes),
+    ROW("http_requests_total", "HTTP requests, upgrades and polls included.", http.requests),
+#define HELP "HTTP answers, by the first digit of their code."
+    BY("http_answers_total", HELP, "code", "1xx", http.answers[1]),
+    BY("http_answers_total", HELP, "code", "2xx", http.answers[2]),
+    BY("http_answers_total", HELP, "code", "3xx", http.answers[3]),
+    BY("http_answers_total", HELP, "code", "4xx", http.answers[4]),
+    BY("http_answers_total", HELP, "code", "5xx", http.answers[5]),
+#undef HELP
+    ROW("http_timeouts_total", "Requests that did not arrive in time.", http.timeouts),
+    ROW("http_malformed_total", "Requests that were none.", http.malformed),
+    ROW("engineio_opened_total", "Engine.IO sessions opened.", engineio.opened),
+    ROW("engineio_refused_total", "Engine.IO handshakes refused.", engineio.refused),
+#define HELP "Upgrades from long-polling to WebSocket."
+    BY("engineio_upgrades_total", HELP, "outcome", "done", engineio.upgrades),
+    BY("engineio_upgrades_total", HELP, "outcome", "failed", engineio.upgrades_failed),
+#undef HELP
+#define HELP "Engine.IO sessions ended, by reason."
+    BY("engineio_closed_total", HELP, "reason", "client", engineio.closed[ENGINEIO_CLOSE_CLIENT]),
+    BY("engineio_closed_total", HELP, "reason", "transport",
+       engineio.closed[ENGINEIO_CLOSE_TRANSPORT]),
+    BY("engineio_closed_total", HELP, "reason", "ping_timeout",
+       engineio.closed[ENGINEIO_CLOSE_PING_TIMEOUT]),
+    BY("engineio_closed_total", HELP, "reason", "protocol",
+       engineio.closed[ENGINEIO_CLOSE_PROTOCOL]),
+    BY("engineio_closed_total", HELP, "reason", "overflow",
+       engineio.closed[ENGINEIO_CLOSE_OVERFLOW]),
+    BY("engineio_closed_total", HELP, "reason", "server", engineio.closed[ENGINEIO_CLOSE_SERVER]),
+#undef HELP
+#define HELP "Engine.IO messages."
+    BY("engineio_messages_total", HELP, "direction", "in", engineio.messages_in),
+    BY("engineio_messages_total", HELP, "direction", "out", engineio.messages_out),
+#undef HELP
+    ROW("socketio_connects_total", "CONNECT packets.", socketio.connects),
+    ROW("socketio_connects_refused_total", "CONNECT packets refused.", socketio.connects_refused),
+    ROW("socketio_events_total", "Events from clients.", socketio.events),
+    ROW("socketio_violations_total", "Connections closed for what must not be sent.",
+        socketio.violations),
+#define HELP                                                                              \
+    "Sessions: opened, refused, recovered, started afresh although the client wanted to " \
+    "continue, closed."
+    BY("sessions_total", HELP, "event", "opened", hub.sessions_opened),
+    BY("sessions_total", HELP, "event", "refused", hub.sessions_refused),
+    BY("sessions_total", HELP, "event", "recovered", hub.sessions_recovered),
+    BY("sessions_total", HELP, "event", "not_recovered", hub.sessions_not_recovered),
+    BY("sessions_total", HELP, "event", "closed", hub.sessions_closed),
+#undef HELP
+    ROW("records_total", "Records of lanes read live.", hub.records),
+    ROW("records_skipped_total", "Records without a member here.", hub.records_skipped),
+    ROW("records_malformed_total", "Records that are no notification.", hub.records_malformed),
+    ROW("deliveries_total", "Notifications given to clients.", hub.deliveries),
+    ROW("deliveries_caught_up_total", "Those of them that came from scans of the past.",
+        hub.deliveries_caught_up),
+    ROW("joins_total", "Rooms joined on request.", hub.joins),
+    ROW("joins_refused_total", "Joins refused.", hub.joins_refused),
+    ROW("leaves_total", "Rooms left on request.", hub.leaves),
+    ROW("behind_total", "Times that a session fell behind.", hub.behind_entered),
+    ROW("behind_closed_total", "Sessions closed for staying behind.", hub.behind_closed),
+    ROW("gaps_total", "Sessions that were told of a gap.", hub.gaps),
+    ROW("scans_total", "Scans of the past wanted.", hub.scans),
+    ROW("scan_records_total", "Records read by scans.", scans.records),
+    ROW("scan_bytes_total", "Bytes of records read by scans.", scans.record_bytes),
+    ROW("scans_failed_total", "Scans that ended early.", scans.failed),
+    ROW("kafka_record_bytes_total", "Bytes of records read live.", kafka.record_bytes),
+    ROW("kafka_errors_total", "Errors that librdkafka reported.", kafka.errors),
+    ROW("kafka_lost_total", "Times that the broker was lost.", kafka.broker_lost),
+    ROW("lanes_opened_total", "Lanes opened.", kafka.opened),
+    ROW("lanes_retried_total", "Times that a lane could not be opened or verified.", kafka.retries),
+    ROW("lanes_broken_total", "Lanes whose log was cut or made again.", kafka.broken),
+#define HELP "Tokens checked."
+    BY("tokens_total", HELP, "outcome", "valid", tokens.valid),
+    BY("tokens_total", HELP, "outcome", "refused", tokens.refused),
+#undef HELP
+#define HELP "Times that a JWK set was read."
+    BY("token_keys_read_total", HELP, "outcome", "done", tokens.reads),
+    BY("token_keys_read_total", HELP, "outcome", "failed", tokens.read_failures),
+#undef HELP
+    ROW("loop_gaps_total", "Times that the process could not run for a while.", loop_gaps),
+};
+
+static const struct row gauges[] = {
+    ROW("connections", "Connections now.", sockets.connections),
+#define HELP "Engine.IO sessions now, by transport."
+    BY("engineio_sessions", HELP, "transport", "polling", engineio.polling),
+    BY("engineio_sessions", HELP, "transport", "websocket", engineio.websocket),
+#undef HELP
+    ROW("sockets", "Socket.IO sockets now.", socketio.sockets),
+    ROW("sessions", "Sessions now.", hub.sessions),
+    ROW("sessions_behind", "Sessions that are behind now.", hub.sessions_behind),
+    ROW("rooms", "Rooms with members here.", hub.rooms),
+    ROW("lanes", "Lanes wanted.", hub.lanes),
+    ROW("lanes_open", "Lanes being read.", hub.lanes_open),
+    ROW("lanes_unavailable", "Lanes that cannot be read now.", kafka.unavailable),
+    ROW("ring_bytes", "Bytes of recent records kept.", hub.ring_bytes),
+    ROW("outbox_messages", "Notifications queued for sessions.", hub.outbox_messages),
+    ROW("scans_running", "Scans running now.", scans.running),
+    ROW("scans_waiting", "Scans waiting now.", scans.waiting),
+    ROW("tokens_waiting", "Tokens that wait for keys now.", tokens.waiting),
+    ROW("kafka_up", "1 while the broker answers.", kafka_up),
+};
+
+enum {
+    COUNTERS = sizeof(counters) / sizeof(counters[0]),
+    GAUGES = sizeof(gauges) / sizeof(gauges[0]),
+};
+
+struct gateway_metrics {
+    struct metrics *registry;
+    struct gateway_metrics_sources sources;
+    struct snapshot snapshot;
+    struct metric_counter *counters[COUNTERS];
+    struct metric_gauge *gauges[GAUGES];
+    struct metric_histogram *record_age;
+};
+
+static void take_snapshot(struct gateway_metrics *metrics)
+{
+    const struct gateway_metrics_sources *from = &metrics->sources;
+    struct snapshot *to = &metrics->snapshot;
+    const char *detail;
+    if (from->loop)
+        to->loop_gaps = lws_loop_gaps(from->loop);
+    if (from->hub)
+        to->hub = *hub_stats(from->hub);
+    if (from->kafka) {
+        to->kafka = *kafka_source_stats(from->kafka);
+        to->scans = *kafka_source_scan_stats(from->kafka);
+        to->kafka_up = kafka_source_ready(from->kafka, &detail);
+    }
+    if (from->http)
+        to->http = *http_server_stats(from->http);
+    if (from->socketio) {
+        to->engineio = *engineio_server_stats(socketio_engineio(from->socketio));
+        to->socketio = *socketio_server_stats(from->socketio);
+    }
+    if (from->sockets)
+        to->sockets = *lws_server_stats(from->sockets);
+    if (from->tokens)
+        to->tokens = *token_stats(from->tokens);
+}
+
+static uint64_t value_of(const struct snapshot *snapshot, const struct row *row)
+{
+    uint64_t value;
+    memcpy(&value, (const char *)snapshot + row->offset, sizeof(value));
+    return value;
+}
+
+static void collect(void *context)
+{
+    struct gateway_metrics *metrics = context;
+    take_snapshot(metrics);
+    for (size_t i = 0; i < COUNTERS; i++)
+        metric_counter_mirror(metrics->counters[i], value_of(&metrics->snapshot, &counters[i]));
+    for (size_t i = 0; i < GAUGES; i++)
+        metric_gauge_set(metrics->gauges[i], (int64_t)value_of(&metrics->snapshot, &gauges[i]));
+}
+
+struct gateway_metrics *gateway_metrics_new(void)
+{
+    struct gateway_metrics *metrics = mem_new(struct gateway_metrics);
+    metrics->registry = metrics_new();
+    for (size_t i = 0; i < COUNTERS; i++) {
+        const struct row *row = &counters[i];
+        const char *const labels[] = {row->label, row->value, NULL};
+        metrics->counters[i] =
+            metrics_counter(metrics->registry, row->name, row->help, row->label ? labels : NULL);
+    }
+    for (size_t i = 0; i < GAUGES; i++) {
+        const struct row *row = &gauges[i];
+        const char *const labels[] = {row->label, row->value, NULL};
+        metrics->gauges[i] =
+            metrics_gauge(metrics->registry, row->name, row->help, row->label ? labels : NULL, 1);
+    }
+    metrics->record_age = metrics_histogram(
+        metrics->registry, "smartstack_gateway_record_age_seconds",
+        "Age of records when they arrive live, by the broker's or the producer's clock.", NULL,
+        &metric_buckets_latency);
+    process_metrics_register(metrics->registry, SMARTSTACK_VERSION);
+    metrics_on_collect(metrics->registry, collect, metrics);
+    return metrics;
+}
+
+void gateway_metrics_free(struct gateway_metrics *metrics)
+{
+    if (!metrics)
+        return;
+    metrics_free(metrics->registry);
+    free(metrics);
+}
+
+struct metrics *gateway_metrics_registry(const struct gateway_metrics *metrics)
+{
+    return metrics->registry;
+}
+
+void gateway_metrics_attach(struct gateway_metrics *metrics,
+                            const struct gateway_metrics_sources *sources)
+{
+    metrics->sources = *sources;
+}
+
+struct metric_histogram *gateway_metrics_record_age(const struct gateway_metrics *metrics)
+{
+    return metrics->record_age;
+}

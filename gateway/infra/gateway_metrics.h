@@ -1,0 +1,37 @@
+/* The gateway's series: everything that its modules count, mirrored when somebody asks. Nothing
+ * counts here. */
+#ifndef GATEWAY_INFRA_GATEWAY_METRICS_H
+#define GATEWAY_INFRA_GATEWAY_METRICS_H
+
+#include "hub.h"
+#include "kafka_source.h"
+#include "lws_server.h"
+#include "metrics.h"
+#include "socketio_server.h"
+#include "token.h"
+
+struct gateway_metrics;
+
+/* Borrowed until the metrics are freed; what is NULL counts nothing. */
+struct gateway_metrics_sources {
+    struct lws_loop *loop;
+    const struct hub *hub;
+    const struct kafka_source *kafka;
+    const struct http_server *http;
+    struct socketio_server *socketio;
+    const struct lws_server *sockets;
+    const struct token_verifier *tokens;
+};
+
+struct gateway_metrics *gateway_metrics_new(void);
+void gateway_metrics_free(struct gateway_metrics *metrics);
+struct metrics *gateway_metrics_registry(const struct gateway_metrics *metrics);
+
+/* From now on rendering asks these. */
+void gateway_metrics_attach(struct gateway_metrics *metrics,
+                            const struct gateway_metrics_sources *sources);
+
+/* How old records are when they arrive; for the lane source. */
+struct metric_histogram *gateway_metrics_record_age(const struct gateway_metrics *metrics);
+
+#endif

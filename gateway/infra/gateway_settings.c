@@ -1,0 +1,241 @@
+#include "gateway_settings.h"
+
+#include <stddef.h>
+
+#include "token_keys.h"
+
+#define SETTING(kind, where, field, text, ...)                                                  \
+    {                                                                                           \
+        .path = "gateway." where, .type = SETTING_##kind,                                       \
+        .offset = offsetof(struct gateway_settings, field), .default_text = (text), __VA_ARGS__ \
+    }
+#define RANGE(low, high) .minimum = (low), .maximum = (high)
+
+#define KIB ((int64_t)1024)
+#define MIB (1024 * KIB)
+#define GIB (1024 * MIB)
+#define MINUTES ((int64_t)60 * 1000)
+#define HOURS (60 * MINUTES)
+
+enum { RECOVERY_KEY_MINIMUM = 32 };
+
+static const char *const auth_modes[] = {"token", "development", NULL};
+
+static const struct setting table[] = {
+    /* --- HTTP */
+    SETTING(STRING, "http.address", address, NULL,
+            .help = "Address to listen on; all, IPv4 and IPv6, if it is left out."),
+    SETTING(INTEGER, "http.port", port, "8080", RANGE(0, 65535),
+            .help = "Port for clients, /livez, /readyz and /metrics; 0: any free one."),
+    SETTING(BOOLEAN, "http.share_port", share_port, "false",
+            .help = "Let several gateways of this machine listen on the port (SO_REUSEPORT)."),
+    SETTING(STRING, "http.static_directory", static_directory, NULL,
+            .help = "Files to serve under /, read once at the start: a page, for demonstrations."),
+    SETTING(INTEGER, "http.connections", connections, "0", RANGE(0, 10000000),
+            .help = "Connections at a time; 0: what the limit of descriptors allows."),
+    SETTING(SIZE, "http.send_buffer", send_buffer, "32KiB", RANGE(0, 64 * MIB),
+            .help = "The kernel's send buffer per connection. A large one hides slow clients; 0: "
+                    "the kernel's choice."),
+    SETTING(DURATION, "http.head_timeout", head_timeout_ms, "10s", RANGE(100, HOURS),
+            .help = "Time for a request's head to arrive."),
+    SETTING(DURATION, "http.body_timeout", body_timeout_ms, "30s", RANGE(100, HOURS),
+            .help = "Time for a request's body to arrive."),
+    SETTING(DURATION, "http.idle_timeout", idle_timeout_ms, "60s", RANGE(100, HOURS),
+            .help = "How long a connection may stay between requests."),
+    SETTING(STRING, "tls.certificate_file", certificate_file, NULL,
+            .help = "PEM file of the certificate and its chain: TLS. Read again on SIGHUP."),
+    SETTING(STRING, "tls.key_file", certificate_key_file, NULL,
+            .help = "PEM file of the certificate's key."),
+    SETTING(LIST, "cors.origins", cors_origins, NULL, RANGE(0, 100),
+            .help = "Origins of pages on other hosts that may connect; * for any. Compared "
+                    "exactly."),
+    SETTING(BOOLEAN, "cors.credentials", cors_credentials, "false",
+            .help = "Let those pages send cookies."),
+
+    /* --- Socket.IO */
+    SETTING(STRING, "socketio.path", path, "/socket.io/", .help = "Path of Socket.IO."),
+    SETTING(LIST, "socketio.namespaces", namespaces, "/", RANGE(1, 100),
+            .help = "Namespaces that clients may connect to."),
+    SETTING(DURATION, "socketio.ping_interval", ping_interval_ms, "25s", RANGE(50, HOURS),
+            .help = "How often a client is pinged."),
+    SETTING(DURATION, "socketio.ping_timeout", ping_timeout_ms, "20s", RANGE(50, HOURS),
+            .help = "How long it may take to answer."),
+    SETTING(DURATION, "socketio.connect_timeout", connect_timeout_ms, "45s", RANGE(100, HOURS),
+            .help = "Time for a client to connect to a namespace."),
+    SETTING(DURATION, "socketio.upgrade_timeout", upgrade_timeout_ms, "10s", RANGE(100, HOURS),
+            .help = "Time for an upgrade from long-polling to WebSocket."),
+    SETTING(SIZE, "socketio.max_payload", max_payload, "1MB", RANGE(KIB, 64 * MIB),
+            .help = "Largest message or POST body of a client."),
+    SETTING(SIZE, "socketio.queue", queue_bytes, "1MiB", RANGE(16 * KIB, GIB),
+            .help = "Answers that wait for a client at most; beyond it the connection is closed. "
+                    "Notifications are not in it."),
+    SETTING(INTEGER, "socketio.json_depth", json_depth, "64", RANGE(4, 1000),
+            .help = "Deepest nesting of JSON that a client may send."),
+    SETTING(INTEGER, "socketio.attachments", attachments, "10", RANGE(0, 100),
+            .help = "Binary attachments of one packet at most."),
+    SETTING(BOOLEAN, "socketio.polling", polling, "true", .help = "Allow long-polling."),
+    SETTING(BOOLEAN, "socketio.websocket", websocket, "true", .help = "Allow WebSocket."),
+    SETTING(BOOLEAN, "socketio.compress", compress, "true",
+            .help = "Compress long answers to polls."),
+
+    /* --- Who may do what */
+    SETTING(CHOICE, "auth.mode", auth_mode, "token", .choices = auth_modes,
+            .help = "development: no tokens, whoever connects is who it says it is. Never in "
+                    "production."),
+    SETTING(CHOICE, "token.algorithm", token_algorithm, "HS256", .choices = token_algorithm_names,
+            .help = "The only algorithm that is accepted."),
+    SETTING(SECRET, "token.secret", token_secret, NULL,
+            .help = "Secret for HS256, at least 32 bytes."),
+    SETTING(STRING, "token.key_file", token_key_file, NULL,
+            .help = "PEM file of the public key or certificate for the other algorithms."),
+    SETTING(STRING, "token.jwks_file", token_jwks_file, NULL, .help = "File with a JWK set."),
+    SETTING(STRING, "token.jwks_url", token_jwks_url, NULL,
+            .help = "URL of a JWK set. Read again for a key that it lacks."),
+    SETTING(STRING, "token.issuer", token_issuer, NULL,
+            .help = "What `iss` must be; any if it is left out."),
+    SETTING(STRING, "token.audience", token_audience, NULL,
+            .help = "What `aud` must contain; any if it is left out."),
+    SETTING(BOOLEAN, "token.allow_endless", token_allow_endless, "false",
+            .help = "Accept tokens without `exp`."),
+    SETTING(DURATION, "token.leeway", token_leeway_ms, "10s", RANGE(0, HOURS),
+            .help = "By how much clocks may differ."),
+    SETTING(DURATION, "token.refresh", token_refresh_ms, "10m", RANGE(1000, 24 * HOURS),
+            .help = "How often a JWK set is read again."),
+    SETTING(DURATION, "token.refetch", token_refetch_ms, "10s", RANGE(1000, HOURS),
+            .help = "For an unknown key it is not read sooner than this after the last time."),
+    SETTING(TREE, "access", access_node, NULL,
+            .help = "Rooms from claims: tenant_claim, user_claim, connect (given), join (allowed). "
+                    "See gateway/domain/policy.h."),
+
+    /* --- Limits */
+    SETTING(INTEGER, "limits.sessions", sessions, "100000", RANGE(1, 10000000),
+            .help = "Sessions at a time; beyond it connections are closed for another try."),
+    SETTING(INTEGER, "limits.rooms_per_session", rooms_per_session, "100", RANGE(1, 1000),
+            .help = "Rooms of one session."),
+    SETTING(INTEGER, "limits.lanes_per_session", lanes_per_session, "16", RANGE(1, 100),
+            .help = "Lanes in which these rooms may lie."),
+    SETTING(INTEGER, "limits.pending_joins", pending_joins, "32", RANGE(1, 1000),
+            .help = "Subscriptions of one session that may wait for a lane to open."),
+    SETTING(INTEGER, "limits.rooms_per_record", rooms_per_record, "1000", RANGE(1, 100000),
+            .help = "A record that names more rooms is skipped."),
+    SETTING(INTEGER, "limits.outbox", outbox_messages, "64", RANGE(1, 60000),
+            .help = "Notifications queued for one session; beyond it the session falls behind and "
+                    "catches up when it can."),
+    SETTING(SIZE, "limits.ring", ring_bytes, "8MiB", RANGE(4 * KIB, GIB),
+            .help = "Recent records kept per lane, for sessions that are behind."),
+    SETTING(DURATION, "limits.open_timeout", open_timeout_ms, "20s", RANGE(100, HOURS),
+            .help = "How long a connection or subscription waits for its lanes."),
+    SETTING(DURATION, "limits.behind_timeout", behind_timeout_ms, "5m", RANGE(1000, 24 * HOURS),
+            .help = "A session that is behind and takes nothing for so long is closed."),
+    SETTING(DURATION, "limits.lane_linger", lane_linger_ms, "60s", RANGE(0, 24 * HOURS),
+            .help = "How long a lane is read on after its last session left."),
+    SETTING(INTEGER, "limits.records_per_turn", records_per_turn, "1000", RANGE(1, 100000),
+            .help = "Records handed over before sockets get their turn."),
+
+    /* --- Recovery */
+    SETTING(BOOLEAN, "recovery.enabled", recovery, "true",
+            .help = "Let clients continue where they were, on any gateway."),
+    SETTING(SECRET, "recovery.keys", recovery_keys, NULL,
+            .help = "Secrets that sign what clients present to continue, newest first, separated "
+                    "by commas, at least 32 bytes each; the same in all gateways. If left out, "
+                    "derived from token.secret."),
+    SETTING(SIZE, "recovery.horizon", horizon_bytes, "64MiB", RANGE(4 * KIB, 1024 * GIB),
+            .help = "Who is further behind in a lane than this starts afresh."),
+    SETTING(SIZE, "recovery.cursor_lag", cursor_lag_bytes, "1MiB", RANGE(4 * KIB, 1024 * GIB),
+            .help = "A client whose cursor is further behind than this gets a new one."),
+    SETTING(DURATION, "recovery.truncation_confirm", truncation_confirm_ms, "5s", RANGE(0, HOURS),
+            .help = "How long a log must be shorter than a cursor before that is believed."),
+    SETTING(INTEGER, "recovery.scans", scans, "4", RANGE(1, 64),
+            .help = "Lanes that are read back at a time; each takes up to 4 MiB."),
+
+    SETTING(DURATION, "broker_check", probe_interval_ms, "5s", RANGE(500, HOURS),
+            .help = "How often the broker is asked whether it is there."),
+    SETTING(DURATION, "shutdown_timeout", shutdown_timeout_ms, "5s", RANGE(0, HOURS),
+            .help = "How long connections may flush after SIGTERM."),
+};
+
+struct config_group gateway_settings_group(struct gateway_settings *settings)
+{
+    return (struct config_group){
+        .settings = table, .count = sizeof(table) / sizeof(table[0]), .target = settings};
+}
+
+static void check_token(const struct gateway_settings *settings, struct problems *problems)
+{
+    int sources = !!settings->token_secret + !!settings->token_key_file +
+                  !!settings->token_jwks_file + !!settings->token_jwks_url;
+    if (settings->auth_mode == GATEWAY_AUTH_DEVELOPMENT)
+        return;
+    if (sources == 0)
+        problems_add(problems, 0, 0,
+                     "gateway.token: one of secret, key_file, jwks_file and jwks_url is needed "
+                     "(or gateway.auth.mode: development, to try it without tokens)");
+    else if (sources > 1)
+        problems_add(problems, 0, 0,
+                     "gateway.token: only one of secret, key_file, jwks_file and jwks_url");
+    else if ((settings->token_algorithm == TOKEN_HS256 && settings->token_key_file) ||
+             (settings->token_algorithm != TOKEN_HS256 && settings->token_secret))
+        problems_add(problems, 0, 0,
+                     "gateway.token: a secret is for HS256, a key file for the other algorithms");
+    else if (settings->token_secret && strlen(settings->token_secret) < TOKEN_SECRET_MINIMUM)
+        problems_add(problems, 0, 0, "gateway.token.secret: at least %d bytes are needed",
+                     TOKEN_SECRET_MINIMUM);
+}
+
+static void check_paths(const struct gateway_settings *settings, struct problems *problems)
+{
+    const char *path = settings->path;
+    if (path && (path[0] != '/' || path[strlen(path) - 1] != '/'))
+        problems_add(problems, 0, 0, "gateway.socketio.path: begins and ends with /");
+    for (size_t i = 0; i < settings->namespaces.count; i++)
+        if (settings->namespaces.items[i][0] != '/' || strchr(settings->namespaces.items[i], ','))
+            problems_add(problems, 0, 0,
+                         "gateway.socketio.namespaces: %s does not begin with /, or has a comma",
+                         settings->namespaces.items[i]);
+    if (!settings->certificate_file != !settings->certificate_key_file)
+        problems_add(problems, 0, 0, "gateway.tls: certificate_file and key_file go together");
+    if (!settings->polling && !settings->websocket)
+        problems_add(problems, 0, 0, "gateway.socketio: polling and websocket are both off");
+}
+
+size_t gateway_settings_recovery_keys(const struct gateway_settings *settings,
+                                      struct bytes keys[GATEWAY_RECOVERY_KEYS_LIMIT])
+{
+    const char *text = settings->recovery_keys;
+    size_t count = 0;
+    if (!text && settings->token_secret) {
+        keys[0] = bytes_of_string(settings->token_secret);
+        return 1;
+    }
+    while (text && count < GATEWAY_RECOVERY_KEYS_LIMIT) {
+        size_t size = strcspn(text, ",");
+        keys[count++] = bytes_of(text, size);
+        text = text[size] ? text + size + 1 : NULL;
+    }
+    return count;
+}
+
+static void check_keys(const struct gateway_settings *settings, struct problems *problems)
+{
+    struct bytes keys[GATEWAY_RECOVERY_KEYS_LIMIT];
+    size_t count = gateway_settings_recovery_keys(settings, keys);
+    for (size_t i = 0; settings->recovery_keys && i < count; i++)
+        if (keys[i].size < RECOVERY_KEY_MINIMUM)
+            problems_add(problems, 0, 0, "gateway.recovery.keys: key %zu has less than %d bytes",
+                         i + 1, RECOVERY_KEY_MINIMUM);
+}
+
+void gateway_settings_finish(struct gateway_settings *settings, struct problems *problems)
+{
+    check_token(settings, problems);
+    check_paths(settings, problems);
+    check_keys(settings, problems);
+    if (policy_new(settings->access_node, &settings->policy, problems) != STATUS_OK)
+        settings->policy = NULL;
+}
+
+void gateway_settings_deinit(struct gateway_settings *settings)
+{
+    policy_free(settings->policy);
+    settings->policy = NULL;
+}

@@ -1,0 +1,81 @@
+/* What is configured under `gateway:`: the table for config.h, and what follows from it. Not what
+ * both programs read (shared_config.h). */
+#ifndef GATEWAY_INFRA_GATEWAY_SETTINGS_H
+#define GATEWAY_INFRA_GATEWAY_SETTINGS_H
+
+#include "config.h"
+#include "policy.h"
+#include "problems.h"
+
+enum gateway_auth_mode { GATEWAY_AUTH_TOKEN, GATEWAY_AUTH_DEVELOPMENT };
+
+enum { GATEWAY_RECOVERY_KEYS_LIMIT = 4 };
+
+struct gateway_settings {
+    /* gateway.http */
+    char *address;
+    int64_t port;
+    char *static_directory;
+    bool share_port;
+    int64_t connections;
+    int64_t send_buffer;
+    int64_t head_timeout_ms, body_timeout_ms, idle_timeout_ms;
+    char *certificate_file;
+    char *certificate_key_file;
+    struct config_list cors_origins;
+    bool cors_credentials;
+
+    /* gateway.socketio */
+    char *path;
+    struct config_list namespaces;
+    int64_t ping_interval_ms, ping_timeout_ms, connect_timeout_ms, upgrade_timeout_ms;
+    int64_t max_payload;
+    int64_t queue_bytes;
+    int64_t json_depth;
+    int64_t attachments;
+    bool polling, websocket, compress;
+
+    /* gateway.auth, gateway.token, gateway.access */
+    int auth_mode;       /* enum gateway_auth_mode */
+    int token_algorithm; /* enum token_algorithm */
+    char *token_secret;
+    char *token_key_file;
+    char *token_jwks_file;
+    char *token_jwks_url;
+    char *token_issuer;
+    char *token_audience;
+    bool token_allow_endless;
+    int64_t token_leeway_ms, token_refresh_ms, token_refetch_ms;
+    const struct document_node *access_node;
+
+    /* gateway.limits */
+    int64_t sessions, rooms_per_session, lanes_per_session, pending_joins, rooms_per_record;
+    int64_t outbox_messages;
+    int64_t ring_bytes;
+    int64_t open_timeout_ms, behind_timeout_ms, lane_linger_ms;
+    int64_t records_per_turn;
+
+    /* gateway.recovery */
+    bool recovery;
+    char *recovery_keys;
+    int64_t horizon_bytes, cursor_lag_bytes, truncation_confirm_ms;
+    int64_t scans;
+
+    int64_t probe_interval_ms;
+    int64_t shutdown_timeout_ms;
+
+    struct policy *policy; /* made by gateway_settings_finish() */
+};
+
+struct config_group gateway_settings_group(struct gateway_settings *settings);
+
+/* Makes the policy and finds contradictions, adding problems. */
+void gateway_settings_finish(struct gateway_settings *settings, struct problems *problems);
+void gateway_settings_deinit(struct gateway_settings *settings);
+
+/* The keys for cursors and private ids, newest first, borrowed: those that are configured; else the
+ * token's secret, of which the hub derives its own; else none. */
+size_t gateway_settings_recovery_keys(const struct gateway_settings *settings,
+                                      struct bytes keys[GATEWAY_RECOVERY_KEYS_LIMIT]);
+
+#endif
