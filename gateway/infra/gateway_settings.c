@@ -71,8 +71,6 @@ static const struct setting table[] = {
                     "Notifications are not in it."),
     SETTING(INTEGER, "socketio.json_depth", json_depth, "64", RANGE(4, 1000),
             .help = "Deepest nesting of JSON that a client may send."),
-    SETTING(INTEGER, "socketio.attachments", attachments, "10", RANGE(0, 100),
-            .help = "Binary attachments of one packet at most."),
     SETTING(BOOLEAN, "socketio.polling", polling, "true", .help = "Allow long-polling."),
     SETTING(BOOLEAN, "socketio.websocket", websocket, "true", .help = "Allow WebSocket."),
     SETTING(BOOLEAN, "socketio.compress", compress, "true",
@@ -103,6 +101,8 @@ static const struct setting table[] = {
             .help = "How often a JWK set is read again."),
     SETTING(DURATION, "token.refetch", token_refetch_ms, "10s", RANGE(1000, HOURS),
             .help = "For an unknown key it is not read sooner than this after the last time."),
+    SETTING(DURATION, "token.expiry_grace", token_expiry_grace_ms, "30s", RANGE(0, HOURS),
+            .help = "Time for a client to bring a fresh token when its own has expired."),
     SETTING(TREE, "access", access_node, NULL,
             .help = "Rooms from claims: tenant_claim, user_claim, connect (given), join (allowed). "
                     "See gateway/domain/policy.h."),

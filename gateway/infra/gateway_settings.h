@@ -32,7 +32,6 @@ struct gateway_settings {
     int64_t max_payload;
     int64_t queue_bytes;
     int64_t json_depth;
-    int64_t attachments;
     bool polling, websocket, compress;
 
     /* gateway.auth, gateway.token, gateway.access */
@@ -45,7 +44,7 @@ struct gateway_settings {
     char *token_issuer;
     char *token_audience;
     bool token_allow_endless;
-    int64_t token_leeway_ms, token_refresh_ms, token_refetch_ms;
+    int64_t token_leeway_ms, token_refresh_ms, token_refetch_ms, token_expiry_grace_ms;
     const struct document_node *access_node;
 
     /* gateway.limits */

@@ -2,8 +2,6 @@
 
 #include <assert.h>
 #include <jansson.h>
-#include <string.h>
-#include <strings.h>
 
 #include "buffer.h"
 #include "mem.h"
@@ -17,79 +15,57 @@ struct identities {
 struct wait {
     struct token_waiter waiter;
     struct identities *identities;
-    struct authentication *authentication;
+    struct identity_waiter *asker;
 };
 
-static const struct identity no_identity;
-
-static struct identity identity_of(enum token_verdict verdict, const struct token_content *content)
+static enum identity_verdict translate(enum token_verdict verdict,
+                                       const struct token_content *content,
+                                       struct identity *identity)
 {
-    struct identity identity = no_identity;
     if (verdict == TOKEN_VALID) {
-        identity.accepted = true;
-        identity.claims = content->claims;
-        identity.expires_ms = content->expires_ms;
-    } else {
-        identity.reason = token_verdict_text(verdict);
-        identity.transient = verdict == TOKEN_NO_KEYS;
+        *identity = (struct identity){.claims = content->claims, .expires_ms = content->expires_ms};
+        return IDENTITY_KNOWN;
     }
-    return identity;
+    *identity = (struct identity){.reason = token_verdict_text(verdict)};
+    return verdict == TOKEN_NO_KEYS ? IDENTITY_TROUBLE : IDENTITY_REFUSED;
 }
 
 /* --- Tokens
  * -----------------------------------------------------------------------------------------------
  */
 
-static struct bytes token_of(const struct credentials *credentials)
-{
-    static const char scheme[] = "bearer ";
-    struct bytes field = credentials->authorization;
-    if (credentials->token.size > 0)
-        return credentials->token;
-    if (field.size < sizeof(scheme) - 1 ||
-        strncasecmp((const char *)field.data, scheme, sizeof(scheme) - 1) != 0)
-        return (struct bytes){0};
-    field = bytes_skip(field, sizeof(scheme) - 1);
-    while (field.size > 0 && field.data[0] == ' ')
-        field = bytes_skip(field, 1);
-    return field;
-}
-
 static void decided(struct token_waiter *waiter, enum token_verdict verdict,
                     const struct token_content *content)
 {
     struct wait *wait = (struct wait *)waiter;
-    struct authentication *authentication = wait->authentication;
-    struct identity identity = identity_of(verdict, content);
-    authentication->pending = NULL;
+    struct identity_waiter *asker = wait->asker;
+    struct identity identity;
+    asker->pending = NULL;
     wait->identities->waiting--;
     free(wait);
-    authentication->answered(authentication, &identity);
+    enum identity_verdict answer = translate(verdict, content, &identity);
+    asker->decided(asker, answer, &identity);
 }
 
-static bool begin_with_token(struct identities *identities, const struct credentials *credentials,
-                             struct authentication *authentication, struct identity *identity)
+static enum identity_verdict ask_token(struct identities *identities, struct bytes token,
+                                       struct identity_waiter *asker, struct identity *identity)
 {
     struct token_content content = {0};
-    struct bytes token = token_of(credentials);
     enum token_verdict verdict =
         token_verify(identities->config.verifier, token, identities->config.wall_ms(), &content);
-    if (verdict != TOKEN_UNDECIDED) {
-        *identity = identity_of(verdict, &content);
-        return true;
-    }
+    if (verdict != TOKEN_UNDECIDED)
+        return translate(verdict, &content, identity);
     struct wait *wait = mem_new(struct wait);
     wait->waiter.decided = decided;
     wait->identities = identities;
-    wait->authentication = authentication;
+    wait->asker = asker;
     if (!token_wait(identities->config.verifier, &wait->waiter, token)) {
         free(wait);
-        *identity = identity_of(TOKEN_NO_KEYS, NULL);
-        return true;
+        return translate(TOKEN_NO_KEYS, NULL, identity);
     }
-    authentication->pending = wait;
+    asker->pending = wait;
     identities->waiting++;
-    return false;
+    return IDENTITY_UNDECIDED;
 }
 
 /* --- Development
@@ -103,17 +79,16 @@ static void alias(json_t *claims, const char *said, const char *meant)
         json_object_set(claims, meant, value);
 }
 
-static struct identity believe(struct identities *identities, struct bytes object)
+static enum identity_verdict believe(struct identities *identities, struct bytes auth,
+                                     struct identity *identity)
 {
-    struct identity identity = {.accepted = true, .expires_ms = INT64_MAX};
-    if (object.size == 0)
-        object = BYTES_LITERAL("{}");
-    json_t *claims = json_loadb((const char *)object.data, object.size, 0, NULL);
+    if (auth.size == 0)
+        auth = BYTES_LITERAL("{}");
+    json_t *claims = json_loadb((const char *)auth.data, auth.size, 0, NULL);
     if (!json_is_object(claims)) {
         json_decref(claims);
-        identity.accepted = false;
-        identity.reason = "auth_malformed";
-        return identity;
+        *identity = (struct identity){.reason = "auth_malformed"};
+        return IDENTITY_REFUSED;
     }
     alias(claims, "user", policy_user_claim(identities->config.policy));
     alias(claims, "tenant", policy_tenant_claim(identities->config.policy));
@@ -122,35 +97,34 @@ static struct identity believe(struct identities *identities, struct bytes objec
     json_dumpb(claims, (char *)buffer_reserve(&identities->claims, size), size, JSON_COMPACT);
     buffer_commit(&identities->claims, size);
     json_decref(claims);
-    identity.claims = buffer_peek(&identities->claims);
-    return identity;
+    *identity =
+        (struct identity){.claims = buffer_peek(&identities->claims), .expires_ms = INT64_MAX};
+    return IDENTITY_KNOWN;
 }
 
 /* --- The port
  * --------------------------------------------------------------------------------------------- */
 
-static bool begin(void *context, const struct credentials *credentials,
-                  struct authentication *authentication, struct identity *identity)
+static enum identity_verdict ask(void *identifier, const struct identity_question *question,
+                                 struct identity_waiter *waiter, struct identity *identity)
 {
-    struct identities *identities = context;
-    assert(!authentication->pending);
-    if (identities->config.verifier)
-        return begin_with_token(identities, credentials, authentication, identity);
-    *identity = believe(identities, credentials->object);
-    return true;
+    struct identities *identities = identifier;
+    return identities->config.verifier ? ask_token(identities, question->token, waiter, identity)
+                                       : believe(identities, question->auth, identity);
 }
 
-static void cancel(void *context, struct authentication *authentication)
+static void cancel(void *identifier, struct identity_waiter *waiter)
 {
-    struct identities *identities = context;
-    struct wait *wait = authentication->pending;
-    if (!wait)
-        return;
+    struct identities *identities = identifier;
+    struct wait *wait = waiter->pending;
+    assert(wait);
     token_wait_cancel(identities->config.verifier, &wait->waiter);
-    authentication->pending = NULL;
+    waiter->pending = NULL;
     identities->waiting--;
     free(wait);
 }
+
+const struct identity_ops identities_ops = {.ask = ask, .cancel = cancel};
 
 struct identities *identities_new(const struct identities_config *config)
 {
@@ -166,9 +140,4 @@ void identities_free(struct identities *identities)
     assert(identities->waiting == 0);
     buffer_deinit(&identities->claims);
     free(identities);
-}
-
-struct authenticator identities_authenticator(struct identities *identities)
-{
-    return (struct authenticator){.begin = begin, .cancel = cancel, .context = identities};
 }

@@ -1,9 +1,9 @@
-/* Implements authenticator.h: by tokens, or, in development, by believing what a client says of
+/* Implements identity.h: by tokens, or, in development, by believing what a client says of
  * itself. */
 #ifndef GATEWAY_INFRA_IDENTITIES_H
 #define GATEWAY_INFRA_IDENTITIES_H
 
-#include "authenticator.h"
+#include "identity.h"
 #include "policy.h"
 #include "token.h"
 
@@ -17,10 +17,10 @@ struct identities_config {
     int64_t (*wall_ms)(void);
 };
 
-/* What the configuration points to is borrowed. */
+/* What the configuration points to is borrowed. The pointer is the identifier of identity_ops. */
 struct identities *identities_new(const struct identities_config *config);
 /* Nobody may wait any more. Before the verifier. NULL is fine. */
 void identities_free(struct identities *identities);
-struct authenticator identities_authenticator(struct identities *identities);
+extern const struct identity_ops identities_ops;
 
 #endif

@@ -311,7 +311,10 @@ static void broker_here(struct kafka_source *source, const struct kafka_ends_rou
         return;
     }
     if (!source->answered || source->away) {
-        log_info("broker reached", LOG_BOOLEAN("mock", source->mock));
+        if (source->mock)
+            log_warning("embedded broker reached: in memory, without transactions, at least once");
+        else
+            log_info("broker reached");
         KAFKA_LANES_FOREACH(&source->lanes, entry, scratch)
         {
             if (lane_asks(entry))

@@ -93,7 +93,7 @@ static void poll(struct engineio_session *session, struct http_exchange *exchang
     if (polling->get) {
         if (!same_mark(&mark, &polling->get_mark)) {
             answer_error(exchange, ENGINEIO_ERROR_BAD_REQUEST, NULL);
-            session_end(session, ENGINEIO_CLOSE_PROTOCOL, now_ms);
+            session_end_for(session, ENGINEIO_CLOSE_PROTOCOL, now_ms);
             return;
         }
         http_exchange_drop(
@@ -169,7 +169,7 @@ static void post(struct engineio_session *session, struct http_exchange *exchang
     }
     if (octets || polling->post) {
         answer_error(exchange, ENGINEIO_ERROR_BAD_REQUEST, NULL);
-        session_end(session, ENGINEIO_CLOSE_PROTOCOL, now_ms);
+        session_end_for(session, ENGINEIO_CLOSE_PROTOCOL, now_ms);
         return;
     }
     http_exchange_set_context(exchange, session);
@@ -212,7 +212,7 @@ void polling_body(struct engineio_session *session, struct http_exchange *exchan
         return;
     }
     answer_error(exchange, ENGINEIO_ERROR_BAD_REQUEST, NULL);
-    session_end(session, ENGINEIO_CLOSE_PROTOCOL, now_ms);
+    session_end_for(session, ENGINEIO_CLOSE_PROTOCOL, now_ms);
 }
 
 /* ---- Requests of a polling session ---- */
@@ -238,7 +238,7 @@ void polling_aborted(struct engineio_session *session, struct http_exchange *exc
     else
         polling->post = NULL;
     if (reason == HTTP_ABORT_CLOSED)
-        session_end(session, ENGINEIO_CLOSE_TRANSPORT, now_ms);
+        session_end_for(session, ENGINEIO_CLOSE_TRANSPORT, now_ms);
 }
 
 static void release_poll(struct timer *timer, int64_t now_ms)

@@ -119,7 +119,7 @@ void session_append_open(struct engineio_session *session, bool websocket, struc
 bool session_packet(struct engineio_session *session, const struct engineio_packet *packet,
                     int64_t now_ms);
 /* Ends the session and what carries it, at once. Not from inside a call of the application's. */
-void session_end(struct engineio_session *session, enum engineio_close reason, int64_t now_ms);
+void session_end_for(struct engineio_session *session, enum engineio_close reason, int64_t now_ms);
 void session_mark_dirty(struct engineio_session *session);
 /* The last answer or write of a closing session is out. */
 void session_finish(struct engineio_session *session, int64_t now_ms);

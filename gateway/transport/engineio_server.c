@@ -141,7 +141,7 @@ static void expire_if_due(struct engineio_session *session, int64_t now_ms)
     if (session->heartbeat == HEARTBEAT_WAIT_PING)
         deadline_ms += session->server->config.ping_timeout_ms;
     if (deadline_ms <= now_ms)
-        session_end(session, ENGINEIO_CLOSE_PING_TIMEOUT, now_ms);
+        session_end_for(session, ENGINEIO_CLOSE_PING_TIMEOUT, now_ms);
 }
 
 static bool fits_session(const struct parameters *parameters, bool upgrade)
@@ -303,7 +303,7 @@ void engineio_server_free(struct engineio_server *server)
         return;
     struct engineio_session *session, *next;
     HASH_ITER (hh, server->sessions, session, next)
-        session_end(session, ENGINEIO_CLOSE_SERVER, server->wheel->now_ms);
+        session_end_for(session, ENGINEIO_CLOSE_SERVER, server->wheel->now_ms);
     engineio_server_turn(server, server->wheel->now_ms);
     poll_compressor_free(server->compressor);
     buffer_deinit(&server->scratch);
@@ -314,6 +314,13 @@ void engineio_server_free(struct engineio_server *server)
 void engineio_server_drain(struct engineio_server *server)
 {
     server->draining = true;
+}
+
+void engineio_server_close_sessions(struct engineio_server *server)
+{
+    struct engineio_session *session, *next;
+    HASH_ITER (hh, server->sessions, session, next)
+        engineio_session_close(session);
 }
 
 const struct engineio_stats *engineio_server_stats(const struct engineio_server *server)

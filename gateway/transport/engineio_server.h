@@ -85,6 +85,8 @@ void engineio_server_turn(struct engineio_server *server, int64_t now_ms);
 int64_t engineio_server_deadline_ms(const struct engineio_server *server);
 /* Handshakes are answered with 503 from now on. */
 void engineio_server_drain(struct engineio_server *server);
+/* engineio_session_close() of every session: clients come back, elsewhere. */
+void engineio_server_close_sessions(struct engineio_server *server);
 const struct engineio_stats *engineio_server_stats(const struct engineio_server *server);
 
 /* ---- Sessions ---- */

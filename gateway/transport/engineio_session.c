@@ -107,11 +107,11 @@ static void heartbeat_due(struct timer *timer, int64_t now_ms)
         (struct engineio_session *)((char *)timer - offsetof(struct engineio_session, timer));
     const struct engineio_config *config = &session->server->config;
     if (session->state == SESSION_CLOSING) {
-        session_end(session, ENGINEIO_CLOSE_SERVER, now_ms);
+        session_end_for(session, ENGINEIO_CLOSE_SERVER, now_ms);
         return;
     }
     if (session->heartbeat == HEARTBEAT_WAIT_PONG) {
-        session_end(session, ENGINEIO_CLOSE_PING_TIMEOUT, now_ms);
+        session_end_for(session, ENGINEIO_CLOSE_PING_TIMEOUT, now_ms);
         return;
     }
     session->heartbeat = HEARTBEAT_WAIT_PONG;
@@ -213,7 +213,7 @@ void session_tell_closed(struct engineio_session *session, int64_t now_ms)
     session->connection = NULL;
 }
 
-void session_end(struct engineio_session *session, enum engineio_close reason, int64_t now_ms)
+void session_end_for(struct engineio_session *session, enum engineio_close reason, int64_t now_ms)
 {
     struct engineio_server *server = session->server;
     if (session->state == SESSION_DEAD)
@@ -242,7 +242,7 @@ void session_end(struct engineio_session *session, enum engineio_close reason, i
 
 void session_finish(struct engineio_session *session, int64_t now_ms)
 {
-    session_end(session, ENGINEIO_CLOSE_SERVER, now_ms);
+    session_end_for(session, ENGINEIO_CLOSE_SERVER, now_ms);
 }
 
 /* ---- Packets ---- */
@@ -264,10 +264,10 @@ bool session_packet(struct engineio_session *session, const struct engineio_pack
         plan_ping(session, now_ms);
         break;
     case ENGINEIO_PING: /* in this revision only the server pings */
-        session_end(session, ENGINEIO_CLOSE_PROTOCOL, now_ms);
+        session_end_for(session, ENGINEIO_CLOSE_PROTOCOL, now_ms);
         break;
     case ENGINEIO_CLOSE:
-        session_end(session, ENGINEIO_CLOSE_CLIENT, now_ms);
+        session_end_for(session, ENGINEIO_CLOSE_CLIENT, now_ms);
         break;
     case ENGINEIO_OPEN:
     case ENGINEIO_UPGRADE:

@@ -105,7 +105,7 @@ static void take_message(struct link *link, const struct websocket_item *item, i
     struct engineio_packet packet = engineio_binary(item->payload);
     if (item->opcode == WEBSOCKET_TEXT &&
         engineio_decode(item->payload, &link->server->decoded, &packet) != STATUS_OK)
-        session_end(session, ENGINEIO_CLOSE_PROTOCOL, now_ms);
+        session_end_for(session, ENGINEIO_CLOSE_PROTOCOL, now_ms);
     else
         (void)session_packet(session, &packet, now_ms);
 }
@@ -128,7 +128,7 @@ static void link_over(struct link *link, unsigned code, enum engineio_close reas
         return;
     }
     link_close(link, code);
-    session_end(link->session, reason, now_ms);
+    session_end_for(link->session, reason, now_ms);
 }
 
 static void take_item(struct link *link, const struct websocket_item *item, int64_t now_ms)

@@ -1,0 +1,530 @@
+#include "gateway_process.h"
+
+#include <assert.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/random.h>
+#include <time.h>
+
+#include "gateway_metrics.h"
+#include "http_response.h"
+#include "hub.h"
+#include "identities.h"
+#include "kafka_source.h"
+#include "log.h"
+#include "lws_server.h"
+#include "mem.h"
+#include "operations.h"
+#include "socketio_adapter.h"
+#include "static_files.h"
+#include "token.h"
+
+enum {
+    TOKENS_WAITING_LIMIT = 10000,
+    RANDOM_KEY_BYTES = 32,
+    SECOND_MS = 1000,
+};
+
+struct gateway_process {
+    const struct gateway_settings *settings;
+    const struct shared_config *shared;
+    struct lws_loop *loop;
+    struct timer_wheel wheel;
+    struct gateway_metrics *metrics;
+    struct operations operations;
+    struct token_verifier *tokens; /* NULL: development */
+    struct identities *identities;
+    struct kafka_source *kafka;
+    struct hub *hub;
+    struct http_cors cors;
+    struct http_server *http;
+    struct static_files *files;
+    struct socketio_server *socketio;
+    struct socketio_adapter *adapter;
+    struct lws_server *sockets;
+    struct lws_watch *watches[2];
+    uint8_t random_key[RANDOM_KEY_BYTES]; /* if none is configured */
+    const char **namespaces;
+    const char **origins;
+    int64_t date_ms; /* when the Date of answers changes */
+    bool draining;
+    int64_t drain_until_ms;
+};
+
+static int64_t wall_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+static void fill_random(void *context, uint8_t *out, size_t size)
+{
+    (void)context;
+    while (size > 0) {
+        ssize_t got = getrandom(out, size, 0);
+        assert(got > 0); /* the kernel's generator is ready long before us */
+        out += got;
+        size -= (size_t)got;
+    }
+}
+
+/* --- The turn of the loop
+ * --------------------------------------------------------------------------------- */
+
+static void advance_wheel(void *context, int64_t now_ms)
+{
+    struct gateway_process *process = context;
+    timer_wheel_advance(&process->wheel, now_ms);
+}
+
+static int64_t wheel_deadline(void *context)
+{
+    const struct gateway_process *process = context;
+    return timer_wheel_deadline_ms(&process->wheel);
+}
+
+static void kafka_readable(void *context, int64_t now_ms)
+{
+    const struct gateway_process *process = context;
+    kafka_source_service(process->kafka, now_ms, wall_ms());
+}
+
+static int64_t kafka_deadline(void *context)
+{
+    const struct gateway_process *process = context;
+    return kafka_source_deadline_ms(process->kafka);
+}
+
+static void run_kafka(void *context, int64_t now_ms)
+{
+    if (now_ms >= kafka_deadline(context))
+        kafka_readable(context, now_ms);
+}
+
+static void tokens_readable(void *context, int64_t now_ms)
+{
+    const struct gateway_process *process = context;
+    token_verifier_service(process->tokens, now_ms, wall_ms());
+}
+
+static int64_t tokens_deadline(void *context)
+{
+    const struct gateway_process *process = context;
+    return token_verifier_deadline_ms(process->tokens);
+}
+
+static void run_tokens(void *context, int64_t now_ms)
+{
+    if (now_ms >= tokens_deadline(context))
+        tokens_readable(context, now_ms);
+}
+
+static void run_hub(void *context, int64_t now_ms)
+{
+    const struct gateway_process *process = context;
+    socketio_adapter_set_time(process->adapter, now_ms, wall_ms());
+    hub_run(process->hub, now_ms);
+}
+
+static int64_t hub_deadline(void *context)
+{
+    const struct gateway_process *process = context;
+    return hub_deadline_ms(process->hub);
+}
+
+static void run_engineio(void *context, int64_t now_ms)
+{
+    const struct gateway_process *process = context;
+    engineio_server_turn(socketio_engineio(process->socketio), now_ms);
+}
+
+static int64_t engineio_deadline(void *context)
+{
+    const struct gateway_process *process = context;
+    return engineio_server_deadline_ms(socketio_engineio(process->socketio));
+}
+
+/* The Date of answers, and the end of draining. */
+static void run_process(void *context, int64_t now_ms)
+{
+    struct gateway_process *process = context;
+    if (now_ms >= process->date_ms) {
+        char date[HTTP_DATE_SIZE];
+        http_date(wall_ms() / 1000, date);
+        http_server_set_date(process->http, date);
+        process->date_ms = now_ms + SECOND_MS;
+    }
+    if (process->draining &&
+        (now_ms >= process->drain_until_ms || lws_server_stats(process->sockets)->connections == 0))
+        lws_loop_stop(process->loop);
+}
+
+static int64_t process_deadline(void *context)
+{
+    const struct gateway_process *process = context;
+    return process->draining && process->drain_until_ms < process->date_ms ? process->drain_until_ms
+                                                                           : process->date_ms;
+}
+
+/* --- Signals
+ * ---------------------------------------------------------------------------------------------- */
+
+/* Closing the transport, not the namespace: the stock client comes back by itself, elsewhere. */
+static void start_draining(struct gateway_process *process)
+{
+    if (process->draining) {
+        lws_loop_stop(process->loop); /* asked twice */
+        return;
+    }
+    process->draining = true;
+    process->drain_until_ms =
+        lws_loop_now_ms(process->loop) + process->settings->shutdown_timeout_ms;
+    log_info("ending", LOG_UNSIGNED("sessions", hub_stats(process->hub)->sessions));
+    lws_server_stop_accepting(process->sockets);
+    engineio_server_drain(socketio_engineio(process->socketio));
+    engineio_server_close_sessions(socketio_engineio(process->socketio));
+    http_server_drain(process->http);
+}
+
+static void reload_certificate(struct gateway_process *process)
+{
+    struct error error;
+    if (!process->settings->certificate_file)
+        return;
+    if (lws_server_reload_certificate(process->sockets, &error) == STATUS_OK)
+        log_info("certificate read again");
+    else
+        log_error("certificate not read, the old one stays", LOG_STRING("error", error.text));
+}
+
+static void on_signal(void *context, int signal)
+{
+    struct gateway_process *process = context;
+    if (signal == SIGHUP)
+        reload_certificate(process);
+    else
+        start_draining(process);
+}
+
+static size_t check_ready(void *context, struct health_check *checks)
+{
+    const struct gateway_process *process = context;
+    size_t count = 0;
+    struct health_check *check = &checks[count++];
+    *check = (struct health_check){.name = "kafka"};
+    check->healthy = kafka_source_ready(process->kafka, &check->detail);
+    if (process->tokens) {
+        check = &checks[count++];
+        *check = (struct health_check){.name = "tokens"};
+        check->healthy = token_verifier_ready(process->tokens, &check->detail);
+    }
+    check = &checks[count++];
+    *check = (struct health_check){.name = "gateway",
+                                   .healthy = !process->draining,
+                                   .detail = process->draining ? "ending" : NULL};
+    return count;
+}
+
+/* --- Making the parts
+ * ------------------------------------------------------------------------------------- */
+
+static enum status open_loop(struct gateway_process *process, struct error *error)
+{
+    static const int signals[] = {SIGTERM, SIGINT, SIGHUP, 0};
+    struct lws_loop_config config = {.tls = process->settings->certificate_file != NULL};
+    enum status status = lws_loop_new(&config, &process->loop, error);
+    if (status != STATUS_OK)
+        return status;
+    timer_wheel_init(&process->wheel, lws_loop_now_ms(process->loop));
+    /* Before any thread is started: they must not be theirs. */
+    return lws_loop_on_signal(process->loop, signals, on_signal, process, error);
+}
+
+static enum status open_identities(struct gateway_process *process, struct error *error)
+{
+    const struct gateway_settings *settings = process->settings;
+    if (settings->auth_mode == GATEWAY_AUTH_DEVELOPMENT) {
+        log_warning("DEVELOPMENT MODE: no tokens, whoever connects is who it says it is");
+    } else {
+        struct token_config config = {.algorithm = (enum token_algorithm)settings->token_algorithm,
+                                      .secret = settings->token_secret,
+                                      .key_file = settings->token_key_file,
+                                      .jwks_file = settings->token_jwks_file,
+                                      .jwks_url = settings->token_jwks_url,
+                                      .issuer = settings->token_issuer,
+                                      .audience = settings->token_audience,
+                                      .allow_endless = settings->token_allow_endless,
+                                      .leeway_ms = settings->token_leeway_ms,
+                                      .refresh_ms = settings->token_refresh_ms,
+                                      .refetch_ms = settings->token_refetch_ms,
+                                      .waiting = TOKENS_WAITING_LIMIT};
+        enum status status = token_verifier_open(&config, &process->tokens, error);
+        if (status != STATUS_OK)
+            return status;
+    }
+    struct identities_config config = {
+        .verifier = process->tokens, .policy = settings->policy, .wall_ms = wall_ms};
+    process->identities = identities_new(&config);
+    return STATUS_OK;
+}
+
+static enum status open_kafka(struct gateway_process *process, struct error *error)
+{
+    const struct gateway_settings *settings = process->settings;
+    struct kafka_source_config config = {
+        .settings = process->shared->kafka,
+        .layout = process->shared->layout,
+        .client_id = "smartstack-gateway",
+        .scans = (unsigned)settings->scans,
+        .records_per_turn = (unsigned)settings->records_per_turn,
+        .probe_interval_ms = settings->probe_interval_ms,
+        .record_age = gateway_metrics_record_age(process->metrics),
+    };
+    return kafka_source_open(&config, &process->kafka, error);
+}
+
+static void set_recovery_keys(struct gateway_process *process, struct hub_config *config)
+{
+    config->key_count = (unsigned)gateway_settings_recovery_keys(process->settings, config->keys);
+    if (config->key_count > 0 || !config->recovery)
+        return;
+    fill_random(NULL, process->random_key, sizeof(process->random_key));
+    config->keys[0] = bytes_of(process->random_key, sizeof(process->random_key));
+    config->key_count = 1;
+    log_warning("clients can continue on this gateway only, and until it ends: "
+                "gateway.recovery.keys is not set");
+}
+
+static void open_hub(struct gateway_process *process)
+{
+    const struct gateway_settings *settings = process->settings;
+    struct hub_config config = {
+        .layout = process->shared->layout,
+        .policy = settings->policy,
+        .ring_bytes = (size_t)settings->ring_bytes,
+        .outbox_messages = (unsigned)settings->outbox_messages,
+        .rooms_per_session = (unsigned)settings->rooms_per_session,
+        .rooms_per_record = (unsigned)settings->rooms_per_record,
+        .lanes_per_session = (unsigned)settings->lanes_per_session,
+        .room_name_bytes = ROOM_NAME_LIMIT,
+        .sessions = (unsigned)settings->sessions,
+        .pending_joins = (unsigned)settings->pending_joins,
+        .lane_linger_ms = settings->lane_linger_ms,
+        .open_timeout_ms = settings->open_timeout_ms,
+        .behind_timeout_ms = settings->behind_timeout_ms,
+        .truncation_confirm_ms = settings->truncation_confirm_ms,
+        .cursor_lag_bytes = (uint64_t)settings->cursor_lag_bytes,
+        .catch_up_bytes = (uint64_t)settings->horizon_bytes,
+        .scans = (unsigned)settings->scans,
+        .recovery = settings->recovery,
+    };
+    set_recovery_keys(process, &config);
+    process->hub = hub_new(&config, &kafka_source_ops, process->kafka);
+    kafka_source_attach(process->kafka, process->hub);
+}
+
+static const char **strings_of(const struct config_list *list)
+{
+    const char **strings = mem_alloc((list->count + 1) * sizeof(*strings));
+    for (size_t i = 0; i < list->count; i++)
+        strings[i] = list->items[i];
+    return strings;
+}
+
+static enum status open_http(struct gateway_process *process, struct error *error)
+{
+    const struct gateway_settings *settings = process->settings;
+    struct http_server_config config = {
+        .limits = {.request_line_bytes = 8192,
+                   .head_bytes = 16384,
+                   .field_count = 100,
+                   .body_bytes = 65536},
+        .head_timeout_ms = settings->head_timeout_ms,
+        .body_timeout_ms = settings->body_timeout_ms,
+        .idle_timeout_ms = settings->idle_timeout_ms,
+        .pipeline_bytes = 65536,
+    };
+    process->http = http_server_new(&config, &process->wheel);
+    process->operations = (struct operations){
+        .metrics = gateway_metrics_registry(process->metrics),
+        .ready = check_ready,
+        .context = process,
+    };
+    operations_add_routes(&process->operations, process->http);
+    if (!settings->static_directory)
+        return STATUS_OK;
+    enum status status = static_files_open(settings->static_directory, &process->files, error);
+    if (status == STATUS_OK)
+        static_files_add_route(process->files, process->http);
+    return status;
+}
+
+static void open_socketio(struct gateway_process *process)
+{
+    static const char *const fields[] = {"authorization", NULL};
+    const struct gateway_settings *settings = process->settings;
+    process->namespaces = strings_of(&settings->namespaces);
+    process->origins = strings_of(&settings->cors_origins);
+    process->cors =
+        (struct http_cors){.origins = process->origins, .credentials = settings->cors_credentials};
+    struct socketio_adapter_config adapter = {.hub = process->hub,
+                                              .identity_ops = &identities_ops,
+                                              .identifier = process->identities,
+                                              .wheel = &process->wheel,
+                                              .random = fill_random,
+                                              .expiry_grace_ms = settings->token_expiry_grace_ms};
+    process->adapter = socketio_adapter_new(&adapter);
+    struct socketio_config config = {
+        .engineio = {.path = settings->path,
+                     .ping_interval_ms = (uint32_t)settings->ping_interval_ms,
+                     .ping_timeout_ms = (uint32_t)settings->ping_timeout_ms,
+                     .max_payload_bytes = (uint64_t)settings->max_payload,
+                     .poll_packets = 16,
+                     .queue_bytes = (size_t)settings->queue_bytes,
+                     .upgrade_timeout_ms = settings->upgrade_timeout_ms,
+                     .sessions = (unsigned)settings->sessions,
+                     .no_polling = !settings->polling,
+                     .no_websocket = !settings->websocket,
+                     .compress = settings->compress,
+                     .cors = settings->cors_origins.count ? &process->cors : NULL,
+                     .handshake_fields = fields,
+                     .random = fill_random},
+        .namespaces = process->namespaces,
+        .limits = {.json_depth = (uint32_t)settings->json_depth,
+                   .namespace_bytes = 256,
+                   .packet_bytes =
+                       (uint64_t)(settings->max_payload * (SOCKETIO_MAX_ATTACHMENTS + 1))},
+        .connect_timeout_ms = settings->connect_timeout_ms,
+        .ops = &socketio_adapter_ops,
+        .application = process->adapter,
+    };
+    process->socketio = socketio_server_new(&config, process->http, &process->wheel);
+}
+
+/* What arrives is told to the hub, the hub tells who has something to get, and that is written. */
+static void add_chores(struct gateway_process *process)
+{
+    struct lws_loop *loop = process->loop;
+    lws_loop_add_chore(loop, &(struct lws_chore){advance_wheel, wheel_deadline, process});
+    lws_loop_add_chore(loop, &(struct lws_chore){run_kafka, kafka_deadline, process});
+    if (process->tokens)
+        lws_loop_add_chore(loop, &(struct lws_chore){run_tokens, tokens_deadline, process});
+    lws_loop_add_chore(loop, &(struct lws_chore){run_hub, hub_deadline, process});
+    lws_loop_add_chore(loop, &(struct lws_chore){run_engineio, engineio_deadline, process});
+    lws_loop_add_chore(loop, &(struct lws_chore){run_process, process_deadline, process});
+}
+
+static enum status add_watches(struct gateway_process *process, struct error *error)
+{
+    process->watches[0] = lws_loop_watch(process->loop, kafka_source_descriptor(process->kafka),
+                                         kafka_readable, process);
+    bool failed = !process->watches[0];
+    if (process->tokens) {
+        process->watches[1] = lws_loop_watch(
+            process->loop, token_verifier_descriptor(process->tokens), tokens_readable, process);
+        failed = failed || !process->watches[1];
+    }
+    return failed ? error_set(error, STATUS_LIMIT, "no descriptor is left: raise the limit")
+                  : STATUS_OK;
+}
+
+static enum status open_sockets(struct gateway_process *process, struct error *error)
+{
+    const struct gateway_settings *settings = process->settings;
+    struct lws_server_config config = {.address = settings->address,
+                                       .port = (uint16_t)settings->port,
+                                       .share_port = settings->share_port,
+                                       .connections = (unsigned)settings->connections,
+                                       .send_buffer_bytes = (int)settings->send_buffer,
+                                       .certificate_file = settings->certificate_file,
+                                       .key_file = settings->certificate_key_file,
+                                       .acceptor = http_server_acceptor(process->http)};
+    enum status status = lws_server_open(process->loop, &config, &process->sockets, error);
+    if (status != STATUS_OK)
+        return status;
+    log_info("listening", LOG_UNSIGNED("port", lws_server_port(process->sockets)),
+             LOG_STRING("address", settings->address ? settings->address : "all"),
+             LOG_BOOLEAN("tls", settings->certificate_file != NULL),
+             LOG_STRING("loop", lws_loop_backend(process->loop)));
+    return STATUS_OK;
+}
+
+static enum status open_parts(struct gateway_process *process, struct error *error)
+{
+    enum status status = open_loop(process, error);
+    if (status == STATUS_OK)
+        status = open_identities(process, error);
+    if (status == STATUS_OK)
+        status = open_kafka(process, error);
+    if (status != STATUS_OK)
+        return status;
+    open_hub(process);
+    status = open_http(process, error);
+    if (status != STATUS_OK)
+        return status;
+    open_socketio(process);
+    add_chores(process);
+    status = add_watches(process, error);
+    return status == STATUS_OK ? open_sockets(process, error) : status;
+}
+
+/* --- Life
+ * -------------------------------------------------------------------------------------------------
+ */
+
+enum status gateway_process_open(const struct gateway_settings *settings,
+                                 const struct shared_config *shared,
+                                 struct gateway_process **process, struct error *error)
+{
+    struct gateway_process *made = mem_new(struct gateway_process);
+    made->settings = settings;
+    made->shared = shared;
+    made->metrics = gateway_metrics_new();
+    enum status status = open_parts(made, error);
+    if (status != STATUS_OK) {
+        gateway_process_close(made);
+        return status;
+    }
+    struct gateway_metrics_sources sources = {.loop = made->loop,
+                                              .hub = made->hub,
+                                              .kafka = made->kafka,
+                                              .http = made->http,
+                                              .socketio = made->socketio,
+                                              .sockets = made->sockets,
+                                              .tokens = made->tokens};
+    gateway_metrics_attach(made->metrics, &sources);
+    *process = made;
+    return STATUS_OK;
+}
+
+void gateway_process_run(struct gateway_process *process)
+{
+    lws_loop_run(process->loop);
+}
+
+void gateway_process_close(struct gateway_process *process)
+{
+    if (!process)
+        return;
+    socketio_server_free(process->socketio);
+    socketio_adapter_free(process->adapter);
+    http_server_free(process->http);
+    lws_server_close(process->sockets);
+    if (process->loop) {
+        for (size_t i = 0; i < sizeof(process->watches) / sizeof(process->watches[0]); i++)
+            lws_loop_unwatch(process->watches[i]);
+        lws_loop_remove_chores(process->loop, process);
+    }
+    if (process->hub)
+        hub_free(process->hub);
+    kafka_source_close(process->kafka);
+    identities_free(process->identities);
+    token_verifier_close(process->tokens);
+    static_files_close(process->files);
+    gateway_metrics_free(process->metrics);
+    lws_loop_free(process->loop);
+    free(process->namespaces);
+    free(process->origins);
+    free(process);
+}

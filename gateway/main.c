@@ -1,0 +1,138 @@
+/* The gateway: see README.md. This file reads the command line and the configuration; the rest is
+ * infra/gateway_process.h. */
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "gateway_process.h"
+#include "log.h"
+
+enum { EXIT_USAGE = 2 };
+
+struct arguments {
+    const char *config;
+    bool check_only;
+};
+
+struct setup {
+    struct config *config;
+    struct shared_config shared;
+    struct gateway_settings settings;
+};
+
+static void setup_deinit(struct setup *setup)
+{
+    gateway_settings_deinit(&setup->settings);
+    shared_config_deinit(&setup->shared);
+    config_free(setup->config);
+}
+
+/* Without a file: defaults and environment. Returns the exit code; what is wrong is on stderr. */
+static int setup_load(struct setup *setup, const char *file)
+{
+    static const char *const foreign[] = {"dispatcher", NULL};
+    auto_problems struct problems problems = {0};
+    const struct config_group groups[] = {shared_config_group(&setup->shared),
+                                          gateway_settings_group(&setup->settings)};
+    const struct config_request request = {.file = file,
+                                           .environment = environ,
+                                           .groups = groups,
+                                           .group_count = 2,
+                                           .foreign_sections = foreign};
+    enum status status = config_load(&request, &setup->config, &problems);
+    if (status != STATUS_IO) {
+        shared_config_finish(&setup->shared, environ, &problems);
+        gateway_settings_finish(&setup->settings, &problems);
+    }
+    return config_report(&problems, file);
+}
+
+static void print_help(void)
+{
+    struct setup setup = {0};
+    auto_buffer struct buffer text = {0};
+    const struct config_group groups[] = {shared_config_group(&setup.shared),
+                                          gateway_settings_group(&setup.settings)};
+    buffer_append_string(&text,
+                         "Brings notifications from Kafka to browsers, by Socket.IO.\n"
+                         "\n"
+                         "  gateway --config FILE                   run\n"
+                         "  gateway --config FILE --check-config    check the configuration\n"
+                         "  gateway --version\n"
+                         "\n"
+                         "SIGTERM sends clients away, to come back elsewhere, and ends. SIGHUP "
+                         "reads the TLS certificate again.\n"
+                         "\n");
+    config_help(groups, 2, &text);
+    fwrite(text.data, 1, text.end, stdout);
+    buffer_clear(&text);
+}
+
+static int run(const struct setup *setup)
+{
+    struct gateway_process *process;
+    struct error error;
+    log_configure(&(struct log_options){.program = "gateway",
+                                        .level = (enum log_level)setup->shared.log_level,
+                                        .format = (enum log_format)setup->shared.log_format});
+    for (size_t i = 0; setup->config && i < config_warning_count(setup->config); i++)
+        log_warning("unknown variable", LOG_STRING("name", config_warning_at(setup->config, i)));
+    if (gateway_process_open(&setup->settings, &setup->shared, &process, &error) != STATUS_OK) {
+        log_error("cannot start", LOG_STRING("error", error.text));
+        return EXIT_FAILURE;
+    }
+    gateway_process_run(process);
+    gateway_process_close(process);
+    log_info("ended");
+    return EXIT_SUCCESS;
+}
+
+/* Returns -1 to go on, else the exit code. */
+static int read_arguments(int argument_count, char **arguments, struct arguments *result)
+{
+    static const struct option options[] = {{"config", required_argument, NULL, 'c'},
+                                            {"check-config", no_argument, NULL, 'k'},
+                                            {"help", no_argument, NULL, 'h'},
+                                            {"version", no_argument, NULL, 'v'},
+                                            {NULL, 0, NULL, 0}};
+    for (int option; (option = getopt_long(argument_count, arguments, "", options, NULL)) != -1;) {
+        if (option == 'c') {
+            result->config = optarg;
+        } else if (option == 'k') {
+            result->check_only = true;
+        } else if (option == 'h') {
+            print_help();
+            return EXIT_SUCCESS;
+        } else if (option == 'v') {
+            puts(SMARTSTACK_VERSION);
+            return EXIT_SUCCESS;
+        } else {
+            fputs("gateway --help lists what it takes\n", stderr);
+            return EXIT_USAGE;
+        }
+    }
+    if (optind == argument_count)
+        return -1;
+    fprintf(stderr, "gateway: %s: not an option; gateway --help lists what it takes\n",
+            arguments[optind]);
+    return EXIT_USAGE;
+}
+
+int main(int argument_count, char **arguments)
+{
+    struct arguments read = {0};
+    struct setup setup = {0};
+    int code = read_arguments(argument_count, arguments, &read);
+    if (code >= 0)
+        return code;
+    signal(SIGPIPE, SIG_IGN);
+    code = setup_load(&setup, read.config);
+    if (code == EXIT_SUCCESS && read.check_only)
+        printf("%s: good\n", read.config ? read.config : "defaults and environment");
+    else if (code == EXIT_SUCCESS)
+        code = run(&setup);
+    setup_deinit(&setup);
+    return code;
+}
