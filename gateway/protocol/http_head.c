@@ -90,6 +90,19 @@ static enum http_method method_of(struct bytes name)
     return HTTP_OTHER;
 }
 
+/* The characters of a host with or without a port (RFC 3986 section 3.2.2), but the comma: two of
+ * them in one field look like a list. */
+static bool is_host(struct bytes value)
+{
+    for (size_t i = 0; i < value.size; i++) {
+        uint8_t c = value.data[i];
+        bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+        if (!letter && (c == 0 || !strchr("-._~%!$&'()*+;=:[]", c)))
+            return false;
+    }
+    return true;
+}
+
 /* RFC 9112 section 3.2: origin-form, absolute-form, and "*" for OPTIONS. */
 static bool split_target(struct http_request *request)
 {
@@ -110,7 +123,7 @@ static bool split_target(struct http_request *request)
         size_t authority = 0;
         while (authority < rest.size && rest.data[authority] != '/' && rest.data[authority] != '?')
             authority++;
-        if (authority == 0)
+        if (authority == 0 || !is_host(bytes_of(rest.data, authority)))
             return false;
         rest = bytes_skip(rest, authority);
         if (rest.size == 0 || rest.data[0] == '?') {
@@ -184,14 +197,6 @@ static bool parse_length(struct bytes value, uint64_t *length)
         sum = sum * 10 + (value.data[i] - '0');
     }
     *length = sum;
-    return true;
-}
-
-static bool is_host(struct bytes value)
-{
-    for (size_t i = 0; i < value.size; i++)
-        if (value.data[i] <= ' ' || value.data[i] >= 0x7f || strchr("/?#@,\\", value.data[i]))
-            return false;
     return true;
 }
 

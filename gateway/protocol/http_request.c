@@ -268,8 +268,9 @@ static enum status next_data(struct http_reader *reader, struct http_item *item)
     return STATUS_OK;
 }
 
-/* RFC 9112 section 7.1: digits, then nothing or extensions, which are ignored. */
-static bool parse_chunk_size(struct bytes line, uint64_t *size)
+/* RFC 9112 section 7.1: digits, of which there may be 15. Returns how many there are; 0: refused.
+ */
+static size_t parse_chunk_size(struct bytes line, uint64_t *size)
 {
     uint64_t sum = 0;
     size_t i = 0;
@@ -285,12 +286,52 @@ static bool parse_chunk_size(struct bytes line, uint64_t *size)
         else
             break;
         if (i == CHUNK_DIGITS_MAX)
-            return false;
+            return 0;
         sum = sum << 4 | digit;
     }
-    if (i == 0 || (i < line.size && line.data[i] != ';'))
-        return false;
     *size = sum;
+    return i;
+}
+
+/* How many bytes at the front are a quoted string; 0: none. */
+static size_t quoted_size(struct bytes text)
+{
+    if (text.size == 0 || text.data[0] != '"')
+        return 0;
+    for (size_t i = 1; i < text.size; i++) {
+        if (text.data[i] == '"')
+            return i + 1;
+        if (text.data[i] == '\\')
+            i++;
+    }
+    return 0;
+}
+
+/* RFC 9112 section 7.1.1: ;name or ;name=value, without blanks. They are ignored, but not unread:
+ * another reader might see a chunk where we see an extension. */
+static bool extensions_are_valid(struct bytes text)
+{
+    while (text.size) {
+        if (text.data[0] != ';')
+            return false;
+        text = bytes_skip(text, 1);
+        size_t name = 0;
+        while (name < text.size && text.data[name] != ';' && text.data[name] != '=')
+            name++;
+        if (!http_is_token(bytes_of(text.data, name)))
+            return false;
+        text = bytes_skip(text, name);
+        if (text.size == 0 || text.data[0] == ';')
+            continue;
+        text = bytes_skip(text, 1);
+        size_t value = quoted_size(text);
+        bool quoted = value > 0;
+        while (!quoted && value < text.size && text.data[value] != ';')
+            value++;
+        if (!quoted && !http_is_token(bytes_of(text.data, value)))
+            return false;
+        text = bytes_skip(text, value);
+    }
     return true;
 }
 
@@ -323,14 +364,13 @@ static enum status next_chunk_size(struct http_reader *reader)
     if (status)
         return status;
     uint64_t size;
-    if (!parse_chunk_size(line, &size))
+    size_t digits = parse_chunk_size(line, &size);
+    struct bytes extensions = bytes_skip(line, digits);
+    if (digits == 0 || !extensions_are_valid(extensions))
         return fail(reader, STATUS_MALFORMED, 400);
-    const uint8_t *extension = line.size ? memchr(line.data, ';', line.size) : NULL;
-    if (extension) {
-        status = count_overhead(reader, line.size - (size_t)(extension - line.data));
-        if (status)
-            return status;
-    }
+    status = count_overhead(reader, extensions.size);
+    if (status)
+        return status;
     drop(reader, line.size + 2);
     reader->left = size;
     reader->state = size ? STATE_ADMIT : STATE_TRAILER;

@@ -56,7 +56,7 @@ struct http_request {
     struct bytes path;        /* starts with '/', still percent-encoded; "*" for OPTIONS * */
     struct bytes query;       /* behind the first '?', without it; empty if none */
     struct bytes fields;      /* all field lines, for http_request_field() and friends */
-    bool keep_alive;          /* the client would have the connection go on after the answer */
+    bool keep_alive;          /* false: the owner must close after the answer, RFC 9112 9.6 */
     bool upgrade;             /* HTTP/1.1 with Connection: upgrade and an Upgrade field */
     bool expect_continue;     /* the client waits for "100 Continue" before it sends the body */
     bool has_body;            /* a Content-Length above 0, or chunked */

@@ -87,6 +87,7 @@ START_TEST(requests_are_read)
     EXPECT("BREW /pot HTTP/1.1\r\n" HOST "\r\n", "BREW /pot 1.1 keep\nend\n");
     EXPECT("GET http://h:80/x?y HTTP/1.1\r\n" HOST "\r\n", "GET /x ?y 1.1 keep\nend\n");
     EXPECT("GET HTTPS://h?y HTTP/1.1\r\n" HOST "\r\n", "GET / ?y 1.1 keep\nend\n");
+    EXPECT("GET http://[::1]:80/x HTTP/1.1\r\nHost: [::1]:80\r\n\r\n", "GET /x 1.1 keep\nend\n");
     EXPECT("GET http://h HTTP/1.1\r\n" HOST "\r\n", "GET / 1.1 keep\nend\n");
     EXPECT("GET /?a?b HTTP/1.1\r\n" HOST "\r\n", "GET / ?a?b 1.1 keep\nend\n");
     EXPECT("\r\nGET / HTTP/1.1\r\n" HOST "\r\n", "GET / 1.1 keep\nend\n");
@@ -114,7 +115,7 @@ START_TEST(chunked_bodies_are_decoded)
     EXPECT(CHUNKED "5\r\nhello\r\n0\r\n\r\n", HEAD_OF_CHUNKED "hello\nend\n");
     EXPECT(CHUNKED "0\r\n\r\n", HEAD_OF_CHUNKED "end\n");
     EXPECT(CHUNKED "3\r\nhel\r\n002\r\nlo\r\n000\r\n\r\n", HEAD_OF_CHUNKED "hello\nend\n");
-    EXPECT(CHUNKED "A;x=y;z=\"q\"\r\n0123456789\r\n0;last\r\n\r\n",
+    EXPECT(CHUNKED "A;x=y;z=\"q;\\\"\\\\\";e\r\n0123456789\r\n0;last\r\n\r\n",
            HEAD_OF_CHUNKED "0123456789\nend\n");
     EXPECT(CHUNKED "2\r\n\r\n\r\n0\r\nTrailer: x\r\n\r\n", HEAD_OF_CHUNKED "\r\n\nend\n");
     EXPECT(CHUNKED "1\r\na\r\n0\r\n\r\nGET / HTTP/1.1\r\n" HOST "\r\n",
@@ -134,6 +135,13 @@ START_TEST(bad_chunks_are_refused)
     BAD_CHUNK("5 \r\nhello\r\n");
     BAD_CHUNK("5\nhello\r\n");
     BAD_CHUNK("5;a\nb\r\nhello\r\n");
+    BAD_CHUNK("5;\r\nhello\r\n");
+    BAD_CHUNK("5;a=\r\nhello\r\n");
+    BAD_CHUNK("5;=b\r\nhello\r\n");
+    BAD_CHUNK("5;a b\r\nhello\r\n");
+    BAD_CHUNK("5;a=\"b\r\nhello\r\n");
+    BAD_CHUNK("5;a=\"b\"c\r\nhello\r\n");
+    BAD_CHUNK("5;a=\"b\\\"\r\nhello\r\n");
     BAD_CHUNK("5\rhello\r\n");
     BAD_CHUNK("1000000000000000\r\n");
     BAD_CHUNK("ffffffffffffffffffff\r\n");
@@ -184,6 +192,7 @@ START_TEST(malformed_heads_are_refused)
     EXPECT("GET / HTTP/1.1\r\nHost: h\n\r\n", "error 400\n");
     EXPECT("GET / HTTP/1.1\r\r\nHost: h\r\n\r\n", "error 400\n");
     EXPECT("GET / HTTP/1.1\r\nHost: h\rX: y\r\n\r\n", "error 400\n");
+    EXPECT("GET / HTTP/1.1\r\n" HOST "A: b\rc\r\n\r\n", "error 400\n");
     EXPECT("GET / HTTP/1.1\r\n" HOST " folded\r\n\r\n", "error 400\n");
     EXPECT("GET / HTTP/1.1\r\n" HOST "\tfolded\r\n\r\n", "error 400\n");
     EXPECT("GET / HTTP/1.1\r\n Host: h\r\n\r\n", "error 400\n");
@@ -195,6 +204,7 @@ START_TEST(malformed_heads_are_refused)
     EXPECT("GET / HTTP/1.1\r\n" HOST "A: x\x7fy\r\n\r\n", "error 400\n");
     EXPECT("GET / HTTP/1.1\r\n\r\n", "error 400\n");
     EXPECT("GET / HTTP/1.1\r\n" HOST HOST "\r\n", "error 400\n");
+    EXPECT("GET / HTTP/1.1\r\nHost: a,b\r\n\r\n", "error 400\n");
     EXPECT("GET / HTTP/1.1\r\nHost: a b\r\n\r\n", "error 400\n");
     EXPECT("GET / HTTP/1.1\r\nHost: a/b\r\n\r\n", "error 400\n");
     EXPECT("GET  / HTTP/1.1\r\n" HOST "\r\n", "error 400\n");
@@ -206,6 +216,8 @@ START_TEST(malformed_heads_are_refused)
     EXPECT("GET /#a HTTP/1.1\r\n" HOST "\r\n", "error 400\n");
     EXPECT("GET a HTTP/1.1\r\n" HOST "\r\n", "error 400\n");
     EXPECT("GET * HTTP/1.1\r\n" HOST "\r\n", "error 400\n");
+    EXPECT("GET http://a\"/x HTTP/1.1\r\n" HOST "\r\n", "error 400\n");
+    EXPECT("GET http://a@b/x HTTP/1.1\r\n" HOST "\r\n", "error 400\n");
     EXPECT("GET http:///x HTTP/1.1\r\n" HOST "\r\n", "error 400\n");
     EXPECT("CONNECT h:80 HTTP/1.1\r\n" HOST "\r\n", "error 400\n");
     EXPECT("GET / http/1.1\r\n" HOST "\r\n", "error 400\n");

@@ -175,6 +175,8 @@ START_TEST(what_is_no_packet_is_refused)
         "51-[\"a\",{\"_placeholder\":true,\"num\":0.5}]",
         "51-[\"a\",{\"_placeholder\":true,\"num\":\"0\"}]",
         "51-[\"a\",{\"_placeholder\":true}]",
+        "51-[\"a\",{\"_placeholder\":true,\"num\":0},{\"_placeholder\":true}]",
+        "52-[\"a\",{\"num\":0},{\"_placeholder\":true}]",
         "51-[\"a\",{\"_placeholder\":true,\"num\":[0]}]",
         "51-[\"a\",{\"_placeholder\":true,\"num\":0,\"num\":1}]",
         "51-[\"a\",{\"_placeholder\":false,\"_\\u0070laceholder\":true,\"num\":2}]",

@@ -364,6 +364,9 @@ START_TEST(handshakes_are_checked)
     ck_assert_int_eq(
         handshake(GET UPGRADE VERSION "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=!\r\n"),
         STATUS_MALFORMED);
+    ck_assert_int_eq(
+        handshake(GET UPGRADE VERSION "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZXh4\r\n"),
+        STATUS_MALFORMED);
     ck_assert_int_eq(handshake("POST / HTTP/1.1\r\nHost: h\r\n" UPGRADE KEY VERSION),
                      STATUS_MALFORMED);
     ck_assert_int_eq(handshake("GET / HTTP/1.0\r\n" UPGRADE KEY VERSION), STATUS_MALFORMED);
