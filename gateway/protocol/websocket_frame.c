@@ -153,10 +153,8 @@ static enum status read_header(struct websocket_reader *reader, struct bytes *in
     reader->mask_offset = 0;
     reader->state = STATE_PAYLOAD;
     unsigned opcode = frame_opcode(reader);
-    if (opcode == WEBSOCKET_TEXT || opcode == WEBSOCKET_BINARY) {
+    if (opcode == WEBSOCKET_TEXT || opcode == WEBSOCKET_BINARY)
         reader->message_opcode = (uint8_t)opcode;
-        reader->utf8 = (struct utf8_validator){0};
-    }
     return STATUS_OK;
 }
 

@@ -60,7 +60,7 @@ struct websocket_reader {
     uint8_t message_opcode; /* of the message under construction; 0: none */
     uint8_t status;
     uint8_t mask_offset;
-    struct utf8_validator utf8;
+    struct utf8_validator utf8; /* between messages at the start of a text */
 };
 
 /* `message_limit` (inclusive, at most 1 GiB) is over all fragments of a message. */
