@@ -81,15 +81,17 @@ test('each client gets exactly its events, whatever befalls the dispatcher', { t
     assert.equal(published.length, ROOMS * EVENTS_PER_ROOM, 'committed notifications');
     assert.equal(new Set(published.map(({ id }) => id)).size, published.length, 'every id once');
 
-    const dead = await world.broker.read('tasks.dead-letter');
+    const dead = await world.broker.read('tasks.dead-letter', { headers: true });
     assert.equal(dead.length, MALFORMED.length, 'dead letters');
     const text = (value) => (value ?? Buffer.alloc(0)).toString('latin1');
     assert.deepEqual(dead.map(({ value }) => text(value)).sort(), MALFORMED.map(({ value }) => text(value && Buffer.from(value))).sort());
-    const reasons = dead.map(({ headers }) => Object.entries(headers).find(([name]) => name.includes('reason'))?.[1]?.toString());
-    t.diagnostic(`reasons: ${[...new Set(reasons)].join(' | ')}`);
-    reasons.forEach((reason, i) => assert.ok(reason?.length > 3, `a reason for ${text(dead[i].value).slice(0, 40)}`));
-    const origins = dead.map(({ headers }) => ['topic', 'partition', 'offset'].map(
-        (part) => Object.entries(headers).find(([name]) => name.endsWith(part))?.[1]?.toString()));
+    t.diagnostic(`reasons: ${[...new Set(dead.map(({ headers }) => `${headers['dead-letter-reason']}: ${headers['dead-letter-problem']}`))].join(' | ')}`);
+    for (const { headers, value } of dead) {
+        const beginning = text(value).slice(0, 40);
+        assert.match(headers['dead-letter-reason'] ?? '', /^[\w-]+$/, `a reason for ${beginning}`);
+        assert.ok(headers['dead-letter-problem']?.length > 5, `a problem that a person can read for ${beginning}`);
+    }
+    const origins = dead.map(({ headers }) => ['topic', 'partition', 'offset'].map((part) => headers[`dead-letter-${part}`]));
     origins.forEach((origin) => assert.equal(origin[0], 'tasks.events'));
     assert.equal(new Set(origins.map(String)).size, MALFORMED.length, 'origins are told apart');
 });

@@ -4,14 +4,14 @@ import crypto from 'node:crypto';
 import fs from 'node:fs';
 
 export function freshMark() {
-    return { SMARTSTACK_TEST_MARK: crypto.randomUUID() };
+    return { TESTS_MARK: crypto.randomUUID() };
 }
 
 /* Process ids, without those that have ended and are not reaped yet (they have no environment). */
-export function processesMarked({ SMARTSTACK_TEST_MARK: mark }) {
+export function processesMarked({ TESTS_MARK: mark }) {
     return fs.readdirSync('/proc').filter((name) => /^\d+$/.test(name)).filter((pid) => {
         try {
-            return fs.readFileSync(`/proc/${pid}/environ`, 'latin1').includes(`SMARTSTACK_TEST_MARK=${mark}`);
+            return fs.readFileSync(`/proc/${pid}/environ`, 'latin1').includes(`TESTS_MARK=${mark}`);
         } catch {
             return false; // ended meanwhile
         }

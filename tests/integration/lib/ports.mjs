@@ -1,8 +1,8 @@
 /* Ports for the programs of a test: below the ephemeral range, so that no outgoing connection takes one in between.
- * SMARTSTACK_TEST_PORTS=FIRST-LAST keeps several runs on one machine apart. */
+ * TESTS_PORTS=FIRST-LAST keeps several runs on one machine apart. */
 import net from 'node:net';
 
-const [FIRST, LAST] = (process.env.SMARTSTACK_TEST_PORTS ?? '18000-31999').split('-').map(Number);
+const [FIRST, LAST] = (process.env.TESTS_PORTS ?? '18000-31999').split('-').map(Number);
 const given = new Set();
 
 function isFree(port) {

@@ -120,7 +120,7 @@ export class World {
     /* A dispatcher, ready unless `ready` is false. */
     async dispatcher({ name = 'dispatcher', ready = true, settings } = {}) {
         const port = await freePort();
-        const config = this.writeConfiguration(name, { dispatcherPort: port }, settings);
+        const config = this.writeConfiguration(name, { dispatcherPort: port }, merge({ dispatcher: { slot: name } }, settings ?? {}));
         const program = this.program(name, PROGRAMS.dispatcher, ['--config', config]).start();
         program.url = `http://127.0.0.1:${port}`;
         if (ready)
