@@ -394,6 +394,25 @@ static void set_field(struct alternative *alternative, const char *path, const s
         alternative->count++;
 }
 
+static struct alternatives copy_of(struct alternatives from)
+{
+    assert(from.count > 0);
+    struct alternatives copy = {mem_resize(NULL, from.count, sizeof(struct alternative)),
+                                from.count};
+    memcpy(copy.items, from.items, from.count * sizeof(struct alternative));
+    return copy;
+}
+
+/* Moves `more` behind `all`. */
+static void append(struct alternatives *all, struct alternatives more)
+{
+    assert(more.count > 0 && all->count + more.count <= ALTERNATIVES_MAX);
+    all->items = mem_resize(all->items, all->count + more.count, sizeof(struct alternative));
+    memcpy(all->items + all->count, more.items, more.count * sizeof(struct alternative));
+    all->count += more.count;
+    free(more.items);
+}
+
 static struct alternatives expand(struct alternatives from, const struct node *object,
                                   const char *path, bool root)
 {
@@ -402,18 +421,8 @@ static struct alternatives expand(struct alternatives from, const struct node *o
         char inner[512];
         if (strcmp(object->keys[i], "$or") == 0) {
             struct alternatives all = {0};
-            for (size_t branch = 0; branch < item->count; branch++) {
-                struct alternatives copy = {
-                    mem_resize(NULL, from.count, sizeof(struct alternative)), from.count};
-                memcpy(copy.items, from.items, from.count * sizeof(struct alternative));
-                copy = expand(copy, item->items[branch], path, root);
-                all.items =
-                    mem_resize(all.items, all.count + copy.count, sizeof(struct alternative));
-                memcpy(all.items + all.count, copy.items, copy.count * sizeof(struct alternative));
-                all.count += copy.count;
-                assert(all.count <= ALTERNATIVES_MAX);
-                free(copy.items);
-            }
+            for (size_t branch = 0; branch < item->count; branch++)
+                append(&all, expand(copy_of(from), item->items[branch], path, root));
             free(from.items);
             from = all;
             continue;

@@ -319,7 +319,7 @@ START_TEST(the_matcher_agrees_with_the_naive_one)
 {
     const char *seed = getenv("PATTERN_SEED"), *rounds = getenv("PATTERN_ROUNDS");
     unsigned first = seed ? (unsigned)strtoul(seed, NULL, 10) : 1;
-    unsigned count = rounds ? (unsigned)strtoul(rounds, NULL, 10) : 150;
+    unsigned count = rounds ? (unsigned)strtoul(rounds, NULL, 10) : 60;
     size_t matches = 0;
     struct matcher_scratch *scratch = matcher_scratch_new(&MATCHER_LIMITS_DEFAULT);
     for (unsigned i = 0; i < count; i++) {
