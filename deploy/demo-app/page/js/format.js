@@ -27,7 +27,7 @@ const abbreviations = { ocr: 'OCR', pii: 'Personal data' };
 /** low_confidence -> Low confidence */
 export function words(text) {
   if (abbreviations[text]) return abbreviations[text];
-  const spaced = String(text ?? '').replace(/[_.-]+/g, ' ').trim();
+  const spaced = String(text ?? '').replace(/[_-]+/g, ' ').trim();
   return spaced.charAt(0).toUpperCase() + spaced.slice(1);
 }
 

@@ -104,10 +104,12 @@ class Page {
   }
 
   #inform(notification) {
-    const { title, body, severity = 'info' } = notification.clientNotification ?? {};
+    const { title, body, severity = 'info', taskId } = notification.clientNotification ?? {};
     if (!title) return;
-    this.#store.notice({ id: notification.id, title, body, severity, at: Date.parse(notification.time) || Date.now() });
-    this.#announcer.say(`${title}. ${body ?? ''}`);
+    const text = [this.#store.tasks.get(taskId)?.title, body].filter(Boolean).join(' · ');
+    const at = Date.parse(notification.time) || Date.now();
+    this.#store.notice({ id: notification.id, title: words(title), body: text, severity, at });
+    this.#announcer.say(`${words(title)}. ${text}`);
   }
 
   /** News of the page itself. */
