@@ -1,0 +1,312 @@
+#include "socketio_server.h"
+
+#include <stdio.h>
+
+#include "fake_wire.h"
+#include "suite.h"
+
+/* ---- An application like the suites': echoes, acknowledges, refuses on request ---- */
+
+static struct socketio_socket *last_socket;
+static unsigned connects, disconnects, acks;
+static enum socketio_disconnect last_reason;
+static bool answer_later;
+static unsigned to_pull;
+
+static void accept_socket(struct socketio_socket *socket)
+{
+    char id[SOCKETIO_ID_SIZE];
+    socketio_new_id(world.socketio, id);
+    socketio_socket_accept(socket, bytes_of_string("SID"), bytes_of(NULL, 0));
+}
+
+static void *connect(void *application, struct socketio_socket *socket, struct bytes auth,
+                     int64_t now_ms)
+{
+    (void)application, (void)now_ms;
+    connects++;
+    last_socket = socket;
+    if (bytes_equal(auth, BYTES_LITERAL("{\"no\":1}")))
+        socketio_socket_refuse(socket, BYTES_LITERAL("go away"), BYTES_LITERAL("{\"code\":7}"));
+    else if (!answer_later)
+        accept_socket(socket);
+    return socket;
+}
+
+static void event(void *context, const struct socketio_packet *packet, int64_t now_ms)
+{
+    (void)now_ms;
+    struct socketio_socket *socket = context;
+    if (socketio_event_is(packet, "leave")) {
+        socketio_socket_disconnect(socket);
+    } else if (socketio_event_is(packet, "hang up")) {
+        socketio_socket_close_transport(socket);
+    } else if (packet->has_ack_id) {
+        socketio_socket_ack(socket, packet->ack_id, packet->arguments, packet->attachments,
+                            packet->attachment_count);
+    } else {
+        struct socketio_event back = {.name = BYTES_LITERAL("back"),
+                                      .arguments = packet->arguments,
+                                      .attachment_count = packet->attachment_count};
+        socketio_socket_emit(socket, &back, packet->attachments);
+    }
+}
+
+static void ack(void *context, const struct socketio_packet *packet, int64_t now_ms)
+{
+    (void)context, (void)packet, (void)now_ms;
+    acks++;
+}
+
+static bool pull(void *context, struct engineio_writer *writer, int64_t now_ms)
+{
+    (void)now_ms;
+    struct bytes text = socketio_socket_namespace(context);
+    for (; to_pull && engineio_writer_has_room(writer); to_pull--)
+        engineio_writer_text(writer, &text, 1);
+    return to_pull > 0;
+}
+
+static void disconnected(void *context, enum socketio_disconnect reason, enum engineio_close close,
+                         int64_t now_ms)
+{
+    (void)context, (void)close, (void)now_ms;
+    disconnects++;
+    last_reason = reason;
+}
+
+static const struct socketio_application_ops ops = {
+    .connect = connect, .event = event, .ack = ack, .pull = pull, .disconnected = disconnected};
+
+static void start(bool byte_by_byte)
+{
+    static const char *const names[] = {"/", "/custom", NULL};
+    fake_engineio.path = "/socket.io/";
+    fake_socketio.namespaces = names;
+    fake_socketio.ops = &ops;
+    fake_start(NULL, byte_by_byte);
+    connects = disconnects = acks = to_pull = 0;
+    answer_later = false;
+}
+
+static struct fake_wire *open_websocket(void)
+{
+    struct fake_wire *wire = fake_upgrade("/socket.io/?EIO=4&transport=websocket", NULL);
+    ck_assert_int_eq(strncmp(fake_frames(wire), "0{", 2), 0);
+    return wire;
+}
+
+static struct fake_wire *open_connected(void)
+{
+    struct fake_wire *wire = open_websocket();
+    fake_frame(wire, "40");
+    ck_assert_str_eq(fake_frames(wire), "40{\"sid\":\"SID\"}");
+    return wire;
+}
+
+#define BOTH_FEEDS(...)                                \
+    for (int bytewise = 0; bytewise < 2; bytewise++) { \
+        start(bytewise);                               \
+        __VA_ARGS__                                    \
+        fake_stop();                                   \
+    }
+
+START_TEST(namespaces_are_joined_left_and_refused)
+{
+    BOTH_FEEDS({
+        struct fake_wire *wire = open_connected();
+        fake_frame(wire, "40/custom,{\"a\":1}");
+        ck_assert_str_eq(fake_frames(wire), "40/custom,{\"sid\":\"SID\"}");
+        fake_frame(wire, "40/random");
+        ck_assert_str_eq(fake_frames(wire), "44/random,{\"message\":\"Invalid namespace\"}");
+        fake_frame(wire, "40/custom?x=1,");
+        ck_assert_str_eq(fake_frames(wire), "44/custom?x=1,{\"message\":\"Invalid namespace\"}");
+        fake_frame(wire, "41/custom");
+        ck_assert_uint_eq(disconnects, 1);
+        ck_assert_int_eq(last_reason, SOCKETIO_DISCONNECT_CLIENT);
+        fake_frame(wire, "42[\"x\",1]");
+        ck_assert_str_eq(fake_frames(wire), "42[\"back\",1]");
+        fake_frame(wire, "40/custom,{\"no\":1}");
+        ck_assert_str_eq(fake_frames(wire),
+                         "44/custom,{\"message\":\"go away\",\"data\":{\"code\":7}}");
+        fake_frame(wire, "40/custom,");
+        ck_assert_str_eq(fake_frames(wire), "40/custom,{\"sid\":\"SID\"}");
+        ck_assert_uint_eq(disconnects, 1);
+        ck_assert_uint_eq(socketio_server_stats(world.socketio)->sockets, 2);
+    })
+    ck_assert_uint_eq(disconnects, 3);
+}
+END_TEST
+
+START_TEST(payloads_and_attachments_come_back_as_they_were){BOTH_FEEDS({
+    struct fake_wire *wire = open_connected();
+    fake_frame(wire, "42[\"m\",1,\"2\",{\"3\":[true], \"\\u00e9\":12345678901234567890}]");
+    ck_assert_str_eq(fake_frames(wire),
+                     "42[\"back\",1,\"2\",{\"3\":[true], \"\\u00e9\":12345678901234567890}]");
+    fake_frame(wire, "42456[\"m\",1,[2]]");
+    ck_assert_str_eq(fake_frames(wire), "43456[1,[2]]");
+    fake_frame(wire,
+               "452-[\"m\",{\"_placeholder\":true,\"num\":0},{\"_placeholder\":true,\"num\":1}]");
+    fake_binary_frame(wire, BYTES_LITERAL("\1\2\3"));
+    ck_assert_str_eq(fake_frames(wire), "");
+    fake_binary_frame(wire, BYTES_LITERAL("\1"));
+    ck_assert_str_eq(
+        fake_frames(wire),
+        "452-[\"back\",{\"_placeholder\":true,\"num\":0},{\"_placeholder\":true,\"num\":1}]"
+        "|<binary 3>|<binary 1>");
+    fake_frame(wire, "437[]");
+    ck_assert_uint_eq(acks, 1);
+})} END_TEST
+
+    START_TEST(violations_close_the_connection)
+{
+    static const char *const early[] = {
+        "42[\"x\"]", "41", "43", "4abc", "4", "451-[\"x\",{\"_placeholder\":true,\"num\":0}]"};
+    static const char *const late[] = {"40",
+                                       "42{}",
+                                       "42[]",
+                                       "42abc[\"x\"]",
+                                       "44{\"message\":\"x\"}",
+                                       "42/custom,[\"x\"]",
+                                       "4abc",
+                                       "47[\"x\"]",
+                                       "42[\"connect\"]",
+                                       "42[\"disconnecting\"]",
+                                       "450-[\"x\"]",
+                                       "4511-[\"x\"]",
+                                       "41{\"a\":1}",
+                                       "40null"};
+    for (int bytewise = 0; bytewise < 2; bytewise++) {
+        for (size_t i = 0; i < sizeof(early) / sizeof(early[0]); i++) {
+            start(bytewise);
+            struct fake_wire *wire = open_websocket();
+            fake_frame(wire, early[i]);
+            ck_assert_msg(wire->closed, "%s", early[i]);
+            fake_stop();
+        }
+        for (size_t i = 0; i < sizeof(late) / sizeof(late[0]); i++) {
+            start(bytewise);
+            struct fake_wire *wire = open_connected();
+            fake_frame(wire, late[i]);
+            ck_assert_msg(wire->closed, "%s", late[i]);
+            ck_assert_uint_eq(disconnects, 1);
+            ck_assert_int_eq(last_reason, SOCKETIO_DISCONNECT_TRANSPORT);
+            fake_stop();
+        }
+    }
+}
+END_TEST
+
+START_TEST(text_among_attachments_and_attachments_without_a_header_are_violations){BOTH_FEEDS({
+    struct fake_wire *wire = open_connected();
+    fake_frame(wire, "451-[\"x\",{\"_placeholder\":true,\"num\":0}]");
+    fake_frame(wire, "42[\"x\"]");
+    ck_assert(wire->closed);
+    wire = open_connected();
+    fake_binary_frame(wire, BYTES_LITERAL("x"));
+    ck_assert(wire->closed);
+})} END_TEST
+
+    START_TEST(attachments_that_do_not_come_end_the_connection)
+{
+    start(false);
+    struct fake_wire *wire = open_connected();
+    fake_frame(wire, "451-[\"x\",{\"_placeholder\":true,\"num\":0}]");
+    fake_pass(99);
+    ck_assert(!wire->closed);
+    fake_pass(2);
+    ck_assert(wire->closed);
+    fake_stop();
+}
+END_TEST
+
+START_TEST(a_client_that_joins_nothing_is_let_go)
+{
+    start(false);
+    fake_engineio.ping_interval_ms = 25000;
+    fake_stop();
+    start(false);
+    struct fake_wire *wire = open_websocket();
+    fake_pass(999);
+    ck_assert(!wire->closed);
+    fake_pass(1);
+    ck_assert(wire->closed);
+    struct fake_wire *joined = open_connected();
+    fake_pass(5000);
+    ck_assert(!joined->closed);
+    fake_stop();
+    fake_engineio.ping_interval_ms = 300;
+}
+END_TEST
+
+START_TEST(an_answer_may_come_later_and_events_may_come_before_it){BOTH_FEEDS({
+    answer_later = true;
+    struct fake_wire *wire = open_websocket();
+    fake_frame(wire, "40");
+    ck_assert_str_eq(fake_frames(wire), "");
+    fake_frame(wire, "42[\"x\"]");
+    ck_assert_str_eq(fake_frames(wire), "42[\"back\"]");
+    accept_socket(last_socket);
+    fake_turn();
+    ck_assert_str_eq(fake_frames(wire), "40{\"sid\":\"SID\"}");
+    fake_frame(wire, "40");
+    ck_assert(wire->closed);
+})} END_TEST
+
+    START_TEST(the_application_may_end_a_socket_from_inside_an_event){BOTH_FEEDS({
+        struct fake_wire *wire = open_connected();
+        fake_frame(wire, "40/custom,");
+        fake_frames(wire);
+        fake_frame(wire, "42/custom,[\"leave\"]");
+        ck_assert_str_eq(fake_frames(wire), "41/custom,");
+        ck_assert_uint_eq(disconnects, 0);
+        fake_frame(wire, "42[\"hang up\"]");
+        ck_assert(wire->closed && !wire->aborted);
+        ck_assert_uint_eq(disconnects, 0);
+        ck_assert_uint_eq(socketio_server_stats(world.socketio)->sockets, 0);
+    })} END_TEST
+
+    START_TEST(what_is_pulled_follows_what_is_queued)
+{
+    start(false);
+    struct fake_wire *wire = open_connected();
+    to_pull = 3;
+    socketio_socket_wake(last_socket);
+    struct socketio_event own = {.name = BYTES_LITERAL("first"), .arguments = BYTES_LITERAL("1")};
+    socketio_socket_emit(last_socket, &own, NULL);
+    wire->writes = 0;
+    fake_turn();
+    ck_assert_str_eq(fake_frames(wire), "42[\"first\",1]|4/|4/|4/");
+    ck_assert_uint_eq(wire->writes, 1);
+    fake_stop();
+}
+END_TEST
+
+START_TEST(a_violation_over_polling_is_an_orderly_close){BOTH_FEEDS({
+    char sid[64], url[128];
+    snprintf(url, sizeof(url), "/socket.io/?EIO=4&transport=polling&sid=%s", fake_handshake(sid));
+    struct fake_wire *poll = fake_request("GET", url, NULL);
+    fake_ask("POST", url, "42[\"early\"]", 200);
+    ck_assert_str_eq(fake_answer(poll, 200), "1");
+    fake_ask("GET", url, NULL, 400);
+    snprintf(url, sizeof(url), "/socket.io/?EIO=4&transport=polling&sid=%s", fake_handshake(sid));
+    ck_assert_str_eq(fake_ask("POST", url,
+                              "40\x1e"
+                              "40",
+                              200),
+                     "ok");
+    ck_assert_str_eq(fake_ask("GET", url, NULL, 200), "40{\"sid\":\"SID\"}");
+    ck_assert_str_eq(fake_ask("GET", url, NULL, 200), "6\x1e"
+                                                      "1");
+    fake_ask("GET", url, NULL, 400);
+})} END_TEST
+
+    TEST_PROGRAM("socketio_server", namespaces_are_joined_left_and_refused,
+                 payloads_and_attachments_come_back_as_they_were, violations_close_the_connection,
+                 text_among_attachments_and_attachments_without_a_header_are_violations,
+                 attachments_that_do_not_come_end_the_connection,
+                 a_client_that_joins_nothing_is_let_go,
+                 an_answer_may_come_later_and_events_may_come_before_it,
+                 the_application_may_end_a_socket_from_inside_an_event,
+                 what_is_pulled_follows_what_is_queued,
+                 a_violation_over_polling_is_an_orderly_close)
