@@ -22,12 +22,13 @@ export function timeOfDay(ms) {
   return clock.format(ms);
 }
 
-const abbreviations = { ocr: 'OCR', pii: 'Personal data' };
+const names = { pii: 'Personal data' }; // what does not say itself
+const abbreviations = /\b(ocr)\b/gi;
 
 /** low_confidence -> Low confidence */
 export function words(text) {
-  if (abbreviations[text]) return abbreviations[text];
-  const spaced = String(text ?? '').replace(/[_-]+/g, ' ').trim();
+  if (names[text]) return names[text];
+  const spaced = String(text ?? '').replace(/[_-]+/g, ' ').trim().replace(abbreviations, (word) => word.toUpperCase());
   return spaced.charAt(0).toUpperCase() + spaced.slice(1);
 }
 
