@@ -64,9 +64,11 @@ static void read_identity(struct policy *policy, const struct document_node *nod
     const struct document_node *user = node ? document_find(node, "user_claim") : NULL;
     bool fine = read_claim_name(policy, tenant, "tenant", problems);
     fine = read_claim_name(policy, user, "sub", problems) && fine;
-    if (fine && policy->names.count != 2)
-        problem_at(problems, user ? user : tenant,
-                   "tenant_claim and user_claim must be different claims");
+    if (!fine || policy->names.count == 2)
+        return;
+    assert(node); /* the defaults differ */
+    problem_at(problems, user ? user : node,
+               "tenant_claim and user_claim must be different claims");
 }
 
 static bool add_template(struct policy *policy, const struct document_node *node, bool may_be_open,

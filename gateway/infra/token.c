@@ -294,7 +294,7 @@ enum status token_verifier_open(const struct token_config *config, struct token_
     token_key_reader_prepare();
     struct token_verifier *made = mem_new(struct token_verifier);
     made->config = *config;
-    made->refresh_ms = config->jwks_url ? INT64_MIN : config->refresh_ms;
+    made->refresh_ms = config->jwks_url ? 0 : config->refresh_ms;
     enum status status = read_first_keys(config, &made->keys, error);
     if (status != STATUS_OK)
         goto failed;

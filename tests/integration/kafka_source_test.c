@@ -375,7 +375,7 @@ START_TEST(what_is_produced_around_the_opening_is_seen_from_the_end_on)
         create_topic(lane.topic, 1);
         struct production production = {.topic = lane.topic, .count = 2000};
         pthread_create(&production.thread, NULL, produce_steadily, &production);
-        pump_for(round * 80);
+        pump_for((int64_t)round * 80);
         open_lane(&lane);
         PUMP_UNTIL(lane.opened == 1, 10000);
         PUMP_UNTIL(lane.next == 2000, 20000);
@@ -516,7 +516,7 @@ START_TEST(scans_give_their_range_once_in_order_with_pauses)
     }
     for (int i = 0; i < 4; i++) {
         lanes[i].pause_every = (size_t)i * 100;
-        kafka_source_ops.scan(world.source, &lanes[i], i * 10, 3000 - i);
+        kafka_source_ops.scan(world.source, &lanes[i], (int64_t)i * 10, 3000 - i);
     }
     int64_t until = clock_ms(CLOCK_MONOTONIC) + 20000;
     unsigned ended = 0;
@@ -534,7 +534,7 @@ START_TEST(scans_give_their_range_once_in_order_with_pauses)
     for (int i = 0; i < 4; i++) {
         ck_assert_uint_eq(lanes[i].scans_ended, 1);
         ck_assert_int_eq(lanes[i].scan_status, STATUS_OK);
-        check_run(lanes[i].scanned, lanes[i].scanned_count, i * 10, 3000 - i);
+        check_run(lanes[i].scanned, lanes[i].scanned_count, (int64_t)i * 10, 3000 - i);
         close_lane(&lanes[i]);
     }
     close_world();
