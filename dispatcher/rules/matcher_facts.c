@@ -93,6 +93,20 @@ static struct bytes block_key(struct matcher *matcher, const struct test *test)
     return arena_copy(&matcher->arena, bytes_of(key, sizeof(key)));
 }
 
+/* Most wildcards are a prefix, a suffix or plain text in disguise. */
+static uint32_t intern_wildcard(struct matcher *matcher, uint32_t field,
+                                const struct wildcard *wildcard)
+{
+    const struct bytes *pieces = wildcard->pieces;
+    if (wildcard->count == 1)
+        return intern(matcher, field, FACT_TEXT, pieces[0], 0);
+    if (wildcard->count == 2 && pieces[1].size == 0)
+        return intern(matcher, field, FACT_PREFIX, pieces[0], 0);
+    if (wildcard->count == 2 && pieces[0].size == 0)
+        return intern(matcher, field, FACT_SUFFIX, pieces[1], 0);
+    return NONE;
+}
+
 uint32_t facts_intern(struct matcher *matcher, uint32_t field, const struct test *test)
 {
     struct field *owner = &matcher->fields[field];
@@ -121,9 +135,10 @@ uint32_t facts_intern(struct matcher *matcher, uint32_t field, const struct test
     case TEST_RANGE:
         owner->has_ranges = true;
         return NONE;
+    case TEST_WILDCARD:
+        return intern_wildcard(matcher, field, &test->wildcard);
     case TEST_FOLD_PREFIX:
     case TEST_FOLD_SUFFIX:
-    case TEST_WILDCARD:
     case TEST_BUT:
     case TEST_ABSENT:
         break;

@@ -159,14 +159,11 @@ static bool satisfy(const struct search *search, uint32_t level, struct blame *b
     if (search->matcher->conditions[here->condition].absent) {
         /* Absent if no value agrees with what is chosen so far. Other choices before might rule
          * more values out, so all of them are to blame for one that is left. */
-        struct blame unused = {{0}}, below = {{0}};
-        blame_before(&mine, level);
+        struct blame unused = {{0}};
         if (next_option(search, here->values, 0, &unused) == here->values.count &&
-            !search->scratch->exhausted) {
-            if (satisfy(search, level + 1, &below))
-                return true;
-            blame_merge(&mine, &below, level);
-        }
+            !search->scratch->exhausted && satisfy(search, level + 1, &unused))
+            return true;
+        blame_before(&mine, level);
     }
     *blame = mine;
     return false;
