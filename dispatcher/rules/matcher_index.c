@@ -10,16 +10,17 @@
 #include "mem.h"
 
 enum {
-    CHECKED_MAX = 4,       /* so few conjunctions at a node are just checked */
-    DEPTH_MAX = 4,         /* of the tree */
-    ROOT_FACTS_MAX = 1024, /* a condition with more facts is no way down: it is copied for each */
-    INNER_FACTS_MAX = 8,   /* likewise below the root */
-    CONDITIONS_MAX = 64,   /* of a conjunction, that can be ways down: bits of struct entrant */
+    CHECKED_MAX = 4,     /* so few conjunctions at a node are just checked */
+    DEPTH_MAX = 4,       /* of the tree */
+    COPIES_MAX = 256,    /* of a conjunction: it goes down by each fact of a condition */
+    INNER_FACTS_MAX = 8, /* of a condition that is a way down below the root */
+    CONDITIONS_MAX = 64, /* of a conjunction that can be ways down: bits of struct entrant */
 };
 
 /* A conjunction at a node, and its conditions that hold there (bits by place in its checks). */
 struct entrant {
     uint32_t conjunction;
+    uint32_t copies; /* at least so many nodes have it */
     uint64_t used;
 };
 
@@ -83,16 +84,22 @@ static bool is_range(const struct matcher *matcher, const struct condition *cond
            matcher->residuals[condition->residuals.first].test->kind == TEST_RANGE;
 }
 
+/* How many facts a condition may have to be a way down for a conjunction; else it is a guard. */
+static uint32_t facts_max(const struct entrant *entrant, unsigned depth)
+{
+    uint32_t copies = COPIES_MAX / entrant->copies;
+    return depth > 0 && copies > INNER_FACTS_MAX ? INNER_FACTS_MAX : copies;
+}
+
 /* What going down by a condition costs: the chance that it leads to a node, times those there. */
-static float way_cost(const struct indexer *indexer, uint32_t number, unsigned depth)
+static float way_cost(const struct indexer *indexer, uint32_t number, uint32_t most_facts)
 {
     const struct matcher *matcher = indexer->matcher;
     const struct condition *condition = &matcher->conditions[number];
-    uint32_t facts_max = depth == 0 ? ROOT_FACTS_MAX : INNER_FACTS_MAX;
     float shared = (float)indexer->condition_counts[number];
     if (is_range(matcher, condition))
         return 0.1F + 0.4F * shared;
-    if (condition->residuals.count > 0 || condition->facts.count > facts_max)
+    if (condition->residuals.count > 0 || condition->facts.count > most_facts)
         return 1.0F + 0.6F * shared;
     float cost = 0;
     for (uint32_t i = 0; i < condition->facts.count; i++) {
@@ -113,7 +120,7 @@ static uint32_t choose_way(const struct indexer *indexer, const struct entrant *
         uint32_t number = check_of(indexer, entrant->conjunction, place);
         if ((entrant->used >> place & 1) || indexer->matcher->conditions[number].absent)
             continue;
-        float cost = way_cost(indexer, number, depth);
+        float cost = way_cost(indexer, number, facts_max(entrant, depth));
         if (cost < best_cost) {
             best = place;
             best_cost = cost;
@@ -128,11 +135,10 @@ static void add_ways(const struct indexer *indexer, const struct entrant *entran
     const struct matcher *matcher = indexer->matcher;
     uint32_t number = check_of(indexer, entrant->conjunction, place);
     const struct condition *condition = &matcher->conditions[number];
-    uint32_t facts_max = depth == 0 ? ROOT_FACTS_MAX : INNER_FACTS_MAX;
     struct way way = {.kind = WAY_GUARD, .field = condition->field, .key = number};
     way.entrant = *entrant;
     way.entrant.used |= (uint64_t)1 << place;
-    if (condition->residuals.count > 0 || condition->facts.count > facts_max) {
+    if (condition->residuals.count > 0 || condition->facts.count > facts_max(entrant, depth)) {
         if (is_range(matcher, condition)) {
             way.kind = WAY_RANGE;
             way.low = matcher->residuals[condition->residuals.first].test->low;
@@ -141,6 +147,7 @@ static void add_ways(const struct indexer *indexer, const struct entrant *entran
         return;
     }
     way.kind = WAY_FACT;
+    way.entrant.copies *= condition->facts.count;
     for (uint32_t i = 0; i < condition->facts.count; i++) {
         way.key = matcher->fact_lists[condition->facts.first + i];
         if (i > 0 && way.key == matcher->fact_lists[condition->facts.first + i - 1])
@@ -343,7 +350,7 @@ void index_build(struct matcher *matcher, struct growing *condition_lists)
     size_t count = matcher->conjunction_count;
     struct entrant *entrants = mem_alloc((count + 1) * sizeof(*entrants));
     for (uint32_t i = 0; i < count; i++)
-        entrants[i].conjunction = i;
+        entrants[i] = (struct entrant){.conjunction = i, .copies = 1};
     matcher->root = build_node(&indexer, entrants, count, 0);
     free(entrants);
     free(indexer.fact_counts);
