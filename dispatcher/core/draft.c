@@ -180,8 +180,8 @@ static bool apply_review(struct passage *passage, const struct rule *rule)
     }
     struct draft *draft = find_draft(passage, NOTIFICATION_REVIEW_ALERT, queue, reason);
     bool fits = add_event_room(passage, draft, "review", queue) &&
-                add_event_room(passage, draft, "task", passage_text(passage, EVENT_FIELD_TASK)) &&
-                add_event_room(passage, draft, "user", passage_text(passage, EVENT_FIELD_USER));
+                add_event_room(passage, draft, "task", passage->task_id) &&
+                add_event_room(passage, draft, "user", passage->owner.user);
     add_rule(passage, draft, rule->name);
     if (draft->priority.size == 0 && review->priority != NULL)
         (void)render(passage, review->priority, &draft->priority);
@@ -257,7 +257,7 @@ static void fill_content(struct passage *passage, const struct draft *draft,
                          struct notification *view)
 {
     struct bytes event = passage_text(passage, EVENT_FIELD_EVENT);
-    struct bytes task_id = passage_text(passage, EVENT_FIELD_TASK);
+    struct bytes task_id = passage->task_id;
     struct bytes type = passage_text(passage, EVENT_FIELD_TYPE);
     struct bytes priority = passage_text(passage, EVENT_FIELD_PRIORITY);
     struct bytes project_id = passage_text(passage, EVENT_FIELD_PROJECT);
@@ -383,6 +383,16 @@ static size_t take_lane(struct draft *draft, const struct lane_name *lane, struc
     return count;
 }
 
+static void note_published(struct passage *passage, const struct notification *view,
+                           const struct lane_name *lane)
+{
+    struct published *published =
+        (struct published *)arena_alloc(arena_of(passage), sizeof(struct published));
+    *published = (struct published){.id = view->id, .type = view->type, .lane = lane};
+    *passage->published_end = published;
+    passage->published_end = &published->next;
+}
+
 static bool publish_lane(struct passage *passage, struct draft *draft,
                          const struct bytes *rule_names, struct notification *view)
 {
@@ -418,6 +428,7 @@ static bool publish_lane(struct passage *passage, struct draft *draft,
     output->value = arena_copy(arena_of(passage), buffer_peek(&pipeline->text));
     output->has_value = true;
     add_headers(passage, &envelope, output);
+    note_published(passage, view, lane);
     passage->batch->counts.notifications[draft->type]++;
     return true;
 }
@@ -448,7 +459,7 @@ static bool finish_draft(struct passage *passage, struct draft *draft)
 bool draft_finish(struct passage *passage)
 {
     for (struct draft *draft = passage->drafts; draft != NULL; draft = draft->next)
-        if (!finish_draft(passage, draft))
+        if (!draft->is_open && !finish_draft(passage, draft))
             return false;
     return true;
 }

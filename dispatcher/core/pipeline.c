@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <xxhash.h>
 
 #include "dead_letter.h"
 #include "instant.h"
@@ -55,6 +56,8 @@ static void bury(struct passage *passage, enum dead_reason reason, const char *p
     struct decision *decision = passage->decision;
     /* What the event had led to so far is not to be. */
     passage->batch->output_count = decision->first_output;
+    memcpy(passage->batch->counts.notifications, passage->counts_before.notifications,
+           sizeof(passage->counts_before.notifications));
     decision->dead = true;
     decision->reason = reason;
     decision->problem =
@@ -188,14 +191,42 @@ static bool read_id(struct passage *passage)
     if (id.size > 0)
         passage->event_id = arena_copy(&passage->batch->arena, id);
     passage->decision->event_id = passage->event_id;
+    passage->has_own_id = id.size > 0;
     return true;
+}
+
+/* Of source and id: what makes two events one. A source that is not a text does not count. */
+static uint64_t event_hash(const struct passage *passage)
+{
+    const struct field_value *source = &passage->values[EVENT_FIELD_SOURCE];
+    XXH64_hash_t salt =
+        source->kind == JSON_STRING ? XXH3_64bits(source->raw.data, source->raw.size) : 0;
+    return XXH3_64bits_withSeed(passage->event_id.data, passage->event_id.size, salt);
+}
+
+static bool is_duplicate(struct passage *passage)
+{
+    if (passage->memory == NULL || !passage->has_own_id ||
+        !memory_has_seen(passage->memory, event_hash(passage), passage->record->timestamp_ms))
+        return false;
+    passage->decision->duplicate = true;
+    passage->batch->counts.duplicates++;
+    return true;
+}
+
+/* Only what was processed: a dead letter may come again, repaired or under other rules. */
+static void remember(struct passage *passage)
+{
+    if (passage->memory == NULL || passage->decision->dead)
+        return;
+    if (passage->has_own_id)
+        memory_note(passage->memory, event_hash(passage), passage->record->timestamp_ms);
+    review_remember(passage);
 }
 
 static void notify(struct passage *passage)
 {
     const struct decision *decision = passage->decision;
-    passage->owner.tenant = passage_text(passage, EVENT_FIELD_TENANT);
-    passage->owner.user = passage_text(passage, EVENT_FIELD_USER);
     read_time(passage);
     read_trace(passage);
     for (size_t i = 0; i < decision->rule_count; i++) {
@@ -214,6 +245,7 @@ static void notify(struct passage *passage)
             return;
         }
     }
+    review_check(passage);
     if (!draft_finish(passage))
         bury_for(passage, DEAD_LIMIT, "a notification would be larger than %zu bytes",
                  passage->pipeline->settings.limits.notification_bytes);
@@ -264,31 +296,39 @@ static void process(struct passage *passage)
         bury(passage, DEAD_MALFORMED, "not one valid JSON object");
         return;
     }
-    if (!read_id(passage))
+    if (!read_id(passage) || is_duplicate(passage))
         return;
+    passage->owner.tenant = passage_text(passage, EVENT_FIELD_TENANT);
+    passage->owner.user = passage_text(passage, EVENT_FIELD_USER);
+    passage->task_id = passage_text(passage, EVENT_FIELD_TASK);
     select_rules(passage, &result);
-    if (passage->decision->rule_count == 0)
-        return;
-    passage->batch->counts.matched++;
-    notify(passage);
+    if (passage->decision->rule_count > 0) {
+        passage->batch->counts.matched++;
+        notify(passage);
+    }
+    remember(passage);
 }
 
-void pipeline_process(struct pipeline *pipeline, const struct record *record, struct batch *batch,
-                      struct decision *decision)
+void pipeline_process(struct pipeline *pipeline, struct memory *memory, const struct record *record,
+                      struct batch *batch, struct decision *decision)
 {
     assert(pipeline->rules != NULL);
     *decision = (struct decision){.first_output = batch->output_count};
     struct passage passage = {
         .pipeline = pipeline,
+        .memory = memory,
         .record = record,
         .batch = batch,
         .decision = decision,
+        .counts_before = batch->counts,
         .values = pipeline->values,
         .event_id = origin_of(&batch->arena, record),
     };
     decision->event_id = passage.event_id;
+    passage.published_end = &passage.published;
     batch->counts.records++;
     process(&passage);
+    audit_add(&passage);
 }
 
 void pipeline_reject(struct pipeline *pipeline, const struct record *record, const char *problem,
@@ -296,7 +336,39 @@ void pipeline_reject(struct pipeline *pipeline, const struct record *record, con
 {
     struct decision decision = {.first_output = batch->output_count};
     struct passage passage = {
-        .pipeline = pipeline, .record = record, .batch = batch, .decision = &decision};
+        .pipeline = pipeline,
+        .record = record,
+        .batch = batch,
+        .decision = &decision,
+        .counts_before = batch->counts,
+    };
     batch->counts.records++;
     bury(&passage, DEAD_REJECTED, problem);
+}
+
+struct keeper {
+    const char *topic;
+    int32_t partition;
+    struct batch *batch;
+};
+
+static void keep_record(void *context, struct bytes key, struct bytes value, bool has_value)
+{
+    const struct keeper *keeper = (const struct keeper *)context;
+    struct output *output = batch_add(keeper->batch);
+    output->kind = OUTPUT_STATE;
+    output->topic = keeper->topic;
+    output->partition = keeper->partition;
+    output->partition_count = keeper->partition + 1;
+    output->key = arena_copy(&keeper->batch->arena, key);
+    output->has_key = true;
+    output->has_value = has_value;
+    if (has_value)
+        output->value = arena_copy(&keeper->batch->arena, value);
+}
+
+void pipeline_keep(struct memory *memory, const char *topic, int32_t partition, struct batch *batch)
+{
+    struct keeper keeper = {.topic = topic, .partition = partition, .batch = batch};
+    memory_flush(memory, keep_record, &keeper);
 }

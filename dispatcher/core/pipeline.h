@@ -10,6 +10,7 @@
 
 #include "batch.h"
 #include "layout.h"
+#include "memory.h"
 #include "rule_set.h"
 
 struct pipeline_limits {
@@ -41,6 +42,8 @@ struct pipeline_settings {
     const char *dead_letter_topic;
     const char *audit_topic;
     enum audit_level audit;
+    const char *const *review_closed_by; /* names of events that close the reviews of their task */
+    size_t review_closed_by_count;
 };
 
 struct pipeline;
@@ -60,15 +63,21 @@ struct decision {
     const uint32_t *rules; /* indexes of the rules that matched, in the order of the file */
     size_t rule_count;
     size_t first_output; /* its outputs in the batch: from here to the batch's end */
+    bool duplicate;      /* seen before: nothing was done */
     bool dead;
     enum dead_reason reason;
     const char *problem; /* if dead: for a person */
 };
 
 /* Judges one record and appends its outputs and counts. What the outputs borrow of `record` must
- * outlive the batch's content. */
-void pipeline_process(struct pipeline *pipeline, const struct record *record, struct batch *batch,
-                      struct decision *decision);
+ * outlive the batch's content. `memory` (of the record's partition; may be NULL) is asked and
+ * changed: the caller commits it or rolls it back with the batch. */
+void pipeline_process(struct pipeline *pipeline, struct memory *memory, const struct record *record,
+                      struct batch *batch, struct decision *decision);
+
+/* Appends the records that keep what a memory has learnt since its last commit. */
+void pipeline_keep(struct memory *memory, const char *topic, int32_t partition,
+                   struct batch *batch);
 
 /* The dead letter for a record that went through pipeline_process() but cannot be produced. */
 void pipeline_reject(struct pipeline *pipeline, const struct record *record, const char *problem,

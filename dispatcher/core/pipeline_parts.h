@@ -16,6 +16,7 @@ struct pipeline {
 /* One event on its way. */
 struct passage {
     struct pipeline *pipeline;
+    struct memory *memory; /* may be NULL */
     const struct record *record;
     struct batch *batch;
     struct decision *decision;
@@ -28,8 +29,21 @@ struct passage {
     struct bytes traceparent;
     struct bytes tracestate;
     unsigned hops;
+    struct bytes task_id;
     struct draft *drafts;
+    struct published *published; /* in order */
+    struct published **published_end;
     unsigned room_count;
+    bool has_own_id;
+    struct batch_counts counts_before;
+};
+
+/* A notification that was made. */
+struct published {
+    struct published *next;
+    struct bytes id;
+    enum notification_type type;
+    const struct lane_name *lane;
 };
 
 /* A room that a draft has, and where it lives. */
@@ -59,6 +73,7 @@ struct draft {
     struct bytes severity;
     struct bytes priority;
     struct bytes due_time;
+    bool is_open; /* a review that is open already: no alert */
 };
 
 /* Why a rule could not do all it was to do; the policy is the rule's. */
@@ -73,6 +88,16 @@ enum draft_result draft_apply(struct passage *passage, const struct rule *rule) 
 
 /* Makes the notifications of all drafts. False: one is larger than the limit. */
 bool draft_finish(struct passage *passage) MUST_CHECK;
+
+/* Appends the audit record, if the settings want one. */
+void audit_add(struct passage *passage);
+
+/* One review per task and reason is open at a time: marks the drafts of reviews that are open
+ * already. */
+void review_check(struct passage *passage);
+
+/* Remembers the reviews that were asked for, and those that the event closes. */
+void review_remember(struct passage *passage);
 
 /* The text of an event's field, empty if it has none. Borrows from the event or the batch. */
 struct bytes passage_text(struct passage *passage, enum event_field field);

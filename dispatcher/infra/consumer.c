@@ -138,7 +138,8 @@ rd_kafka_message_t *consumer_poll(struct consumer *consumer, int timeout_ms)
         consumer->all_brokers_down = false;
         return message;
     }
-    if (message->err != RD_KAFKA_RESP_ERR__PARTITION_EOF)
+    if (message->err != RD_KAFKA_RESP_ERR__PARTITION_EOF &&
+        message->err != RD_KAFKA_RESP_ERR__FATAL)
         log_warning(
             "records cannot be read now",
             LOG_STRING("topic", message->rkt == NULL ? "" : rd_kafka_topic_name(message->rkt)),
@@ -173,22 +174,29 @@ static enum status seek(struct consumer *consumer, rd_kafka_topic_partition_list
     return failed ? STATUS_UNAVAILABLE : STATUS_OK;
 }
 
+enum status consumer_find_committed(rd_kafka_t *client, rd_kafka_topic_partition_list_t *partitions,
+                                    int timeout_ms)
+{
+    rd_kafka_topic_partition_list_t *committed = rd_kafka_topic_partition_list_copy(partitions);
+    rd_kafka_resp_err_t code = rd_kafka_committed(client, committed, timeout_ms);
+    enum status status = code == RD_KAFKA_RESP_ERR_NO_ERROR ? STATUS_OK : STATUS_UNAVAILABLE;
+    for (int i = 0; i < partitions->cnt && status == STATUS_OK; i++)
+        if (committed->elems[i].err != RD_KAFKA_RESP_ERR_NO_ERROR)
+            status = STATUS_UNAVAILABLE;
+    for (int i = 0; i < partitions->cnt && status == STATUS_OK; i++)
+        if (committed->elems[i].offset >= 0)
+            partitions->elems[i].offset = committed->elems[i].offset;
+    rd_kafka_topic_partition_list_destroy(committed);
+    return status;
+}
+
 enum status consumer_rewind(struct consumer *consumer, rd_kafka_topic_partition_list_t *partitions,
                             int timeout_ms)
 {
     keep_assigned(consumer, partitions);
     if (partitions->cnt == 0)
         return STATUS_OK;
-    rd_kafka_topic_partition_list_t *committed = rd_kafka_topic_partition_list_copy(partitions);
-    rd_kafka_resp_err_t code = rd_kafka_committed(consumer->client, committed, timeout_ms);
-    enum status status = code == RD_KAFKA_RESP_ERR_NO_ERROR ? STATUS_OK : STATUS_UNAVAILABLE;
-    for (int i = 0; i < partitions->cnt && status == STATUS_OK; i++) {
-        if (committed->elems[i].err != RD_KAFKA_RESP_ERR_NO_ERROR)
-            status = STATUS_UNAVAILABLE;
-        else if (committed->elems[i].offset >= 0)
-            partitions->elems[i].offset = committed->elems[i].offset;
-    }
-    rd_kafka_topic_partition_list_destroy(committed);
+    enum status status = consumer_find_committed(consumer->client, partitions, timeout_ms);
     return status == STATUS_OK ? seek(consumer, partitions, timeout_ms) : status;
 }
 

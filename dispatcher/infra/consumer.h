@@ -14,8 +14,9 @@
 
 /* Called from within consumer_poll() and consumer_close(). */
 struct consumer_events {
-    /* Before records of these partitions come. */
-    void (*assigned)(void *context, const rd_kafka_topic_partition_list_t *partitions);
+    /* Before records of these partitions come. It may set the offsets to begin at; without one,
+     * that is the committed offset. */
+    void (*assigned)(void *context, rd_kafka_topic_partition_list_t *partitions);
     /* They are another's from now on (if `lost`, have been for a while): what was read of them and
      * not yet sent must be forgotten. */
     void (*revoked)(void *context, const rd_kafka_topic_partition_list_t *partitions, bool lost);
@@ -57,6 +58,11 @@ enum status consumer_rewind(struct consumer *consumer, rd_kafka_topic_partition_
 
 /* Why the client can never read again, e.g. another member with its instance name; NULL: it can. */
 const char *consumer_fatal(const struct consumer *consumer, char *text, size_t size);
+
+/* Sets the committed offset of each partition that has one. Waits for transactions that are open on
+ * them, and up to the time. */
+enum status consumer_find_committed(rd_kafka_t *client, rd_kafka_topic_partition_list_t *partitions,
+                                    int timeout_ms) MUST_CHECK;
 
 struct consumer_state {
     bool joined; /* it has been given its partitions (maybe none) */

@@ -31,6 +31,9 @@ static void init_pipeline_series(struct dispatcher_metrics *metrics)
     metrics->reviews_open =
         metrics_counter(registry, NAME("reviews_already_open_total"),
                         "Review alerts left out because such a review is open.", NULL);
+    metrics->reviews_unremembered = metrics_counter(
+        registry, NAME("reviews_unremembered_total"),
+        "Reviews beyond dispatcher.review.tasks: their alerts may be repeated.", NULL);
     metrics->rule_matches =
         metrics_counter_set(registry, NAME("rule_matches_total"), "Events that a rule matched.",
                             "rule", RULE_SERIES_LIMIT);
@@ -80,6 +83,10 @@ void dispatcher_metrics_init(struct dispatcher_metrics *metrics)
     metrics->reloads_bad =
         metrics_counter(metrics->registry, NAME("rules_reloads_total"),
                         "Reloads of the rules file.", METRIC_LABELS("outcome", "bad"));
+    metrics->events_remembered = metrics_gauge(metrics->registry, NAME("events_remembered"),
+                                               "Events that would be known again.", NULL, 1);
+    metrics->reviews_remembered = metrics_gauge(metrics->registry, NAME("open_review_tasks"),
+                                                "Tasks with open reviews.", NULL, 1);
     metrics->rules = metrics_gauge(metrics->registry, NAME("rules"), "Rules in force.", NULL, 1);
 }
 
@@ -97,6 +104,7 @@ void dispatcher_metrics_count(struct dispatcher_metrics *metrics, const struct b
     metric_counter_add(metrics->matched, counts->matched);
     metric_counter_add(metrics->duplicates, counts->duplicates);
     metric_counter_add(metrics->reviews_open, counts->reviews_open);
+    metric_counter_add(metrics->reviews_unremembered, counts->reviews_unremembered);
     for (int i = 0; i < EVENT_FORMAT_COUNT; i++)
         metric_counter_add(metrics->formats[i], counts->formats[i]);
     for (int i = 0; i < NOTIFICATION_TYPE_COUNT; i++)

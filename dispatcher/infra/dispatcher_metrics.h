@@ -13,6 +13,7 @@ struct dispatcher_metrics {
     struct metric_counter *matched;
     struct metric_counter *duplicates;
     struct metric_counter *reviews_open;
+    struct metric_counter *reviews_unremembered;
     struct metric_counter *notifications[NOTIFICATION_TYPE_COUNT];
     struct metric_counter *dead[DEAD_REASON_COUNT];
     struct metric_counter *room_skips[ROOM_SKIP_COUNT];
@@ -30,6 +31,8 @@ struct dispatcher_metrics {
     struct metric_histogram *stage_total;   /* record's timestamp to commit */
     struct metric_gauge *lag;
     struct metric_gauge *partitions;
+    struct metric_gauge *events_remembered;
+    struct metric_gauge *reviews_remembered;
     struct metric_gauge *rules;
 };
 

@@ -73,7 +73,7 @@ enum status dry_run(FILE *in, FILE *out, const struct pipeline_settings *setting
             continue;
         batch_reset(&batch);
         buffer_clear(&line);
-        pipeline_process(pipeline, &record, &batch, &decision);
+        pipeline_process(pipeline, NULL, &record, &batch, &decision);
         append_decision(&decision, rules, &batch, &line);
         fwrite(line.data, 1, line.end, out);
     }

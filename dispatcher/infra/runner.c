@@ -23,18 +23,16 @@ static void report_state(struct runner *runner)
 {
     struct board *board = runner->options.board;
     struct consumer_state state;
-    char text[256];
-    const char *fatal = consumer_fatal(runner->consumer, text, sizeof(text));
-    if (fatal != NULL) {
-        error_set(&runner->fatal, STATUS_FATAL,
-                  "%s (group %s, slot %s: is there another dispatcher with this slot?)", fatal,
-                  runner->options.settings->group, runner->options.settings->slot);
+    if (!runner_keep_consumer(runner))
         return;
-    }
     consumer_check_connection(runner->consumer, CONNECTION_TIMEOUT_MS);
     consumer_state(runner->consumer, &state);
     metric_gauge_set(runner->options.metrics->lag, state.lag);
     metric_gauge_set(runner->options.metrics->partitions, state.partitions);
+    metric_gauge_set(runner->options.metrics->events_remembered,
+                     (int64_t)memories_event_count(runner->memories));
+    metric_gauge_set(runner->options.metrics->reviews_remembered,
+                     (int64_t)memories_review_count(runner->memories));
     if (state.joined)
         board_pass(board, BOARD_GROUP);
     else
@@ -118,6 +116,8 @@ static void close_all(struct runner *runner)
     consumer_close(runner->consumer);
     topics_free(runner->topics);
     producer_free(runner->producer);
+    memories_free(runner->memories);
+    changelog_close(runner->changelog);
     pipeline_free(runner->pipeline);
     batch_deinit(&runner->batch);
     free(runner->messages);

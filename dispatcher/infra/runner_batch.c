@@ -110,14 +110,18 @@ void runner_judge(struct runner *runner)
         if (record.timestamp_ms > 0 && now_ms > record.timestamp_ms)
             metric_histogram_observe(runner->options.metrics->stage_wait,
                                      (uint64_t)(now_ms - record.timestamp_ms) * 1000);
+        struct memory *memory = memories_find(runner->memories, record.topic, record.partition);
         const struct rejected *rejected =
             runner->rejected_count == 0 ? NULL : find_rejected(runner, &record);
         if (rejected != NULL)
             pipeline_reject(runner->pipeline, &record, rejected->problem, &runner->batch);
         else
-            pipeline_process(runner->pipeline, &record, &runner->batch, &decision);
+            pipeline_process(runner->pipeline, memory, &record, &runner->batch, &decision);
         note_sources(runner, before, (int)i);
     }
+    size_t before = runner->batch.output_count;
+    memories_keep(runner->memories, &runner->batch);
+    note_sources(runner, before, -1);
 }
 
 void runner_reject(struct runner *runner, int index, const char *problem)
@@ -177,6 +181,7 @@ void runner_give_back(struct runner *runner)
 {
     rd_kafka_topic_partition_list_t *list = first_offsets(runner);
     runner_forget(runner);
+    memories_rollback(runner->memories);
     metric_counter_add(runner->options.metrics->rewinds, 1);
     while (!runner_stopped(runner)) {
         board_beat(runner->options.board, monotonic_ms());

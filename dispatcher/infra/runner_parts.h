@@ -3,6 +3,7 @@
 #define DISPATCHER_INFRA_RUNNER_PARTS_H
 
 #include "consumer.h"
+#include "memories.h"
 #include "producer.h"
 #include "runner.h"
 #include "topics.h"
@@ -18,13 +19,24 @@ struct rejected {
     char problem[256];
 };
 
+/* How often another took our name in the last minute: once may be our own earlier request, which
+ * the broker saw twice; again and again, it is another dispatcher with our slot. */
+struct fences {
+    unsigned count;
+    int64_t since_ms;
+};
+
 struct runner {
     struct runner_options options;
     struct consumer *consumer;
     struct producer *producer;
     struct topics *topics;
     struct pipeline *pipeline;
-    char identity[512]; /* group and slot: the transactional id and the member's name */
+    struct changelog
+        *changelog; /* NULL: the broker has no transactions, or nothing is remembered */
+    struct memories *memories;
+    int32_t input_partitions; /* of the input topic that has most */
+    char identity[512];       /* group and slot: the transactional id and the member's name */
 
     /* The batch: records that were read and are not yet sent. */
     rd_kafka_message_t **messages;
@@ -37,8 +49,8 @@ struct runner {
     struct rejected rejected[REJECTED_LIMIT];
     size_t rejected_count;
     unsigned failures; /* in a row */
-    unsigned fences;   /* lately */
-    int64_t fence_window_ms;
+    struct fences producer_fences;
+    struct fences consumer_fences;
     int64_t sent_us; /* when the last transaction ended */
     int64_t next_state_ms;
     int64_t next_rules_ms;
@@ -55,6 +67,13 @@ void runner_pause(struct runner *runner, int64_t duration_ms);
 
 /* Everything before the first record. False: told to stop, or fatal. */
 bool runner_start(struct runner *runner) MUST_CHECK;
+
+/* A new consumer in place of one that can never read again; nothing if it can. The batch must be
+ * empty. False: fatal. */
+bool runner_keep_consumer(struct runner *runner) MUST_CHECK;
+
+/* Has all memories restored, as long as it takes. False: told to stop. */
+bool runner_restore_memories(struct runner *runner) MUST_CHECK;
 
 /* After its handle died. False: told to stop, or fatal. */
 bool runner_reopen_producer(struct runner *runner) MUST_CHECK;

@@ -105,7 +105,9 @@ static void take_failure(struct runner *runner, const struct producer_result *re
         break;
     case PRODUCER_LOST:
         board_fail(runner->options.board, BOARD_PRODUCER, "%s", result->error.text);
-        if (!runner_reopen_producer(runner))
+        /* It may have been committed after all: what is remembered is what can be read. */
+        memories_rollback(runner->memories);
+        if (!runner_reopen_producer(runner) || !runner_restore_memories(runner))
             return;
         break;
     }
@@ -130,6 +132,7 @@ static void count_success(struct runner *runner, int64_t began_us)
     size_t configured = (size_t)runner->options.settings->batch_events;
     runner->limit = runner->limit * 2 < configured ? runner->limit * 2 : configured;
     runner->failures = 0;
+    memories_commit(runner->memories);
     board_pass(runner->options.board, BOARD_PRODUCER);
     runner_forget(runner);
 }

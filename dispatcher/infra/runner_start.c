@@ -7,21 +7,51 @@
 
 enum {
     REQUEST_TIMEOUT_MS = 2000,
+    COMMITTED_TIMEOUT_MS = 5000,
     RETRY_MS = 500,
-    FENCES_LIMIT = 3,
+    FENCES_LIMIT = 5,
     FENCE_WINDOW_MS = 60000,
 };
 
-static void on_assigned(void *context, const rd_kafka_topic_partition_list_t *partitions)
+/* What was remembered of a partition is read after its committed offset is known for sure: then all
+ * that belongs to what was processed is there. */
+static void on_assigned(void *context, rd_kafka_topic_partition_list_t *partitions)
 {
-    (void)context;
-    (void)partitions;
+    struct runner *runner = (struct runner *)context;
+    rd_kafka_t *client = consumer_client(runner->consumer);
+    while (runner->changelog != NULL && !runner_stopped(runner) && partitions->cnt > 0) {
+        board_beat(runner->options.board, monotonic_ms());
+        if (consumer_find_committed(client, partitions, COMMITTED_TIMEOUT_MS) == STATUS_OK)
+            break;
+        log_warning("waiting for the committed offsets");
+    }
+    for (int i = 0; i < partitions->cnt && !runner_stopped(runner); i++) {
+        board_beat(runner->options.board, monotonic_ms());
+        if (memories_add(runner->memories, partitions->elems[i].topic,
+                         partitions->elems[i].partition) != STATUS_OK)
+            i--; /* again */
+    }
 }
 
 static void on_revoked(void *context, const rd_kafka_topic_partition_list_t *partitions, bool lost)
 {
+    struct runner *runner = (struct runner *)context;
     (void)lost;
-    runner_drop((struct runner *)context, partitions);
+    runner_drop(runner, partitions);
+    for (int i = 0; i < partitions->cnt; i++)
+        memories_remove(runner->memories, partitions->elems[i].topic,
+                        partitions->elems[i].partition);
+}
+
+bool runner_restore_memories(struct runner *runner)
+{
+    while (!runner_stopped(runner)) {
+        board_beat(runner->options.board, monotonic_ms());
+        if (memories_restore(runner->memories) == STATUS_OK)
+            return true;
+        runner_pause(runner, RETRY_MS);
+    }
+    return false;
 }
 
 static void tell(struct runner *runner, enum board_check check, const char *text)
@@ -85,10 +115,12 @@ static const char *missing_input(struct runner *runner, struct error *error)
 {
     const struct config_list *topics = &runner->options.settings->input_topics;
     for (size_t i = 0; i < topics->count; i++) {
-        int32_t count;
+        int32_t count = 0;
         if (topics_look_up(consumer_client(runner->consumer), topics->items[i], REQUEST_TIMEOUT_MS,
                            &count, error) != STATUS_OK)
             return error->text;
+        if (count > runner->input_partitions)
+            runner->input_partitions = count;
     }
     return NULL;
 }
@@ -99,6 +131,9 @@ static const char *missing_output(struct runner *runner, struct error *error)
     const struct settings *settings = runner->options.settings;
     const struct layout *layout = runner->options.layout;
     const struct topic_request own[] = {
+        {.name = runner->changelog == NULL ? NULL : settings->state_topic,
+         .partition_count = runner->input_partitions,
+         .compacted = true},
         {.name = settings->dead_letter_topic, .created_count = 1},
         {.name = settings->audit == AUDIT_OFF ? NULL : settings->audit_topic, .created_count = 4},
     };
@@ -144,6 +179,24 @@ static void make_topics(struct runner *runner, bool mock)
     runner->topics = topics_new(&options);
 }
 
+static bool open_memories(struct runner *runner, bool kept)
+{
+    const struct settings *settings = runner->options.settings;
+    bool wanted = settings->dedupe_window_ms > 0 || settings->review_window_ms > 0;
+    if (kept && wanted &&
+        changelog_open(runner->options.kafka, settings->state_topic, &runner->changelog,
+                       &runner->fatal) != STATUS_OK)
+        return false;
+    const struct memories_options options = {
+        .settings = settings_memory(settings),
+        .topic = settings->state_topic,
+        .changelog = runner->changelog,
+        .stop = runner->options.stop,
+    };
+    runner->memories = memories_new(&options);
+    return true;
+}
+
 bool runner_start(struct runner *runner)
 {
     const struct settings *settings = runner->options.settings;
@@ -158,7 +211,7 @@ bool runner_start(struct runner *runner)
         .transactional_id = exactly_once ? runner->identity : NULL,
     };
     runner->producer = producer_new(&options);
-    if (!open_producer(runner))
+    if (!open_memories(runner, exactly_once) || !open_producer(runner))
         return false;
     make_topics(runner, mock);
     if (!wait_for_topics(runner))
@@ -172,23 +225,40 @@ bool runner_start(struct runner *runner)
     return true;
 }
 
-bool runner_reopen_producer(struct runner *runner)
+/* False: too often. */
+static bool count_fence(struct runner *runner, struct fences *fences, const char *what)
 {
     int64_t now_ms = monotonic_ms();
-    if (now_ms - runner->fence_window_ms > FENCE_WINDOW_MS) {
-        runner->fence_window_ms = now_ms;
-        runner->fences = 0;
-    }
+    if (now_ms - fences->since_ms > FENCE_WINDOW_MS)
+        *fences = (struct fences){.since_ms = now_ms};
+    if (++fences->count <= FENCES_LIMIT)
+        return true;
+    error_set(&runner->fatal, STATUS_FATAL,
+              "%s %s was taken by another %u times in a minute: is there another dispatcher with "
+              "slot %s?",
+              what, runner->identity, fences->count, runner->options.settings->slot);
+    return false;
+}
+
+bool runner_keep_consumer(struct runner *runner)
+{
+    char text[256];
+    const char *reason = consumer_fatal(runner->consumer, text, sizeof(text));
+    if (reason == NULL)
+        return true;
+    log_warning("consumer lost, opening another", LOG_STRING("reason", reason));
+    runner_forget(runner);
+    consumer_close(runner->consumer); /* its partitions are revoked */
+    runner->consumer = NULL;
+    return count_fence(runner, &runner->consumer_fences, "the group member's name") &&
+           open_consumer(runner) && consumer_join(runner->consumer, &runner->fatal) == STATUS_OK;
+}
+
+bool runner_reopen_producer(struct runner *runner)
+{
     metric_counter_add(runner->options.metrics->reopened, 1);
-    if (++runner->fences > FENCES_LIMIT) {
-        error_set(&runner->fatal, STATUS_FATAL,
-                  "the transactional id %s was taken by another producer %u times in a minute: two "
-                  "dispatchers have the "
-                  "same dispatcher.slot",
-                  runner->identity, runner->fences);
-        return false;
-    }
-    if (!open_producer(runner))
+    if (!count_fence(runner, &runner->producer_fences, "the transactional id") ||
+        !open_producer(runner))
         return false;
     topics_use_client(runner->topics, producer_client(runner->producer));
     return wait_for_topics(runner);

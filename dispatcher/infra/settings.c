@@ -63,6 +63,50 @@ static const struct setting table[] = {
      .help = "Which decisions are recorded: those that asked for a review, those in which a rule "
              "matched (and dead "
              "letters and duplicates), or all."},
+    {.path = "dispatcher.state_topic",
+     .type = SETTING_STRING,
+     .offset = TARGET(state_topic),
+     .default_text = "tasks.dispatcher-state",
+     .help = "Where dispatchers keep which events were seen and which reviews are open (compacted; "
+             "as many partitions as "
+             "the input topics)."},
+    {.path = "dispatcher.dedupe.window",
+     .type = SETTING_DURATION,
+     .offset = TARGET(dedupe_window_ms),
+     .default_text = "10m",
+     .maximum = INT64_C(30) * 86400000,
+     .help = "An event whose source and id were seen less than this before it (by the records' "
+             "timestamps) is dropped; "
+             "0: none is."},
+    {.path = "dispatcher.dedupe.events",
+     .type = SETTING_INTEGER,
+     .offset = TARGET(dedupe_entries),
+     .default_text = "100000",
+     .minimum = 1,
+     .maximum = 100000000,
+     .help = "Events remembered for each input partition; beyond it the oldest are forgotten. "
+             "About 100 bytes each."},
+    {.path = "dispatcher.review.window",
+     .type = SETTING_DURATION,
+     .offset = TARGET(review_window_ms),
+     .default_text = "7d",
+     .maximum = INT64_C(3660) * 86400000,
+     .help = "An open review that nothing closed counts as forgotten after this; 0: every event "
+             "alerts again."},
+    {.path = "dispatcher.review.tasks",
+     .type = SETTING_INTEGER,
+     .offset = TARGET(review_tasks),
+     .default_text = "100000",
+     .minimum = 1,
+     .maximum = 100000000,
+     .help = "Tasks with open reviews remembered for each input partition; beyond it an alert may "
+             "be repeated."},
+    {.path = "dispatcher.review.closed_by",
+     .type = SETTING_LIST,
+     .offset = TARGET(review_closed_by),
+     .default_text = "review.completed",
+     .maximum = 100,
+     .help = "Events that close all open reviews of their task, by name."},
     {.path = "dispatcher.batch.events",
      .type = SETTING_INTEGER,
      .offset = TARGET(batch_events),
@@ -161,5 +205,17 @@ struct pipeline_settings settings_pipeline(const struct settings *settings,
         .dead_letter_topic = settings->dead_letter_topic,
         .audit_topic = settings->audit_topic,
         .audit = (enum audit_level)settings->audit,
+        .review_closed_by = (const char *const *)settings->review_closed_by.items,
+        .review_closed_by_count = settings->review_closed_by.count,
+    };
+}
+
+struct memory_settings settings_memory(const struct settings *settings)
+{
+    return (struct memory_settings){
+        .dedupe_window_ms = settings->dedupe_window_ms,
+        .dedupe_entries = (size_t)settings->dedupe_entries,
+        .review_window_ms = settings->review_window_ms,
+        .review_tasks = (size_t)settings->review_tasks,
     };
 }

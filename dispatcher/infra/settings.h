@@ -18,6 +18,12 @@ struct settings {
     char *dead_letter_topic;
     char *audit_topic;
     int audit; /* enum audit_level */
+    char *state_topic;
+    int64_t dedupe_window_ms;
+    int64_t dedupe_entries;
+    int64_t review_window_ms;
+    int64_t review_tasks;
+    struct config_list review_closed_by;
     int64_t batch_events;
     int64_t batch_ms;
     int64_t commit_gap_ms;
@@ -35,5 +41,7 @@ struct config_group settings_group(struct settings *settings);
 
 struct pipeline_settings settings_pipeline(const struct settings *settings,
                                            const struct layout *layout);
+
+struct memory_settings settings_memory(const struct settings *settings);
 
 #endif

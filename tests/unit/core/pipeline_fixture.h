@@ -13,7 +13,9 @@ struct fixture {
     struct batch batch;
     struct decision decision;
     struct pipeline_settings settings;
+    struct memory *memory; /* NULL unless the test sets it */
     int64_t offset;
+    int64_t later_ms; /* how much later than the first the record is */
 };
 
 /* The default layout, where the queues legal and quality may be in topic names. */
@@ -51,6 +53,7 @@ static inline void fixture_open(struct fixture *fixture, const char *rules)
 static inline void fixture_close(struct fixture *fixture)
 {
     pipeline_free(fixture->pipeline);
+    memory_free(fixture->memory);
     rule_set_free(fixture->rules);
     layout_free(fixture->layout);
     batch_deinit(&fixture->batch);
@@ -62,9 +65,10 @@ static inline void fixture_feed_record(struct fixture *fixture, struct record *r
     record->topic = BYTES_LITERAL("tasks.events");
     record->partition = 3;
     record->offset = fixture->offset++;
-    record->timestamp_ms = 1772438516419;
+    record->timestamp_ms = 1772438516419 + fixture->later_ms;
     batch_reset(&fixture->batch);
-    pipeline_process(fixture->pipeline, record, &fixture->batch, &fixture->decision);
+    pipeline_process(fixture->pipeline, fixture->memory, record, &fixture->batch,
+                     &fixture->decision);
 }
 
 static inline void fixture_feed(struct fixture *fixture, const char *event)

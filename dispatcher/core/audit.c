@@ -1,0 +1,129 @@
+/* The audit record of a decision: which rules, why a review, what was published. JSON; README.md
+ * has its form. */
+#include <inttypes.h>
+
+#include "json.h"
+#include "pipeline_parts.h"
+
+static bool asks_for_review(const struct passage *passage)
+{
+    for (size_t i = 0; i < passage->decision->rule_count; i++)
+        if (rule_set_at(passage->pipeline->rules, passage->decision->rules[i])->review != NULL)
+            return true;
+    return false;
+}
+
+static bool is_wanted(const struct passage *passage)
+{
+    const struct decision *decision = passage->decision;
+    switch (passage->pipeline->settings.audit) {
+    case AUDIT_OFF:
+        return false;
+    case AUDIT_REVIEWS:
+        return asks_for_review(passage);
+    case AUDIT_MATCHED:
+        return decision->rule_count > 0 || decision->dead || decision->duplicate;
+    case AUDIT_ALL:
+        return true;
+    }
+    return false;
+}
+
+static const char *outcome_of(const struct decision *decision)
+{
+    return decision->dead             ? "dead-letter"
+           : decision->duplicate      ? "duplicate"
+           : decision->rule_count > 0 ? "matched"
+                                      : "unmatched";
+}
+
+static void append_text(struct buffer *json, const char *name, struct bytes text)
+{
+    if (text.size == 0)
+        return;
+    buffer_append_format(json, ",\"%s\":", name);
+    json_write_string(json, text);
+}
+
+static void append_rules(const struct passage *passage, struct buffer *json)
+{
+    buffer_append_string(json, ",\"rules\":[");
+    for (size_t i = 0; i < passage->decision->rule_count; i++) {
+        if (i > 0)
+            buffer_append_byte(json, ',');
+        json_write_string(json,
+                          rule_set_at(passage->pipeline->rules, passage->decision->rules[i])->name);
+    }
+    buffer_append_byte(json, ']');
+}
+
+static void append_reviews(const struct passage *passage, struct buffer *json)
+{
+    bool some = false;
+    for (const struct draft *draft = passage->drafts; draft != NULL; draft = draft->next) {
+        if (draft->type != NOTIFICATION_REVIEW_ALERT)
+            continue;
+        buffer_append_string(json, some ? ",{\"queue\":" : ",\"reviews\":[{\"queue\":");
+        json_write_string(json, draft->queue);
+        buffer_append_string(json, ",\"reason\":");
+        json_write_string(json, draft->reason);
+        buffer_append_string(json, draft->is_open ? ",\"alreadyOpen\":true}" : "}");
+        some = true;
+    }
+    if (some)
+        buffer_append_byte(json, ']');
+}
+
+static void append_notifications(const struct passage *passage, struct buffer *json)
+{
+    const struct published *published = passage->decision->dead ? NULL : passage->published;
+    buffer_append_string(json, ",\"notifications\":[");
+    for (; published != NULL; published = published->next) {
+        buffer_append_string(json, "{\"id\":");
+        json_write_string(json, published->id);
+        buffer_append_format(json, ",\"type\":\"%s\",\"topic\":\"%s\",\"partition\":%" PRId32 "}%s",
+                             notification_event_name(published->type), published->lane->topic,
+                             published->lane->partition, published->next == NULL ? "" : ",");
+    }
+    buffer_append_byte(json, ']');
+}
+
+void audit_add(struct passage *passage)
+{
+    const struct decision *decision = passage->decision;
+    const struct record *record = passage->record;
+    struct buffer *json = &passage->pipeline->text;
+    if (!is_wanted(passage))
+        return;
+    buffer_clear(json);
+    buffer_append_string(json, "{\"eventId\":");
+    json_write_string(json, decision->event_id);
+    append_text(json, "time", passage->time);
+    append_text(json, "taskId", passage->task_id);
+    append_text(json, "tenantId", passage->owner.tenant);
+    buffer_append_string(json, ",\"origin\":{\"topic\":");
+    json_write_string(json, record->topic);
+    buffer_append_format(json, ",\"partition\":%" PRId32 ",\"offset\":%" PRId64 "}",
+                         record->partition, record->offset);
+    append_text(json, "rulesRevision", rule_set_revision(passage->pipeline->rules));
+    append_text(json, "outcome", bytes_of_string(outcome_of(decision)));
+    append_rules(passage, json);
+    append_reviews(passage, json);
+    append_notifications(passage, json);
+    if (decision->dead) {
+        append_text(json, "reason", bytes_of_string(dead_reason_name(decision->reason)));
+        append_text(json, "problem", bytes_of_string(decision->problem));
+    }
+    buffer_append_byte(json, '}');
+
+    struct arena *arena = &passage->batch->arena;
+    struct bytes key = passage->task_id.size > 0 ? passage->task_id : decision->event_id;
+    struct output *output = batch_add(passage->batch);
+    output->kind = OUTPUT_AUDIT;
+    output->topic = passage->pipeline->settings.audit_topic;
+    output->key = arena_copy(arena, key);
+    output->has_key = true;
+    output->value = arena_copy(arena, buffer_peek(json));
+    output->has_value = true;
+    output->headers = NULL;
+}

@@ -1,0 +1,55 @@
+/* What the dispatcher remembers of one input partition: which events it has seen, and which reviews
+ * are open. Not Kafka: what it must not forget comes out as records of a changelog (compacted
+ * topic), and goes in again by memory_restore().
+ *
+ * Changes are tentative until memory_commit(): memory_rollback() undoes them. Time is that of
+ * records, not of a clock: an event is a duplicate if one with its hash was noted less than the
+ * window before (or after) it. */
+#ifndef DISPATCHER_CORE_MEMORY_H
+#define DISPATCHER_CORE_MEMORY_H
+
+#include "buffer.h"
+#include "bytes.h"
+
+struct memory_settings {
+    int64_t dedupe_window_ms; /* 0: events are not remembered */
+    size_t dedupe_entries;    /* more: the oldest are forgotten */
+    int64_t review_window_ms; /* 0: reviews are not remembered. After this time an open review
+                                 counts as forgotten */
+    size_t review_tasks;      /* more: further reviews are not remembered, and counted */
+};
+
+struct memory;
+
+/* `domain` (of the input topic) tells the keys of several topics apart in one changelog. */
+struct memory *memory_new(const struct memory_settings *settings, uint32_t domain);
+void memory_free(struct memory *memory);
+
+/* Whether an event was seen before. */
+bool memory_has_seen(const struct memory *memory, uint64_t event, int64_t time_ms);
+void memory_note(struct memory *memory, uint64_t event, int64_t time_ms);
+
+bool memory_review_is_open(const struct memory *memory, uint64_t task, uint64_t reason,
+                           int64_t time_ms);
+/* False: the limit is reached; it is not remembered. */
+bool memory_open_review(struct memory *memory, uint64_t task, uint64_t reason, int64_t time_ms);
+/* All reviews of the task. */
+void memory_close_reviews(struct memory *memory, uint64_t task);
+
+/* Takes one record of the changelog; `value` without data: a tombstone. Records that are not of its
+ * domain, or not well formed, are left alone. */
+void memory_restore(struct memory *memory, struct bytes key, struct bytes value, bool has_value);
+
+/* Calls `emit` for each record that must be written for what has changed since the last commit. Key
+ * and value are good until it returns. */
+typedef void memory_emit_fn(void *context, struct bytes key, struct bytes value, bool has_value);
+void memory_flush(struct memory *memory, memory_emit_fn *emit, void *context);
+
+/* What was flushed has been written, or not: then all is as at the last commit. */
+void memory_commit(struct memory *memory);
+void memory_rollback(struct memory *memory);
+
+size_t memory_event_count(const struct memory *memory);
+size_t memory_review_count(const struct memory *memory); /* tasks with open reviews */
+
+#endif

@@ -1,0 +1,103 @@
+#include "changelog.h"
+
+#include <stdlib.h>
+
+#include "log.h"
+#include "mem.h"
+#include "monotonic.h"
+
+enum { POLL_MS = 100 };
+
+struct changelog {
+    const char *topic;
+    rd_kafka_t *client;
+};
+
+enum status changelog_open(const struct kafka_settings *kafka, const char *topic,
+                           struct changelog **changelog, struct error *error)
+{
+    char text[512];
+    struct changelog *made = mem_new(struct changelog);
+    made->topic = topic;
+    rd_kafka_conf_t *conf = kafka_settings_conf(kafka, KAFKA_ROLE_CONSUMER, "dispatcher");
+    kafka_conf_set(conf, "group.id", "smartstack-dispatcher-state"); /* never joined */
+    kafka_conf_set(conf, "enable.auto.commit", "false");
+    kafka_conf_set(conf, "enable.partition.eof", "true");
+    kafka_conf_set(conf, "isolation.level", "read_committed");
+    kafka_conf_set(conf, "auto.offset.reset", "earliest");
+    made->client = rd_kafka_new(RD_KAFKA_CONSUMER, conf, text, sizeof(text));
+    if (made->client == NULL) {
+        rd_kafka_conf_destroy(conf);
+        free(made);
+        return error_set(error, STATUS_FATAL, "Kafka consumer: %s", text);
+    }
+    rd_kafka_poll_set_consumer(made->client);
+    *changelog = made;
+    return STATUS_OK;
+}
+
+void changelog_close(struct changelog *changelog)
+{
+    if (changelog == NULL)
+        return;
+    (void)rd_kafka_consumer_close(changelog->client);
+    rd_kafka_destroy(changelog->client);
+    free(changelog);
+}
+
+static bool assign(struct changelog *changelog, int32_t partition)
+{
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
+    if (partition >= 0)
+        rd_kafka_topic_partition_list_add(list, changelog->topic, partition)->offset =
+            RD_KAFKA_OFFSET_BEGINNING;
+    rd_kafka_resp_err_t code = rd_kafka_assign(changelog->client, partition >= 0 ? list : NULL);
+    rd_kafka_topic_partition_list_destroy(list);
+    return code == RD_KAFKA_RESP_ERR_NO_ERROR;
+}
+
+/* The end that a reader of committed records meets is before a transaction that is open; the high
+ * watermark is behind it. What lay behind it at the first end must have been read. */
+static bool is_whole(struct changelog *changelog, const rd_kafka_message_t *end, int64_t *target)
+{
+    int64_t low;
+    int64_t high;
+    if (*target < 0) {
+        if (rd_kafka_get_watermark_offsets(changelog->client, changelog->topic, end->partition,
+                                           &low, &high) != RD_KAFKA_RESP_ERR_NO_ERROR)
+            return false;
+        *target = high;
+    }
+    return end->offset >= *target;
+}
+
+enum status changelog_read(struct changelog *changelog, int32_t partition, int timeout_ms,
+                           const volatile sig_atomic_t *stop, changelog_record_fn *take,
+                           void *context)
+{
+    int64_t end_ms = monotonic_ms() + timeout_ms;
+    int64_t target = -1;
+    bool whole = false;
+    bool failed = !assign(changelog, partition);
+    while (!whole && !failed && *stop == 0 && monotonic_ms() < end_ms) {
+        rd_kafka_message_t *message = rd_kafka_consumer_poll(changelog->client, POLL_MS);
+        if (message == NULL)
+            continue;
+        if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR) {
+            take(context, bytes_of(message->key, message->key_len),
+                 bytes_of(message->payload, message->len), message->payload != NULL);
+        } else if (message->err == RD_KAFKA_RESP_ERR__PARTITION_EOF) {
+            whole = is_whole(changelog, message, &target);
+        } else {
+            log_warning("state cannot be read now", LOG_STRING("topic", changelog->topic),
+                        LOG_INTEGER("partition", partition),
+                        LOG_STRING("error", rd_kafka_message_errstr(message)));
+            failed = message->err == RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION ||
+                     message->err == RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC ||
+                     message->err == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART;
+        }
+        rd_kafka_message_destroy(message);
+    }
+    (void)assign(changelog, -1);
+    return whole ? STATUS_OK : STATUS_UNAVAILABLE;
+}

@@ -1,0 +1,237 @@
+#include "memory.h"
+
+#include <stdio.h>
+
+#include "mem.h"
+#include "suite.h"
+
+static const struct memory_settings settings = {
+    .dedupe_window_ms = 1000, .dedupe_entries = 100, .review_window_ms = 5000, .review_tasks = 3};
+
+/* A changelog as a broker keeps it: what was emitted and committed, in order. */
+enum { LOG_LIMIT = 20000 };
+struct entry {
+    uint8_t key[16];
+    size_t key_size;
+    uint8_t *value;
+    size_t value_size;
+    bool has_value;
+};
+struct changelog {
+    struct entry entries[LOG_LIMIT];
+    size_t count;
+};
+
+static void append(void *context, struct bytes key, struct bytes value, bool has_value)
+{
+    struct changelog *log = (struct changelog *)context;
+    ck_assert_uint_lt(log->count, LOG_LIMIT);
+    struct entry *entry = &log->entries[log->count++];
+    memcpy(entry->key, key.data, key.size);
+    entry->key_size = key.size;
+    entry->value = (uint8_t *)mem_alloc(value.size + 1);
+    if (value.size > 0)
+        memcpy(entry->value, value.data, value.size);
+    entry->value_size = value.size;
+    entry->has_value = has_value;
+}
+
+static void clear(struct changelog *log)
+{
+    while (log->count > 0)
+        free(log->entries[--log->count].value);
+}
+
+/* Leaves the last record of each key, as compaction does. */
+static void compact(struct changelog *log)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < log->count; i++) {
+        bool later = !log->entries[i].has_value;
+        for (size_t k = i + 1; k < log->count && !later; k++)
+            later = memcmp(log->entries[i].key, log->entries[k].key, 13) == 0;
+        if (later)
+            free(log->entries[i].value);
+        else
+            log->entries[kept++] = log->entries[i];
+    }
+    log->count = kept;
+}
+
+static struct memory *restore(const struct changelog *log, uint32_t domain)
+{
+    struct memory *memory = memory_new(&settings, domain);
+    for (size_t i = 0; i < log->count; i++)
+        memory_restore(memory, bytes_of(log->entries[i].key, log->entries[i].key_size),
+                       bytes_of(log->entries[i].value, log->entries[i].value_size),
+                       log->entries[i].has_value);
+    return memory;
+}
+
+START_TEST(an_event_is_seen_within_the_window)
+{
+    struct memory *memory = memory_new(&settings, 0);
+    ck_assert(!memory_has_seen(memory, 7, 10000));
+    memory_note(memory, 7, 10000);
+    ck_assert(memory_has_seen(memory, 7, 10000));
+    ck_assert(memory_has_seen(memory, 7, 10999));
+    ck_assert(!memory_has_seen(memory, 7, 11000));
+    ck_assert(memory_has_seen(memory, 7, 9001));
+    ck_assert(!memory_has_seen(memory, 7, 9000));
+    ck_assert(!memory_has_seen(memory, 8, 10000));
+    memory_free(memory);
+}
+END_TEST
+
+START_TEST(a_rollback_forgets_what_was_not_committed)
+{
+    static struct changelog log;
+    struct memory *memory = memory_new(&settings, 0);
+    memory_note(memory, 1, 10000);
+    memory_flush(memory, append, &log);
+    memory_commit(memory);
+    memory_note(memory, 2, 10500);
+    memory_note(memory, 1, 11500); /* again, after the window */
+    ck_assert(memory_open_review(memory, 5, 1, 10500));
+    memory_flush(memory, append, &log);
+    memory_rollback(memory);
+    ck_assert(memory_has_seen(memory, 1, 10000));
+    ck_assert(!memory_has_seen(memory, 1, 11500));
+    ck_assert(!memory_has_seen(memory, 2, 10500));
+    ck_assert(!memory_review_is_open(memory, 5, 1, 10500));
+    ck_assert_uint_eq(memory_event_count(memory), 1);
+    ck_assert_uint_eq(memory_review_count(memory), 0);
+    clear(&log);
+    memory_free(memory);
+}
+END_TEST
+
+START_TEST(a_review_is_open_until_it_is_closed_or_forgotten)
+{
+    struct memory *memory = memory_new(&settings, 0);
+    ck_assert(memory_open_review(memory, 5, 1, 1000));
+    ck_assert(memory_open_review(memory, 5, 2, 2000));
+    ck_assert(memory_review_is_open(memory, 5, 1, 5999));
+    ck_assert(!memory_review_is_open(memory, 5, 1, 6000));
+    ck_assert(memory_review_is_open(memory, 5, 2, 6000));
+    ck_assert(!memory_review_is_open(memory, 6, 1, 1000));
+    memory_commit(memory);
+    memory_close_reviews(memory, 5);
+    ck_assert(!memory_review_is_open(memory, 5, 2, 2000));
+    memory_rollback(memory);
+    ck_assert(memory_review_is_open(memory, 5, 2, 2000));
+    memory_close_reviews(memory, 5);
+    memory_commit(memory);
+    memory_rollback(memory);
+    ck_assert(!memory_review_is_open(memory, 5, 2, 2000));
+    memory_free(memory);
+}
+END_TEST
+
+START_TEST(limits_hold)
+{
+    static struct changelog log;
+    struct memory *memory = memory_new(&settings, 0);
+    for (uint64_t task = 0; task < 3; task++)
+        ck_assert(memory_open_review(memory, task, 1, 0));
+    ck_assert(!memory_open_review(memory, 3, 1, 0));
+    for (uint64_t reason = 2; reason <= 16; reason++)
+        ck_assert(memory_open_review(memory, 0, reason, 0));
+    ck_assert(!memory_open_review(memory, 0, 17, 0));
+    ck_assert(memory_open_review(memory, 0, 17, 5000)); /* the others are forgotten by then */
+    for (uint64_t event = 0; event < 1000; event++) {
+        memory_note(memory, event, 0);
+        memory_flush(memory, append, &log);
+        memory_commit(memory);
+        ck_assert_uint_le(memory_event_count(memory), 101);
+    }
+    clear(&log);
+    memory_free(memory);
+}
+END_TEST
+
+/* Random work with aborts and crashes: a memory that was restored from the changelog, compacted or
+ * not, answers as the one that wrote it, and as a model that keeps everything. */
+START_TEST(a_restored_memory_knows_what_was_committed)
+{
+    static struct changelog log;
+    static struct changelog transaction;
+    static int64_t last[50];
+    unsigned seed = 20260302 + (unsigned)_i;
+    struct memory *memory = memory_new(&settings, 9);
+    int64_t time_ms = 10000;
+    for (int i = 0; i < 50; i++)
+        last[i] = -100000;
+    for (int step = 0; step < 300; step++) {
+        int64_t noted[50];
+        memcpy(noted, last, sizeof(last));
+        for (int n = rand_r(&seed) % 8; n > 0; n--) {
+            int event = rand_r(&seed) % 50;
+            time_ms += rand_r(&seed) % 40;
+            bool duplicate = time_ms - noted[event] < settings.dedupe_window_ms;
+            ck_assert_msg(memory_has_seen(memory, (uint64_t)event, time_ms) == duplicate,
+                          "seed %d step %d", 20260302 + _i, step);
+            if (!duplicate) {
+                memory_note(memory, (uint64_t)event, time_ms);
+                noted[event] = time_ms;
+            }
+        }
+        memory_flush(memory, append, &transaction);
+        if (rand_r(&seed) % 4 == 0) {
+            memory_rollback(memory);
+            clear(&transaction);
+            continue;
+        }
+        memory_commit(memory);
+        memcpy(last, noted, sizeof(last));
+        for (size_t i = 0; i < transaction.count; i++)
+            log.entries[log.count++] = transaction.entries[i];
+        transaction.count = 0;
+        if (rand_r(&seed) % 10 == 0)
+            compact(&log);
+        if (rand_r(&seed) % 10 == 0) {
+            size_t count = memory_event_count(memory);
+            memory_free(memory);
+            memory = restore(&log, 9);
+            ck_assert_uint_eq(memory_event_count(memory), count);
+        }
+    }
+    struct memory *other = restore(&log, 8);
+    ck_assert_uint_eq(memory_event_count(other), 0);
+    memory_free(other);
+    memory_free(memory);
+    clear(&log);
+}
+END_TEST
+
+START_TEST(records_that_are_not_ours_are_left_alone)
+{
+    struct memory *memory = memory_new(&settings, 0);
+    memory_restore(memory, BYTES_LITERAL("x"), BYTES_LITERAL("y"), true);
+    memory_restore(memory, BYTES_LITERAL("e\0\0\0\0\1\0\0\0\0\0\0\0"), BYTES_LITERAL("odd"), true);
+    memory_restore(memory, BYTES_LITERAL("z\0\0\0\0\1\0\0\0\0\0\0\0"),
+                   BYTES_LITERAL("0123456789abcdef"), true);
+    memory_restore(memory, BYTES_LITERAL("e\0\0\0\0\1\0\0\0\0\0\0\0"), bytes_of(NULL, 0), false);
+    ck_assert_uint_eq(memory_event_count(memory), 0);
+    memory_free(memory);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("memory");
+    TCase *tcase = tcase_create("memory");
+    tcase_set_timeout(tcase, 60);
+    tcase_add_test(tcase, an_event_is_seen_within_the_window);
+    tcase_add_test(tcase, a_rollback_forgets_what_was_not_committed);
+    tcase_add_test(tcase, a_review_is_open_until_it_is_closed_or_forgotten);
+    tcase_add_test(tcase, limits_hold);
+    tcase_add_loop_test(tcase, a_restored_memory_knows_what_was_committed, 0, 20);
+    tcase_add_test(tcase, records_that_are_not_ours_are_left_alone);
+    suite_add_tcase(suite, tcase);
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_NORMAL);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
