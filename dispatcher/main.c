@@ -8,13 +8,23 @@
 #include <unistd.h>
 
 #include "dry_run.h"
+#include "explain.h"
 #include "health_http.h"
 #include "log.h"
+#include "redrive.h"
+#include "rule_tests.h"
 #include "runner.h"
 
 enum { EXIT_USAGE = 2 };
 
-enum mode { MODE_RUN, MODE_CHECK_CONFIG, MODE_CHECK_RULES, MODE_DRY_RUN };
+enum mode {
+    MODE_RUN,
+    MODE_CHECK_CONFIG,
+    MODE_CHECK_RULES,
+    MODE_DRY_RUN,
+    MODE_EXPLAIN,
+    MODE_REDRIVE
+};
 
 struct arguments {
     enum mode mode;
@@ -88,11 +98,17 @@ static void print_help(void)
         "\n"
         "  dispatcher --config FILE                    run\n"
         "  dispatcher --config FILE --check-config     check the configuration and its rules file\n"
-        "  dispatcher --check-rules FILE               check a rules file\n"
+        "  dispatcher --check-rules FILE               check a rules file and run the tests in it\n"
         "  dispatcher --dry-run --rules FILE           one JSON event per line in, one decision "
         "per line out\n"
         "\n"
-        "--config with --check-rules or --dry-run: with the layout of that configuration.\n"
+        "  dispatcher --explain --rules FILE           one JSON event in, what became of each rule "
+        "out\n"
+        "  dispatcher --config FILE --redrive          send dead letters again to where they came "
+        "from\n"
+        "\n"
+        "--config with --check-rules, --dry-run or --explain: with the layout of that "
+        "configuration.\n"
         "\n"
         "Settings, each also an environment variable:\n\n");
     config_help(groups, 2, &text);
@@ -118,29 +134,39 @@ static struct layout *open_layout(void)
     return layout;
 }
 
+static int check_rules(const char *file, const struct rule_set *rules,
+                       const struct pipeline_settings *settings)
+{
+    auto_problems struct problems problems = {0};
+    size_t tests = rule_tests_run(rules, settings, &problems);
+    if (!problems_empty(&problems))
+        return config_report(&problems, file);
+    printf("%s: %u rules, %zu tests passed, revision %.*s\n", file, rule_set_count(rules), tests,
+           BYTES_PRINT(rule_set_revision(rules)));
+    return EXIT_SUCCESS;
+}
+
 static int with_rules(const struct arguments *arguments, const struct layout *layout,
                       const struct settings *settings)
 {
     auto_problems struct problems problems = {0};
     struct rule_set *rules = NULL;
+    struct pipeline_settings pipeline = {
+        .layout = layout, .limits = PIPELINE_LIMITS_DEFAULT, .dead_letter_topic = ""};
+    if (settings != NULL)
+        pipeline.limits = settings_pipeline(settings, layout).limits;
     if (rules_file_read(arguments->rules, layout, &rules, &problems) != STATUS_OK)
         return config_report(&problems, arguments->rules);
+    enum status status = STATUS_OK;
     int code = EXIT_SUCCESS;
-    if (arguments->mode == MODE_DRY_RUN) {
-        struct pipeline_settings pipeline = {.layout = layout,
-                                             .limits = PIPELINE_LIMITS_DEFAULT,
-                                             .dead_letter_topic = "",
-                                             .audit = AUDIT_OFF};
-        if (settings != NULL)
-            pipeline.limits = settings_pipeline(settings, layout).limits;
-        if (dry_run(stdin, stdout, &pipeline, rules) != STATUS_OK)
-            code = EXIT_FAILURE;
-    } else {
-        printf("%s: %u rules, revision %.*s\n", arguments->rules, rule_set_count(rules),
-               BYTES_PRINT(rule_set_revision(rules)));
-    }
+    if (arguments->mode == MODE_DRY_RUN)
+        status = dry_run(stdin, stdout, &pipeline, rules);
+    else if (arguments->mode == MODE_EXPLAIN)
+        status = explain(stdin, stdout, &pipeline, rules);
+    else
+        code = check_rules(arguments->rules, rules, &pipeline);
     rule_set_free(rules);
-    return code;
+    return status == STATUS_OK ? code : EXIT_FAILURE;
 }
 
 static int try_rules(const struct arguments *arguments)
@@ -203,6 +229,17 @@ static int serve(const struct setup *setup, struct rules_file *rules)
     return status == STATUS_OK ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
+static int drive_again(const struct setup *setup)
+{
+    struct error error = {0};
+    const struct redrive_options options = {
+        .settings = &setup->settings, .kafka = setup->shared.kafka, .stop = &stop_requested};
+    if (redrive(&options, &error) == STATUS_OK)
+        return EXIT_SUCCESS;
+    log_error("cannot go on", LOG_STRING("reason", error.text));
+    return EXIT_FAILURE;
+}
+
 static int run(const struct arguments *arguments)
 {
     struct setup setup = {0};
@@ -217,10 +254,10 @@ static int run(const struct arguments *arguments)
             STATUS_OK)
             code = config_report(&problems, setup.settings.rules_file);
     }
-    if (code == EXIT_SUCCESS && arguments->mode == MODE_RUN) {
+    if (code == EXIT_SUCCESS && arguments->mode != MODE_CHECK_CONFIG) {
         catch_signals();
         log_warnings(setup.config);
-        code = serve(&setup, rules);
+        code = arguments->mode == MODE_REDRIVE ? drive_again(&setup) : serve(&setup, rules);
     }
     rules_file_close(rules);
     setup_deinit(&setup);
@@ -237,6 +274,12 @@ static int refuse(const char *text)
     return EXIT_USAGE;
 }
 
+/* Without Kafka. */
+static bool tries_rules(enum mode mode)
+{
+    return mode == MODE_CHECK_RULES || mode == MODE_DRY_RUN || mode == MODE_EXPLAIN;
+}
+
 /* Returns the exit code, or -1: go on. */
 static int read_arguments(int count, char **values, struct arguments *arguments)
 {
@@ -247,6 +290,8 @@ static int read_arguments(int count, char **values, struct arguments *arguments)
         {"dry-run", no_argument, NULL, 'd'},
         {"rules", required_argument, NULL, 'f'},
         {"help", no_argument, NULL, 'h'},
+        {"explain", no_argument, NULL, 'e'},
+        {"redrive", no_argument, NULL, 'v'},
         {NULL, 0, NULL, 0},
     };
     int option;
@@ -265,6 +310,12 @@ static int read_arguments(int count, char **values, struct arguments *arguments)
         case 'd':
             arguments->mode = MODE_DRY_RUN;
             break;
+        case 'e':
+            arguments->mode = MODE_EXPLAIN;
+            break;
+        case 'v':
+            arguments->mode = MODE_REDRIVE;
+            break;
         case 'f':
             arguments->rules = optarg;
             break;
@@ -277,10 +328,9 @@ static int read_arguments(int count, char **values, struct arguments *arguments)
     }
     if (optind < count)
         return refuse("only options are expected");
-    if (arguments->mode == MODE_DRY_RUN && arguments->rules == NULL)
-        return refuse("--dry-run needs --rules FILE");
-    if ((arguments->mode == MODE_RUN || arguments->mode == MODE_CHECK_CONFIG) &&
-        arguments->config == NULL)
+    if (tries_rules(arguments->mode) && arguments->rules == NULL)
+        return refuse("--rules FILE is missing");
+    if (!tries_rules(arguments->mode) && arguments->config == NULL)
         return refuse("--config FILE is missing");
     return -1;
 }
@@ -291,7 +341,7 @@ int main(int count, char **values)
     int code = read_arguments(count, values, &arguments);
     if (code >= 0)
         return code;
-    if (arguments.mode == MODE_CHECK_RULES || arguments.mode == MODE_DRY_RUN)
+    if (tries_rules(arguments.mode))
         return try_rules(&arguments);
     return run(&arguments);
 }

@@ -41,8 +41,15 @@ void pipeline_free(struct pipeline *pipeline)
 void pipeline_use_rules(struct pipeline *pipeline, const struct rule_set *rules)
 {
     pipeline->rules = rules;
+    pipeline->asks_one = false;
     pipeline->values = (struct field_value *)mem_resize(
         pipeline->values, field_set_count(rule_set_fields(rules)), sizeof(struct field_value));
+}
+
+void pipeline_ask_only(struct pipeline *pipeline, unsigned rule)
+{
+    pipeline->asks_one = true;
+    pipeline->only = rule;
 }
 
 const struct rule_set *pipeline_rules(const struct pipeline *pipeline)
@@ -120,12 +127,14 @@ static void select_rules(struct passage *passage, const struct matcher_result *r
         unsigned index = rule_set_rule_of(pipeline->rules, result->rules[i]);
         const struct rule *rule = rule_set_at(pipeline->rules, index);
         struct bytes subject = passage->event_id;
+        if (pipeline->asks_one && index != pipeline->only)
+            continue;
         if (rule->sampled && rule->sample_by != NULL) {
             buffer_clear(&pipeline->text);
             template_render(rule->sample_by, passage->values, &pipeline->text);
             subject = buffer_peek(&pipeline->text);
         }
-        if (!rule_samples(rule, subject))
+        if (!pipeline->asks_one && !rule_samples(rule, subject))
             continue;
         selected[decision->rule_count++] = index;
         batch_add_match(passage->batch, index);

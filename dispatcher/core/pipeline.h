@@ -57,6 +57,9 @@ void pipeline_free(struct pipeline *pipeline);
 void pipeline_use_rules(struct pipeline *pipeline, const struct rule_set *rules);
 const struct rule_set *pipeline_rules(const struct pipeline *pipeline);
 
+/* For tests of rules: asks this rule alone, and does not sample. Undone by pipeline_use_rules(). */
+void pipeline_ask_only(struct pipeline *pipeline, unsigned rule);
+
 /* What was decided about a record. Borrowed from the batch. */
 struct decision {
     struct bytes event_id;

@@ -9,6 +9,8 @@ struct pipeline {
     const struct rule_set *rules;
     struct matcher_scratch *scratch;
     struct field_value *values;
+    bool asks_one; /* rule alone: */
+    unsigned only;
     struct buffer event_text; /* of an event that was not plain JSON */
     struct buffer text;       /* short-lived */
 };

@@ -1,6 +1,9 @@
 #include "pipeline_fixture.h"
 
+#include <stdio.h>
+
 #include "dead_letter.h"
+#include "json.h"
 
 #define EVENT_START                                                                      \
     "{\"id\":\"e1\",\"event\":\"task.completed\",\"time\":\"2026-03-02T08:01:56.419Z\"," \
@@ -330,6 +333,128 @@ START_TEST(a_rejected_record_is_a_dead_letter_with_its_problem)
 }
 END_TEST
 
+static const struct memory_settings remembered = {.dedupe_window_ms = 60000,
+                                                  .dedupe_entries = 1000,
+                                                  .review_window_ms = 3600000,
+                                                  .review_tasks = 100};
+
+START_TEST(an_event_that_was_seen_before_is_dropped)
+{
+    struct fixture fixture;
+    fixture_open(&fixture, rules);
+    fixture.memory = memory_new(&remembered, 0);
+    fixture_feed(&fixture, event);
+    ck_assert(!fixture.decision.duplicate);
+    fixture_feed(&fixture, event);
+    ck_assert(fixture.decision.duplicate);
+    ck_assert_uint_eq(fixture.batch.output_count, 0);
+    ck_assert_uint_eq(fixture.batch.counts.duplicates, 1);
+    fixture_feed(&fixture, "{\"id\":\"e1\",\"source\":\"other\",\"event\":\"task.failed\"}");
+    ck_assert(!fixture.decision.duplicate);
+    fixture.later_ms = 60000;
+    fixture_feed(&fixture, event);
+    ck_assert(!fixture.decision.duplicate);
+    /* Without an id of its own an event is always another. */
+    fixture_feed(&fixture, "{\"event\":\"task.failed\"}");
+    fixture_feed(&fixture, "{\"event\":\"task.failed\"}");
+    ck_assert(!fixture.decision.duplicate);
+    fixture_close(&fixture);
+}
+END_TEST
+
+START_TEST(a_dead_letter_may_come_again)
+{
+    struct fixture fixture;
+    fixture_open(&fixture, "rules: [{name: a, when: {event: [x]}, missing: dead-letter, rooms: "
+                           "['task:{taskId}']}]");
+    fixture.memory = memory_new(&remembered, 0);
+    for (int i = 0; i < 2; i++) {
+        fixture_feed(&fixture, "{\"id\":\"1\",\"event\":\"x\"}");
+        ck_assert(fixture.decision.dead && !fixture.decision.duplicate);
+    }
+    fixture_close(&fixture);
+}
+END_TEST
+
+static const char open_rules[] =
+    "rules:\n"
+    "  - {name: r, when: {event: [a]}, review: {queue: legal, reason: '{data.why}'}}\n";
+
+static size_t review_of(struct fixture *fixture, const char *tenant, const char *task,
+                        const char *why)
+{
+    char text[256];
+    snprintf(text, sizeof(text),
+             "{\"event\":\"a\",\"tenantId\":\"%s\",\"taskId\":\"%s\",\"data\":{\"why\":\"%s\"}}",
+             tenant, task, why);
+    fixture_feed(fixture, text);
+    return fixture->batch.output_count;
+}
+
+START_TEST(one_review_per_task_and_reason_is_open)
+{
+    static const char *const closed_by[] = {"review.completed"};
+    const struct pipeline_settings settings = {.limits = PIPELINE_LIMITS_DEFAULT,
+                                               .dead_letter_topic = "dead",
+                                               .review_closed_by = closed_by,
+                                               .review_closed_by_count = 1};
+    struct fixture fixture;
+    fixture_open_with(&fixture, open_rules, &settings);
+    fixture.memory = memory_new(&remembered, 0);
+    ck_assert_uint_eq(review_of(&fixture, "t", "1", "pii"), 2);
+    ck_assert_uint_eq(review_of(&fixture, "t", "1", "pii"), 0);
+    ck_assert_uint_eq(fixture.batch.counts.reviews_open, 1);
+    ck_assert_uint_eq(review_of(&fixture, "t", "1", "cost"), 2);
+    ck_assert_uint_eq(review_of(&fixture, "t", "2", "pii"), 2);
+    ck_assert_uint_eq(review_of(&fixture, "u", "1", "pii"), 2);
+    fixture_feed(&fixture, "{\"event\":\"review.completed\",\"tenantId\":\"t\",\"taskId\":\"1\"}");
+    ck_assert_uint_eq(review_of(&fixture, "t", "1", "pii"), 2);
+    ck_assert_uint_eq(review_of(&fixture, "u", "1", "pii"), 0);
+    fixture.later_ms = 3600000;
+    ck_assert_uint_eq(review_of(&fixture, "u", "1", "pii"), 2);
+    fixture_close(&fixture);
+}
+END_TEST
+
+static struct bytes audit_of(const struct fixture *fixture)
+{
+    const struct output *output = &fixture->batch.outputs[fixture->batch.output_count - 1];
+    ck_assert_uint_gt(fixture->batch.output_count, 0);
+    ck_assert_int_eq(output->kind, OUTPUT_AUDIT);
+    ck_assert_int_eq(json_validate(output->value, 10, NULL), STATUS_OK);
+    return output->value;
+}
+
+START_TEST(every_decision_can_be_audited)
+{
+    const struct pipeline_settings settings = {.limits = PIPELINE_LIMITS_DEFAULT,
+                                               .dead_letter_topic = "dead",
+                                               .audit_topic = "audit",
+                                               .audit = AUDIT_ALL};
+    struct fixture fixture;
+    fixture_open_with(&fixture, review_rules, &settings);
+    fixture.memory = memory_new(&remembered, 0);
+    fixture_feed(&fixture, event);
+    struct bytes audit = audit_of(&fixture);
+    ck_assert(bytes_contain(
+        audit,
+        "{\"eventId\":\"e1\",\"time\":\"2026-03-02T08:01:56.419Z\",\"taskId\":\"42\",\"tenantId\":"
+        "\"acme\",\"origin\":{\"topic\":\"tasks.events\",\"partition\":3,\"offset\":0}"));
+    ck_assert(bytes_contain(
+        audit, "\"outcome\":\"matched\",\"rules\":[\"r\"],\"reviews\":[{\"queue\":\"legal\","
+               "\"reason\":\"confidence 0.50\"}],\"notifications\":[{\"id\":\""));
+    ck_assert(bytes_equal_string(fixture.batch.outputs[2].key, "42"));
+    fixture_feed(&fixture, event);
+    ck_assert(bytes_contain(audit_of(&fixture), "\"outcome\":\"duplicate\",\"rules\":[]"));
+    fixture_feed(&fixture, "{\"event\":\"other\"}");
+    ck_assert(bytes_contain(audit_of(&fixture), "\"outcome\":\"unmatched\""));
+    fixture_feed(&fixture, "{");
+    ck_assert(bytes_contain(audit_of(&fixture), "\"outcome\":\"dead-letter\""));
+    ck_assert(bytes_contain(audit_of(&fixture), "\"reason\":\"malformed\",\"problem\":\""));
+    fixture_close(&fixture);
+}
+END_TEST
+
 TEST_PROGRAM("pipeline", rules_of_one_type_add_their_rooms_to_one_notification,
              a_review_is_one_alert_per_lane, the_same_event_gives_the_same_records,
              an_event_that_no_rule_matches_leads_to_nothing,
@@ -338,4 +463,6 @@ TEST_PROGRAM("pipeline", rules_of_one_type_add_their_rooms_to_one_notification,
              stop_keeps_later_rules_from_being_asked, the_first_rule_that_has_a_title_gives_it,
              what_cannot_be_processed_becomes_a_dead_letter, malformed_events_are_dead_letters,
              limits_have_their_answers, trace_context_is_carried,
-             a_rejected_record_is_a_dead_letter_with_its_problem)
+             a_rejected_record_is_a_dead_letter_with_its_problem,
+             an_event_that_was_seen_before_is_dropped, a_dead_letter_may_come_again,
+             one_review_per_task_and_reason_is_open, every_decision_can_be_audited)

@@ -1,0 +1,256 @@
+#include "redrive.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "consumer.h"
+#include "dead_letter.h"
+#include "log.h"
+#include "mem.h"
+#include "message.h"
+#include "monotonic.h"
+#include "producer.h"
+#include "topics.h"
+
+enum { BATCH_LIMIT = 500, POLL_MS = 100, QUIET_MS = 2000, JOIN_MS = 60000, REQUEST_MS = 5000 };
+
+struct drive {
+    struct redrive_options options;
+    char group[256];
+    char identity[512];
+    struct consumer *consumer;
+    struct producer *producer;
+    rd_kafka_topic_partition_list_t *ends; /* of the dead-letter topic when it began */
+    rd_kafka_message_t *messages[BATCH_LIMIT];
+    size_t count;
+    struct batch batch;
+    int sources[BATCH_LIMIT];
+    uint64_t sent;
+    uint64_t skipped;
+};
+
+static void ignore_assigned(void *context, rd_kafka_topic_partition_list_t *partitions)
+{
+    (void)context;
+    (void)partitions;
+}
+
+static void ignore_revoked(void *context, const rd_kafka_topic_partition_list_t *partitions,
+                           bool lost)
+{
+    (void)context;
+    (void)partitions;
+    (void)lost;
+}
+
+static enum status find_ends(struct drive *drive, struct error *error)
+{
+    const char *topic = drive->options.settings->dead_letter_topic;
+    rd_kafka_t *client = consumer_client(drive->consumer);
+    int32_t count = 0;
+    enum status status = topics_look_up(client, topic, REQUEST_MS, &count, error);
+    drive->ends = rd_kafka_topic_partition_list_new(count > 0 ? count : 1);
+    for (int32_t i = 0; i < count && status == STATUS_OK; i++) {
+        int64_t low;
+        int64_t high;
+        rd_kafka_resp_err_t code =
+            rd_kafka_query_watermark_offsets(client, topic, i, &low, &high, REQUEST_MS);
+        if (code != RD_KAFKA_RESP_ERR_NO_ERROR)
+            status = error_set(error, STATUS_UNAVAILABLE, "%s: %s", topic, rd_kafka_err2str(code));
+        else
+            rd_kafka_topic_partition_list_add(drive->ends, topic, i)->offset = high;
+    }
+    return status;
+}
+
+static enum status open_clients(struct drive *drive, struct error *error)
+{
+    const struct settings *settings = drive->options.settings;
+    const char *topics[] = {settings->dead_letter_topic};
+    bool mock = false;
+    snprintf(drive->group, sizeof(drive->group), "%s-redrive", settings->group);
+    snprintf(drive->identity, sizeof(drive->identity), "%s-%s", drive->group, settings->slot);
+    const struct consumer_options options = {
+        .kafka = drive->options.kafka,
+        .group = drive->group,
+        .instance = drive->identity,
+        .topics = topics,
+        .topic_count = 1,
+        .events = {.assigned = ignore_assigned, .revoked = ignore_revoked, .context = drive},
+    };
+    enum status status = consumer_open(&options, &drive->consumer, error);
+    if (status != STATUS_OK)
+        return status;
+    if (kafka_is_mock(consumer_client(drive->consumer), REQUEST_MS, &mock) != STATUS_OK)
+        return error_set(error, STATUS_UNAVAILABLE, "no broker can be reached");
+    const struct producer_options producer = {.kafka = drive->options.kafka,
+                                              .transactional_id = mock ? NULL : drive->identity};
+    drive->producer = producer_new(&producer);
+    status = producer_open(drive->producer, JOIN_MS, error);
+    if (status == STATUS_OK)
+        status = find_ends(drive, error);
+    return status == STATUS_OK ? consumer_join(drive->consumer, error) : status;
+}
+
+static bool read_number(const struct record *record, const char *name, int64_t *number)
+{
+    struct bytes value;
+    char text[24];
+    char *end;
+    if (!record_find_header(record, name, &value) || value.size == 0 || value.size >= sizeof(text))
+        return false;
+    snprintf(text, sizeof(text), "%.*s", BYTES_PRINT(value));
+    *number = strtoll(text, &end, 10);
+    return *end == 0;
+}
+
+/* Where the record came from. False: it doesn't say, that topic is gone, or the value was left out.
+ */
+static bool find_origin(struct drive *drive, const struct record *record, const char **topic,
+                        int32_t *partition)
+{
+    struct bytes name;
+    int64_t number;
+    int64_t cut;
+    int32_t count = 0;
+    if (!record_find_header(record, DEAD_LETTER_HEADER_TOPIC, &name) || name.size == 0 ||
+        !read_number(record, DEAD_LETTER_HEADER_PARTITION, &number) ||
+        read_number(record, DEAD_LETTER_HEADER_CUT, &cut))
+        return false;
+    *topic = (const char *)arena_copy(&drive->batch.arena, name).data;
+    if (topics_look_up(consumer_client(drive->consumer), *topic, REQUEST_MS, &count, NULL) !=
+            STATUS_OK ||
+        number < 0 || number >= count)
+        return false;
+    *partition = (int32_t)number;
+    return true;
+}
+
+static void make_output(struct drive *drive, size_t index)
+{
+    struct record record;
+    const char *topic;
+    int32_t partition;
+    message_read(drive->messages[index], &drive->batch.arena, &record);
+    if (!find_origin(drive, &record, &topic, &partition)) {
+        drive->skipped++;
+        log_warning("dead letter cannot be sent again", LOG_INTEGER("partition", record.partition),
+                    LOG_INTEGER("offset", record.offset));
+        return;
+    }
+    struct record_header *headers = (struct record_header *)arena_raw(
+        &drive->batch.arena, record.header_count * sizeof(struct record_header));
+    size_t count = 0;
+    for (size_t i = 0; i < record.header_count; i++)
+        if (!dead_letter_owns_header(record.headers[i].name))
+            headers[count++] = record.headers[i];
+    struct output *output = batch_add(&drive->batch);
+    drive->sources[drive->batch.output_count - 1] = (int)index;
+    *output = (struct output){.topic = topic,
+                              .partition = partition,
+                              .key = record.key,
+                              .has_key = record.has_key,
+                              .value = record.value,
+                              .has_value = record.has_value,
+                              .headers = headers,
+                              .header_count = count};
+}
+
+static rd_kafka_topic_partition_list_t *next_offsets(const struct drive *drive)
+{
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(4);
+    for (size_t i = 0; i < drive->count; i++) {
+        const rd_kafka_message_t *message = drive->messages[i];
+        const char *topic = rd_kafka_topic_name(message->rkt);
+        rd_kafka_topic_partition_t *element =
+            rd_kafka_topic_partition_list_find(list, topic, message->partition);
+        if (element == NULL)
+            element = rd_kafka_topic_partition_list_add(list, topic, message->partition);
+        element->offset = message->offset + 1;
+    }
+    return list;
+}
+
+static enum status send_batch(struct drive *drive, struct error *error)
+{
+    struct producer_result result;
+    batch_reset(&drive->batch);
+    for (size_t i = 0; i < drive->count; i++)
+        make_output(drive, i);
+    rd_kafka_topic_partition_list_t *offsets = next_offsets(drive);
+    const struct producer_batch batch = {.outputs = drive->batch.outputs,
+                                         .sources = drive->sources,
+                                         .count = drive->batch.output_count,
+                                         .offsets = offsets,
+                                         .consumer = consumer_client(drive->consumer)};
+    producer_send(drive->producer, &batch, &result);
+    rd_kafka_topic_partition_list_destroy(offsets);
+    for (size_t i = 0; i < drive->count; i++)
+        rd_kafka_message_destroy(drive->messages[i]);
+    drive->count = 0;
+    if (result.outcome != PRODUCER_DONE)
+        return error_set(error, STATUS_UNAVAILABLE, "%s", result.error.text);
+    drive->sent += drive->batch.output_count;
+    return STATUS_OK;
+}
+
+/* Keeps the message if it was there when this began. */
+static void take(struct drive *drive, rd_kafka_message_t *message)
+{
+    const rd_kafka_topic_partition_t *end = rd_kafka_topic_partition_list_find(
+        drive->ends, rd_kafka_topic_name(message->rkt), message->partition);
+    if (end != NULL && message->offset < end->offset)
+        drive->messages[drive->count++] = message;
+    else
+        rd_kafka_message_destroy(message);
+}
+
+static enum status drive_all(struct drive *drive, struct error *error)
+{
+    int64_t began_ms = monotonic_ms();
+    int64_t quiet_since_ms = began_ms;
+    enum status status = STATUS_OK;
+    while (status == STATUS_OK && *drive->options.stop == 0) {
+        struct consumer_state state;
+        rd_kafka_message_t *message = consumer_poll(drive->consumer, POLL_MS);
+        int64_t now_ms = monotonic_ms();
+        consumer_state(drive->consumer, &state);
+        if (!state.joined) {
+            if (now_ms - began_ms > JOIN_MS)
+                return error_set(error, STATUS_UNAVAILABLE, "group %s cannot be joined",
+                                 drive->group);
+            quiet_since_ms = now_ms;
+            continue;
+        }
+        if (message == NULL && now_ms - quiet_since_ms > QUIET_MS)
+            break;
+        for (; message != NULL; message = consumer_poll(drive->consumer, 0)) {
+            quiet_since_ms = now_ms;
+            take(drive, message);
+            if (drive->count == BATCH_LIMIT)
+                break;
+        }
+        if (drive->count > 0)
+            status = send_batch(drive, error);
+    }
+    return status;
+}
+
+enum status redrive(const struct redrive_options *options, struct error *error)
+{
+    struct drive *drive = mem_new(struct drive);
+    drive->options = *options;
+    enum status status = open_clients(drive, error);
+    if (status == STATUS_OK)
+        status = drive_all(drive, error);
+    log_info("dead letters sent again", LOG_UNSIGNED("sent", drive->sent),
+             LOG_UNSIGNED("skipped", drive->skipped));
+    consumer_close(drive->consumer);
+    producer_free(drive->producer);
+    batch_deinit(&drive->batch);
+    if (drive->ends != NULL)
+        rd_kafka_topic_partition_list_destroy(drive->ends);
+    free(drive);
+    return status;
+}
