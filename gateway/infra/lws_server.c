@@ -30,7 +30,8 @@ enum connection_state {
     CONNECTION_NEW,       /* none */
     CONNECTION_OPEN,      /* open */
     CONNECTION_FLUSHING,  /* closing: closed by its receiver; kept bytes are still going out */
-    CONNECTION_LINGERING, /* closing: our direction is shut down; reading, and dropping, until the peer closes */
+    CONNECTION_LINGERING, /* closing: our direction is shut down; reading, and dropping, until the
+                             peer closes */
     CONNECTION_DOOMED,    /* doomed: closed by its receiver, ends at the end of the turn */
     CONNECTION_BROKEN,    /* doomed: a write failed; the receiver has still to be told */
 };
@@ -42,7 +43,7 @@ struct connection {
     struct connection *prev, *next;
     int64_t deadline_ms;
     uint8_t state;
-    bool wanted; /* the receiver waits for `writable` */
+    bool wanted;      /* the receiver waits for `writable` */
     bool established; /* has been read from */
 };
 
@@ -92,8 +93,8 @@ static struct connection **list_of(struct connection *connection)
 static void move(struct connection *connection, enum connection_state state)
 {
     struct connection **from = list_of(connection);
-    if (from)
-        DL_DELETE(*from, connection);
+    if (from)                         /* then it is on that list */
+        DL_DELETE(*from, connection); // NOLINT(clang-analyzer-core.NullDereference)
     connection->state = (uint8_t)state;
     struct connection **to = list_of(connection);
     if (to)
@@ -104,7 +105,8 @@ static void move(struct connection *connection, enum connection_state state)
 
 static void linger(struct connection *connection)
 {
-    /* Not close(): with bytes of the peer unread it would send a reset, which may overtake our answer. */
+    /* Not close(): with bytes of the peer unread it would send a reset, which may overtake our
+     * answer. */
     if (connection->server->tls || shutdown(lws_get_socket_fd(connection->wsi), SHUT_WR) != 0) {
         move(connection, CONNECTION_DOOMED);
         return;
@@ -115,7 +117,8 @@ static void linger(struct connection *connection)
 
 /* ---- wire_ops ---- */
 
-/* lws_write() takes a mutable pointer for the sake of the framing that LWS_WRITE_RAW switches off. */
+/* lws_write() takes a mutable pointer for the sake of the framing that LWS_WRITE_RAW switches off.
+ */
 static unsigned char *mutable_pointer(const uint8_t *data)
 {
     union {
@@ -167,7 +170,8 @@ static void connection_close(struct wire *wire, enum wire_end how)
         move(connection, CONNECTION_DOOMED);
         return;
     }
-    connection->deadline_ms = lws_loop_now_ms(connection->server->loop) + connection->server->linger_ms;
+    connection->deadline_ms =
+        lws_loop_now_ms(connection->server->loop) + connection->server->linger_ms;
     bool flushed = wire->writable;
     move(connection, CONNECTION_FLUSHING);
     if (flushed)
@@ -182,7 +186,8 @@ static void connection_peer(const struct wire *wire, char text[WIRE_PEER_SIZE])
     text[0] = '\0';
     if (getpeername(lws_get_socket_fd(connection->wsi), (struct sockaddr *)&address, &size) != 0)
         return;
-    if (getnameinfo((struct sockaddr *)&address, size, text, WIRE_PEER_SIZE, NULL, 0, NI_NUMERICHOST) != 0)
+    if (getnameinfo((struct sockaddr *)&address, size, text, WIRE_PEER_SIZE, NULL, 0,
+                    NI_NUMERICHOST) != 0)
         text[0] = '\0';
     else if (strncmp(text, "::ffff:", 7) == 0)
         memmove(text, text + 7, strlen(text + 7) + 1);
@@ -207,7 +212,8 @@ static void received(struct connection *connection, struct bytes bytes)
     if (connection->state != CONNECTION_OPEN || bytes.size == 0)
         return;
     connection->server->stats.bytes_read += bytes.size;
-    connection->wire.receiver_ops->bytes(connection->wire.receiver, bytes, lws_loop_now_ms(connection->server->loop));
+    connection->wire.receiver_ops->bytes(connection->wire.receiver, bytes,
+                                         lws_loop_now_ms(connection->server->loop));
 }
 
 static void became_writable(struct connection *connection)
@@ -227,7 +233,8 @@ static void became_writable(struct connection *connection)
     if (!connection->wanted)
         return;
     connection->wanted = false;
-    connection->wire.receiver_ops->writable(connection->wire.receiver, lws_loop_now_ms(connection->server->loop));
+    connection->wire.receiver_ops->writable(connection->wire.receiver,
+                                            lws_loop_now_ms(connection->server->loop));
 }
 
 static void ended(struct connection *connection)
@@ -238,11 +245,13 @@ static void ended(struct connection *connection)
     server->stats.closed++;
     server->stats.connections--;
     if (tell && connection->wire.receiver_ops)
-        connection->wire.receiver_ops->closed(connection->wire.receiver, lws_loop_now_ms(server->loop));
+        connection->wire.receiver_ops->closed(connection->wire.receiver,
+                                              lws_loop_now_ms(server->loop));
     free(connection);
 }
 
-static int wire_callback(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in, size_t size)
+static int wire_callback(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in,
+                         size_t size)
 {
     (void)user;
     struct connection *connection = wsi ? lws_get_opaque_user_data(wsi) : NULL;
@@ -270,10 +279,12 @@ static void refuse(struct lws_server *server, int descriptor)
     if (!server->tls)
         (void)!send(descriptor, answer, sizeof(answer) - 1, MSG_NOSIGNAL | MSG_DONTWAIT);
     close(descriptor);
-    log_warning("connection refused: limit reached", LOG_UNSIGNED("connections", server->stats.connections));
+    log_warning("connection refused: limit reached",
+                LOG_UNSIGNED("connections", server->stats.connections));
 }
 
-/* Without a descriptor left, accept() would fail for ever while the loop spins: use the spare one to turn clients away. */
+/* Without a descriptor left, accept() would fail for ever while the loop spins: use the spare one
+ * to turn clients away. */
 static void refuse_with_spare(struct lws_server *server)
 {
     close(server->spare);
@@ -304,7 +315,8 @@ static void adopt(struct lws_server *server, int descriptor)
     move(connection, CONNECTION_OPEN);
     server->stats.accepted++;
     server->stats.connections++;
-    server->acceptor.opened(server->acceptor.acceptor, &connection->wire, lws_loop_now_ms(server->loop));
+    server->acceptor.opened(server->acceptor.acceptor, &connection->wire,
+                            lws_loop_now_ms(server->loop));
     assert(connection->wire.receiver_ops || connection->state != CONNECTION_OPEN);
 }
 
@@ -347,11 +359,12 @@ static int64_t reap_deadline_ms(void *context)
 
 /* ---- Opening and closing ---- */
 
-static enum status bind_socket(const struct lws_server_config *config, const struct addrinfo *address, int *out)
+/* Returns the descriptor, or the negative errno. */
+static int bind_socket(const struct lws_server_config *config, const struct addrinfo *address)
 {
     int descriptor = socket(address->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (descriptor < 0)
-        return STATUS_IO;
+        return -errno;
     int on = 1, off = 0;
     setsockopt(descriptor, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
     if (config->share_port)
@@ -366,47 +379,54 @@ static enum status bind_socket(const struct lws_server_config *config, const str
         listen(descriptor, config->backlog ? config->backlog : BACKLOG_DEFAULT) != 0) {
         int failure = errno;
         close(descriptor);
-        errno = failure;
-        return STATUS_IO;
+        return -failure;
     }
-    *out = descriptor;
-    return STATUS_OK;
+    return descriptor;
 }
 
-static enum status listen_at(const struct lws_server_config *config, int *out, struct error *error)
+static int bind_name(const struct lws_server_config *config, const char *name, int family,
+                     struct error *error)
 {
     char port[8];
     snprintf(port, sizeof(port), "%u", (unsigned)config->port);
-    const char *shown = config->address ? config->address : "*";
-    struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE | AI_NUMERICSERV};
-    struct addrinfo *addresses;
-    int failure = getaddrinfo(config->address ? config->address : "::", port, &hints, &addresses);
-    if (failure != 0)
-        return error_set(error, STATUS_INVALID, "address %s: %s", shown, gai_strerror(failure));
-    enum status status = bind_socket(config, addresses, out);
-    freeaddrinfo(addresses);
-    if (status != STATUS_OK && !config->address && errno != EADDRINUSE) {
-        hints.ai_family = AF_INET; /* a machine without IPv6 */
-        if (getaddrinfo(NULL, port, &hints, &addresses) == 0) {
-            status = bind_socket(config, addresses, out);
-            freeaddrinfo(addresses);
-        }
+    struct addrinfo hints = {
+        .ai_family = family, .ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE | AI_NUMERICSERV};
+    struct addrinfo *addresses = NULL;
+    int failure = getaddrinfo(name, port, &hints, &addresses);
+    if (failure != 0) {
+        (void)error_set(error, STATUS_INVALID, "address %s: %s", name, gai_strerror(failure));
+        return -EADDRNOTAVAIL;
     }
-    if (status != STATUS_OK)
-        return error_set(error, errno == EADDRINUSE ? STATUS_EXISTS : STATUS_IO, "cannot listen on %s port %s: %s",
-                         shown, port, strerror(errno));
-    return STATUS_OK;
+    int descriptor = bind_socket(config, addresses);
+    freeaddrinfo(addresses);
+    if (descriptor < 0)
+        (void)error_set(error, STATUS_IO, "cannot listen on %s port %s: %s", name, port,
+                        strerror(-descriptor));
+    return descriptor;
+}
+
+/* Returns the descriptor; negative: `error` says why. */
+static int listen_at(const struct lws_server_config *config, struct error *error)
+{
+    if (config->address)
+        return bind_name(config, config->address, AF_UNSPEC, error);
+    int descriptor = bind_name(config, "::", AF_INET6, error);
+    if (descriptor < 0 && descriptor != -EADDRINUSE && descriptor != -EACCES)
+        descriptor = bind_name(config, "0.0.0.0", AF_INET, error); /* a machine without IPv6 */
+    return descriptor;
 }
 
 static uint16_t port_of(int descriptor)
 {
-    struct sockaddr_storage address;
+    union {
+        struct sockaddr any;
+        struct sockaddr_in v4;
+        struct sockaddr_in6 v6;
+    } address = {.v6 = {0}};
     socklen_t size = sizeof(address);
-    if (getsockname(descriptor, (struct sockaddr *)&address, &size) != 0)
+    if (getsockname(descriptor, &address.any, &size) != 0)
         return 0;
-    if (address.ss_family == AF_INET6)
-        return ntohs(((struct sockaddr_in6 *)&address)->sin6_port);
-    return ntohs(((struct sockaddr_in *)&address)->sin_port);
+    return ntohs(address.any.sa_family == AF_INET6 ? address.v6.sin6_port : address.v4.sin_port);
 }
 
 static uint64_t connections_most(const struct lws_server_config *config)
@@ -432,21 +452,20 @@ static struct lws_vhost *create_vhost(struct lws_server *server)
         info.options = LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT;
         info.ssl_cert_filepath = server->certificate_file;
         info.ssl_private_key_filepath = server->key_file;
-        /* Any protocol that a client offers and libwebsockets accepts would take the connection away from the raw role. So
-         * none is negotiated, and clients speak HTTP/1.1. */
+        /* Any protocol that a client offers and libwebsockets accepts would take the connection
+         * away from the raw role. So none is negotiated, and clients speak HTTP/1.1. */
         info.alpn = "none";
     }
     return lws_create_vhost(lws_loop_context(server->loop), &info);
 }
 
-enum status lws_server_open(struct lws_loop *loop, const struct lws_server_config *config, struct lws_server **out,
-                            struct error *error)
+enum status lws_server_open(struct lws_loop *loop, const struct lws_server_config *config,
+                            struct lws_server **out, struct error *error)
 {
     assert(!config->certificate_file == !config->key_file && config->acceptor.opened);
-    int descriptor;
-    enum status status = listen_at(config, &descriptor, error);
-    if (status != STATUS_OK)
-        return status;
+    int descriptor = listen_at(config, error);
+    if (descriptor < 0)
+        return descriptor == -EADDRINUSE ? STATUS_EXISTS : STATUS_IO;
     struct lws_server *server = mem_new(struct lws_server);
     server->loop = loop;
     server->acceptor = config->acceptor;
@@ -467,7 +486,8 @@ enum status lws_server_open(struct lws_loop *loop, const struct lws_server_confi
     if (!server->listener) {
         lws_server_close(server);
         return error_set(error, STATUS_INVALID, "cannot serve port %u%s", (unsigned)config->port,
-                         config->certificate_file ? ": is the certificate or its key unusable?" : "");
+                         config->certificate_file ? ": is the certificate or its key unusable?"
+                                                  : "");
     }
     *out = server;
     return STATUS_OK;
@@ -517,9 +537,10 @@ const struct lws_server_stats *lws_server_stats(const struct lws_server *server)
 enum status lws_server_reload_certificate(struct lws_server *server, struct error *error)
 {
     assert(server->tls);
-    if (lws_tls_cert_updated(lws_loop_context(server->loop), server->certificate_file, server->key_file, NULL, 0, NULL,
-                             0) != 0)
-        return error_set(error, STATUS_INVALID, "%s or %s cannot be used; the old certificate stays in force",
+    if (lws_tls_cert_updated(lws_loop_context(server->loop), server->certificate_file,
+                             server->key_file, NULL, 0, NULL, 0) != 0)
+        return error_set(error, STATUS_INVALID,
+                         "%s or %s cannot be used; the old certificate stays in force",
                          server->certificate_file, server->key_file);
     return STATUS_OK;
 }

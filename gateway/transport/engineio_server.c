@@ -33,18 +33,20 @@ void answer_error(struct http_exchange *exchange, enum engineio_error error, con
     buffer_deinit(&body);
 }
 
-static void refuse(struct http_exchange *exchange, bool upgrade, enum engineio_error error, const char *message)
+static void refuse(struct http_exchange *exchange, bool upgrade, enum engineio_error error,
+                   const char *message)
 {
     if (!upgrade) {
         answer_error(exchange, error, message);
         return;
     }
     /* A client that asked for a WebSocket is told in the words of the JavaScript server. */
-    http_exchange_answer(exchange, &(struct http_answer){.code = engineio_error_http_code(error),
-                                                         .content_type = "text/html",
-                                                         .body = bytes_of_string(
-                                                             message ? message : engineio_error_message(error)),
-                                                         .close = true});
+    http_exchange_answer(
+        exchange, &(struct http_answer){
+                      .code = engineio_error_http_code(error),
+                      .content_type = "text/html",
+                      .body = bytes_of_string(message ? message : engineio_error_message(error)),
+                      .close = true});
 }
 
 /* ---- Handshake ---- */
@@ -55,7 +57,8 @@ const char *session_cookie(const struct engineio_session *session, char cookie[S
         return NULL;
     char sid[ENGINEIO_SID_SIZE];
     engineio_session_sid(session, sid);
-    snprintf(cookie, SESSION_COOKIE_SIZE, "%s=%s; Path=/; HttpOnly; SameSite=Lax", session->server->config.cookie, sid);
+    snprintf(cookie, SESSION_COOKIE_SIZE, "%s=%s; Path=/; HttpOnly; SameSite=Lax",
+             session->server->config.cookie, sid);
     return cookie;
 }
 
@@ -69,29 +72,33 @@ static void open_polling(struct engineio_server *server, struct http_exchange *e
     session_append_open(session, false, out);
     char text[SESSION_COOKIE_SIZE];
     const char *cookie = session_cookie(session, text);
-    struct http_field fields[] = {http_field_of("Cache-Control", "no-store"), http_field_of("Set-Cookie", cookie)};
-    http_exchange_answer(exchange, &(struct http_answer){.code = 200,
-                                                         .content_type = "text/plain; charset=UTF-8",
-                                                         .fields = fields,
-                                                         .field_count = cookie ? 2 : 1,
-                                                         .body = buffer_peek(out)});
+    struct http_field fields[] = {http_field_of("Cache-Control", "no-store"),
+                                  http_field_of("Set-Cookie", cookie)};
+    http_exchange_answer(exchange,
+                         &(struct http_answer){.code = 200,
+                                               .content_type = "text/plain; charset=UTF-8",
+                                               .fields = fields,
+                                               .field_count = cookie ? 2 : 1,
+                                               .body = buffer_peek(out)});
     session->connection = server->config.ops->opened(server->config.application, session, now_ms);
 }
 
 static bool is_full(const struct engineio_server *server)
 {
     return server->draining ||
-           (server->config.sessions && server->stats.polling + server->stats.websocket >= server->config.sessions);
+           (server->config.sessions &&
+            server->stats.polling + server->stats.websocket >= server->config.sessions);
 }
 
-static void handshake(struct engineio_server *server, struct http_exchange *exchange, const struct http_request *request,
-                      bool websocket, int64_t now_ms)
+static void handshake(struct engineio_server *server, struct http_exchange *exchange,
+                      const struct http_request *request, bool websocket, int64_t now_ms)
 {
     if (is_full(server)) {
         struct http_field retry = http_field_of("Retry-After", "1");
         server->stats.refused++;
-        http_exchange_answer(exchange,
-                             &(struct http_answer){.code = 503, .fields = &retry, .field_count = 1, .close = true});
+        http_exchange_answer(
+            exchange,
+            &(struct http_answer){.code = 503, .fields = &retry, .field_count = 1, .close = true});
         return;
     }
     if (websocket)
@@ -100,7 +107,8 @@ static void handshake(struct engineio_server *server, struct http_exchange *exch
         open_polling(server, exchange, request, now_ms);
 }
 
-/* ---- Checks, in the order of the JavaScript server: clients and their tests know which error wins ---- */
+/* ---- Checks, in the order of the JavaScript server: clients and their tests know which error wins
+ * ---- */
 
 struct parameters {
     bool websocket;     /* transport=websocket */
@@ -110,15 +118,17 @@ struct parameters {
     struct engineio_session *session;
 };
 
-static struct parameters read_parameters(struct engineio_server *server, const struct http_request *request)
+static struct parameters read_parameters(struct engineio_server *server,
+                                         const struct http_request *request)
 {
     struct parameters parameters = {0};
     struct buffer scratch = {0};
     struct bytes value;
     if (http_query_parameter(request->query, "transport", &scratch, &value) == STATUS_OK) {
-        parameters.websocket = bytes_equal(value, BYTES_LITERAL("websocket")) && !server->config.no_websocket;
-        parameters.known = parameters.websocket ||
-                           (bytes_equal(value, BYTES_LITERAL("polling")) && !server->config.no_polling);
+        parameters.websocket =
+            bytes_equal(value, BYTES_LITERAL("websocket")) && !server->config.no_websocket;
+        parameters.known = parameters.websocket || (bytes_equal(value, BYTES_LITERAL("polling")) &&
+                                                    !server->config.no_polling);
     }
     buffer_clear(&scratch);
     if (http_query_parameter(request->query, "EIO", &scratch, &value) == STATUS_OK)
@@ -151,7 +161,8 @@ static bool fits_session(const struct parameters *parameters, bool upgrade)
     return parameters->version_fits && !parameters->websocket && parameters->session->polling;
 }
 
-static void handle_request(void *route, struct http_exchange *exchange, const struct http_request *request, int64_t now_ms)
+static void handle_request(void *route, struct http_exchange *exchange,
+                           const struct http_request *request, int64_t now_ms)
 {
     struct engineio_server *server = route;
     bool upgrade = request->upgrade;
@@ -175,7 +186,8 @@ static void handle_request(void *route, struct http_exchange *exchange, const st
         refuse(exchange, upgrade, ENGINEIO_ERROR_BAD_HANDSHAKE_METHOD, NULL);
     } else if (parameters.websocket != upgrade) {
         refuse(exchange, upgrade, ENGINEIO_ERROR_BAD_REQUEST, NULL);
-    } else if (server->config.ops->allow && !server->config.ops->allow(server->config.application, request, &message)) {
+    } else if (server->config.ops->allow &&
+               !server->config.ops->allow(server->config.application, request, &message)) {
         server->stats.refused++;
         refuse(exchange, upgrade, ENGINEIO_ERROR_FORBIDDEN, message);
     } else if (!parameters.version_fits) {
@@ -185,7 +197,8 @@ static void handle_request(void *route, struct http_exchange *exchange, const st
     }
 }
 
-static void handle_body(void *route, struct http_exchange *exchange, struct bytes body, int64_t now_ms)
+static void handle_body(void *route, struct http_exchange *exchange, struct bytes body,
+                        int64_t now_ms)
 {
     (void)route;
     struct engineio_session *session = http_exchange_context(exchange);
@@ -194,7 +207,8 @@ static void handle_body(void *route, struct http_exchange *exchange, struct byte
     /* else a GET with a body: it is held, its body means nothing */
 }
 
-static void handle_aborted(void *route, struct http_exchange *exchange, enum http_abort reason, int64_t now_ms)
+static void handle_aborted(void *route, struct http_exchange *exchange, enum http_abort reason,
+                           int64_t now_ms)
 {
     (void)route;
     struct engineio_session *session = http_exchange_context(exchange);
@@ -208,7 +222,8 @@ static void flush(struct engineio_session *session, int64_t now_ms)
 {
     if (session->state == SESSION_CLOSING && !session->told_closed) {
         session_tell_closed(session, now_ms);
-        timer_wheel_set(session->server->wheel, &session->timer, now_ms + session->server->config.close_timeout_ms);
+        timer_wheel_set(session->server->wheel, &session->timer,
+                        now_ms + session->server->config.close_timeout_ms);
     }
     if (session->link)
         link_flush(session->link, now_ms);
@@ -265,10 +280,11 @@ static void set_default(int64_t *value, int64_t otherwise)
         *value = otherwise;
 }
 
-struct engineio_server *engineio_server_new(const struct engineio_config *config, struct http_server *http,
-                                            struct timer_wheel *wheel)
+struct engineio_server *engineio_server_new(const struct engineio_config *config,
+                                            struct http_server *http, struct timer_wheel *wheel)
 {
-    assert(config->path && config->random && config->ops && config->ping_interval_ms && config->ping_timeout_ms);
+    assert(config->path && config->random && config->ops && config->ping_interval_ms &&
+           config->ping_timeout_ms);
     assert(bytes_of_string(config->sid_prefix).size + SID_KEY_SIZE < ENGINEIO_SID_SIZE);
     struct engineio_server *server = mem_new(struct engineio_server);
     server->config = *config;
@@ -278,7 +294,7 @@ struct engineio_server *engineio_server_new(const struct engineio_config *config
     set_default(&server->config.upgrade_timeout_ms, 10000);
     set_default(&server->config.close_timeout_ms, 30000);
     if (!server->config.write_bytes)
-        server->config.write_bytes = 64 * 1024;
+        server->config.write_bytes = 65536;
     if (!server->config.compress_bytes)
         server->config.compress_bytes = 1024;
     if (!server->config.payload_packets)
@@ -302,7 +318,7 @@ void engineio_server_free(struct engineio_server *server)
     if (!server)
         return;
     struct engineio_session *session, *next;
-    HASH_ITER (hh, server->sessions, session, next)
+    HASH_ITER(hh, server->sessions, session, next)
         session_end_for(session, ENGINEIO_CLOSE_SERVER, server->wheel->now_ms);
     engineio_server_turn(server, server->wheel->now_ms);
     poll_compressor_free(server->compressor);
@@ -319,7 +335,7 @@ void engineio_server_drain(struct engineio_server *server)
 void engineio_server_close_sessions(struct engineio_server *server)
 {
     struct engineio_session *session, *next;
-    HASH_ITER (hh, server->sessions, session, next)
+    HASH_ITER(hh, server->sessions, session, next)
         engineio_session_close(session);
 }
 

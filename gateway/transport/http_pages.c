@@ -8,12 +8,12 @@ struct http_pages {
     struct http_page pages[HTTP_PAGES];
 };
 
-static void request(void *route, struct http_exchange *exchange,
-                    const struct http_request *request_, int64_t now_ms)
+static void answer_page(void *route, struct http_exchange *exchange,
+                        const struct http_request *request, int64_t now_ms)
 {
     (void)now_ms;
     const struct http_page *page = route;
-    if (request_->method != HTTP_GET && request_->method != HTTP_HEAD) {
+    if (request->method != HTTP_GET && request->method != HTTP_HEAD) {
         struct http_field allow = {BYTES_LITERAL("Allow"), BYTES_LITERAL("GET, HEAD")};
         http_exchange_answer(
             exchange, &(struct http_answer){.code = 405, .fields = &allow, .field_count = 1});
@@ -39,7 +39,7 @@ struct http_pages *http_pages_new(struct http_server *http, const struct http_pa
     for (size_t i = 0; i < count; i++) {
         own->pages[i] = pages[i];
         http_server_add_route(http, &(struct http_route){.path = pages[i].path,
-                                                         .request = request,
+                                                         .request = answer_page,
                                                          .route = &own->pages[i]});
     }
     return own;

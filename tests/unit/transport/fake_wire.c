@@ -42,7 +42,7 @@ struct socketio_config fake_socketio = {
 
 /* ---- The wire ---- */
 
-static void wire_write_(struct wire *wire, struct bytes bytes)
+static void take_write(struct wire *wire, struct bytes bytes)
 {
     struct fake_wire *fake = (struct fake_wire *)wire;
     ck_assert(wire->writable && !fake->closed);
@@ -52,12 +52,12 @@ static void wire_write_(struct wire *wire, struct bytes bytes)
         wire->writable = false;
 }
 
-static void wire_want_(struct wire *wire)
+static void take_want(struct wire *wire)
 {
     ((struct fake_wire *)wire)->wanted = true;
 }
 
-static void wire_close_(struct wire *wire, enum wire_end how)
+static void take_close(struct wire *wire, enum wire_end how)
 {
     struct fake_wire *fake = (struct fake_wire *)wire;
     ck_assert(!fake->closed);
@@ -66,13 +66,13 @@ static void wire_close_(struct wire *wire, enum wire_end how)
     wire->receiver_ops = NULL;
 }
 
-static void wire_peer_(const struct wire *wire, char text[WIRE_PEER_SIZE])
+static void take_peer(const struct wire *wire, char text[WIRE_PEER_SIZE])
 {
     (void)wire;
     snprintf(text, WIRE_PEER_SIZE, "192.0.2.1");
 }
 
-static const struct wire_ops ops = {wire_write_, wire_want_, wire_close_, wire_peer_};
+static const struct wire_ops ops = {take_write, take_want, take_close, take_peer};
 
 struct fake_wire *fake_open(void)
 {
