@@ -22,22 +22,66 @@ static bool is_alphabet(uint8_t byte)
            (byte >= '0' && byte <= '9') || byte == '+' || byte == '/';
 }
 
+/* How many characters of the alphabet, of padding, and line ends; false if there is anything else,
+ * or padding in front of the alphabet. */
+static bool count_characters(struct bytes text, size_t *alphabet, size_t *padding,
+                             size_t *line_ends)
+{
+    *alphabet = *padding = *line_ends = 0;
+    for (size_t i = 0; i < text.size; i++) {
+        uint8_t byte = text.data[i];
+        if (is_alphabet(byte) && *padding == 0)
+            ++*alphabet;
+        else if (byte == '=')
+            ++*padding;
+        else if (byte == '\n' || byte == '\r')
+            ++*line_ends;
+        else
+            return false;
+    }
+    return true;
+}
+
+/* Text in lines; everything but its line ends has been checked. */
+static size_t decode_lines(struct bytes text, uint8_t *place)
+{
+    EVP_ENCODE_CTX *context = EVP_ENCODE_CTX_new();
+    assert(context);
+    EVP_DecodeInit(context);
+    int written = 0, rest = 0;
+    int result = EVP_DecodeUpdate(context, place, &written, text.data, (int)text.size);
+    assert(result >= 0);
+    result = EVP_DecodeFinal(context, place + written, &rest);
+    assert(result == 1);
+    EVP_ENCODE_CTX_free(context);
+    return (size_t)(written + rest);
+}
+
+static enum status decode(struct bytes text, bool in_lines, struct buffer *out)
+{
+    size_t alphabet, padding, line_ends;
+    /* The library skips blanks and takes '-' for an end: let it see the alphabet only. */
+    if (text.size > INT_MAX / 2 || !count_characters(text, &alphabet, &padding, &line_ends))
+        return STATUS_MALFORMED;
+    if (padding > 2 || (alphabet + padding) % 4 || (line_ends && !in_lines))
+        return STATUS_MALFORMED;
+    if (alphabet == 0)
+        return padding ? STATUS_MALFORMED : STATUS_OK;
+    uint8_t *place = buffer_reserve(out, (alphabet + padding) / 4 * 3);
+    size_t written = line_ends
+                         ? decode_lines(text, place)
+                         : (size_t)EVP_DecodeBlock(place, text.data, (int)text.size) - padding;
+    assert(written == (alphabet + padding) / 4 * 3 - padding);
+    buffer_commit(out, written);
+    return STATUS_OK;
+}
+
 enum status base64_decode(struct bytes text, struct buffer *out)
 {
-    if (text.size == 0)
-        return STATUS_OK;
-    if (text.size % 4 || text.size > INT_MAX / 2)
-        return STATUS_MALFORMED;
-    size_t padding = 0;
-    while (padding < 2 && text.data[text.size - 1 - padding] == '=')
-        padding++;
-    /* The library skips blanks and takes '-' for an end: let it see the alphabet only. */
-    for (size_t i = 0; i < text.size - padding; i++)
-        if (!is_alphabet(text.data[i]))
-            return STATUS_MALFORMED;
-    uint8_t *place = buffer_reserve(out, text.size / 4 * 3);
-    int written = EVP_DecodeBlock(place, text.data, (int)text.size);
-    assert(written == (int)(text.size / 4 * 3));
-    buffer_commit(out, (size_t)written - padding);
-    return STATUS_OK;
+    return decode(text, false, out);
+}
+
+enum status base64_decode_lines(struct bytes text, struct buffer *out)
+{
+    return decode(text, true, out);
 }

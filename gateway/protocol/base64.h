@@ -14,5 +14,8 @@ void base64_encode(struct bytes bytes, struct buffer *out);
 /* Appends the decoded bytes. STATUS_MALFORMED: a character outside the alphabet (blanks and line
  * ends too), or wrong padding; nothing is appended then. */
 enum status base64_decode(struct bytes text, struct buffer *out) MUST_CHECK;
+/* The same, but CR and LF are passed over wherever they stand: the Java client writes its
+ * attachments in lines of 76 characters (RFC 2045), and the JavaScript server takes them. */
+enum status base64_decode_lines(struct bytes text, struct buffer *out) MUST_CHECK;
 
 #endif

@@ -15,7 +15,7 @@ enum status engineio_decode(struct bytes text, struct buffer *scratch,
     struct bytes data = bytes_skip(text, 1);
     if (type == 'b') {
         buffer_clear(scratch);
-        enum status status = base64_decode(data, scratch);
+        enum status status = base64_decode_lines(data, scratch);
         if (status == STATUS_OK)
             *packet = (struct engineio_packet){ENGINEIO_MESSAGE, true, buffer_peek(scratch)};
         return status;

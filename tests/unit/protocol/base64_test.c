@@ -42,6 +42,21 @@ START_TEST(what_is_not_base64_is_refused_and_appends_nothing)
 }
 END_TEST
 
+START_TEST(line_ends_are_passed_over_where_lines_are_allowed)
+{
+    static const char *const texts[] = {"Zm9v\nYg==\n", "Zm9vYg==\n", "Zm9v\r\nYg==\r\n",
+                                        "Z\nm9vYg=\n=", "\n\nZm9vYg=="};
+    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+        auto_buffer struct buffer out = {0};
+        ck_assert_int_eq(base64_decode_lines(bytes_of_string(texts[i]), &out), STATUS_OK);
+        ck_assert_msg(bytes_equal_string(buffer_peek(&out), "foob"), "%s", texts[i]);
+    }
+    auto_buffer struct buffer out = {0};
+    ck_assert_int_eq(base64_decode_lines(BYTES_LITERAL("\n"), &out), STATUS_OK);
+    ck_assert_uint_eq(buffer_size(&out), 0);
+}
+END_TEST
+
 START_TEST(decoding_undoes_encoding)
 {
     uint64_t state = random_seed();
@@ -57,5 +72,29 @@ START_TEST(decoding_undoes_encoding)
 }
 END_TEST
 
+START_TEST(decoding_undoes_encoding_in_lines)
+{
+    uint64_t state = random_seed();
+    for (size_t size = 1; size < 600; size++) {
+        uint8_t bytes[600];
+        for (size_t i = 0; i < size; i++)
+            bytes[i] = (uint8_t)random_next(&state);
+        auto_buffer struct buffer text = {0}, lines = {0}, back = {0};
+        base64_encode(bytes_of(bytes, size), &text);
+        size_t width = 1 + random_next(&state) % 100;
+        for (struct bytes rest = buffer_peek(&text); rest.size;) {
+            size_t part = rest.size < width ? rest.size : width;
+            buffer_append(&lines, bytes_of(rest.data, part));
+            buffer_append_string(&lines, "\r\n");
+            rest = bytes_skip(rest, part);
+        }
+        ck_assert_int_eq(base64_decode_lines(buffer_peek(&lines), &back), STATUS_OK);
+        ck_assert(bytes_equal(buffer_peek(&back), bytes_of(bytes, size)));
+    }
+}
+END_TEST
+
 TEST_PROGRAM("base64", vectors_of_the_specification,
-             what_is_not_base64_is_refused_and_appends_nothing, decoding_undoes_encoding)
+             what_is_not_base64_is_refused_and_appends_nothing,
+             line_ends_are_passed_over_where_lines_are_allowed, decoding_undoes_encoding,
+             decoding_undoes_encoding_in_lines)

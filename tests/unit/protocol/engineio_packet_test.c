@@ -38,6 +38,9 @@ START_TEST(payloads_are_read)
     EXPECT("4hello\x1e"
            "bAQIDBA==",
            "4hello|4b\1\2\3\4|");
+    EXPECT("bAQID\nBA==\n\x1e"
+           "bAQID\r\nBA==\r\n",
+           "4b\1\2\3\4|4b\1\2\3\4|");
     EXPECT("3", "3|");
     EXPECT("2probe", "2probe|");
     EXPECT("4", "4|");
