@@ -74,6 +74,7 @@ fanout_measure() {
     local system=$1 format=
     shift
     fanout_start "$system"
+    [ "$system" != socket.io ] || format=--json-records
     timeout 300 "$build_dir/tests/bench/bench_load" --server "127.0.0.1:$fanout_port" --brokers "127.0.0.1:$fanout_kafka" \
         --pid "$fanout_pid" $format "$@"
     fanout_stop || true
