@@ -3,7 +3,7 @@ import http from 'node:http';
 import { Client, token } from '../../integration/lib/client.mjs';
 import { eventually, sleep } from '../../integration/lib/wait.mjs';
 import { SECRET } from '../../integration/lib/world.mjs';
-import { Stream } from './stream.mjs';
+import { Stream } from '../../integration/lib/stream.mjs';
 
 export const TRANSPORTS = { websocket: ['websocket'], polling: ['polling'], both: ['polling', 'websocket'] };
 export const ROOMS_PER_CLIENT = 5;

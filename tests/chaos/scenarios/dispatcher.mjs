@@ -5,7 +5,7 @@ import { SLOW } from '../../integration/lib/places.mjs';
 import { eventually, sleep } from '../../integration/lib/wait.mjs';
 import { RULES, TOPICS, World } from '../../integration/lib/world.mjs';
 import { freeze, inflict, killAndRestart, restartBroker } from '../lib/faults.mjs';
-import { Stream } from '../lib/stream.mjs';
+import { Stream } from '../../integration/lib/stream.mjs';
 
 export const description = 'N dispatchers, killed and stopped, the broker restarted: the same as one undisturbed run';
 export const faults = 50;

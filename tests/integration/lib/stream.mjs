@@ -2,7 +2,7 @@
  * written to it is in the topic once and in order per key. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { INPUT_TOPIC } from '../../integration/lib/backend.mjs';
+import { INPUT_TOPIC } from './backend.mjs';
 
 export class Stream {
     constructor(broker, topic = INPUT_TOPIC) {
