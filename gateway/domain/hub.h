@@ -101,6 +101,12 @@ bool session_next(struct session *session, struct delivery *delivery);
 void session_join(struct session *session, struct bytes room, uint64_t request, int64_t now_ms);
 void session_leave(struct session *session, struct bytes room, uint64_t request);
 
+/* Whether the session is in the room. */
+bool session_is_in(const struct session *session, struct bytes room);
+
+/* Whether the session may send this event: as policy_may_send(). */
+enum status session_may_send(const struct session *session, struct bytes event) MUST_CHECK;
+
 /* Whether other claims name the session's own tenant and user. */
 bool session_is_of(const struct session *session, struct bytes claims);
 

@@ -1,23 +1,27 @@
-/* Who may be in which room: the rooms a session is given at connect, and those it may ask for,
- * decided from the claims of its token. Pure. Not here: whether the claims are true (infra/token),
- * in which lane a room stands (layout.h).
+/* Who may do what: the rooms a session is given at connect, those it may ask for, and the events it
+ * may send to the backend, decided from the claims of its token. Pure. Not here: whether the claims
+ * are true (infra/token), in which lane a room stands (layout.h).
  *
- * Configuration (`gateway.access`); what is left out has the value shown, but for `if`:
+ * Configuration (`gateway.access`); what is left out has the value shown, but for `if` and events,
+ * of which there are none:
  *
  *     tenant_claim: tenant
  *     user_claim: sub
  *     connect: ["user:{sub}", "tenant:{tenant}", "review:{reviewQueues}"]
  *     join:
  *       - "task:*"
- *       - {room: "project:*", if: {role: [member, admin]}}   # all these claims have one of the
- * values
+ *       - {room: "project:*", if: {role: [member, admin]}}
+ *     events:
+ *       - "task.cancel"
+ *       - {event: "review.*", if: {role: reviewer}}
  *
- * A template begins with a literal kind. `{claim}` stands for the claim's value, or each of its
- * values in turn if it is an array (claims.h: how claims are found and read). `*`, only at the end
- * and only in `join`, stands for anything. A template that names a claim which the token lacks, or
- * comes to a room that is not well formed, gives no room. What is given at connect may always be
- * joined. Rooms are those of the session's own tenant or user where the layout says so: a rule
- * `task:*` does not open other tenants' tasks. */
+ * Each claim named in `if` must have one of the values given for it. A template begins with a
+ * literal kind. `{claim}` stands for the claim's value, or each of its values in turn if it is an
+ * array (claims.h: how claims are found and read). `*`, only at the end and not in `connect`,
+ * stands for anything. A template that names a claim which the token lacks, or comes to a room that
+ * is not well formed, gives no room. What is given at connect may always be joined. Rooms are those
+ * of the session's own tenant or user where the layout says so: a rule `task:*` does not open other
+ * tenants' tasks. */
 #ifndef GATEWAY_DOMAIN_POLICY_H
 #define GATEWAY_DOMAIN_POLICY_H
 
@@ -35,6 +39,7 @@ enum {
     POLICY_CONDITIONS_LIMIT = 8,      /* of one rule */
     POLICY_CONDITION_VALUES_LIMIT = 64,
     POLICY_CONNECT_ROOMS_LIMIT = 128, /* given to one session; more are left out */
+    POLICY_EVENT_NAME_LIMIT = 100,    /* bytes */
 };
 
 /* Makes the policy of a configuration node; NULL or null: the default policy. Every problem is
@@ -59,5 +64,11 @@ void policy_connect_rooms(const struct policy *policy, const struct claims *clai
 
 /* Whether the session may be in the room. False also for a name that is not well formed. */
 bool policy_may_join(const struct policy *policy, const struct claims *claims, struct bytes room);
+
+/* Whether clients may send any event at all. */
+bool policy_has_events(const struct policy *policy);
+/* STATUS_OK; STATUS_NOT_FOUND: no rule names the event; STATUS_DENIED: not with these claims. */
+enum status policy_may_send(const struct policy *policy, const struct claims *claims,
+                            struct bytes name) MUST_CHECK;
 
 #endif

@@ -463,6 +463,20 @@ struct bytes session_tenant(const struct session *session)
     return session->claims ? claims_tenant(session->claims) : bytes_of("", 0);
 }
 
+bool session_is_in(const struct session *session, struct bytes room)
+{
+    for (unsigned i = 0; i < session->room_count; i++)
+        if (bytes_equal(room_name_of(session->rooms[i].room), room))
+            return true;
+    return false;
+}
+
+enum status session_may_send(const struct session *session, struct bytes event)
+{
+    return session->claims ? policy_may_send(session->hub->config.policy, session->claims, event)
+                           : STATUS_DENIED;
+}
+
 bool session_is_of(const struct session *session, struct bytes json)
 {
     struct claims *claims;

@@ -15,6 +15,8 @@ struct snapshot {
     struct socketio_stats socketio;
     struct lws_server_stats sockets;
     struct token_stats tokens;
+    struct client_events_stats events;
+    struct socketio_adapter_stats adapter;
     uint64_t loop_gaps;
     uint64_t kafka_up;
 };
@@ -124,6 +126,23 @@ static const struct row counters[] = {
     BY("token_keys_read_total", HELP, "outcome", "done", tokens.reads),
     BY("token_keys_read_total", HELP, "outcome", "failed", tokens.read_failures),
 #undef HELP
+#define HELP "Sessions whose token expired, and those that brought a fresh one."
+    BY("token_expiry_total", HELP, "event", "expired", adapter.expired),
+    BY("token_expiry_total", HELP, "event", "refreshed", adapter.refreshed),
+#undef HELP
+#define HELP "Events of clients to the backend: sent, and what became of them."
+    BY("client_events_total", HELP, "event", "sent", events.sent),
+    BY("client_events_total", HELP, "event", "acknowledged", events.acknowledged),
+    BY("client_events_total", HELP, "event", "failed", events.failed),
+#undef HELP
+#define HELP "Events of clients that were refused, by reason."
+    BY("client_events_refused_total", HELP, "reason", "unknown_event", events.refused_unknown),
+    BY("client_events_refused_total", HELP, "reason", "not_allowed", events.refused_denied),
+    BY("client_events_refused_total", HELP, "reason", "bad_request", events.refused_malformed),
+    BY("client_events_refused_total", HELP, "reason", "too_large", events.refused_size),
+    BY("client_events_refused_total", HELP, "reason", "rate_limited", events.refused_rate),
+    BY("client_events_refused_total", HELP, "reason", "too_many_requests", events.refused_busy),
+#undef HELP
     ROW("loop_gaps_total", "Times that the process could not run for a while.", loop_gaps),
 };
 
@@ -186,6 +205,10 @@ static void take_snapshot(struct gateway_metrics *metrics)
         to->sockets = *lws_server_stats(from->sockets);
     if (from->tokens)
         to->tokens = *token_stats(from->tokens);
+    if (from->events)
+        to->events = *client_events_stats(from->events);
+    if (from->adapter)
+        to->adapter = *socketio_adapter_stats(from->adapter);
 }
 
 static uint64_t value_of(const struct snapshot *snapshot, const struct row *row)

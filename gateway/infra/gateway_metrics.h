@@ -3,10 +3,12 @@
 #ifndef GATEWAY_INFRA_GATEWAY_METRICS_H
 #define GATEWAY_INFRA_GATEWAY_METRICS_H
 
+#include "client_events.h"
 #include "hub.h"
 #include "kafka_source.h"
 #include "lws_server.h"
 #include "metrics.h"
+#include "socketio_adapter.h"
 #include "socketio_server.h"
 #include "token.h"
 
@@ -21,6 +23,8 @@ struct gateway_metrics_sources {
     struct socketio_server *socketio;
     const struct lws_server *sockets;
     const struct token_verifier *tokens;
+    const struct client_events *events;
+    const struct socketio_adapter *adapter;
 };
 
 struct gateway_metrics *gateway_metrics_new(void);

@@ -10,6 +10,7 @@
 #include "http_response.h"
 #include "hub.h"
 #include "identities.h"
+#include "kafka_outlet.h"
 #include "kafka_source.h"
 #include "log.h"
 #include "lws_server.h"
@@ -35,6 +36,8 @@ struct gateway_process {
     struct token_verifier *tokens; /* NULL: development */
     struct identities *identities;
     struct kafka_source *kafka;
+    struct kafka_outlet *outlet; /* NULL: clients send no events */
+    struct client_events *events;
     struct hub *hub;
     struct http_cors cors;
     struct http_server *http;
@@ -42,7 +45,7 @@ struct gateway_process {
     struct socketio_server *socketio;
     struct socketio_adapter *adapter;
     struct lws_server *sockets;
-    struct lws_watch *watches[2];
+    struct lws_watch *watches[3];
     uint8_t random_key[RANDOM_KEY_BYTES]; /* if none is configured */
     const char **namespaces;
     const char **origins;
@@ -118,6 +121,13 @@ static void run_tokens(void *context, int64_t now_ms)
 {
     if (now_ms >= tokens_deadline(context))
         tokens_readable(context, now_ms);
+}
+
+static void outlet_readable(void *context, int64_t now_ms)
+{
+    const struct gateway_process *process = context;
+    (void)now_ms;
+    kafka_outlet_service(process->outlet);
 }
 
 static void run_hub(void *context, int64_t now_ms)
@@ -284,6 +294,30 @@ static enum status open_kafka(struct gateway_process *process, struct error *err
     return kafka_source_open(&config, &process->kafka, error);
 }
 
+static enum status open_events(struct gateway_process *process, struct error *error)
+{
+    const struct gateway_settings *settings = process->settings;
+    struct kafka_outlet_config outlet = {.settings = process->shared->kafka,
+                                         .client_id = "smartstack-gateway",
+                                         .topic = settings->events_topic,
+                                         .messages = (unsigned)settings->events_buffered,
+                                         .timeout_ms = settings->events_timeout_ms};
+    if (policy_has_events(settings->policy)) {
+        enum status status = kafka_outlet_open(&outlet, &process->outlet, error);
+        if (status != STATUS_OK)
+            return status;
+    }
+    struct client_events_config config = {.outlet_ops = process->outlet ? &kafka_outlet_ops : NULL,
+                                          .outlet = process->outlet,
+                                          .payload_bytes = (size_t)settings->event_bytes,
+                                          .pending = (unsigned)settings->events_pending,
+                                          .rate = (unsigned)settings->events_rate,
+                                          .burst = (unsigned)settings->events_burst,
+                                          .random = fill_random};
+    process->events = client_events_new(&config);
+    return STATUS_OK;
+}
+
 static void set_recovery_keys(struct gateway_process *process, struct hub_config *config)
 {
     config->key_count = (unsigned)gateway_settings_recovery_keys(process->settings, config->keys);
@@ -371,6 +405,7 @@ static void open_socketio(struct gateway_process *process)
     struct socketio_adapter_config adapter = {.hub = process->hub,
                                               .identity_ops = &identities_ops,
                                               .identifier = process->identities,
+                                              .events = process->events,
                                               .wheel = &process->wheel,
                                               .random = fill_random,
                                               .expiry_grace_ms = settings->token_expiry_grace_ms};
@@ -417,16 +452,23 @@ static void add_chores(struct gateway_process *process)
 
 static enum status add_watches(struct gateway_process *process, struct error *error)
 {
-    process->watches[0] = lws_loop_watch(process->loop, kafka_source_descriptor(process->kafka),
-                                         kafka_readable, process);
-    bool failed = !process->watches[0];
-    if (process->tokens) {
-        process->watches[1] = lws_loop_watch(
-            process->loop, token_verifier_descriptor(process->tokens), tokens_readable, process);
-        failed = failed || !process->watches[1];
+    const struct {
+        int descriptor;
+        void (*readable)(void *context, int64_t now_ms);
+    } wanted[] = {
+        {kafka_source_descriptor(process->kafka), kafka_readable},
+        {process->tokens ? token_verifier_descriptor(process->tokens) : -1, tokens_readable},
+        {process->outlet ? kafka_outlet_descriptor(process->outlet) : -1, outlet_readable},
+    };
+    for (size_t i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++) {
+        if (wanted[i].descriptor < 0)
+            continue;
+        process->watches[i] =
+            lws_loop_watch(process->loop, wanted[i].descriptor, wanted[i].readable, process);
+        if (!process->watches[i])
+            return error_set(error, STATUS_LIMIT, "no descriptor is left: raise the limit");
     }
-    return failed ? error_set(error, STATUS_LIMIT, "no descriptor is left: raise the limit")
-                  : STATUS_OK;
+    return STATUS_OK;
 }
 
 static enum status open_sockets(struct gateway_process *process, struct error *error)
@@ -457,6 +499,8 @@ static enum status open_parts(struct gateway_process *process, struct error *err
         status = open_identities(process, error);
     if (status == STATUS_OK)
         status = open_kafka(process, error);
+    if (status == STATUS_OK)
+        status = open_events(process, error);
     if (status != STATUS_OK)
         return status;
     open_hub(process);
@@ -492,7 +536,9 @@ enum status gateway_process_open(const struct gateway_settings *settings,
                                               .http = made->http,
                                               .socketio = made->socketio,
                                               .sockets = made->sockets,
-                                              .tokens = made->tokens};
+                                              .tokens = made->tokens,
+                                              .events = made->events,
+                                              .adapter = made->adapter};
     gateway_metrics_attach(made->metrics, &sources);
     *process = made;
     return STATUS_OK;
@@ -518,6 +564,8 @@ void gateway_process_close(struct gateway_process *process)
     }
     if (process->hub)
         hub_free(process->hub);
+    client_events_free(process->events);
+    kafka_outlet_close(process->outlet);
     kafka_source_close(process->kafka);
     identities_free(process->identities);
     token_verifier_close(process->tokens);

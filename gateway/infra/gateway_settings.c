@@ -104,8 +104,8 @@ static const struct setting table[] = {
     SETTING(DURATION, "token.expiry_grace", token_expiry_grace_ms, "30s", RANGE(0, HOURS),
             .help = "Time for a client to bring a fresh token when its own has expired."),
     SETTING(TREE, "access", access_node, NULL,
-            .help = "Rooms from claims: tenant_claim, user_claim, connect (given), join (allowed). "
-                    "See gateway/domain/policy.h."),
+            .help = "Rooms from claims: tenant_claim, user_claim, connect (given), join (allowed), "
+                    "and events that clients may send. See gateway/domain/policy.h."),
 
     /* --- Limits */
     SETTING(INTEGER, "limits.sessions", sessions, "100000", RANGE(1, 10000000),
@@ -147,6 +147,23 @@ static const struct setting table[] = {
             .help = "How long a log must be shorter than a cursor before that is believed."),
     SETTING(INTEGER, "recovery.scans", scans, "4", RANGE(1, 64),
             .help = "Lanes that are read back at a time; each takes up to 4 MiB."),
+
+    /* --- Events of clients to the backend; which there are, gateway.access says */
+    SETTING(STRING, "client_events.topic", events_topic, "clients.events",
+            .help = "Where events of clients go; which events there are, gateway.access.events "
+                    "says."),
+    SETTING(SIZE, "client_events.max_size", event_bytes, "64KiB", RANGE(16, 16 * MIB),
+            .help = "Largest payload of one."),
+    SETTING(INTEGER, "client_events.pending", events_pending, "32", RANGE(1, 10000),
+            .help = "Events of one session that may wait for the broker."),
+    SETTING(INTEGER, "client_events.rate", events_rate, "20", RANGE(1, 100000),
+            .help = "Events per second of one session, in the long run."),
+    SETTING(INTEGER, "client_events.burst", events_burst, "40", RANGE(1, 100000),
+            .help = "Events of one session at once."),
+    SETTING(INTEGER, "client_events.buffered", events_buffered, "10000", RANGE(1, 1000000),
+            .help = "Events of all sessions that may wait for the broker."),
+    SETTING(DURATION, "client_events.timeout", events_timeout_ms, "10s", RANGE(1000, HOURS),
+            .help = "How long one may wait; then its client is told to try again."),
 
     SETTING(DURATION, "broker_check", probe_interval_ms, "5s", RANGE(500, HOURS),
             .help = "How often the broker is asked whether it is there."),

@@ -60,6 +60,11 @@ struct gateway_settings {
     int64_t horizon_bytes, cursor_lag_bytes, truncation_confirm_ms;
     int64_t scans;
 
+    /* gateway.client_events */
+    char *events_topic;
+    int64_t event_bytes, events_pending, events_rate, events_burst, events_buffered;
+    int64_t events_timeout_ms;
+
     int64_t probe_interval_ms;
     int64_t shutdown_timeout_ms;
 

@@ -19,6 +19,7 @@ struct socketio_adapter {
     struct socketio_adapter_stats stats;
     int64_t now_ms, wall_ms;
     struct buffer head, text, room;
+    struct buffer name, details[4]; /* of an event to the backend */
 };
 
 /* Until it is known who the client is. */
@@ -36,8 +37,16 @@ struct adapter_socket {
     struct socketio_socket *socket;
     struct session *session;   /* NULL while it is not known who it is */
     struct entrance *entrance; /* a question is under way */
+    struct event_sender sender;
     struct timer expiry;
     bool expired;
+};
+
+/* A client's event on its way to the backend. */
+struct sent {
+    struct sent_event event;
+    struct adapter_socket *socket;
+    uint64_t request;
 };
 
 /* --- what goes out -----------------------------------------------------------------------------
@@ -140,6 +149,9 @@ static void socket_free(struct adapter_socket *socket)
         free(socket->entrance->cursor);
         free(socket->entrance);
     }
+    struct sent_event *sent;
+    while ((sent = client_events_take(&socket->sender)))
+        free(sent);
     if (socket->session)
         session_close(socket->session);
     free(socket);
@@ -312,17 +324,9 @@ static void enter(struct adapter_socket *socket, const struct identity *identity
     engineio_session_forget(socketio_socket_session(socket->socket));
 }
 
-static void answer_refresh(struct adapter_socket *socket, uint64_t request,
-                           enum identity_verdict verdict, const struct identity *identity)
+static void acknowledge(struct adapter_socket *socket, uint64_t request, const char *problem)
 {
     struct buffer *text = &socket->adapter->text;
-    const char *problem = verdict == IDENTITY_KNOWN ? NULL : identity->reason;
-    if (!problem && !session_is_of(socket->session, identity->claims))
-        problem = "other_principal";
-    if (!problem) {
-        socket->adapter->stats.refreshed++;
-        set_expiry(socket, identity->expires_ms);
-    }
     if (request == REQUEST_SILENT)
         return;
     buffer_clear(text);
@@ -332,6 +336,19 @@ static void answer_refresh(struct adapter_socket *socket, uint64_t request,
     else
         buffer_append_string(text, "{\"ok\":true}");
     socketio_socket_ack(socket->socket, request - 1, buffer_peek(text), NULL, 0);
+}
+
+static void answer_refresh(struct adapter_socket *socket, uint64_t request,
+                           enum identity_verdict verdict, const struct identity *identity)
+{
+    const char *problem = verdict == IDENTITY_KNOWN ? NULL : identity->reason;
+    if (!problem && !session_is_of(socket->session, identity->claims))
+        problem = "other_principal";
+    if (!problem) {
+        socket->adapter->stats.refreshed++;
+        set_expiry(socket, identity->expires_ms);
+    }
+    acknowledge(socket, request, problem);
 }
 
 static void decided(struct identity_waiter *waiter, enum identity_verdict verdict,
@@ -418,16 +435,15 @@ static void *connect_socket(void *application, struct socketio_socket *handle, s
 /* --- what clients ask --------------------------------------------------------------------------
  */
 
+static uint64_t request_of(const struct socketio_packet *packet)
+{
+    return packet->has_ack_id ? packet->ack_id + 1 : REQUEST_SILENT;
+}
+
 static void refuse_event(struct adapter_socket *socket, const struct socketio_packet *packet,
                          const char *problem)
 {
-    struct buffer *text = &socket->adapter->text;
-    if (!packet->has_ack_id)
-        return;
-    buffer_clear(text);
-    buffer_append_format(text, "{\"ok\":false,\"error\":{\"code\":\"%s\",\"message\":\"%s\"}}",
-                         problem, problem);
-    socketio_socket_ack(socket->socket, packet->ack_id, buffer_peek(text), NULL, 0);
+    acknowledge(socket, request_of(packet), problem);
 }
 
 /* The first argument: a string, or an object with a string member of this name. */
@@ -445,11 +461,6 @@ static bool text_argument(const struct socketio_packet *packet, const char *memb
         return false;
     json_unescape_append(bytes_of(argument.data + 1, argument.size - 2), out);
     return true;
-}
-
-static uint64_t request_of(const struct socketio_packet *packet)
-{
-    return packet->has_ack_id ? packet->ack_id + 1 : REQUEST_SILENT;
 }
 
 static void refresh_token(struct adapter_socket *socket, const struct socketio_packet *packet)
@@ -481,6 +492,56 @@ static void refresh_token(struct adapter_socket *socket, const struct socketio_p
     answer_refresh(socket, request_of(packet), verdict, &identity);
 }
 
+static void sent_answered(struct sent_event *event, const char *problem)
+{
+    struct sent *sent = (struct sent *)event;
+    acknowledge(sent->socket, sent->request, problem);
+    free(sent);
+}
+
+/* A string member of the second argument. */
+static struct bytes detail(struct bytes object, const char *name, struct buffer *space)
+{
+    struct bytes raw;
+    buffer_clear(space);
+    if (object.size == 0 || json_find(object, bytes_of_string(name), &raw) != STATUS_OK ||
+        raw.size < 2 || raw.data[0] != '"')
+        return bytes_of("", 0);
+    json_unescape_append(bytes_of(raw.data + 1, raw.size - 2), space);
+    return buffer_peek(space);
+}
+
+/* (payload, {id, room, traceparent, tracestate}), both of them optional */
+static const char *send_event(struct adapter_socket *socket, const struct socketio_packet *packet,
+                              int64_t now_ms)
+{
+    struct socketio_adapter *adapter = socket->adapter;
+    struct buffer *space = adapter->details;
+    struct bytes rest = packet->arguments, payload = bytes_of("", 0), about = bytes_of("", 0);
+    if (packet->attachment_count > 0)
+        return "bad_request";
+    if (socketio_next_argument(&rest, &payload) && socketio_next_argument(&rest, &about) &&
+        about.data[0] != '{')
+        return "bad_request";
+    buffer_clear(&adapter->name);
+    socketio_append_event_name(packet, &adapter->name);
+    struct client_event event = {.name = buffer_peek(&adapter->name),
+                                 .payload = payload,
+                                 .id = detail(about, "id", &space[0]),
+                                 .room = detail(about, "room", &space[1]),
+                                 .traceparent = detail(about, "traceparent", &space[2]),
+                                 .tracestate = detail(about, "tracestate", &space[3])};
+    struct sent *sent = mem_new(struct sent);
+    sent->event.answered = sent_answered;
+    sent->socket = socket;
+    sent->request = request_of(packet);
+    const char *problem = client_events_send(adapter->config.events, &socket->sender,
+                                             socket->session, &event, &sent->event, now_ms);
+    if (problem)
+        free(sent);
+    return problem;
+}
+
 static void event(void *context, const struct socketio_packet *packet, int64_t now_ms)
 {
     struct adapter_socket *socket = context;
@@ -498,8 +559,10 @@ static void event(void *context, const struct socketio_packet *packet, int64_t n
     } else if (socketio_event_is(packet, "token")) {
         refresh_token(socket, packet);
     } else {
-        adapter->stats.unknown_events++;
-        refuse_event(socket, packet, "unknown_event");
+        const char *problem =
+            adapter->config.events ? send_event(socket, packet, now_ms) : "unknown_event";
+        if (problem)
+            refuse_event(socket, packet, problem);
     }
 }
 
@@ -541,6 +604,9 @@ void socketio_adapter_free(struct socketio_adapter *adapter)
     buffer_deinit(&adapter->head);
     buffer_deinit(&adapter->text);
     buffer_deinit(&adapter->room);
+    buffer_deinit(&adapter->name);
+    for (size_t i = 0; i < sizeof(adapter->details) / sizeof(adapter->details[0]); i++)
+        buffer_deinit(&adapter->details[i]);
     free(adapter);
 }
 

@@ -2,24 +2,30 @@
  * events and acks, and what the stock client asks becomes joins and leaves. Not the protocol
  * (socketio_server.h), and no decision of its own (hub.h).
  *
- * What a client sees, in each namespace:
+ * What a client sees, in each namespace (requests are events with an ack, answered by {ok:true} or
+ * {ok:false, error:{code, message}}):
  *
- *   CONNECT {token?, pid?, offset?, ...}   -> CONNECT {sid, pid}, or CONNECT_ERROR {message, data:
- * {code}} "subscribe" (room | {room}, ack)       -> "subscribed" {room}, then ack {ok:true} |
- * {ok:false, error:{code, message}} "unsubscribe" (room | {room}, ack)     -> "unsubscribed"
- * {room}, then ack "token" (token | {token}, ack)         -> ack; the session goes on with the new
- * expiry notifications                          "task.status" | "notification" | "review.alert"
- * (notification) "unsubscribed" {room, reason}          a room was lost "session" {recovered:false,
- * reason}    right after CONNECT: what was missed could not be made up "stale" {since} / "live" {}
- * the broker is away, or back with nothing lost "cursor"                               only a newer
- * cursor; nothing to handle "token_expired" {graceMs}              answer with "token" in time, or
- * the connection is closed
+ * - CONNECT {token?, pid?, offset?, ...}: CONNECT {sid, pid}, or CONNECT_ERROR {message,
+ * data:{code}}
+ * - "subscribe" (room | {room}): the event "subscribed" {room}, then the ack
+ * - "unsubscribe" (room | {room}): the event "unsubscribed" {room}, then the ack
+ * - "token" (token | {token}): the ack; the session goes on with the new expiry
+ * - an event that the policy knows (payload, {id?, room?, traceparent?, tracestate?}): the ack once
+ *   the broker has it (client_events.h)
+ *
+ * - notifications: "task.status" | "notification" | "review.alert" (notification)
+ * - "unsubscribed" {room, reason}: a room was lost
+ * - "session" {recovered:false, reason}, right after CONNECT: what was missed could not be made up
+ * - "stale" {since}, "live" {}: the broker is away, or back with nothing lost
+ * - "cursor": only a newer cursor, nothing to handle
+ * - "token_expired" {graceMs}: answer with "token" in time, or the connection is closed
  *
  * Every event ends with the cursor as its last argument, which the client keeps by itself and
  * returns at its next CONNECT. */
 #ifndef GATEWAY_TRANSPORT_SOCKETIO_ADAPTER_H
 #define GATEWAY_TRANSPORT_SOCKETIO_ADAPTER_H
 
+#include "client_events.h"
 #include "hub.h"
 #include "identity.h"
 #include "socketio_server.h"
@@ -30,14 +36,15 @@ struct socketio_adapter_config {
     struct hub *hub;                         /* borrowed */
     const struct identity_ops *identity_ops; /* borrowed, as the identifier */
     void *identifier;
-    struct timer_wheel *wheel; /* borrowed */
+    struct client_events *events; /* borrowed; NULL: clients send none */
+    struct timer_wheel *wheel;    /* borrowed */
     void (*random)(void *random_context, uint8_t *out, size_t size);
     void *random_context;
     int64_t expiry_grace_ms; /* from token_expired to the end */
 };
 
 struct socketio_adapter_stats {
-    uint64_t unknown_events, expired, refreshed;
+    uint64_t expired, refreshed;
 };
 
 struct socketio_adapter *socketio_adapter_new(const struct socketio_adapter_config *config);

@@ -202,6 +202,32 @@ START_TEST(bad_claims_are_refused)
 }
 END_TEST
 
+START_TEST(events_are_those_of_the_rules)
+{
+    struct setting setting;
+    open_policy(&setting, "events:\n- task.cancel\n- {event: \"review.*\", if: {role: reviewer}}\n",
+                "{\"role\":\"reviewer\"}");
+    ck_assert(policy_has_events(setting.policy));
+    ck_assert_int_eq(policy_may_send(setting.policy, setting.claims, BYTES_LITERAL("task.cancel")),
+                     STATUS_OK);
+    ck_assert_int_eq(policy_may_send(setting.policy, setting.claims, BYTES_LITERAL("task.cance")),
+                     STATUS_NOT_FOUND);
+    ck_assert_int_eq(policy_may_send(setting.policy, setting.claims, BYTES_LITERAL("task.cancel2")),
+                     STATUS_NOT_FOUND);
+    ck_assert_int_eq(policy_may_send(setting.policy, setting.claims, BYTES_LITERAL("review.done")),
+                     STATUS_OK);
+    ck_assert(may_join(&setting, "task:1"));
+    close_policy(&setting);
+    open_policy(&setting, "events:\n- {event: \"review.*\", if: {role: reviewer}}\n", "{}");
+    ck_assert_int_eq(policy_may_send(setting.policy, setting.claims, BYTES_LITERAL("review.done")),
+                     STATUS_DENIED);
+    close_policy(&setting);
+    open_policy(&setting, NULL, "{}");
+    ck_assert(!policy_has_events(setting.policy));
+    close_policy(&setting);
+}
+END_TEST
+
 static void check_problem(const char *yaml, unsigned line, const char *part)
 {
     struct document *document;
@@ -238,6 +264,10 @@ START_TEST(configuration_errors_have_a_place_and_a_reason)
     check_problem("join:\n- {room: \"task:*\", if: {a: []}}\n", 2, "never");
     check_problem("join:\n- {room: \"task:*\", if: {a: {}}}\n", 2, "value of a claim");
     check_problem("join:\n- {room: \"task:*\", when: {a: b}}\n", 2, "when");
+    check_problem("events: [subscribe]\n", 1, "own");
+    check_problem("events: [\"a*b\"]\n", 1, "at the end");
+    check_problem("events: [\"\"]\n", 1, "name of an event");
+    check_problem("events:\n- {if: {a: b}}\n", 2, "needs an event");
     check_problem("rooms: []\n", 1, "rooms");
     check_problem("tenant_claim: sub\n", 1, "different");
     check_problem("user_claim: [a]\n", 1, "string");
@@ -248,4 +278,5 @@ TEST_PROGRAM("policy", the_default_gives_user_tenant_and_review_queues, absent_c
              conditions_compare_as_text_and_all_must_hold, templates_combine_claims_with_text,
              a_claim_value_is_never_a_pattern, claims_are_found_by_exact_name_before_path,
              tenant_and_user_are_one_value_or_none, only_what_the_policy_names_is_kept,
-             bad_claims_are_refused, configuration_errors_have_a_place_and_a_reason)
+             events_are_those_of_the_rules, bad_claims_are_refused,
+             configuration_errors_have_a_place_and_a_reason)

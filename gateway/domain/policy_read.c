@@ -1,0 +1,312 @@
+#include <assert.h>
+#include <stdio.h>
+
+#include "mem.h"
+#include "policy_parts.h"
+#include "room.h"
+
+/* --- Reading the configuration
+ * ---------------------------------------------------------------------------- */
+
+static void problem_at(struct problems *problems, const struct document_node *node,
+                       const char *text)
+{
+    problems_add(problems, node->line, node->column, "%s", text);
+}
+
+static bool read_claim_name(struct policy *policy, const struct document_node *node,
+                            const char *name, struct problems *problems)
+{
+    unsigned field;
+    struct error error;
+    struct bytes text = bytes_of_string(name);
+    if (node && node->kind != DOCUMENT_NULL) {
+        if (node->kind != DOCUMENT_STRING) {
+            problem_at(problems, node, "the name of a claim must be a string");
+            return false;
+        }
+        text = node->text;
+    }
+    if (policy_names_add(&policy->names, text, &field, &error) == STATUS_OK)
+        return true;
+    assert(node); /* the defaults are good names */
+    problem_at(problems, node, error.text);
+    return false;
+}
+
+/* The user's and the tenant's claims are fields 0 and 1 whatever they are called. */
+static void read_identity(struct policy *policy, const struct document_node *node,
+                          struct problems *problems)
+{
+    const struct document_node *tenant = node ? document_find(node, "tenant_claim") : NULL;
+    const struct document_node *user = node ? document_find(node, "user_claim") : NULL;
+    bool fine = read_claim_name(policy, tenant, "tenant", problems);
+    fine = read_claim_name(policy, user, "sub", problems) && fine;
+    if (!fine || policy->names.count == 2)
+        return;
+    assert(node); /* the defaults differ */
+    problem_at(problems, user ? user : node,
+               "tenant_claim and user_claim must be different claims");
+}
+
+static bool add_template(struct policy *policy, const struct document_node *node, bool may_be_open,
+                         struct policy_template *template, struct problems *problems)
+{
+    struct error error;
+    if (node->kind != DOCUMENT_STRING) {
+        problem_at(problems, node, "a template of a room must be a string");
+        return false;
+    }
+    if (policy_template_init(template, node->text, may_be_open, &policy->names, &error) ==
+        STATUS_OK)
+        return true;
+    problem_at(problems, node, error.text);
+    return false;
+}
+
+static bool is_list(const struct document_node *node, size_t limit, const char *what,
+                    struct problems *problems)
+{
+    if (node->kind != DOCUMENT_SEQUENCE) {
+        problems_add(problems, node->line, node->column, "%s must be a sequence", what);
+        return false;
+    }
+    if (node->count > limit) {
+        problems_add(problems, node->line, node->column, "%s has more than %zu elements", what,
+                     limit);
+        return false;
+    }
+    return true;
+}
+
+static void read_connect(struct policy *policy, const struct document_node *node,
+                         struct problems *problems)
+{
+    if (!is_list(node, POLICY_TEMPLATES_LIMIT, "connect", problems))
+        return;
+    for (size_t i = 0; i < node->count; i++)
+        if (add_template(policy, node->entries[i].value, false,
+                         &policy->connect[policy->connect_count], problems))
+            policy->connect_count++;
+}
+
+static bool add_value(struct policy_condition *condition, const struct document_node *node,
+                      struct problems *problems)
+{
+    if (node->kind != DOCUMENT_STRING && node->kind != DOCUMENT_BOOLEAN &&
+        node->kind != DOCUMENT_NUMBER) {
+        problem_at(problems, node, "the value of a claim must be a string, a number or a boolean");
+        return false;
+    }
+    struct bytes text = node->text;
+    if (node->kind == DOCUMENT_BOOLEAN)
+        text = bytes_of_string(node->boolean ? "true" : "false");
+    condition->values[condition->count++] = mem_string(text);
+    return true;
+}
+
+static bool read_values(struct policy_condition *condition, const struct document_node *node,
+                        struct problems *problems)
+{
+    if (node->kind != DOCUMENT_SEQUENCE) {
+        condition->values = mem_resize(NULL, 1, sizeof(*condition->values));
+        return add_value(condition, node, problems);
+    }
+    if (!is_list(node, POLICY_CONDITION_VALUES_LIMIT, "the values of a claim", problems))
+        return false;
+    if (node->count == 0) {
+        problem_at(problems, node, "a condition without values holds never");
+        return false;
+    }
+    condition->values = mem_resize(NULL, node->count, sizeof(*condition->values));
+    bool fine = true;
+    for (size_t i = 0; i < node->count; i++)
+        fine = add_value(condition, node->entries[i].value, problems) && fine;
+    return fine;
+}
+
+static bool read_conditions(struct policy *policy, struct policy_conditions *conditions,
+                            const struct document_node *node, struct problems *problems)
+{
+    if (!node)
+        return true;
+    if (!document_check_keys(node, NULL, "if", problems))
+        return false;
+    if (node->count > POLICY_CONDITIONS_LIMIT) {
+        problem_at(problems, node, "too many conditions");
+        return false;
+    }
+    bool fine = true;
+    for (size_t i = 0; i < node->count; i++) {
+        struct policy_condition *condition = &conditions->items[conditions->count++];
+        const struct document_node *name = node->entries[i].key;
+        struct error error;
+        if (policy_names_add(&policy->names, name->text, &condition->field, &error) != STATUS_OK) {
+            problem_at(problems, name, error.text);
+            fine = false;
+        }
+        fine = read_values(condition, node->entries[i].value, problems) && fine;
+    }
+    return fine;
+}
+
+static bool read_join_rule(struct policy *policy, struct policy_join_rule *rule,
+                           const struct document_node *node, struct problems *problems)
+{
+    static const char *const keys[] = {"room", "if", NULL};
+    if (node->kind != DOCUMENT_MAPPING)
+        return add_template(policy, node, true, &rule->room, problems);
+    if (!document_check_keys(node, keys, "a rule of join", problems))
+        return false;
+    const struct document_node *room = document_find(node, "room");
+    if (!room) {
+        problem_at(problems, node, "a rule of join needs a room");
+        return false;
+    }
+    bool fine = add_template(policy, room, true, &rule->room, problems);
+    return read_conditions(policy, &rule->conditions, document_find(node, "if"), problems) && fine;
+}
+
+static void read_join(struct policy *policy, const struct document_node *node,
+                      struct problems *problems)
+{
+    if (!is_list(node, POLICY_TEMPLATES_LIMIT, "join", problems))
+        return;
+    for (size_t i = 0; i < node->count; i++) {
+        struct policy_join_rule *rule = &policy->join[policy->join_count];
+        if (read_join_rule(policy, rule, node->entries[i].value, problems))
+            policy->join_count++;
+        else
+            policy_join_rule_deinit(rule);
+    }
+}
+
+/* What the gateway itself understands from clients, or the client library keeps for itself. */
+static bool is_reserved(const char *name)
+{
+    static const char *const names[] = {"subscribe",     "unsubscribe", "token",
+                                        "connect",       "disconnect",  "connect_error",
+                                        "disconnecting", "newListener", "removeListener"};
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+        if (strcmp(name, names[i]) == 0)
+            return true;
+    return false;
+}
+
+static bool read_event_name(struct policy_event_rule *rule, const struct document_node *node,
+                            struct problems *problems)
+{
+    struct bytes text = node->text;
+    if (node->kind != DOCUMENT_STRING || text.size > POLICY_EVENT_NAME_LIMIT ||
+        !room_key_valid(text)) {
+        problems_add(problems, node->line, node->column,
+                     "the name of an event must be 1 to %d bytes of text", POLICY_EVENT_NAME_LIMIT);
+        return false;
+    }
+    rule->open = text.data[text.size - 1] == '*';
+    text.size -= rule->open;
+    if (text.size > 0 && memchr(text.data, '*', text.size)) {
+        problem_at(problems, node, "`*` only at the end");
+        return false;
+    }
+    rule->name = mem_string(text);
+    if (!is_reserved(rule->name))
+        return true;
+    problem_at(problems, node, "this event is the gateway's own");
+    return false;
+}
+
+static bool read_event_rule(struct policy *policy, struct policy_event_rule *rule,
+                            const struct document_node *node, struct problems *problems)
+{
+    static const char *const keys[] = {"event", "if", NULL};
+    if (node->kind != DOCUMENT_MAPPING)
+        return read_event_name(rule, node, problems);
+    if (!document_check_keys(node, keys, "a rule of events", problems))
+        return false;
+    const struct document_node *name = document_find(node, "event");
+    if (!name) {
+        problem_at(problems, node, "a rule of events needs an event");
+        return false;
+    }
+    bool fine = read_event_name(rule, name, problems);
+    return read_conditions(policy, &rule->conditions, document_find(node, "if"), problems) && fine;
+}
+
+static void read_events(struct policy *policy, const struct document_node *node,
+                        struct problems *problems)
+{
+    if (!is_list(node, POLICY_TEMPLATES_LIMIT, "events", problems))
+        return;
+    for (size_t i = 0; i < node->count; i++) {
+        struct policy_event_rule *rule = &policy->events[policy->event_count];
+        if (read_event_rule(policy, rule, node->entries[i].value, problems))
+            policy->event_count++;
+        else
+            policy_event_rule_deinit(rule);
+    }
+}
+
+/* --- Defaults
+ * --------------------------------------------------------------------------------------------- */
+
+static void add_default_connect(struct policy *policy, const char *kind, const char *claim)
+{
+    char text[ROOM_NAME_LIMIT];
+    int size = snprintf(text, sizeof(text), "%s:{%s}", kind, claim);
+    struct policy_template *template = &policy->connect[policy->connect_count];
+    if (policy_template_init(template, bytes_of(text, (size_t)size), false, &policy->names, NULL) ==
+        STATUS_OK)
+        policy->connect_count++;
+}
+
+static void set_default_connect(struct policy *policy)
+{
+    add_default_connect(policy, "user", policy->names.items[CLAIMS_FIELD_USER]);
+    add_default_connect(policy, "tenant", policy->names.items[CLAIMS_FIELD_TENANT]);
+    add_default_connect(policy, "review", "reviewQueues");
+}
+
+static void set_default_join(struct policy *policy)
+{
+    static const char *const rooms[] = {"task:*", "project:*"};
+    for (size_t i = 0; i < sizeof(rooms) / sizeof(rooms[0]); i++) {
+        struct policy_template *template = &policy->join[policy->join_count].room;
+        if (policy_template_init(template, bytes_of_string(rooms[i]), true, &policy->names, NULL) ==
+            STATUS_OK)
+            policy->join_count++;
+    }
+}
+
+enum status policy_new(const struct document_node *node, struct policy **policy,
+                       struct problems *problems)
+{
+    static const char *const keys[] = {"tenant_claim", "user_claim", "connect",
+                                       "join",         "events",     NULL};
+    if (node && node->kind == DOCUMENT_NULL)
+        node = NULL;
+    if (node && !document_check_keys(node, keys, "access", problems))
+        return STATUS_INVALID;
+    size_t found_before = problems->count + problems->omitted;
+    struct policy *made = mem_new(struct policy);
+    read_identity(made, node, problems);
+    const struct document_node *connect = node ? document_find(node, "connect") : NULL;
+    const struct document_node *join = node ? document_find(node, "join") : NULL;
+    if (connect)
+        read_connect(made, connect, problems);
+    else if (made->names.count == 2)
+        set_default_connect(made);
+    if (join)
+        read_join(made, join, problems);
+    else
+        set_default_join(made);
+    const struct document_node *events = node ? document_find(node, "events") : NULL;
+    if (events)
+        read_events(made, events, problems);
+    if (problems->count + problems->omitted > found_before) {
+        policy_free(made);
+        return STATUS_INVALID;
+    }
+    *policy = made;
+    return STATUS_OK;
+}

@@ -1,0 +1,204 @@
+#include "kafka_outlet.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "event_descriptor.h"
+#include "log.h"
+#include "mem.h"
+
+enum { CLOSE_MS = 500, HEADERS = 9 };
+
+struct kafka_outlet {
+    int descriptor;
+    rd_kafka_t *producer;
+    rd_kafka_topic_t *topic;
+    rd_kafka_queue_t *queue;
+};
+
+/* What travels with a message. */
+struct letter {
+    struct outlet_ticket *ticket; /* NULL: forgotten */
+};
+
+/* --- The broker's answers
+ * --------------------------------------------------------------------------------- */
+
+static enum status status_of(rd_kafka_resp_err_t code)
+{
+    if (code == RD_KAFKA_RESP_ERR_NO_ERROR)
+        return STATUS_OK;
+    if (code == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE)
+        return STATUS_TOO_LARGE;
+    return STATUS_UNAVAILABLE;
+}
+
+static void delivered(rd_kafka_t *producer, const rd_kafka_message_t *message, void *opaque)
+{
+    struct letter *letter = message->_private;
+    struct outlet_ticket *ticket = letter->ticket;
+    (void)producer, (void)opaque;
+    free(letter);
+    if (message->err != RD_KAFKA_RESP_ERR_NO_ERROR)
+        log_warning("client event not delivered",
+                    LOG_STRING("code", rd_kafka_err2name(message->err)));
+    if (!ticket)
+        return;
+    ticket->pending = NULL;
+    ticket->done(ticket, status_of(message->err));
+}
+
+void kafka_outlet_service(struct kafka_outlet *outlet)
+{
+    event_descriptor_clear(outlet->descriptor);
+    while (rd_kafka_poll(outlet->producer, 0) > 0)
+        ;
+}
+
+/* --- Sending
+ * ---------------------------------------------------------------------------------------------- */
+
+static void add_header(rd_kafka_headers_t *headers, const char *name, struct bytes value)
+{
+    if (value.size > 0)
+        rd_kafka_header_add(headers, name, -1, value.data, (ssize_t)value.size);
+}
+
+static rd_kafka_headers_t *headers_of(const struct outlet_record *record)
+{
+    rd_kafka_headers_t *headers = rd_kafka_headers_new(HEADERS);
+    add_header(headers, "content-type", BYTES_LITERAL("application/json"));
+    add_header(headers, "event", record->event);
+    add_header(headers, "id", record->id);
+    add_header(headers, "user", record->user);
+    add_header(headers, "tenant", record->tenant);
+    add_header(headers, "session", record->session);
+    add_header(headers, "room", record->room);
+    add_header(headers, "traceparent", record->traceparent);
+    add_header(headers, "tracestate", record->tracestate);
+    return headers;
+}
+
+static enum status send_record(void *context, const struct outlet_record *record,
+                               struct outlet_ticket *ticket)
+{
+    struct kafka_outlet *outlet = context;
+    struct bytes key = record->user.size > 0 ? record->user : record->session;
+    struct letter *letter = mem_new(struct letter);
+    rd_kafka_headers_t *headers = headers_of(record);
+    letter->ticket = ticket;
+    rd_kafka_vu_t values[] = {
+        {.vtype = RD_KAFKA_VTYPE_RKT, .u.rkt = outlet->topic},
+        {.vtype = RD_KAFKA_VTYPE_MSGFLAGS, .u.i = RD_KAFKA_MSG_F_COPY},
+        {.vtype = RD_KAFKA_VTYPE_KEY,
+         .u.mem = {.ptr = (void *)(uintptr_t)key.data, .size = key.size}},
+        {.vtype = RD_KAFKA_VTYPE_VALUE,
+         .u.mem = {.ptr = (void *)(uintptr_t)record->payload.data, .size = record->payload.size}},
+        {.vtype = RD_KAFKA_VTYPE_HEADERS, .u.headers = headers},
+        {.vtype = RD_KAFKA_VTYPE_OPAQUE, .u.ptr = letter},
+    };
+    rd_kafka_error_t *error =
+        rd_kafka_produceva(outlet->producer, values, sizeof(values) / sizeof(values[0]));
+    if (!error) {
+        ticket->pending = letter;
+        return STATUS_OK;
+    }
+    enum status status = rd_kafka_error_code(error) == RD_KAFKA_RESP_ERR__QUEUE_FULL
+                             ? STATUS_LIMIT
+                             : status_of(rd_kafka_error_code(error));
+    log_warning("client event not accepted",
+                LOG_STRING("code", rd_kafka_err2name(rd_kafka_error_code(error))));
+    rd_kafka_error_destroy(error);
+    rd_kafka_headers_destroy(headers);
+    free(letter);
+    return status;
+}
+
+static void forget(void *context, struct outlet_ticket *ticket)
+{
+    struct letter *letter = ticket->pending;
+    (void)context;
+    assert(letter && letter->ticket == ticket);
+    letter->ticket = NULL;
+    ticket->pending = NULL;
+}
+
+const struct outlet_ops kafka_outlet_ops = {.send = send_record, .forget = forget};
+
+/* --- Life
+ * -------------------------------------------------------------------------------------------------
+ */
+
+static rd_kafka_conf_t *configure(const struct kafka_outlet_config *config)
+{
+    char number[24];
+    rd_kafka_conf_t *conf =
+        kafka_settings_conf(config->settings, KAFKA_ROLE_PRODUCER, config->client_id);
+    snprintf(number, sizeof(number), "%lld", (long long)config->timeout_ms);
+    kafka_conf_set(conf, "message.timeout.ms", number);
+    snprintf(number, sizeof(number), "%u", config->messages);
+    kafka_conf_set(conf, "queue.buffering.max.messages", number);
+    if (!kafka_settings_get(config->settings, KAFKA_ROLE_PRODUCER, "linger.ms"))
+        kafka_conf_set(conf, "linger.ms", "1");
+    rd_kafka_conf_set_dr_msg_cb(conf, delivered);
+    return conf;
+}
+
+enum status kafka_outlet_open(const struct kafka_outlet_config *config,
+                              struct kafka_outlet **outlet, struct error *error)
+{
+    char text[256];
+    struct kafka_outlet *made = mem_new(struct kafka_outlet);
+    enum status status = event_descriptor_open(&made->descriptor, error);
+    if (status != STATUS_OK)
+        goto failed;
+    rd_kafka_conf_t *conf = configure(config);
+    made->producer = rd_kafka_new(RD_KAFKA_PRODUCER, conf, text, sizeof(text));
+    if (!made->producer) {
+        rd_kafka_conf_destroy(conf);
+        status = error_set(error, STATUS_INVALID, "cannot make a Kafka producer: %s", text);
+        goto failed_producer;
+    }
+    /* Kept from the start, so that the first event finds the topic's leaders known. */
+    made->topic = rd_kafka_topic_new(made->producer, config->topic, NULL);
+    if (!made->topic) {
+        status = error_set(error, STATUS_INVALID, "%s: not a topic", config->topic);
+        goto failed_topic;
+    }
+    static const uint64_t one = 1;
+    made->queue = rd_kafka_queue_get_main(made->producer);
+    rd_kafka_queue_io_event_enable(made->queue, made->descriptor, &one, sizeof(one));
+    event_descriptor_signal(made->descriptor);
+    *outlet = made;
+    return STATUS_OK;
+
+failed_topic:
+    rd_kafka_destroy(made->producer);
+failed_producer:
+    close(made->descriptor);
+failed:
+    free(made);
+    return status;
+}
+
+void kafka_outlet_close(struct kafka_outlet *outlet)
+{
+    if (!outlet)
+        return;
+    rd_kafka_queue_io_event_enable(outlet->queue, -1, NULL, 0);
+    if (rd_kafka_flush(outlet->producer, CLOSE_MS) != RD_KAFKA_RESP_ERR_NO_ERROR) {
+        rd_kafka_purge(outlet->producer, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
+        rd_kafka_flush(outlet->producer, CLOSE_MS);
+    }
+    rd_kafka_queue_destroy(outlet->queue);
+    rd_kafka_topic_destroy(outlet->topic);
+    rd_kafka_destroy(outlet->producer);
+    close(outlet->descriptor);
+    free(outlet);
+}
+
+int kafka_outlet_descriptor(const struct kafka_outlet *outlet)
+{
+    return outlet->descriptor;
+}

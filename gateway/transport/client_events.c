@@ -1,0 +1,169 @@
+#include "client_events.h"
+
+#include <assert.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <utlist.h>
+
+#include "mem.h"
+#include "room.h"
+
+enum { ID_BYTES = 16, TRACEPARENT_LIMIT = 64, TRACESTATE_LIMIT = 512, MILLI = 1000 };
+
+struct client_events {
+    struct client_events_config config;
+    struct client_events_stats stats;
+};
+
+struct client_events *client_events_new(const struct client_events_config *config)
+{
+    struct client_events *events = mem_new(struct client_events);
+    events->config = *config;
+    return events;
+}
+
+void client_events_free(struct client_events *events)
+{
+    free(events);
+}
+
+const struct client_events_stats *client_events_stats(const struct client_events *events)
+{
+    return &events->stats;
+}
+
+/* --- Whether
+ * ---------------------------------------------------------------------------------------------- */
+
+/* Visible ASCII and blanks: header values (W3C trace context). */
+static bool is_trace(struct bytes text, size_t limit)
+{
+    for (size_t i = 0; i < text.size; i++)
+        if (text.data[i] < 0x20 || text.data[i] > 0x7e)
+            return false;
+    return text.size <= limit;
+}
+
+static bool is_well_formed(const struct client_event *event)
+{
+    return (event->id.size == 0 || room_key_valid(event->id)) &&
+           is_trace(event->traceparent, TRACEPARENT_LIMIT) &&
+           is_trace(event->tracestate, TRACESTATE_LIMIT);
+}
+
+/* A bucket that is refilled steadily. */
+static bool may_spend(const struct client_events *events, struct event_sender *sender,
+                      int64_t now_ms)
+{
+    uint64_t refill = (uint64_t)(now_ms - sender->refilled_ms) * events->config.rate;
+    sender->refilled_ms = now_ms;
+    sender->spent_milli = refill < sender->spent_milli ? sender->spent_milli - (uint32_t)refill : 0;
+    if (sender->spent_milli + MILLI > events->config.burst * MILLI)
+        return false;
+    sender->spent_milli += MILLI;
+    return true;
+}
+
+static const char *refuse(uint64_t *counter, const char *word)
+{
+    (*counter)++;
+    return word;
+}
+
+static const char *judge(struct client_events *events, struct event_sender *sender,
+                         const struct session *session, const struct client_event *event,
+                         int64_t now_ms)
+{
+    struct client_events_stats *stats = &events->stats;
+    enum status allowed =
+        events->config.outlet_ops ? session_may_send(session, event->name) : STATUS_NOT_FOUND;
+    if (allowed == STATUS_NOT_FOUND)
+        return refuse(&stats->refused_unknown, "unknown_event");
+    if (allowed != STATUS_OK)
+        return refuse(&stats->refused_denied, "not_allowed");
+    if (!is_well_formed(event))
+        return refuse(&stats->refused_malformed, "bad_request");
+    if (event->room.size > 0 && !session_is_in(session, event->room))
+        return refuse(&stats->refused_denied, "not_allowed");
+    if (event->payload.size > events->config.payload_bytes)
+        return refuse(&stats->refused_size, "too_large");
+    if (sender->pending >= events->config.pending)
+        return refuse(&stats->refused_busy, "too_many_requests");
+    if (!may_spend(events, sender, now_ms))
+        return refuse(&stats->refused_rate, "rate_limited");
+    return NULL;
+}
+
+/* --- On its way
+ * -------------------------------------------------------------------------------------------- */
+
+static void leave(struct sent_event *sent)
+{
+    DL_DELETE(sent->sender->sent, sent);
+    sent->sender->pending--;
+    sent->sender = NULL;
+}
+
+static void done(struct outlet_ticket *ticket, enum status status)
+{
+    struct sent_event *sent =
+        (struct sent_event *)((char *)ticket - offsetof(struct sent_event, ticket));
+    struct client_events_stats *stats = &sent->events->stats;
+    (*(status == STATUS_OK ? &stats->acknowledged : &stats->failed))++;
+    leave(sent);
+    sent->answered(sent, status == STATUS_OK          ? NULL
+                         : status == STATUS_TOO_LARGE ? "too_large"
+                                                      : "unavailable");
+}
+
+static struct bytes make_id(struct client_events *events, char text[2 * ID_BYTES + 1])
+{
+    uint8_t random[ID_BYTES];
+    events->config.random(events->config.random_context, random, sizeof(random));
+    for (size_t i = 0; i < sizeof(random); i++)
+        snprintf(text + 2 * i, 3, "%02x", random[i]);
+    return bytes_of(text, sizeof(random) * 2);
+}
+
+const char *client_events_send(struct client_events *events, struct event_sender *sender,
+                               const struct session *session, const struct client_event *event,
+                               struct sent_event *sent, int64_t now_ms)
+{
+    char id[2 * ID_BYTES + 1];
+    const char *problem = judge(events, sender, session, event, now_ms);
+    if (problem)
+        return problem;
+    struct outlet_record record = {
+        .event = event->name,
+        .payload = event->payload.size > 0 ? event->payload : BYTES_LITERAL("null"),
+        .id = event->id.size > 0 ? event->id : make_id(events, id),
+        .user = session_user(session),
+        .tenant = session_tenant(session),
+        .session = session_public_id(session),
+        .room = event->room,
+        .traceparent = event->traceparent,
+        .tracestate = event->tracestate,
+    };
+    sent->ticket = (struct outlet_ticket){.done = done};
+    enum status status =
+        events->config.outlet_ops->send(events->config.outlet, &record, &sent->ticket);
+    if (status != STATUS_OK)
+        return refuse(&events->stats.failed, "unavailable");
+    sent->events = events;
+    sent->sender = sender;
+    DL_APPEND(sender->sent, sent);
+    sender->pending++;
+    events->stats.sent++;
+    return NULL;
+}
+
+struct sent_event *client_events_take(struct event_sender *sender)
+{
+    struct sent_event *sent = sender->sent;
+    if (!sent)
+        return NULL;
+    const struct client_events_config *config = &sent->events->config;
+    config->outlet_ops->forget(config->outlet, &sent->ticket);
+    leave(sent);
+    return sent;
+}
