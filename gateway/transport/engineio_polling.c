@@ -76,13 +76,19 @@ static bool same_mark(const struct request_mark *a, const struct request_mark *b
 
 /* ---- GET ---- */
 
-static bool is_old_browser(const struct http_request *request)
+/* What the User-Agent tells: browsers that sniff content, and the stock clients (browsers, and the client's own request library
+ * under node), which take payloads of any number of packets. */
+static void look_at_agent(struct polling *polling, const struct http_request *request)
 {
     struct bytes agent;
+    polling->old_browser = false;
+    polling->stock_client = false;
     if (!http_request_field(request, "user-agent", &agent))
-        return false;
-    return memmem(agent.data, agent.size, ";MSIE", 5) ||
-           memmem(agent.data, agent.size, "Trident/", 8);
+        return;
+    polling->old_browser =
+        memmem(agent.data, agent.size, ";MSIE", 5) || memmem(agent.data, agent.size, "Trident/", 8);
+    polling->stock_client = bytes_start_with(agent, BYTES_LITERAL("Mozilla/")) ||
+                            bytes_start_with(agent, BYTES_LITERAL("node-XMLHttpRequest"));
 }
 
 static void poll(struct engineio_session *session, struct http_exchange *exchange,
@@ -102,7 +108,7 @@ static void poll(struct engineio_session *session, struct http_exchange *exchang
     }
     polling->gzip =
         session->server->compressor && http_request_has_token(request, "accept-encoding", "gzip");
-    polling->old_browser = is_old_browser(request);
+    look_at_agent(polling, request);
     http_exchange_set_context(exchange, session);
     if (same_mark(&mark, &polling->last_get_mark)) {
         session->server->stats.polls_repeated++;
@@ -119,6 +125,11 @@ static void poll(struct engineio_session *session, struct http_exchange *exchang
     session_mark_dirty(session);
 }
 
+static uint32_t packets_most(const struct polling *polling, const struct engineio_config *config)
+{
+    return config->poll_packets && !polling->stock_client ? config->poll_packets : UINT32_MAX;
+}
+
 void polling_flush(struct engineio_session *session, int64_t now_ms)
 {
     struct engineio_server *server = session->server;
@@ -133,7 +144,7 @@ void polling_flush(struct engineio_session *session, int64_t now_ms)
         .server = server,
         .out = out,
         .limit = server->config.write_bytes,
-        .packets_most = server->config.poll_packets ? server->config.poll_packets : UINT32_MAX,
+        .packets_most = packets_most(polling, &server->config),
     };
     session_fill(session, &writer, now_ms);
     /* Never a close packet behind events: the client would dispatch them after the close, and get
@@ -195,6 +206,15 @@ static enum status take_payload(struct engineio_session *session, struct bytes b
     return status;
 }
 
+/* Too large, but for the stock client's own arithmetic: it reckons base64 at 1.33 bytes per byte and forgets the padding (six
+ * characters for four bytes, which are eight), and so fills a body with small attachments beyond the limit that it was told. */
+static bool is_too_large(const struct engineio_server *server, struct bytes body)
+{
+    static const uint8_t behind_separator[] = {ENGINEIO_SEPARATOR, 'b'};
+    return body.size > server->config.max_payload_bytes && body.data[0] != 'b' &&
+           !memmem(body.data, body.size, behind_separator, sizeof(behind_separator));
+}
+
 void polling_body(struct engineio_session *session, struct http_exchange *exchange,
                   struct bytes body, int64_t now_ms)
 {
@@ -202,6 +222,10 @@ void polling_body(struct engineio_session *session, struct http_exchange *exchan
     struct polling *polling = session->polling;
     server->stats.posts++;
     polling->post = NULL;
+    if (is_too_large(server, body)) {
+        http_exchange_answer(exchange, &(struct http_answer){.code = 413});
+        return;
+    }
     bool repeated = same_mark(&polling->post_mark, &polling->last_post_mark);
     polling->last_post_mark = polling->post_mark;
     bool old_browser = polling->old_browser;

@@ -45,6 +45,7 @@ struct polling {
     struct engineio_session *session;
     bool gzip; /* the held GET accepts it */
     bool old_browser;
+    bool stock_client;
     bool probed;    /* "3probe" was sent: no poll is held for long */
     bool release;   /* answer the held poll with a noop if there is nothing else */
     bool told_noop; /* closing without a poll: the next one gets a noop first */

@@ -274,6 +274,8 @@ int64_t engineio_server_deadline_ms(const struct engineio_server *server)
 
 /* ---- The server ---- */
 
+enum { BASE64_SLACK = 3 }; /* see engineio_polling.c */
+
 static void set_default(int64_t *value, int64_t otherwise)
 {
     if (*value == 0)
@@ -303,7 +305,7 @@ struct engineio_server *engineio_server_new(const struct engineio_config *config
         server->compressor = poll_compressor_new();
     http_server_add_route(http, &(struct http_route){
                                     .path = config->path,
-                                    .body_bytes = config->max_payload_bytes,
+                                    .body_bytes = config->max_payload_bytes + config->max_payload_bytes / BASE64_SLACK,
                                     .cors = config->cors,
                                     .request = handle_request,
                                     .body = handle_body,

@@ -49,7 +49,7 @@ struct engineio_config {
     uint32_t ping_timeout_ms;
     uint64_t max_payload_bytes;  /* inclusive, of a POST body or a WebSocket message */
     uint32_t payload_packets;    /* most packets in one POST body; 0: 10,000 */
-    uint32_t poll_packets;       /* most packets in one poll answer (python-engineio takes 16); 0: no limit */
+    uint32_t poll_packets; /* most packets in a poll answer to any client but the stock ones: python-engineio takes 16; 0: no limit */
     size_t queue_bytes;          /* of a session's queue; beyond it the session is closed */
     size_t write_bytes;          /* an answer or write is not filled beyond it, unless by a single message; 0: 64 KiB */
     int64_t upgrade_timeout_ms;  /* 0: 10 s */

@@ -212,7 +212,7 @@ static void payload_limits(void)
     open_polling();
     struct fake_wire *wire = fake_open();
     char text[256];
-    snprintf(text, sizeof(text), "POST %s HTTP/1.1\r\nHost: x\r\nContent-Length: 1000001\r\n\r\n",
+    snprintf(text, sizeof(text), "POST %s HTTP/1.1\r\nHost: x\r\nContent-Length: 1333334\r\n\r\n",
              session_url);
     fake_send(wire, bytes_of_string(text));
     ck_assert_str_eq(fake_answer(wire, 413), "");
@@ -222,6 +222,26 @@ static void payload_limits(void)
     fake_ask("GET", session_url, NULL, 400);
     ck_assert_int_eq(last_close, ENGINEIO_CLOSE_PROTOCOL);
 }
+
+START_TEST(attachments_may_exceed_the_limit_by_the_clients_own_rounding)
+{
+    static char body[1300006];
+    fake_start(&ops, false);
+    closes = 0;
+    open_polling();
+    memset(body, 'A', sizeof(body) - 1);
+    memcpy(body, "4x\x1e" "b", 4);
+    body[1300004] = '\0';
+    ck_assert_str_eq(fake_ask("POST", session_url, body, 200), "ok");
+    body[3] = '4';
+    fake_ask("POST", session_url, body, 413);
+    body[1000001] = '\0';
+    fake_ask("POST", session_url, body, 413);
+    ck_assert_uint_eq(closes, 0);
+    fake_ask("POST", session_url, "4alive", 200);
+    fake_stop();
+}
+END_TEST
 
 START_TEST(a_body_too_large_is_refused_alone_but_a_malformed_one_ends_the_session){
     BOTH_FEEDS(payload_limits())} END_TEST
@@ -650,6 +670,7 @@ TEST_PROGRAM("engineio_server", messages_are_echoed_over_polling_in_one_payload,
              overlapping_posts_are_both_answered_and_end_the_session,
              a_request_that_a_balancer_repeats_is_answered_alike_and_done_once,
              a_held_poll_that_is_sent_again_moves_to_its_new_connection,
+             attachments_may_exceed_the_limit_by_the_clients_own_rounding,
              a_body_too_large_is_refused_alone_but_a_malformed_one_ends_the_session,
              a_close_packet_releases_the_poll_with_a_noop,
              a_close_by_the_server_never_shares_a_payload_with_messages,
