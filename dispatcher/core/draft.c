@@ -313,7 +313,8 @@ static void fill_content(struct passage *passage, const struct draft *draft,
 /* With its size before it, so that no two lists of parts are one text. */
 static void add_part(struct buffer *text, struct bytes part)
 {
-    buffer_append_format(text, "%zu:", part.size);
+    for (unsigned shift = 0; shift < 32; shift += 8)
+        buffer_append_byte(text, (uint8_t)(part.size >> shift));
     buffer_append(text, part);
 }
 

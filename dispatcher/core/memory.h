@@ -21,7 +21,7 @@ struct memory_settings {
 
 struct memory;
 
-/* `domain` (of the input topic) tells the keys of several topics apart in one changelog. */
+/* `domain` (of the group and the input topic) tells whose keys are whose in one changelog. */
 struct memory *memory_new(const struct memory_settings *settings, uint32_t domain);
 void memory_free(struct memory *memory);
 

@@ -57,6 +57,14 @@ const struct rule_set *pipeline_rules(const struct pipeline *pipeline)
     return pipeline->rules;
 }
 
+static struct bytes origin_of(struct arena *arena, const struct record *record)
+{
+    char text[300];
+    int size = snprintf(text, sizeof(text), "%.*s-%" PRId32 "-%" PRId64, BYTES_PRINT(record->topic),
+                        record->partition, record->offset);
+    return arena_copy(arena, bytes_of(text, (size_t)size));
+}
+
 static void bury(struct passage *passage, enum dead_reason reason, const char *problem)
 {
     const struct pipeline_settings *settings = &passage->pipeline->settings;
@@ -65,6 +73,8 @@ static void bury(struct passage *passage, enum dead_reason reason, const char *p
     passage->batch->output_count = decision->first_output;
     memcpy(passage->batch->counts.notifications, passage->counts_before.notifications,
            sizeof(passage->counts_before.notifications));
+    if (decision->event_id.size == 0)
+        decision->event_id = origin_of(&passage->batch->arena, passage->record);
     decision->dead = true;
     decision->reason = reason;
     decision->problem =
@@ -181,14 +191,6 @@ static void read_trace(struct passage *passage)
     passage->tracestate = printable(&passage->batch->arena, state);
 }
 
-static struct bytes origin_of(struct arena *arena, const struct record *record)
-{
-    char text[300];
-    int size = snprintf(text, sizeof(text), "%.*s-%" PRId32 "-%" PRId64, BYTES_PRINT(record->topic),
-                        record->partition, record->offset);
-    return arena_copy(arena, bytes_of(text, (size_t)size));
-}
-
 /* The event's own id; without one, where it came from. */
 static bool read_id(struct passage *passage)
 {
@@ -197,8 +199,8 @@ static bool read_id(struct passage *passage)
         bury(passage, DEAD_LIMIT, "the event's id is longer than 512 bytes");
         return false;
     }
-    if (id.size > 0)
-        passage->event_id = arena_copy(&passage->batch->arena, id);
+    passage->event_id = id.size > 0 ? arena_copy(&passage->batch->arena, id)
+                                    : origin_of(&passage->batch->arena, passage->record);
     passage->decision->event_id = passage->event_id;
     passage->has_own_id = id.size > 0;
     return true;
@@ -331,9 +333,7 @@ void pipeline_process(struct pipeline *pipeline, struct memory *memory, const st
         .decision = decision,
         .counts_before = batch->counts,
         .values = pipeline->values,
-        .event_id = origin_of(&batch->arena, record),
     };
-    decision->event_id = passage.event_id;
     passage.published_end = &passage.published;
     batch->counts.records++;
     process(&passage);

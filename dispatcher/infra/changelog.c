@@ -25,6 +25,9 @@ enum status changelog_open(const struct kafka_settings *kafka, const char *topic
     kafka_conf_set(conf, "enable.partition.eof", "true");
     kafka_conf_set(conf, "isolation.level", "read_committed");
     kafka_conf_set(conf, "auto.offset.reset", "earliest");
+    /* The end of a partition is told by an answer without records, and a broker would hold that
+     * back. */
+    kafka_conf_set(conf, "fetch.wait.max.ms", "10");
     made->client = rd_kafka_new(RD_KAFKA_CONSUMER, conf, text, sizeof(text));
     if (made->client == NULL) {
         rd_kafka_conf_destroy(conf);

@@ -80,7 +80,9 @@ static void take_record(void *context, struct bytes key, struct bytes value, boo
 static struct memory *restore(struct memories *memories, const char *topic, int32_t partition)
 {
     int64_t began_ms = monotonic_ms();
-    uint32_t domain = (uint32_t)XXH3_64bits(topic, strlen(topic));
+    const char *group = memories->options.group;
+    uint32_t domain =
+        (uint32_t)XXH3_64bits_withSeed(topic, strlen(topic), XXH3_64bits(group, strlen(group)));
     struct memory *memory = memory_new(&memories->options.settings, domain);
     if (memories->options.changelog == NULL)
         return memory;

@@ -9,6 +9,7 @@
 
 struct memories_options {
     struct memory_settings settings;
+    const char *group;           /* of the dispatchers: several may keep their state in one topic */
     const char *topic;           /* of the state */
     struct changelog *changelog; /* borrowed; NULL: nothing is kept, memories begin empty */
     const volatile sig_atomic_t *stop;

@@ -26,6 +26,8 @@ struct drive {
     size_t count;
     struct batch batch;
     int sources[BATCH_LIMIT];
+    char origin[256]; /* the topic that was looked up last */
+    int32_t origin_partitions;
     uint64_t sent;
     uint64_t skipped;
 };
@@ -105,6 +107,21 @@ static bool read_number(const struct record *record, const char *name, int64_t *
     return *end == 0;
 }
 
+/* 0: there is no such topic. Asked of the producer's connection: a consumer's is busy waiting for
+ * records. */
+static int32_t partitions_of(struct drive *drive, const char *topic)
+{
+    if (strcmp(topic, drive->origin) == 0)
+        return drive->origin_partitions;
+    int32_t count = 0;
+    if (topics_look_up(producer_client(drive->producer), topic, REQUEST_MS, &count, NULL) !=
+        STATUS_OK)
+        return 0;
+    snprintf(drive->origin, sizeof(drive->origin), "%s", topic);
+    drive->origin_partitions = count;
+    return count;
+}
+
 /* Where the record came from. False: it doesn't say, that topic is gone, or the value was left out.
  */
 static bool find_origin(struct drive *drive, const struct record *record, const char **topic,
@@ -113,15 +130,12 @@ static bool find_origin(struct drive *drive, const struct record *record, const 
     struct bytes name;
     int64_t number;
     int64_t cut;
-    int32_t count = 0;
     if (!record_find_header(record, DEAD_LETTER_HEADER_TOPIC, &name) || name.size == 0 ||
         !read_number(record, DEAD_LETTER_HEADER_PARTITION, &number) ||
         read_number(record, DEAD_LETTER_HEADER_CUT, &cut))
         return false;
     *topic = (const char *)arena_copy(&drive->batch.arena, name).data;
-    if (topics_look_up(consumer_client(drive->consumer), *topic, REQUEST_MS, &count, NULL) !=
-            STATUS_OK ||
-        number < 0 || number >= count)
+    if (number < 0 || number >= partitions_of(drive, *topic))
         return false;
     *partition = (int32_t)number;
     return true;

@@ -13,6 +13,26 @@ enum {
     FENCE_WINDOW_MS = 60000,
 };
 
+static void tell(struct runner *runner, enum board_check check, const char *text)
+{
+    if (board_fail(runner->options.board, check, "%s", text))
+        log_warning("waiting", LOG_STRING("reason", text));
+}
+
+/* The input may have been given partitions since the start. */
+static bool ensure_state(struct runner *runner, int32_t partition)
+{
+    struct error error = {0};
+    const struct topic_request request = {.name = runner->options.settings->state_topic,
+                                          .partition_count = partition + 1,
+                                          .compacted = true};
+    if (runner->changelog == NULL || topics_ensure(runner->topics, &request, &error) == STATUS_OK)
+        return true;
+    tell(runner, BOARD_TOPICS, error.text);
+    runner_pause(runner, RETRY_MS);
+    return false;
+}
+
 /* What was remembered of a partition is read after its committed offset is known for sure: then all
  * that belongs to what was processed is there. */
 static void on_assigned(void *context, rd_kafka_topic_partition_list_t *partitions)
@@ -27,9 +47,12 @@ static void on_assigned(void *context, rd_kafka_topic_partition_list_t *partitio
     }
     for (int i = 0; i < partitions->cnt && !runner_stopped(runner); i++) {
         board_beat(runner->options.board, monotonic_ms());
-        if (memories_add(runner->memories, partitions->elems[i].topic,
+        if (!ensure_state(runner, partitions->elems[i].partition) ||
+            memories_add(runner->memories, partitions->elems[i].topic,
                          partitions->elems[i].partition) != STATUS_OK)
             i--; /* again */
+        else
+            board_pass(runner->options.board, BOARD_TOPICS);
     }
 }
 
@@ -52,12 +75,6 @@ bool runner_restore_memories(struct runner *runner)
         runner_pause(runner, RETRY_MS);
     }
     return false;
-}
-
-static void tell(struct runner *runner, enum board_check check, const char *text)
-{
-    if (board_fail(runner->options.board, check, "%s", text))
-        log_warning("waiting", LOG_STRING("reason", text));
 }
 
 static bool open_consumer(struct runner *runner)
@@ -189,6 +206,7 @@ static bool open_memories(struct runner *runner, bool kept)
         return false;
     const struct memories_options options = {
         .settings = settings_memory(settings),
+        .group = settings->group,
         .topic = settings->state_topic,
         .changelog = runner->changelog,
         .stop = runner->options.stop,

@@ -163,6 +163,28 @@ static enum status create(struct topics *topics, const struct topic_request *req
     return status;
 }
 
+/* Only for topics in which partitions are chosen by number, not by key: there more of them move
+ * nothing. */
+static enum status grow(struct topics *topics, const struct topic_request *request,
+                        struct error *error)
+{
+    char text[256];
+    rd_kafka_NewPartitions_t *partitions = rd_kafka_NewPartitions_new(
+        request->name, (size_t)request->partition_count, text, sizeof(text));
+    if (partitions == NULL)
+        return error_set(error, STATUS_DENIED, "topic %s: %s", request->name, text);
+    rd_kafka_queue_t *queue = rd_kafka_queue_new(topics->options.client);
+    rd_kafka_CreatePartitions(topics->options.client, &partitions, 1, NULL, queue);
+    rd_kafka_event_t *event = rd_kafka_queue_poll(queue, topics->options.timeout_ms);
+    if (event != NULL)
+        rd_kafka_event_destroy(event);
+    rd_kafka_queue_destroy(queue);
+    rd_kafka_NewPartitions_destroy(partitions);
+    /* What came of it is seen when the topic is looked up again. */
+    return error_set(error, STATUS_UNAVAILABLE, "topic %s is to have %d partitions", request->name,
+                     (int)request->partition_count);
+}
+
 /* A topic that was just created is known a little later, and has leaders a little later still. */
 static enum status wait_for(struct topics *topics, const char *name, int32_t *partition_count,
                             struct error *error)
@@ -198,9 +220,10 @@ enum status topics_ensure(struct topics *topics, const struct topic_request *req
         return refused ? STATUS_DENIED : STATUS_UNAVAILABLE;
     if (status != STATUS_OK)
         return status;
+    if (partition_count < request->partition_count && request->compacted && topics->options.create)
+        return grow(topics, request, error);
     if (partition_count < request->partition_count)
-        return error_set(error, STATUS_INVALID,
-                         "topic %s has %d partitions, the configured layout needs %d",
+        return error_set(error, STATUS_INVALID, "topic %s has %d partitions, %d are needed",
                          request->name, (int)partition_count, (int)request->partition_count);
     if (entry == NULL)
         remember(topics, request->name, partition_count);

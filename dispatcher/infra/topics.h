@@ -26,7 +26,8 @@ struct topic_request {
     const char *name;
     int32_t partition_count; /* at least; 0: any */
     int32_t created_count;   /* if it must be created and any will do */
-    bool compacted;          /* if it must be created */
+    bool compacted; /* if it must be created; partitions are chosen by number, so that it may be
+                       given more */
 };
 
 /* STATUS_OK at once for what was found before. STATUS_UNAVAILABLE: not now (try again).
