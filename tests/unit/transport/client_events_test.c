@@ -1,0 +1,238 @@
+/* Which events of clients go out, and what their senders hear. The outlet here is an array; the
+ * session is what the hub would say of it. */
+#include "client_events.h"
+
+#include <stdio.h>
+
+#include "mem.h"
+#include "suite.h"
+
+/* --- What the hub says of the session */
+
+struct session {
+    int unused;
+};
+
+enum status session_may_send(const struct session *session, struct bytes event)
+{
+    (void)session;
+    if (bytes_equal_string(event, "task.cancel"))
+        return STATUS_OK;
+    return bytes_equal_string(event, "review.done") ? STATUS_DENIED : STATUS_NOT_FOUND;
+}
+
+bool session_is_in(const struct session *session, struct bytes room)
+{
+    (void)session;
+    return bytes_equal_string(room, "task:42");
+}
+
+struct bytes session_user(const struct session *session)
+{
+    (void)session;
+    return BYTES_LITERAL("u1");
+}
+
+struct bytes session_tenant(const struct session *session)
+{
+    (void)session;
+    return BYTES_LITERAL("acme");
+}
+
+struct bytes session_public_id(const struct session *session)
+{
+    (void)session;
+    return BYTES_LITERAL("SID");
+}
+
+/* --- An outlet */
+
+static struct {
+    struct outlet_ticket *tickets[100];
+    char ids[100][40];
+    char last[300];
+    unsigned count;
+    enum status answer;
+    unsigned forgotten;
+} outlet;
+
+static enum status take(void *context, const struct outlet_record *record,
+                        struct outlet_ticket *ticket)
+{
+    (void)context;
+    if (outlet.answer != STATUS_OK)
+        return outlet.answer;
+    snprintf(outlet.last, sizeof(outlet.last), "%.*s|%.*s|%.*s|%.*s|%.*s|%.*s|%.*s",
+             BYTES_PRINT(record->event), BYTES_PRINT(record->payload), BYTES_PRINT(record->user),
+             BYTES_PRINT(record->tenant), BYTES_PRINT(record->session), BYTES_PRINT(record->room),
+             BYTES_PRINT(record->traceparent));
+    snprintf(outlet.ids[outlet.count], sizeof(outlet.ids[0]), "%.*s", BYTES_PRINT(record->id));
+    outlet.tickets[outlet.count++] = ticket;
+    return STATUS_OK;
+}
+
+static void forget(void *context, struct outlet_ticket *ticket)
+{
+    (void)context, (void)ticket;
+    outlet.forgotten++;
+}
+
+static const struct outlet_ops outlet_ops = {.send = take, .forget = forget};
+
+static void fill(void *context, uint8_t *out, size_t size)
+{
+    static uint8_t next;
+    (void)context;
+    memset(out, ++next, size);
+}
+
+/* --- The sender */
+
+static struct session session;
+static struct event_sender sender;
+static struct client_events *events;
+static unsigned answers;
+static const char *last_problem;
+
+static void answered(struct sent_event *sent, const char *problem)
+{
+    answers++;
+    last_problem = problem;
+    free(sent);
+}
+
+static void start(unsigned pending)
+{
+    struct client_events_config config = {.outlet_ops = &outlet_ops,
+                                          .payload_bytes = 10,
+                                          .pending = pending,
+                                          .rate = 10,
+                                          .burst = 5,
+                                          .random = fill};
+    memset(&outlet, 0, sizeof(outlet));
+    memset(&sender, 0, sizeof(sender));
+    answers = 0;
+    events = client_events_new(&config);
+}
+
+static const char *send_at(const struct client_event *event, int64_t now_ms)
+{
+    struct sent_event *sent = mem_new(struct sent_event);
+    sent->answered = answered;
+    const char *problem = client_events_send(events, &sender, &session, event, sent, now_ms);
+    if (problem)
+        free(sent);
+    return problem ? problem : "sent";
+}
+
+static const struct client_event cancel = {.name = BYTES_LITERAL("task.cancel")};
+
+START_TEST(an_event_goes_out_with_whose_it_is_and_is_answered)
+{
+    start(10);
+    struct client_event event = {.name = BYTES_LITERAL("task.cancel"),
+                                 .payload = BYTES_LITERAL("{\"a\":1}"),
+                                 .id = BYTES_LITERAL("id-1"),
+                                 .room = BYTES_LITERAL("task:42"),
+                                 .traceparent = BYTES_LITERAL("00-1-2-3")};
+    ck_assert_str_eq(send_at(&event, 0), "sent");
+    ck_assert_str_eq(outlet.last, "task.cancel|{\"a\":1}|u1|acme|SID|task:42|00-1-2-3");
+    ck_assert_str_eq(outlet.ids[0], "id-1");
+    ck_assert_uint_eq(answers, 0);
+    outlet.tickets[0]->done(outlet.tickets[0], STATUS_OK);
+    ck_assert_uint_eq(answers, 1);
+    ck_assert_ptr_null(last_problem);
+    ck_assert_uint_eq(sender.pending, 0);
+    ck_assert_str_eq(send_at(&cancel, 0), "sent");
+    ck_assert_str_eq(outlet.last, "task.cancel|null|u1|acme|SID||");
+    ck_assert_uint_eq(strlen(outlet.ids[1]), 32);
+    outlet.tickets[1]->done(outlet.tickets[1], STATUS_UNAVAILABLE);
+    ck_assert_str_eq(last_problem, "unavailable");
+    ck_assert_uint_eq(client_events_stats(events)->acknowledged, 1);
+    ck_assert_uint_eq(client_events_stats(events)->failed, 1);
+    client_events_free(events);
+}
+END_TEST
+
+START_TEST(what_may_not_be_sent_is_refused_with_a_word)
+{
+    static const struct {
+        struct client_event event;
+        const char *problem;
+    } cases[] = {
+        {{.name = BYTES_LITERAL("nonsense")}, "unknown_event"},
+        {{.name = BYTES_LITERAL("review.done")}, "not_allowed"},
+        {{.name = BYTES_LITERAL("task.cancel"), .room = BYTES_LITERAL("task:43")}, "not_allowed"},
+        {{.name = BYTES_LITERAL("task.cancel"), .payload = BYTES_LITERAL("\"123456789\"")},
+         "too_large"},
+        {{.name = BYTES_LITERAL("task.cancel"), .id = BYTES_LITERAL("a\nb")}, "bad_request"},
+        {{.name = BYTES_LITERAL("task.cancel"), .traceparent = BYTES_LITERAL("a\r\nb")},
+         "bad_request"},
+    };
+    start(10);
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+        ck_assert_str_eq(send_at(&cases[i].event, 0), cases[i].problem);
+    ck_assert_uint_eq(outlet.count, 0);
+    outlet.answer = STATUS_LIMIT;
+    ck_assert_str_eq(send_at(&cancel, 0), "unavailable");
+    ck_assert_uint_eq(sender.pending, 0);
+    client_events_free(events);
+}
+END_TEST
+
+START_TEST(a_burst_passes_and_then_the_rate_holds)
+{
+    start(100);
+    for (int i = 0; i < 5; i++)
+        ck_assert_str_eq(send_at(&cancel, 1000), "sent");
+    ck_assert_str_eq(send_at(&cancel, 1000), "rate_limited");
+    ck_assert_str_eq(send_at(&cancel, 1099), "rate_limited");
+    ck_assert_str_eq(send_at(&cancel, 1100), "sent"); /* 10 a second */
+    ck_assert_str_eq(send_at(&cancel, 1150), "rate_limited");
+    ck_assert_str_eq(send_at(&cancel, 1200), "sent");
+    for (int i = 0; i < 5; i++)
+        ck_assert_str_eq(send_at(&cancel, 1000000), "sent");
+    ck_assert_str_eq(send_at(&cancel, 1000000), "rate_limited");
+    for (unsigned i = 0; i < outlet.count; i++)
+        outlet.tickets[i]->done(outlet.tickets[i], STATUS_OK);
+    ck_assert_uint_eq(answers, outlet.count);
+    client_events_free(events);
+}
+END_TEST
+
+START_TEST(a_session_has_few_on_their_way_and_takes_them_back_when_it_ends)
+{
+    start(2);
+    ck_assert_str_eq(send_at(&cancel, 0), "sent");
+    ck_assert_str_eq(send_at(&cancel, 0), "sent");
+    ck_assert_str_eq(send_at(&cancel, 0), "too_many_requests");
+    outlet.tickets[0]->done(outlet.tickets[0], STATUS_OK);
+    ck_assert_str_eq(send_at(&cancel, 0), "sent");
+    unsigned taken = 0;
+    struct sent_event *sent;
+    while ((sent = client_events_take(&sender))) {
+        free(sent);
+        taken++;
+    }
+    ck_assert_uint_eq(taken, 2);
+    ck_assert_uint_eq(outlet.forgotten, 2);
+    ck_assert_uint_eq(answers, 1);
+    client_events_free(events);
+}
+END_TEST
+
+START_TEST(without_an_outlet_no_event_is_known)
+{
+    start(2);
+    struct client_events_config config = {.random = fill};
+    client_events_free(events);
+    events = client_events_new(&config);
+    ck_assert_str_eq(send_at(&cancel, 0), "unknown_event");
+    client_events_free(events);
+}
+END_TEST
+
+TEST_PROGRAM("client_events", an_event_goes_out_with_whose_it_is_and_is_answered,
+             what_may_not_be_sent_is_refused_with_a_word, a_burst_passes_and_then_the_rate_holds,
+             a_session_has_few_on_their_way_and_takes_them_back_when_it_ends,
+             without_an_outlet_no_event_is_known)
