@@ -261,6 +261,7 @@ static void fill_content(struct passage *passage, const struct draft *draft,
     struct bytes type = passage_text(passage, EVENT_FIELD_TYPE);
     struct bytes priority = passage_text(passage, EVENT_FIELD_PRIORITY);
     struct bytes project_id = passage_text(passage, EVENT_FIELD_PROJECT);
+    assert(draft->rules != NULL); /* a draft is begun for a rule */
     switch (draft->type) {
     case NOTIFICATION_TASK_STATUS:
         view->task_status = (struct task_status_update){

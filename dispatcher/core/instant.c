@@ -100,7 +100,8 @@ bool instant_parse(struct bytes text, int64_t *instant_ms)
     if (!read_fraction(text, &at, &milliseconds) || !read_offset(text, &at, &offset_minutes) ||
         at != text.size)
         return false;
-    int64_t minutes = days_of(year, month, day) * 1440 + hour * 60 + minute - offset_minutes;
+    int64_t minutes =
+        days_of(year, month, day) * 1440 + INT64_C(60) * hour + minute - offset_minutes;
     *instant_ms = (minutes * 60 + second) * 1000 + milliseconds;
     return true;
 }

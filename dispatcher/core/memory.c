@@ -171,6 +171,7 @@ void memory_note(struct memory *memory, uint64_t event, int64_t time_ms)
 
 static void forget_seen(struct memory *memory, struct seen *seen)
 {
+    assert(memory->seen != NULL);
     HASH_DEL(memory->seen, seen);
     free(seen);
 }

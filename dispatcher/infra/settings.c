@@ -147,14 +147,14 @@ static const struct setting table[] = {
      .offset = TARGET(event_bytes),
      .default_text = "512KiB",
      .minimum = 1024,
-     .maximum = 64 * 1024 * 1024,
+     .maximum = INT64_C(64) * 1024 * 1024,
      .help = "A larger record goes to the dead-letter topic."},
     {.path = "dispatcher.limits.notification_size",
      .type = SETTING_SIZE,
      .offset = TARGET(notification_bytes),
      .default_text = "900KiB",
      .minimum = 1024,
-     .maximum = 64 * 1024 * 1024,
+     .maximum = INT64_C(64) * 1024 * 1024,
      .help = "An event that would lead to a larger notification goes to the dead-letter topic. "
              "Keep it below the "
              "producer's message.max.bytes and the topics' max.message.bytes."},

@@ -174,7 +174,7 @@ START_TEST(durations_are_read)
     ck_assert(rule_read_duration(BYTES_LITERAL("90s"), &duration_ms));
     ck_assert_int_eq(duration_ms, 90000);
     ck_assert(rule_read_duration(BYTES_LITERAL("2d"), &duration_ms));
-    ck_assert_int_eq(duration_ms, 2 * 86400000);
+    ck_assert_int_eq(duration_ms, INT64_C(2) * 86400000);
     ck_assert(rule_read_duration(BYTES_LITERAL("500ms"), &duration_ms));
     ck_assert_int_eq(duration_ms, 500);
     static const char *const bad[] = {
