@@ -99,8 +99,8 @@ struct sim_packet {
 struct sim_membership {
     bool joined;
     bool asked;
-    bool leaving;   /* asked to leave, not answered */
-    bool uncertain; /* the answer to that was lost: it may or may not be a member */
+    bool leaving;     /* asked to leave, not answered */
+    bool uncertain;   /* the answer to that was lost: it may or may not be a member */
     unsigned last;    /* sequence number last handled */
     unsigned at_most; /* the first to come is at most this */
     bool any;         /* `last` holds */
