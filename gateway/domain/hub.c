@@ -229,6 +229,20 @@ void hub_lane_position(struct hub *hub, struct lane *lane, int64_t position)
         catch_up_arrived(lane);
 }
 
+/* A session that is not let in yet: what is queued for it is of the old log. */
+static void leave_broken_lane(struct session_lane *place, const char *reason)
+{
+    struct session *session = place->session;
+    if (session->opening->resumed) {
+        resume_give_up(session, reason);
+        return;
+    }
+    session_clear_outbox(session);
+    place->state = LANE_OPENING;
+    place->aboard = false;
+    place->doubtful = false;
+}
+
 void hub_lane_broken(struct hub *hub, struct lane *lane, const char *reason)
 {
     struct session_lane *place, *next;
@@ -242,9 +256,7 @@ void hub_lane_broken(struct hub *hub, struct lane *lane, const char *reason)
     DL_FOREACH_SAFE2(lane->sessions, place, next, next_session) {
         struct session *session = place->session;
         if (session->state == SESSION_OPENING) {
-            place->state = LANE_OPENING; /* judged again by the ends of the reopened lane */
-            place->aboard = false;
-            place->doubtful = false;
+            leave_broken_lane(place, reason);
             continue;
         }
         hub->stats.gaps++;

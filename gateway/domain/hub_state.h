@@ -268,6 +268,8 @@ struct session_lane *session_find_lane(const struct session *session, const stru
 void outbox_push(struct outbox *outbox, struct item item);
 struct item outbox_shift(struct outbox *outbox);
 void outbox_deinit(struct outbox *outbox);
+/* Queued messages of a lane: of a session that has left its last room there and comes back. */
+uint16_t outbox_count(const struct outbox *outbox, uint32_t lane_id);
 /* The rooms that stand in cursors have changed. */
 void session_rooms_changed(struct session *session);
 /* Attaches the session to a room whose lane is known; returns its place in the lane. */

@@ -21,6 +21,7 @@ static struct session_lane *add_lane(struct session *session, struct lane *lane)
     place->state = lane->open ? LANE_LIVE : LANE_OPENING;
     place->next = lane->position;
     place->given = lane->head;
+    place->queued = outbox_count(&session->outbox, lane->id);
     if (lane->in_linger) {
         DL_DELETE(session->hub->lingering, lane);
         lane->in_linger = false;

@@ -34,6 +34,16 @@ struct item outbox_shift(struct outbox *outbox)
     return item;
 }
 
+uint16_t outbox_count(const struct outbox *outbox, uint32_t lane_id)
+{
+    uint16_t count = 0;
+    for (unsigned i = 0; i < outbox->count; i++) {
+        const struct item *item = outbox_item(outbox, i);
+        count += item->kind == ITEM_MESSAGE && item->message->lane_id == lane_id;
+    }
+    return count;
+}
+
 static void item_free(struct item *item)
 {
     if (item->kind == ITEM_MESSAGE)

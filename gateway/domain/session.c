@@ -21,11 +21,11 @@ void session_end(struct session *session, const char *reason, bool transient)
         return;
     /* What is queued is not given any more: the client has the cursor of what it was given, and
      * comes back with it. */
+    session->state = SESSION_ENDING; /* first: leaving lanes below must tell the client nothing */
     session_clear_outbox(session);
     forget_pending_joins(session, bytes_of("", 0), true);
     session_detach_all(session);
     session_opening_free(session);
-    session->state = SESSION_ENDING;
     struct control control = {.reason = reason, .transient = transient};
     session_push_control(session, ITEM_CLOSE, bytes_of("", 0), &control);
 }
@@ -222,6 +222,7 @@ static void give_control(struct session *session, enum item_kind kind, struct co
 
 static void give_cursor(struct session *session, struct delivery *delivery)
 {
+    assert(session->state == SESSION_OPEN || delivery->kind == DELIVERY_CLOSE);
     if (session->hub->config.recovery && delivery->kind != DELIVERY_JOIN_REFUSED &&
         delivery->kind != DELIVERY_CLOSE)
         delivery->cursor = resume_cursor(session);
@@ -252,6 +253,7 @@ static bool refuse(struct session *session, struct delivery *delivery)
     delivery->transient = session->opening->refusal_transient;
     session->hub->stats.sessions_refused++;
     session->state = SESSION_ENDING;
+    session_clear_outbox(session);
     session_detach_all(session);
     return true;
 }

@@ -100,7 +100,7 @@ static void fault(struct sim_world *world)
         }
         break;
     case 8:
-        if (world->seed % 8 == 1 && lane->exists && sim_once_in(&world->random, 10))
+        if (world->seed % 8 == 1 && lane->exists && sim_once_in(&world->random, 3))
             sim_lane_recreate(world, lane);
         break;
     default:

@@ -162,9 +162,10 @@ static void handle_opened(struct sim_client *client, const struct sim_packet *pa
     if (client->private_id) {
         SIM_CHECK(world, packet->reason, "client %u not recovered without a reason",
                   client->number);
-        SIM_CHECK(world, world->gaps_allowed, "client %u not recovered: %s", client->number,
-                  packet->reason);
+        SIM_CHECK(world, world->gaps_allowed || client->switched, "client %u not recovered: %s",
+                  client->number, packet->reason);
     }
+    client->switched = false;
     world->fresh++;
     replace(&client->private_id, packet->private_id);
     start_afresh(client);
@@ -191,6 +192,8 @@ static void handle_notification(struct sim_client *client, const char *json)
 {
     struct sim_world *world = client->world;
     SIM_CHECK(world, json, "a notification without a body");
+    SIM_CHECK(world, client->opened, "client %u: a notification before it is let in",
+              client->number);
     const char *id = strstr(json, "\"id\":\"");
     int lane, used;
     long long offset;
@@ -279,6 +282,10 @@ static void connect_somewhere(struct sim_client *client)
     char claims[128];
     if (!gateway->hub || gateway->stopped || sim_once_in(&world->random, 2))
         return;
+    if (!world->quiet && sim_once_in(&world->random, 15)) { /* somebody else logs in */
+        snprintf(client->user, sizeof(client->user), "u%u", sim_below(&world->random, 3));
+        client->switched = true;
+    }
     snprintf(claims, sizeof(claims), "{\"tenant\":\"%s\",\"sub\":\"%s\",\"reviewQueues\":[%s]}",
              client->tenant, client->user, client->number % 3 == 0 ? "\"legal\"" : "");
     struct sim_connection *connection = mem_new(struct sim_connection);
@@ -313,7 +320,8 @@ static void join_or_leave(struct sim_client *client)
     struct session *session = client->connection->session;
     struct bytes name = bytes_of_string(room->name);
     bool mine = strcmp(room->tenant, client->tenant) == 0;
-    if (!mine || strncmp(room->name, "task:", 5) != 0 || membership->asked || membership->leaving)
+    bool others = strncmp(room->name, "user:", 5) == 0 && strcmp(room->name + 5, client->user) != 0;
+    if (!mine || others || membership->asked || membership->leaving)
         return;
     sim_trace(client, "asks to %s %s", membership->joined ? "leave" : "join", room->name);
     if (membership->joined || membership->uncertain) {

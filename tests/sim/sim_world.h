@@ -127,6 +127,7 @@ struct sim_client {
     struct sim_membership rooms[SIM_ROOMS]; /* as world->rooms */
     uint64_t next_request;
     bool opened;
+    bool switched; /* to another user, who must not get on with the session of the one before */
     int64_t lane_offset[SIM_LANES]; /* last handled, to see doubles across rooms */
 };
 
