@@ -3,9 +3,6 @@
 #include <stdio.h>
 
 #include "fake_wire.h"
-#include "http_files.h"
-#include "http_pages.h"
-#include "mem.h"
 #include "suite.h"
 
 /* ---- A route that holds what it is asked until the test answers ---- */
@@ -305,68 +302,6 @@ START_TEST(draining_closes_idle_connections_and_those_that_are_answered)
 }
 END_TEST
 
-/* ---- Files and pages ---- */
-
-static void add_file(struct http_files *files, const char *path, const char *content)
-{
-    http_files_add(files, path, (uint8_t *)mem_string(bytes_of_string(content)), strlen(content));
-}
-
-START_TEST(files_have_types_and_tags_and_no_way_out)
-{
-    struct http_files *files = http_files_new();
-    add_file(files, "/index.html", "<p>hello");
-    add_file(files, "/app/index.html", "<p>app");
-    add_file(files, "/app/main.js", "old");
-    add_file(files, "/app/main.js", "run()");
-    start(false);
-    http_files_attach(files, world.http);
-    ck_assert_str_eq(fake_ask("GET", "/", NULL, 200), "<p>hello");
-    ck_assert_str_eq(fake_ask("GET", "/app/", NULL, 200), "<p>app");
-    ck_assert_str_eq(fake_ask("GET", "/app/main.js", NULL, 200), "run()");
-    ck_assert_str_eq(fake_ask("GET", "/app/m%61in.js?v=1", NULL, 200), "run()");
-    ck_assert_str_eq(fake_ask("HEAD", "/app/main.js", NULL, 200), "");
-    fake_ask("POST", "/app/main.js", NULL, 405);
-    fake_ask("GET", "/app/../../etc/passwd", NULL, 404);
-    fake_ask("GET", "/%2e%2e/etc/passwd", NULL, 404);
-    fake_ask("GET", "/app", NULL, 404);
-    struct fake_wire *wire = fake_open();
-    send(wire, "GET /app/main.js HTTP/1.1\r\nHost: x\r\n\r\n");
-    const char *text = fake_take(wire);
-    ck_assert_ptr_nonnull(strstr(text, "Content-Type: text/javascript; charset=UTF-8\r\n"));
-    char etag[32];
-    ck_assert_int_eq(sscanf(strstr(text, "ETag: "), "ETag: %31s", etag), 1);
-    char again[160];
-    snprintf(again, sizeof(again),
-             "GET /app/main.js HTTP/1.1\r\nHost: x\r\nIf-None-Match: W/\"x\", %s\r\n\r\n", etag);
-    send(wire, again);
-    ck_assert_str_eq(fake_answer(wire, 304), "");
-    fake_stop();
-    http_files_free(files);
-}
-END_TEST
-
-static unsigned render(void *context, struct buffer *body, const char **content_type)
-{
-    *content_type = "application/json";
-    buffer_append_string(body, context);
-    return 503;
-}
-
-START_TEST(pages_are_rendered_when_asked_for)
-{
-    start(false);
-    static char text[] = "{\"status\":\"failed\"}";
-    struct http_page page = {"/readyz", render, text};
-    struct http_pages *pages = http_pages_new(world.http, &page, 1);
-    ck_assert_str_eq(fake_ask("GET", "/readyz", NULL, 503), text);
-    fake_ask("DELETE", "/readyz", NULL, 405);
-    fake_ask("GET", "/readyz/", NULL, 404);
-    fake_stop();
-    free(pages);
-}
-END_TEST
-
 TEST_PROGRAM("http_server", pipelined_requests_are_answered_in_order_one_at_a_time,
              too_much_behind_an_unanswered_request_closes_the_connection,
              bodies_are_collected_and_bounded_by_their_route,
@@ -378,5 +313,4 @@ TEST_PROGRAM("http_server", pipelined_requests_are_answered_in_order_one_at_a_ti
              the_client_is_told_to_go_on_with_its_body,
              cross_origin_rules_are_on_preflights_answers_and_errors,
              a_blocked_wire_takes_no_further_request,
-             draining_closes_idle_connections_and_those_that_are_answered,
-             files_have_types_and_tags_and_no_way_out, pages_are_rendered_when_asked_for)
+             draining_closes_idle_connections_and_those_that_are_answered)
