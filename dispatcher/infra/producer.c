@@ -15,10 +15,11 @@ struct producer {
     rd_kafka_t *client;
     size_t record_limit;
     rd_kafka_topic_t *topic; /* of the last output: outputs to one topic often follow each other */
-    /* The first delivery of this batch that failed by itself, not because the batch was given up.
-     */
+    /* What deliveries of this batch failed by themselves, not because the batch was given up. */
     rd_kafka_resp_err_t failed;
-    int culprit;
+    int culprit; /* whose output it was */
+    bool
+        culprits; /* and another's: a broker refuses all that came in one request with the guilty */
 };
 
 static bool purged(rd_kafka_resp_err_t code)
@@ -26,15 +27,21 @@ static bool purged(rd_kafka_resp_err_t code)
     return code == RD_KAFKA_RESP_ERR__PURGE_QUEUE || code == RD_KAFKA_RESP_ERR__PURGE_INFLIGHT;
 }
 
+static bool is_of_record(rd_kafka_resp_err_t code);
+
 static void on_delivery(rd_kafka_t *client, const rd_kafka_message_t *message, void *opaque)
 {
     struct producer *producer = (struct producer *)opaque;
+    int source = (int)(intptr_t)message->_private;
     (void)client;
-    if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR || purged(message->err) ||
-        producer->failed != RD_KAFKA_RESP_ERR_NO_ERROR)
+    if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR || purged(message->err))
         return;
-    producer->failed = message->err;
-    producer->culprit = (int)(intptr_t)message->_private;
+    if (is_of_record(producer->failed)) {
+        producer->culprits = producer->culprits || source != producer->culprit;
+    } else if (producer->failed == RD_KAFKA_RESP_ERR_NO_ERROR || is_of_record(message->err)) {
+        producer->failed = message->err;
+        producer->culprit = source;
+    }
 }
 
 struct producer *producer_new(const struct producer_options *options)
@@ -184,14 +191,21 @@ static void fail_with(struct producer *producer, struct producer_result *result,
     bool lost = rd_kafka_error_is_fatal(failure) || fatal != RD_KAFKA_RESP_ERR_NO_ERROR;
     fail(result, lost ? PRODUCER_LOST : PRODUCER_AGAIN, what, rd_kafka_error_string(failure));
     result->fenced = lost && (is_fenced(code) || is_fenced(fatal));
-    if (!lost && producer->failed != RD_KAFKA_RESP_ERR_NO_ERROR && is_of_record(producer->failed)) {
+    if (!lost && is_of_record(code))
         result->outcome = PRODUCER_POISONED;
-        result->culprit = producer->culprit;
-        error_set(&result->error, STATUS_INVALID, "%s", rd_kafka_err2str(producer->failed));
-    } else if (!lost && is_of_record(code)) {
-        result->outcome = PRODUCER_POISONED;
-    }
     rd_kafka_error_destroy(failure);
+}
+
+/* Once all delivery reports are in: whether a record is to blame, and which. */
+static void find_culprit(struct producer *producer, struct producer_result *result)
+{
+    if (result->outcome == PRODUCER_DONE || result->outcome == PRODUCER_LOST ||
+        !is_of_record(producer->failed))
+        return;
+    result->outcome = PRODUCER_POISONED;
+    if (result->culprit < 0 && !producer->culprits)
+        result->culprit = producer->culprit;
+    error_set(&result->error, STATUS_INVALID, "%s", rd_kafka_err2str(producer->failed));
 }
 
 static rd_kafka_topic_t *topic_of(struct producer *producer, const char *name)
@@ -318,6 +332,8 @@ static void send_transaction(struct producer *producer, const struct producer_ba
         return;
     if (result->outcome != PRODUCER_LOST)
         abort_transaction(producer, result);
+    rd_kafka_poll(producer->client, 0);
+    find_culprit(producer, result);
 }
 
 /* Without transactions: everything is sent and confirmed before the offsets are. */
@@ -331,9 +347,8 @@ static void send_plainly(struct producer *producer, const struct producer_batch 
     if (code == RD_KAFKA_RESP_ERR_NO_ERROR)
         code = producer->failed;
     if (code != RD_KAFKA_RESP_ERR_NO_ERROR) {
-        fail(result, is_of_record(code) ? PRODUCER_POISONED : PRODUCER_AGAIN, "produce",
-             rd_kafka_err2str(code));
-        result->culprit = is_of_record(code) ? producer->culprit : -1;
+        fail(result, PRODUCER_AGAIN, "produce", rd_kafka_err2str(code));
+        find_culprit(producer, result);
         if (rd_kafka_fatal_error(producer->client, NULL, 0) != RD_KAFKA_RESP_ERR_NO_ERROR)
             result->outcome = PRODUCER_LOST;
         return;
@@ -350,6 +365,7 @@ void producer_send(struct producer *producer, const struct producer_batch *batch
     *result = (struct producer_result){.outcome = PRODUCER_DONE, .culprit = -1};
     producer->failed = RD_KAFKA_RESP_ERR_NO_ERROR;
     producer->culprit = -1;
+    producer->culprits = false;
     if (producer->options.transactional_id != NULL)
         send_transaction(producer, batch, result);
     else

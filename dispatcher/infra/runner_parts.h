@@ -41,7 +41,8 @@ struct runner {
     /* The batch: records that were read and are not yet sent. */
     rd_kafka_message_t **messages;
     size_t count;
-    size_t limit; /* now; smaller than configured while a culprit is looked for */
+    size_t limit;    /* now; smaller than configured while a culprit is looked for */
+    size_t suspects; /* records among which it is: until they are sent, the limit does not grow */
     struct batch batch;
     int *sources; /* of each output: which record it comes from */
     size_t source_capacity;

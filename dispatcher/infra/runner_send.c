@@ -70,18 +70,21 @@ static void back_off(struct runner *runner)
 /* The next batch has half as many records, so that the record that spoils them is found. */
 static void halve(struct runner *runner)
 {
+    if (runner->suspects == 0)
+        runner->suspects = runner->count;
     size_t half = runner->count / 2;
     runner->limit = half > 0 ? half : 1;
 }
 
 static void take_poison(struct runner *runner, const struct producer_result *result)
 {
-    if (result->culprit >= 0)
-        runner_reject(runner, result->culprit, result->error.text);
-    else if (runner->count == 1)
-        runner_reject(runner, 0, result->error.text);
-    else
+    int culprit = runner->count == 1 ? 0 : result->culprit;
+    if (culprit < 0) {
         halve(runner);
+        return;
+    }
+    runner_reject(runner, culprit, result->error.text);
+    runner->suspects = 0;
 }
 
 static void take_failure(struct runner *runner, const struct producer_result *result)
@@ -130,7 +133,9 @@ static void count_success(struct runner *runner, int64_t began_us)
                                      (uint64_t)(now_ms - timestamp_ms) * 1000);
     }
     size_t configured = (size_t)runner->options.settings->batch_events;
-    runner->limit = runner->limit * 2 < configured ? runner->limit * 2 : configured;
+    runner->suspects -= runner->suspects < runner->count ? runner->suspects : runner->count;
+    if (runner->suspects == 0)
+        runner->limit = runner->limit * 2 < configured ? runner->limit * 2 : configured;
     runner->failures = 0;
     memories_commit(runner->memories);
     board_pass(runner->options.board, BOARD_PRODUCER);
