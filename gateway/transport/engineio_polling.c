@@ -76,8 +76,8 @@ static bool same_mark(const struct request_mark *a, const struct request_mark *b
 
 /* ---- GET ---- */
 
-/* What the User-Agent tells: browsers that sniff content, and the stock clients (browsers, and the client's own request library
- * under node), which take payloads of any number of packets. */
+/* What the User-Agent tells: browsers that sniff content, and the stock clients (browsers, and the
+ * client's own request library under node), which take payloads of any number of packets. */
 static void look_at_agent(struct polling *polling, const struct http_request *request)
 {
     struct bytes agent;
@@ -150,9 +150,9 @@ void polling_flush(struct engineio_session *session, int64_t now_ms)
     /* Never a close packet behind events: the client would dispatch them after the close, and get
      * them again. */
     bool last = session->state == SESSION_CLOSING && buffer_size(out) == 0;
-    if (last && polling->told_noop)
+    if (last && (polling->told_noop || session_is_left(session)))
         writer_packet(&writer, ENGINEIO_NOOP);
-    if (last)
+    if (last && !session_is_left(session))
         writer_packet(&writer, ENGINEIO_CLOSE);
     if (buffer_size(out) == 0 && polling->release)
         writer_packet(&writer, ENGINEIO_NOOP);
@@ -206,8 +206,9 @@ static enum status take_payload(struct engineio_session *session, struct bytes b
     return status;
 }
 
-/* Too large, but for the stock client's own arithmetic: it reckons base64 at 1.33 bytes per byte and forgets the padding (six
- * characters for four bytes, which are eight), and so fills a body with small attachments beyond the limit that it was told. */
+/* Too large, but for the stock client's own arithmetic: it reckons base64 at 1.33 bytes per byte
+ * and forgets the padding (six characters for four bytes, which are eight), and so fills a body
+ * with small attachments beyond the limit that it was told. */
 static bool is_too_large(const struct engineio_server *server, struct bytes body)
 {
     static const uint8_t behind_separator[] = {ENGINEIO_SEPARATOR, 'b'};

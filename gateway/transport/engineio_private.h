@@ -124,6 +124,8 @@ void session_end_for(struct engineio_session *session, enum engineio_close reaso
 void session_mark_dirty(struct engineio_session *session);
 /* The last answer or write of a closing session is out. */
 void session_finish(struct engineio_session *session, int64_t now_ms);
+/* Its client closed it while no poll was held: one may be on its way that was sent before. */
+bool session_is_left(const struct engineio_session *session);
 void session_tell_closed(struct engineio_session *session, int64_t now_ms);
 
 /* engineio_writer.c */

@@ -168,7 +168,9 @@ static void handle_request(void *route, struct http_exchange *exchange,
     bool upgrade = request->upgrade;
     struct parameters parameters = read_parameters(server, request);
     expire_if_due(parameters.session, now_ms);
-    if (parameters.session && parameters.session->state == SESSION_DEAD)
+    if (parameters.session &&
+        (parameters.session->state == SESSION_DEAD ||
+         (session_is_left(parameters.session) && request->method != HTTP_GET)))
         parameters.session = NULL;
     const char *message = NULL;
     if (!parameters.known) {
@@ -218,12 +220,16 @@ static void handle_aborted(void *route, struct http_exchange *exchange, enum htt
 
 /* ---- Turns ---- */
 
+enum { LEFT_MS = 100 }; /* how long a session stays that its client closed, see session_is_left() */
+
 static void flush(struct engineio_session *session, int64_t now_ms)
 {
     if (session->state == SESSION_CLOSING && !session->told_closed) {
         session_tell_closed(session, now_ms);
         timer_wheel_set(session->server->wheel, &session->timer,
-                        now_ms + session->server->config.close_timeout_ms);
+                        now_ms + (session_is_left(session)
+                                      ? LEFT_MS
+                                      : session->server->config.close_timeout_ms));
     }
     if (session->link)
         link_flush(session->link, now_ms);
@@ -305,7 +311,8 @@ struct engineio_server *engineio_server_new(const struct engineio_config *config
         server->compressor = poll_compressor_new();
     http_server_add_route(http, &(struct http_route){
                                     .path = config->path,
-                                    .body_bytes = config->max_payload_bytes + config->max_payload_bytes / BASE64_SLACK,
+                                    .body_bytes = config->max_payload_bytes +
+                                                  config->max_payload_bytes / BASE64_SLACK,
                                     .cors = config->cors,
                                     .request = handle_request,
                                     .body = handle_body,

@@ -245,6 +245,24 @@ void session_finish(struct engineio_session *session, int64_t now_ms)
     session_end_for(session, ENGINEIO_CLOSE_SERVER, now_ms);
 }
 
+bool session_is_left(const struct engineio_session *session)
+{
+    return session->state == SESSION_CLOSING && session->close_reason == ENGINEIO_CLOSE_CLIENT;
+}
+
+/* A client sends its close packet on one connection while it polls on another. Which of the two is
+ * read first is chance, so the session stays a moment for the poll. */
+static void leave(struct engineio_session *session, int64_t now_ms)
+{
+    if (!session->polling || session->polling->get || session->polling->probe) {
+        session_end_for(session, ENGINEIO_CLOSE_CLIENT, now_ms);
+        return;
+    }
+    buffer_deinit(&session->queue);
+    session->ping_due = false;
+    begin_closing(session, ENGINEIO_CLOSE_CLIENT);
+}
+
 /* ---- Packets ---- */
 
 bool session_packet(struct engineio_session *session, const struct engineio_packet *packet, int64_t now_ms)
@@ -267,7 +285,7 @@ bool session_packet(struct engineio_session *session, const struct engineio_pack
         session_end_for(session, ENGINEIO_CLOSE_PROTOCOL, now_ms);
         break;
     case ENGINEIO_CLOSE:
-        session_end_for(session, ENGINEIO_CLOSE_CLIENT, now_ms);
+        leave(session, now_ms);
         break;
     case ENGINEIO_OPEN:
     case ENGINEIO_UPGRADE:

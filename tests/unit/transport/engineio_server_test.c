@@ -230,7 +230,10 @@ START_TEST(attachments_may_exceed_the_limit_by_the_clients_own_rounding)
     closes = 0;
     open_polling();
     memset(body, 'A', sizeof(body) - 1);
-    memcpy(body, "4x\x1e" "b", 4);
+    memcpy(body,
+           "4x\x1e"
+           "b",
+           4);
     body[1300004] = '\0';
     ck_assert_str_eq(fake_ask("POST", session_url, body, 200), "ok");
     body[3] = '4';
@@ -257,6 +260,42 @@ START_TEST(a_body_too_large_is_refused_alone_but_a_malformed_one_ends_the_sessio
 }
 
 START_TEST(a_close_packet_releases_the_poll_with_a_noop){BOTH_FEEDS(client_closes())} END_TEST
+
+    /* Sent before the close packet, on another connection, and read behind it. */
+    static void client_closes_first(void)
+{
+    closes = 0;
+    open_polling();
+    fake_ask("POST", session_url,
+             "4unwanted\x1e"
+             "1",
+             200);
+    ck_assert_uint_eq(closes, 1);
+    ck_assert_int_eq(last_close, ENGINEIO_CLOSE_CLIENT);
+    fake_ask("POST", session_url, "4late", 400);
+    ck_assert_str_eq(fake_ask("GET", session_url, NULL, 200), "6");
+    fake_ask("GET", session_url, NULL, 400);
+    ck_assert_uint_eq(closes, 1);
+}
+
+START_TEST(a_poll_that_is_read_behind_the_close_packet_gets_its_noop){
+    BOTH_FEEDS(client_closes_first())} END_TEST
+
+    static void client_is_gone(void)
+{
+    closes = 0;
+    open_polling();
+    fake_ask("POST", session_url, "1", 200);
+    fake_pass(150);
+    fake_ask("GET", session_url, NULL, 400);
+    ck_assert_ptr_null(world.engineio->sessions);
+    ck_assert_uint_eq(world.engineio->stats.polling, 0);
+    ck_assert_uint_eq(closes, 1);
+    ck_assert_uint_eq(world.engineio->stats.closed[ENGINEIO_CLOSE_CLIENT], 1);
+}
+
+START_TEST(a_session_that_its_client_closed_is_soon_forgotten){
+    BOTH_FEEDS(client_is_gone())} END_TEST
 
     static void server_closes(void)
 {
@@ -673,6 +712,8 @@ TEST_PROGRAM("engineio_server", messages_are_echoed_over_polling_in_one_payload,
              attachments_may_exceed_the_limit_by_the_clients_own_rounding,
              a_body_too_large_is_refused_alone_but_a_malformed_one_ends_the_session,
              a_close_packet_releases_the_poll_with_a_noop,
+             a_poll_that_is_read_behind_the_close_packet_gets_its_noop,
+             a_session_that_its_client_closed_is_soon_forgotten,
              a_close_by_the_server_never_shares_a_payload_with_messages,
              a_poll_answer_holds_no_more_packets_than_configured,
              large_poll_answers_are_compressed_if_asked_for,
