@@ -93,6 +93,21 @@ static void check_room(struct rule_reader *reader, const struct document_node *n
                      BYTES_PRINT(node->text), BYTES_PRINT(room.kind));
 }
 
+/* A room that is the same for every event can be told now to have no lane: its topic's name is not
+ * allowed. */
+static void check_lane(struct rule_reader *reader, const struct document_node *node,
+                       struct bytes name)
+{
+    static const struct room_owner owner = {BYTES_LITERAL("x"), BYTES_LITERAL("x")};
+    struct room_name room;
+    struct lane_name lane;
+    struct error error = {0};
+    if (reader->layout != NULL && room_parse(name, &room, NULL) == STATUS_OK &&
+        layout_lane(reader->layout, &room, &owner, &lane, &error) == STATUS_DENIED)
+        problems_add(reader->problems, node->line, node->column, "room %.*s: %s", BYTES_PRINT(name),
+                     error.text);
+}
+
 static void read_rooms(struct rule_reader *reader, const struct document_node *node,
                        struct rule_notify *notify)
 {
@@ -108,6 +123,8 @@ static void read_rooms(struct rule_reader *reader, const struct document_node *n
         if (template == NULL)
             continue;
         check_room(reader, room, template);
+        if (template_is_literal(template))
+            check_lane(reader, room, room->text);
         notify->rooms[notify->room_count++] = template;
     }
 }
@@ -173,6 +190,17 @@ static void check_due(struct rule_reader *reader, const struct document_node *no
         complain(reader, node, "due is a duration such as 30m, 4h or 2d, or a template for one");
 }
 
+static void check_queue(struct rule_reader *reader, const struct document_node *node,
+                        const struct template *queue)
+{
+    auto_buffer struct buffer room = {0};
+    if (queue == NULL || !template_is_literal(queue))
+        return;
+    buffer_append_string(&room, "review:");
+    buffer_append(&room, node->text);
+    check_lane(reader, node, buffer_peek(&room));
+}
+
 static void read_review(struct rule_reader *reader, const struct document_node *node,
                         struct rule *rule)
 {
@@ -189,6 +217,7 @@ static void read_review(struct rule_reader *reader, const struct document_node *
     review->title = find_template(reader, node, "title", "title");
     review->body = find_template(reader, node, "body", "body");
     review->due = find_template(reader, node, "due", "due");
+    check_queue(reader, document_find(node, "queue"), review->queue);
     if (document_find(node, "queue") == NULL)
         complain(reader, node, "review without a queue");
     if (document_find(node, "reason") == NULL)

@@ -164,6 +164,19 @@ START_TEST(a_room_of_an_unknown_kind_is_refused)
         STATUS_INVALID);
     ck_assert_uint_eq(problems.count, 1);
     ck_assert_ptr_nonnull(strstr(problems.items[0].text, "nobody"));
+    problems_deinit(&problems);
+    problems = (struct problems){0};
+    ck_assert_int_eq(
+        rule_set_parse(
+            BYTES_LITERAL("rules:\n"
+                          "- {name: a, when: {e: [x]}, rooms: ['review:one']}\n"
+                          "- {name: b, when: {e: [x]}, rooms: ['review:{x}']}\n"
+                          "- {name: c, when: {e: [x]}, review: {queue: two, reason: r}}\n"),
+            layout, &set, &problems),
+        STATUS_INVALID);
+    ck_assert_uint_eq(problems.count, 2);
+    ck_assert_ptr_nonnull(strstr(problems.items[0].text, "review:one"));
+    ck_assert_ptr_nonnull(strstr(problems.items[1].text, "review:two"));
     layout_free(layout);
 }
 END_TEST
