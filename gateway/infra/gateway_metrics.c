@@ -13,6 +13,7 @@ struct snapshot {
     struct http_server_stats http;
     struct engineio_stats engineio;
     struct socketio_stats socketio;
+    struct wire_client_stats websocket, sse;
     struct lws_server_stats sockets;
     struct token_stats tokens;
     struct client_events_stats events;
@@ -87,6 +88,33 @@ static const struct row counters[] = {
     ROW("socketio_events_total", "Events from clients.", socketio.events),
     ROW("socketio_violations_total", "Connections closed for what must not be sent.",
         socketio.violations),
+#define HELP "Raw WebSockets and event streams opened."
+    BY("stream_connections_opened_total", HELP, "transport", "websocket", websocket.opened),
+    BY("stream_connections_opened_total", HELP, "transport", "sse", sse.opened),
+#undef HELP
+#define HELP "Those of them that got no session."
+    BY("stream_connections_refused_total", HELP, "transport", "websocket", websocket.refused),
+    BY("stream_connections_refused_total", HELP, "transport", "sse", sse.refused),
+#undef HELP
+#define HELP "Those of them that have ended."
+    BY("stream_connections_closed_total", HELP, "transport", "websocket", websocket.closed),
+    BY("stream_connections_closed_total", HELP, "transport", "sse", sse.closed),
+#undef HELP
+#define HELP "Writes to them, each of all that was ready."
+    BY("stream_writes_total", HELP, "transport", "websocket", websocket.writes),
+    BY("stream_writes_total", HELP, "transport", "sse", sse.writes),
+#undef HELP
+#define HELP "Notifications, answers to subscriptions and the like written to them."
+    BY("stream_steps_total", HELP, "transport", "websocket", websocket.messages_out),
+    BY("stream_steps_total", HELP, "transport", "sse", sse.messages_out),
+#undef HELP
+#define HELP "Tokens that expired while connected."
+    BY("stream_tokens_expired_total", HELP, "transport", "websocket", websocket.expired),
+    BY("stream_tokens_expired_total", HELP, "transport", "sse", sse.expired),
+#undef HELP
+    ROW("websocket_messages_total", "Messages of clients of raw WebSocket.", websocket.messages_in),
+    ROW("websocket_violations_total", "Raw WebSockets closed for what must not be sent.",
+        websocket.violations),
 #define HELP                                                                              \
     "Sessions: opened, refused, recovered, started afresh although the client wanted to " \
     "continue, closed."
@@ -153,6 +181,10 @@ static const struct row gauges[] = {
     BY("engineio_sessions", HELP, "transport", "websocket", engineio.websocket),
 #undef HELP
     ROW("sockets", "Socket.IO sockets now.", socketio.sockets),
+#define HELP "Raw WebSockets and event streams now."
+    BY("stream_connections", HELP, "transport", "websocket", websocket.connections),
+    BY("stream_connections", HELP, "transport", "sse", sse.connections),
+#undef HELP
     ROW("sessions", "Sessions now.", hub.sessions),
     ROW("sessions_behind", "Sessions that are behind now.", hub.sessions_behind),
     ROW("rooms", "Rooms with members here.", hub.rooms),
@@ -201,6 +233,10 @@ static void take_snapshot(struct gateway_metrics *metrics)
         to->engineio = *engineio_server_stats(socketio_engineio(from->socketio));
         to->socketio = *socketio_server_stats(from->socketio);
     }
+    if (from->websocket)
+        to->websocket = from->websocket->stats;
+    if (from->sse)
+        to->sse = from->sse->stats;
     if (from->sockets)
         to->sockets = *lws_server_stats(from->sockets);
     if (from->tokens)

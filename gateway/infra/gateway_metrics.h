@@ -11,6 +11,7 @@
 #include "socketio_adapter.h"
 #include "socketio_server.h"
 #include "token.h"
+#include "wire_client.h"
 
 struct gateway_metrics;
 
@@ -21,6 +22,8 @@ struct gateway_metrics_sources {
     const struct kafka_source *kafka;
     const struct http_server *http;
     struct socketio_server *socketio;
+    const struct wire_clients *websocket;
+    const struct wire_clients *sse;
     const struct lws_server *sockets;
     const struct token_verifier *tokens;
     const struct client_events *events;

@@ -17,13 +17,16 @@
 #include "mem.h"
 #include "operations.h"
 #include "socketio_adapter.h"
+#include "sse_adapter.h"
 #include "static_files.h"
 #include "token.h"
+#include "websocket_adapter.h"
 
 enum {
     TOKENS_WAITING_LIMIT = 10000,
     RANDOM_KEY_BYTES = 32,
     SECOND_MS = 1000,
+    STREAM_WRITE_BYTES = 64 * 1024,
 };
 
 struct gateway_process {
@@ -44,6 +47,10 @@ struct gateway_process {
     struct static_files *files;
     struct socketio_server *socketio;
     struct socketio_adapter *adapter;
+    struct websocket_adapter *websocket; /* NULL: off */
+    struct sse_adapter *sse;             /* NULL: off */
+    struct wire_clients *streams[2];     /* of both, as far as they are on */
+    size_t stream_count;
     struct lws_server *sockets;
     struct lws_watch *watches[3];
     uint8_t random_key[RANDOM_KEY_BYTES]; /* if none is configured */
@@ -134,6 +141,8 @@ static void run_hub(void *context, int64_t now_ms)
 {
     const struct gateway_process *process = context;
     socketio_adapter_set_time(process->adapter, now_ms, wall_ms());
+    for (size_t i = 0; i < process->stream_count; i++)
+        wire_clients_set_time(process->streams[i], now_ms, wall_ms());
     hub_run(process->hub, now_ms);
 }
 
@@ -153,6 +162,24 @@ static int64_t engineio_deadline(void *context)
 {
     const struct gateway_process *process = context;
     return engineio_server_deadline_ms(socketio_engineio(process->socketio));
+}
+
+static void run_streams(void *context, int64_t now_ms)
+{
+    const struct gateway_process *process = context;
+    (void)now_ms;
+    for (size_t i = 0; i < process->stream_count; i++)
+        wire_clients_turn(process->streams[i]);
+}
+
+static int64_t streams_deadline(void *context)
+{
+    const struct gateway_process *process = context;
+    int64_t deadline_ms = INT64_MAX;
+    for (size_t i = 0; i < process->stream_count; i++)
+        if (wire_clients_deadline_ms(process->streams[i]) < deadline_ms)
+            deadline_ms = wire_clients_deadline_ms(process->streams[i]);
+    return deadline_ms;
 }
 
 /* The Date of answers, and the end of draining. */
@@ -194,6 +221,8 @@ static void start_draining(struct gateway_process *process)
     lws_server_stop_accepting(process->sockets);
     engineio_server_drain(socketio_engineio(process->socketio));
     engineio_server_close_sessions(socketio_engineio(process->socketio));
+    for (size_t i = 0; i < process->stream_count; i++)
+        wire_clients_drain(process->streams[i]);
     http_server_drain(process->http);
 }
 
@@ -437,6 +466,62 @@ static void open_socketio(struct gateway_process *process)
     process->socketio = socketio_server_new(&config, process->http, &process->wheel);
 }
 
+static struct wire_clients_config stream_config(struct gateway_process *process)
+{
+    return (struct wire_clients_config){.hub = process->hub,
+                                        .identity_ops = &identities_ops,
+                                        .identifier = process->identities,
+                                        .wheel = &process->wheel,
+                                        .random = fill_random,
+                                        .write_bytes = STREAM_WRITE_BYTES,
+                                        .expiry_grace_ms =
+                                            process->settings->token_expiry_grace_ms};
+}
+
+static void open_websocket(struct gateway_process *process)
+{
+    const struct gateway_settings *settings = process->settings;
+    if (!settings->raw_websocket)
+        return;
+    struct websocket_adapter_config config = {
+        .clients = stream_config(process),
+        .path = settings->raw_path,
+        .message_bytes = (uint64_t)settings->raw_message,
+        .queue_bytes = (size_t)settings->raw_queue,
+        .requests = (unsigned)settings->raw_requests,
+        .rooms = (uint32_t)settings->raw_rooms,
+        .json_depth = (uint32_t)settings->json_depth,
+        .query_token = settings->raw_query_token,
+        .hello_timeout_ms = settings->raw_hello_timeout_ms,
+        .message_timeout_ms = settings->raw_message_timeout_ms,
+        .ping_interval_ms = settings->raw_ping_interval_ms,
+        .ping_timeout_ms = settings->raw_ping_timeout_ms,
+        .write_timeout_ms = settings->raw_write_timeout_ms,
+    };
+    process->websocket = websocket_adapter_new(&config, process->http);
+    process->streams[process->stream_count++] = websocket_adapter_clients(process->websocket);
+}
+
+static void open_sse(struct gateway_process *process)
+{
+    const struct gateway_settings *settings = process->settings;
+    if (!settings->sse)
+        return;
+    struct sse_adapter_config config = {
+        .clients = stream_config(process),
+        .path = settings->sse_path,
+        .cors = settings->cors_origins.count ? &process->cors : NULL,
+        .cookie = settings->sse_cookie,
+        .rooms = (unsigned)settings->sse_rooms,
+        .retry_ms = (uint32_t)settings->sse_retry_ms,
+        .open_timeout_ms = settings->connect_timeout_ms,
+        .heartbeat_ms = settings->sse_heartbeat_ms,
+        .write_timeout_ms = settings->sse_write_timeout_ms,
+    };
+    process->sse = sse_adapter_new(&config, process->http);
+    process->streams[process->stream_count++] = sse_adapter_clients(process->sse);
+}
+
 /* What arrives is told to the hub, the hub tells who has something to get, and that is written. */
 static void add_chores(struct gateway_process *process)
 {
@@ -447,6 +532,7 @@ static void add_chores(struct gateway_process *process)
         lws_loop_add_chore(loop, &(struct lws_chore){run_tokens, tokens_deadline, process});
     lws_loop_add_chore(loop, &(struct lws_chore){run_hub, hub_deadline, process});
     lws_loop_add_chore(loop, &(struct lws_chore){run_engineio, engineio_deadline, process});
+    lws_loop_add_chore(loop, &(struct lws_chore){run_streams, streams_deadline, process});
     lws_loop_add_chore(loop, &(struct lws_chore){run_process, process_deadline, process});
 }
 
@@ -508,6 +594,8 @@ static enum status open_parts(struct gateway_process *process, struct error *err
     if (status != STATUS_OK)
         return status;
     open_socketio(process);
+    open_websocket(process);
+    open_sse(process);
     add_chores(process);
     status = add_watches(process, error);
     return status == STATUS_OK ? open_sockets(process, error) : status;
@@ -535,6 +623,9 @@ enum status gateway_process_open(const struct gateway_settings *settings,
                                               .kafka = made->kafka,
                                               .http = made->http,
                                               .socketio = made->socketio,
+                                              .websocket =
+                                                  websocket_adapter_clients(made->websocket),
+                                              .sse = sse_adapter_clients(made->sse),
                                               .sockets = made->sockets,
                                               .tokens = made->tokens,
                                               .events = made->events,
@@ -555,6 +646,8 @@ void gateway_process_close(struct gateway_process *process)
         return;
     socketio_server_free(process->socketio);
     socketio_adapter_free(process->adapter);
+    websocket_adapter_free(process->websocket);
+    sse_adapter_free(process->sse);
     http_server_free(process->http);
     lws_server_close(process->sockets);
     if (process->loop) {

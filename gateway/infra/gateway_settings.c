@@ -76,6 +76,46 @@ static const struct setting table[] = {
     SETTING(BOOLEAN, "socketio.compress", compress, "true",
             .help = "Compress long answers to polls."),
 
+    /* --- Raw WebSocket */
+    SETTING(BOOLEAN, "websocket.enabled", raw_websocket, "true",
+            .help = "Serve raw WebSocket: smartstack.v1.json and smartstack.v1.protobuf."),
+    SETTING(STRING, "websocket.path", raw_path, "/ws", .help = "Its path."),
+    SETTING(SIZE, "websocket.max_message", raw_message, "64KiB", RANGE(KIB, 64 * MIB),
+            .help = "Largest message of a client."),
+    SETTING(SIZE, "websocket.queue", raw_queue, "256KiB", RANGE(4 * KIB, GIB),
+            .help = "Answers that wait for a client at most; beyond it the connection is closed. "
+                    "Notifications are not in it."),
+    SETTING(INTEGER, "websocket.max_rooms", raw_rooms, "100", RANGE(1, 256),
+            .help = "Rooms in one message."),
+    SETTING(INTEGER, "websocket.pending_requests", raw_requests, "32", RANGE(1, 1000),
+            .help = "Subscriptions of one connection that are not answered yet; more are refused."),
+    SETTING(DURATION, "websocket.hello_timeout", raw_hello_timeout_ms, "45s", RANGE(100, HOURS),
+            .help = "Time from the handshake to the end of `connect`."),
+    SETTING(DURATION, "websocket.message_timeout", raw_message_timeout_ms, "30s", RANGE(100, HOURS),
+            .help = "Time for a message to arrive whole."),
+    SETTING(DURATION, "websocket.ping_interval", raw_ping_interval_ms, "25s", RANGE(50, HOURS),
+            .help = "How often a client is pinged."),
+    SETTING(DURATION, "websocket.ping_timeout", raw_ping_timeout_ms, "20s", RANGE(50, HOURS),
+            .help = "How long it may take to give a sign of life."),
+    SETTING(DURATION, "websocket.write_timeout", raw_write_timeout_ms, "2m", RANGE(100, HOURS),
+            .help = "A client that takes nothing for so long is closed."),
+    SETTING(BOOLEAN, "websocket.query_token", raw_query_token, "false",
+            .help = "Take a token from the URL's `token` too. URLs stand in logs of proxies."),
+
+    /* --- Server-sent events */
+    SETTING(BOOLEAN, "sse.enabled", sse, "true", .help = "Serve server-sent events."),
+    SETTING(STRING, "sse.path", sse_path, "/sse", .help = "Their path."),
+    SETTING(STRING, "sse.cookie", sse_cookie, NULL,
+            .help = "Name of the cookie in which a browser brings its token; none if left out."),
+    SETTING(INTEGER, "sse.max_rooms", sse_rooms, "100", RANGE(1, 1000),
+            .help = "Rooms in one request."),
+    SETTING(DURATION, "sse.retry", sse_retry_ms, "2s", RANGE(100, HOURS),
+            .help = "When a client comes again after the end of a stream; spread around this."),
+    SETTING(DURATION, "sse.heartbeat", sse_heartbeat_ms, "15s", RANGE(50, HOURS),
+            .help = "How often an idle stream gets a comment."),
+    SETTING(DURATION, "sse.write_timeout", sse_write_timeout_ms, "2m", RANGE(100, HOURS),
+            .help = "A client that takes nothing for so long is closed."),
+
     /* --- Who may do what */
     SETTING(CHOICE, "auth.mode", auth_mode, "token", .choices = auth_modes,
             .help = "development: no tokens, whoever connects is who it says it is. Never in "
@@ -211,6 +251,9 @@ static void check_paths(const struct gateway_settings *settings, struct problems
                          settings->namespaces.items[i]);
     if (!settings->certificate_file != !settings->certificate_key_file)
         problems_add(problems, 0, 0, "gateway.tls: certificate_file and key_file go together");
+    if ((settings->raw_path && settings->raw_path[0] != '/') ||
+        (settings->sse_path && settings->sse_path[0] != '/'))
+        problems_add(problems, 0, 0, "gateway.websocket.path and gateway.sse.path begin with /");
     if (!settings->polling && !settings->websocket)
         problems_add(problems, 0, 0, "gateway.socketio: polling and websocket are both off");
 }

@@ -34,6 +34,21 @@ struct gateway_settings {
     int64_t json_depth;
     bool polling, websocket, compress;
 
+    /* gateway.websocket */
+    bool raw_websocket;
+    char *raw_path;
+    int64_t raw_message, raw_queue, raw_rooms, raw_requests;
+    int64_t raw_hello_timeout_ms, raw_message_timeout_ms;
+    int64_t raw_ping_interval_ms, raw_ping_timeout_ms, raw_write_timeout_ms;
+    bool raw_query_token;
+
+    /* gateway.sse */
+    bool sse;
+    char *sse_path;
+    char *sse_cookie;
+    int64_t sse_rooms;
+    int64_t sse_retry_ms, sse_heartbeat_ms, sse_write_timeout_ms;
+
     /* gateway.auth, gateway.token, gateway.access */
     int auth_mode;       /* enum gateway_auth_mode */
     int token_algorithm; /* enum token_algorithm */

@@ -9,7 +9,10 @@ enum member {
     MEMBER_TYPE,
     MEMBER_ID,
     MEMBER_TOKEN,
+    MEMBER_SESSION,
     MEMBER_CURSOR,
+    MEMBER_AUTH,
+    MEMBER_HEARTBEAT,
     MEMBER_EVENT,
     MEMBER_DATA,
     MEMBER_ROOMS,
@@ -30,9 +33,10 @@ static bool has(const struct members *members, enum member member)
 }
 
 static const char *const member_names[MEMBER_COUNT] = {
-    [MEMBER_TYPE] = "type",     [MEMBER_ID] = "id",       [MEMBER_TOKEN] = "token",
-    [MEMBER_CURSOR] = "cursor", [MEMBER_EVENT] = "event", [MEMBER_DATA] = "data",
-    [MEMBER_ROOMS] = "rooms",
+    [MEMBER_TYPE] = "type",           [MEMBER_ID] = "id",         [MEMBER_TOKEN] = "token",
+    [MEMBER_SESSION] = "session",     [MEMBER_CURSOR] = "cursor", [MEMBER_AUTH] = "auth",
+    [MEMBER_EVENT] = "event",         [MEMBER_DATA] = "data",     [MEMBER_ROOMS] = "rooms",
+    [MEMBER_HEARTBEAT] = "heartbeat",
 };
 
 static const char *const kind_names[] = {
@@ -42,6 +46,7 @@ static const char *const kind_names[] = {
     [WS_JSON_EVENT] = "event",
     [WS_JSON_TOKEN] = "token",
     [WS_JSON_PING] = "ping",
+    [WS_JSON_PONG] = "pong",
 };
 
 /* A name's place in a table, or `count`. `inside` is a raw JSON string without its quotes. */
@@ -95,8 +100,14 @@ static bool shapes_are_right(const struct members *members)
     bool id = !has(members, MEMBER_ID) || members->token[MEMBER_ID] == JSON_NUMBER ||
               members->token[MEMBER_ID] == JSON_STRING;
     bool rooms = !has(members, MEMBER_ROOMS) || members->token[MEMBER_ROOMS] == JSON_ARRAY;
-    return id && rooms && has(members, MEMBER_TYPE) && is_string_or_absent(members, MEMBER_TYPE) &&
+    bool auth = !has(members, MEMBER_AUTH) || members->token[MEMBER_AUTH] == JSON_OBJECT;
+    bool heartbeat = !has(members, MEMBER_HEARTBEAT) ||
+                     members->token[MEMBER_HEARTBEAT] == JSON_TRUE ||
+                     members->token[MEMBER_HEARTBEAT] == JSON_FALSE;
+    return id && rooms && auth && heartbeat && has(members, MEMBER_TYPE) &&
+           is_string_or_absent(members, MEMBER_TYPE) &&
            is_string_or_absent(members, MEMBER_TOKEN) &&
+           is_string_or_absent(members, MEMBER_SESSION) &&
            is_string_or_absent(members, MEMBER_CURSOR) &&
            is_string_or_absent(members, MEMBER_EVENT);
 }
@@ -135,6 +146,7 @@ static bool has_required(const struct members *members, enum ws_json_kind kind)
     switch (kind) {
     case WS_JSON_CONNECT:
     case WS_JSON_PING:
+    case WS_JSON_PONG:
         return true;
     case WS_JSON_SUBSCRIBE:
     case WS_JSON_UNSUBSCRIBE:
@@ -170,7 +182,10 @@ enum status ws_json_decode(struct bytes text, const struct ws_json_limits *limit
     struct ws_json_message found = {.kind = (enum ws_json_kind)kind,
                                     .id = members.raw[MEMBER_ID],
                                     .token = members.raw[MEMBER_TOKEN],
+                                    .session = members.raw[MEMBER_SESSION],
                                     .cursor = members.raw[MEMBER_CURSOR],
+                                    .auth = members.raw[MEMBER_AUTH],
+                                    .heartbeat = members.token[MEMBER_HEARTBEAT] == JSON_TRUE,
                                     .event = members.raw[MEMBER_EVENT],
                                     .data = members.raw[MEMBER_DATA]};
     if (!has_required(&members, found.kind))
@@ -227,14 +242,22 @@ static void append_text(struct buffer *out, const char *name, struct bytes text)
     json_write_string(out, text);
 }
 
+static void append_text_unless_empty(struct buffer *out, const char *name, struct bytes text)
+{
+    if (text.size)
+        append_text(out, name, text);
+}
+
 void ws_json_append_welcome(struct buffer *out, const struct ws_json_welcome *welcome)
 {
     append_type(out, "welcome", welcome->id);
-    append_text(out, "session", welcome->session);
+    append_text_unless_empty(out, "sid", welcome->sid);
+    append_text_unless_empty(out, "session", welcome->session);
     buffer_append_format(out, ",\"recovered\":%s", welcome->recovered ? "true" : "false");
-    if (welcome->reason.size)
-        append_text(out, "reason", welcome->reason);
-    buffer_append_byte(out, '}');
+    append_text_unless_empty(out, "reason", welcome->reason);
+    buffer_append_format(out, ",\"pingIntervalMs\":%lld,\"pingTimeoutMs\":%lld",
+                         (long long)welcome->ping_interval_ms, (long long)welcome->ping_timeout_ms);
+    ws_json_append_tail(out, welcome->cursor);
 }
 
 void ws_json_append_ack(struct buffer *out, struct bytes id, struct bytes data)
@@ -254,6 +277,50 @@ void ws_json_append_error(struct buffer *out, struct bytes id, const char *code,
     buffer_append_format(out, ",\"error\":{\"code\":\"%s\"", code);
     append_text(out, "message", message);
     buffer_append_string(out, "}}");
+}
+
+void ws_json_append_rooms_error(struct buffer *out, struct bytes id, const char *code,
+                                struct bytes rooms)
+{
+    append_type(out, "error", id);
+    buffer_append_format(out, ",\"error\":{\"code\":\"%s\",\"message\":\"%s\",\"rooms\":", code,
+                         code);
+    buffer_append(out, rooms);
+    buffer_append_string(out, "}}");
+}
+
+void ws_json_append_ping(struct buffer *out)
+{
+    append_type(out, "ping", bytes_of(NULL, 0));
+    buffer_append_byte(out, '}');
+}
+
+void ws_json_append_unsubscribed(struct buffer *out, struct bytes room, const char *reason,
+                                 struct bytes cursor)
+{
+    append_type(out, "unsubscribed", bytes_of(NULL, 0));
+    append_text(out, "room", room);
+    append_text_unless_empty(out, "reason", bytes_of_string(reason));
+    ws_json_append_tail(out, cursor);
+}
+
+void ws_json_append_stale(struct buffer *out, int64_t since_ms, struct bytes cursor)
+{
+    append_type(out, "stale", bytes_of(NULL, 0));
+    buffer_append_format(out, ",\"since\":%lld", (long long)since_ms);
+    ws_json_append_tail(out, cursor);
+}
+
+void ws_json_append_live(struct buffer *out, struct bytes cursor)
+{
+    append_type(out, "live", bytes_of(NULL, 0));
+    ws_json_append_tail(out, cursor);
+}
+
+void ws_json_append_token_expired(struct buffer *out, int64_t grace_ms)
+{
+    append_type(out, "token_expired", bytes_of(NULL, 0));
+    buffer_append_format(out, ",\"graceMs\":%lld}", (long long)grace_ms);
 }
 
 void ws_json_append_pong(struct buffer *out, struct bytes id)

@@ -3,11 +3,11 @@
  * folder is its specification for authors of clients.
  *
  *      client                                              server
- *      {"type":"connect","id":1,"token":"...","cursor":"..."}
- *                                  {"type":"welcome","id":1,"session":"...","recovered":true}
+ *      {"type":"connect","id":1,"token":"...","session":"...","cursor":"..."}
+ *                                  {"type":"welcome","id":1,"sid":"...","session":"...","recovered":true,...}
  *      {"type":"subscribe","id":2,"rooms":["task:42"]}
  *                                  {"type":"cursor","cursor":"..."}
- *                                  {"type":"ack","id":2,"data":{...}}
+ *                                  {"type":"ack","id":2}
  *                                  {"type":"notification","event":"task.status","data":{...},"cursor":"..."}
  *      {"type":"event","id":3,"event":"comment","data":{...}}
  *                                  {"type":"error","id":3,"error":{"code":"...","message":"..."}}
@@ -22,12 +22,13 @@
 #define WS_JSON_PROTOCOL "smartstack.v1.json"
 
 enum ws_json_kind {
-    WS_JSON_CONNECT,     /* token, cursor: both optional; a cursor resumes */
+    WS_JSON_CONNECT, /* token, session, cursor, auth, heartbeat: all optional; a session resumes */
     WS_JSON_SUBSCRIBE,   /* rooms */
     WS_JSON_UNSUBSCRIBE, /* rooms */
     WS_JSON_EVENT,       /* event, data (optional) */
     WS_JSON_TOKEN,       /* token */
     WS_JSON_PING,
+    WS_JSON_PONG,
 };
 
 /* Shared; every maximum is inclusive. */
@@ -43,9 +44,12 @@ struct ws_json_message {
     enum ws_json_kind kind;
     struct bytes id; /* a string or a number, to be repeated in the answer as it is */
     struct bytes token;
+    struct bytes session;
     struct bytes cursor;
+    struct bytes auth; /* an object */
     struct bytes event;
     struct bytes data;
+    bool heartbeat;
     struct bytes rooms; /* the strings of the array, for ws_json_next_room() */
     uint32_t room_count;
 };
@@ -67,11 +71,15 @@ bool ws_json_next_room(struct bytes *rooms, struct buffer *scratch, struct bytes
 
 /* ---- Writing. `id` is raw JSON as it came, or empty: none. Texts are escaped here. ---- */
 
+/* Empty texts are left out. */
 struct ws_json_welcome {
     struct bytes id;
-    struct bytes session;
+    struct bytes sid;     /* the session's public name */
+    struct bytes session; /* what resumes it */
+    struct bytes cursor;
+    struct bytes reason; /* why a session that was given did not resume */
     bool recovered;
-    struct bytes reason; /* why a cursor that was given did not resume; empty: none */
+    int64_t ping_interval_ms, ping_timeout_ms;
 };
 void ws_json_append_welcome(struct buffer *out, const struct ws_json_welcome *welcome);
 
@@ -79,7 +87,18 @@ void ws_json_append_welcome(struct buffer *out, const struct ws_json_welcome *we
 void ws_json_append_ack(struct buffer *out, struct bytes id, struct bytes data);
 void ws_json_append_error(struct buffer *out, struct bytes id, const char *code,
                           struct bytes message);
+/* `rooms`: raw JSON, an array that says which rooms were refused and why. */
+void ws_json_append_rooms_error(struct buffer *out, struct bytes id, const char *code,
+                                struct bytes rooms);
+void ws_json_append_ping(struct buffer *out);
 void ws_json_append_pong(struct buffer *out, struct bytes id);
+
+/* What happens to a session by itself. Each ends with its cursor, unless that is empty. */
+void ws_json_append_unsubscribed(struct buffer *out, struct bytes room, const char *reason,
+                                 struct bytes cursor);
+void ws_json_append_stale(struct buffer *out, int64_t since_ms, struct bytes cursor);
+void ws_json_append_live(struct buffer *out, struct bytes cursor);
+void ws_json_append_token_expired(struct buffer *out, int64_t grace_ms);
 
 /* A position of the client without an event: {"type":"cursor","cursor":"..."}. */
 void ws_json_append_cursor(struct buffer *out, struct bytes cursor);

@@ -21,6 +21,16 @@ START_TEST(messages_are_read)
     ck_assert(bytes_equal_string(m.id, "1"));
     ck_assert(bytes_equal_string(ws_json_string(m.token, &scratch), "a/b"));
     ck_assert(bytes_equal_string(ws_json_string(m.cursor, &scratch), "c"));
+    ck_assert(!m.heartbeat);
+    ck_assert_int_eq(decode("{\"type\":\"connect\",\"session\":\"s\",\"heartbeat\":true,"
+                            "\"auth\":{\"user\":\"u\"}}",
+                            &m),
+                     STATUS_OK);
+    ck_assert(m.heartbeat);
+    ck_assert(bytes_equal_string(ws_json_string(m.session, &scratch), "s"));
+    ck_assert(bytes_equal_string(m.auth, "{\"user\":\"u\"}"));
+    ck_assert_int_eq(decode("{\"type\":\"pong\"}", &m), STATUS_OK);
+    ck_assert_int_eq(m.kind, WS_JSON_PONG);
     ck_assert_int_eq(decode("{\"type\":\"connect\"}", &m), STATUS_OK);
     ck_assert_uint_eq(ws_json_string(m.cursor, &scratch).size, 0);
     ck_assert_int_eq(
@@ -72,6 +82,9 @@ START_TEST(what_is_no_message_is_refused)
         "{\"type\":\"token\"}",
         "{\"type\":\"token\",\"token\":null}",
         "{\"type\":\"connect\",\"cursor\":1}",
+        "{\"type\":\"connect\",\"session\":{}}",
+        "{\"type\":\"connect\",\"auth\":\"u\"}",
+        "{\"type\":\"connect\",\"heartbeat\":1}",
     };
     struct ws_json_message message;
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
@@ -112,18 +125,45 @@ START_TEST(answers_are_written)
 {
     auto_buffer struct buffer out = {0};
     struct bytes none = {0}, id = BYTES_LITERAL("\"x\"");
-    ws_json_append_welcome(
-        &out, &(struct ws_json_welcome){BYTES_LITERAL("1"), BYTES_LITERAL("s"), true, none});
-    expect_text(&out, "{\"type\":\"welcome\",\"id\":1,\"session\":\"s\",\"recovered\":true}");
-    ws_json_append_welcome(
-        &out, &(struct ws_json_welcome){none, BYTES_LITERAL("s"), false, BYTES_LITERAL("too-far")});
-    expect_text(&out, "{\"type\":\"welcome\",\"session\":\"s\",\"recovered\":false,"
-                      "\"reason\":\"too-far\"}");
+    struct ws_json_welcome welcome = {.id = BYTES_LITERAL("1"),
+                                      .sid = BYTES_LITERAL("s"),
+                                      .session = BYTES_LITERAL("p"),
+                                      .cursor = BYTES_LITERAL("c"),
+                                      .recovered = true,
+                                      .ping_interval_ms = 25000,
+                                      .ping_timeout_ms = 20000};
+    ws_json_append_welcome(&out, &welcome);
+    expect_text(&out, "{\"type\":\"welcome\",\"id\":1,\"sid\":\"s\",\"session\":\"p\","
+                      "\"recovered\":true,\"pingIntervalMs\":25000,\"pingTimeoutMs\":20000,"
+                      "\"cursor\":\"c\"}");
+    welcome = (struct ws_json_welcome){.sid = BYTES_LITERAL("s"),
+                                       .reason = BYTES_LITERAL("too-far"),
+                                       .ping_interval_ms = 1,
+                                       .ping_timeout_ms = 2};
+    ws_json_append_welcome(&out, &welcome);
+    expect_text(&out, "{\"type\":\"welcome\",\"sid\":\"s\",\"recovered\":false,"
+                      "\"reason\":\"too-far\",\"pingIntervalMs\":1,\"pingTimeoutMs\":2}");
     ws_json_append_ack(&out, id, BYTES_LITERAL("{\"a\":1}"));
     expect_text(&out, "{\"type\":\"ack\",\"id\":\"x\",\"data\":{\"a\":1}}");
     ws_json_append_error(&out, none, "bad", BYTES_LITERAL("a \"b\""));
     expect_text(&out,
                 "{\"type\":\"error\",\"error\":{\"code\":\"bad\",\"message\":\"a \\\"b\\\"\"}}");
+    ws_json_append_rooms_error(&out, BYTES_LITERAL("2"), "not_allowed",
+                               BYTES_LITERAL("[{\"room\":\"a:b\",\"code\":\"not_allowed\"}]"));
+    expect_text(&out, "{\"type\":\"error\",\"id\":2,\"error\":{\"code\":\"not_allowed\","
+                      "\"message\":\"not_allowed\",\"rooms\":[{\"room\":\"a:b\","
+                      "\"code\":\"not_allowed\"}]}}");
+    ws_json_append_unsubscribed(&out, BYTES_LITERAL("task:\"1"), "not_allowed", BYTES_LITERAL("c"));
+    expect_text(&out, "{\"type\":\"unsubscribed\",\"room\":\"task:\\\"1\","
+                      "\"reason\":\"not_allowed\",\"cursor\":\"c\"}");
+    ws_json_append_stale(&out, 1234567890123, BYTES_LITERAL("c"));
+    expect_text(&out, "{\"type\":\"stale\",\"since\":1234567890123,\"cursor\":\"c\"}");
+    ws_json_append_live(&out, none);
+    expect_text(&out, "{\"type\":\"live\"}");
+    ws_json_append_token_expired(&out, 30000);
+    expect_text(&out, "{\"type\":\"token_expired\",\"graceMs\":30000}");
+    ws_json_append_ping(&out);
+    expect_text(&out, "{\"type\":\"ping\"}");
     ws_json_append_pong(&out, none);
     expect_text(&out, "{\"type\":\"pong\"}");
     ws_json_append_cursor(&out, BYTES_LITERAL("c"));

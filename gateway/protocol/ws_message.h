@@ -1,0 +1,72 @@
+/* What clients and gateway say to each other over a raw WebSocket, whatever the subprotocol: values
+ * of messages, which ws_json.h and ws_protobuf.h read and write. Not a session, and no bytes.
+ *
+ * The README of this folder says what each message means. */
+#ifndef GATEWAY_PROTOCOL_WS_MESSAGE_H
+#define GATEWAY_PROTOCOL_WS_MESSAGE_H
+
+#include "bytes.h"
+#include "status.h"
+
+enum { WS_ROOMS_MAX = 256 }; /* of one message, whatever is configured */
+
+enum ws_request_kind {
+    WS_REQUEST_CONNECT,
+    WS_REQUEST_SUBSCRIBE,
+    WS_REQUEST_UNSUBSCRIBE,
+    WS_REQUEST_EVENT,
+    WS_REQUEST_TOKEN,
+    WS_REQUEST_PING,
+    WS_REQUEST_PONG,
+};
+
+/* From the client. Borrows from the message and from what its reader was given as scratch. */
+struct ws_request {
+    enum ws_request_kind kind;
+    bool heartbeat;
+    struct bytes id; /* opaque, to be handed back in the answer; empty: none */
+    struct bytes token, session, cursor;
+    struct bytes auth; /* raw JSON */
+    struct bytes event;
+    struct bytes data; /* raw JSON */
+    uint32_t room_count;
+    struct bytes rooms[WS_ROOMS_MAX];
+};
+
+enum ws_answer_kind {
+    WS_ANSWER_WELCOME,
+    WS_ANSWER_CURSOR,
+    WS_ANSWER_ACK,
+    WS_ANSWER_ERROR,
+    WS_ANSWER_UNSUBSCRIBED,
+    WS_ANSWER_STALE,
+    WS_ANSWER_LIVE,
+    WS_ANSWER_TOKEN_EXPIRED,
+    WS_ANSWER_PING,
+    WS_ANSWER_PONG,
+};
+
+struct ws_refused_room {
+    struct bytes room;
+    const char *code;
+};
+
+/* From the gateway, notifications excepted: those are a shared body and a tail. What is empty is
+ * left out. */
+struct ws_answer {
+    enum ws_answer_kind kind;
+    bool recovered;  /* WELCOME */
+    struct bytes id; /* as it came */
+    struct bytes cursor;
+    struct bytes sid, session;             /* WELCOME */
+    struct bytes room;                     /* UNSUBSCRIBED */
+    const char *reason;                    /* WELCOME, UNSUBSCRIBED */
+    const char *code;                      /* ERROR */
+    const struct ws_refused_room *refused; /* ERROR */
+    size_t refused_count;
+    int64_t ping_interval_ms, ping_timeout_ms; /* WELCOME */
+    int64_t since_ms;                          /* STALE */
+    int64_t grace_ms;                          /* TOKEN_EXPIRED */
+};
+
+#endif

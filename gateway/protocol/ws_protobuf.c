@@ -1,0 +1,287 @@
+#include "ws_protobuf.h"
+
+#include <assert.h>
+
+#include "client.pb-c.h"
+#include "json.h"
+#include "utf8.h"
+
+/* Fields of ServerMessage that are written by hand; all of wire type 2 (length-delimited). */
+enum { FIELD_CURSOR = 1, FIELD_NOTIFICATION = 4, WIRE_TYPE_LENGTH = 2 };
+
+/* --- reading ---------------------------------------------------------------------------------- */
+
+static void *allocate(void *context, size_t size)
+{
+    return arena_raw(context, size);
+}
+
+static void release(void *context, void *pointer)
+{
+    (void)context, (void)pointer; /* with the arena */
+}
+
+/* protobuf-c's strings end with a NUL; whether they are UTF-8 it does not look. */
+static bool read_text(const char *text, struct bytes *out)
+{
+    *out = bytes_of_string(text);
+    return utf8_is_valid(*out);
+}
+
+static struct bytes read_bytes(const ProtobufCBinaryData *data)
+{
+    return bytes_of(data->data, data->len);
+}
+
+/* Empty, or one JSON value. */
+static enum status read_json(const ProtobufCBinaryData *data, uint32_t depth, struct bytes *out)
+{
+    *out = read_bytes(data);
+    return out->size ? json_validate(*out, depth, NULL) : STATUS_OK;
+}
+
+static enum status read_rooms(char **rooms, size_t count, uint32_t most, struct ws_request *request)
+{
+    assert(most <= WS_ROOMS_MAX);
+    if (count > most)
+        return STATUS_LIMIT;
+    for (size_t i = 0; i < count; i++)
+        if (!read_text(rooms[i], &request->rooms[i]))
+            return STATUS_MALFORMED;
+    request->room_count = (uint32_t)count;
+    return count ? STATUS_OK : STATUS_MALFORMED;
+}
+
+static enum status read_connect(const Smartstack__V1__Connect *connect, uint32_t depth,
+                                struct ws_request *request)
+{
+    request->kind = WS_REQUEST_CONNECT;
+    request->heartbeat = connect->heartbeat;
+    if (!read_text(connect->token, &request->token) ||
+        !read_text(connect->session, &request->session) ||
+        !read_text(connect->cursor, &request->cursor))
+        return STATUS_MALFORMED;
+    return read_json(&connect->auth, depth, &request->auth);
+}
+
+static enum status read_event(const Smartstack__V1__Event *event, uint32_t depth,
+                              struct ws_request *request)
+{
+    request->kind = WS_REQUEST_EVENT;
+    if (!read_text(event->event, &request->event) || request->event.size == 0)
+        return STATUS_MALFORMED;
+    return read_json(&event->data, depth, &request->data);
+}
+
+static enum status read_content(const Smartstack__V1__ClientMessage *message,
+                                const struct ws_protobuf_limits *limits, struct ws_request *request)
+{
+    switch (message->content_case) {
+    case SMARTSTACK__V1__CLIENT_MESSAGE__CONTENT_CONNECT:
+        return read_connect(message->connect, limits->json_depth, request);
+    case SMARTSTACK__V1__CLIENT_MESSAGE__CONTENT_SUBSCRIBE:
+        request->kind = WS_REQUEST_SUBSCRIBE;
+        return read_rooms(message->subscribe->rooms, message->subscribe->n_rooms, limits->rooms,
+                          request);
+    case SMARTSTACK__V1__CLIENT_MESSAGE__CONTENT_UNSUBSCRIBE:
+        request->kind = WS_REQUEST_UNSUBSCRIBE;
+        return read_rooms(message->unsubscribe->rooms, message->unsubscribe->n_rooms, limits->rooms,
+                          request);
+    case SMARTSTACK__V1__CLIENT_MESSAGE__CONTENT_EVENT:
+        return read_event(message->event, limits->json_depth, request);
+    case SMARTSTACK__V1__CLIENT_MESSAGE__CONTENT_TOKEN:
+        request->kind = WS_REQUEST_TOKEN;
+        return read_text(message->token->token, &request->token) && request->token.size
+                   ? STATUS_OK
+                   : STATUS_MALFORMED;
+    case SMARTSTACK__V1__CLIENT_MESSAGE__CONTENT_PING:
+        request->kind = WS_REQUEST_PING;
+        return STATUS_OK;
+    case SMARTSTACK__V1__CLIENT_MESSAGE__CONTENT_PONG:
+        request->kind = WS_REQUEST_PONG;
+        return STATUS_OK;
+    case SMARTSTACK__V1__CLIENT_MESSAGE__CONTENT__NOT_SET:
+    case _SMARTSTACK__V1__CLIENT_MESSAGE__CONTENT__CASE_IS_INT_SIZE:
+        return STATUS_UNSUPPORTED;
+    }
+    return STATUS_UNSUPPORTED;
+}
+
+enum status ws_protobuf_decode(struct bytes message, const struct ws_protobuf_limits *limits,
+                               struct arena *arena, struct ws_request *request)
+{
+    ProtobufCAllocator allocator = {allocate, release, arena};
+    arena_reset(arena);
+    const Smartstack__V1__ClientMessage *unpacked =
+        smartstack__v1__client_message__unpack(&allocator, message.size, message.data);
+    if (!unpacked)
+        return STATUS_MALFORMED;
+    struct bytes id = {0};
+    if (unpacked->id)
+        id = arena_copy(arena, bytes_of(&unpacked->id, sizeof(unpacked->id)));
+    request->id = id;
+    request->heartbeat = false;
+    request->room_count = 0;
+    request->token = request->session = request->cursor = bytes_of(NULL, 0);
+    request->auth = request->event = request->data = bytes_of(NULL, 0);
+    return read_content(unpacked, limits, request);
+}
+
+/* --- writing ---------------------------------------------------------------------------------- */
+
+/* protobuf-c wants a terminated string; the empty one is its own constant. */
+static char *text_of(struct arena *arena, struct bytes text)
+{
+    if (text.size == 0)
+        return (char *)(uintptr_t)protobuf_c_empty_string;
+    return (char *)(uintptr_t)arena_copy(arena, text).data;
+}
+
+static char *word_of(struct arena *arena, const char *word)
+{
+    return text_of(arena, bytes_of_string(word));
+}
+
+static uint64_t id_of(struct bytes id)
+{
+    uint64_t number = 0;
+    if (id.size == sizeof(number))
+        memcpy(&number, id.data, sizeof(number));
+    return number;
+}
+
+static Smartstack__V1__Error *make_error(struct arena *arena, const struct ws_answer *answer)
+{
+    Smartstack__V1__Error *error = arena_alloc(arena, sizeof(*error));
+    smartstack__v1__error__init(error);
+    error->code = word_of(arena, answer->code);
+    error->message = error->code;
+    error->n_rooms = answer->refused_count;
+    error->rooms = arena_alloc(arena, (answer->refused_count + 1) * sizeof(error->rooms[0]));
+    for (size_t i = 0; i < answer->refused_count; i++) {
+        Smartstack__V1__RefusedRoom *room = arena_alloc(arena, sizeof(*room));
+        smartstack__v1__refused_room__init(room);
+        room->room = text_of(arena, answer->refused[i].room);
+        room->code = word_of(arena, answer->refused[i].code);
+        error->rooms[i] = room;
+    }
+    return error;
+}
+
+static Smartstack__V1__Welcome *make_welcome(struct arena *arena, const struct ws_answer *answer)
+{
+    Smartstack__V1__Welcome *welcome = arena_alloc(arena, sizeof(*welcome));
+    smartstack__v1__welcome__init(welcome);
+    welcome->sid = text_of(arena, answer->sid);
+    welcome->session = text_of(arena, answer->session);
+    welcome->recovered = answer->recovered;
+    welcome->reason = word_of(arena, answer->reason);
+    welcome->ping_interval_ms = answer->ping_interval_ms;
+    welcome->ping_timeout_ms = answer->ping_timeout_ms;
+    return welcome;
+}
+
+static Smartstack__V1__Unsubscribed *make_unsubscribed(struct arena *arena,
+                                                       const struct ws_answer *answer)
+{
+    Smartstack__V1__Unsubscribed *unsubscribed = arena_alloc(arena, sizeof(*unsubscribed));
+    smartstack__v1__unsubscribed__init(unsubscribed);
+    unsubscribed->room = text_of(arena, answer->room);
+    unsubscribed->reason = word_of(arena, answer->reason);
+    return unsubscribed;
+}
+
+static void append_packed(struct buffer *out, const Smartstack__V1__ServerMessage *message)
+{
+    size_t size = smartstack__v1__server_message__get_packed_size(message);
+    buffer_commit(out, smartstack__v1__server_message__pack(message, buffer_reserve(out, size)));
+}
+
+void ws_protobuf_append(struct buffer *out, const struct ws_answer *answer)
+{
+    auto_arena struct arena arena = {0};
+    Smartstack__V1__ServerMessage message = SMARTSTACK__V1__SERVER_MESSAGE__INIT;
+    Smartstack__V1__Ack ack = SMARTSTACK__V1__ACK__INIT;
+    Smartstack__V1__Stale stale = SMARTSTACK__V1__STALE__INIT;
+    Smartstack__V1__Live live = SMARTSTACK__V1__LIVE__INIT;
+    Smartstack__V1__TokenExpired expired = SMARTSTACK__V1__TOKEN_EXPIRED__INIT;
+    Smartstack__V1__Ping ping = SMARTSTACK__V1__PING__INIT;
+    Smartstack__V1__Pong pong = SMARTSTACK__V1__PONG__INIT;
+    message.cursor = text_of(&arena, answer->cursor);
+    message.id = id_of(answer->id);
+#define CONTENT(name, pointer)                                             \
+    message.content_case = SMARTSTACK__V1__SERVER_MESSAGE__CONTENT_##name; \
+    message.pointer
+    switch (answer->kind) {
+    case WS_ANSWER_WELCOME:
+        CONTENT(WELCOME, welcome) = make_welcome(&arena, answer);
+        break;
+    case WS_ANSWER_CURSOR:
+        break;
+    case WS_ANSWER_ACK:
+        CONTENT(ACK, ack) = &ack;
+        break;
+    case WS_ANSWER_ERROR:
+        CONTENT(ERROR, error) = make_error(&arena, answer);
+        break;
+    case WS_ANSWER_UNSUBSCRIBED:
+        CONTENT(UNSUBSCRIBED, unsubscribed) = make_unsubscribed(&arena, answer);
+        break;
+    case WS_ANSWER_STALE:
+        stale.since = answer->since_ms;
+        CONTENT(STALE, stale) = &stale;
+        break;
+    case WS_ANSWER_LIVE:
+        CONTENT(LIVE, live) = &live;
+        break;
+    case WS_ANSWER_TOKEN_EXPIRED:
+        expired.grace_ms = answer->grace_ms;
+        CONTENT(TOKEN_EXPIRED, token_expired) = &expired;
+        break;
+    case WS_ANSWER_PING:
+        CONTENT(PING, ping) = &ping;
+        break;
+    case WS_ANSWER_PONG:
+        CONTENT(PONG, pong) = &pong;
+        break;
+    }
+#undef CONTENT
+    append_packed(out, &message);
+}
+
+/* --- a notification's two parts ----------------------------------------------------------------
+ */
+
+static size_t varint_size(uint64_t value)
+{
+    size_t size = 1;
+    while (value >>= 7)
+        size++;
+    return size;
+}
+
+static void append_field(struct buffer *out, unsigned field, struct bytes content)
+{
+    buffer_append_byte(out, (uint8_t)(field << 3 | WIRE_TYPE_LENGTH));
+    uint64_t size = content.size;
+    for (; size >= 0x80; size >>= 7)
+        buffer_append_byte(out, (uint8_t)(size | 0x80));
+    buffer_append_byte(out, (uint8_t)size);
+    buffer_append(out, content);
+}
+
+void ws_protobuf_append_body(struct buffer *out, struct bytes notification)
+{
+    append_field(out, FIELD_NOTIFICATION, notification);
+}
+
+void ws_protobuf_append_tail(struct buffer *out, struct bytes cursor)
+{
+    if (cursor.size)
+        append_field(out, FIELD_CURSOR, cursor);
+}
+
+size_t ws_protobuf_tail_size(size_t cursor_size)
+{
+    return cursor_size ? 1 + varint_size(cursor_size) + cursor_size : 0;
+}

@@ -1,0 +1,29 @@
+#include "http_token.h"
+
+#include <strings.h>
+
+#include "mem.h"
+
+static bool bearer_token(const struct http_request *request, struct bytes *token)
+{
+    static const char scheme[] = "bearer ";
+    struct bytes value;
+    if (!http_request_field(request, "authorization", &value) || value.size < sizeof(scheme) ||
+        strncasecmp((const char *)value.data, scheme, sizeof(scheme) - 1) != 0)
+        return false;
+    *token = bytes_skip(value, sizeof(scheme) - 1);
+    return true;
+}
+
+char *http_token_find(const struct http_request *request, const char *parameter, const char *cookie)
+{
+    auto_buffer struct buffer scratch = {0};
+    struct bytes token;
+    if (bearer_token(request, &token))
+        return mem_string(token);
+    if (parameter && http_query_parameter(request->query, parameter, &scratch, &token) == STATUS_OK)
+        return mem_string(token);
+    if (cookie && http_request_cookie(request, cookie, &token))
+        return mem_string(token);
+    return NULL;
+}

@@ -1,0 +1,169 @@
+#include "websocket_codec.h"
+
+#include <assert.h>
+
+#include "json.h"
+#include "ws_json.h"
+#include "ws_protobuf.h"
+
+enum { ID_BYTES = 64 };
+
+/* --- smartstack.v1.json ------------------------------------------------------------------------
+ */
+
+static const enum ws_request_kind kinds[] = {
+    [WS_JSON_CONNECT] = WS_REQUEST_CONNECT,
+    [WS_JSON_SUBSCRIBE] = WS_REQUEST_SUBSCRIBE,
+    [WS_JSON_UNSUBSCRIBE] = WS_REQUEST_UNSUBSCRIBE,
+    [WS_JSON_EVENT] = WS_REQUEST_EVENT,
+    [WS_JSON_TOKEN] = WS_REQUEST_TOKEN,
+    [WS_JSON_PING] = WS_REQUEST_PING,
+    [WS_JSON_PONG] = WS_REQUEST_PONG,
+};
+
+/* A string's text; without escapes a slice of the message. */
+static struct bytes read_text(struct bytes raw, struct websocket_scratch *scratch)
+{
+    struct bytes text = ws_json_string(raw, &scratch->text);
+    bool borrowed = text.size && text.data >= raw.data && text.data < raw.data + raw.size;
+    return borrowed || text.size == 0 ? text : arena_copy(&scratch->arena, text);
+}
+
+static void read_rooms(struct bytes rooms, struct websocket_scratch *scratch,
+                       struct ws_request *request)
+{
+    struct bytes room, all = rooms;
+    request->room_count = 0;
+    while (ws_json_next_room(&rooms, &scratch->text, &room)) {
+        bool borrowed = room.data >= all.data && room.data < all.data + all.size;
+        assert(request->room_count < WS_ROOMS_MAX);
+        request->rooms[request->room_count++] =
+            borrowed || room.size == 0 ? room : arena_copy(&scratch->arena, room);
+    }
+}
+
+static enum status decode_json(struct bytes message, const struct websocket_codec_limits *limits,
+                               struct websocket_scratch *scratch, struct ws_request *request)
+{
+    const struct ws_json_limits json_limits = {
+        .json_depth = limits->json_depth, .rooms = limits->rooms, .id_bytes = ID_BYTES};
+    struct ws_json_message found;
+    enum status status = ws_json_decode(message, &json_limits, &found);
+    if (status == STATUS_UNSUPPORTED)
+        request->id = found.id;
+    if (status != STATUS_OK)
+        return status;
+    arena_reset(&scratch->arena);
+    request->kind = kinds[found.kind];
+    request->heartbeat = found.heartbeat;
+    request->id = found.id;
+    request->token = read_text(found.token, scratch);
+    request->session = read_text(found.session, scratch);
+    request->cursor = read_text(found.cursor, scratch);
+    request->auth = found.auth;
+    request->event = read_text(found.event, scratch);
+    request->data = found.data;
+    read_rooms(found.rooms, scratch, request);
+    return STATUS_OK;
+}
+
+static void append_error(struct buffer *out, const struct ws_answer *answer)
+{
+    if (answer->refused_count == 0) {
+        ws_json_append_error(out, answer->id, answer->code, bytes_of_string(answer->code));
+        return;
+    }
+    auto_buffer struct buffer rooms = {0};
+    for (size_t i = 0; i < answer->refused_count; i++) {
+        buffer_append_string(&rooms, i ? ",{\"room\":" : "[{\"room\":");
+        json_write_string(&rooms, answer->refused[i].room);
+        buffer_append_format(&rooms, ",\"code\":\"%s\"}", answer->refused[i].code);
+    }
+    buffer_append_byte(&rooms, ']');
+    ws_json_append_rooms_error(out, answer->id, answer->code, buffer_peek(&rooms));
+}
+
+static void append_json(struct buffer *out, const struct ws_answer *answer)
+{
+    const struct ws_json_welcome welcome = {.id = answer->id,
+                                            .sid = answer->sid,
+                                            .session = answer->session,
+                                            .cursor = answer->cursor,
+                                            .reason = bytes_of_string(answer->reason),
+                                            .recovered = answer->recovered,
+                                            .ping_interval_ms = answer->ping_interval_ms,
+                                            .ping_timeout_ms = answer->ping_timeout_ms};
+    switch (answer->kind) {
+    case WS_ANSWER_WELCOME:
+        ws_json_append_welcome(out, &welcome);
+        break;
+    case WS_ANSWER_CURSOR:
+        ws_json_append_cursor(out, answer->cursor);
+        break;
+    case WS_ANSWER_ACK:
+        ws_json_append_ack(out, answer->id, bytes_of(NULL, 0));
+        break;
+    case WS_ANSWER_ERROR:
+        append_error(out, answer);
+        break;
+    case WS_ANSWER_UNSUBSCRIBED:
+        ws_json_append_unsubscribed(out, answer->room, answer->reason, answer->cursor);
+        break;
+    case WS_ANSWER_STALE:
+        ws_json_append_stale(out, answer->since_ms, answer->cursor);
+        break;
+    case WS_ANSWER_LIVE:
+        ws_json_append_live(out, answer->cursor);
+        break;
+    case WS_ANSWER_TOKEN_EXPIRED:
+        ws_json_append_token_expired(out, answer->grace_ms);
+        break;
+    case WS_ANSWER_PING:
+        ws_json_append_ping(out);
+        break;
+    case WS_ANSWER_PONG:
+        ws_json_append_pong(out, answer->id);
+        break;
+    }
+}
+
+static void encode_json(const struct message_view *view, struct buffer *out)
+{
+    ws_json_append_body(out, view->event, view->json);
+}
+
+/* --- smartstack.v1.protobuf --------------------------------------------------------------------
+ */
+
+static enum status decode_protobuf(struct bytes message,
+                                   const struct websocket_codec_limits *limits,
+                                   struct websocket_scratch *scratch, struct ws_request *request)
+{
+    const struct ws_protobuf_limits own = {.rooms = limits->rooms,
+                                           .json_depth = limits->json_depth};
+    return ws_protobuf_decode(message, &own, &scratch->arena, request);
+}
+
+static void encode_protobuf(const struct message_view *view, struct buffer *out)
+{
+    ws_protobuf_append_body(out, view->protobuf);
+}
+
+const struct websocket_codec websocket_codecs[WEBSOCKET_CODECS] = {
+    {.protocol = WS_JSON_PROTOCOL,
+     .opcode = WEBSOCKET_TEXT,
+     .slot = TRANSPORT_SLOT_WEBSOCKET_JSON,
+     .decode = decode_json,
+     .append = append_json,
+     .encode = encode_json,
+     .append_tail = ws_json_append_tail,
+     .tail_size = ws_json_tail_size},
+    {.protocol = WS_PROTOBUF_PROTOCOL,
+     .opcode = WEBSOCKET_BINARY,
+     .slot = TRANSPORT_SLOT_WEBSOCKET_PROTOBUF,
+     .decode = decode_protobuf,
+     .append = ws_protobuf_append,
+     .encode = encode_protobuf,
+     .append_tail = ws_protobuf_append_tail,
+     .tail_size = ws_protobuf_tail_size},
+};

@@ -1,0 +1,396 @@
+#include "wire_client.h"
+
+#include <assert.h>
+#include <stddef.h>
+#include <stdlib.h>
+
+#include <utlist.h>
+
+#include "mem.h"
+
+/* Until it is known who the client is. */
+struct wire_question {
+    struct identity_waiter waiter;
+    struct wire_client *client;
+    char *private_id, *cursor;
+    bool refresh;
+};
+
+/* --- who it is -------------------------------------------------------------------------------- */
+
+static void mark_dirty(struct wire_client *client)
+{
+    struct wire_clients *clients = client->clients;
+    if (client->dirty)
+        return;
+    client->dirty = true;
+    client->next_dirty = NULL;
+    *clients->dirty_tail = client;
+    clients->dirty_tail = &client->next_dirty;
+}
+
+static void expire(struct timer *timer, int64_t now_ms)
+{
+    struct wire_client *client =
+        (struct wire_client *)((char *)timer - offsetof(struct wire_client, expiry));
+    struct wire_clients *clients = client->clients;
+    if (client->expired_once) {
+        clients->ops->expiry_over(client);
+        return;
+    }
+    client->expired_once = true;
+    clients->stats.expired++;
+    timer_wheel_set(clients->config.wheel, &client->expiry,
+                    now_ms + clients->config.expiry_grace_ms);
+    clients->ops->expired(client);
+}
+
+static void set_expiry(struct wire_client *client, int64_t expires_ms)
+{
+    struct wire_clients *clients = client->clients;
+    client->expired_once = false;
+    timer_wheel_cancel(clients->config.wheel, &client->expiry);
+    if (expires_ms == INT64_MAX)
+        return;
+    int64_t left = expires_ms > clients->wall_ms ? expires_ms - clients->wall_ms : 0;
+    client->expiry.fire = expire;
+    timer_wheel_set(clients->config.wheel, &client->expiry, clients->now_ms + left);
+}
+
+static void refuse(struct wire_client *client, const char *reason, bool transient)
+{
+    client->clients->stats.refused++;
+    client->clients->ops->refused(client, reason, transient);
+    assert(client->ending || !client->wire);
+}
+
+static void enter(struct wire_client *client, const struct identity *identity,
+                  struct bytes private_id, struct bytes cursor)
+{
+    struct wire_clients *clients = client->clients;
+    struct session_request request = {
+        .transport = client->transport,
+        .connection = client,
+        .claims = identity->claims,
+        .private_id = private_id,
+        .cursor = cursor,
+        .now_ms = clients->now_ms,
+        .wall_ms = clients->wall_ms,
+    };
+    clients->config.random(clients->config.random_context, request.random, sizeof(request.random));
+    client->session = hub_open_session(clients->config.hub, &request);
+    if (client->session)
+        set_expiry(client, identity->expires_ms);
+    else
+        refuse(client, "too_many_sessions", true);
+}
+
+static void answer_refresh(struct wire_client *client, enum identity_verdict verdict,
+                           const struct identity *identity)
+{
+    const char *problem = verdict == IDENTITY_KNOWN ? NULL : identity->reason;
+    if (!problem && !session_is_of(client->session, identity->claims))
+        problem = "other_principal";
+    if (!problem) {
+        client->clients->stats.refreshed++;
+        set_expiry(client, identity->expires_ms);
+    }
+    client->clients->ops->refreshed(client, problem);
+}
+
+static void question_free(struct wire_question *question)
+{
+    free(question->private_id);
+    free(question->cursor);
+    free(question);
+}
+
+static void act(struct wire_question *question, enum identity_verdict verdict,
+                const struct identity *identity)
+{
+    struct wire_client *client = question->client;
+    if (question->refresh)
+        answer_refresh(client, verdict, identity);
+    else if (verdict == IDENTITY_KNOWN)
+        enter(client, identity, bytes_of_string(question->private_id),
+              bytes_of_string(question->cursor));
+    else
+        refuse(client, identity->reason, verdict == IDENTITY_TROUBLE);
+    question_free(question);
+}
+
+static void decided(struct identity_waiter *waiter, enum identity_verdict verdict,
+                    const struct identity *identity)
+{
+    struct wire_question *question =
+        (struct wire_question *)((char *)waiter - offsetof(struct wire_question, waiter));
+    question->client->question = NULL;
+    act(question, verdict, identity);
+}
+
+static void ask(struct wire_question *question, const struct identity_question *about)
+{
+    const struct wire_clients_config *config = &question->client->clients->config;
+    struct identity identity = {0};
+    question->waiter.decided = decided;
+    enum identity_verdict verdict =
+        config->identity_ops->ask(config->identifier, about, &question->waiter, &identity);
+    if (verdict == IDENTITY_UNDECIDED)
+        question->client->question = question;
+    else
+        act(question, verdict, &identity);
+}
+
+void wire_client_identify(struct wire_client *client, const struct identity_question *about,
+                          struct bytes private_id, struct bytes cursor)
+{
+    assert(!client->session && !client->question && client->transport);
+    struct wire_question *question = mem_new(struct wire_question);
+    question->client = client;
+    question->private_id = mem_string(private_id);
+    question->cursor = mem_string(cursor);
+    ask(question, about);
+}
+
+void wire_client_refresh(struct wire_client *client, const struct identity_question *about)
+{
+    assert(client->session && !client->question);
+    struct wire_question *question = mem_new(struct wire_question);
+    question->client = client;
+    question->refresh = true;
+    ask(question, about);
+}
+
+/* --- the end ---------------------------------------------------------------------------------- */
+
+/* Nothing happens to it any more; what is queued may still go out. */
+static void settle(struct wire_client *client)
+{
+    struct wire_clients *clients = client->clients;
+    timer_wheel_cancel(clients->config.wheel, &client->expiry);
+    if (client->question) {
+        clients->config.identity_ops->cancel(clients->config.identifier, &client->question->waiter);
+        question_free(client->question);
+        client->question = NULL;
+    }
+    if (client->session)
+        session_close(client->session);
+    client->session = NULL;
+    client->awake = false;
+}
+
+/* Freed at the end of the turn. */
+static void bury(struct wire_client *client)
+{
+    if (client->dead)
+        return;
+    settle(client);
+    client->dead = true;
+    client->wire = NULL;
+    client->clients->stats.closed++;
+    client->clients->stats.connections--;
+    mark_dirty(client);
+}
+
+void wire_client_end(struct wire_client *client)
+{
+    if (client->ending || client->dead)
+        return;
+    client->ending = true;
+    settle(client);
+    mark_dirty(client);
+}
+
+static void reap(struct wire_clients *clients)
+{
+    while (clients->dead) {
+        struct wire_client *client = clients->dead;
+        clients->dead = client->next_dirty;
+        DL_DELETE(clients->clients, client);
+        buffer_deinit(&client->queue);
+        buffer_deinit(&client->held);
+        clients->ops->freed(client);
+    }
+}
+
+/* --- the wire --------------------------------------------------------------------------------- */
+
+static void wire_bytes(void *receiver, struct bytes bytes, int64_t now_ms)
+{
+    struct wire_client *client = receiver;
+    if (!client->ending)
+        client->clients->ops->bytes(client, bytes, now_ms);
+}
+
+static void wire_writable(void *receiver, int64_t now_ms)
+{
+    (void)now_ms;
+    mark_dirty(receiver);
+}
+
+static void wire_closed(void *receiver, int64_t now_ms)
+{
+    (void)now_ms;
+    bury(receiver);
+}
+
+static const struct wire_receiver_ops receiver_ops = {
+    .bytes = wire_bytes,
+    .writable = wire_writable,
+    .closed = wire_closed,
+};
+
+/* --- writing ---------------------------------------------------------------------------------- */
+
+static bool may_write(const struct wire_client *client)
+{
+    const struct wire_client_ops *ops = client->clients->ops;
+    return !ops->may_write || ops->may_write(client);
+}
+
+static void move(struct buffer *from, struct buffer *to)
+{
+    if (buffer_size(from))
+        buffer_append(to, buffer_peek(from));
+    buffer_deinit(from); /* who has nothing to say keeps no memory */
+}
+
+static void pull(struct wire_client *client, struct buffer *out)
+{
+    struct wire_clients *clients = client->clients;
+    struct delivery delivery;
+    while (client->session && buffer_size(out) < clients->config.write_bytes) {
+        if (!session_next(client->session, &delivery)) {
+            client->awake = false;
+            return;
+        }
+        clients->stats.messages_out++;
+        clients->ops->deliver(client, &delivery, out);
+    }
+}
+
+static void finish(struct wire_client *client)
+{
+    wire_close(client->wire, WIRE_FLUSH);
+    bury(client);
+}
+
+/* What the stream says before it may be written is kept: few steps, and bounded by write_bytes. */
+static bool hold(struct wire_client *client)
+{
+    if (client->awake && !client->ending)
+        pull(client, &client->held);
+    return !client->ending && !may_write(client);
+}
+
+static void flush(struct wire_client *client)
+{
+    struct wire_clients *clients = client->clients;
+    struct buffer *out = &clients->out;
+    if (!client->wire->writable) {
+        if (client->ending)
+            finish(client); /* its last words are lost: it has not taken what came before */
+        else
+            wire_want_writable(client->wire);
+        return;
+    }
+    if (clients->ops->may_write && !may_write(client) && hold(client))
+        return;
+    buffer_clear(out);
+    move(&client->queue, out);
+    move(&client->held, out);
+    if (client->awake)
+        pull(client, out);
+    if (buffer_size(out)) {
+        clients->stats.writes++;
+        wire_write(client->wire, buffer_peek(out));
+    }
+    if (client->ending)
+        finish(client);
+    else if (client->awake)
+        wire_want_writable(client->wire);
+}
+
+void wire_clients_turn(struct wire_clients *clients)
+{
+    struct wire_client *list = clients->dirty;
+    clients->dirty = NULL;
+    clients->dirty_tail = &clients->dirty;
+    while (list) {
+        struct wire_client *client = list;
+        list = client->next_dirty;
+        client->dirty = false;
+        if (!client->dead)
+            flush(client);
+        else {
+            client->next_dirty = clients->dead;
+            clients->dead = client;
+        }
+    }
+    /* Who died in this turn is dirty again, and not freed twice. */
+    reap(clients);
+}
+
+int64_t wire_clients_deadline_ms(const struct wire_clients *clients)
+{
+    return clients->dirty ? 0 : INT64_MAX;
+}
+
+/* --- what adapters call ----------------------------------------------------------------------- */
+
+void wire_client_open(struct wire_client *client, struct wire_clients *clients, struct wire *wire)
+{
+    client->clients = clients;
+    client->wire = wire;
+    clients->stats.opened++;
+    clients->stats.connections++;
+    DL_APPEND(clients->clients, client);
+    wire_attach(wire, &receiver_ops, client);
+}
+
+struct buffer *wire_client_queue(struct wire_client *client)
+{
+    mark_dirty(client);
+    return &client->queue;
+}
+
+void wire_client_wake(struct wire_client *client)
+{
+    client->awake = true;
+    mark_dirty(client);
+}
+
+void wire_clients_init(struct wire_clients *clients, const struct wire_clients_config *config,
+                       const struct wire_client_ops *ops)
+{
+    *clients = (struct wire_clients){.config = *config, .ops = ops};
+    clients->dirty_tail = &clients->dirty;
+}
+
+void wire_clients_deinit(struct wire_clients *clients)
+{
+    struct wire_client *client, *next;
+    DL_FOREACH_SAFE(clients->clients, client, next) {
+        if (client->dead)
+            continue;
+        wire_close(client->wire, WIRE_FLUSH);
+        bury(client);
+    }
+    wire_clients_turn(clients);
+    buffer_deinit(&clients->out);
+}
+
+void wire_clients_set_time(struct wire_clients *clients, int64_t now_ms, int64_t wall_ms)
+{
+    clients->now_ms = now_ms;
+    clients->wall_ms = wall_ms;
+}
+
+void wire_clients_drain(struct wire_clients *clients)
+{
+    struct wire_client *client, *next;
+    clients->draining = true;
+    DL_FOREACH_SAFE(clients->clients, client, next)
+        if (wire_client_is_open(client))
+            clients->ops->going_away(client);
+}
