@@ -8,7 +8,7 @@
 #include "dead_letter.h"
 #include "log.h"
 #include "mem.h"
-#include "message.h"
+#include "message_reader.h"
 #include "monotonic.h"
 #include "producer.h"
 #include "topics.h"

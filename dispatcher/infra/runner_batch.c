@@ -5,7 +5,7 @@
 
 #include "log.h"
 #include "mem.h"
-#include "message.h"
+#include "message_reader.h"
 #include "monotonic.h"
 #include "runner_parts.h"
 

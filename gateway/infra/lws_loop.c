@@ -20,7 +20,8 @@
 enum {
     GAP_LIMIT_DEFAULT_MS = 200,
     READ_BYTES_DEFAULT = 32 * 1024,
-    /* Beyond 10 million libwebsockets falls back to 2,560 descriptors; it also has tables of that size. */
+    /* Beyond 10 million libwebsockets falls back to 2,560 descriptors; it also has tables of that
+       size. */
     DESCRIPTORS_MOST = 1024 * 1024,
 };
 
@@ -88,7 +89,8 @@ struct lws_context *lws_loop_context(struct lws_loop *loop)
 
 /* ---- Watches ---- */
 
-static int watch_callback(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in, size_t size)
+static int watch_callback(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in,
+                          size_t size)
 {
     (void)user, (void)in, (void)size;
     struct lws_watch *watch = wsi ? lws_get_opaque_user_data(wsi) : NULL;
@@ -101,8 +103,8 @@ static int watch_callback(struct lws *wsi, enum lws_callback_reasons reason, voi
     return 0;
 }
 
-struct lws_watch *lws_loop_watch(struct lws_loop *loop, int descriptor, void (*readable)(void *context, int64_t now_ms),
-                                 void *context)
+struct lws_watch *lws_loop_watch(struct lws_loop *loop, int descriptor,
+                                 void (*readable)(void *context, int64_t now_ms), void *context)
 {
     /* libwebsockets closes what it adopts, so it gets a descriptor of its own. */
     int own = fcntl(descriptor, F_DUPFD_CLOEXEC, 0);
@@ -110,7 +112,8 @@ struct lws_watch *lws_loop_watch(struct lws_loop *loop, int descriptor, void (*r
         return NULL;
     struct lws_watch *watch = mem_new(struct lws_watch);
     *watch = (struct lws_watch){.loop = loop, .readable = readable, .context = context};
-    lws_adopt_desc_t adoption = {.vh = loop->watches, .type = LWS_ADOPT_RAW_FILE_DESC, .vh_prot_name = "watch"};
+    lws_adopt_desc_t adoption = {
+        .vh = loop->watches, .type = LWS_ADOPT_RAW_FILE_DESC, .vh_prot_name = "watch"};
     adoption.fd.filefd = own;
     adoption.opaque = watch;
     watch->wsi = lws_adopt_descriptor_vhost_via_info(&adoption);
@@ -195,7 +198,8 @@ static void plan_sleep(struct lws_loop *loop)
     if (sleep_ms < 0)
         lws_sul_cancel(&loop->sul);
     else
-        lws_sul_schedule(loop->context, 0, &loop->sul, wake_sul, sleep_ms ? sleep_ms * LWS_US_PER_MS : 1);
+        lws_sul_schedule(loop->context, 0, &loop->sul, wake_sul,
+                         sleep_ms ? sleep_ms * LWS_US_PER_MS : 1);
 }
 
 void lws_loop_run(struct lws_loop *loop)
@@ -231,8 +235,9 @@ static void read_signals(void *context, int64_t now_ms)
         loop->received(loop->received_context, (int)info.ssi_signo);
 }
 
-enum status lws_loop_on_signal(struct lws_loop *loop, const int *signals, void (*received)(void *context, int signal),
-                               void *context, struct error *error)
+enum status lws_loop_on_signal(struct lws_loop *loop, const int *signals,
+                               void (*received)(void *context, int signal), void *context,
+                               struct error *error)
 {
     assert(!loop->signals);
     sigset_t set;
@@ -294,7 +299,8 @@ static struct lws_context *create_context(const struct lws_loop_config *config, 
 }
 
 /* libwebsockets loads its libev plug-in by itself; Debian packages it apart. */
-static enum status open_context(const struct lws_loop_config *config, struct lws_loop *loop, struct error *error)
+static enum status open_context(const struct lws_loop_config *config, struct lws_loop *loop,
+                                struct error *error)
 {
     loop->ev = config->poll ? NULL : ev_loop_new(EVFLAG_AUTO);
     if (loop->ev) {
@@ -303,7 +309,8 @@ static enum status open_context(const struct lws_loop_config *config, struct lws
             return STATUS_OK;
         ev_loop_destroy(loop->ev);
         loop->ev = NULL;
-        log_warning("libwebsockets has no libev plug-in; poll() is used, which is slow beyond 1,000 connections",
+        log_warning("libwebsockets has no libev plug-in; poll() is used, which is slow beyond "
+                    "1,000 connections",
                     LOG_STRING("package", "libwebsockets-evlib-ev"));
     }
     loop->context = create_context(config, NULL);
@@ -312,9 +319,11 @@ static enum status open_context(const struct lws_loop_config *config, struct lws
     return STATUS_OK;
 }
 
-enum status lws_loop_new(const struct lws_loop_config *config, struct lws_loop **out, struct error *error)
+enum status lws_loop_new(const struct lws_loop_config *config, struct lws_loop **out,
+                         struct error *error)
 {
-    static const struct lws_protocols protocols[] = {{.name = "watch", .callback = watch_callback}, {.name = NULL}};
+    static const struct lws_protocols protocols[] = {{.name = "watch", .callback = watch_callback},
+                                                     {.name = NULL}};
     lws_set_log_level(LLL_ERR, log_line);
     limit_descriptors();
     struct lws_loop *loop = mem_new(struct lws_loop);
@@ -333,7 +342,8 @@ enum status lws_loop_new(const struct lws_loop_config *config, struct lws_loop *
     }
     if (loop->ev)
         ev_timer_init(&loop->timer, wake_ev, 0., 0.);
-    service_clock_init(&loop->clock, monotonic_ms(), config->gap_limit_ms ? config->gap_limit_ms : GAP_LIMIT_DEFAULT_MS);
+    service_clock_init(&loop->clock, monotonic_ms(),
+                       config->gap_limit_ms ? config->gap_limit_ms : GAP_LIMIT_DEFAULT_MS);
     *out = loop;
     return STATUS_OK;
 }

@@ -1,9 +1,10 @@
-/* The event loop of the process: libwebsockets on libev, or on its own poll() where the plug-in is missing. Descriptors of
- * others (Kafka's event descriptor, signals), chores at the end of each turn, and the service clock. Not the sockets of
- * clients: see lws_server.h.
+/* The event loop of the process: libwebsockets on libev, or on its own poll() where the plug-in is
+ * missing. Descriptors of others (Kafka's event descriptor, signals), chores at the end of each
+ * turn, and the service clock. Not the sockets of clients: see lws_server.h.
  *
- * A turn: read the clock, call back for what is ready, run the chores in the order in which they were added, sleep until
- * the earliest deadline that a chore names. Everything runs in the thread that calls lws_loop_run(). */
+ * A turn: read the clock, call back for what is ready, run the chores in the order in which they
+ * were added, sleep until the earliest deadline that a chore names. Everything runs in the thread
+ * that calls lws_loop_run(). */
 #ifndef GATEWAY_INFRA_LWS_LOOP_H
 #define GATEWAY_INFRA_LWS_LOOP_H
 
@@ -22,7 +23,8 @@ struct lws_loop_config {
 };
 
 /* Lowers the descriptor limit of the process where libwebsockets could not deal with it. */
-enum status lws_loop_new(const struct lws_loop_config *config, struct lws_loop **loop, struct error *error) MUST_CHECK;
+enum status lws_loop_new(const struct lws_loop_config *config, struct lws_loop **loop,
+                         struct error *error) MUST_CHECK;
 /* All servers and watches must have been closed. NULL is fine. */
 void lws_loop_free(struct lws_loop *loop);
 
@@ -39,7 +41,8 @@ const char *lws_loop_backend(const struct lws_loop *loop);
 
 struct lws_chore {
     void (*run)(void *context, int64_t now_ms);
-    int64_t (*deadline_ms)(void *context); /* in service time, INT64_MAX: none; the whole function may be NULL */
+    int64_t (*deadline_ms)(
+        void *context); /* in service time, INT64_MAX: none; the whole function may be NULL */
     void *context;
 };
 
@@ -50,17 +53,18 @@ void lws_loop_add_chore(struct lws_loop *loop, const struct lws_chore *chore);
 /* Removes the chores of this context. Not from inside a chore. */
 void lws_loop_remove_chores(struct lws_loop *loop, const void *context);
 
-/* Calls back in each turn in which the descriptor is readable, until the callback has read it empty or it is unwatched. The
- * descriptor stays the caller's. NULL: no descriptor left. */
-struct lws_watch *lws_loop_watch(struct lws_loop *loop, int descriptor, void (*readable)(void *context, int64_t now_ms),
-                                 void *context);
+/* Calls back in each turn in which the descriptor is readable, until the callback has read it empty
+ * or it is unwatched. The descriptor stays the caller's. NULL: no descriptor left. */
+struct lws_watch *lws_loop_watch(struct lws_loop *loop, int descriptor,
+                                 void (*readable)(void *context, int64_t now_ms), void *context);
 /* Also from inside its own callback. NULL is fine. The descriptor must still be open. */
 void lws_loop_unwatch(struct lws_watch *watch);
 
-/* Blocks the signals in this thread (and in threads started later) and calls back for each. Once per loop; `signals` ends
- * with 0. */
-enum status lws_loop_on_signal(struct lws_loop *loop, const int *signals, void (*received)(void *context, int signal),
-                               void *context, struct error *error) MUST_CHECK;
+/* Blocks the signals in this thread (and in threads started later) and calls back for each. Once
+ * per loop; `signals` ends with 0. */
+enum status lws_loop_on_signal(struct lws_loop *loop, const int *signals,
+                               void (*received)(void *context, int signal), void *context,
+                               struct error *error) MUST_CHECK;
 
 /* For lws_server.c only. */
 struct lws_context *lws_loop_context(struct lws_loop *loop);

@@ -54,7 +54,7 @@ static size_t decode_lines(struct bytes text, uint8_t *place)
     result = EVP_DecodeFinal(context, place + written, &rest);
     assert(result == 1);
     EVP_ENCODE_CTX_free(context);
-    return (size_t)(written + rest);
+    return (size_t)written + (size_t)rest;
 }
 
 static enum status decode(struct bytes text, bool in_lines, struct buffer *out)

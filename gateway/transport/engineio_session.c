@@ -63,7 +63,8 @@ static void keep_request(struct engineio_session *session, const struct http_req
     struct buffer copy = {0};
     buffer_append(&copy, request->query);
     session->query_size = (uint32_t)request->query.size;
-    for (const char *const *name = session->server->config.handshake_fields; name && *name; name++) {
+    for (const char *const *name = session->server->config.handshake_fields; name && *name;
+         name++) {
         struct bytes value;
         if (http_request_field(request, *name, &value))
             buffer_append_format(&copy, "%s: %.*s\r\n", *name, BYTES_PRINT(value));
@@ -81,11 +82,13 @@ struct bytes engineio_session_query(const struct engineio_session *session)
 
 struct bytes engineio_session_fields(const struct engineio_session *session)
 {
-    return session->fields_size ? bytes_of(session->handshake + session->query_size, session->fields_size)
-                                : bytes_of(NULL, 0);
+    return session->fields_size
+               ? bytes_of(session->handshake + session->query_size, session->fields_size)
+               : bytes_of(NULL, 0);
 }
 
-bool engineio_session_field(const struct engineio_session *session, const char *name, struct bytes *value)
+bool engineio_session_field(const struct engineio_session *session, const char *name,
+                            struct bytes *value)
 {
     struct http_request kept = {.fields = engineio_session_fields(session)};
     return kept.fields.size && http_request_field(&kept, name, value);
@@ -99,7 +102,8 @@ void engineio_session_forget(struct engineio_session *session)
     session->fields_size = 0;
 }
 
-/* ---- Heartbeat: the server pings; each deadline is counted from the planned time of the one before it ---- */
+/* ---- Heartbeat: the server pings; each deadline is counted from the planned time of the one
+ * before it ---- */
 
 static void heartbeat_due(struct timer *timer, int64_t now_ms)
 {
@@ -125,7 +129,8 @@ static void plan_ping(struct engineio_session *session, int64_t now_ms)
 {
     session->heartbeat = HEARTBEAT_WAIT_PING;
     session->ping_due = false;
-    timer_wheel_set(session->server->wheel, &session->timer, now_ms + session->server->config.ping_interval_ms);
+    timer_wheel_set(session->server->wheel, &session->timer,
+                    now_ms + session->server->config.ping_interval_ms);
 }
 
 /* While a pong is outstanding, the first other packet moves its deadline, once. */
@@ -134,12 +139,14 @@ static void refresh_pong(struct engineio_session *session, int64_t now_ms)
     if (session->heartbeat != HEARTBEAT_WAIT_PONG || session->refreshed)
         return;
     session->refreshed = true;
-    timer_wheel_set(session->server->wheel, &session->timer, now_ms + session->server->config.ping_timeout_ms);
+    timer_wheel_set(session->server->wheel, &session->timer,
+                    now_ms + session->server->config.ping_timeout_ms);
 }
 
 /* ---- Life ---- */
 
-struct engineio_session *session_open(struct engineio_server *server, const struct http_request *request, int64_t now_ms)
+struct engineio_session *session_open(struct engineio_server *server,
+                                      const struct http_request *request, int64_t now_ms)
 {
     struct engineio_session *session = mem_new(struct engineio_session);
     session->server = server;
@@ -187,7 +194,8 @@ void engineio_session_close(struct engineio_session *session)
     begin_closing(session, ENGINEIO_CLOSE_SERVER);
 }
 
-void engineio_session_send(struct engineio_session *session, bool binary, const struct bytes *parts, size_t count)
+void engineio_session_send(struct engineio_session *session, bool binary, const struct bytes *parts,
+                           size_t count)
 {
     if (session->state != SESSION_OPEN)
         return;
@@ -209,7 +217,8 @@ void session_tell_closed(struct engineio_session *session, int64_t now_ms)
     session->told_closed = true;
     session->server->stats.closed[session->close_reason]++;
     if (session->connection)
-        session->server->config.ops->closed(session->connection, (enum engineio_close)session->close_reason, now_ms);
+        session->server->config.ops->closed(session->connection,
+                                            (enum engineio_close)session->close_reason, now_ms);
     session->connection = NULL;
 }
 
@@ -265,7 +274,8 @@ static void leave(struct engineio_session *session, int64_t now_ms)
 
 /* ---- Packets ---- */
 
-bool session_packet(struct engineio_session *session, const struct engineio_packet *packet, int64_t now_ms)
+bool session_packet(struct engineio_session *session, const struct engineio_packet *packet,
+                    int64_t now_ms)
 {
     struct engineio_server *server = session->server;
     if (session->state != SESSION_OPEN)

@@ -9,7 +9,8 @@ struct entry {
     uint8_t kind;
 };
 
-void queue_append(struct buffer *queue, enum queue_kind kind, const struct bytes *parts, size_t count)
+void queue_append(struct buffer *queue, enum queue_kind kind, const struct bytes *parts,
+                  size_t count)
 {
     struct entry entry = {.kind = (uint8_t)kind};
     size_t size = 0;
@@ -26,7 +27,8 @@ void queue_append(struct buffer *queue, enum queue_kind kind, const struct bytes
 
 bool engineio_writer_has_room(const struct engineio_writer *writer)
 {
-    return writer->packets < writer->packets_most && buffer_size(writer->out) - writer->start < writer->limit;
+    return writer->packets < writer->packets_most &&
+           buffer_size(writer->out) - writer->start < writer->limit;
 }
 
 static void count_message(struct engineio_writer *writer, size_t size)

@@ -20,7 +20,8 @@ const char *http_cors_origin(const struct http_cors *cors, const struct http_req
     return NULL;
 }
 
-size_t http_cors_fields(const struct http_cors *cors, const char *origin, struct http_field fields[HTTP_CORS_FIELDS])
+size_t http_cors_fields(const struct http_cors *cors, const char *origin,
+                        struct http_field fields[HTTP_CORS_FIELDS])
 {
     size_t count = 0;
     if (origin)
@@ -41,18 +42,21 @@ size_t http_cors_preflight(const struct http_cors *cors, const struct http_reque
         fields[count++] = http_field_of("Access-Control-Allow-Origin", origin);
     if (cors->credentials)
         fields[count++] = http_field_of("Access-Control-Allow-Credentials", "true");
-    fields[count++] = http_field_of("Access-Control-Allow-Methods",
-                                    cors->methods ? cors->methods : "GET,HEAD,PUT,PATCH,POST,DELETE");
+    fields[count++] =
+        http_field_of("Access-Control-Allow-Methods",
+                      cors->methods ? cors->methods : "GET,HEAD,PUT,PATCH,POST,DELETE");
     struct bytes asked;
     if (cors->headers)
         fields[count++] = http_field_of("Access-Control-Allow-Headers", cors->headers);
-    else if (http_request_field(request, "access-control-request-headers", &asked) && http_value_is_safe(asked))
+    else if (http_request_field(request, "access-control-request-headers", &asked) &&
+             http_value_is_safe(asked))
         fields[count++] = (struct http_field){BYTES_LITERAL("Access-Control-Allow-Headers"), asked};
     if (cors->max_age)
         fields[count++] = http_field_of("Access-Control-Max-Age", cors->max_age);
     bool reflects = !cors->headers;
     if (!any_origin(cors))
-        fields[count++] = http_field_of("Vary", reflects ? "Origin, Access-Control-Request-Headers" : "Origin");
+        fields[count++] =
+            http_field_of("Vary", reflects ? "Origin, Access-Control-Request-Headers" : "Origin");
     else if (reflects)
         fields[count++] = http_field_of("Vary", "Access-Control-Request-Headers");
     return count;

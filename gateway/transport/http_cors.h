@@ -1,5 +1,6 @@
-/* Cross-origin rules (Fetch standard, "CORS protocol"): which fields an answer carries, and what a preflight is told, as the
- * middleware does it that the JavaScript servers use. Not a router: http_server applies it to the routes that have one. */
+/* Cross-origin rules (Fetch standard, "CORS protocol"): which fields an answer carries, and what a
+ * preflight is told, as the middleware does it that the JavaScript servers use. Not a router:
+ * http_server applies it to the routes that have one. */
 #ifndef GATEWAY_TRANSPORT_HTTP_CORS_H
 #define GATEWAY_TRANSPORT_HTTP_CORS_H
 
@@ -20,7 +21,8 @@ enum { HTTP_CORS_FIELDS = 6 };
 const char *http_cors_origin(const struct http_cors *cors, const struct http_request *request);
 
 /* The fields of an ordinary answer; returns their number. `origin`: from http_cors_origin(). */
-size_t http_cors_fields(const struct http_cors *cors, const char *origin, struct http_field fields[HTTP_CORS_FIELDS]);
+size_t http_cors_fields(const struct http_cors *cors, const char *origin,
+                        struct http_field fields[HTTP_CORS_FIELDS]);
 
 /* The fields of the 204 answer to OPTIONS. They borrow from the request. */
 size_t http_cors_preflight(const struct http_cors *cors, const struct http_request *request,

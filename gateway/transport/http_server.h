@@ -1,13 +1,15 @@
-/* HTTP/1.1 over wires: one request at a time per connection, routed by path prefix, answered now or later. Pure: bytes and
- * time in, bytes out. It holds the limits and deadlines of heads and bodies and the rules of keep-alive and pipelining; what
- * a request means is its route's business. Not here: WebSocket and Engine.IO; an upgrade hands the wire over.
+/* HTTP/1.1 over wires: one request at a time per connection, routed by path prefix, answered now or
+ * later. Pure: bytes and time in, bytes out. It holds the limits and deadlines of heads and bodies
+ * and the rules of keep-alive and pipelining; what a request means is its route's business. Not
+ * here: WebSocket and Engine.IO; an upgrade hands the wire over.
  *
  *      head complete -> request()  -> the route answers, or returns without an answer
- *      body complete -> body()        (only if there is a body and no answer yet) -> the route answers, now or later
- *      the client went away, or the body was refused, before the answer -> aborted()
+ *      body complete -> body()        (only if there is a body and no answer yet) -> the route
+ * answers, now or later the client went away, or the body was refused, before the answer ->
+ * aborted()
  *
- * Later requests of a connection wait, unparsed and bounded, until the answer is out. Calls into a route never come from
- * inside http_exchange_answer(). */
+ * Later requests of a connection wait, unparsed and bounded, until the answer is out. Calls into a
+ * route never come from inside http_exchange_answer(). */
 #ifndef GATEWAY_TRANSPORT_HTTP_SERVER_H
 #define GATEWAY_TRANSPORT_HTTP_SERVER_H
 
@@ -22,24 +24,30 @@ struct http_exchange; /* a request that is not answered yet */
 
 struct http_server_config {
     struct http_limits limits; /* body_bytes: for routes that name no limit */
-    int64_t head_timeout_ms;   /* from its first byte (for the first request: from the connection) to the end of a head */
-    int64_t body_timeout_ms;   /* from the head to the end of the body */
-    int64_t idle_timeout_ms;   /* between requests */
-    size_t pipeline_bytes;     /* kept behind a request that is not answered; more closes the connection */
+    int64_t head_timeout_ms; /* from its first byte (for the first request: from the connection) to
+                                the end of a head */
+    int64_t body_timeout_ms; /* from the head to the end of the body */
+    int64_t idle_timeout_ms; /* between requests */
+    size_t
+        pipeline_bytes; /* kept behind a request that is not answered; more closes the connection */
 };
 
 enum http_abort {
     HTTP_ABORT_CLOSED,  /* the client closed the connection, or we did for what it sent */
-    HTTP_ABORT_REFUSED, /* the body was too large, malformed or too slow; the answer has been sent */
+    HTTP_ABORT_REFUSED, /* the body was too large, malformed or too slow; the answer has been sent
+                         */
 };
 
 struct http_route {
-    const char *path; /* borrowed; a prefix if it ends with '/', else the whole path */
-    uint64_t body_bytes; /* 0: the server's limit */
+    const char *path;             /* borrowed; a prefix if it ends with '/', else the whole path */
+    uint64_t body_bytes;          /* 0: the server's limit */
     const struct http_cors *cors; /* NULL: off. If on, OPTIONS never reaches the route */
-    void (*request)(void *route, struct http_exchange *exchange, const struct http_request *request, int64_t now_ms);
-    void (*body)(void *route, struct http_exchange *exchange, struct bytes body, int64_t now_ms); /* NULL: no bodies */
-    void (*aborted)(void *route, struct http_exchange *exchange, enum http_abort reason, int64_t now_ms);
+    void (*request)(void *route, struct http_exchange *exchange, const struct http_request *request,
+                    int64_t now_ms);
+    void (*body)(void *route, struct http_exchange *exchange, struct bytes body,
+                 int64_t now_ms); /* NULL: no bodies */
+    void (*aborted)(void *route, struct http_exchange *exchange, enum http_abort reason,
+                    int64_t now_ms);
     void *route;
 };
 
@@ -57,14 +65,15 @@ struct http_server_stats {
     uint64_t answers[6]; /* by the first digit of the code */
     uint64_t timeouts;
     uint64_t malformed;
-    uint64_t aborted; /* by the client, before the answer */
+    uint64_t aborted;     /* by the client, before the answer */
     uint64_t connections; /* now; without upgraded ones */
 };
 
 enum { HTTP_ROUTES = 32 };
 
 /* The wheel is borrowed; its owner advances it. */
-struct http_server *http_server_new(const struct http_server_config *config, struct timer_wheel *wheel);
+struct http_server *http_server_new(const struct http_server_config *config,
+                                    struct timer_wheel *wheel);
 /* Closes what connections are left (their routes hear aborted()). NULL is fine. */
 void http_server_free(struct http_server *server);
 
@@ -84,15 +93,17 @@ const struct http_server_stats *http_server_stats(const struct http_server *serv
 void http_exchange_answer(struct http_exchange *exchange, const struct http_answer *answer);
 /* Ends the connection without an answer, at once; the exchange is gone. aborted() is not called. */
 void http_exchange_drop(struct http_exchange *exchange);
-/* Takes the wire out of HTTP; the exchange is gone. Only from inside request(), and no answer has been sent. What the client
- * sent behind the head is moved to `rest`, an empty buffer. The request's slices are gone. The caller attaches a receiver
- * and sends the answer. */
+/* Takes the wire out of HTTP; the exchange is gone. Only from inside request(), and no answer has
+ * been sent. What the client sent behind the head is moved to `rest`, an empty buffer. The
+ * request's slices are gone. The caller attaches a receiver and sends the answer. */
 struct wire *http_exchange_take(struct http_exchange *exchange, struct buffer *rest);
 /* A pointer of the route's, NULL at first. */
 void http_exchange_set_context(struct http_exchange *exchange, void *context);
 void *http_exchange_context(const struct http_exchange *exchange);
-/* The fields that cross-origin rules add to this exchange's answer, for an answer that the caller writes itself. */
-size_t http_exchange_cors_fields(const struct http_exchange *exchange, struct http_field fields[HTTP_CORS_FIELDS]);
+/* The fields that cross-origin rules add to this exchange's answer, for an answer that the caller
+ * writes itself. */
+size_t http_exchange_cors_fields(const struct http_exchange *exchange,
+                                 struct http_field fields[HTTP_CORS_FIELDS]);
 /* For logs. */
 void http_exchange_peer(const struct http_exchange *exchange, char text[WIRE_PEER_SIZE]);
 

@@ -14,8 +14,8 @@ struct poll_compressor *poll_compressor_new(void)
 {
     struct poll_compressor *compressor = mem_new(struct poll_compressor);
     enum { WINDOW_BITS_GZIP = 15 + 16, MEMORY_LEVEL = 8 };
-    int result = deflateInit2(&compressor->stream, Z_BEST_SPEED, Z_DEFLATED, WINDOW_BITS_GZIP, MEMORY_LEVEL,
-                              Z_DEFAULT_STRATEGY);
+    int result = deflateInit2(&compressor->stream, Z_BEST_SPEED, Z_DEFLATED, WINDOW_BITS_GZIP,
+                              MEMORY_LEVEL, Z_DEFAULT_STRATEGY);
     assert(result == Z_OK);
     return compressor;
 }

@@ -100,7 +100,8 @@ static void send_text(struct connection *connection)
     engineio_session_send(connection->session, false, &text, 1);
 }
 
-static void send_attachments(struct connection *connection, const struct bytes *attachments, uint32_t count)
+static void send_attachments(struct connection *connection, const struct bytes *attachments,
+                             uint32_t count)
 {
     for (uint32_t i = 0; i < count; i++)
         engineio_session_send(connection->session, true, &attachments[i], 1);
@@ -110,12 +111,13 @@ void socketio_socket_accept(struct socketio_socket *socket, struct bytes sid, st
 {
     assert(!socket->accepted && !socket->gone);
     socket->accepted = true;
-    socketio_append_connect(begin_text(socket->connection->server), bytes_of_string(socket->name), sid, pid);
+    socketio_append_connect(begin_text(socket->connection->server), bytes_of_string(socket->name),
+                            sid, pid);
     send_text(socket->connection);
 }
 
-void socketio_writer_accept(struct socketio_socket *socket, struct engineio_writer *writer, struct bytes sid,
-                            struct bytes pid)
+void socketio_writer_accept(struct socketio_socket *socket, struct engineio_writer *writer,
+                            struct bytes sid, struct bytes pid)
 {
     assert(!socket->accepted && !socket->gone);
     socket->accepted = true;
@@ -129,7 +131,8 @@ void socketio_socket_refuse(struct socketio_socket *socket, struct bytes message
 {
     assert(!socket->accepted && !socket->gone);
     socket->connection->server->stats.connects_refused++;
-    socketio_append_connect_error(begin_text(socket->connection->server), bytes_of_string(socket->name), message, data);
+    socketio_append_connect_error(begin_text(socket->connection->server),
+                                  bytes_of_string(socket->name), message, data);
     send_text(socket->connection);
     retire(socket);
 }
@@ -137,7 +140,8 @@ void socketio_socket_refuse(struct socketio_socket *socket, struct bytes message
 void socketio_socket_disconnect(struct socketio_socket *socket)
 {
     assert(!socket->gone);
-    socketio_append_disconnect(begin_text(socket->connection->server), bytes_of_string(socket->name));
+    socketio_append_disconnect(begin_text(socket->connection->server),
+                               bytes_of_string(socket->name));
     send_text(socket->connection);
     retire(socket);
 }
@@ -163,8 +167,8 @@ void socketio_socket_emit(struct socketio_socket *socket, const struct socketio_
 void socketio_socket_ack(struct socketio_socket *socket, uint64_t ack_id, struct bytes arguments,
                          const struct bytes *attachments, uint32_t attachment_count)
 {
-    socketio_append_ack(begin_text(socket->connection->server), bytes_of_string(socket->name), ack_id, arguments,
-                        attachment_count);
+    socketio_append_ack(begin_text(socket->connection->server), bytes_of_string(socket->name),
+                        ack_id, arguments, attachment_count);
     send_text(socket->connection);
     send_attachments(socket->connection, attachments, attachment_count);
 }
@@ -177,7 +181,8 @@ void socketio_socket_wake(struct socketio_socket *socket)
 
 /* ---- Packets ---- */
 
-static void take_connect(struct connection *connection, const struct socketio_packet *packet, int64_t now_ms)
+static void take_connect(struct connection *connection, const struct socketio_packet *packet,
+                         int64_t now_ms)
 {
     struct socketio_server *server = connection->server;
     if (find_socket(connection, packet->name_space)) {
@@ -187,8 +192,8 @@ static void take_connect(struct connection *connection, const struct socketio_pa
     const char *name = find_namespace(server, packet->name_space);
     if (!name) {
         server->stats.connects_refused++;
-        socketio_append_connect_error(begin_text(server), packet->name_space, BYTES_LITERAL("Invalid namespace"),
-                                      bytes_of(NULL, 0));
+        socketio_append_connect_error(begin_text(server), packet->name_space,
+                                      BYTES_LITERAL("Invalid namespace"), bytes_of(NULL, 0));
         send_text(connection);
         return;
     }
@@ -199,7 +204,8 @@ static void take_connect(struct connection *connection, const struct socketio_pa
     DL_APPEND(connection->sockets, socket);
     server->stats.connects++;
     server->stats.sockets++;
-    void *context = server->config.ops->connect(server->config.application, socket, packet->payload, now_ms);
+    void *context =
+        server->config.ops->connect(server->config.application, socket, packet->payload, now_ms);
     if (!socket->gone)
         socket->context = context;
 }
@@ -210,10 +216,12 @@ static void take_disconnect(struct socketio_socket *socket, int64_t now_ms)
     void *context = socket->context;
     server->stats.disconnects++;
     retire(socket);
-    server->config.ops->disconnected(context, SOCKETIO_DISCONNECT_CLIENT, ENGINEIO_CLOSE_CLIENT, now_ms);
+    server->config.ops->disconnected(context, SOCKETIO_DISCONNECT_CLIENT, ENGINEIO_CLOSE_CLIENT,
+                                     now_ms);
 }
 
-static void take_packet(struct connection *connection, const struct socketio_packet *packet, int64_t now_ms)
+static void take_packet(struct connection *connection, const struct socketio_packet *packet,
+                        int64_t now_ms)
 {
     struct socketio_server *server = connection->server;
     if (packet->type == SOCKETIO_CONNECT) {
@@ -257,7 +265,8 @@ static void too_late(struct timer *timer, int64_t now_ms)
 static bool allow(void *application, const struct http_request *request, const char **message)
 {
     struct socketio_server *server = application;
-    return !server->config.ops->allow || server->config.ops->allow(server->config.application, request, message);
+    return !server->config.ops->allow ||
+           server->config.ops->allow(server->config.application, request, message);
 }
 
 static void *opened(void *application, struct engineio_session *session, int64_t now_ms)
@@ -289,7 +298,8 @@ static void message(void *context, struct bytes data, bool binary, int64_t now_m
     } else if (status != STATUS_INCOMPLETE || !connection->sockets) {
         violation(connection);
     } else if (!was_collecting) {
-        timer_wheel_set(server->wheel, &connection->timer, now_ms + server->config.attachments_timeout_ms);
+        timer_wheel_set(server->wheel, &connection->timer,
+                        now_ms + server->config.attachments_timeout_ms);
     }
     remove_gone(connection);
 }
@@ -331,7 +341,8 @@ static void closed(void *context, enum engineio_close reason, int64_t now_ms)
             server->stats.sockets--;
             server->stats.disconnects++;
             socket->gone = true;
-            server->config.ops->disconnected(socket->context, SOCKETIO_DISCONNECT_TRANSPORT, reason, now_ms);
+            server->config.ops->disconnected(socket->context, SOCKETIO_DISCONNECT_TRANSPORT, reason,
+                                             now_ms);
         }
         free(socket);
     }
@@ -349,8 +360,8 @@ static const struct engineio_application_ops engineio_ops = {
 
 /* ---- The server ---- */
 
-struct socketio_server *socketio_server_new(const struct socketio_config *config, struct http_server *http,
-                                            struct timer_wheel *wheel)
+struct socketio_server *socketio_server_new(const struct socketio_config *config,
+                                            struct http_server *http, struct timer_wheel *wheel)
 {
     assert(config->namespaces && config->ops);
     struct socketio_server *server = mem_new(struct socketio_server);

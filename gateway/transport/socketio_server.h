@@ -1,6 +1,7 @@
-/* Socket.IO v5, the server's side (socket.io-protocol, revision 5), over engineio_server: namespaces, CONNECT and its answer,
- * events and acks both ways, attachments, and what ends a connection. Payloads pass through as they came. Not here: what
- * events mean; that is the application's, be it the gateway's adapter or an echo. */
+/* Socket.IO v5, the server's side (socket.io-protocol, revision 5), over engineio_server:
+ * namespaces, CONNECT and its answer, events and acks both ways, attachments, and what ends a
+ * connection. Payloads pass through as they came. Not here: what events mean; that is the
+ * application's, be it the gateway's adapter or an echo. */
 #ifndef GATEWAY_TRANSPORT_SOCKETIO_SERVER_H
 #define GATEWAY_TRANSPORT_SOCKETIO_SERVER_H
 
@@ -11,25 +12,31 @@ struct socketio_server;
 struct socketio_socket; /* one client in one namespace */
 
 enum socketio_disconnect {
-    SOCKETIO_DISCONNECT_CLIENT,    /* the client left the namespace: it will not come back by itself */
+    SOCKETIO_DISCONNECT_CLIENT, /* the client left the namespace: it will not come back by itself */
     SOCKETIO_DISCONNECT_TRANSPORT, /* the connection ended, whatever the reason */
 };
 
-/* `socket` below is what connect() returned. A socket may be disconnected from inside any of these calls. */
+/* `socket` below is what connect() returned. A socket may be disconnected from inside any of these
+ * calls. */
 struct socketio_application_ops {
     /* See engineio_application_ops. May be NULL. */
     bool (*allow)(void *application, const struct http_request *request, const char **message);
-    /* A client asks to be let into a configured namespace; `auth` is its raw JSON, or empty. Answered by
-     * socketio_socket_accept(), socketio_writer_accept() or socketio_socket_refuse(), now or later. */
-    void *(*connect)(void *application, struct socketio_socket *socket, struct bytes auth, int64_t now_ms);
+    /* A client asks to be let into a configured namespace; `auth` is its raw JSON, or empty.
+     * Answered by socketio_socket_accept(), socketio_writer_accept() or socketio_socket_refuse(),
+     * now or later. */
+    void *(*connect)(void *application, struct socketio_socket *socket, struct bytes auth,
+                     int64_t now_ms);
     /* EVENT or BINARY_EVENT; may come before the answer to connect(). Borrowed during the call. */
     void (*event)(void *socket, const struct socketio_packet *packet, int64_t now_ms);
     /* ACK or BINARY_ACK, asked for or not. */
     void (*ack)(void *socket, const struct socketio_packet *packet, int64_t now_ms);
-    /* After socketio_socket_wake(): append packets while the writer has room; returns whether there are more. */
+    /* After socketio_socket_wake(): append packets while the writer has room; returns whether there
+     * are more. */
     bool (*pull)(void *socket, struct engineio_writer *writer, int64_t now_ms);
-    /* The last call, unless the application itself refused or disconnected the socket: then there is none. */
-    void (*disconnected)(void *socket, enum socketio_disconnect reason, enum engineio_close close, int64_t now_ms);
+    /* The last call, unless the application itself refused or disconnected the socket: then there
+     * is none. */
+    void (*disconnected)(void *socket, enum socketio_disconnect reason, enum engineio_close close,
+                         int64_t now_ms);
 };
 
 struct socketio_config {
@@ -47,9 +54,10 @@ struct socketio_stats {
     uint64_t sockets; /* now */
 };
 
-/* What the configuration points to is borrowed. Turns, draining and counters of the lower layer: socketio_engineio(). */
-struct socketio_server *socketio_server_new(const struct socketio_config *config, struct http_server *http,
-                                            struct timer_wheel *wheel);
+/* What the configuration points to is borrowed. Turns, draining and counters of the lower layer:
+ * socketio_engineio(). */
+struct socketio_server *socketio_server_new(const struct socketio_config *config,
+                                            struct http_server *http, struct timer_wheel *wheel);
 void socketio_server_free(struct socketio_server *server);
 struct engineio_server *socketio_engineio(struct socketio_server *server);
 const struct socketio_stats *socketio_server_stats(const struct socketio_server *server);
@@ -66,11 +74,13 @@ struct engineio_session *socketio_socket_session(const struct socketio_socket *s
 /* pid: empty if recovery is off. */
 void socketio_socket_accept(struct socketio_socket *socket, struct bytes sid, struct bytes pid);
 /* CONNECT_ERROR; the socket is gone. data: raw JSON or empty. */
-void socketio_socket_refuse(struct socketio_socket *socket, struct bytes message, struct bytes data);
-/* Leaves the namespace with a DISCONNECT packet, after which a client stays away; the socket is gone. */
+void socketio_socket_refuse(struct socketio_socket *socket, struct bytes message,
+                            struct bytes data);
+/* Leaves the namespace with a DISCONNECT packet, after which a client stays away; the socket is
+ * gone. */
 void socketio_socket_disconnect(struct socketio_socket *socket);
-/* Ends the whole connection, after which a client comes back; the socket is gone for its application, which hears nothing
- * more of it. What is queued still goes out. */
+/* Ends the whole connection, after which a client comes back; the socket is gone for its
+ * application, which hears nothing more of it. What is queued still goes out. */
 void socketio_socket_close_transport(struct socketio_socket *socket);
 
 /* `event->name_space` is set by the call. event->attachment_count attachments follow the packet. */
@@ -82,7 +92,7 @@ void socketio_socket_ack(struct socketio_socket *socket, uint64_t ack_id, struct
 void socketio_socket_wake(struct socketio_socket *socket);
 
 /* Inside pull(): the same as accept, in the stream. */
-void socketio_writer_accept(struct socketio_socket *socket, struct engineio_writer *writer, struct bytes sid,
-                            struct bytes pid);
+void socketio_writer_accept(struct socketio_socket *socket, struct engineio_writer *writer,
+                            struct bytes sid, struct bytes pid);
 
 #endif

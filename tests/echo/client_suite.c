@@ -340,7 +340,7 @@ static bool client_allow(void *application, const struct http_request *request,
     (void)application, (void)request, (void)message;
     /* Longer than a client with a connect timeout of no time at all waits. The whole server waits;
      * it is a test's. */
-    static const struct timespec delay = {.tv_nsec = 10 * 1000 * 1000};
+    static const struct timespec delay = {.tv_nsec = 10000000};
     nanosleep(&delay, NULL);
     return true;
 }

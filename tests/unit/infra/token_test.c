@@ -237,8 +237,9 @@ static void *serve_once(void *context)
     int size = snprintf(head, sizeof(head),
                         "HTTP/1.1 200 OK\r\nContent-Length: %zu\r\nConnection: close\r\n\r\n",
                         strlen(web->answer));
-    if (got > 0 && write(client, head, (size_t)size) == size)
-        got = write(client, web->answer, strlen(web->answer));
+    if (got > 0 && write(client, head, (size_t)size) == size &&
+        write(client, web->answer, strlen(web->answer)) < 0)
+        perror("write");
     close(client);
     return NULL;
 }

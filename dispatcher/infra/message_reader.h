@@ -1,6 +1,6 @@
 /* librdkafka's message as the record that the core reads. */
-#ifndef DISPATCHER_INFRA_MESSAGE_H
-#define DISPATCHER_INFRA_MESSAGE_H
+#ifndef DISPATCHER_INFRA_MESSAGE_READER_H
+#define DISPATCHER_INFRA_MESSAGE_READER_H
 
 #include <librdkafka/rdkafka.h>
 

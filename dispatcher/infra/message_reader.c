@@ -1,4 +1,4 @@
-#include "message.h"
+#include "message_reader.h"
 
 static const struct record_header *copy_headers(struct arena *arena,
                                                 const rd_kafka_message_t *message, size_t *count)
