@@ -20,10 +20,13 @@ struct kafka_lane {
     bool unavailable;  /* told the hub so */
     const char *reason;
     unsigned attempts;
-    int64_t retry_ms;       /* when its ends are asked for next, if they are wanted */
-    int64_t short_since_ms; /* the log's end was met below the position; 0: no */
+    int64_t retry_ms;         /* when its ends are asked for next, if they are wanted */
+    int64_t short_since_ms;   /* the log's end was met below the position; 0: no */
+    int64_t missing_since_ms; /* the topic was there and is not; 0: no */
     int64_t first;
     int64_t position;        /* the next offset to arrive */
+    int64_t asked_position;  /* the position when the ends were asked for */
+    int64_t checked_ms;      /* and when that was */
     enum status scan_status; /* a scan ended so: the hub is told with the log's first offset */
     int32_t partition_count; /* configured */
     struct kafka_lane *next_closed;

@@ -626,6 +626,30 @@ START_TEST(a_deleted_and_created_topic_breaks_its_lane)
 }
 END_TEST
 
+START_TEST(a_topic_that_comes_back_longer_breaks_its_lane_too)
+{
+    struct lane lane;
+    open_world();
+    if (world.real) {
+        lane_init(&lane);
+        create_topic(lane.topic, 1);
+        produce(lane.topic, 10);
+        open_lane(&lane);
+        PUMP_UNTIL(lane.position == 10 && lane.opened == 1, 10000);
+        admin(false, lane.topic, 0);
+        int64_t deleted = clock_ms(CLOCK_MONOTONIC);
+        PUMP_UNTIL(lane.unavailable == 1, 60000);
+        printf("noticed after %d ms\n", (int)(clock_ms(CLOCK_MONOTONIC) - deleted));
+        pump_for(4000);
+        create_topic(lane.topic, 1);
+        produce(lane.topic, 50);
+        PUMP_UNTIL(lane.broken == 1 && lane.opened == 2, 60000);
+        close_lane(&lane);
+    }
+    close_world();
+}
+END_TEST
+
 static void stop_and_start_broker(struct lane *lane)
 {
     const char *command = getenv("SMARTSTACK_TEST_KAFKA_RESTART");
@@ -697,5 +721,6 @@ TEST_PROGRAM("kafka_source", what_is_produced_around_the_opening_is_seen_from_th
              scans_give_their_range_once_in_order_with_pauses,
              a_cancelled_scan_does_not_disturb_the_next,
              a_scan_of_what_retention_removed_says_where_the_log_begins,
-             a_deleted_and_created_topic_breaks_its_lane, reading_goes_on_after_the_broker_was_away,
-             many_lanes_open_at_once)
+             a_deleted_and_created_topic_breaks_its_lane,
+             a_topic_that_comes_back_longer_breaks_its_lane_too,
+             reading_goes_on_after_the_broker_was_away, many_lanes_open_at_once)
