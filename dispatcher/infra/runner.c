@@ -97,6 +97,8 @@ static void attend(struct runner *runner)
 static void turn(struct runner *runner)
 {
     attend(runner);
+    if (runner_stopped(runner)) /* maybe without a consumer */
+        return;
     runner_collect(runner);
     if (runner->count == 0)
         return;
