@@ -90,12 +90,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     pipeline_process(open_pipeline(), NULL, &record, &batch, &decision);
     for (size_t i = 0; i < batch.output_count; i++) {
         const struct output *output = &batch.outputs[i];
-        if (output->kind == OUTPUT_NOTIFICATION && !decision.dead)
+        if (output->kind == OUTPUT_NOTIFICATION) {
+            if (decision.dead)
+                abort();
             check_notification(output->value);
-        else if (output->kind == OUTPUT_AUDIT &&
-                 json_validate(output->value, 10, NULL) != STATUS_OK)
-            abort();
-        else if (output->kind == OUTPUT_NOTIFICATION && decision.dead)
+        }
+        if (output->kind == OUTPUT_AUDIT && json_validate(output->value, 10, NULL) != STATUS_OK)
             abort();
     }
     return 0;
