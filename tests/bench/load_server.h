@@ -4,8 +4,7 @@
 
 #include <stdint.h>
 
-/* CPU of all threads of the process so far, in microseconds; also of its children that are alive.
- */
+/* CPU of the process so far, in microseconds, all threads; also of its children that are alive. */
 double server_cpu_us(int pid);
 /* Resident memory in bytes, of the process and its children. */
 double server_resident_bytes(int pid);
