@@ -18,6 +18,7 @@ struct snapshot {
     struct token_stats tokens;
     struct client_events_stats events;
     struct socketio_adapter_stats adapter;
+    struct peer_client_stats peers;
     uint64_t loop_gaps;
     uint64_t kafka_up;
 };
@@ -171,6 +172,21 @@ static const struct row counters[] = {
     BY("client_events_refused_total", HELP, "reason", "rate_limited", events.refused_rate),
     BY("client_events_refused_total", HELP, "reason", "too_many_requests", events.refused_busy),
 #undef HELP
+#define HELP "Polls passed on to the gateway of their session, and those that it did not answer."
+    BY("forwards_total", HELP, "outcome", "passed_on", engineio.forwards),
+    BY("forwards_total", HELP, "outcome", "failed", engineio.forwards_failed),
+#undef HELP
+#define HELP "What other gateways asked of this one, and what came without the shared secret."
+    BY("peer_requests_total", HELP, "outcome", "asked", engineio.peer_requests),
+    BY("peer_requests_total", HELP, "outcome", "refused", engineio.peer_refused),
+#undef HELP
+#define HELP "Requests to other gateways: sent, not answered, beyond the limit, without an answer in time."
+    BY("peer_client_total", HELP, "event", "sent", peers.requests),
+    BY("peer_client_total", HELP, "event", "failed", peers.failed),
+    BY("peer_client_total", HELP, "event", "refused", peers.refused),
+    BY("peer_client_total", HELP, "event", "late", peers.timeouts),
+    BY("peer_client_total", HELP, "event", "dialed", peers.dialed),
+#undef HELP
     ROW("loop_gaps_total", "Times that the process could not run for a while.", loop_gaps),
 };
 
@@ -196,6 +212,7 @@ static const struct row gauges[] = {
     ROW("scans_running", "Scans running now.", scans.running),
     ROW("scans_waiting", "Scans waiting now.", scans.waiting),
     ROW("tokens_waiting", "Tokens that wait for keys now.", tokens.waiting),
+    ROW("peer_connections", "Connections to other gateways now.", peers.connections),
     ROW("kafka_up", "1 while the broker answers.", kafka_up),
 };
 
@@ -245,6 +262,7 @@ static void take_snapshot(struct gateway_metrics *metrics)
         to->events = *client_events_stats(from->events);
     if (from->adapter)
         to->adapter = *socketio_adapter_stats(from->adapter);
+    to->peers = gateway_peers_client_stats(from->peers);
 }
 
 static uint64_t value_of(const struct snapshot *snapshot, const struct row *row)

@@ -7,6 +7,7 @@
 #include "hub.h"
 #include "kafka_source.h"
 #include "lws_server.h"
+#include "gateway_peers.h"
 #include "metrics.h"
 #include "socketio_adapter.h"
 #include "socketio_server.h"
@@ -28,6 +29,7 @@ struct gateway_metrics_sources {
     const struct token_verifier *tokens;
     const struct client_events *events;
     const struct socketio_adapter *adapter;
+    const struct gateway_peers *peers;
 };
 
 struct gateway_metrics *gateway_metrics_new(void);

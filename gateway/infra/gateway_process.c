@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "gateway_metrics.h"
+#include "gateway_peers.h"
 #include "http_response.h"
 #include "hub.h"
 #include "identities.h"
@@ -51,6 +52,7 @@ struct gateway_process {
     struct sse_adapter *sse;             /* NULL: off */
     struct wire_clients *streams[2];     /* of both, as far as they are on */
     size_t stream_count;
+    struct gateway_peers *peers; /* NULL: there are no others */
     struct lws_server *sockets;
     struct lws_watch *watches[3];
     uint8_t random_key[RANDOM_KEY_BYTES]; /* if none is configured */
@@ -598,6 +600,9 @@ static enum status open_parts(struct gateway_process *process, struct error *err
     open_sse(process);
     add_chores(process);
     status = add_watches(process, error);
+    if (status == STATUS_OK)
+        status = gateway_peers_open(process->settings, process->loop, &process->wheel,
+                                    socketio_engineio(process->socketio), &process->peers, error);
     return status == STATUS_OK ? open_sockets(process, error) : status;
 }
 
@@ -629,7 +634,8 @@ enum status gateway_process_open(const struct gateway_settings *settings,
                                               .sockets = made->sockets,
                                               .tokens = made->tokens,
                                               .events = made->events,
-                                              .adapter = made->adapter};
+                                              .adapter = made->adapter,
+                                              .peers = made->peers};
     gateway_metrics_attach(made->metrics, &sources);
     *process = made;
     return STATUS_OK;
@@ -649,6 +655,7 @@ void gateway_process_close(struct gateway_process *process)
     websocket_adapter_free(process->websocket);
     sse_adapter_free(process->sse);
     http_server_free(process->http);
+    gateway_peers_close(process->peers);
     lws_server_close(process->sockets);
     if (process->loop) {
         for (size_t i = 0; i < sizeof(process->watches) / sizeof(process->watches[0]); i++)

@@ -205,6 +205,25 @@ static const struct setting table[] = {
     SETTING(DURATION, "client_events.timeout", events_timeout_ms, "10s", RANGE(1000, HOURS),
             .help = "How long one may wait; then its client is told to try again."),
 
+    /* --- Other gateways */
+    SETTING(SECRET, "peers.secret", peers_secret, NULL,
+            .help = "Lets clients use several gateways without sticky sessions: gateways pass on requests "
+                    "that reach the wrong one. The same in all of them, at least 32 bytes; several, "
+                    "newest first, separated by commas. If left out, every gateway is alone."),
+    SETTING(STRING, "peers.address", peers_address, NULL,
+            .help = "Numeric address at which other gateways reach this one; if it is left out, the "
+                    "first of this machine that is inside peers.network."),
+    SETTING(INTEGER, "peers.port", peers_port, "8081", RANGE(0, 65535),
+            .help = "Port for other gateways; 0: any free one. Never open it to clients."),
+    SETTING(LIST, "peers.network", peers_networks, "10.0.0.0/8, 172.16.0.0/12, 192.168.0.0/16, fd00::/8",
+            RANGE(1, PEER_NETWORKS_LIMIT),
+            .help = "Networks of the gateways: no other address is ever connected to."),
+    SETTING(DURATION, "peers.timeout", peers_timeout_ms, "5s", RANGE(10, HOURS),
+            .help = "How long another gateway may take to answer; below socketio.ping_timeout."),
+    SETTING(INTEGER, "peers.connections", peers_connections, "4096", RANGE(8, 1000000),
+            .help = "Connections to one other gateway: one for each poll that is held there. As many "
+                    "requests may wait for one."),
+
     SETTING(DURATION, "broker_check", probe_interval_ms, "5s", RANGE(500, HOURS),
             .help = "How often the broker is asked whether it is there."),
     SETTING(DURATION, "shutdown_timeout", shutdown_timeout_ms, "5s", RANGE(0, HOURS),
@@ -258,21 +277,32 @@ static void check_paths(const struct gateway_settings *settings, struct problems
         problems_add(problems, 0, 0, "gateway.socketio: polling and websocket are both off");
 }
 
-size_t gateway_settings_recovery_keys(const struct gateway_settings *settings,
-                                      struct bytes keys[GATEWAY_RECOVERY_KEYS_LIMIT])
+/* Secrets separated by commas. */
+static size_t split_secrets(const char *text, struct bytes *secrets, size_t limit)
 {
-    const char *text = settings->recovery_keys;
     size_t count = 0;
-    if (!text && settings->token_secret) {
-        keys[0] = bytes_of_string(settings->token_secret);
-        return 1;
-    }
-    while (text && count < GATEWAY_RECOVERY_KEYS_LIMIT) {
+    while (text && count < limit) {
         size_t size = strcspn(text, ",");
-        keys[count++] = bytes_of(text, size);
+        secrets[count++] = bytes_of(text, size);
         text = text[size] ? text + size + 1 : NULL;
     }
     return count;
+}
+
+size_t gateway_settings_peer_secrets(const struct gateway_settings *settings,
+                                     struct bytes secrets[PEER_SECRETS_LIMIT])
+{
+    return split_secrets(settings->peers_secret, secrets, PEER_SECRETS_LIMIT);
+}
+
+size_t gateway_settings_recovery_keys(const struct gateway_settings *settings,
+                                      struct bytes keys[GATEWAY_RECOVERY_KEYS_LIMIT])
+{
+    if (!settings->recovery_keys && settings->token_secret) {
+        keys[0] = bytes_of_string(settings->token_secret);
+        return 1;
+    }
+    return split_secrets(settings->recovery_keys, keys, GATEWAY_RECOVERY_KEYS_LIMIT);
 }
 
 static void check_keys(const struct gateway_settings *settings, struct problems *problems)
@@ -285,11 +315,34 @@ static void check_keys(const struct gateway_settings *settings, struct problems 
                          i + 1, RECOVERY_KEY_MINIMUM);
 }
 
+static void check_peers(const struct gateway_settings *settings, struct problems *problems)
+{
+    struct bytes secrets[PEER_SECRETS_LIMIT];
+    struct peer_address address;
+    struct peer_network network;
+    size_t count = gateway_settings_peer_secrets(settings, secrets);
+    for (size_t i = 0; i < count; i++)
+        if (secrets[i].size < RECOVERY_KEY_MINIMUM)
+            problems_add(problems, 0, 0, "gateway.peers.secret: secret %zu has less than %d bytes",
+                         i + 1, RECOVERY_KEY_MINIMUM);
+    if (settings->peers_address && !peer_address_parse(settings->peers_address, &address))
+        problems_add(problems, 0, 0, "gateway.peers.address: %s is no numeric address",
+                     settings->peers_address);
+    for (size_t i = 0; i < settings->peers_networks.count; i++)
+        if (!peer_network_parse(settings->peers_networks.items[i], &network))
+            problems_add(problems, 0, 0, "gateway.peers.network: %s is no network (10.0.0.0/8)",
+                         settings->peers_networks.items[i]);
+    if (count > 0 && settings->peers_timeout_ms >= settings->ping_timeout_ms)
+        problems_add(problems, 0, 0,
+                     "gateway.peers.timeout: must be below gateway.socketio.ping_timeout");
+}
+
 void gateway_settings_finish(struct gateway_settings *settings, struct problems *problems)
 {
     check_token(settings, problems);
     check_paths(settings, problems);
     check_keys(settings, problems);
+    check_peers(settings, problems);
     if (policy_new(settings->access_node, &settings->policy, problems) != STATUS_OK)
         settings->policy = NULL;
 }

@@ -4,6 +4,7 @@
 #define GATEWAY_INFRA_GATEWAY_SETTINGS_H
 
 #include "config.h"
+#include "peer_sid.h"
 #include "policy.h"
 #include "problems.h"
 
@@ -80,6 +81,14 @@ struct gateway_settings {
     int64_t event_bytes, events_pending, events_rate, events_burst, events_buffered;
     int64_t events_timeout_ms;
 
+    /* gateway.peers */
+    char *peers_secret;
+    char *peers_address;
+    int64_t peers_port;
+    struct config_list peers_networks;
+    int64_t peers_timeout_ms;
+    int64_t peers_connections;
+
     int64_t probe_interval_ms;
     int64_t shutdown_timeout_ms;
 
@@ -96,5 +105,9 @@ void gateway_settings_deinit(struct gateway_settings *settings);
  * token's secret, of which the hub derives its own; else none. */
 size_t gateway_settings_recovery_keys(const struct gateway_settings *settings,
                                       struct bytes keys[GATEWAY_RECOVERY_KEYS_LIMIT]);
+
+/* The secrets of peers, newest first, borrowed; none: each gateway is alone. */
+size_t gateway_settings_peer_secrets(const struct gateway_settings *settings,
+                                     struct bytes secrets[PEER_SECRETS_LIMIT]);
 
 #endif

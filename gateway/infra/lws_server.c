@@ -45,6 +45,7 @@ struct connection {
     uint8_t state;
     bool wanted;      /* the receiver waits for `writable` */
     bool established; /* has been read from */
+    bool connecting;  /* dialled, and not yet known whether it is answered */
 };
 
 struct lws_server {
@@ -216,9 +217,25 @@ static void received(struct connection *connection, struct bytes bytes)
                                          lws_loop_now_ms(connection->server->loop));
 }
 
+/* False: nobody answered. */
+static bool has_connected(struct connection *connection)
+{
+    int failure = 0;
+    socklen_t size = sizeof(failure);
+    if (getsockopt(lws_get_socket_fd(connection->wsi), SOL_SOCKET, SO_ERROR, &failure, &size) == 0 &&
+        failure == 0) {
+        connection->connecting = false;
+        return true;
+    }
+    if (connection->state == CONNECTION_OPEN)
+        move(connection, CONNECTION_BROKEN);
+    return false;
+}
+
 static void became_writable(struct connection *connection)
 {
-    if (lws_partial_buffered(connection->wsi))
+    if (lws_partial_buffered(connection->wsi) ||
+        (connection->connecting && !has_connected(connection)))
         return;
     if (connection->state == CONNECTION_FLUSHING) {
         linger(connection);
@@ -294,7 +311,8 @@ static void refuse_with_spare(struct lws_server *server)
     server->spare = open("/dev/null", O_RDONLY | O_CLOEXEC);
 }
 
-static void adopt(struct lws_server *server, int descriptor)
+/* Takes the descriptor; NULL: it is closed. */
+static struct connection *adopt(struct lws_server *server, int descriptor)
 {
     struct connection *connection = mem_new(struct connection);
     connection->wire.ops = &connection_ops;
@@ -308,13 +326,21 @@ static void adopt(struct lws_server *server, int descriptor)
     if (!wsi) {
         server->stats.refused++;
         free(connection);
-        return;
+        return NULL;
     }
     connection->wsi = wsi;
-    connection->wire.writable = true;
     move(connection, CONNECTION_OPEN);
-    server->stats.accepted++;
     server->stats.connections++;
+    return connection;
+}
+
+static void welcome(struct lws_server *server, int descriptor)
+{
+    struct connection *connection = adopt(server, descriptor);
+    if (!connection)
+        return;
+    connection->wire.writable = true;
+    server->stats.accepted++;
     server->acceptor.opened(server->acceptor.acceptor, &connection->wire,
                             lws_loop_now_ms(server->loop));
     assert(connection->wire.receiver_ops || connection->state != CONNECTION_OPEN);
@@ -334,8 +360,40 @@ static void accept_some(void *context, int64_t now_ms)
         if (server->stats.connections >= server->connections_most)
             refuse(server, descriptor);
         else
-            adopt(server, descriptor);
+            welcome(server, descriptor);
     }
+}
+
+struct wire *lws_server_dial(struct lws_server *server, const struct peer_address *address)
+{
+    static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
+    union {
+        struct sockaddr any;
+        struct sockaddr_in v4;
+        struct sockaddr_in6 v6;
+    } to = {.v6 = {.sin6_family = AF_INET6, .sin6_port = htons(address->port)}};
+    bool four = memcmp(address->ip, mapped, sizeof(mapped)) == 0;
+    memcpy(&to.v6.sin6_addr, address->ip, sizeof(address->ip));
+    if (four) {
+        to.v4 = (struct sockaddr_in){.sin_family = AF_INET, .sin_port = htons(address->port)};
+        memcpy(&to.v4.sin_addr, address->ip + sizeof(mapped), sizeof(to.v4.sin_addr));
+    }
+    assert(!server->tls);
+    if (server->stats.connections >= server->connections_most)
+        return NULL;
+    int on = 1, descriptor = socket(to.any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (descriptor < 0)
+        return NULL;
+    setsockopt(descriptor, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+    if (connect(descriptor, &to.any, four ? sizeof(to.v4) : sizeof(to.v6)) != 0 && errno != EINPROGRESS) {
+        close(descriptor);
+        return NULL;
+    }
+    struct connection *connection = adopt(server, descriptor);
+    if (!connection)
+        return NULL;
+    connection->connecting = true;
+    return &connection->wire;
 }
 
 /* ---- The end of a turn ---- */

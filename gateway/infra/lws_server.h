@@ -9,6 +9,7 @@
 #define GATEWAY_INFRA_LWS_SERVER_H
 
 #include "lws_loop.h"
+#include "peer_sid.h"
 #include "status.h"
 #include "wire.h"
 
@@ -46,6 +47,10 @@ enum status lws_server_open(struct lws_loop *loop, const struct lws_server_confi
 void lws_server_stop_accepting(struct lws_server *server);
 /* Ends every connection at once; their receivers hear `closed`. NULL is fine. Not from inside a callback. */
 void lws_server_close(struct lws_server *server);
+
+/* A connection of our own to another gateway, plain, counted with the server's. Not writable until it is connected; `closed`
+ * tells that it could not be. NULL: no descriptor left, or no way there. The caller attaches a receiver at once. */
+struct wire *lws_server_dial(struct lws_server *server, const struct peer_address *address);
 
 uint16_t lws_server_port(const struct lws_server *server);
 const struct lws_server_stats *lws_server_stats(const struct lws_server *server);

@@ -109,7 +109,7 @@ static void poll(struct engineio_session *session, struct http_exchange *exchang
     polling->gzip =
         session->server->compressor && http_request_has_token(request, "accept-encoding", "gzip");
     look_at_agent(polling, request);
-    http_exchange_set_context(exchange, session);
+    http_exchange_set_context(exchange, &polling->owner);
     if (same_mark(&mark, &polling->last_get_mark)) {
         session->server->stats.polls_repeated++;
         answer(exchange, POLL_CONTENT_TYPE, buffer_peek(&polling->last_body), false,
@@ -166,30 +166,6 @@ void polling_flush(struct engineio_session *session, int64_t now_ms)
 
 /* ---- POST ---- */
 
-static void post(struct engineio_session *session, struct http_exchange *exchange,
-                 const struct http_request *request, int64_t now_ms)
-{
-    struct polling *polling = session->polling;
-    struct request_mark mark = mark_of(request);
-    struct bytes type;
-    bool octets = http_request_field(request, "content-type", &type) &&
-                  bytes_equal(type, BYTES_LITERAL("application/octet-stream"));
-    if (polling->post && same_mark(&mark, &polling->post_mark)) {
-        http_exchange_drop(polling->post);
-        polling->post = NULL;
-    }
-    if (octets || polling->post) {
-        answer_error(exchange, ENGINEIO_ERROR_BAD_REQUEST, NULL);
-        session_end_for(session, ENGINEIO_CLOSE_PROTOCOL, now_ms);
-        return;
-    }
-    http_exchange_set_context(exchange, session);
-    polling->post = exchange;
-    polling->post_mark = mark;
-    if (!request->has_body)
-        polling_body(session, exchange, bytes_of(NULL, 0), now_ms);
-}
-
 static enum status take_payload(struct engineio_session *session, struct bytes body, int64_t now_ms)
 {
     struct engineio_server *server = session->server;
@@ -216,8 +192,8 @@ static bool is_too_large(const struct engineio_server *server, struct bytes body
            !memmem(body.data, body.size, behind_separator, sizeof(behind_separator));
 }
 
-void polling_body(struct engineio_session *session, struct http_exchange *exchange,
-                  struct bytes body, int64_t now_ms)
+static void take_body(struct engineio_session *session, struct http_exchange *exchange,
+                      struct bytes body, int64_t now_ms)
 {
     struct engineio_server *server = session->server;
     struct polling *polling = session->polling;
@@ -240,6 +216,30 @@ void polling_body(struct engineio_session *session, struct http_exchange *exchan
     session_end_for(session, ENGINEIO_CLOSE_PROTOCOL, now_ms);
 }
 
+static void post(struct engineio_session *session, struct http_exchange *exchange,
+                 const struct http_request *request, int64_t now_ms)
+{
+    struct polling *polling = session->polling;
+    struct request_mark mark = mark_of(request);
+    struct bytes type;
+    bool octets = http_request_field(request, "content-type", &type) &&
+                  bytes_equal(type, BYTES_LITERAL("application/octet-stream"));
+    if (polling->post && same_mark(&mark, &polling->post_mark)) {
+        http_exchange_drop(polling->post);
+        polling->post = NULL;
+    }
+    if (octets || polling->post) {
+        answer_error(exchange, ENGINEIO_ERROR_BAD_REQUEST, NULL);
+        session_end_for(session, ENGINEIO_CLOSE_PROTOCOL, now_ms);
+        return;
+    }
+    http_exchange_set_context(exchange, &polling->owner);
+    polling->post = exchange;
+    polling->post_mark = mark;
+    if (!request->has_body)
+        take_body(session, exchange, bytes_of(NULL, 0), now_ms);
+}
+
 /* ---- Requests of a polling session ---- */
 
 void polling_request(struct engineio_session *session, struct http_exchange *exchange,
@@ -253,17 +253,26 @@ void polling_request(struct engineio_session *session, struct http_exchange *exc
         answer_error(exchange, ENGINEIO_ERROR_BAD_REQUEST, NULL);
 }
 
-void polling_aborted(struct engineio_session *session, struct http_exchange *exchange,
-                     enum http_abort reason, int64_t now_ms)
+static void body_came(struct exchange_owner *owner, struct http_exchange *exchange,
+                      struct bytes body, int64_t now_ms)
 {
-    struct polling *polling = session->polling;
-    assert(polling && (polling->get == exchange || polling->post == exchange));
+    struct polling *polling = (struct polling *)owner;
+    if (polling->post == exchange)
+        take_body(polling->session, exchange, body, now_ms);
+    /* else a GET with a body: it is held, its body means nothing */
+}
+
+static void gave_up(struct exchange_owner *owner, struct http_exchange *exchange,
+                    enum http_abort reason, int64_t now_ms)
+{
+    struct polling *polling = (struct polling *)owner;
+    assert(polling->get == exchange || polling->post == exchange);
     if (polling->get == exchange)
         polling->get = NULL;
     else
         polling->post = NULL;
     if (reason == HTTP_ABORT_CLOSED)
-        session_end_for(session, ENGINEIO_CLOSE_TRANSPORT, now_ms);
+        session_end_for(polling->session, ENGINEIO_CLOSE_TRANSPORT, now_ms);
 }
 
 static void release_poll(struct timer *timer, int64_t now_ms)
@@ -279,6 +288,7 @@ void polling_attach(struct engineio_session *session)
 {
     struct polling *polling = mem_new(struct polling);
     polling->session = session;
+    polling->owner = (struct exchange_owner){body_came, gave_up};
     polling->noop_timer.fire = release_poll;
     session->polling = polling;
     session->server->stats.polling++;

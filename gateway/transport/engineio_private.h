@@ -16,6 +16,7 @@
 
 #include "engineio_packet.h"
 #include "engineio_server.h"
+#include "peer_client.h"
 #include "timer_wheel.h"
 #include "websocket_frame.h"
 #include "wire.h"
@@ -32,10 +33,19 @@ struct request_mark {
     char text[T_SIZE];
 };
 
+/* What the context of an exchange points to: whose it is. */
+struct exchange_owner {
+    void (*body)(struct exchange_owner *owner, struct http_exchange *exchange, struct bytes body,
+                 int64_t now_ms);
+    void (*aborted)(struct exchange_owner *owner, struct http_exchange *exchange,
+                    enum http_abort reason, int64_t now_ms);
+};
+
 /* What only a polling session needs; freed by the upgrade. */
 struct polling {
-    struct http_exchange *get;  /* held until there is something to say */
-    struct http_exchange *post; /* its body is being read */
+    struct exchange_owner owner; /* first: of get and post */
+    struct http_exchange *get;   /* held until there is something to say */
+    struct http_exchange *post;  /* its body is being read */
     struct request_mark get_mark, post_mark;
     struct request_mark last_get_mark, last_post_mark;
     struct buffer last_body; /* of the last answer, until a GET with another mark comes */
@@ -98,6 +108,9 @@ struct engineio_server {
     struct buffer scratch; /* what is being written */
     struct buffer decoded; /* base64 */
     struct poll_compressor *compressor;
+    uint64_t poll_bytes; /* of a POST's body */
+    struct engineio_peers peers;
+    struct forward *forwards; /* requests that other gateways have to answer */
     bool draining;
 };
 
@@ -142,10 +155,6 @@ void session_fill(struct engineio_session *session, struct engineio_writer *writ
 void polling_attach(struct engineio_session *session);
 void polling_request(struct engineio_session *session, struct http_exchange *exchange,
                      const struct http_request *request, int64_t now_ms);
-void polling_body(struct engineio_session *session, struct http_exchange *exchange,
-                  struct bytes body, int64_t now_ms);
-void polling_aborted(struct engineio_session *session, struct http_exchange *exchange,
-                     enum http_abort reason, int64_t now_ms);
 void polling_flush(struct engineio_session *session, int64_t now_ms);
 /* Answers what is outstanding, because the session ends, and frees the struct: a held GET gets this
  * packet; or an error, if it is ENGINEIO_UPGRADE: the session has moved to a WebSocket. */
@@ -160,7 +169,27 @@ void link_flush(struct link *link, int64_t now_ms);
 /* Sends a close frame if it can, and closes the wire. The link is freed at the end of the turn. */
 void link_close(struct link *link, unsigned code);
 
+/* engineio_peers.c */
+/* A request for a session that may be another gateway's: passed on, or refused. */
+void forward_request(struct engineio_server *server, struct http_exchange *exchange,
+                     const struct http_request *request, struct bytes sid);
+void forwards_free(struct engineio_server *server);
+
 /* engineio_server.c */
+struct parameters {
+    bool websocket;                   /* transport=websocket */
+    bool known;                       /* the transport is one of ours */
+    bool version_fits;                /* EIO=4 */
+    bool names_session;               /* sid is there and not empty */
+    struct engineio_session *session; /* NULL: not here, or not any more */
+    struct buffer sid;                /* the caller deinits it */
+};
+struct parameters read_parameters(struct engineio_server *server,
+                                  const struct http_request *request, int64_t now_ms);
+bool fits_session(const struct parameters *parameters, bool upgrade);
+void handle_body(void *route, struct http_exchange *exchange, struct bytes body, int64_t now_ms);
+void handle_aborted(void *route, struct http_exchange *exchange, enum http_abort reason,
+                    int64_t now_ms);
 enum { SESSION_COOKIE_SIZE = 192 };
 /* The value of Set-Cookie; NULL: cookies are off. */
 const char *session_cookie(const struct engineio_session *session,

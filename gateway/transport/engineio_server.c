@@ -110,19 +110,23 @@ static void handshake(struct engineio_server *server, struct http_exchange *exch
 /* ---- Checks, in the order of the JavaScript server: clients and their tests know which error wins
  * ---- */
 
-struct parameters {
-    bool websocket;     /* transport=websocket */
-    bool known;         /* the transport is one of ours */
-    bool version_fits;  /* EIO=4 */
-    bool names_session; /* sid is there and not empty */
-    struct engineio_session *session;
-};
+/* A deadline that has passed counts, although its timer may not have fired yet in this turn. */
+static void expire_if_due(struct engineio_session *session, int64_t now_ms)
+{
+    if (!session || session->state != SESSION_OPEN)
+        return;
+    int64_t deadline_ms = session->timer.deadline_ms;
+    if (session->heartbeat == HEARTBEAT_WAIT_PING)
+        deadline_ms += session->server->config.ping_timeout_ms;
+    if (deadline_ms <= now_ms)
+        session_end_for(session, ENGINEIO_CLOSE_PING_TIMEOUT, now_ms);
+}
 
-static struct parameters read_parameters(struct engineio_server *server,
-                                         const struct http_request *request)
+struct parameters read_parameters(struct engineio_server *server, const struct http_request *request,
+                                  int64_t now_ms)
 {
     struct parameters parameters = {0};
-    struct buffer scratch = {0};
+    auto_buffer struct buffer scratch = {0};
     struct bytes value;
     if (http_query_parameter(request->query, "transport", &scratch, &value) == STATUS_OK) {
         parameters.websocket =
@@ -137,24 +141,18 @@ static struct parameters read_parameters(struct engineio_server *server,
     if (http_query_parameter(request->query, "sid", &scratch, &value) == STATUS_OK && value.size) {
         parameters.names_session = true;
         parameters.session = session_find(server, value);
+        expire_if_due(parameters.session, now_ms);
+        struct engineio_session *session = parameters.session;
+        if (!session || session->state == SESSION_DEAD ||
+            (session_is_left(session) && request->method != HTTP_GET)) {
+            parameters.session = NULL;
+            buffer_append(&parameters.sid, value);
+        }
     }
-    buffer_deinit(&scratch);
     return parameters;
 }
 
-/* A deadline that has passed counts, although its timer may not have fired yet in this turn. */
-static void expire_if_due(struct engineio_session *session, int64_t now_ms)
-{
-    if (!session || session->state != SESSION_OPEN)
-        return;
-    int64_t deadline_ms = session->timer.deadline_ms;
-    if (session->heartbeat == HEARTBEAT_WAIT_PING)
-        deadline_ms += session->server->config.ping_timeout_ms;
-    if (deadline_ms <= now_ms)
-        session_end_for(session, ENGINEIO_CLOSE_PING_TIMEOUT, now_ms);
-}
-
-static bool fits_session(const struct parameters *parameters, bool upgrade)
+bool fits_session(const struct parameters *parameters, bool upgrade)
 {
     if (upgrade)
         return parameters->websocket && parameters->version_fits;
@@ -166,17 +164,14 @@ static void handle_request(void *route, struct http_exchange *exchange,
 {
     struct engineio_server *server = route;
     bool upgrade = request->upgrade;
-    struct parameters parameters = read_parameters(server, request);
-    expire_if_due(parameters.session, now_ms);
-    if (parameters.session &&
-        (parameters.session->state == SESSION_DEAD ||
-         (session_is_left(parameters.session) && request->method != HTTP_GET)))
-        parameters.session = NULL;
+    struct parameters parameters = read_parameters(server, request, now_ms);
     const char *message = NULL;
     if (!parameters.known) {
         refuse(exchange, upgrade, ENGINEIO_ERROR_UNKNOWN_TRANSPORT, NULL);
     } else if (parameters.names_session) {
-        if (!parameters.session)
+        if (!parameters.session && !upgrade && parameters.version_fits)
+            forward_request(server, exchange, request, buffer_peek(&parameters.sid));
+        else if (!parameters.session)
             refuse(exchange, upgrade, ENGINEIO_ERROR_UNKNOWN_SID, NULL);
         else if (!fits_session(&parameters, upgrade))
             refuse(exchange, upgrade, ENGINEIO_ERROR_BAD_REQUEST, NULL);
@@ -197,25 +192,24 @@ static void handle_request(void *route, struct http_exchange *exchange,
     } else {
         handshake(server, exchange, request, upgrade, now_ms);
     }
+    buffer_deinit(&parameters.sid);
 }
 
-static void handle_body(void *route, struct http_exchange *exchange, struct bytes body,
+void handle_body(void *route, struct http_exchange *exchange, struct bytes body,
                         int64_t now_ms)
 {
     (void)route;
-    struct engineio_session *session = http_exchange_context(exchange);
-    if (session->polling->post == exchange)
-        polling_body(session, exchange, body, now_ms);
-    /* else a GET with a body: it is held, its body means nothing */
+    struct exchange_owner *owner = http_exchange_context(exchange);
+    owner->body(owner, exchange, body, now_ms);
 }
 
-static void handle_aborted(void *route, struct http_exchange *exchange, enum http_abort reason,
+void handle_aborted(void *route, struct http_exchange *exchange, enum http_abort reason,
                            int64_t now_ms)
 {
     (void)route;
-    struct engineio_session *session = http_exchange_context(exchange);
-    if (session)
-        polling_aborted(session, exchange, reason, now_ms);
+    struct exchange_owner *owner = http_exchange_context(exchange);
+    if (owner)
+        owner->aborted(owner, exchange, reason, now_ms);
 }
 
 /* ---- Turns ---- */
@@ -307,12 +301,12 @@ struct engineio_server *engineio_server_new(const struct engineio_config *config
         server->config.compress_bytes = 1024;
     if (!server->config.payload_packets)
         server->config.payload_packets = 10000;
+    server->poll_bytes = config->max_payload_bytes + config->max_payload_bytes / BASE64_SLACK;
     if (config->compress)
         server->compressor = poll_compressor_new();
     http_server_add_route(http, &(struct http_route){
                                     .path = config->path,
-                                    .body_bytes = config->max_payload_bytes +
-                                                  config->max_payload_bytes / BASE64_SLACK,
+                                    .body_bytes = server->poll_bytes,
                                     .cors = config->cors,
                                     .request = handle_request,
                                     .body = handle_body,
@@ -330,6 +324,7 @@ void engineio_server_free(struct engineio_server *server)
     HASH_ITER(hh, server->sessions, session, next)
         session_end_for(session, ENGINEIO_CLOSE_SERVER, server->wheel->now_ms);
     engineio_server_turn(server, server->wheel->now_ms);
+    forwards_free(server);
     poll_compressor_free(server->compressor);
     buffer_deinit(&server->scratch);
     buffer_deinit(&server->decoded);

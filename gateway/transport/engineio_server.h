@@ -12,6 +12,7 @@
 
 #include "buffer.h"
 #include "http_server.h"
+#include "peer_client.h"
 
 struct engineio_server;
 struct engineio_session;
@@ -59,7 +60,7 @@ struct engineio_config {
     bool compress;               /* gzip poll answers from compress_bytes on */
     size_t compress_bytes;       /* 0: 1024 */
     const char *cookie;          /* name; NULL: none */
-    const char *sid_prefix;      /* of every sid, up to 32 characters of the URL alphabet; NULL: none */
+    const char *sid_prefix;      /* of every sid, up to 44 characters of the URL alphabet; NULL: none */
     const struct http_cors *cors;
     const char *const *handshake_fields; /* request fields kept with the session, NULL-terminated; NULL: none */
     void (*random)(void *random_context, uint8_t *out, size_t size);
@@ -72,7 +73,18 @@ struct engineio_stats {
     uint64_t opened, refused, upgrades, upgrades_failed;
     uint64_t closed[ENGINEIO_CLOSE_COUNT];
     uint64_t messages_in, bytes_in, messages_out, bytes_out, writes, polls, posts, polls_repeated;
+    uint64_t forwards, forwards_failed;   /* polls passed on to their gateway, and those it did not answer */
+    uint64_t peer_requests, peer_refused; /* asked by other gateways, and those without the token */
     uint64_t polling, websocket; /* now */
+};
+
+/* The other gateways: a request may reach any of them, whoever has its session. Polls are passed on, and nothing is passed
+ * on twice. */
+struct engineio_peers {
+    const struct peer_identity *identity; /* borrowed; its prefix becomes that of every sid */
+    struct peer_client *client;           /* borrowed */
+    struct http_server *http;             /* where the others ask this one; gets the routes /peer/... */
+    int64_t timeout_ms; /* for an answer; below the ping timeout, so that a client hears of a lost session in time */
 };
 
 /* Registers its path with the HTTP server. The configuration is copied, what it points to is borrowed. */
@@ -80,6 +92,8 @@ struct engineio_server *engineio_server_new(const struct engineio_config *config
                                             struct timer_wheel *wheel);
 /* Ends all sessions. Before http_server_free(). NULL is fine. */
 void engineio_server_free(struct engineio_server *server);
+/* Before the first session. */
+void engineio_server_set_peers(struct engineio_server *server, const struct engineio_peers *peers);
 void engineio_server_turn(struct engineio_server *server, int64_t now_ms);
 /* INT64_MAX, or 0 if a turn is due at once. */
 int64_t engineio_server_deadline_ms(const struct engineio_server *server);
@@ -99,7 +113,7 @@ void engineio_session_wake(struct engineio_session *session);
  * turn. */
 void engineio_session_close(struct engineio_session *session);
 
-enum { ENGINEIO_SID_SIZE = 56 }; /* with its NUL */
+enum { ENGINEIO_SID_SIZE = 68 }; /* with its NUL */
 void engineio_session_sid(const struct engineio_session *session, char sid[ENGINEIO_SID_SIZE]);
 bool engineio_session_is_websocket(const struct engineio_session *session);
 /* Of the handshake request: its query, and the fields that the configuration names. Until engineio_session_forget(). */

@@ -7,7 +7,7 @@
 
 struct fake_world world;
 
-static void fake_random(void *context, uint8_t *out, size_t size)
+void fake_random(void *context, uint8_t *out, size_t size)
 {
     (void)context;
     for (size_t i = 0; i < size; i++)
@@ -134,6 +134,8 @@ void fake_turn(void)
     timer_wheel_advance(&world.wheel, world.now_ms);
     if (world.engineio)
         engineio_server_turn(world.engineio, world.now_ms);
+    if (world.others)
+        world.others();
     for (struct fake_wire *wire = world.wires; wire; wire = wire->next) {
         if (!wire->wanted || wire->closed || !wire->wire.writable)
             continue;
@@ -156,12 +158,17 @@ void fake_pass(int64_t ms)
     }
 }
 
-void fake_start(const struct engineio_application_ops *application, bool byte_by_byte)
+void fake_begin(bool byte_by_byte)
 {
     world.now_ms = 1000;
     world.byte_by_byte = byte_by_byte;
     world.random = 1;
     timer_wheel_init(&world.wheel, world.now_ms);
+}
+
+void fake_start(const struct engineio_application_ops *application, bool byte_by_byte)
+{
+    fake_begin(byte_by_byte);
     world.http = http_server_new(&fake_http, &world.wheel);
     if (application) {
         struct engineio_config config = fake_engineio;
@@ -182,8 +189,15 @@ void fake_stop(void)
     else
         engineio_server_free(world.engineio);
     http_server_free(world.http);
+    fake_forget();
+}
+
+void fake_forget(void)
+{
     world.engineio = NULL;
     world.socketio = NULL;
+    world.http = NULL;
+    world.others = NULL;
     ck_assert_uint_eq(world.wheel.count, 0);
     while (world.wires) {
         struct fake_wire *wire = world.wires;

@@ -27,6 +27,7 @@ struct fake_world {
     int64_t now_ms;
     bool byte_by_byte; /* input comes in portions of one byte, each in a turn of its own */
     uint8_t random;
+    void (*others)(void); /* run in every turn, if set */
     char text[256 * 1024];
 };
 
@@ -41,6 +42,11 @@ extern struct http_server_config fake_http;
 void fake_start(const struct engineio_application_ops *ops, bool byte_by_byte);
 /* Ends everything; the sanitizer sees what was forgotten. */
 void fake_stop(void);
+
+/* The same in parts, for a test that makes servers of its own: clock and wheel; at the end, what is left of wires. */
+void fake_begin(bool byte_by_byte);
+void fake_forget(void);
+void fake_random(void *context, uint8_t *out, size_t size);
 
 /* A turn of the loop; then time passes, turn by turn, deadline by deadline. */
 void fake_turn(void);

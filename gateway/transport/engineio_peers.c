@@ -1,0 +1,226 @@
+/* Polls that reach another gateway than their session's: passed on to it, over one hop. Answered as
+ * the session answers, held as long, and given up when the client gives up. */
+#include <assert.h>
+#include <stddef.h>
+
+#include <utlist.h>
+
+#include "engineio_private.h"
+#include "http_response.h"
+#include "mem.h"
+
+#define POLL_PATH "/peer/poll"
+
+enum { VALUE_SIZE = 128 };
+
+/* A client's request that another gateway answers. */
+struct forward {
+    struct exchange_owner owner; /* first */
+    struct peer_request request;
+    struct engineio_server *server;
+    struct http_exchange *exchange;
+    struct peer_address address;
+    struct buffer query, fields; /* of a POST whose body is still to come */
+    struct forward *prev, *next;
+    bool post;
+};
+
+static void forward_free(struct forward *forward)
+{
+    peer_client_cancel(&forward->request);
+    buffer_deinit(&forward->query);
+    buffer_deinit(&forward->fields);
+    DL_DELETE(forward->server->forwards, forward);
+    free(forward);
+}
+
+/* ---- The answer comes back ---- */
+
+/* A field of the answer that is handed on. */
+static const char *copy_field(const struct http_reply *reply, const char *name,
+                              char value[VALUE_SIZE])
+{
+    struct bytes found;
+    if (!http_reply_field(reply, name, &found) || found.size >= VALUE_SIZE ||
+        !http_value_is_safe(found))
+        return NULL;
+    memcpy(value, found.data, found.size);
+    value[found.size] = '\0';
+    return value;
+}
+
+static void hand_on(struct http_exchange *exchange, const struct http_reply *reply)
+{
+    static const char *const names[] = {"Cache-Control", "Content-Encoding", "X-XSS-Protection"};
+    char type[VALUE_SIZE], values[3][VALUE_SIZE];
+    struct http_field fields[3];
+    size_t count = 0;
+    for (size_t i = 0; i < 3; i++) {
+        const char *value = copy_field(reply, names[i], values[i]);
+        if (value)
+            fields[count++] = http_field_of(names[i], value);
+    }
+    http_exchange_answer(
+        exchange, &(struct http_answer){.code = reply->code,
+                                        .content_type = copy_field(reply, "content-type", type),
+                                        .fields = fields,
+                                        .field_count = count,
+                                        .body = reply->body});
+}
+
+/* Whether the answer is one to the client. A gateway that does not know us, or has no such page, is
+ * no gateway of ours. */
+static bool is_answer(const struct http_reply *reply)
+{
+    return reply && reply->code != 401 && reply->code != 404;
+}
+
+static void answered(struct peer_request *request, const struct http_reply *reply, int64_t now_ms)
+{
+    struct forward *forward =
+        (struct forward *)((char *)request - offsetof(struct forward, request));
+    struct http_exchange *exchange = forward->exchange;
+    (void)now_ms;
+    if (!is_answer(reply))
+        forward->server->stats.forwards_failed++;
+    forward_free(forward);
+    /* Without its gateway the session is lost; the client comes back and continues from its cursor.
+     */
+    if (is_answer(reply))
+        hand_on(exchange, reply);
+    else
+        answer_error(exchange, ENGINEIO_ERROR_UNKNOWN_SID, NULL);
+}
+
+/* ---- The request goes out ---- */
+
+static void send(struct forward *forward, struct bytes query, struct bytes fields,
+                 struct bytes body)
+{
+    const struct engineio_server *server = forward->server;
+    const struct engineio_peers *peers = &server->peers;
+    struct peer_message message = {
+        .address = forward->address,
+        .method = forward->post ? "POST" : "GET",
+        .path = BYTES_LITERAL(POLL_PATH),
+        .query = query,
+        .fields = fields,
+        .body = body,
+        /* A poll is held until the next ping at the latest. */
+        .timeout_ms =
+            peers->timeout_ms + (forward->post ? 0 : (int64_t)server->config.ping_interval_ms),
+        .held = !forward->post,
+    };
+    peer_client_send(peers->client, &forward->request, &message);
+}
+
+static void body_came(struct exchange_owner *owner, struct http_exchange *exchange,
+                      struct bytes body, int64_t now_ms)
+{
+    struct forward *forward = (struct forward *)owner;
+    (void)exchange, (void)now_ms;
+    if (forward->post)
+        send(forward, buffer_peek(&forward->query), buffer_peek(&forward->fields), body);
+}
+
+static void gave_up(struct exchange_owner *owner, struct http_exchange *exchange,
+                    enum http_abort reason, int64_t now_ms)
+{
+    (void)exchange, (void)reason, (void)now_ms;
+    forward_free((struct forward *)owner);
+}
+
+/* What the session's gateway looks at. */
+static void copy_fields(const struct http_request *request, struct buffer *fields)
+{
+    static const char *const names[] = {"accept-encoding", "content-type", "user-agent"};
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        struct bytes value;
+        if (http_request_field(request, names[i], &value))
+            buffer_append_format(fields, "%s: %.*s\r\n", names[i], BYTES_PRINT(value));
+    }
+}
+
+void forward_request(struct engineio_server *server, struct http_exchange *exchange,
+                     const struct http_request *request, struct bytes sid)
+{
+    struct peer_address address;
+    bool post = request->method == HTTP_POST;
+    if (!server->peers.client || (!post && request->method != HTTP_GET) ||
+        peer_identity_locate(server->peers.identity, sid, &address) != STATUS_OK) {
+        answer_error(exchange, ENGINEIO_ERROR_UNKNOWN_SID, NULL);
+        return;
+    }
+    struct forward *forward = mem_new(struct forward);
+    forward->owner = (struct exchange_owner){body_came, gave_up};
+    forward->request.answered = answered;
+    forward->server = server;
+    forward->exchange = exchange;
+    forward->address = address;
+    forward->post = post;
+    DL_APPEND(server->forwards, forward);
+    server->stats.forwards++;
+    http_exchange_set_context(exchange, &forward->owner);
+    copy_fields(request, &forward->fields);
+    if (post && request->has_body) {
+        buffer_append(&forward->query, request->query);
+        return;
+    }
+    send(forward, request->query, buffer_peek(&forward->fields), bytes_of(NULL, 0));
+}
+
+void forwards_free(struct engineio_server *server)
+{
+    while (server->forwards) {
+        struct http_exchange *exchange = server->forwards->exchange;
+        forward_free(server->forwards);
+        answer_error(exchange, ENGINEIO_ERROR_UNKNOWN_SID, NULL);
+    }
+}
+
+/* ---- What other gateways ask ---- */
+
+static bool is_peer(struct engineio_server *server, struct http_exchange *exchange,
+                    const struct http_request *request)
+{
+    struct bytes token;
+    server->stats.peer_requests++;
+    if (http_request_field(request, PEER_TOKEN_FIELD, &token) &&
+        peer_identity_knows(server->peers.identity, token))
+        return true;
+    server->stats.peer_refused++;
+    http_exchange_refuse(exchange, 401);
+    return false;
+}
+
+static void peer_poll(void *route, struct http_exchange *exchange,
+                      const struct http_request *request, int64_t now_ms)
+{
+    struct engineio_server *server = route;
+    if (!is_peer(server, exchange, request))
+        return;
+    struct parameters parameters = read_parameters(server, request, now_ms);
+    if (!parameters.session)
+        answer_error(exchange, ENGINEIO_ERROR_UNKNOWN_SID,
+                     NULL); /* of a boot that is over, or ended */
+    else if (!fits_session(&parameters, false))
+        answer_error(exchange, ENGINEIO_ERROR_BAD_REQUEST, NULL);
+    else
+        polling_request(parameters.session, exchange, request, now_ms);
+    buffer_deinit(&parameters.sid);
+}
+
+void engineio_server_set_peers(struct engineio_server *server, const struct engineio_peers *peers)
+{
+    assert(!server->sessions && strlen(peers->identity->prefix) + SID_KEY_SIZE < ENGINEIO_SID_SIZE);
+    server->peers = *peers;
+    server->config.sid_prefix = peers->identity->prefix;
+    http_server_add_route(peers->http, &(struct http_route){
+                                           .path = POLL_PATH,
+                                           .body_bytes = server->poll_bytes,
+                                           .request = peer_poll,
+                                           .body = handle_body,
+                                           .aborted = handle_aborted,
+                                           .route = server,
+                                       });
+}
