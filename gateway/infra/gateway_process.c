@@ -487,6 +487,7 @@ static void open_websocket(struct gateway_process *process)
         return;
     struct websocket_adapter_config config = {
         .clients = stream_config(process),
+        .events = process->events,
         .path = settings->raw_path,
         .message_bytes = (uint64_t)settings->raw_message,
         .queue_bytes = (size_t)settings->raw_queue,

@@ -15,6 +15,10 @@ enum member {
     MEMBER_HEARTBEAT,
     MEMBER_EVENT,
     MEMBER_DATA,
+    MEMBER_EVENT_ID,
+    MEMBER_ROOM,
+    MEMBER_TRACEPARENT,
+    MEMBER_TRACESTATE,
     MEMBER_ROOMS,
     MEMBER_COUNT
 };
@@ -33,10 +37,20 @@ static bool has(const struct members *members, enum member member)
 }
 
 static const char *const member_names[MEMBER_COUNT] = {
-    [MEMBER_TYPE] = "type",           [MEMBER_ID] = "id",         [MEMBER_TOKEN] = "token",
-    [MEMBER_SESSION] = "session",     [MEMBER_CURSOR] = "cursor", [MEMBER_AUTH] = "auth",
-    [MEMBER_EVENT] = "event",         [MEMBER_DATA] = "data",     [MEMBER_ROOMS] = "rooms",
+    [MEMBER_TYPE] = "type",
+    [MEMBER_ID] = "id",
+    [MEMBER_TOKEN] = "token",
+    [MEMBER_SESSION] = "session",
+    [MEMBER_CURSOR] = "cursor",
+    [MEMBER_AUTH] = "auth",
     [MEMBER_HEARTBEAT] = "heartbeat",
+    [MEMBER_EVENT] = "event",
+    [MEMBER_DATA] = "data",
+    [MEMBER_EVENT_ID] = "eventId",
+    [MEMBER_ROOM] = "room",
+    [MEMBER_TRACEPARENT] = "traceparent",
+    [MEMBER_TRACESTATE] = "tracestate",
+    [MEMBER_ROOMS] = "rooms",
 };
 
 static const char *const kind_names[] = {
@@ -97,6 +111,13 @@ static bool is_string_or_absent(const struct members *members, enum member membe
 
 static bool shapes_are_right(const struct members *members)
 {
+    static const enum member strings[] = {
+        MEMBER_TYPE,     MEMBER_TOKEN, MEMBER_SESSION,     MEMBER_CURSOR,     MEMBER_EVENT,
+        MEMBER_EVENT_ID, MEMBER_ROOM,  MEMBER_TRACEPARENT, MEMBER_TRACESTATE,
+    };
+    for (size_t i = 0; i < sizeof(strings) / sizeof(strings[0]); i++)
+        if (!is_string_or_absent(members, strings[i]))
+            return false;
     bool id = !has(members, MEMBER_ID) || members->token[MEMBER_ID] == JSON_NUMBER ||
               members->token[MEMBER_ID] == JSON_STRING;
     bool rooms = !has(members, MEMBER_ROOMS) || members->token[MEMBER_ROOMS] == JSON_ARRAY;
@@ -104,12 +125,7 @@ static bool shapes_are_right(const struct members *members)
     bool heartbeat = !has(members, MEMBER_HEARTBEAT) ||
                      members->token[MEMBER_HEARTBEAT] == JSON_TRUE ||
                      members->token[MEMBER_HEARTBEAT] == JSON_FALSE;
-    return id && rooms && auth && heartbeat && has(members, MEMBER_TYPE) &&
-           is_string_or_absent(members, MEMBER_TYPE) &&
-           is_string_or_absent(members, MEMBER_TOKEN) &&
-           is_string_or_absent(members, MEMBER_SESSION) &&
-           is_string_or_absent(members, MEMBER_CURSOR) &&
-           is_string_or_absent(members, MEMBER_EVENT);
+    return id && rooms && auth && heartbeat && has(members, MEMBER_TYPE);
 }
 
 static struct bytes inside_quotes(struct bytes raw)
@@ -187,7 +203,11 @@ enum status ws_json_decode(struct bytes text, const struct ws_json_limits *limit
                                     .auth = members.raw[MEMBER_AUTH],
                                     .heartbeat = members.token[MEMBER_HEARTBEAT] == JSON_TRUE,
                                     .event = members.raw[MEMBER_EVENT],
-                                    .data = members.raw[MEMBER_DATA]};
+                                    .data = members.raw[MEMBER_DATA],
+                                    .event_id = members.raw[MEMBER_EVENT_ID],
+                                    .room = members.raw[MEMBER_ROOM],
+                                    .traceparent = members.raw[MEMBER_TRACEPARENT],
+                                    .tracestate = members.raw[MEMBER_TRACESTATE]};
     if (!has_required(&members, found.kind))
         return STATUS_MALFORMED;
     if (has(&members, MEMBER_ROOMS))

@@ -25,7 +25,7 @@ enum ws_json_kind {
     WS_JSON_CONNECT, /* token, session, cursor, auth, heartbeat: all optional; a session resumes */
     WS_JSON_SUBSCRIBE,   /* rooms */
     WS_JSON_UNSUBSCRIBE, /* rooms */
-    WS_JSON_EVENT,       /* event, data (optional) */
+    WS_JSON_EVENT,       /* event; data, eventId, room, traceparent, tracestate are optional */
     WS_JSON_TOKEN,       /* token */
     WS_JSON_PING,
     WS_JSON_PONG,
@@ -49,6 +49,10 @@ struct ws_json_message {
     struct bytes auth; /* an object */
     struct bytes event;
     struct bytes data;
+    struct bytes event_id;
+    struct bytes room;
+    struct bytes traceparent;
+    struct bytes tracestate;
     bool heartbeat;
     struct bytes rooms; /* the strings of the array, for ws_json_next_room() */
     uint32_t room_count;

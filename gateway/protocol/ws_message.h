@@ -29,6 +29,7 @@ struct ws_request {
     struct bytes auth; /* raw JSON */
     struct bytes event;
     struct bytes data; /* raw JSON */
+    struct bytes event_id, room, traceparent, tracestate;
     uint32_t room_count;
     struct bytes rooms[WS_ROOMS_MAX];
 };

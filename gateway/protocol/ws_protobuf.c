@@ -68,7 +68,11 @@ static enum status read_event(const Smartstack__V1__Event *event, uint32_t depth
                               struct ws_request *request)
 {
     request->kind = WS_REQUEST_EVENT;
-    if (!read_text(event->event, &request->event) || request->event.size == 0)
+    if (!read_text(event->event, &request->event) || request->event.size == 0 ||
+        !read_text(event->event_id, &request->event_id) ||
+        !read_text(event->room, &request->room) ||
+        !read_text(event->traceparent, &request->traceparent) ||
+        !read_text(event->tracestate, &request->tracestate))
         return STATUS_MALFORMED;
     return read_json(&event->data, depth, &request->data);
 }
@@ -119,11 +123,7 @@ enum status ws_protobuf_decode(struct bytes message, const struct ws_protobuf_li
     struct bytes id = {0};
     if (unpacked->id)
         id = arena_copy(arena, bytes_of(&unpacked->id, sizeof(unpacked->id)));
-    request->id = id;
-    request->heartbeat = false;
-    request->room_count = 0;
-    request->token = request->session = request->cursor = bytes_of(NULL, 0);
-    request->auth = request->event = request->data = bytes_of(NULL, 0);
+    *request = (struct ws_request){.id = id};
     return read_content(unpacked, limits, request);
 }
 

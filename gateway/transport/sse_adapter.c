@@ -4,57 +4,16 @@
 #include <stdlib.h>
 
 #include "http_response.h"
-#include "http_token.h"
 #include "json.h"
 #include "mem.h"
 #include "sse_event.h"
-
-/* A private id is base64url: the first of these ends it. */
-enum { ID_SEPARATOR = '.' };
-
-struct sse_adapter {
-    struct sse_adapter_config config;
-    struct wire_clients clients;
-    struct buffer event, id; /* being written */
-};
-
-/* What only a client needs whose stream has not begun. */
-struct opening {
-    struct buffer rooms; /* of the query: each its size in two bytes, and its name */
-    unsigned joins_left;
-    const char *refusal; /* the first room that was refused */
-    char *refused_room;
-    char *sid;
-    const char *reason;
-    bool refusal_transient;
-    bool recovered;
-    bool names_stream; /* it asked for text/event-stream by name */
-    uint8_t minor_version;
-    size_t field_count;
-    struct http_field fields[HTTP_CORS_FIELDS]; /* of any answer */
-};
-
-struct sse_client {
-    struct wire_client client; /* first */
-    struct sse_adapter *adapter;
-    struct opening *opening; /* NULL: the stream has begun, or the request is answered */
-    struct timer timer;
-    char *private_id;   /* begins every id; NULL: recovery is off */
-    int64_t blocked_ms; /* since when it takes nothing, as far as was looked; 0: it does */
-    bool chunked;
-    bool spoken; /* something was written since the last beat */
-};
-
-static struct sse_client *client_of(struct wire_client *client)
-{
-    return (struct sse_client *)client;
-}
+#include "sse_private.h"
 
 /* --- events ----------------------------------------------------------------------------------- */
 
 /* Appends what is one event, or a few lines, as a chunk of the body if it is chunked. */
-static void append_parts(struct sse_client *client, struct buffer *out, struct bytes body,
-                         struct bytes tail)
+void sse_append_parts(struct sse_client *client, struct buffer *out, struct bytes body,
+                      struct bytes tail)
 {
     size_t size = body.size + tail.size;
     client->spoken = true;
@@ -79,140 +38,18 @@ static struct bytes tail_of(struct sse_client *client, struct bytes cursor)
 }
 
 /* An event of ours, around the JSON that was put into adapter->event. */
-static void append_event(struct sse_client *client, struct buffer *out, const char *name,
-                         struct bytes cursor)
+void sse_append_event(struct sse_client *client, struct buffer *out, const char *name,
+                      struct bytes cursor)
 {
     auto_buffer struct buffer body = {0};
     sse_append_body(&body, bytes_of_string(name), buffer_peek(&client->adapter->event));
-    append_parts(client, out, buffer_peek(&body), tail_of(client, cursor));
+    sse_append_parts(client, out, buffer_peek(&body), tail_of(client, cursor));
 }
 
-static struct buffer *begin_data(struct sse_client *client)
+struct buffer *sse_begin_data(struct sse_client *client)
 {
     buffer_clear(&client->adapter->event);
     return &client->adapter->event;
-}
-
-static uint32_t retry_of(struct sse_adapter *adapter)
-{
-    const struct wire_clients_config *config = &adapter->config.clients;
-    uint32_t retry_ms = adapter->config.retry_ms;
-    uint16_t random;
-    config->random(config->random_context, (uint8_t *)&random, sizeof(random));
-    return retry_ms / 2 + (uint32_t)((uint64_t)retry_ms * random / UINT16_MAX);
-}
-
-/* --- answers instead of a stream ---------------------------------------------------------------
- */
-
-struct refusal {
-    unsigned code;
-    const char *content_type;
-    struct buffer body;
-    struct http_field field;
-    size_t field_count;
-};
-
-static void append_problem(struct buffer *out, const char *problem, struct bytes room)
-{
-    buffer_append_format(out, "{\"error\":{\"code\":\"%s\",\"message\":\"%s\"", problem, problem);
-    if (room.size) {
-        buffer_append_string(out, ",\"room\":");
-        json_write_string(out, room);
-    }
-    buffer_append_string(out, "}}");
-}
-
-static void refusal_init(struct refusal *refusal, unsigned code, const char *problem,
-                         const char *room)
-{
-    *refusal = (struct refusal){.code = code, .content_type = "application/json"};
-    append_problem(&refusal->body, problem, bytes_of_string(room));
-    buffer_append_byte(&refusal->body, '\n');
-    refusal->field_count = 1;
-    if (code == 401)
-        refusal->field = http_field_of("WWW-Authenticate", "Bearer");
-    else if (code == 405)
-        refusal->field = http_field_of("Allow", "GET");
-    else if (code == 503)
-        refusal->field = http_field_of("Retry-After", "1");
-    else
-        refusal->field_count = 0;
-}
-
-static void refusal_init_transient(struct refusal *refusal, struct sse_adapter *adapter,
-                                   const char *problem, bool names_stream)
-{
-    if (!names_stream) {
-        refusal_init(refusal, 503, problem, NULL);
-        return;
-    }
-    *refusal = (struct refusal){.code = 200, .content_type = "text/event-stream"};
-    refusal->field = http_field_of("Cache-Control", "no-store");
-    refusal->field_count = 1;
-    auto_buffer struct buffer data = {0};
-    append_problem(&data, problem, bytes_of(NULL, 0));
-    sse_append_retry(&refusal->body, retry_of(adapter));
-    sse_append_body(&refusal->body, BYTES_LITERAL("unavailable"), buffer_peek(&data));
-    sse_append_tail(&refusal->body, bytes_of(NULL, 0));
-}
-
-/* Before the wire is ours. */
-static void refuse_exchange(struct http_exchange *exchange, struct refusal *refusal)
-{
-    http_exchange_answer(exchange, &(struct http_answer){.code = refusal->code,
-                                                         .content_type = refusal->content_type,
-                                                         .fields = &refusal->field,
-                                                         .field_count = refusal->field_count,
-                                                         .body = buffer_peek(&refusal->body)});
-    buffer_deinit(&refusal->body);
-}
-
-static void opening_free(struct sse_client *client)
-{
-    struct opening *opening = client->opening;
-    if (!opening)
-        return;
-    buffer_deinit(&opening->rooms);
-    free(opening->refused_room);
-    free(opening->sid);
-    free(opening);
-    client->opening = NULL;
-}
-
-static void refuse_client(struct sse_client *client, struct refusal *refusal)
-{
-    struct opening *opening = client->opening;
-    struct http_field fields[HTTP_CORS_FIELDS + 1];
-    size_t count = opening->field_count;
-    memcpy(fields, opening->fields, count * sizeof(fields[0]));
-    if (refusal->field_count)
-        fields[count++] = refusal->field;
-    struct http_response response = {.code = refusal->code,
-                                     .minor_version = opening->minor_version,
-                                     .close = true,
-                                     .content_type = refusal->content_type};
-    buffer_clear(&client->client.held); /* no part of a stream */
-    http_response_write(wire_client_queue(&client->client), &response, fields, count,
-                        buffer_peek(&refusal->body));
-    buffer_deinit(&refusal->body);
-    opening_free(client);
-    wire_client_end(&client->client);
-}
-
-static void refuse_with(struct sse_client *client, unsigned code, const char *problem,
-                        const char *room)
-{
-    struct refusal refusal;
-    refusal_init(&refusal, code, problem, room);
-    refuse_client(client, &refusal);
-}
-
-static void send_away(struct sse_client *client, const char *problem)
-{
-    struct refusal refusal;
-    refusal_init_transient(&refusal, client->adapter, problem, client->opening->names_stream);
-    refuse_client(client, &refusal);
 }
 
 /* --- the end of a stream ---------------------------------------------------------------------- */
@@ -228,106 +65,9 @@ static void end_into(struct sse_client *client, struct buffer *out)
 static void end(struct sse_client *client, const char *reason)
 {
     if (client->opening)
-        send_away(client, reason);
+        sse_send_away(client, reason);
     else
         end_into(client, wire_client_queue(&client->client));
-}
-
-/* --- the beginning ---------------------------------------------------------------------------- */
-
-static void set_timer(struct sse_client *client, int64_t deadline_ms)
-{
-    timer_wheel_set(client->adapter->config.clients.wheel, &client->timer, deadline_ms);
-}
-
-static void append_head(struct sse_client *client, struct buffer *out)
-{
-    const struct opening *opening = client->opening;
-    struct http_field fields[HTTP_CORS_FIELDS + 2];
-    size_t count = opening->field_count;
-    memcpy(fields, opening->fields, count * sizeof(fields[0]));
-    fields[count++] = http_field_of("Cache-Control", "no-store, no-transform");
-    fields[count++] = http_field_of("X-Accel-Buffering", "no"); /* nginx would keep events back */
-    struct http_response response = {.code = 200,
-                                     .framing = client->chunked ? HTTP_FRAMING_CHUNKED
-                                                                : HTTP_FRAMING_CLOSE,
-                                     .minor_version = opening->minor_version,
-                                     .close = true,
-                                     .content_type = "text/event-stream; charset=utf-8"};
-    http_response_write_head(out, &response, fields, count);
-    auto_buffer struct buffer retry = {0};
-    sse_append_retry(&retry, retry_of(client->adapter));
-    append_parts(client, out, buffer_peek(&retry), bytes_of(NULL, 0));
-}
-
-/* All rooms are joined: head, what came meanwhile, and the event that says so, with the cursor that
- * knows the rooms. */
-static void begin_stream(struct sse_client *client, struct buffer *out, struct bytes cursor)
-{
-    struct opening *opening = client->opening;
-    struct buffer *data = begin_data(client);
-    append_head(client, wire_client_queue(&client->client));
-    buffer_append_format(data, "{\"sid\":\"%s\",\"recovered\":%s", opening->sid,
-                         opening->recovered ? "true" : "false");
-    if (!opening->recovered && opening->reason)
-        buffer_append_format(data, ",\"reason\":\"%s\"", opening->reason);
-    buffer_append_byte(data, '}');
-    append_event(client, out, "session", cursor);
-    opening_free(client);
-    set_timer(client, client->client.clients->now_ms + client->adapter->config.heartbeat_ms);
-}
-
-static unsigned refusal_code(const char *problem)
-{
-    return strcmp(problem, "not_allowed") == 0    ? 403
-           : strcmp(problem, "no_such_room") == 0 ? 404
-                                                  : 400;
-}
-
-static void settle_opening(struct sse_client *client, struct buffer *out, struct bytes cursor)
-{
-    struct opening *opening = client->opening;
-    if (opening->joins_left)
-        return;
-    if (!opening->refusal)
-        begin_stream(client, out, cursor);
-    else if (opening->refusal_transient)
-        send_away(client, opening->refusal);
-    else
-        refuse_with(client, refusal_code(opening->refusal), opening->refusal,
-                    opening->refused_room);
-}
-
-static void take_opened(struct sse_client *client, const struct delivery *delivery,
-                        struct buffer *out)
-{
-    struct opening *opening = client->opening;
-    opening->sid = mem_string(delivery->public_id);
-    opening->recovered = delivery->recovered;
-    opening->reason = delivery->reason;
-    if (delivery->private_id.size)
-        client->private_id = mem_string(delivery->private_id);
-    for (struct bytes rest = buffer_peek(&opening->rooms); rest.size;) {
-        struct bytes room = bytes_of(rest.data + 2, (size_t)(rest.data[0] << 8 | rest.data[1]));
-        session_join(client->client.session, room, ++opening->joins_left,
-                     client->client.clients->now_ms);
-        rest = bytes_skip(rest, 2 + room.size);
-    }
-    settle_opening(client, out, delivery->cursor);
-}
-
-static void take_join(struct sse_client *client, const struct delivery *delivery,
-                      struct buffer *out)
-{
-    struct opening *opening = client->opening;
-    assert(opening && opening->joins_left > 0);
-    if (delivery->kind == DELIVERY_JOIN_REFUSED && !opening->refusal) {
-        opening->refusal = delivery->reason;
-        opening->refusal_transient = delivery->transient;
-        opening->refused_room = mem_string(delivery->room);
-    }
-    opening->joins_left--;
-    settle_opening(client, out, delivery->cursor);
 }
 
 /* --- the stream ------------------------------------------------------------------------------- */
@@ -335,21 +75,21 @@ static void take_join(struct sse_client *client, const struct delivery *delivery
 static void write_lost_room(struct sse_client *client, const struct delivery *delivery,
                             struct buffer *out)
 {
-    struct buffer *data = begin_data(client);
+    struct buffer *data = sse_begin_data(client);
     buffer_append_string(data, "{\"room\":");
     json_write_string(data, delivery->room);
     if (delivery->reason)
         buffer_append_format(data, ",\"reason\":\"%s\"", delivery->reason);
     buffer_append_byte(data, '}');
-    append_event(client, out, "unsubscribed", delivery->cursor);
+    sse_append_event(client, out, "unsubscribed", delivery->cursor);
 }
 
 static void refuse_session(struct sse_client *client, const struct delivery *delivery)
 {
     if (delivery->transient)
-        send_away(client, delivery->reason);
+        sse_send_away(client, delivery->reason);
     else
-        refuse_with(client, 403, delivery->reason, NULL);
+        sse_refuse(client, 403, delivery->reason);
 }
 
 static void deliver(struct wire_client *base, const struct delivery *delivery, struct buffer *out)
@@ -357,29 +97,30 @@ static void deliver(struct wire_client *base, const struct delivery *delivery, s
     struct sse_client *client = client_of(base);
     switch (delivery->kind) {
     case DELIVERY_OPENED:
-        take_opened(client, delivery, out);
+        sse_take_opened(client, delivery, out);
         break;
     case DELIVERY_NOTIFICATION:
-        append_parts(client, out, delivery->body, tail_of(client, delivery->cursor));
+        sse_append_parts(client, out, delivery->body, tail_of(client, delivery->cursor));
         break;
     case DELIVERY_JOINED:
     case DELIVERY_JOIN_REFUSED:
-        take_join(client, delivery, out);
+        sse_take_join(client, delivery, out);
         break;
     case DELIVERY_LEFT:
         write_lost_room(client, delivery, out);
         break;
     case DELIVERY_CURSOR:
         if (client->private_id)
-            append_parts(client, out, bytes_of(NULL, 0), tail_of(client, delivery->cursor));
+            sse_append_parts(client, out, bytes_of(NULL, 0), tail_of(client, delivery->cursor));
         break;
     case DELIVERY_STALE:
-        buffer_append_format(begin_data(client), "{\"since\":%lld}", (long long)delivery->since_ms);
-        append_event(client, out, "stale", delivery->cursor);
+        buffer_append_format(sse_begin_data(client), "{\"since\":%lld}",
+                             (long long)delivery->since_ms);
+        sse_append_event(client, out, "stale", delivery->cursor);
         break;
     case DELIVERY_LIVE:
-        buffer_append_string(begin_data(client), "{}");
-        append_event(client, out, "live", delivery->cursor);
+        buffer_append_string(sse_begin_data(client), "{}");
+        sse_append_event(client, out, "live", delivery->cursor);
         break;
     case DELIVERY_REFUSED:
         refuse_session(client, delivery);
@@ -393,7 +134,7 @@ static void deliver(struct wire_client *base, const struct delivery *delivery, s
     }
     /* What comes before all rooms are joined is kept back, and little: else it comes again. */
     if (client->opening && buffer_size(out) >= base->clients->config.write_bytes)
-        send_away(client, "unavailable");
+        sse_send_away(client, "unavailable");
 }
 
 static bool may_write(const struct wire_client *base)
@@ -413,10 +154,15 @@ static void encode(const struct message_view *view, struct buffer *out)
     sse_append_body(out, view->event, view->json);
 }
 
-static const struct transport_ops transport = {
+const struct transport_ops sse_transport = {
     .name = "sse", .slot = TRANSPORT_SLOT_SSE, .encode = encode, .ready = ready};
 
 /* --- time ------------------------------------------------------------------------------------- */
+
+void sse_set_timer(struct sse_client *client, int64_t deadline_ms)
+{
+    timer_wheel_set(client->adapter->config.clients.wheel, &client->timer, deadline_ms);
+}
 
 static bool is_stuck(struct sse_client *client, int64_t now_ms)
 {
@@ -429,14 +175,14 @@ static bool is_stuck(struct sse_client *client, int64_t now_ms)
     return now_ms - client->blocked_ms >= client->adapter->config.write_timeout_ms;
 }
 
-static void beat(struct timer *timer, int64_t now_ms)
+void sse_beat(struct timer *timer, int64_t now_ms)
 {
     struct sse_client *client =
         (struct sse_client *)((char *)timer - offsetof(struct sse_client, timer));
     if (!wire_client_is_open(&client->client))
         return;
     if (client->opening) {
-        send_away(client, "unavailable");
+        sse_send_away(client, "unavailable");
         return;
     }
     if (is_stuck(client, now_ms)) {
@@ -444,18 +190,18 @@ static void beat(struct timer *timer, int64_t now_ms)
         return;
     }
     if (!client->spoken && client->client.wire->writable)
-        append_parts(client, wire_client_queue(&client->client), BYTES_LITERAL(":\n\n"),
-                     bytes_of(NULL, 0));
+        sse_append_parts(client, wire_client_queue(&client->client), BYTES_LITERAL(":\n\n"),
+                         bytes_of(NULL, 0));
     client->spoken = false;
-    set_timer(client, now_ms + client->adapter->config.heartbeat_ms);
+    sse_set_timer(client, now_ms + client->adapter->config.heartbeat_ms);
 }
 
 static void refused(struct wire_client *base, const char *reason, bool transient)
 {
     if (transient)
-        send_away(client_of(base), reason);
+        sse_send_away(client_of(base), reason);
     else
-        refuse_with(client_of(base), 401, reason, NULL);
+        sse_refuse(client_of(base), 401, reason);
 }
 
 /* Nobody can bring a fresh token over a stream: the client returns with one, in its cookie. */
@@ -463,12 +209,12 @@ static void expired(struct wire_client *base)
 {
     struct sse_client *client = client_of(base);
     if (client->opening) {
-        refuse_with(client, 401, "token_expired", NULL);
+        sse_refuse(client, 401, "token_expired");
         return;
     }
-    buffer_append_format(begin_data(client), "{\"graceMs\":%lld}",
+    buffer_append_format(sse_begin_data(client), "{\"graceMs\":%lld}",
                          (long long)base->clients->config.expiry_grace_ms);
-    append_event(client, wire_client_queue(base), "token_expired", bytes_of(NULL, 0));
+    sse_append_event(client, wire_client_queue(base), "token_expired", bytes_of(NULL, 0));
 }
 
 static void expiry_over(struct wire_client *base)
@@ -491,7 +237,7 @@ static void freed(struct wire_client *base)
 {
     struct sse_client *client = client_of(base);
     timer_wheel_cancel(client->adapter->config.clients.wheel, &client->timer);
-    opening_free(client);
+    sse_opening_free(client);
     free(client->private_id);
     free(client);
 }
@@ -507,150 +253,6 @@ static const struct wire_client_ops client_ops = {
     .freed = freed,
 };
 
-/* --- the request ------------------------------------------------------------------------------ */
-
-static bool names(struct bytes accept, const char *type)
-{
-    return memmem(accept.data, accept.size, type, strlen(type)) != NULL;
-}
-
-/* The rooms of the query, packed as in struct opening; NULL, or what is wrong with them. */
-static const char *read_rooms(const struct sse_adapter *adapter, struct bytes query,
-                              struct buffer *rooms)
-{
-    struct http_field parameter;
-    unsigned count = 0;
-    while (http_query_next(&query, &parameter)) {
-        if (!bytes_equal_string(parameter.name, "room"))
-            continue;
-        auto_buffer struct buffer name = {0};
-        if (http_percent_decode(parameter.value, true, &name) != STATUS_OK)
-            return "bad_request";
-        if (buffer_size(&name) == 0 || buffer_size(&name) > UINT16_MAX)
-            return "bad_room";
-        if (count++ == adapter->config.rooms)
-            return "too_many_rooms";
-        buffer_append_byte(rooms, (uint8_t)(buffer_size(&name) >> 8));
-        buffer_append_byte(rooms, (uint8_t)buffer_size(&name));
-        buffer_append(rooms, buffer_peek(&name));
-    }
-    return NULL;
-}
-
-/* Development mode: who the client says it is. */
-static void append_auth(struct bytes query, struct buffer *auth)
-{
-    static const char *const members[] = {"user", "tenant"};
-    for (size_t i = 0; i < sizeof(members) / sizeof(members[0]); i++) {
-        auto_buffer struct buffer scratch = {0};
-        struct bytes value;
-        if (http_query_parameter(query, members[i], &scratch, &value) != STATUS_OK)
-            continue;
-        buffer_append_format(auth, "%c\"%s\":", buffer_size(auth) ? ',' : '{', members[i]);
-        json_write_string(auth, value);
-    }
-    if (buffer_size(auth))
-        buffer_append_byte(auth, '}');
-}
-
-/* What must be read before the request's slices are gone with the exchange. */
-struct visit {
-    char *token;
-    struct buffer auth, last_id;
-};
-
-static void visit_deinit(struct visit *visit)
-{
-    free(visit->token);
-    buffer_deinit(&visit->auth);
-    buffer_deinit(&visit->last_id);
-}
-
-static void visit_read(struct visit *visit, const struct sse_adapter *adapter,
-                       const struct http_request *request)
-{
-    auto_buffer struct buffer scratch = {0};
-    struct bytes id;
-    visit->token = http_token_find(request, NULL, adapter->config.cookie);
-    append_auth(request->query, &visit->auth);
-    if (sse_last_event_id(request, &scratch, &id))
-        buffer_append(&visit->last_id, id);
-}
-
-static void open_client(struct sse_adapter *adapter, struct http_exchange *exchange,
-                        struct opening *opening, const struct visit *visit, int64_t now_ms)
-{
-    struct sse_client *client = mem_new(struct sse_client);
-    struct buffer rest = {0};
-    client->adapter = adapter;
-    client->opening = opening;
-    client->chunked = opening->minor_version > 0;
-    client->client.transport = &transport;
-    client->timer.fire = beat;
-    opening->field_count = http_exchange_cors_fields(exchange, opening->fields);
-    wire_client_open(&client->client, &adapter->clients, http_exchange_take(exchange, &rest));
-    buffer_deinit(&rest);
-    set_timer(client, now_ms + adapter->config.open_timeout_ms);
-    struct bytes id = buffer_peek(&visit->last_id), cursor = {0};
-    const uint8_t *end = id.size ? memchr(id.data, ID_SEPARATOR, id.size) : NULL;
-    if (end) {
-        cursor = bytes_skip(id, (size_t)(end - id.data) + 1);
-        id.size = (size_t)(end - id.data);
-    }
-    struct identity_question question = {.token = bytes_of_string(visit->token),
-                                         .auth = buffer_peek(&visit->auth)};
-    wire_client_identify(&client->client, &question, id, cursor);
-}
-
-static void refuse_request(struct http_exchange *exchange, unsigned code, const char *problem)
-{
-    struct refusal refusal;
-    refusal_init(&refusal, code, problem, NULL);
-    refuse_exchange(exchange, &refusal);
-}
-
-static void handle_request(void *route, struct http_exchange *exchange,
-                           const struct http_request *request, int64_t now_ms)
-{
-    struct sse_adapter *adapter = route;
-    struct bytes accept = BYTES_LITERAL("*/*");
-    (void)http_request_field(request, "accept", &accept);
-    bool names_stream = names(accept, "text/event-stream");
-    if (request->method != HTTP_GET) {
-        refuse_request(exchange, 405, "method");
-        return;
-    }
-    if (!names_stream && !names(accept, "*/*") && !names(accept, "text/*")) {
-        refuse_request(exchange, 406, "not_acceptable");
-        return;
-    }
-    if (request->has_body) {
-        refuse_request(exchange, 400, "bad_request");
-        return;
-    }
-    if (adapter->clients.draining) {
-        struct refusal refusal;
-        refusal_init_transient(&refusal, adapter, "ending", names_stream);
-        refuse_exchange(exchange, &refusal);
-        return;
-    }
-    auto_buffer struct buffer rooms = {0};
-    const char *problem = read_rooms(adapter, request->query, &rooms);
-    if (problem) {
-        refuse_request(exchange, 400, problem);
-        return;
-    }
-    struct visit visit = {0};
-    struct opening *opening = mem_new(struct opening);
-    opening->names_stream = names_stream;
-    opening->minor_version = (uint8_t)request->minor_version;
-    opening->rooms = rooms;
-    rooms = (struct buffer){0};
-    visit_read(&visit, adapter, request);
-    open_client(adapter, exchange, opening, &visit, now_ms);
-    visit_deinit(&visit);
-}
-
 /* --- the adapter ------------------------------------------------------------------------------ */
 
 struct sse_adapter *sse_adapter_new(const struct sse_adapter_config *config,
@@ -661,7 +263,7 @@ struct sse_adapter *sse_adapter_new(const struct sse_adapter_config *config,
     wire_clients_init(&adapter->clients, &config->clients, &client_ops);
     http_server_add_route(http, &(struct http_route){.path = config->path,
                                                      .cors = config->cors,
-                                                     .request = handle_request,
+                                                     .request = sse_handle_request,
                                                      .route = adapter});
     return adapter;
 }

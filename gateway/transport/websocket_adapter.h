@@ -14,6 +14,7 @@
 #ifndef GATEWAY_TRANSPORT_WEBSOCKET_ADAPTER_H
 #define GATEWAY_TRANSPORT_WEBSOCKET_ADAPTER_H
 
+#include "client_events.h"
 #include "http_server.h"
 #include "wire_client.h"
 
@@ -26,11 +27,12 @@ enum {
 
 struct websocket_adapter_config {
     struct wire_clients_config clients;
-    const char *path;       /* borrowed */
-    uint64_t message_bytes; /* largest message of a client */
-    size_t queue_bytes;     /* answers that wait; beyond it the connection is closed */
-    unsigned requests;      /* subscriptions not yet answered; more are refused */
-    uint32_t rooms;         /* of one message */
+    struct client_events *events; /* borrowed; NULL: clients send none */
+    const char *path;             /* borrowed */
+    uint64_t message_bytes;       /* largest message of a client */
+    size_t queue_bytes;           /* answers that wait; beyond it the connection is closed */
+    unsigned requests;            /* subscriptions not yet answered; more are refused */
+    uint32_t rooms;               /* of one message */
     uint32_t json_depth;
     bool query_token;           /* take a token from the query's `token` too */
     int64_t hello_timeout_ms;   /* from the upgrade to the welcome */

@@ -63,6 +63,10 @@ static enum status decode_json(struct bytes message, const struct websocket_code
     request->auth = found.auth;
     request->event = read_text(found.event, scratch);
     request->data = found.data;
+    request->event_id = read_text(found.event_id, scratch);
+    request->room = read_text(found.room, scratch);
+    request->traceparent = read_text(found.traceparent, scratch);
+    request->tracestate = read_text(found.tracestate, scratch);
     read_rooms(found.rooms, scratch, request);
     return STATUS_OK;
 }

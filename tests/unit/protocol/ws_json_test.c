@@ -137,12 +137,12 @@ START_TEST(answers_are_written)
                       "\"recovered\":true,\"pingIntervalMs\":25000,\"pingTimeoutMs\":20000,"
                       "\"cursor\":\"c\"}");
     welcome = (struct ws_json_welcome){.sid = BYTES_LITERAL("s"),
-                                       .reason = BYTES_LITERAL("too-far"),
+                                       .reason = BYTES_LITERAL("too_far"),
                                        .ping_interval_ms = 1,
                                        .ping_timeout_ms = 2};
     ws_json_append_welcome(&out, &welcome);
     expect_text(&out, "{\"type\":\"welcome\",\"sid\":\"s\",\"recovered\":false,"
-                      "\"reason\":\"too-far\",\"pingIntervalMs\":1,\"pingTimeoutMs\":2}");
+                      "\"reason\":\"too_far\",\"pingIntervalMs\":1,\"pingTimeoutMs\":2}");
     ws_json_append_ack(&out, id, BYTES_LITERAL("{\"a\":1}"));
     expect_text(&out, "{\"type\":\"ack\",\"id\":\"x\",\"data\":{\"a\":1}}");
     ws_json_append_error(&out, none, "bad", BYTES_LITERAL("a \"b\""));

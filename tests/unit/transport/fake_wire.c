@@ -6,6 +6,7 @@
 #include "mem.h"
 
 struct fake_world world;
+const char *fake_fields = "";
 
 void fake_random(void *context, uint8_t *out, size_t size)
 {
@@ -214,7 +215,7 @@ struct fake_wire *fake_request(const char *method, const char *target, const cha
 {
     struct fake_wire *wire = fake_open();
     struct buffer text = {0};
-    buffer_append_format(&text, "%s %s HTTP/1.1\r\nHost: test\r\n", method, target);
+    buffer_append_format(&text, "%s %s HTTP/1.1\r\nHost: test\r\n%s", method, target, fake_fields);
     if (body)
         buffer_append_format(&text, "Content-Length: %zu\r\n", strlen(body));
     buffer_append_string(&text, "\r\n");
@@ -298,8 +299,8 @@ struct fake_wire *fake_upgrade(const char *target, const struct buffer *behind)
     buffer_append_format(
         &text,
         "GET %s HTTP/1.1\r\nHost: test\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
-        "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
-        target);
+        "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n%s\r\n",
+        target, fake_fields);
     if (behind)
         buffer_append(&text, buffer_peek(behind));
     fake_send(wire, buffer_peek(&text));

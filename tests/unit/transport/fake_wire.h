@@ -77,6 +77,8 @@ const char *fake_handshake(char sid[64]);
 
 /* Sends the upgrade request; `behind` (may be NULL) follows in the same bytes. */
 struct fake_wire *fake_upgrade(const char *target, const struct buffer *behind);
+/* Fields (each with its CRLF) for the next upgrades and requests; "": none. */
+extern const char *fake_fields;
 void fake_append_frame(struct buffer *out, unsigned opcode, struct bytes payload);
 void fake_frame(struct fake_wire *wire, const char *text);
 void fake_binary_frame(struct fake_wire *wire, struct bytes payload);

@@ -1,0 +1,165 @@
+#include <stdlib.h>
+
+#include <utlist.h>
+
+#include "mem.h"
+#include "websocket_private.h"
+
+/* A client's event on its way to the backend. */
+struct sent {
+    struct sent_event event;
+    struct websocket_client *client;
+    struct buffer id;
+};
+
+void pending_free(struct websocket_client *client, struct pending *pending)
+{
+    for (uint32_t i = 0; i < pending->refused_count; i++)
+        free((void *)(uintptr_t)pending->refused[i].room.data);
+    DL_DELETE(client->pending, pending);
+    client->pending_count--;
+    free(pending->refused);
+    free(pending);
+}
+
+static void ask_connect(struct websocket_client *client, const struct ws_request *request)
+{
+    struct identity_question question = {.token = request->token, .auth = request->auth};
+    auto_free char *token = client->token;
+    client->token = NULL;
+    if (question.token.size == 0)
+        question.token = bytes_of_string(token);
+    client->phase = PHASE_OPENING;
+    client->heartbeat = request->heartbeat;
+    buffer_append(&client->id, request->id);
+    wire_client_identify(&client->client, &question, request->session, request->cursor);
+}
+
+static void ask_rooms(struct websocket_client *client, const struct ws_request *request,
+                      int64_t now_ms)
+{
+    bool join = request->kind == WS_REQUEST_SUBSCRIBE;
+    if (client->pending_count >= client->adapter->config.requests) {
+        websocket_answer_request(client, request->id, "too_many_requests");
+        return;
+    }
+    struct pending *pending = mem_alloc(sizeof(*pending) + request->id.size);
+    pending->number = ++client->last_number;
+    pending->left = request->room_count;
+    pending->refused = mem_alloc(request->room_count * sizeof(*pending->refused));
+    pending->id = bytes_of(pending->id_text, request->id.size);
+    if (request->id.size)
+        memcpy(pending->id_text, request->id.data, request->id.size);
+    DL_APPEND(client->pending, pending);
+    client->pending_count++;
+    for (uint32_t i = 0; i < request->room_count; i++) {
+        if (join)
+            session_join(client->client.session, request->rooms[i], pending->number, now_ms);
+        else
+            session_leave(client->client.session, request->rooms[i], pending->number);
+    }
+}
+
+static void ask_token(struct websocket_client *client, const struct ws_request *request)
+{
+    if (wire_client_is_asking(&client->client)) {
+        websocket_answer_request(client, request->id, "too_many_requests");
+        return;
+    }
+    struct identity_question question = {.token = request->token, .auth = request->auth};
+    buffer_append(&client->id, request->id);
+    wire_client_refresh(&client->client, &question);
+}
+
+void websocket_refreshed(struct wire_client *base, const char *problem)
+{
+    struct websocket_client *client = client_of(base);
+    websocket_answer_request(client, buffer_peek(&client->id), problem);
+    buffer_deinit(&client->id);
+}
+
+static void sent_free(struct sent *sent)
+{
+    buffer_deinit(&sent->id);
+    free(sent);
+}
+
+static void event_answered(struct sent_event *event, const char *problem)
+{
+    struct sent *sent = (struct sent *)event;
+    websocket_answer_request(sent->client, buffer_peek(&sent->id), problem);
+    sent_free(sent);
+}
+
+static void ask_event(struct websocket_client *client, const struct ws_request *request,
+                      int64_t now_ms)
+{
+    struct client_events *events = client->adapter->config.events;
+    const struct client_event event = {.name = request->event,
+                                       .payload = request->data,
+                                       .id = request->event_id,
+                                       .room = request->room,
+                                       .traceparent = request->traceparent,
+                                       .tracestate = request->tracestate};
+    struct sent *sent = mem_new(struct sent);
+    sent->event.answered = event_answered;
+    sent->client = client;
+    buffer_append(&sent->id, request->id);
+    const char *problem = events
+                              ? client_events_send(events, &client->sender, client->client.session,
+                                                   &event, &sent->event, now_ms)
+                              : "unknown_event";
+    if (!problem)
+        return;
+    websocket_answer_request(client, request->id, problem);
+    sent_free(sent);
+}
+
+void websocket_forget_requests(struct websocket_client *client)
+{
+    struct pending *pending, *next;
+    struct sent_event *event;
+    DL_FOREACH_SAFE(client->pending, pending, next)
+        pending_free(client, pending);
+    while ((event = client_events_take(&client->sender)))
+        sent_free((struct sent *)event);
+}
+
+static void ask(struct websocket_client *client, const struct ws_request *request, int64_t now_ms)
+{
+    switch (request->kind) {
+    case WS_REQUEST_CONNECT:
+        websocket_answer_request(client, request->id, "already_connected");
+        break;
+    case WS_REQUEST_SUBSCRIBE:
+    case WS_REQUEST_UNSUBSCRIBE:
+        ask_rooms(client, request, now_ms);
+        break;
+    case WS_REQUEST_EVENT:
+        ask_event(client, request, now_ms);
+        break;
+    case WS_REQUEST_TOKEN:
+        ask_token(client, request);
+        break;
+    case WS_REQUEST_PING:
+        websocket_answer(client, &(struct ws_answer){.kind = WS_ANSWER_PONG, .id = request->id});
+        break;
+    case WS_REQUEST_PONG:
+        break;
+    }
+}
+
+void websocket_take_request(struct websocket_client *client, const struct ws_request *request,
+                            int64_t now_ms)
+{
+    if (client->phase == PHASE_OPEN)
+        ask(client, request, now_ms);
+    else if (request->kind == WS_REQUEST_PING)
+        websocket_answer(client, &(struct ws_answer){.kind = WS_ANSWER_PONG, .id = request->id});
+    else if (client->phase == PHASE_OPENING)
+        websocket_answer_request(client, request->id, "not_connected");
+    else if (request->kind == WS_REQUEST_CONNECT)
+        ask_connect(client, request);
+    else
+        websocket_end_violation(client, WEBSOCKET_CLOSE_POLICY, "connect_first");
+}

@@ -1,0 +1,221 @@
+#include <assert.h>
+#include <stdlib.h>
+
+#include <utlist.h>
+
+#include "mem.h"
+#include "websocket_private.h"
+
+/* --- what goes out ---------------------------------------------------------------------------- */
+
+static void say(struct websocket_client *client, struct buffer *out, const struct ws_answer *answer)
+{
+    struct buffer *text = &client->adapter->text;
+    buffer_clear(text);
+    client->codec->append(text, answer);
+    websocket_append_frame(out, client->codec->opcode, buffer_peek(text));
+    if (answer->cursor.size)
+        buffer_deinit(&client->cursor); /* this one is newer */
+}
+
+void websocket_answer(struct websocket_client *client, const struct ws_answer *answer)
+{
+    say(client, wire_client_queue(&client->client), answer);
+}
+
+/* The client asked for something; without an id it only hears what went wrong. */
+void websocket_answer_request(struct websocket_client *client, struct bytes id, const char *problem)
+{
+    if (problem)
+        websocket_answer(client,
+                         &(struct ws_answer){.kind = WS_ANSWER_ERROR, .id = id, .code = problem});
+    else if (id.size)
+        websocket_answer(client, &(struct ws_answer){.kind = WS_ANSWER_ACK, .id = id});
+}
+
+static void end_into(struct websocket_client *client, struct buffer *out, unsigned code,
+                     const char *reason)
+{
+    websocket_append_close(out, code, reason);
+    timer_wheel_cancel(client->adapter->config.clients.wheel, &client->timer);
+    wire_client_end(&client->client);
+}
+
+void websocket_end(struct websocket_client *client, unsigned code, const char *reason)
+{
+    end_into(client, wire_client_queue(&client->client), code, reason);
+}
+
+void websocket_set_timer(struct websocket_client *client, int64_t deadline_ms)
+{
+    timer_wheel_set(client->adapter->config.clients.wheel, &client->timer, deadline_ms);
+}
+
+void websocket_end_violation(struct websocket_client *client, unsigned code, const char *reason)
+{
+    client->adapter->clients.stats.violations++;
+    websocket_end(client, code, reason);
+}
+
+/* --- the stream ------------------------------------------------------------------------------- */
+
+static struct pending *pending_find(struct websocket_client *client, uint64_t number)
+{
+    struct pending *pending;
+    DL_SEARCH_SCALAR(client->pending, pending, number, number);
+    return pending;
+}
+
+static void note_refusal(struct pending *pending, const struct delivery *delivery)
+{
+    struct ws_refused_room *refused = &pending->refused[pending->refused_count++];
+    refused->room = bytes_of(mem_string(delivery->room), delivery->room.size);
+    refused->code = delivery->reason;
+}
+
+/* The cursor that knows the room comes before the answer (hazards: an answer whose cursor the
+ * client does not have loses the room). One for all rooms of the request. */
+static void answer_pending(struct websocket_client *client, const struct delivery *delivery,
+                           struct buffer *out)
+{
+    struct pending *pending = pending_find(client, delivery->request);
+    assert(pending && pending->left > 0);
+    if (delivery->reason)
+        note_refusal(pending, delivery);
+    if (delivery->cursor.size) {
+        buffer_clear(&client->cursor);
+        buffer_append(&client->cursor, delivery->cursor);
+    }
+    if (--pending->left)
+        return;
+    if (buffer_size(&client->cursor)) {
+        struct buffer cursor = client->cursor;
+        client->cursor = (struct buffer){0};
+        say(client, out,
+            &(struct ws_answer){.kind = WS_ANSWER_CURSOR, .cursor = buffer_peek(&cursor)});
+        buffer_deinit(&cursor);
+    }
+    struct ws_answer last = {.kind = WS_ANSWER_ACK, .id = pending->id};
+    if (pending->refused_count) {
+        last.kind = WS_ANSWER_ERROR;
+        last.code = pending->refused[0].code;
+        last.refused = pending->refused;
+        last.refused_count = pending->refused_count;
+    }
+    if (last.kind == WS_ANSWER_ERROR || pending->id.size)
+        say(client, out, &last);
+    pending_free(client, pending);
+}
+
+static void welcome(struct websocket_client *client, const struct delivery *delivery,
+                    struct buffer *out)
+{
+    const struct websocket_adapter_config *config = &client->adapter->config;
+    struct ws_answer answer = {.kind = WS_ANSWER_WELCOME,
+                               .id = buffer_peek(&client->id),
+                               .cursor = delivery->cursor,
+                               .sid = delivery->public_id,
+                               .session = delivery->private_id,
+                               .recovered = delivery->recovered,
+                               .reason = delivery->recovered ? NULL : delivery->reason,
+                               .ping_interval_ms = config->ping_interval_ms,
+                               .ping_timeout_ms = config->ping_timeout_ms};
+    client->phase = PHASE_OPEN;
+    websocket_set_timer(client, client->client.clients->now_ms + config->ping_interval_ms);
+    say(client, out, &answer);
+    buffer_deinit(&client->id);
+}
+
+static void write_notification(struct websocket_client *client, const struct delivery *delivery,
+                               struct buffer *out)
+{
+    const struct websocket_codec *codec = client->codec;
+    websocket_append_header(out, codec->opcode,
+                            delivery->body.size + codec->tail_size(delivery->cursor.size));
+    buffer_append(out, delivery->body);
+    codec->append_tail(out, delivery->cursor);
+    if (delivery->cursor.size)
+        buffer_deinit(&client->cursor);
+}
+
+void websocket_turn_away(struct websocket_client *client, struct buffer *out, unsigned code,
+                         const char *reason)
+{
+    say(client, out,
+        &(struct ws_answer){
+            .kind = WS_ANSWER_ERROR, .id = buffer_peek(&client->id), .code = reason});
+    end_into(client, out, code, reason);
+}
+
+void websocket_deliver(struct wire_client *base, const struct delivery *delivery,
+                       struct buffer *out)
+{
+    struct websocket_client *client = client_of(base);
+    unsigned code = delivery->transient ? WEBSOCKET_CLOSE_TRY_AGAIN : WEBSOCKET_CLOSE_FORBIDDEN;
+    struct ws_answer answer = {.cursor = delivery->cursor,
+                               .room = delivery->room,
+                               .reason = delivery->reason,
+                               .since_ms = delivery->since_ms};
+    switch (delivery->kind) {
+    case DELIVERY_OPENED:
+        welcome(client, delivery, out);
+        return;
+    case DELIVERY_NOTIFICATION:
+        write_notification(client, delivery, out);
+        return;
+    case DELIVERY_JOINED:
+    case DELIVERY_JOIN_REFUSED:
+        answer_pending(client, delivery, out);
+        return;
+    case DELIVERY_LEFT:
+        if (delivery->request) {
+            answer_pending(client, delivery, out);
+            return;
+        }
+        answer.kind = WS_ANSWER_UNSUBSCRIBED;
+        break;
+    case DELIVERY_CURSOR:
+        answer.kind = WS_ANSWER_CURSOR;
+        break;
+    case DELIVERY_STALE:
+        answer.kind = WS_ANSWER_STALE;
+        break;
+    case DELIVERY_LIVE:
+        answer.kind = WS_ANSWER_LIVE;
+        break;
+    case DELIVERY_REFUSED:
+        websocket_turn_away(client, out, code, delivery->reason);
+        return;
+    case DELIVERY_CLOSE:
+        end_into(client, out, code, delivery->reason);
+        return;
+    }
+    say(client, out, &answer);
+}
+
+static void ready(struct session *session, void *connection)
+{
+    (void)session;
+    wire_client_wake(connection);
+}
+
+static void encode_json(const struct message_view *view, struct buffer *out)
+{
+    websocket_codecs[0].encode(view, out);
+}
+
+static void encode_protobuf(const struct message_view *view, struct buffer *out)
+{
+    websocket_codecs[1].encode(view, out);
+}
+
+const struct transport_ops websocket_transports[WEBSOCKET_CODECS] = {
+    {.name = "websocket-json",
+     .slot = TRANSPORT_SLOT_WEBSOCKET_JSON,
+     .encode = encode_json,
+     .ready = ready},
+    {.name = "websocket-protobuf",
+     .slot = TRANSPORT_SLOT_WEBSOCKET_PROTOBUF,
+     .encode = encode_protobuf,
+     .ready = ready},
+};
