@@ -127,6 +127,15 @@ void socketio_writer_accept(struct socketio_socket *socket, struct engineio_writ
     engineio_writer_text(writer, &text, 1);
 }
 
+static bool has_socket(const struct connection *connection)
+{
+    const struct socketio_socket *socket;
+    DL_FOREACH(connection->sockets, socket)
+        if (!socket->gone)
+            return true;
+    return false;
+}
+
 void socketio_socket_refuse(struct socketio_socket *socket, struct bytes message, struct bytes data)
 {
     assert(!socket->accepted && !socket->gone);
@@ -135,6 +144,12 @@ void socketio_socket_refuse(struct socketio_socket *socket, struct bytes message
                                   bytes_of_string(socket->name), message, data);
     send_text(socket->connection);
     retire(socket);
+    /* In no namespace again, as at the beginning: it has as long to be let into one. */
+    struct connection *connection = socket->connection;
+    if (!has_socket(connection) && !connection->closing)
+        timer_wheel_set(connection->server->wheel, &connection->timer,
+                        connection->server->wheel->now_ms +
+                            connection->server->config.connect_timeout_ms);
 }
 
 void socketio_socket_disconnect(struct socketio_socket *socket)

@@ -43,7 +43,7 @@ struct socketio_config {
     struct engineio_config engineio; /* its ops and application are set by this module */
     const char *const *namespaces;   /* "/", "/custom", NULL */
     struct socketio_limits limits;
-    int64_t connect_timeout_ms;     /* to the first CONNECT; 0: 45 s */
+    int64_t connect_timeout_ms; /* to the first CONNECT, and from a refusal to the next; 0: 45 s */
     int64_t attachments_timeout_ms; /* for all attachments of a packet to come; 0: 30 s */
     const struct socketio_application_ops *ops;
     void *application;

@@ -239,6 +239,30 @@ START_TEST(a_client_that_joins_nothing_is_let_go)
 }
 END_TEST
 
+START_TEST(a_client_that_is_refused_everywhere_is_let_go)
+{
+    fake_engineio.ping_interval_ms = 25000;
+    start(false);
+    struct fake_wire *wire = open_websocket();
+    fake_pass(900);
+    fake_frame(wire, "40{\"no\":1}");
+    fake_frame(wire, "40/custom,{\"no\":1}");
+    fake_pass(900); /* time for another token */
+    fake_frame(wire, "40");
+    fake_frame(wire, "40/custom,{\"no\":1}");
+    fake_pass(5000);
+    ck_assert(!wire->closed);
+    struct fake_wire *refused = open_websocket();
+    fake_frame(refused, "40{\"no\":1}");
+    fake_pass(999);
+    ck_assert(!refused->closed);
+    fake_pass(1);
+    ck_assert(refused->closed);
+    fake_stop();
+    fake_engineio.ping_interval_ms = 300;
+}
+END_TEST
+
 START_TEST(an_answer_may_come_later_and_events_may_come_before_it){BOTH_FEEDS({
     answer_later = true;
     struct fake_wire *wire = open_websocket();
@@ -306,6 +330,7 @@ START_TEST(a_violation_over_polling_is_an_orderly_close){BOTH_FEEDS({
                  text_among_attachments_and_attachments_without_a_header_are_violations,
                  attachments_that_do_not_come_end_the_connection,
                  a_client_that_joins_nothing_is_let_go,
+                 a_client_that_is_refused_everywhere_is_let_go,
                  an_answer_may_come_later_and_events_may_come_before_it,
                  the_application_may_end_a_socket_from_inside_an_event,
                  what_is_pulled_follows_what_is_queued,
