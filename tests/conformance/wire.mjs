@@ -14,7 +14,8 @@ export const server = {
 };
 
 /* How long a test may take: most, and those that wait for heartbeats. */
-export const BRIEF = { timeout: Number(process.env.CONFORMANCE_TIMEOUT ?? 2000) };
+const HEARTBEAT_MS = server.pingInterval + server.pingTimeout;
+export const BRIEF = { timeout: Number(process.env.CONFORMANCE_TIMEOUT ?? Math.max(2000, 2 * HEARTBEAT_MS)) };
 export const PATIENT = { timeout: Math.max(5000, 2.5 * BRIEF.timeout) };
 
 /* Connections are kept and used again by later tests, as a browser does: a server must not answer one test's request
