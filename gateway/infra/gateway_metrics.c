@@ -180,7 +180,8 @@ static const struct row counters[] = {
     BY("peer_requests_total", HELP, "outcome", "asked", engineio.peer_requests),
     BY("peer_requests_total", HELP, "outcome", "refused", engineio.peer_refused),
 #undef HELP
-#define HELP "Requests to other gateways: sent, not answered, beyond the limit, without an answer in time."
+#define HELP \
+    "Requests to other gateways: sent, not answered, beyond the limit, without an answer in time."
     BY("peer_client_total", HELP, "event", "sent", peers.requests),
     BY("peer_client_total", HELP, "event", "failed", peers.failed),
     BY("peer_client_total", HELP, "event", "refused", peers.refused),

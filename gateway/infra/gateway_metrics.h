@@ -4,10 +4,10 @@
 #define GATEWAY_INFRA_GATEWAY_METRICS_H
 
 #include "client_events.h"
+#include "gateway_peers.h"
 #include "hub.h"
 #include "kafka_source.h"
 #include "lws_server.h"
-#include "gateway_peers.h"
 #include "metrics.h"
 #include "socketio_adapter.h"
 #include "socketio_server.h"

@@ -206,23 +206,27 @@ static const struct setting table[] = {
             .help = "How long one may wait; then its client is told to try again."),
 
     /* --- Other gateways */
-    SETTING(SECRET, "peers.secret", peers_secret, NULL,
-            .help = "Lets clients use several gateways without sticky sessions: gateways pass on requests "
-                    "that reach the wrong one. The same in all of them, at least 32 bytes; several, "
-                    "newest first, separated by commas. If left out, every gateway is alone."),
+    SETTING(
+        SECRET, "peers.secret", peers_secret, NULL,
+        .help =
+            "Lets clients use several gateways without sticky sessions: gateways pass on requests "
+            "that reach the wrong one. The same in all of them, at least 32 bytes; several, "
+            "newest first, separated by commas. If left out, every gateway is alone."),
     SETTING(STRING, "peers.address", peers_address, NULL,
-            .help = "Numeric address at which other gateways reach this one; if it is left out, the "
-                    "first of this machine that is inside peers.network."),
+            .help =
+                "Numeric address at which other gateways reach this one; if it is left out, the "
+                "first of this machine that is inside peers.network."),
     SETTING(INTEGER, "peers.port", peers_port, "8081", RANGE(0, 65535),
             .help = "Port for other gateways; 0: any free one. Never open it to clients."),
-    SETTING(LIST, "peers.network", peers_networks, "10.0.0.0/8, 172.16.0.0/12, 192.168.0.0/16, fd00::/8",
-            RANGE(1, PEER_NETWORKS_LIMIT),
+    SETTING(LIST, "peers.network", peers_networks,
+            "10.0.0.0/8, 172.16.0.0/12, 192.168.0.0/16, fd00::/8", RANGE(1, PEER_NETWORKS_LIMIT),
             .help = "Networks of the gateways: no other address is ever connected to."),
     SETTING(DURATION, "peers.timeout", peers_timeout_ms, "5s", RANGE(10, HOURS),
             .help = "How long another gateway may take to answer; below socketio.ping_timeout."),
     SETTING(INTEGER, "peers.connections", peers_connections, "4096", RANGE(8, 1000000),
-            .help = "Connections to one other gateway: one for each poll that is held there. As many "
-                    "requests may wait for one."),
+            .help =
+                "Connections to one other gateway: one for each poll that is held there. As many "
+                "requests may wait for one."),
 
     SETTING(DURATION, "broker_check", probe_interval_ms, "5s", RANGE(500, HOURS),
             .help = "How often the broker is asked whether it is there."),

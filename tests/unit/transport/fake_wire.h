@@ -43,7 +43,8 @@ void fake_start(const struct engineio_application_ops *ops, bool byte_by_byte);
 /* Ends everything; the sanitizer sees what was forgotten. */
 void fake_stop(void);
 
-/* The same in parts, for a test that makes servers of its own: clock and wheel; at the end, what is left of wires. */
+/* The same in parts, for a test that makes servers of its own: clock and wheel; at the end, what is
+ * left of wires. */
 void fake_begin(bool byte_by_byte);
 void fake_forget(void);
 void fake_random(void *context, uint8_t *out, size_t size);

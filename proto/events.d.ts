@@ -1,0 +1,218 @@
+/**
+ * The events between clients and gateway, for TypeScript. Written by hand; tests/types holds it against the messages of
+ * this folder and compiles the program of a stock client with it.
+ *
+ *     import { io, type Socket } from 'socket.io-client';
+ *     import type { Auth, ClientToServerEvents, ServerToClientEvents } from './events.js';
+ *     const socket: Socket<ServerToClientEvents, ClientToServerEvents> = io(url, { auth: { token } satisfies Auth });
+ */
+
+/* --- Notifications: notification.proto as JSON. What is empty is left out. */
+
+/** Any JSON value: an event's `data` stands as the backend wrote it. */
+export type Json = null | boolean | number | string | Json[] | { [name: string]: Json };
+
+interface NotificationHead {
+    /** Derived from the event, the kind and the lane: doing the same work again gives the same id. */
+    id: string;
+    /** When the event happened: RFC 3339. */
+    time: string;
+    rooms: string[];
+    /** The notifications of one event share it. */
+    eventId: string;
+    /** Names of the rules that asked for it. */
+    rules: string[];
+    rulesRevision: string;
+    traceparent?: string;
+    tracestate?: string;
+}
+
+/** Something happened to a task. */
+export interface TaskStatusUpdate<Data = Json> {
+    event?: string;
+    taskId?: string;
+    type?: string;
+    status?: string;
+    priority?: string;
+    projectId?: string;
+    userId?: string;
+    tenantId?: string;
+    /** Percent done. Absent: unknown. */
+    progress?: number;
+    data?: Data;
+}
+
+/** Something a person should read. */
+export interface ClientNotification<Data = Json> {
+    title?: string;
+    body?: string;
+    severity?: 'info' | 'success' | 'warning' | 'error' | (string & {});
+    taskId?: string;
+    data?: Data;
+}
+
+/** A task needs a human decision. */
+export interface ManualReviewAlert<Data = Json> {
+    queue?: string;
+    reason?: string;
+    priority?: 'low' | 'normal' | 'high' | 'critical' | (string & {});
+    title?: string;
+    body?: string;
+    taskId?: string;
+    /** By when: RFC 3339. */
+    dueTime?: string;
+    rule?: string;
+    data?: Data;
+    tenantId?: string;
+    projectId?: string;
+    userId?: string;
+    type?: string;
+    event?: string;
+}
+
+export interface TaskStatusNotification<Data = Json> extends NotificationHead {
+    taskStatus: TaskStatusUpdate<Data>;
+}
+export interface ClientNotificationNotification<Data = Json> extends NotificationHead {
+    clientNotification: ClientNotification<Data>;
+}
+export interface ReviewAlertNotification<Data = Json> extends NotificationHead {
+    reviewAlert: ManualReviewAlert<Data>;
+}
+
+/** By the client-side name of the event. */
+export interface NotificationsByEvent {
+    'task.status': TaskStatusNotification;
+    notification: ClientNotificationNotification;
+    'review.alert': ReviewAlertNotification;
+}
+export type Notification = NotificationsByEvent[keyof NotificationsByEvent];
+
+/* --- What happens to a session, in every transport */
+
+/** `kind:key`, e.g. task:42. */
+export type Room = `${string}:${string}`;
+/** Opaque. */
+export type Cursor = string;
+
+export interface Unsubscribed {
+    room: Room;
+    reason?: string;
+}
+/** The session is not the one that was asked for: what was missed is lost to this client, load the state anew. */
+export interface SessionLost {
+    recovered: false;
+    reason: string;
+}
+/** The broker is away: nothing new arrives, nothing is lost. Milliseconds since 1970. */
+export interface Stale {
+    since: number;
+}
+/** Bring a fresh token within this time. */
+export interface TokenExpired {
+    graceMs: number;
+}
+
+/* --- Socket.IO. The cursor is every event's last argument; the stock client keeps it by itself. */
+
+export interface ServerToClientEvents {
+    'task.status': (notification: TaskStatusNotification, cursor: Cursor) => void;
+    notification: (notification: ClientNotificationNotification, cursor: Cursor) => void;
+    'review.alert': (notification: ReviewAlertNotification, cursor: Cursor) => void;
+    subscribed: (about: { room: Room }, cursor: Cursor) => void;
+    unsubscribed: (about: Unsubscribed, cursor: Cursor) => void;
+    session: (about: SessionLost, cursor: Cursor) => void;
+    stale: (about: Stale, cursor: Cursor) => void;
+    live: (about: Record<string, never>, cursor: Cursor) => void;
+    cursor: (cursor: Cursor) => void;
+    token_expired: (about: TokenExpired) => void;
+}
+
+export interface Refusal {
+    /** For programs. More words may come: treat an unknown one as the general case. */
+    code: string;
+    message: string;
+}
+export type Answer = { ok: true } | { ok: false; error: Refusal };
+
+/** About an event to the backend. */
+export interface AboutEvent {
+    /** By which the backend knows an event that is sent again, because nobody heard the answer. */
+    id?: string;
+    /** The session must be in it. */
+    room?: Room;
+    traceparent?: string;
+    tracestate?: string;
+}
+
+/** Of an event that `gateway.access` names; add yours: `interface Mine extends ClientToServerEvents { comment: EventToBackend<{ text: string }> }`. */
+export type EventToBackend<Payload = Json> = (payload: Payload, about: AboutEvent, answer: (answer: Answer) => void) => void;
+
+/** The answer is not optional, as it need not be by the protocol: else `emitWithAck` would lose its type. */
+export interface ClientToServerEvents {
+    subscribe: (room: Room | { room: Room }, answer: (answer: Answer) => void) => void;
+    unsubscribe: (room: Room | { room: Room }, answer: (answer: Answer) => void) => void;
+    token: (token: string | { token: string }, answer: (answer: Answer) => void) => void;
+}
+
+/** CONNECT's `auth`. `user` and `tenant`: development mode only. */
+export interface Auth {
+    token?: string;
+    user?: string;
+    tenant?: string;
+}
+/** A CONNECT_ERROR's error: why, in `data`. */
+export interface ConnectError extends Error {
+    data?: { code: string };
+}
+
+/* --- smartstack.v1.json. The meaning of each message is in gateway/protocol/README.md. */
+
+export type MessageId = string | number;
+
+export type ClientMessage =
+    | { type: 'connect'; id?: MessageId; token?: string; session?: string; cursor?: Cursor; heartbeat?: boolean; auth?: Auth }
+    | { type: 'subscribe' | 'unsubscribe'; id?: MessageId; rooms: Room[] }
+    | { type: 'event'; id?: MessageId; event: string; data?: Json; eventId?: string; room?: Room; traceparent?: string; tracestate?: string }
+    | { type: 'token'; id?: MessageId; token: string }
+    | { type: 'ping' | 'pong'; id?: MessageId };
+
+export interface Welcome {
+    id?: MessageId;
+    sid: string;
+    /** To resume. Absent: recovery is off. */
+    session?: string;
+    recovered: boolean;
+    reason?: string;
+    pingIntervalMs: number;
+    pingTimeoutMs: number;
+    cursor?: Cursor;
+}
+export type NotificationMessage = {
+    [Event in keyof NotificationsByEvent]: { type: 'notification'; event: Event; data: NotificationsByEvent[Event]; cursor?: Cursor };
+}[keyof NotificationsByEvent];
+
+export type ServerMessage =
+    | ({ type: 'welcome' } & Welcome)
+    | NotificationMessage
+    | { type: 'cursor'; cursor: Cursor }
+    | { type: 'ack'; id: MessageId }
+    | { type: 'error'; id?: MessageId; error: Refusal & { rooms?: { room: string; code: string }[] } }
+    | ({ type: 'unsubscribed'; cursor?: Cursor } & Unsubscribed)
+    | ({ type: 'stale'; cursor?: Cursor } & Stale)
+    | { type: 'live'; cursor?: Cursor }
+    | ({ type: 'token_expired' } & TokenExpired)
+    | { type: 'ping' }
+    | { type: 'pong'; id?: MessageId };
+
+/* --- Server-sent events: what JSON.parse(event.data) gives, by event.type. */
+
+export interface StreamEvents extends NotificationsByEvent {
+    session: { sid: string; recovered: boolean; reason?: string };
+    unsubscribed: Unsubscribed;
+    stale: Stale;
+    live: Record<string, never>;
+    token_expired: TokenExpired;
+    /** Trouble of the gateway's: the stream ends, and the EventSource comes back by itself. */
+    unavailable: { error: Refusal };
+}
