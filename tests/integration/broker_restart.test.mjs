@@ -5,7 +5,7 @@ import { test } from 'node:test';
 import { assertConsecutive } from './lib/client.mjs';
 import { SLOW } from './lib/places.mjs';
 import { Stream } from './lib/stream.mjs';
-import { eventually, sleep } from './lib/wait.mjs';
+import { awaitedLater, eventually, sleep } from './lib/wait.mjs';
 import { taskEvent, World } from './lib/world.mjs';
 
 const TASKS = Array.from({ length: 10 }, (_, i) => `task-${i}`);
@@ -21,7 +21,7 @@ test('a broker that is killed and comes back costs time, nothing else', { timeou
 
     let over = false;
     let last = 0;
-    const produced = (async () => {
+    const produced = awaitedLater((async () => {
         const stream = new Stream(world.broker);
         while (!over) {
             last++;
@@ -29,7 +29,7 @@ test('a broker that is killed and comes back costs time, nothing else', { timeou
             await sleep(20);
         }
         await stream.close();
-    })();
+    })());
 
     const alive = () => programs.forEach((program) => {
         if (!program.alive)

@@ -5,7 +5,7 @@ import { test } from 'node:test';
 import { decodeNotification, FORMS } from './lib/backend.mjs';
 import { assertConsecutive } from './lib/client.mjs';
 import { SLOW } from './lib/places.mjs';
-import { eventually, sleep } from './lib/wait.mjs';
+import { awaitedLater, eventually, sleep } from './lib/wait.mjs';
 import { taskEvent, World } from './lib/world.mjs';
 
 const ROOMS = 100;
@@ -51,7 +51,7 @@ test('each client gets exactly its events, whatever befalls the dispatcher', { t
 
     /* One event for every room at a time; every fifth time a malformed record in its midst. */
     const malformed = [...MALFORMED];
-    const produced = (async () => {
+    const produced = awaitedLater((async () => {
         for (let n = 1; n <= EVENTS_PER_ROOM; n++) {
             const records = TASKS.map((taskId) => FORMS.json(taskEvent({ taskId, n })));
             if (n % 5 === 0)
@@ -59,7 +59,7 @@ test('each client gets exactly its events, whatever befalls the dispatcher', { t
             await backend.records(records);
             await sleep(50);
         }
-    })();
+    })());
 
     for (let kill = 1; kill <= KILLS; kill++) {
         await eventually(() => received() >= (kill * ROOMS * EVENTS_PER_ROOM) / (KILLS + 1),

@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import { decodeNotification } from './lib/backend.mjs';
 import { assertConsecutive } from './lib/client.mjs';
 import { SLOW } from './lib/places.mjs';
-import { eventually, sleep } from './lib/wait.mjs';
+import { awaitedLater, eventually, sleep } from './lib/wait.mjs';
 import { taskEvent, World } from './lib/world.mjs';
 
 const TASKS = Array.from({ length: 20 }, (_, i) => `task-${i}`);
@@ -21,12 +21,12 @@ test('a program that is asked to end ends in good order, and goes on where it st
     clients.forEach(({ socket }) => socket.on('connect', () => recoveries.push(socket.recovered)));
     const received = () => clients.reduce((sum, client) => sum + client.received.length, 0);
 
-    const produced = (async () => {
+    const produced = awaitedLater((async () => {
         for (let n = 1; n <= EVENTS; n++) {
             await backend.events(TASKS.map((taskId) => taskEvent({ taskId, n })));
             await sleep(40 * SLOW);
         }
-    })();
+    })());
 
     const order = ['dispatcher', 'gateway', 'dispatcher', 'gateway'];
     for (const [i, name] of order.entries()) {

@@ -2,6 +2,7 @@
  * upgrade, none is lost; also with a load balancer that sends a request again. */
 import { eventually } from '../../integration/lib/wait.mjs';
 import { World } from '../../integration/lib/world.mjs';
+import { startGateways } from '../lib/gateways.mjs';
 import { balancerStatistics, startLoadBalancer } from '../lib/haproxy.mjs';
 import { openWitnesses } from '../lib/witness.mjs';
 
@@ -35,9 +36,7 @@ async function round(world, report, balancer, connects, name) {
 export async function run({ report, values }) {
     await World.use('chaos-balance', {}, async (world) => {
         await world.dispatcher();
-        const gateways = [];
-        for (let i = 0; i < Number(values.gateways); i++)
-            gateways.push(await world.gateway({ name: `gateway-${i}` }));
+        const gateways = await startGateways(world, Number(values.gateways));
         for (const [name, retry] of [['round robin', false], ['round robin that retries', true]]) {
             const balancer = await startLoadBalancer(world, gateways, { retry });
             await round(world, report, balancer, Number(values.connects), name);

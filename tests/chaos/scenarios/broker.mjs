@@ -1,7 +1,8 @@
 /* The broker is away for a while under load: nobody is disconnected, and everything missed arrives in order. Then a topic
  * is deleted and created again: a declared answer, no silent gap. */
-import { eventually, sleep } from '../../integration/lib/wait.mjs';
+import { awaitedLater, eventually, sleep } from '../../integration/lib/wait.mjs';
 import { TOPICS, World } from '../../integration/lib/world.mjs';
+import { startGateways } from '../lib/gateways.mjs';
 import { startLoadBalancer } from '../lib/haproxy.mjs';
 import { checkLogs, checkRecoveries, openWitnesses, publish, sum } from '../lib/witness.mjs';
 
@@ -20,9 +21,7 @@ export async function run({ report, random, faults: outages, values }) {
     const rooms = Number(values.rooms);
     await World.use('chaos-broker', {}, async (world) => {
         const dispatcher = await world.dispatcher();
-        const gateways = [];
-        for (let i = 0; i < Number(values.gateways); i++)
-            gateways.push(await world.gateway({ name: `gateway-${i}` }));
+        const gateways = await startGateways(world, Number(values.gateways));
         const balancer = await startLoadBalancer(world, gateways);
         const witnesses = await openWitnesses(world, balancer.url, { count: Number(values.clients), rooms, transports: values.transports });
         const told = new Set();
@@ -30,7 +29,7 @@ export async function run({ report, random, faults: outages, values }) {
         report.say(`${witnesses.length} clients are connected`);
 
         let over = false;
-        const publishing = publish({ world, rooms, rate: Number(values.rate), over: () => over });
+        const publishing = awaitedLater(publish({ world, rooms, rate: Number(values.rate), over: () => over }));
         for (let i = 0; i < outages; i++) {
             await sleep(5000);
             const hard = random.fraction() < 0.5;
@@ -59,7 +58,7 @@ export async function run({ report, random, faults: outages, values }) {
         const seen = new Set();
         witnesses.forEach((witness, i) => witness.client.listeners.add(() => seen.add(i)));
         let enough = false;
-        const again = publish({ world, rooms, rate: Number(values.rate), over: () => enough });
+        const again = awaitedLater(publish({ world, rooms, rate: Number(values.rate), over: () => enough }));
         await eventually(() => seen.size === witnesses.length, { timeout: 90000, what: 'live delivery to all' }).catch(() => {});
         enough = true;
         await again;

@@ -2,7 +2,7 @@
  * what one undisturbed dispatcher makes of the same input. */
 import { decodeNotification } from '../../integration/lib/backend.mjs';
 import { SLOW } from '../../integration/lib/places.mjs';
-import { eventually, sleep } from '../../integration/lib/wait.mjs';
+import { awaitedLater, eventually, sleep } from '../../integration/lib/wait.mjs';
 import { RULES, TOPICS, World } from '../../integration/lib/world.mjs';
 import { freeze, inflict, killAndRestart, restartBroker } from '../lib/faults.mjs';
 import { Stream } from '../../integration/lib/stream.mjs';
@@ -104,7 +104,7 @@ export async function run({ random, report, faults: count, values }) {
             dispatchers.push(await world.dispatcher({ name: `dispatcher-${i}` }));
 
         let over = false;
-        const producing = produce(world, random.fork(), events, count * pause_ms, report);
+        const producing = awaitedLater(produce(world, random.fork(), events, count * pause_ms, report));
         const busy = new Set();
         await inflict({ random, count, pause_ms: [0.2 * pause_ms, 1.8 * pause_ms] }, befall);
         over = true;

@@ -1,7 +1,9 @@
 /* Gateways behind a load balancer are killed and stopped, clients' connections cut, the broker restarted: every client's
  * log of every room of its is exactly 1..K, and every return is a recovery. */
+import { awaitedLater } from '../../integration/lib/wait.mjs';
 import { World } from '../../integration/lib/world.mjs';
 import { freeze, inflict, killAndRestart, restartBroker } from '../lib/faults.mjs';
+import { startGateways } from '../lib/gateways.mjs';
 import { startLoadBalancer } from '../lib/haproxy.mjs';
 import { checkLogs, checkRecoveries, openWitnesses, publish, sum } from '../lib/witness.mjs';
 
@@ -56,15 +58,13 @@ export async function run({ random, report, faults: count, values }) {
     const rooms = Number(values.rooms);
     await World.use('chaos-kill', {}, async (world) => {
         await world.dispatcher();
-        const gateways = [];
-        for (let i = 0; i < Number(values.gateways); i++)
-            gateways.push(await world.gateway({ name: `gateway-${i}` }));
+        const gateways = await startGateways(world, Number(values.gateways));
         const balancer = await startLoadBalancer(world, gateways);
         const witnesses = await openWitnesses(world, balancer.url, { count: Number(values.clients), rooms, transports: values.transports });
         report.say(`${witnesses.length} clients are connected`);
 
         let over = false;
-        const publishing = publish({ world, rooms, rate: Number(values.rate), over: () => over });
+        const publishing = awaitedLater(publish({ world, rooms, rate: Number(values.rate), over: () => over }));
         const scene = { world, gateways, witnesses, busy: new Set(), report };
         await inflict({ random: random.fork(), count, pause_ms: [0.2 * pause_ms, 1.8 * pause_ms] },
             () => befall(scene, draw(random, gateways.length, witnesses.length)));

@@ -1,8 +1,9 @@
 /* Gateways are ended in good order (SIGTERM) and started again one after the other, under load: nothing is lost, nothing
  * doubled, and clients are moved away no faster than configured. */
 import { SLOW } from '../../integration/lib/places.mjs';
-import { sleep } from '../../integration/lib/wait.mjs';
+import { awaitedLater, sleep } from '../../integration/lib/wait.mjs';
 import { World } from '../../integration/lib/world.mjs';
+import { startGateways } from '../lib/gateways.mjs';
 import { startLoadBalancer } from '../lib/haproxy.mjs';
 import { checkLogs, checkRecoveries, openWitnesses, publish, sum } from '../lib/witness.mjs';
 
@@ -33,15 +34,13 @@ export async function run({ report, faults: rounds, values }) {
     const rooms = Number(values.rooms);
     await World.use('chaos-rolling', {}, async (world) => {
         await world.dispatcher();
-        const gateways = [];
-        for (let i = 0; i < Number(values.gateways); i++)
-            gateways.push(await world.gateway({ name: `gateway-${i}` }));
+        const gateways = await startGateways(world, Number(values.gateways));
         const balancer = await startLoadBalancer(world, gateways);
         const witnesses = await openWitnesses(world, balancer.url, { count: Number(values.clients), rooms, transports: values.transports });
         report.say(`${witnesses.length} clients are connected`);
 
         let over = false;
-        const publishing = publish({ world, rooms, rate: Number(values.rate), over: () => over });
+        const publishing = awaitedLater(publish({ world, rooms, rate: Number(values.rate), over: () => over }));
         for (let round = 0; round < rounds; round++) {
             for (const gateway of gateways) {
                 await sleep(Number(values.pause) * 1000);

@@ -1,5 +1,6 @@
 /* A backend that goes on through broker restarts: an idempotent producer of librdkafka (kcat) behind a pipe. What is
- * written to it is in the topic once and in order per key. */
+ * written to it is in the topic once and in order per key. One request at a time: a broker that was killed remembers only the last
+ * batch of a producer, so of two that are sent again the first would be refused. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { INPUT_TOPIC } from './backend.mjs';
@@ -7,7 +8,7 @@ import { INPUT_TOPIC } from './backend.mjs';
 export class Stream {
     constructor(broker, topic = INPUT_TOPIC) {
         this.child = spawn('setpriv', ['--pdeathsig', 'KILL', '--', 'kcat', '-P', '-E', '-b', broker.address, '-t', topic, '-K', '\t',
-            '-X', 'enable.idempotence=true', '-X', 'message.timeout.ms=0', '-X', 'partitioner=murmur2_random', '-X', 'linger.ms=2',
+            '-X', 'enable.idempotence=true', '-X', 'max.in.flight=1', '-X', 'message.timeout.ms=0', '-X', 'partitioner=murmur2_random', '-X', 'linger.ms=2',
             '-X', 'retry.backoff.ms=50', '-X', 'reconnect.backoff.max.ms=500'], { stdio: ['pipe', 'ignore', 'pipe'] });
         this.errors = '';
         this.child.stderr.on('data', (chunk) => { this.errors += chunk; });

@@ -38,3 +38,9 @@ export async function within(timeout, promise, what) {
         clearTimeout(timer);
     }
 }
+
+/* A promise that somebody awaits only later: if it is rejected before, that is not yet an error of the process. */
+export function awaitedLater(promise) {
+    promise.catch(() => {});
+    return promise;
+}
