@@ -92,7 +92,7 @@ test('streams: notifications come once and in order, whichever gateway dies', { 
 
 test('streams: what is asked is answered, and what must not be is refused', { timeout: 200000 * SLOW }, async (t) => {
     const world = await World.open(t, 'streams-answers', { settings: { gateway: {
-        access: { join: ['task:*', 'review:legal'] },
+        access: { join: ['task:*', 'review:legal'], events: ['task.cancel'] },
         cors: { origins: ['https://app.example'], credentials: true },
         sse: { cookie: 'smartstack_token', heartbeat: '300ms', retry: '200ms' },
         websocket: { query_token: true, ping_interval: '300ms', ping_timeout: '300ms', hello_timeout: '1s' },
@@ -109,6 +109,10 @@ test('streams: what is asked is answered, and what must not be is refused', { ti
         assert.equal(partly.error.code, 'not_allowed');
         assert.deepEqual(partly.error.rooms, [{ room: 'secret:1', code: 'not_allowed' }, { room: 'no room', code: 'bad_room' }]);
         assert.equal(client.kinds().at(-2), 'cursor', 'task:1 was joined, and the cursor knows');
+        const cancel = { type: 'event', event: 'task.cancel', eventId: `e-${protocol}`, room: 'task:1' };
+        const data = protocol.endsWith('json') ? { why: 1.50 } : Buffer.from('{"why":1.50}');
+        assert.equal((await client.ask({ ...cancel, data })).type, 'ack', 'the broker has it');
+        assert.equal((await client.ask({ ...cancel, room: 'task:2' })).error.code, 'not_allowed');
         assert.equal((await client.ask({ type: 'unsubscribe', rooms: ['task:1'] })).type, 'ack');
         assert.equal((await client.ask({ type: 'unsubscribe', rooms: ['task:1'] })).error.code, 'not_joined');
         assert.equal((await client.ask({ type: 'event', event: 'dance' })).error.code, 'unknown_event');
@@ -137,6 +141,11 @@ test('streams: what is asked is answered, and what must not be is refused', { ti
     const plain = await get(`${url}/ws`);
     assert.equal(plain.status, 400);
     await assert.rejects(new Promise((_, reject) => new WebSocket(`${url.replace('http', 'ws')}/ws`).on('error', reject)), /400/);
+
+    const sent = await world.broker.read('clients.events', { headers: true });
+    assert.deepEqual(sent.map(({ headers }) => [headers.event, headers.id, headers.user, headers.room]).sort(),
+        PROTOCOLS.map((protocol) => ['task.cancel', `e-${protocol}`, 'usr_test', 'task:1']).sort());
+    sent.forEach(({ value }) => assert.deepEqual(JSON.parse(value), { why: 1.5 }));
 
     /* Before the stream: JSON. */
     const stream = { accept: 'text/event-stream' };
