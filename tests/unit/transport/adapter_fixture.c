@@ -237,7 +237,7 @@ void fixture_decide(bool known)
 
 static const struct wire_clients_config clients_config = {.identity_ops = &identity_ops,
                                                           .random = fake_random,
-                                                          .write_bytes = 64 * 1024,
+                                                          .write_bytes = 65536,
                                                           .expiry_grace_ms = 500};
 
 static const struct websocket_adapter_config websocket_defaults = {.path = "/ws",
