@@ -95,6 +95,18 @@ static void start_in_open_lanes(struct session *session)
     }
 }
 
+static void continue_session(struct session *session, struct bytes state)
+{
+    if (!resume_continue(session, state)) {
+        session_detach_all(session);
+        session_end(session, "cannot_continue", true);
+        return;
+    }
+    expect_open(session);
+    start_in_open_lanes(session);
+    session_try_open(session);
+}
+
 struct session *hub_open_session(struct hub *hub, const struct session_request *request)
 {
     if (hub->stats.sessions >= hub->config.sessions)
@@ -110,6 +122,10 @@ struct session *hub_open_session(struct hub *hub, const struct session_request *
     memcpy(session->opening->random, request->random, sizeof(request->random));
     DL_APPEND(hub->sessions, session);
     hub->stats.sessions++;
+    if (request->continued.size) {
+        continue_session(session, request->continued);
+        return session;
+    }
     if (policy_claims(hub->config.policy, request->claims, &session->claims) != STATUS_OK) {
         session_end(session, "bad_claims", false);
         return session;

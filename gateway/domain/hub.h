@@ -48,7 +48,7 @@ struct hub_config {
 /* What the hub counts; read by metrics. */
 struct hub_stats {
     uint64_t sessions_opened, sessions_refused, sessions_recovered, sessions_not_recovered,
-        sessions_closed;
+        sessions_continued, sessions_closed;
     uint64_t records, records_skipped, records_malformed, deliveries, deliveries_caught_up;
     uint64_t joins, joins_refused, leaves, behind_entered, behind_closed, scans, scan_records, gaps;
     uint64_t sessions, rooms, lanes, lanes_open, ring_bytes, outbox_messages,
@@ -82,6 +82,9 @@ struct session_request {
     struct bytes claims;     /* verified claims, a JSON object; copied */
     struct bytes private_id; /* what the client presented to resume, or empty */
     struct bytes cursor;     /* likewise */
+    struct bytes continued;  /* what session_hand_over() wrote elsewhere; then the three above are
+                                not read. It goes on there or, if that cannot be, is refused,
+                                transiently */
     uint8_t random[32];      /* for the new session's ids */
     int64_t now_ms;          /* monotonic */
     int64_t wall_ms;
@@ -113,6 +116,17 @@ bool session_is_of(const struct session *session, struct bytes claims);
 /* The transport lost or ended the session. Always safe, also from inside transport_ops.ready; the
  * session must not be used afterwards. */
 void session_close(struct session *session);
+
+/* --- on the way to another gateway */
+
+/* While this gives deliveries, the client is owed answers, and session_hand_over() would leave them
+ * behind: as session_next(), but stops behind the last of them. False also while an answer is not
+ * ready; the session is woken when it is. */
+bool session_next_answer(struct session *session, struct delivery *delivery);
+
+/* Appends all that another gateway needs to go on where this stream stands. The session is then to
+ * be closed here. STATUS_INCOMPLETE: an answer is owed, see above; STATUS_CLOSED: it is ending. */
+enum status session_hand_over(const struct session *session, struct buffer *state) MUST_CHECK;
 
 /* For logs: tenant and user of the claims, borrowed. */
 struct bytes session_user(const struct session *session);

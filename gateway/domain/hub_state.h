@@ -4,6 +4,7 @@
  *   membership.c the rooms and lanes of one session
  *   outbox.c     what is queued for a session, and who must be told
  *   session.c    opening, the stream of deliveries, joins and leaves, the end
+ *   hand_over.c  a session that goes on at another gateway
  *   resume.c     private ids and cursors: made, and followed back
  *   catch_up.c   sessions behind the head of a lane: from the ring, from scans
  *   hub.c        turns, records, time
@@ -252,6 +253,8 @@ struct opening {
         lost; /* rooms of the cursor that are not allowed any more: size and name of each */
     uint8_t random[32];
     bool resumed;
+    bool continued; /* from another gateway; `resumed` too */
+    bool was_stale; /* continued: its client knows that the broker is away */
     struct pending *pending;
 };
 
@@ -294,6 +297,8 @@ bool session_is_behind(const struct session *session);
 
 /* Puts the session into the rooms of its cursor, or says why not. */
 const char *resume_follow(struct session *session, const struct session_request *request);
+/* Puts the session where another gateway has left it; false: that cannot be read or done here. */
+bool resume_continue(struct session *session, struct bytes state);
 /* Rooms from the claims; NULL or why not. */
 const char *resume_fresh(struct session *session);
 /* Leaves everything and starts as a new session, with `reason` for the client. */

@@ -1,3 +1,4 @@
+#include "json.h"
 #include "mem.h"
 #include "policy_parts.h"
 #include "room.h"
@@ -53,6 +54,30 @@ const char *policy_user_claim(const struct policy *policy)
 enum status policy_claims(const struct policy *policy, struct bytes json, struct claims **claims)
 {
     return claims_pack((const char *const *)policy->names.items, policy->names.count, json, claims);
+}
+
+void policy_write_claims(const struct policy *policy, const struct claims *claims,
+                         struct buffer *out)
+{
+    bool first = true;
+    buffer_append_byte(out, '{');
+    for (size_t i = 0; i < policy->names.count; i++) {
+        size_t position = 0;
+        struct bytes value;
+        if (!claims_next(claims, (unsigned)i, &position, &value))
+            continue;
+        buffer_append_string(out, first ? "" : ",");
+        first = false;
+        json_write_string(out, bytes_of_string(policy->names.items[i]));
+        buffer_append_string(out, ":[");
+        json_write_string(out, value);
+        while (claims_next(claims, (unsigned)i, &position, &value)) {
+            buffer_append_byte(out, ',');
+            json_write_string(out, value);
+        }
+        buffer_append_byte(out, ']');
+    }
+    buffer_append_byte(out, '}');
 }
 
 void policy_connect_rooms(const struct policy *policy, const struct claims *claims,

@@ -27,6 +27,7 @@
 
 #include "bytes.h"
 #include "claims.h"
+#include "buffer.h"
 #include "document.h"
 #include "problems.h"
 #include "status.h"
@@ -55,6 +56,10 @@ const char *policy_user_claim(const struct policy *policy);
 /* Packs what the policy needs of a token's claims, as claims_pack() does. */
 enum status policy_claims(const struct policy *policy, struct bytes json,
                           struct claims **claims) MUST_CHECK;
+
+/* Appends claims as a JSON object, from which policy_claims() makes the same again. */
+void policy_write_claims(const struct policy *policy, const struct claims *claims,
+                         struct buffer *out);
 
 /* Calls `each` for every room the session is given at connect, in the order of the configuration.
  * The name is borrowed during the call. A room may come twice. */

@@ -61,6 +61,11 @@ void resume_give_up(struct session *session, const char *reason)
 {
     assert(session->state == SESSION_OPENING);
     session->opening->resumed = false;
+    if (session->opening->continued) { /* its client believes to be connected: it must come back */
+        session_detach_all(session);
+        session_end(session, reason, true);
+        return;
+    }
     session->opening->reason = reason;
     free(session->opening->private_id);
     session->opening->private_id = NULL;

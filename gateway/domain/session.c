@@ -49,7 +49,8 @@ void session_try_open(struct session *session)
         free(pending);
         session->opening->pending = NULL;
     }
-    session->recovered = session->opening->resumed;
+    session->recovered = session->opening->resumed && !session->opening->continued;
+    hub->stats.sessions_continued += session->opening->continued;
     session->state = SESSION_OPEN;
     hub->stats.sessions_opened++;
     hub->stats.sessions_recovered += session->recovered;
@@ -159,7 +160,8 @@ static void give_opened(struct session *session, struct delivery *delivery)
     delivery->recovered = session->recovered;
     delivery->reason = opening->reason;
     delivery->public_id = session_public_id(session);
-    if (session->hub->config.recovery) {
+    delivery->continued = opening->continued;
+    if (session->hub->config.recovery && !opening->continued) {
         delivery->private_id = resume_private_id(session);
         delivery->cursor = resume_cursor(session);
     }
@@ -169,8 +171,11 @@ static void give_opened(struct session *session, struct delivery *delivery)
         session_push_control(session, ITEM_LEFT, name, &control);
         rest = bytes_skip(rest, 1 + name.size);
     }
-    if (session->stale_lanes)
+    struct control live = {0};
+    if (session->stale_lanes && !opening->was_stale)
         tell_stale(session);
+    else if (!session->stale_lanes && opening->was_stale)
+        session_push_control(session, ITEM_LIVE, bytes_of("", 0), &live);
     session_opening_free(session);
 }
 

@@ -76,6 +76,7 @@ struct delivery {
     struct bytes public_id;  /* OPENED: the client-visible session id (Socket.IO `sid`) */
     struct bytes private_id; /* OPENED: what the client must present to resume (Socket.IO `pid`);
                                 empty: recovery is off */
+    bool continued; /* OPENED: the session came from another gateway; its client is not told */
     bool recovered; /* OPENED: the ids are those the client came with and what it missed follows. If
                        false and `reason` is set, the client asked to resume and could not */
     bool transient; /* CLOSE, REFUSED: trouble of ours; the client must be able to reconnect by

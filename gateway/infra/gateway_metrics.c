@@ -118,11 +118,12 @@ static const struct row counters[] = {
         websocket.violations),
 #define HELP                                                                              \
     "Sessions: opened, refused, recovered, started afresh although the client wanted to " \
-    "continue, closed."
+    "continue, continued from another gateway, closed."
     BY("sessions_total", HELP, "event", "opened", hub.sessions_opened),
     BY("sessions_total", HELP, "event", "refused", hub.sessions_refused),
     BY("sessions_total", HELP, "event", "recovered", hub.sessions_recovered),
     BY("sessions_total", HELP, "event", "not_recovered", hub.sessions_not_recovered),
+    BY("sessions_total", HELP, "event", "continued", hub.sessions_continued),
     BY("sessions_total", HELP, "event", "closed", hub.sessions_closed),
 #undef HELP
     ROW("records_total", "Records of lanes read live.", hub.records),
@@ -175,6 +176,14 @@ static const struct row counters[] = {
 #define HELP "Polls passed on to the gateway of their session, and those that it did not answer."
     BY("forwards_total", HELP, "outcome", "passed_on", engineio.forwards),
     BY("forwards_total", HELP, "outcome", "failed", engineio.forwards_failed),
+#undef HELP
+#define HELP                                                                                       \
+    "Upgrades of other gateways' sessions, which go on here, and of sessions from here, which go " \
+    "on "                                                                                          \
+    "elsewhere."
+    BY("takeovers_total", HELP, "outcome", "done", engineio.taken_over),
+    BY("takeovers_total", HELP, "outcome", "failed", engineio.taken_over_failed),
+    BY("takeovers_total", HELP, "outcome", "given", engineio.handed_over),
 #undef HELP
 #define HELP "What other gateways asked of this one, and what came without the shared secret."
     BY("peer_requests_total", HELP, "outcome", "asked", engineio.peer_requests),

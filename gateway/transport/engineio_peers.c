@@ -180,8 +180,8 @@ void forwards_free(struct engineio_server *server)
 
 /* ---- What other gateways ask ---- */
 
-static bool is_peer(struct engineio_server *server, struct http_exchange *exchange,
-                    const struct http_request *request)
+bool is_peer(struct engineio_server *server, struct http_exchange *exchange,
+             const struct http_request *request)
 {
     struct bytes token;
     server->stats.peer_requests++;
@@ -223,4 +223,5 @@ void engineio_server_set_peers(struct engineio_server *server, const struct engi
                                            .aborted = handle_aborted,
                                            .route = server,
                                        });
+    hand_over_add_routes(server);
 }

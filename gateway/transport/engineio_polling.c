@@ -266,9 +266,11 @@ static void gave_up(struct exchange_owner *owner, struct http_exchange *exchange
                     enum http_abort reason, int64_t now_ms)
 {
     struct polling *polling = (struct polling *)owner;
-    assert(polling->get == exchange || polling->post == exchange);
+    assert(polling->get == exchange || polling->post == exchange || polling->take == exchange);
     if (polling->get == exchange)
         polling->get = NULL;
+    else if (polling->take == exchange)
+        polling->take = NULL;
     else
         polling->post = NULL;
     if (reason == HTTP_ABORT_CLOSED)
@@ -306,6 +308,8 @@ void polling_detach(struct engineio_session *session, enum engineio_packet_type 
         answer_poll(session, bytes_of(&packet, 1));
     if (polling->post)
         answer_error(polling->post, ENGINEIO_ERROR_BAD_REQUEST, NULL);
+    if (polling->take)
+        answer_error(polling->take, ENGINEIO_ERROR_UNKNOWN_SID, NULL);
     if (polling->probe) {
         polling->probe->session = NULL;
         link_close(polling->probe, WEBSOCKET_CLOSE_NO_CODE);

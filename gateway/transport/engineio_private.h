@@ -21,7 +21,7 @@
 #include "websocket_frame.h"
 #include "wire.h"
 
-enum { SID_KEY_SIZE = 20, T_SIZE = 32 };
+enum { SID_KEY_SIZE = 20, T_SIZE = 32, REMOTE_PROBE_SIZE = 17 };
 
 enum session_state { SESSION_OPEN, SESSION_CLOSING, SESSION_DEAD };
 
@@ -43,9 +43,11 @@ struct exchange_owner {
 
 /* What only a polling session needs; freed by the upgrade. */
 struct polling {
-    struct exchange_owner owner; /* first: of get and post */
-    struct http_exchange *get;   /* held until there is something to say */
-    struct http_exchange *post;  /* its body is being read */
+    struct exchange_owner owner;          /* first: of get and post */
+    struct http_exchange *get;            /* held until there is something to say */
+    struct http_exchange *post;           /* its body is being read */
+    struct http_exchange *take;           /* another gateway waits for the session */
+    char remote_probe[REMOTE_PROBE_SIZE]; /* what names the probe at another gateway; "": none */
     struct request_mark get_mark, post_mark;
     struct request_mark last_get_mark, last_post_mark;
     struct buffer last_body; /* of the last answer, until a GET with another mark comes */
@@ -61,6 +63,11 @@ struct polling {
     bool told_noop; /* closing without a poll: the next one gets a noop first */
 };
 
+static inline bool polling_is_probed(const struct polling *polling)
+{
+    return polling->probe || polling->remote_probe[0];
+}
+
 /* A WebSocket: a session's transport, or a probe beside a polling session. */
 struct link {
     struct wire *wire; /* NULL: closed */
@@ -68,6 +75,7 @@ struct link {
     struct engineio_session *session;
     struct link *next_dead;
     struct websocket_reader reader;
+    struct buffer held; /* came while the session was deaf */
     bool probing;
     bool greeted; /* probing: "2probe" has come */
 };
@@ -92,6 +100,7 @@ struct engineio_session {
     bool dirty;
     bool awake;     /* the application has something to pull */
     bool ping_due;  /* "2" is to be sent */
+    bool deaf;      /* taken over, and its application is not ready to listen */
     bool refreshed; /* the pong's deadline was moved once */
 };
 
@@ -111,6 +120,8 @@ struct engineio_server {
     uint64_t poll_bytes; /* of a POST's body */
     struct engineio_peers peers;
     struct forward *forwards; /* requests that other gateways have to answer */
+    struct guest *guests;     /* probes for sessions of other gateways */
+    struct errand *errands;
     bool draining;
 };
 
@@ -121,12 +132,20 @@ struct engineio_writer {
     size_t limit;
     uint32_t packets;
     uint32_t packets_most;
+    struct buffer *queue; /* not NULL: entries of a session's queue are made, in the form of none */
     bool websocket;
 };
 
 /* engineio_session.c */
 struct engineio_session *session_open(struct engineio_server *server,
                                       const struct http_request *request, int64_t now_ms);
+/* A session that is in the table and does nothing yet; `key`: SID_KEY_SIZE characters. */
+struct engineio_session *session_new(struct engineio_server *server, const char *key);
+/* Frees all that carries the session; the application is not told. */
+void session_vanish(struct engineio_session *session, int64_t now_ms);
+/* How long until the next ping, at the latest. */
+int64_t session_ping_in_ms(const struct engineio_session *session, int64_t now_ms);
+void session_plan_ping_in(struct engineio_session *session, int64_t in_ms, int64_t now_ms);
 struct engineio_session *session_find(struct engineio_server *server, struct bytes sid);
 void session_append_open(struct engineio_session *session, bool websocket, struct buffer *out);
 /* A packet from the client. Returns false if the session is no longer open. */
@@ -145,6 +164,9 @@ void session_tell_closed(struct engineio_session *session, int64_t now_ms);
 enum queue_kind { QUEUE_TEXT, QUEUE_BINARY, QUEUE_WEBSOCKET_PONG };
 void queue_append(struct buffer *queue, enum queue_kind kind, const struct bytes *parts,
                   size_t count);
+/* The queue in a form that another gateway reads; false: it is none. */
+void queue_pack(const struct buffer *queue, struct buffer *out);
+bool queue_unpack(struct bytes packed, struct buffer *queue);
 /* Moves entries from the queue to the writer while there is room. */
 void queue_write(struct buffer *queue, struct engineio_writer *writer);
 void writer_packet(struct engineio_writer *writer, enum engineio_packet_type type);
@@ -165,6 +187,17 @@ void answer_text(struct http_exchange *exchange, const char *content_type, struc
 void websocket_request(struct engineio_server *server, struct engineio_session *session,
                        struct http_exchange *exchange, const struct http_request *request,
                        int64_t now_ms);
+/* Checks an upgrade request; false: it is refused. */
+bool websocket_check(struct http_exchange *exchange, const struct http_request *request,
+                     struct bytes *key);
+/* Answers 101. What came behind the request is moved to `rest`. */
+struct wire *websocket_welcome(struct engineio_server *server, struct http_exchange *exchange,
+                               struct bytes key, struct buffer *rest);
+/* Makes a wire the session's, with its reader. */
+struct link *link_of_wire(struct engineio_session *session, struct wire *wire,
+                          const struct websocket_reader *reader);
+/* What came while the session was deaf. */
+void link_hear_held(struct link *link, int64_t now_ms);
 void link_flush(struct link *link, int64_t now_ms);
 /* Sends a close frame if it can, and closes the wire. The link is freed at the end of the turn. */
 void link_close(struct link *link, unsigned code);
@@ -174,6 +207,24 @@ void link_close(struct link *link, unsigned code);
 void forward_request(struct engineio_server *server, struct http_exchange *exchange,
                      const struct http_request *request, struct bytes sid);
 void forwards_free(struct engineio_server *server);
+/* Refuses who does not know the shared secret. */
+bool is_peer(struct engineio_server *server, struct http_exchange *exchange,
+             const struct http_request *request);
+
+/* engineio_guest.c */
+/* An upgrade request for a session that may be another gateway's. */
+void guest_request(struct engineio_server *server, struct http_exchange *exchange,
+                   const struct http_request *request, struct bytes sid, int64_t now_ms);
+void guests_free(struct engineio_server *server);
+
+/* engineio_hand_over.c */
+/* The routes by which other gateways probe and take sessions. */
+void hand_over_add_routes(struct engineio_server *server);
+/* Gives the session to who waits for it, if it can be given now. */
+void hand_over_session(struct engineio_session *session, int64_t now_ms);
+/* The session of `sid`, with this WebSocket; false: the state is none, or no use here. */
+bool take_over_session(struct engineio_server *server, struct bytes sid, struct bytes state,
+                       struct wire *wire, const struct websocket_reader *reader, int64_t now_ms);
 
 /* engineio_server.c */
 struct parameters {
@@ -190,6 +241,12 @@ bool fits_session(const struct parameters *parameters, bool upgrade);
 void handle_body(void *route, struct http_exchange *exchange, struct bytes body, int64_t now_ms);
 void handle_aborted(void *route, struct http_exchange *exchange, enum http_abort reason,
                     int64_t now_ms);
+/* Whether no further session is let in. */
+bool engineio_is_full(const struct engineio_server *server);
+void refuse_full(struct engineio_server *server, struct http_exchange *exchange);
+/* upgrade: in the words in which the JavaScript server refuses a WebSocket. */
+void refuse_request(struct http_exchange *exchange, bool upgrade, enum engineio_error error,
+                    const char *message);
 enum { SESSION_COOKIE_SIZE = 192 };
 /* The value of Set-Cookie; NULL: cookies are off. */
 const char *session_cookie(const struct engineio_session *session,

@@ -33,8 +33,8 @@ void answer_error(struct http_exchange *exchange, enum engineio_error error, con
     buffer_deinit(&body);
 }
 
-static void refuse(struct http_exchange *exchange, bool upgrade, enum engineio_error error,
-                   const char *message)
+void refuse_request(struct http_exchange *exchange, bool upgrade, enum engineio_error error,
+                    const char *message)
 {
     if (!upgrade) {
         answer_error(exchange, error, message);
@@ -83,25 +83,28 @@ static void open_polling(struct engineio_server *server, struct http_exchange *e
     session->connection = server->config.ops->opened(server->config.application, session, now_ms);
 }
 
-static bool is_full(const struct engineio_server *server)
+bool engineio_is_full(const struct engineio_server *server)
 {
     return server->draining ||
            (server->config.sessions &&
             server->stats.polling + server->stats.websocket >= server->config.sessions);
 }
 
+void refuse_full(struct engineio_server *server, struct http_exchange *exchange)
+{
+    struct http_field retry = http_field_of("Retry-After", "1");
+    server->stats.refused++;
+    http_exchange_answer(
+        exchange,
+        &(struct http_answer){.code = 503, .fields = &retry, .field_count = 1, .close = true});
+}
+
 static void handshake(struct engineio_server *server, struct http_exchange *exchange,
                       const struct http_request *request, bool websocket, int64_t now_ms)
 {
-    if (is_full(server)) {
-        struct http_field retry = http_field_of("Retry-After", "1");
-        server->stats.refused++;
-        http_exchange_answer(
-            exchange,
-            &(struct http_answer){.code = 503, .fields = &retry, .field_count = 1, .close = true});
-        return;
-    }
-    if (websocket)
+    if (engineio_is_full(server))
+        refuse_full(server, exchange);
+    else if (websocket)
         websocket_request(server, NULL, exchange, request, now_ms);
     else
         open_polling(server, exchange, request, now_ms);
@@ -122,8 +125,8 @@ static void expire_if_due(struct engineio_session *session, int64_t now_ms)
         session_end_for(session, ENGINEIO_CLOSE_PING_TIMEOUT, now_ms);
 }
 
-struct parameters read_parameters(struct engineio_server *server, const struct http_request *request,
-                                  int64_t now_ms)
+struct parameters read_parameters(struct engineio_server *server,
+                                  const struct http_request *request, int64_t now_ms)
 {
     struct parameters parameters = {0};
     auto_buffer struct buffer scratch = {0};
@@ -167,36 +170,37 @@ static void handle_request(void *route, struct http_exchange *exchange,
     struct parameters parameters = read_parameters(server, request, now_ms);
     const char *message = NULL;
     if (!parameters.known) {
-        refuse(exchange, upgrade, ENGINEIO_ERROR_UNKNOWN_TRANSPORT, NULL);
+        refuse_request(exchange, upgrade, ENGINEIO_ERROR_UNKNOWN_TRANSPORT, NULL);
     } else if (parameters.names_session) {
         if (!parameters.session && !upgrade && parameters.version_fits)
             forward_request(server, exchange, request, buffer_peek(&parameters.sid));
+        else if (!parameters.session && parameters.websocket && parameters.version_fits)
+            guest_request(server, exchange, request, buffer_peek(&parameters.sid), now_ms);
         else if (!parameters.session)
-            refuse(exchange, upgrade, ENGINEIO_ERROR_UNKNOWN_SID, NULL);
+            refuse_request(exchange, upgrade, ENGINEIO_ERROR_UNKNOWN_SID, NULL);
         else if (!fits_session(&parameters, upgrade))
-            refuse(exchange, upgrade, ENGINEIO_ERROR_BAD_REQUEST, NULL);
+            refuse_request(exchange, upgrade, ENGINEIO_ERROR_BAD_REQUEST, NULL);
         else if (upgrade)
             websocket_request(server, parameters.session, exchange, request, now_ms);
         else
             polling_request(parameters.session, exchange, request, now_ms);
     } else if (request->method != HTTP_GET) {
-        refuse(exchange, upgrade, ENGINEIO_ERROR_BAD_HANDSHAKE_METHOD, NULL);
+        refuse_request(exchange, upgrade, ENGINEIO_ERROR_BAD_HANDSHAKE_METHOD, NULL);
     } else if (parameters.websocket != upgrade) {
-        refuse(exchange, upgrade, ENGINEIO_ERROR_BAD_REQUEST, NULL);
+        refuse_request(exchange, upgrade, ENGINEIO_ERROR_BAD_REQUEST, NULL);
     } else if (server->config.ops->allow &&
                !server->config.ops->allow(server->config.application, request, &message)) {
         server->stats.refused++;
-        refuse(exchange, upgrade, ENGINEIO_ERROR_FORBIDDEN, message);
+        refuse_request(exchange, upgrade, ENGINEIO_ERROR_FORBIDDEN, message);
     } else if (!parameters.version_fits) {
-        refuse(exchange, upgrade, ENGINEIO_ERROR_UNSUPPORTED_PROTOCOL_VERSION, NULL);
+        refuse_request(exchange, upgrade, ENGINEIO_ERROR_UNSUPPORTED_PROTOCOL_VERSION, NULL);
     } else {
         handshake(server, exchange, request, upgrade, now_ms);
     }
     buffer_deinit(&parameters.sid);
 }
 
-void handle_body(void *route, struct http_exchange *exchange, struct bytes body,
-                        int64_t now_ms)
+void handle_body(void *route, struct http_exchange *exchange, struct bytes body, int64_t now_ms)
 {
     (void)route;
     struct exchange_owner *owner = http_exchange_context(exchange);
@@ -204,7 +208,7 @@ void handle_body(void *route, struct http_exchange *exchange, struct bytes body,
 }
 
 void handle_aborted(void *route, struct http_exchange *exchange, enum http_abort reason,
-                           int64_t now_ms)
+                    int64_t now_ms)
 {
     (void)route;
     struct exchange_owner *owner = http_exchange_context(exchange);
@@ -225,8 +229,14 @@ static void flush(struct engineio_session *session, int64_t now_ms)
                                       ? LEFT_MS
                                       : session->server->config.close_timeout_ms));
     }
+    if (session->link && buffer_size(&session->link->held) && !session->deaf)
+        link_hear_held(session->link, now_ms);
+    if (session->state == SESSION_DEAD)
+        return;
     if (session->link)
         link_flush(session->link, now_ms);
+    else if (session->polling->take)
+        hand_over_session(session, now_ms);
     else
         polling_flush(session, now_ms);
 }
@@ -237,6 +247,7 @@ static void reap(struct engineio_server *server)
         struct link *link = server->dead_links;
         server->dead_links = link->next_dead;
         websocket_reader_deinit(&link->reader);
+        buffer_deinit(&link->held);
         free(link);
     }
     while (server->dead) {
@@ -325,6 +336,7 @@ void engineio_server_free(struct engineio_server *server)
         session_end_for(session, ENGINEIO_CLOSE_SERVER, server->wheel->now_ms);
     engineio_server_turn(server, server->wheel->now_ms);
     forwards_free(server);
+    guests_free(server);
     poll_compressor_free(server->compressor);
     buffer_deinit(&server->scratch);
     buffer_deinit(&server->decoded);

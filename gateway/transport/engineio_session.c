@@ -145,15 +145,35 @@ static void refresh_pong(struct engineio_session *session, int64_t now_ms)
 
 /* ---- Life ---- */
 
-struct engineio_session *session_open(struct engineio_server *server,
-                                      const struct http_request *request, int64_t now_ms)
+struct engineio_session *session_new(struct engineio_server *server, const char *key)
 {
     struct engineio_session *session = mem_new(struct engineio_session);
     session->server = server;
     session->timer.fire = heartbeat_due;
-    new_key(server, session->key);
-    keep_request(session, request);
+    memcpy(session->key, key, SID_KEY_SIZE);
     HASH_ADD(hh, server->sessions, key[0], SID_KEY_SIZE, session);
+    return session;
+}
+
+int64_t session_ping_in_ms(const struct engineio_session *session, int64_t now_ms)
+{
+    int64_t in_ms = session->timer.deadline_ms - now_ms;
+    return session->heartbeat == HEARTBEAT_WAIT_PONG || in_ms < 0 ? 0 : in_ms;
+}
+
+void session_plan_ping_in(struct engineio_session *session, int64_t in_ms, int64_t now_ms)
+{
+    int64_t most_ms = session->server->config.ping_interval_ms;
+    plan_ping(session, now_ms - most_ms + (in_ms < most_ms ? in_ms : most_ms));
+}
+
+struct engineio_session *session_open(struct engineio_server *server,
+                                      const struct http_request *request, int64_t now_ms)
+{
+    char key[SID_KEY_SIZE];
+    new_key(server, key);
+    struct engineio_session *session = session_new(server, key);
+    keep_request(session, request);
     server->stats.opened++;
     plan_ping(session, now_ms);
     return session;
@@ -249,6 +269,19 @@ void session_end_for(struct engineio_session *session, enum engineio_close reaso
     }
 }
 
+void session_vanish(struct engineio_session *session, int64_t now_ms)
+{
+    session->connection = NULL;
+    session->told_closed = true;
+    session_end_for(session, ENGINEIO_CLOSE_TRANSPORT, now_ms);
+}
+
+void engineio_session_listen(struct engineio_session *session)
+{
+    session->deaf = false;
+    session_mark_dirty(session);
+}
+
 void session_finish(struct engineio_session *session, int64_t now_ms)
 {
     session_end_for(session, ENGINEIO_CLOSE_SERVER, now_ms);
@@ -263,7 +296,7 @@ bool session_is_left(const struct engineio_session *session)
  * read first is chance, so the session stays a moment for the poll. */
 static void leave(struct engineio_session *session, int64_t now_ms)
 {
-    if (!session->polling || session->polling->get || session->polling->probe) {
+    if (!session->polling || session->polling->get || polling_is_probed(session->polling)) {
         session_end_for(session, ENGINEIO_CLOSE_CLIENT, now_ms);
         return;
     }

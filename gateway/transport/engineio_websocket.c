@@ -4,6 +4,8 @@
 #include "http_response.h"
 #include "mem.h"
 
+enum { HELD_SLACK = 65536 };
+
 /* ---- The end of a link ---- */
 
 static void link_bury(struct link *link)
@@ -150,9 +152,22 @@ static void take_item(struct link *link, const struct websocket_item *item, int6
     }
 }
 
+/* A deaf session's client is held back by nothing but this limit. */
+static void hold(struct link *link, struct bytes bytes, int64_t now_ms)
+{
+    if (buffer_size(&link->held) + bytes.size > link->server->poll_bytes + HELD_SLACK)
+        link_over(link, WEBSOCKET_CLOSE_TOO_BIG, ENGINEIO_CLOSE_PROTOCOL, now_ms);
+    else
+        buffer_append(&link->held, bytes);
+}
+
 static void link_bytes(void *receiver, struct bytes bytes, int64_t now_ms)
 {
     struct link *link = receiver;
+    if (!link->probing && link->session->deaf) {
+        hold(link, bytes, now_ms);
+        return;
+    }
     while (link->wire) {
         struct websocket_item item;
         enum status status = websocket_reader_next(&link->reader, &bytes, &item);
@@ -164,6 +179,13 @@ static void link_bytes(void *receiver, struct bytes bytes, int64_t now_ms)
             link_over(link, websocket_reader_close_code(&link->reader), ENGINEIO_CLOSE_PROTOCOL,
                       now_ms);
     }
+}
+
+void link_hear_held(struct link *link, int64_t now_ms)
+{
+    auto_buffer struct buffer held = link->held;
+    link->held = (struct buffer){0};
+    link_bytes(link, buffer_peek(&held), now_ms);
 }
 
 static void link_writable(void *receiver, int64_t now_ms)
@@ -230,6 +252,17 @@ static void refuse_upgrade(struct http_exchange *exchange, unsigned code, const 
                                                          .close = true});
 }
 
+bool websocket_check(struct http_exchange *exchange, const struct http_request *request,
+                     struct bytes *key)
+{
+    enum status status = websocket_check_handshake(request, key);
+    if (status == STATUS_UNSUPPORTED)
+        refuse_upgrade(exchange, 426, "Unsupported WebSocket version");
+    else if (status != STATUS_OK)
+        refuse_upgrade(exchange, 400, engineio_error_message(ENGINEIO_ERROR_BAD_REQUEST));
+    return status == STATUS_OK;
+}
+
 static void append_answer(struct engineio_server *server, struct http_exchange *exchange,
                           struct bytes key, const char *cookie)
 {
@@ -247,6 +280,28 @@ static void append_open_frame(struct engineio_session *session)
     session_append_open(session, true, &packet);
     websocket_append_frame(&session->server->scratch, WEBSOCKET_TEXT, buffer_peek(&packet));
     buffer_deinit(&packet);
+}
+
+struct wire *websocket_welcome(struct engineio_server *server, struct http_exchange *exchange,
+                               struct bytes key, struct buffer *rest)
+{
+    append_answer(server, exchange, key, NULL);
+    struct wire *wire = http_exchange_take(exchange, rest);
+    if (wire->writable)
+        wire_write(wire, buffer_peek(&server->scratch));
+    return wire;
+}
+
+struct link *link_of_wire(struct engineio_session *session, struct wire *wire,
+                          const struct websocket_reader *reader)
+{
+    struct link *link = mem_new(struct link);
+    link->server = session->server;
+    link->session = session;
+    link->wire = wire;
+    link->reader = *reader;
+    wire_attach(wire, &receiver_ops, link);
+    return link;
 }
 
 static struct link *open_link(struct engineio_server *server, struct engineio_session *session,
@@ -302,16 +357,13 @@ void websocket_request(struct engineio_server *server, struct engineio_session *
                        int64_t now_ms)
 {
     struct bytes key;
-    enum status status = websocket_check_handshake(request, &key);
-    if (status == STATUS_UNSUPPORTED) {
-        refuse_upgrade(exchange, 426, "Unsupported WebSocket version");
+    if (!websocket_check(exchange, request, &key))
         return;
-    }
     /* A second WebSocket for a session, or one beside a running upgrade, is refused: it may be a
      * hijack. */
-    bool taken =
-        session && (!session->polling || session->polling->probe || session->state != SESSION_OPEN);
-    if (status != STATUS_OK || taken) {
+    bool taken = session && (!session->polling || polling_is_probed(session->polling) ||
+                             session->state != SESSION_OPEN);
+    if (taken) {
         refuse_upgrade(exchange, 400, engineio_error_message(ENGINEIO_ERROR_BAD_REQUEST));
         return;
     }

@@ -1,6 +1,7 @@
 #include <assert.h>
 
 #include "engineio_private.h"
+#include "pack.h"
 
 /* ---- The queue: entries of a header and a payload, one behind the other ---- */
 
@@ -43,6 +44,10 @@ void engineio_writer_text(struct engineio_writer *writer, const struct bytes *pa
     size_t size = 0;
     for (size_t i = 0; i < count; i++)
         size += parts[i].size;
+    if (writer->queue) {
+        queue_append(writer->queue, QUEUE_TEXT, parts, count);
+        return;
+    }
     count_message(writer, size);
     if (!writer->websocket)
         engineio_append_separator(writer->out, writer->start);
@@ -61,6 +66,10 @@ void engineio_writer_text(struct engineio_writer *writer, const struct bytes *pa
 
 void engineio_writer_binary(struct engineio_writer *writer, struct bytes data)
 {
+    if (writer->queue) {
+        queue_append(writer->queue, QUEUE_BINARY, &data, 1);
+        return;
+    }
     count_message(writer, data.size);
     if (writer->websocket) {
         websocket_append_frame(writer->out, WEBSOCKET_BINARY, data);
@@ -80,6 +89,30 @@ void writer_packet(struct engineio_writer *writer, enum engineio_packet_type typ
     }
     engineio_append_separator(writer->out, writer->start);
     buffer_append_byte(writer->out, text);
+}
+
+void queue_pack(const struct buffer *queue, struct buffer *out)
+{
+    for (struct bytes rest = buffer_peek(queue); rest.size;) {
+        struct entry entry;
+        memcpy(&entry, rest.data, sizeof(entry));
+        pack_number(out, entry.kind);
+        pack_bytes(out, bytes_of(rest.data + sizeof(entry), entry.size));
+        rest = bytes_skip(rest, sizeof(entry) + entry.size);
+    }
+}
+
+bool queue_unpack(struct bytes packed, struct buffer *queue)
+{
+    while (packed.size) {
+        uint64_t kind;
+        struct bytes payload;
+        if (!unpack_limited(&packed, QUEUE_BINARY, &kind) || !unpack_bytes(&packed, &payload) ||
+            payload.size > UINT32_MAX)
+            return false;
+        queue_append(queue, (enum queue_kind)kind, &payload, 1);
+    }
+    return true;
 }
 
 void queue_write(struct buffer *queue, struct engineio_writer *writer)

@@ -9,6 +9,7 @@
 
 #include "json.h"
 #include "mem.h"
+#include "pack.h"
 #include "room.h"
 
 #define REQUEST_SILENT \
@@ -39,6 +40,7 @@ struct adapter_socket {
     struct entrance *entrance; /* a question is under way */
     struct event_sender sender;
     struct timer expiry;
+    int64_t expires_ms; /* wall clock; INT64_MAX: never */
     bool expired;
 };
 
@@ -127,6 +129,10 @@ static struct bytes format_body(struct socketio_adapter *adapter, const char *fo
 static void write_opened(struct adapter_socket *socket, struct engineio_writer *writer,
                          const struct delivery *delivery)
 {
+    if (delivery->continued) {
+        socketio_socket_continue(socket->socket);
+        return;
+    }
     socketio_writer_accept(socket->socket, writer, delivery->public_id, delivery->private_id);
     if (!delivery->recovered && delivery->reason)
         write_event(socket, writer,
@@ -293,6 +299,7 @@ static void set_expiry(struct adapter_socket *socket, int64_t expires_ms)
 {
     struct socketio_adapter *adapter = socket->adapter;
     socket->expired = false;
+    socket->expires_ms = expires_ms;
     timer_wheel_cancel(adapter->config.wheel, &socket->expiry);
     if (expires_ms == INT64_MAX)
         return;
@@ -566,6 +573,66 @@ static void event(void *context, const struct socketio_packet *packet, int64_t n
     }
 }
 
+/* --- to and from other gateways: until when the token holds, and the session ---------------------
+ */
+
+/* What is on its way to the backend, or being asked about the client, is waited for: its answer
+ * comes here. */
+static enum status hand_over(void *context, struct engineio_writer *writer, struct buffer *state,
+                             int64_t now_ms)
+{
+    struct adapter_socket *socket = context;
+    struct delivery delivery;
+    if (!socket->session || socket->entrance || socket->sender.pending)
+        return STATUS_INCOMPLETE;
+    while (session_next_answer(socket->session, &delivery))
+        if (!write_delivery(socket, writer, &delivery))
+            return STATUS_CLOSED;
+    int64_t left_ms = socket->expired ? socket->expiry.deadline_ms - now_ms : 0;
+    pack_number(state, (uint64_t)socket->expires_ms);
+    pack_number(state, socket->expired);
+    pack_number(state, (uint64_t)(left_ms > 0 ? left_ms : 0));
+    return session_hand_over(socket->session, state);
+}
+
+static bool take_expiry(struct adapter_socket *socket, struct bytes *state)
+{
+    struct socketio_adapter *adapter = socket->adapter;
+    uint64_t expires_ms, expired, left_ms;
+    if (!unpack_limited(state, INT64_MAX, &expires_ms) || !unpack_limited(state, 1, &expired) ||
+        !unpack_limited(state, (uint64_t)adapter->config.expiry_grace_ms, &left_ms))
+        return false;
+    set_expiry(socket, (int64_t)expires_ms);
+    if (!expired)
+        return true;
+    socket->expired = true;
+    socket->expiry.fire = expire;
+    timer_wheel_set(adapter->config.wheel, &socket->expiry, adapter->now_ms + (int64_t)left_ms);
+    return true;
+}
+
+static void *take_over(void *application, struct socketio_socket *handle, struct bytes state,
+                       int64_t now_ms)
+{
+    struct socketio_adapter *adapter = application;
+    struct adapter_socket *socket = mem_new(struct adapter_socket);
+    struct session_request request = {
+        .transport = &adapter_transport,
+        .connection = socket,
+        .now_ms = now_ms,
+        .wall_ms = adapter->wall_ms,
+    };
+    socket->adapter = adapter;
+    socket->socket = handle;
+    if (take_expiry(socket, &state) && state.size) {
+        request.continued = state;
+        socket->session = hub_open_session(adapter->config.hub, &request);
+    }
+    if (!socket->session)
+        turn_away(socket, "cannot_continue", true);
+    return socket; /* nobody looks at it if it was turned away */
+}
+
 /* We ask for none: an unsolicited one is legal and means nothing. */
 static void ack(void *context, const struct socketio_packet *packet, int64_t now_ms)
 {
@@ -584,6 +651,8 @@ const struct socketio_application_ops socketio_adapter_ops = {
     .event = event,
     .ack = ack,
     .pull = pull,
+    .hand_over = hand_over,
+    .take_over = take_over,
     .disconnected = disconnected,
 };
 

@@ -6,6 +6,7 @@
 
 #include "base64.h"
 #include "mem.h"
+#include "pack.h"
 
 struct connection;
 
@@ -16,7 +17,8 @@ struct socketio_socket {
     struct socketio_socket *prev, *next;
     bool accepted;
     bool awake;
-    bool gone; /* its application has no more to do with it; freed when nobody is inside */
+    bool waiting; /* taken over, and its application is not ready */
+    bool gone;    /* its application has no more to do with it; freed when nobody is inside */
 };
 
 /* An Engine.IO session. */
@@ -26,6 +28,7 @@ struct connection {
     struct socketio_socket *sockets;
     struct socketio_decoder decoder;
     struct timer timer; /* to the first CONNECT, later to the last attachment */
+    unsigned waiting;   /* sockets */
     bool closing;
 };
 
@@ -73,6 +76,8 @@ static void retire(struct socketio_socket *socket)
     assert(!socket->gone);
     socket->gone = true;
     socket->context = NULL;
+    socket->connection->waiting -= socket->waiting;
+    socket->waiting = false;
     socket->connection->server->stats.sockets--;
     engineio_session_wake(socket->connection->session);
 }
@@ -196,6 +201,16 @@ void socketio_socket_wake(struct socketio_socket *socket)
 
 /* ---- Packets ---- */
 
+static struct socketio_socket *add_socket(struct connection *connection, const char *name)
+{
+    struct socketio_socket *socket = mem_new(struct socketio_socket);
+    socket->connection = connection;
+    socket->name = name;
+    DL_APPEND(connection->sockets, socket);
+    connection->server->stats.sockets++;
+    return socket;
+}
+
 static void take_connect(struct connection *connection, const struct socketio_packet *packet,
                          int64_t now_ms)
 {
@@ -213,12 +228,8 @@ static void take_connect(struct connection *connection, const struct socketio_pa
         return;
     }
     timer_wheel_cancel(server->wheel, &connection->timer);
-    struct socketio_socket *socket = mem_new(struct socketio_socket);
-    socket->connection = connection;
-    socket->name = name;
-    DL_APPEND(connection->sockets, socket);
+    struct socketio_socket *socket = add_socket(connection, name);
     server->stats.connects++;
-    server->stats.sockets++;
     void *context =
         server->config.ops->connect(server->config.application, socket, packet->payload, now_ms);
     if (!socket->gone)
@@ -345,9 +356,9 @@ static bool pull(void *context, struct engineio_writer *writer, int64_t now_ms)
     return more;
 }
 
-static void closed(void *context, enum engineio_close reason, int64_t now_ms)
+static void end_connection(struct connection *connection, enum socketio_disconnect reason,
+                           enum engineio_close close, int64_t now_ms)
 {
-    struct connection *connection = context;
     struct socketio_server *server = connection->server;
     timer_wheel_cancel(server->wheel, &connection->timer);
     struct socketio_socket *socket, *next;
@@ -356,8 +367,7 @@ static void closed(void *context, enum engineio_close reason, int64_t now_ms)
             server->stats.sockets--;
             server->stats.disconnects++;
             socket->gone = true;
-            server->config.ops->disconnected(socket->context, SOCKETIO_DISCONNECT_TRANSPORT, reason,
-                                             now_ms);
+            server->config.ops->disconnected(socket->context, reason, close, now_ms);
         }
         free(socket);
     }
@@ -365,11 +375,147 @@ static void closed(void *context, enum engineio_close reason, int64_t now_ms)
     free(connection);
 }
 
-static const struct engineio_application_ops engineio_ops = {
+static void closed(void *context, enum engineio_close reason, int64_t now_ms)
+{
+    end_connection(context, SOCKETIO_DISCONNECT_TRANSPORT, reason, now_ms);
+}
+
+/* ---- To and from other gateways: each socket's name and state, then a packet that is not complete
+ * ---- */
+
+static void pack_decoder(const struct socketio_decoder *decoder, struct buffer *state)
+{
+    struct bytes text;
+    const struct bytes *attachments;
+    uint32_t count;
+    if (!socketio_decoder_peek(decoder, &text, &attachments, &count))
+        return;
+    pack_bytes(state, text);
+    for (uint32_t i = 0; i < count; i++)
+        pack_bytes(state, attachments[i]);
+}
+
+static enum status pack_sockets(struct connection *connection, struct engineio_writer *writer,
+                                struct buffer *state, int64_t now_ms)
+{
+    const struct socketio_application_ops *ops = connection->server->config.ops;
+    struct socketio_socket *socket;
+    auto_buffer struct buffer own = {0};
+    unsigned count = 0;
+    DL_FOREACH(connection->sockets, socket)
+        count += !socket->gone;
+    pack_number(state, count);
+    DL_FOREACH(connection->sockets, socket) {
+        if (socket->gone)
+            continue;
+        buffer_clear(&own);
+        enum status status = ops->hand_over(socket->context, writer, &own, now_ms);
+        if (status == STATUS_OK && !socket->accepted)
+            status = STATUS_INCOMPLETE;
+        if (status != STATUS_OK)
+            return status;
+        pack_bytes(state, bytes_of_string(socket->name));
+        pack_bytes(state, buffer_peek(&own));
+    }
+    return STATUS_OK;
+}
+
+static enum status hand_over(void *context, struct engineio_writer *writer, struct buffer *state,
+                             int64_t now_ms)
+{
+    struct connection *connection = context;
+    enum status status = pack_sockets(connection, writer, state, now_ms);
+    remove_gone(connection);
+    if (connection->closing)
+        return STATUS_CLOSED;
+    if (status != STATUS_OK)
+        return status;
+    pack_decoder(&connection->decoder, state);
+    end_connection(connection, SOCKETIO_DISCONNECT_MOVED, ENGINEIO_CLOSE_SERVER, now_ms);
+    return STATUS_OK;
+}
+
+static bool take_sockets(struct connection *connection, struct bytes *state, int64_t now_ms)
+{
+    struct socketio_server *server = connection->server;
+    uint64_t count;
+    if (!unpack_number(state, &count))
+        return false;
+    for (; count; count--) {
+        struct bytes wanted, own;
+        if (!unpack_bytes(state, &wanted) || !unpack_bytes(state, &own))
+            return false;
+        const char *name = find_namespace(server, wanted);
+        if (!name || find_socket(connection, wanted))
+            return false;
+        struct socketio_socket *socket = add_socket(connection, name);
+        timer_wheel_cancel(server->wheel, &connection->timer);
+        socket->accepted = true;
+        socket->waiting = true;
+        connection->waiting++;
+        void *made = server->config.ops->take_over(server->config.application, socket, own, now_ms);
+        if (!socket->gone)
+            socket->context = made;
+    }
+    return true;
+}
+
+static bool take_decoder(struct connection *connection, struct bytes *state, int64_t now_ms)
+{
+    struct socketio_server *server = connection->server;
+    struct socketio_packet packet;
+    struct bytes piece;
+    if (state->size == 0)
+        return true;
+    if (!unpack_bytes(state, &piece) ||
+        socketio_decoder_text(&connection->decoder, piece, &packet) != STATUS_INCOMPLETE)
+        return false;
+    while (state->size)
+        if (!unpack_bytes(state, &piece) ||
+            socketio_decoder_binary(&connection->decoder, piece, &packet) != STATUS_INCOMPLETE)
+            return false;
+    timer_wheel_set(server->wheel, &connection->timer,
+                    now_ms + server->config.attachments_timeout_ms);
+    return true;
+}
+
+static void *take_over(void *application, struct engineio_session *session, struct bytes state,
+                       int64_t now_ms)
+{
+    struct connection *connection = opened(application, session, now_ms);
+    if (!take_sockets(connection, &state, now_ms) || !take_decoder(connection, &state, now_ms)) {
+        closed(connection, ENGINEIO_CLOSE_SERVER, now_ms);
+        return NULL;
+    }
+    remove_gone(connection);
+    if (connection->waiting == 0)
+        engineio_session_listen(session);
+    return connection;
+}
+
+void socketio_socket_continue(struct socketio_socket *socket)
+{
+    assert(socket->waiting);
+    socket->waiting = false;
+    if (--socket->connection->waiting == 0)
+        engineio_session_listen(socket->connection->session);
+}
+
+static const struct engineio_application_ops staying_ops = {
     .allow = allow,
     .opened = opened,
     .message = message,
     .pull = pull,
+    .closed = closed,
+};
+
+static const struct engineio_application_ops moving_ops = {
+    .allow = allow,
+    .opened = opened,
+    .message = message,
+    .pull = pull,
+    .hand_over = hand_over,
+    .take_over = take_over,
     .closed = closed,
 };
 
@@ -386,7 +532,7 @@ struct socketio_server *socketio_server_new(const struct socketio_config *config
         server->config.connect_timeout_ms = 45000;
     if (!server->config.attachments_timeout_ms)
         server->config.attachments_timeout_ms = 30000;
-    server->config.engineio.ops = &engineio_ops;
+    server->config.engineio.ops = config->ops->hand_over ? &moving_ops : &staying_ops;
     server->config.engineio.application = server;
     server->engineio = engineio_server_new(&server->config.engineio, http, wheel);
     return server;

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { assertConsecutive } from './lib/client.mjs';
 import { SLOW } from './lib/places.mjs';
-import { PEERS, RoundRobin } from './lib/round_robin.mjs';
+import { RoundRobin } from './lib/round_robin.mjs';
 import { eventually, sleep } from './lib/wait.mjs';
 import { taskEvent, World } from './lib/world.mjs';
 
@@ -12,7 +12,7 @@ const TASKS = Array.from({ length: 30 }, (_, i) => `task-${i}`);
 const EVENTS = 60;
 
 async function withGateways(t, name, run) {
-    const world = await World.open(t, name, { settings: PEERS });
+    const world = await World.open(t, name);
     await world.dispatcher();
     const gateways = [];
     for (let i = 0; i < GATEWAYS; i++)
@@ -50,4 +50,41 @@ test('long-polling through plain round robin', { timeout: 180000 * SLOW }, (t) =
         await expectAll(clients);
         assert.equal(balancer.answers(400, 599), 0, `answers ${JSON.stringify([...balancer.codes])}`);
         assert.ok(clients.every(({ returns }) => !returns), 'nobody came back');
+    }));
+
+test('the default transports through plain round robin: every upgrade takes its session along', { timeout: 240000 * SLOW }, (t) => withGateways(t, 'round-robin-upgrade',
+    async ({ world, gateways, balancer, backend }) => {
+        let over = false;
+        const published = (async () => { // while clients come and upgrade
+            let n = 0;
+            for (; !over; await sleep(20)) {
+                n++;
+                await backend.events(TASKS.map((taskId) => taskEvent({ taskId, n })));
+            }
+            return n;
+        })();
+        const clients = [];
+        for (const taskId of TASKS) {
+            const client = await world.client(balancer, { rooms: [`task:${taskId}`], options: { transports: ['polling', 'websocket'] } });
+            client.connects = 1;
+            client.socket.on('connect', () => client.connects++);
+            clients.push(client);
+        }
+        await eventually(() => clients.every(({ transport }) => transport === 'websocket'), { timeout: 20000 * SLOW, what: 'all upgrades' });
+        over = true;
+        const last = await published;
+        await eventually(() => clients.every(({ received }) => received.at(-1)?.notification.taskStatus.data.n === last),
+            { timeout: 60000 * SLOW, what: 'the last event' });
+        clients.forEach(({ received }, i) => {
+            const numbers = received.map(({ notification }) => notification.taskStatus.data.n);
+            numbers.forEach((n, j) => assert.equal(n, numbers[0] + j, `${TASKS[i]}: ${numbers}`));
+        });
+        assert.equal(balancer.answers(400, 599), 0, `answers ${JSON.stringify([...balancer.codes])}`);
+        assert.ok(clients.every(({ connects }) => connects === 1), 'nobody came back');
+        const metrics = await Promise.all(gateways.map(async ({ url }) => (await fetch(`${url}/metrics`)).text()));
+        const value = (name) => metrics.reduce((sum, text) => sum + Number(text.match(new RegExp(`^smartstack_gateway_${name} (\\d+)$`, 'm'))?.[1] ?? NaN), 0);
+        assert.ok(value('takeovers_total\\{outcome="done"\\}') > TASKS.length / 3, `taken over: ${value('takeovers_total\\{outcome="done"\\}')}`);
+        assert.equal(value('takeovers_total\\{outcome="failed"\\}'), 0);
+        assert.equal(value('engineio_sessions\\{transport="websocket"\\}'), TASKS.length);
+        assert.equal(value('engineio_sessions\\{transport="polling"\\}'), 0);
     }));

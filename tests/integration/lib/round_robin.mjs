@@ -90,6 +90,3 @@ export class RoundRobin {
         await new Promise((resolve) => this.server.close(resolve));
     }
 }
-
-/* What gateways need to be peers on this machine. */
-export const PEERS = { gateway: { peers: { secret: 'a-secret-of-the-peers-0123456789abcdef', address: '127.0.0.1', port: 0, network: ['127.0.0.0/8'] } } };

@@ -12,6 +12,9 @@ import { eventually } from './wait.mjs';
 
 export const SECRET = 'a-secret-of-the-tests-0123456789abcdef';
 
+/* Gateways of one world are peers, each at a port of its own. */
+const PEERS = { secret: 'a-secret-of-the-peers-0123456789abcdef', address: '127.0.0.1', port: 0, network: ['127.0.0.0/8'] };
+
 /* Every event of a task goes to its room; failures ask for a review. */
 export const RULES = `rules:
   - name: route-task
@@ -40,7 +43,7 @@ export function configuration({ bootstrap, dispatcherPort, gatewayPort, rulesFil
         log: { format: 'text' },
         allow: { review: ['legal'] },
         dispatcher: { rules: rulesFile, http: { port: dispatcherPort } },
-        gateway: { http: { port: gatewayPort }, token: { secret: SECRET } },
+        gateway: { http: { port: gatewayPort }, token: { secret: SECRET }, peers: PEERS },
     };
     return merge(base, settings);
 }

@@ -1,0 +1,166 @@
+/* A session that goes on at another gateway, in the middle of its stream: what it is there made of.
+ */
+#include <stdlib.h>
+
+#include "hub_state.h"
+#include "mem.h"
+#include "pack.h"
+
+enum { FORMAT_VERSION = 1 };
+
+/* --- here --- */
+
+static bool owes_answer(const struct session *session)
+{
+    const struct outbox *outbox = &session->outbox;
+    return session->opening || outbox->count > outbox->messages;
+}
+
+bool session_next_answer(struct session *session, struct delivery *delivery)
+{
+    if (owes_answer(session) && session_next(session, delivery))
+        return true;
+    session->signaled = false; /* what comes from now on is told again */
+    return false;
+}
+
+static void append_rooms(const struct session *session, struct buffer *state)
+{
+    pack_number(state, session->private_rooms);
+    pack_bytes(state,
+               bytes_of(session->left, session->left ? (session->private_rooms + 7u) / 8 : 0));
+    pack_number(state, session->room_count);
+    for (unsigned i = 0; i < session->room_count; i++) {
+        pack_bytes(state, room_name_of(session->rooms[i].room));
+        pack_number(state, (uint64_t)(session->rooms[i].private_index + 1));
+    }
+}
+
+static void append_lanes(const struct session *session, struct buffer *state)
+{
+    pack_number(state, session->lane_count);
+    for (unsigned i = 0; i < session->lane_count; i++) {
+        const struct session_lane *place = session->lanes[i];
+        struct position position = session_position(place);
+        pack_number(state, (uint64_t)position.next);
+        pack_number(state, position.check);
+        pack_number(state, (uint64_t)place->reported);
+    }
+}
+
+enum status session_hand_over(const struct session *session, struct buffer *state)
+{
+    if (session->state != SESSION_OPEN && session->state != SESSION_OPENING)
+        return STATUS_CLOSED;
+    if (session->opening || session->pending_joins || owes_answer(session))
+        return STATUS_INCOMPLETE;
+    auto_buffer struct buffer claims = {0};
+    policy_write_claims(session->hub->config.policy, session->claims, &claims);
+    pack_number(state, FORMAT_VERSION);
+    pack_number(state, layout_revision(session->hub->config.layout));
+    pack_bytes(state, buffer_peek(&claims));
+    pack_bytes(state, bytes_of(session->tag, sizeof(session->tag)));
+    pack_bytes(state, bytes_of(session->public_id, sizeof(session->public_id)));
+    pack_number(state, session->stale_lanes > 0);
+    append_rooms(session, state);
+    append_lanes(session, state);
+    return STATUS_OK;
+}
+
+/* --- there --- */
+
+static bool take_array(struct bytes *rest, uint8_t *out, size_t size)
+{
+    struct bytes taken;
+    if (!unpack_bytes(rest, &taken) || taken.size != size)
+        return false;
+    memcpy(out, taken.data, size);
+    return true;
+}
+
+static bool take_private_rooms(struct session *session, struct bytes *rest)
+{
+    uint64_t count;
+    struct bytes left;
+    if (!unpack_limited(rest, session->hub->config.rooms_per_session, &count) ||
+        !unpack_bytes(rest, &left) || (left.size && left.size != (count + 7) / 8))
+        return false;
+    session->private_rooms = (uint16_t)count;
+    if (left.size) {
+        session->left = mem_alloc(left.size);
+        memcpy(session->left, left.data, left.size);
+    }
+    return true;
+}
+
+/* Authorised again: the other gateway may have been configured otherwise. */
+static bool take_room(struct session *session, struct bytes *rest)
+{
+    struct hub *hub = session->hub;
+    struct room_owner owner = {session_tenant(session), session_user(session)};
+    struct bytes name;
+    struct room_name room;
+    struct lane_name lane_name;
+    uint64_t private_index;
+    if (!unpack_bytes(rest, &name) ||
+        !unpack_limited(rest, session->private_rooms, &private_index) ||
+        room_parse(name, &room, NULL) != STATUS_OK || session_is_in(session, name) ||
+        !policy_may_join(hub->config.policy, session->claims, name) ||
+        layout_lane(hub->config.layout, &room, &owner, &lane_name, NULL) != STATUS_OK)
+        return false;
+    struct lane *lane = lane_get(hub, &lane_name);
+    if (!session_find_lane(session, lane) && session->lane_count >= hub->config.lanes_per_session)
+        return false;
+    session_attach(session, lane, lane_name_scope(&lane_name), name, (int)private_index - 1);
+    return true;
+}
+
+static bool take_lane(struct session_lane *place, struct bytes *rest)
+{
+    uint64_t next, check, reported;
+    if (!unpack_limited(rest, INT64_MAX, &next) || !unpack_limited(rest, UINT16_MAX, &check) ||
+        !unpack_limited(rest, INT64_MAX, &reported))
+        return false;
+    /* The other gateway has seen the record that the check is of: nothing is to be verified. */
+    place->state = LANE_OPENING;
+    place->next = (int64_t)next;
+    place->given = (struct position){(int64_t)next, (uint16_t)check};
+    place->reported = (int64_t)reported;
+    return true;
+}
+
+static bool take_rooms_and_lanes(struct session *session, struct bytes *rest)
+{
+    uint64_t count;
+    if (!unpack_limited(rest, session->hub->config.rooms_per_session, &count))
+        return false;
+    for (; count; count--)
+        if (!take_room(session, rest))
+            return false;
+    if (!unpack_number(rest, &count) || count != session->lane_count)
+        return false;
+    for (unsigned i = 0; i < session->lane_count; i++)
+        if (!take_lane(session->lanes[i], rest))
+            return false;
+    return rest->size == 0;
+}
+
+bool resume_continue(struct session *session, struct bytes state)
+{
+    struct hub *hub = session->hub;
+    uint64_t version, revision, stale;
+    struct bytes claims;
+    if (!unpack_number(&state, &version) || version != FORMAT_VERSION ||
+        !unpack_number(&state, &revision) || revision != layout_revision(hub->config.layout) ||
+        !unpack_bytes(&state, &claims) ||
+        policy_claims(hub->config.policy, claims, &session->claims) != STATUS_OK ||
+        !take_array(&state, session->tag, sizeof(session->tag)) ||
+        !take_array(&state, session->public_id, sizeof(session->public_id)) ||
+        !unpack_limited(&state, 1, &stale) || !take_private_rooms(session, &state) ||
+        !take_rooms_and_lanes(session, &state))
+        return false;
+    session->opening->continued = true;
+    session->opening->resumed = true;
+    session->opening->was_stale = stale;
+    return true;
+}

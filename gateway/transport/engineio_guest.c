@@ -1,0 +1,295 @@
+/* A WebSocket that has reached this gateway, for a session of another: a guest, until the session
+ * is here.
+ *
+ *      EXPECTED --"2probe"--> ASKING --may be probed: "3probe"--> GREETED --"5"--> TAKING --the
+ * session--> its link
+ *
+ * Whatever goes wrong ends only the WebSocket: before "5" the client goes on polling, after it the
+ * client comes back. */
+#include <assert.h>
+
+#include <utlist.h>
+
+#include "engineio_private.h"
+#include "mem.h"
+
+enum guest_state { GUEST_EXPECTED, GUEST_ASKING, GUEST_GREETED, GUEST_TAKING };
+
+enum { HELD_LIMIT = 65536 };
+
+struct guest {
+    struct engineio_server *server;
+    struct wire *wire;
+    struct websocket_reader reader;
+    struct peer_request request;
+    struct peer_address address;
+    struct timer timer;
+    struct buffer query; /* "sid=...", then "&probe=..." */
+    struct buffer held;  /* came behind "5" */
+    size_t sid_size;
+    struct guest *prev, *next;
+    uint8_t state;
+    bool inside; /* bytes are being read: freed afterwards */
+    bool over;
+};
+
+/* Something to tell another gateway, whose answer means nothing. */
+struct errand {
+    struct peer_request request;
+    struct engineio_server *server;
+    struct errand *prev, *next;
+};
+
+/* ---- Asking ---- */
+
+static void ask(struct guest *guest, struct peer_request *request, struct bytes path)
+{
+    const struct engineio_peers *peers = &guest->server->peers;
+    peer_client_send(peers->client, request,
+                     &(struct peer_message){.address = guest->address,
+                                            .method = "POST",
+                                            .path = path,
+                                            .query = buffer_peek(&guest->query),
+                                            .timeout_ms = peers->timeout_ms});
+}
+
+static void errand_free(struct errand *errand)
+{
+    peer_client_cancel(&errand->request);
+    DL_DELETE(errand->server->errands, errand);
+    free(errand);
+}
+
+static void errand_done(struct peer_request *request, const struct http_reply *reply,
+                        int64_t now_ms)
+{
+    (void)reply, (void)now_ms;
+    errand_free((struct errand *)((char *)request - offsetof(struct errand, request)));
+}
+
+static void tell_abandoned(struct guest *guest)
+{
+    struct errand *errand = mem_new(struct errand);
+    errand->server = guest->server;
+    errand->request.answered = errand_done;
+    DL_APPEND(guest->server->errands, errand);
+    ask(guest, &errand->request, BYTES_LITERAL("/peer/abandon"));
+}
+
+/* ---- The end of a guest ---- */
+
+static void guest_free(struct guest *guest)
+{
+    peer_client_cancel(&guest->request);
+    timer_wheel_cancel(guest->server->wheel, &guest->timer);
+    websocket_reader_deinit(&guest->reader);
+    buffer_deinit(&guest->query);
+    buffer_deinit(&guest->held);
+    DL_DELETE(guest->server->guests, guest);
+    free(guest);
+}
+
+static void write_close(struct guest *guest, unsigned code)
+{
+    if (guest->wire->writable) {
+        auto_buffer struct buffer frame = {0};
+        websocket_append_close(&frame, code, "");
+        wire_write(guest->wire, buffer_peek(&frame));
+    }
+    wire_close(guest->wire, WIRE_FLUSH);
+}
+
+/* code 0: the wire is gone already. */
+static void guest_end(struct guest *guest, unsigned code)
+{
+    guest->server->stats.taken_over_failed++;
+    if (code)
+        write_close(guest, code);
+    if (guest->state == GUEST_GREETED)
+        tell_abandoned(guest);
+    guest->over = true;
+    if (!guest->inside)
+        guest_free(guest);
+}
+
+static void guest_late(struct timer *timer, int64_t now_ms)
+{
+    (void)now_ms;
+    guest_end((struct guest *)((char *)timer - offsetof(struct guest, timer)),
+              WEBSOCKET_CLOSE_NO_CODE);
+}
+
+/* ---- Answers of the session's gateway ---- */
+
+static void greet(struct guest *guest, const struct http_reply *reply)
+{
+    static const char name[] = "&probe=";
+    if (!reply || reply->code != 200 || reply->body.size != REMOTE_PROBE_SIZE - 1 ||
+        !guest->wire->writable) {
+        guest_end(guest, WEBSOCKET_CLOSE_NO_CODE);
+        return;
+    }
+    buffer_append_string(&guest->query, name);
+    buffer_append(&guest->query, reply->body);
+    guest->state = GUEST_GREETED;
+    auto_buffer struct buffer frame = {0};
+    websocket_append_frame(&frame, WEBSOCKET_TEXT, BYTES_LITERAL("3probe"));
+    wire_write(guest->wire, buffer_peek(&frame));
+}
+
+/* The reader goes to the session's link, with what came behind "5". */
+static void settle(struct guest *guest, const struct http_reply *reply, int64_t now_ms)
+{
+    struct engineio_server *server = guest->server;
+    struct bytes sid =
+        bytes_of(buffer_peek(&guest->query).data + sizeof("sid=") - 1, guest->sid_size);
+    if (!reply || reply->code != 200 ||
+        !take_over_session(server, sid, reply->body, guest->wire, &guest->reader, now_ms)) {
+        guest_end(guest, WEBSOCKET_CLOSE_NO_CODE);
+        return;
+    }
+    struct wire *wire = guest->wire;
+    websocket_reader_init(&guest->reader, 0);
+    auto_buffer struct buffer held = guest->held;
+    guest->held = (struct buffer){0};
+    guest_free(guest);
+    if (buffer_size(&held) && wire->receiver_ops)
+        wire->receiver_ops->bytes(wire->receiver, buffer_peek(&held), now_ms);
+}
+
+static void answered(struct peer_request *request, const struct http_reply *reply, int64_t now_ms)
+{
+    struct guest *guest = (struct guest *)((char *)request - offsetof(struct guest, request));
+    if (guest->state == GUEST_ASKING)
+        greet(guest, reply);
+    else
+        settle(guest, reply, now_ms);
+}
+
+/* ---- What the client says ---- */
+
+static void take_message(struct guest *guest, const struct websocket_item *item)
+{
+    bool text = item->opcode == WEBSOCKET_TEXT;
+    if (text && guest->state == GUEST_EXPECTED &&
+        bytes_equal(item->payload, BYTES_LITERAL("2probe"))) {
+        guest->state = GUEST_ASKING;
+        ask(guest, &guest->request, BYTES_LITERAL("/peer/probe"));
+    } else if (text && guest->state == GUEST_GREETED &&
+               bytes_equal(item->payload, BYTES_LITERAL("5"))) {
+        guest->state = GUEST_TAKING;
+        timer_wheel_cancel(guest->server->wheel, &guest->timer); /* the request has its own */
+        ask(guest, &guest->request, BYTES_LITERAL("/peer/take"));
+    } else {
+        guest_end(guest, WEBSOCKET_CLOSE_NO_CODE);
+    }
+}
+
+static void take_item(struct guest *guest, const struct websocket_item *item)
+{
+    switch (item->opcode) {
+    case WEBSOCKET_TEXT:
+    case WEBSOCKET_BINARY:
+        take_message(guest, item);
+        break;
+    case WEBSOCKET_CLOSE:
+        guest_end(guest, item->close_code);
+        break;
+    case WEBSOCKET_PING:
+    case WEBSOCKET_PONG:
+    case WEBSOCKET_CONTINUATION:
+        break;
+    }
+}
+
+static void hold(struct guest *guest, struct bytes bytes)
+{
+    if (buffer_size(&guest->held) + bytes.size > guest->server->poll_bytes + HELD_LIMIT)
+        guest_end(guest, WEBSOCKET_CLOSE_TOO_BIG);
+    else
+        buffer_append(&guest->held, bytes);
+}
+
+static void guest_bytes(void *receiver, struct bytes bytes, int64_t now_ms)
+{
+    struct guest *guest = receiver;
+    (void)now_ms;
+    guest->inside = true;
+    while (!guest->over && bytes.size && guest->state != GUEST_TAKING) {
+        struct websocket_item item;
+        enum status status = websocket_reader_next(&guest->reader, &bytes, &item);
+        if (status == STATUS_OK)
+            take_item(guest, &item);
+        else if (status != STATUS_INCOMPLETE)
+            guest_end(guest, websocket_reader_close_code(&guest->reader));
+    }
+    if (!guest->over && bytes.size)
+        hold(guest, bytes);
+    guest->inside = false;
+    if (guest->over)
+        guest_free(guest);
+}
+
+static void guest_writable(void *receiver, int64_t now_ms)
+{
+    (void)receiver, (void)now_ms;
+}
+
+static void guest_closed(void *receiver, int64_t now_ms)
+{
+    (void)now_ms;
+    guest_end(receiver, 0);
+}
+
+static const struct wire_receiver_ops receiver_ops = {
+    .bytes = guest_bytes,
+    .writable = guest_writable,
+    .closed = guest_closed,
+};
+
+/* ---- Arrival ---- */
+
+void guest_request(struct engineio_server *server, struct http_exchange *exchange,
+                   const struct http_request *request, struct bytes sid, int64_t now_ms)
+{
+    struct peer_address address;
+    struct bytes key;
+    if (!server->peers.client || !server->config.ops->take_over || sid.size >= ENGINEIO_SID_SIZE ||
+        peer_identity_locate(server->peers.identity, sid, &address) != STATUS_OK ||
+        sid.size < SID_KEY_SIZE) {
+        refuse_request(exchange, true, ENGINEIO_ERROR_UNKNOWN_SID, NULL);
+        return;
+    }
+    if (engineio_is_full(server)) {
+        refuse_full(server, exchange);
+        return;
+    }
+    if (!websocket_check(exchange, request, &key))
+        return;
+    struct guest *guest = mem_new(struct guest);
+    struct buffer rest = {0};
+    guest->server = server;
+    guest->address = address;
+    guest->request.answered = answered;
+    guest->sid_size = sid.size;
+    buffer_append_format(&guest->query, "sid=%.*s", BYTES_PRINT(sid));
+    guest->wire = websocket_welcome(server, exchange, key, &rest);
+    websocket_reader_init(&guest->reader, server->config.max_payload_bytes);
+    wire_attach(guest->wire, &receiver_ops, guest);
+    guest->timer.fire = guest_late;
+    timer_wheel_set(server->wheel, &guest->timer, now_ms + server->config.upgrade_timeout_ms);
+    DL_APPEND(server->guests, guest);
+    if (buffer_size(&rest))
+        guest_bytes(guest, buffer_peek(&rest), now_ms);
+    buffer_deinit(&rest);
+}
+
+void guests_free(struct engineio_server *server)
+{
+    while (server->guests) {
+        write_close(server->guests, WEBSOCKET_CLOSE_GOING_AWAY);
+        guest_free(server->guests);
+    }
+    while (server->errands)
+        errand_free(server->errands);
+}
