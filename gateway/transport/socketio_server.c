@@ -430,6 +430,9 @@ static enum status hand_over(void *context, struct engineio_writer *writer, stru
         return STATUS_CLOSED;
     if (status != STATUS_OK)
         return status;
+    /* Whether it has still to connect to a namespace, in time. */
+    pack_number(state, timer_is_set(&connection->timer) &&
+                           !socketio_decoder_is_collecting(&connection->decoder));
     pack_decoder(&connection->decoder, state);
     end_connection(connection, SOCKETIO_DISCONNECT_MOVED, ENGINEIO_CLOSE_SERVER, now_ms);
     return STATUS_OK;
@@ -449,7 +452,6 @@ static bool take_sockets(struct connection *connection, struct bytes *state, int
         if (!name || find_socket(connection, wanted))
             return false;
         struct socketio_socket *socket = add_socket(connection, name);
-        timer_wheel_cancel(server->wheel, &connection->timer);
         socket->accepted = true;
         socket->waiting = true;
         connection->waiting++;
@@ -465,6 +467,11 @@ static bool take_decoder(struct connection *connection, struct bytes *state, int
     struct socketio_server *server = connection->server;
     struct socketio_packet packet;
     struct bytes piece;
+    uint64_t timed;
+    if (!unpack_limited(state, 1, &timed))
+        return false;
+    if (!timed)
+        timer_wheel_cancel(server->wheel, &connection->timer);
     if (state->size == 0)
         return true;
     if (!unpack_bytes(state, &piece) ||
