@@ -285,8 +285,8 @@ static void abort_transaction(struct producer *producer, struct producer_result 
     result->outcome = PRODUCER_LOST;
 }
 
-static bool commit(struct producer *producer, const struct producer_batch *batch,
-                   struct producer_result *result)
+static bool send_offsets(struct producer *producer, const struct producer_batch *batch,
+                         struct producer_result *result)
 {
     rd_kafka_consumer_group_metadata_t *group = rd_kafka_consumer_group_metadata(batch->consumer);
     if (group == NULL) {
@@ -296,10 +296,15 @@ static bool commit(struct producer *producer, const struct producer_batch *batch
     rd_kafka_error_t *failure = rd_kafka_send_offsets_to_transaction(
         producer->client, batch->offsets, group, COMMIT_TIMEOUT_MS);
     rd_kafka_consumer_group_metadata_destroy(group);
-    if (failure != NULL) {
-        fail_with(producer, result, "offsets", failure);
-        return false;
-    }
+    if (failure == NULL)
+        return true;
+    fail_with(producer, result, "offsets", failure);
+    return false;
+}
+
+static bool commit(struct producer *producer, struct producer_result *result)
+{
+    rd_kafka_error_t *failure;
     for (int attempt = 0;; attempt++) {
         failure = rd_kafka_commit_transaction(producer->client, COMMIT_TIMEOUT_MS);
         if (failure == NULL)
@@ -328,7 +333,10 @@ static void send_transaction(struct producer *producer, const struct producer_ba
             result->outcome = PRODUCER_LOST;
         return;
     }
-    if (produce_all(producer, batch, result) && commit(producer, batch, result))
+    /* The offsets come first: while the broker is not done with the transaction before, the client
+     * asks again after retry.backoff.ms, but with the first record only after 20 ms. */
+    if (send_offsets(producer, batch, result) && produce_all(producer, batch, result) &&
+        commit(producer, result))
         return;
     if (result->outcome != PRODUCER_LOST)
         abort_transaction(producer, result);

@@ -25,9 +25,9 @@
 #ifndef GATEWAY_DOMAIN_POLICY_H
 #define GATEWAY_DOMAIN_POLICY_H
 
+#include "buffer.h"
 #include "bytes.h"
 #include "claims.h"
-#include "buffer.h"
 #include "document.h"
 #include "problems.h"
 #include "status.h"

@@ -222,7 +222,8 @@ static bool has_connected(struct connection *connection)
 {
     int failure = 0;
     socklen_t size = sizeof(failure);
-    if (getsockopt(lws_get_socket_fd(connection->wsi), SOL_SOCKET, SO_ERROR, &failure, &size) == 0 &&
+    if (getsockopt(lws_get_socket_fd(connection->wsi), SOL_SOCKET, SO_ERROR, &failure, &size) ==
+            0 &&
         failure == 0) {
         connection->connecting = false;
         return true;
@@ -381,11 +382,13 @@ struct wire *lws_server_dial(struct lws_server *server, const struct peer_addres
     assert(!server->tls);
     if (server->stats.connections >= server->connections_most)
         return NULL;
-    int on = 1, descriptor = socket(to.any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    int on = 1,
+        descriptor = socket(to.any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (descriptor < 0)
         return NULL;
     setsockopt(descriptor, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-    if (connect(descriptor, &to.any, four ? sizeof(to.v4) : sizeof(to.v6)) != 0 && errno != EINPROGRESS) {
+    if (connect(descriptor, &to.any, four ? sizeof(to.v4) : sizeof(to.v6)) != 0 &&
+        errno != EINPROGRESS) {
         close(descriptor);
         return NULL;
     }
