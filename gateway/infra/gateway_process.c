@@ -6,6 +6,7 @@
 #include <sys/random.h>
 #include <time.h>
 
+#include "gateway_drain.h"
 #include "gateway_metrics.h"
 #include "gateway_peers.h"
 #include "http_response.h"
@@ -59,8 +60,7 @@ struct gateway_process {
     const char **namespaces;
     const char **origins;
     int64_t date_ms; /* when the Date of answers changes */
-    bool draining;
-    int64_t drain_until_ms;
+    struct gateway_drain drain;
 };
 
 static int64_t wall_ms(void)
@@ -194,38 +194,39 @@ static void run_process(void *context, int64_t now_ms)
         http_server_set_date(process->http, date);
         process->date_ms = now_ms + SECOND_MS;
     }
-    if (process->draining &&
-        (now_ms >= process->drain_until_ms || lws_server_stats(process->sockets)->connections == 0))
+    if (gateway_drain_run(&process->drain, now_ms))
         lws_loop_stop(process->loop);
 }
 
 static int64_t process_deadline(void *context)
 {
     const struct gateway_process *process = context;
-    return process->draining && process->drain_until_ms < process->date_ms ? process->drain_until_ms
-                                                                           : process->date_ms;
+    int64_t drain_ms = gateway_drain_deadline_ms(&process->drain);
+    return drain_ms < process->date_ms ? drain_ms : process->date_ms;
 }
 
 /* --- Signals
  * ---------------------------------------------------------------------------------------------- */
 
-/* Closing the transport, not the namespace: the stock client comes back by itself, elsewhere. */
 static void start_draining(struct gateway_process *process)
 {
-    if (process->draining) {
+    const struct gateway_settings *settings = process->settings;
+    if (gateway_drain_is_on(&process->drain)) {
         lws_loop_stop(process->loop); /* asked twice */
         return;
     }
-    process->draining = true;
-    process->drain_until_ms =
-        lws_loop_now_ms(process->loop) + process->settings->shutdown_timeout_ms;
-    log_info("ending", LOG_UNSIGNED("sessions", hub_stats(process->hub)->sessions));
-    lws_server_stop_accepting(process->sockets);
-    engineio_server_drain(socketio_engineio(process->socketio));
-    engineio_server_close_sessions(socketio_engineio(process->socketio));
+    process->drain =
+        (struct gateway_drain){.engineio = socketio_engineio(process->socketio),
+                               .stream_count = process->stream_count,
+                               .http = process->http,
+                               .sockets = process->sockets,
+                               .grace_ms = settings->drain_grace_ms,
+                               .limit_ms = settings->shutdown_timeout_ms,
+                               .pace = {.per_second = (unsigned)settings->drain_per_second}};
     for (size_t i = 0; i < process->stream_count; i++)
-        wire_clients_drain(process->streams[i]);
-    http_server_drain(process->http);
+        process->drain.streams[i] = process->streams[i];
+    log_info("ending", LOG_UNSIGNED("sessions", hub_stats(process->hub)->sessions));
+    gateway_drain_begin(&process->drain, lws_loop_now_ms(process->loop));
 }
 
 static void reload_certificate(struct gateway_process *process)
@@ -261,9 +262,10 @@ static size_t check_ready(void *context, struct health_check *checks)
         check->healthy = token_verifier_ready(process->tokens, &check->detail);
     }
     check = &checks[count++];
-    *check = (struct health_check){.name = "gateway",
-                                   .healthy = !process->draining,
-                                   .detail = process->draining ? "ending" : NULL};
+    *check =
+        (struct health_check){.name = "gateway",
+                              .healthy = !gateway_drain_is_on(&process->drain),
+                              .detail = gateway_drain_is_on(&process->drain) ? "ending" : NULL};
     return count;
 }
 

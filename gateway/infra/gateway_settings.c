@@ -230,8 +230,18 @@ static const struct setting table[] = {
 
     SETTING(DURATION, "broker_check", probe_interval_ms, "5s", RANGE(500, HOURS),
             .help = "How often the broker is asked whether it is there."),
-    SETTING(DURATION, "shutdown_timeout", shutdown_timeout_ms, "5s", RANGE(0, HOURS),
-            .help = "How long connections may flush after SIGTERM."),
+    SETTING(DURATION, "drain.grace", drain_grace_ms, "2s", RANGE(0, HOURS),
+            .help =
+                "How long clients stay after SIGTERM, while load balancers notice that the gateway "
+                "is not ready any more."),
+    SETTING(
+        INTEGER, "drain.per_second", drain_per_second, "1000", RANGE(0, 1000000),
+        .help =
+            "Clients that are then sent away per second, to continue elsewhere; 0: all at once."),
+    SETTING(DURATION, "shutdown_timeout", shutdown_timeout_ms, "25s", RANGE(0, HOURS),
+            .help =
+                "By when the gateway has ended after SIGTERM; who is still there in its last fifth "
+                "is sent away regardless of the pace. Below what its supervisor allows."),
 };
 
 struct config_group gateway_settings_group(struct gateway_settings *settings)

@@ -89,6 +89,9 @@ struct gateway_settings {
     int64_t peers_timeout_ms;
     int64_t peers_connections;
 
+    /* gateway.drain */
+    int64_t drain_grace_ms, drain_per_second;
+
     int64_t probe_interval_ms;
     int64_t shutdown_timeout_ms;
 

@@ -33,13 +33,6 @@ struct guest {
     bool over;
 };
 
-/* Something to tell another gateway, whose answer means nothing. */
-struct errand {
-    struct peer_request request;
-    struct engineio_server *server;
-    struct errand *prev, *next;
-};
-
 /* ---- Asking ---- */
 
 static void ask(struct guest *guest, struct peer_request *request, struct bytes path)
@@ -51,29 +44,6 @@ static void ask(struct guest *guest, struct peer_request *request, struct bytes 
                                             .path = path,
                                             .query = buffer_peek(&guest->query),
                                             .timeout_ms = peers->timeout_ms});
-}
-
-static void errand_free(struct errand *errand)
-{
-    peer_client_cancel(&errand->request);
-    DL_DELETE(errand->server->errands, errand);
-    free(errand);
-}
-
-static void errand_done(struct peer_request *request, const struct http_reply *reply,
-                        int64_t now_ms)
-{
-    (void)reply, (void)now_ms;
-    errand_free((struct errand *)((char *)request - offsetof(struct errand, request)));
-}
-
-static void tell_abandoned(struct guest *guest)
-{
-    struct errand *errand = mem_new(struct errand);
-    errand->server = guest->server;
-    errand->request.answered = errand_done;
-    DL_APPEND(guest->server->errands, errand);
-    ask(guest, &errand->request, BYTES_LITERAL("/peer/abandon"));
 }
 
 /* ---- The end of a guest ---- */
@@ -106,7 +76,7 @@ static void guest_end(struct guest *guest, unsigned code)
     if (code)
         write_close(guest, code);
     if (guest->state == GUEST_GREETED)
-        tell_abandoned(guest);
+        errand_send(guest->server, &guest->address, "/peer/abandon", buffer_peek(&guest->query));
     guest->over = true;
     if (!guest->inside)
         guest_free(guest);
@@ -290,6 +260,4 @@ void guests_free(struct engineio_server *server)
         write_close(server->guests, WEBSOCKET_CLOSE_GOING_AWAY);
         guest_free(server->guests);
     }
-    while (server->errands)
-        errand_free(server->errands);
 }

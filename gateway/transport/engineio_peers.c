@@ -10,6 +10,7 @@
 #include "mem.h"
 
 #define POLL_PATH "/peer/poll"
+#define RELEASE_PATH "/peer/release"
 
 enum { VALUE_SIZE = 128 };
 
@@ -20,9 +21,17 @@ struct forward {
     struct engineio_server *server;
     struct http_exchange *exchange;
     struct peer_address address;
-    struct buffer query, fields; /* of a POST whose body is still to come */
+    struct buffer query;
+    struct buffer fields; /* of a POST whose body is still to come */
     struct forward *prev, *next;
     bool post;
+};
+
+/* A word to another gateway. */
+struct errand {
+    struct peer_request request;
+    struct engineio_server *server;
+    struct errand *prev, *next;
 };
 
 static void forward_free(struct forward *forward)
@@ -162,15 +171,54 @@ void forward_request(struct engineio_server *server, struct http_exchange *excha
     server->stats.forwards++;
     http_exchange_set_context(exchange, &forward->owner);
     copy_fields(request, &forward->fields);
-    if (post && request->has_body) {
-        buffer_append(&forward->query, request->query);
+    buffer_append(&forward->query, request->query);
+    if (post && request->has_body)
         return;
-    }
     send(forward, request->query, buffer_peek(&forward->fields), bytes_of(NULL, 0));
+    buffer_deinit(&forward->fields);
+}
+
+static void errand_free(struct errand *errand)
+{
+    peer_client_cancel(&errand->request);
+    DL_DELETE(errand->server->errands, errand);
+    free(errand);
+}
+
+static void errand_done(struct peer_request *request, const struct http_reply *reply,
+                        int64_t now_ms)
+{
+    (void)reply, (void)now_ms;
+    errand_free((struct errand *)((char *)request - offsetof(struct errand, request)));
+}
+
+void errand_send(struct engineio_server *server, const struct peer_address *address,
+                 const char *path, struct bytes query)
+{
+    struct errand *errand = mem_new(struct errand);
+    errand->server = server;
+    errand->request.answered = errand_done;
+    DL_APPEND(server->errands, errand);
+    peer_client_send(server->peers.client, &errand->request,
+                     &(struct peer_message){.address = *address,
+                                            .method = "POST",
+                                            .path = bytes_of_string(path),
+                                            .query = query,
+                                            .timeout_ms = server->peers.timeout_ms});
+}
+
+void engineio_server_release_forwards(struct engineio_server *server)
+{
+    struct forward *forward;
+    DL_FOREACH(server->forwards, forward)
+        if (!forward->post)
+            errand_send(server, &forward->address, RELEASE_PATH, buffer_peek(&forward->query));
 }
 
 void forwards_free(struct engineio_server *server)
 {
+    while (server->errands)
+        errand_free(server->errands);
     while (server->forwards) {
         struct http_exchange *exchange = server->forwards->exchange;
         forward_free(server->forwards);
@@ -210,6 +258,22 @@ static void peer_poll(void *route, struct http_exchange *exchange,
     buffer_deinit(&parameters.sid);
 }
 
+/* The poll is held by way of a gateway that ends: its client shall poll elsewhere. */
+static void peer_release(void *route, struct http_exchange *exchange,
+                         const struct http_request *request, int64_t now_ms)
+{
+    struct engineio_server *server = route;
+    if (!is_peer(server, exchange, request))
+        return;
+    struct parameters parameters = read_parameters(server, request, now_ms);
+    if (parameters.session && parameters.session->polling) {
+        parameters.session->polling->release = true;
+        session_mark_dirty(parameters.session);
+    }
+    buffer_deinit(&parameters.sid);
+    http_exchange_answer(exchange, &(struct http_answer){.code = 200});
+}
+
 void engineio_server_set_peers(struct engineio_server *server, const struct engineio_peers *peers)
 {
     assert(!server->sessions && strlen(peers->identity->prefix) + SID_KEY_SIZE < ENGINEIO_SID_SIZE);
@@ -220,6 +284,12 @@ void engineio_server_set_peers(struct engineio_server *server, const struct engi
                                            .body_bytes = server->poll_bytes,
                                            .request = peer_poll,
                                            .body = handle_body,
+                                           .aborted = handle_aborted,
+                                           .route = server,
+                                       });
+    http_server_add_route(peers->http, &(struct http_route){
+                                           .path = RELEASE_PATH,
+                                           .request = peer_release,
                                            .aborted = handle_aborted,
                                            .route = server,
                                        });

@@ -207,6 +207,9 @@ void link_close(struct link *link, unsigned code);
 void forward_request(struct engineio_server *server, struct http_exchange *exchange,
                      const struct http_request *request, struct bytes sid);
 void forwards_free(struct engineio_server *server);
+/* Tells another gateway something whose answer means nothing. */
+void errand_send(struct engineio_server *server, const struct peer_address *address,
+                 const char *path, struct bytes query);
 /* Refuses who does not know the shared secret. */
 bool is_peer(struct engineio_server *server, struct http_exchange *exchange,
              const struct http_request *request);

@@ -348,11 +348,19 @@ void engineio_server_drain(struct engineio_server *server)
     server->draining = true;
 }
 
-void engineio_server_close_sessions(struct engineio_server *server)
+unsigned engineio_server_send_away(struct engineio_server *server, unsigned count)
 {
     struct engineio_session *session, *next;
-    HASH_ITER(hh, server->sessions, session, next)
+    unsigned sent = 0;
+    HASH_ITER(hh, server->sessions, session, next) {
+        if (sent == count)
+            break;
+        if (session->state != SESSION_OPEN)
+            continue;
         engineio_session_close(session);
+        sent++;
+    }
+    return sent;
 }
 
 const struct engineio_stats *engineio_server_stats(const struct engineio_server *server)

@@ -121,8 +121,12 @@ void engineio_server_turn(struct engineio_server *server, int64_t now_ms);
 int64_t engineio_server_deadline_ms(const struct engineio_server *server);
 /* Handshakes are answered with 503 from now on. */
 void engineio_server_drain(struct engineio_server *server);
-/* engineio_session_close() of every session: clients come back, elsewhere. */
-void engineio_server_close_sessions(struct engineio_server *server);
+/* engineio_session_close() of so many sessions, the oldest first: their clients come back,
+ * elsewhere. Returns how many there were. */
+unsigned engineio_server_send_away(struct engineio_server *server, unsigned count);
+/* Polls of other gateways' sessions that are held here are answered soon, and come back elsewhere.
+ */
+void engineio_server_release_forwards(struct engineio_server *server);
 const struct engineio_stats *engineio_server_stats(const struct engineio_server *server);
 
 /* ---- Sessions ---- */

@@ -254,7 +254,8 @@ void session_end_for(struct engineio_session *session, enum engineio_close reaso
     HASH_DELETE(hh, server->sessions, session);
     if (session->link) {
         server->stats.websocket--;
-        link_close(session->link, WEBSOCKET_CLOSE_NO_CODE);
+        link_close(session->link,
+                   server->draining ? WEBSOCKET_CLOSE_GOING_AWAY : WEBSOCKET_CLOSE_NO_CODE);
         session->link = NULL;
     }
     if (session->polling) {

@@ -386,11 +386,22 @@ void wire_clients_set_time(struct wire_clients *clients, int64_t now_ms, int64_t
     clients->wall_ms = wall_ms;
 }
 
-void wire_clients_drain(struct wire_clients *clients)
+void wire_clients_refuse(struct wire_clients *clients)
+{
+    clients->draining = true;
+}
+
+unsigned wire_clients_send_away(struct wire_clients *clients, unsigned count)
 {
     struct wire_client *client, *next;
-    clients->draining = true;
-    DL_FOREACH_SAFE(clients->clients, client, next)
-        if (wire_client_is_open(client))
-            clients->ops->going_away(client);
+    unsigned sent = 0;
+    DL_FOREACH_SAFE(clients->clients, client, next) {
+        if (sent == count)
+            break;
+        if (!wire_client_is_open(client))
+            continue;
+        clients->ops->going_away(client);
+        sent++;
+    }
+    return sent;
 }

@@ -95,8 +95,10 @@ void wire_clients_set_time(struct wire_clients *clients, int64_t now_ms, int64_t
 void wire_clients_turn(struct wire_clients *clients);
 /* INT64_MAX, or 0 if a turn is due at once. */
 int64_t wire_clients_deadline_ms(const struct wire_clients *clients);
-/* Sends everyone away; who comes from now on is for the adapter to refuse. */
-void wire_clients_drain(struct wire_clients *clients);
+/* Who comes from now on is for the adapter to refuse. */
+void wire_clients_refuse(struct wire_clients *clients);
+/* Sends so many away, those first who have been here longest; returns how many there were. */
+unsigned wire_clients_send_away(struct wire_clients *clients, unsigned count);
 
 /* A zeroed client gets its wire. */
 void wire_client_open(struct wire_client *client, struct wire_clients *clients, struct wire *wire);

@@ -257,6 +257,49 @@ START_TEST(who_does_not_know_the_secret_is_refused){BOTH_FEEDS({
 }
 END_TEST
 
+START_TEST(a_gateway_that_ends_gives_back_the_polls_that_it_holds_for_others)
+{
+    BOTH_FEEDS({
+        open_polling();
+        fake_at(1);
+        struct fake_wire *poll = fake_request("GET", url, NULL);
+        engineio_server_release_forwards(gateways[1].engineio);
+        fake_turn();
+        ck_assert_str_eq(fake_answer(poll, 200), "6");
+        fake_at(2);
+        poll = fake_request("GET", url, NULL);
+        ck_assert_str_eq(fake_take(poll), "");
+        fake_ask("POST", url, "4x", 200);
+        ck_assert_str_eq(fake_answer(poll, 200), "4x");
+        ck_assert_uint_eq(closes, 0);
+    })
+}
+END_TEST
+
+START_TEST(so_many_are_sent_away_as_asked_and_told_through_any_gateway)
+{
+    BOTH_FEEDS({
+        char urls[3][192];
+        struct fake_wire *polls[3];
+        for (unsigned i = 0; i < 3; i++) {
+            open_polling();
+            strcpy(urls[i], url);
+            fake_at(1);
+            polls[i] = fake_request("GET", urls[i], NULL);
+        }
+        ck_assert_uint_eq(engineio_server_send_away(gateways[0].engineio, 2), 2);
+        fake_turn();
+        ck_assert_str_eq(fake_answer(polls[0], 200), "1");
+        ck_assert_str_eq(fake_answer(polls[1], 200), "1");
+        ck_assert_str_eq(fake_take(polls[2]), "");
+        ck_assert_uint_eq(engineio_server_send_away(gateways[0].engineio, 2), 1);
+        fake_turn();
+        ck_assert_str_eq(fake_answer(polls[2], 200), "1");
+        ck_assert_uint_eq(closes, 3);
+    })
+}
+END_TEST
+
 START_TEST(networks_and_addresses_are_read)
 {
     struct peer_network network;
@@ -314,4 +357,6 @@ TEST_PROGRAM("engineio_peers", polls_reach_their_session_through_any_gateway,
              a_repeated_request_is_answered_alike_and_done_once,
              nobody_is_asked_for_an_id_that_we_did_not_sign, nobody_outside_the_network_is_asked,
              who_does_not_know_the_secret_is_refused, held_polls_leave_connections_to_the_others,
+             a_gateway_that_ends_gives_back_the_polls_that_it_holds_for_others,
+             so_many_are_sent_away_as_asked_and_told_through_any_gateway,
              networks_and_addresses_are_read, a_new_secret_is_accepted_before_it_is_used)

@@ -319,7 +319,8 @@ START_TEST(draining_ends_streams_so_that_they_come_back)
     fixture_start(false);
     struct fake_wire *wire = open_stream("/sse");
     struct fake_wire *waiting = ask("/sse", STREAM "Authorization: Bearer late\r\n");
-    wire_clients_drain(sse_adapter_clients(fixture.sse));
+    wire_clients_refuse(sse_adapter_clients(fixture.sse));
+    wire_clients_send_away(sse_adapter_clients(fixture.sse), 1000);
     fake_turn();
     ck_assert_str_eq(fake_take(wire), "0\r\n\r\n");
     ck_assert_ptr_nonnull(strstr(fake_answer(waiting, 200), "event: unavailable\n"));

@@ -532,7 +532,8 @@ START_TEST(draining_sends_everyone_on)
 {
     fixture_start(false);
     struct fake_wire *wire = open_connected(), *fresh = open_websocket(JSON_FIELD);
-    wire_clients_drain(websocket_adapter_clients(fixture.websocket));
+    wire_clients_refuse(websocket_adapter_clients(fixture.websocket));
+    wire_clients_send_away(websocket_adapter_clients(fixture.websocket), 1000);
     fake_turn();
     ck_assert_str_eq(fake_frames(wire), "<close 1012>");
     ck_assert_str_eq(fake_frames(fresh), "<close 1012>");
