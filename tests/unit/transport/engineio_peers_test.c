@@ -257,28 +257,22 @@ START_TEST(who_does_not_know_the_secret_is_refused){BOTH_FEEDS({
 }
 END_TEST
 
-START_TEST(a_gateway_that_ends_gives_back_the_polls_that_it_holds_for_others)
-{
-    BOTH_FEEDS({
-        open_polling();
-        fake_at(1);
-        struct fake_wire *poll = fake_request("GET", url, NULL);
-        engineio_server_release_forwards(gateways[1].engineio);
-        fake_turn();
-        ck_assert_str_eq(fake_answer(poll, 200), "6");
-        fake_at(2);
-        poll = fake_request("GET", url, NULL);
-        ck_assert_str_eq(fake_take(poll), "");
-        fake_ask("POST", url, "4x", 200);
-        ck_assert_str_eq(fake_answer(poll, 200), "4x");
-        ck_assert_uint_eq(closes, 0);
-    })
-}
-END_TEST
+START_TEST(a_gateway_that_ends_gives_back_the_polls_that_it_holds_for_others){BOTH_FEEDS({
+    open_polling();
+    fake_at(1);
+    struct fake_wire *poll = fake_request("GET", url, NULL);
+    engineio_server_release_forwards(gateways[1].engineio);
+    fake_turn();
+    ck_assert_str_eq(fake_answer(poll, 200), "6");
+    fake_at(2);
+    poll = fake_request("GET", url, NULL);
+    ck_assert_str_eq(fake_take(poll), "");
+    fake_ask("POST", url, "4x", 200);
+    ck_assert_str_eq(fake_answer(poll, 200), "4x");
+    ck_assert_uint_eq(closes, 0);
+})} END_TEST
 
-START_TEST(so_many_are_sent_away_as_asked_and_told_through_any_gateway)
-{
-    BOTH_FEEDS({
+    START_TEST(so_many_are_sent_away_as_asked_and_told_through_any_gateway){BOTH_FEEDS({
         char urls[3][192];
         struct fake_wire *polls[3];
         for (unsigned i = 0; i < 3; i++) {
@@ -296,11 +290,9 @@ START_TEST(so_many_are_sent_away_as_asked_and_told_through_any_gateway)
         fake_turn();
         ck_assert_str_eq(fake_answer(polls[2], 200), "1");
         ck_assert_uint_eq(closes, 3);
-    })
-}
-END_TEST
+    })} END_TEST
 
-START_TEST(networks_and_addresses_are_read)
+    START_TEST(networks_and_addresses_are_read)
 {
     struct peer_network network;
     struct peer_address address = {.port = 1};
