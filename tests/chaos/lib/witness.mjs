@@ -21,8 +21,11 @@ export class Witness {
         this.declared = 0; // numbers missed where a fresh session said so
         this.disconnects = []; // when
         this.reasons = [];
+        this.i = i;
+        this.kind = transports.join('+');
+        this.at = NaN; // when the last notification came
         this.forgiven = new Set();
-        this.agent = new http.Agent({ keepAlive: true });
+        this.agent = new http.Agent({ keepAlive: false }); // see README.md
         this.client = new Client(url, {
             auth: { token: token({ sub: `usr_${i}`, tenant: 'acme' }, SECRET) },
             options: { transports, agent: this.agent, reconnectionDelay: 100, reconnectionDelayMax: 1000, timeout: 5000 },
@@ -32,6 +35,7 @@ export class Witness {
     }
 
     #take({ rooms, taskStatus }) {
+        this.at = performance.now();
         const room = rooms[0];
         const expected = this.next.get(room);
         const { n } = taskStatus.data;
@@ -70,6 +74,15 @@ export class Witness {
     }
 
     behind(last) { return this.rooms.filter((room) => this.next.get(room) <= last[numberOf(room)]).length; }
+
+    /* For those who look into a run. */
+    describe() {
+        const { socket, transport } = this.client;
+        const { engine } = socket.io;
+        return `client ${this.i}: ${this.kind}, ${socket.connected ? 'connected' : 'not connected'}, by ${transport}, engine ${engine?.readyState} ${engine?.id ?? ''}`
+            + `, ${this.reasons.length} disconnects, the last ${Math.round(performance.now() - this.disconnects.at(-1))} ms ago by ${this.reasons.at(-1)}`
+            + `, last event ${Math.round(performance.now() - this.at)} ms ago`;
+    }
 
     /* As if the network were gone: no packet says goodbye. */
     cut() {
@@ -119,10 +132,17 @@ export async function publish({ world, rooms, rate, over }) {
 
 export const sum = (witnesses, field) => witnesses.reduce((total, witness) => total + witness[field], 0);
 
+const SOON_MS = 5000;
+
 /* Waits for the logs' ends and checks that each is exactly 1..K. */
 export async function checkLogs(report, witnesses, last, { timeout = 60000 } = {}) {
     report.say(`${last.reduce((total, n) => total + n, 0)} notifications are published`);
     const behind = () => sum(witnesses.map((witness) => ({ behind: witness.behind(last) })), 'behind');
+    await eventually(() => behind() === 0, { timeout: SOON_MS, what: 'all logs to be complete' }).catch(() => {});
+    const late = witnesses.filter((witness) => witness.behind(last));
+    if (late.length)
+        report.say(`${late.length} clients lack something yet`);
+    late.slice(0, 5).forEach((witness) => report.say(`  ${witness.describe()}`));
     await eventually(() => behind() === 0, { timeout, what: 'all logs to be complete' }).catch(() => {});
     await sleep(2000); // for what should not come
     report.say(`${sum(witnesses, 'returns')} returns, ${sum(witnesses, 'fresh')} of them fresh sessions`);

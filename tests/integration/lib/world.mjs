@@ -10,6 +10,9 @@ import { freePort } from './ports.mjs';
 import { Program } from './program.mjs';
 import { eventually } from './wait.mjs';
 
+/* A gateway waits for clients that do not come for their last word: as many as it has lost without a sign. */
+const END_TIMEOUT = 60000;
+
 export const SECRET = 'a-secret-of-the-tests-0123456789abcdef';
 
 /* Gateways of one world are peers, each at a port of its own. */
@@ -184,7 +187,7 @@ export class World {
         await Promise.allSettled(this.backends.map((backend) => backend.disconnect()));
         const ends = await Promise.allSettled(this.programs.map(async (program) => {
             program.resume(); // if it was stopped
-            return { program, alive: program.alive, end: await program.stop(15000 * SLOW) };
+            return { program, alive: program.alive, end: await program.stop(END_TIMEOUT * SLOW) };
         }));
         await this.broker?.stop();
         fs.rmSync(this.data, { recursive: true, force: true });
