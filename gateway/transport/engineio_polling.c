@@ -9,6 +9,10 @@
  */
 enum { PROBED_POLL_MS = 30 };
 
+/* How long a poll whose connection was lost may come again: a load balancer tries at another
+ * gateway, a browser on another connection. */
+enum { CUT_POLL_MS = 1500 };
+
 #define POLL_CONTENT_TYPE "text/plain; charset=UTF-8"
 
 /* ---- Answers ---- */
@@ -91,20 +95,32 @@ static void look_at_agent(struct polling *polling, const struct http_request *re
                             bytes_start_with(agent, BYTES_LITERAL("node-XMLHttpRequest"));
 }
 
+/* Takes the place of a poll that is held, or was cut; false: it is another, which cannot be. */
+static bool replace_poll(struct polling *polling, const struct request_mark *mark)
+{
+    bool cut = timer_is_set(&polling->cut_timer);
+    if (!polling->get && !cut)
+        return true;
+    if (!same_mark(mark, &polling->get_mark))
+        return false;
+    if (polling->get) /* its first bearer has given it up */
+        http_exchange_drop(polling->get);
+    polling->get = NULL;
+    timer_wheel_cancel(polling->session->server->wheel, &polling->cut_timer);
+    polling->session->server->stats.polls_repeated += cut;
+    return true;
+}
+
 static void poll(struct engineio_session *session, struct http_exchange *exchange,
                  const struct http_request *request, int64_t now_ms)
 {
     struct polling *polling = session->polling;
     struct request_mark mark = mark_of(request);
-    if (polling->get) {
-        if (!same_mark(&mark, &polling->get_mark)) {
-            answer_error(exchange, ENGINEIO_ERROR_BAD_REQUEST, NULL);
-            session_end_for(session, ENGINEIO_CLOSE_PROTOCOL, now_ms);
-            return;
-        }
-        http_exchange_drop(
-            polling->get); /* the same request again: its first bearer has given it up */
-        polling->get = NULL;
+    if (!replace_poll(polling, &mark)) {
+        answer_error(exchange, ENGINEIO_ERROR_BAD_REQUEST, NULL);
+        session_end_for(session, polling->get ? ENGINEIO_CLOSE_PROTOCOL : ENGINEIO_CLOSE_TRANSPORT,
+                        now_ms);
+        return;
     }
     polling->gzip =
         session->server->compressor && http_request_has_token(request, "accept-encoding", "gzip");
@@ -267,14 +283,26 @@ static void gave_up(struct exchange_owner *owner, struct http_exchange *exchange
 {
     struct polling *polling = (struct polling *)owner;
     assert(polling->get == exchange || polling->post == exchange || polling->take == exchange);
+    bool may_return = polling->get == exchange && polling->get_mark.size > 0;
     if (polling->get == exchange)
         polling->get = NULL;
     else if (polling->take == exchange)
         polling->take = NULL;
     else
         polling->post = NULL;
-    if (reason == HTTP_ABORT_CLOSED)
+    if (reason != HTTP_ABORT_CLOSED)
+        return;
+    if (may_return)
+        timer_wheel_set(polling->session->server->wheel, &polling->cut_timer, now_ms + CUT_POLL_MS);
+    else
         session_end_for(polling->session, ENGINEIO_CLOSE_TRANSPORT, now_ms);
+}
+
+static void stay_away(struct timer *timer, int64_t now_ms)
+{
+    struct polling *polling =
+        (struct polling *)((char *)timer - offsetof(struct polling, cut_timer));
+    session_end_for(polling->session, ENGINEIO_CLOSE_TRANSPORT, now_ms);
 }
 
 static void release_poll(struct timer *timer, int64_t now_ms)
@@ -292,6 +320,7 @@ void polling_attach(struct engineio_session *session)
     polling->session = session;
     polling->owner = (struct exchange_owner){body_came, gave_up};
     polling->noop_timer.fire = release_poll;
+    polling->cut_timer.fire = stay_away;
     session->polling = polling;
     session->server->stats.polling++;
 }
@@ -301,6 +330,7 @@ void polling_detach(struct engineio_session *session, enum engineio_packet_type 
     struct polling *polling = session->polling;
     timer_wheel_cancel(session->server->wheel, &polling->upgrade_timer);
     timer_wheel_cancel(session->server->wheel, &polling->noop_timer);
+    timer_wheel_cancel(session->server->wheel, &polling->cut_timer);
     uint8_t packet = (uint8_t)('0' + last);
     if (polling->get && last == ENGINEIO_UPGRADE)
         answer_error(polling->get, ENGINEIO_ERROR_BAD_REQUEST, NULL);

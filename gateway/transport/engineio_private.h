@@ -54,6 +54,7 @@ struct polling {
     struct link *probe;
     struct timer upgrade_timer;
     struct timer noop_timer;
+    struct timer cut_timer; /* set: the connection of the last poll was lost before its answer */
     struct engineio_session *session;
     bool gzip; /* the held GET accepts it */
     bool old_browser;

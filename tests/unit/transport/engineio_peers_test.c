@@ -119,6 +119,20 @@ START_TEST(polls_reach_their_session_through_any_gateway){BOTH_FEEDS({
         expect_unknown(fake_request("GET", url, NULL));
     })} END_TEST
 
+    START_TEST(a_poll_goes_on_by_another_gateway_when_its_bearer_dies){BOTH_FEEDS({
+        open_polling();
+        fake_at(1);
+        struct fake_wire *poll = fake_request("GET", marked("g1"), NULL);
+        fake_kill(1);
+        fake_take(poll);
+        fake_at(2);
+        poll = fake_request("GET", marked("g1"), NULL); /* a load balancer tries again */
+        fake_pass(100);
+        fake_ask("POST", marked("p1"), "4x", 200);
+        ck_assert_str_eq(fake_answer(poll, 200), "4x");
+        ck_assert_uint_eq(closes, 0);
+    })} END_TEST
+
     START_TEST(a_half_sent_post_reaches_nobody){BOTH_FEEDS({
         open_polling();
         fake_at(1);
@@ -347,6 +361,7 @@ TEST_PROGRAM("engineio_peers", polls_reach_their_session_through_any_gateway,
              a_half_sent_post_reaches_nobody, a_dead_gateway_takes_its_sessions_with_it,
              a_gateway_that_says_nothing_is_waited_for_only_so_long,
              a_repeated_request_is_answered_alike_and_done_once,
+             a_poll_goes_on_by_another_gateway_when_its_bearer_dies,
              nobody_is_asked_for_an_id_that_we_did_not_sign, nobody_outside_the_network_is_asked,
              who_does_not_know_the_secret_is_refused, held_polls_leave_connections_to_the_others,
              a_gateway_that_ends_gives_back_the_polls_that_it_holds_for_others,

@@ -190,7 +190,74 @@ START_TEST(overlapping_posts_are_both_answered_and_end_the_session){
 START_TEST(a_request_that_a_balancer_repeats_is_answered_alike_and_done_once){
     BOTH_FEEDS(repeated_requests())} END_TEST
 
-    START_TEST(a_held_poll_that_is_sent_again_moves_to_its_new_connection)
+    static char marked_url[160];
+
+static const char *marked(const char *mark)
+{
+    snprintf(marked_url, sizeof(marked_url), "%s&t=%s", session_url, mark);
+    return marked_url;
+}
+
+START_TEST(a_poll_that_was_cut_may_come_again_for_a_while)
+{
+    fake_engineio.ping_interval_ms = 25000;
+    BOTH_FEEDS({
+        open_polling();
+        fake_cut(fake_request("GET", marked("a1"), NULL));
+        ck_assert_uint_eq(closes, 0);
+        fake_ask("POST", session_url, "4x", 200);
+        fake_pass(1000);
+        ck_assert_str_eq(fake_ask("GET", marked("a1"), NULL, 200), "4x");
+        struct fake_wire *held = fake_request("GET", marked("a2"), NULL);
+        fake_pass(2000);
+        ck_assert_uint_eq(closes, 0);
+        ck_assert_str_eq(fake_take(held), "");
+    });
+    fake_engineio.ping_interval_ms = 300;
+}
+END_TEST
+
+START_TEST(a_poll_that_was_cut_and_does_not_come_again_ends_the_session)
+{
+    fake_engineio.ping_interval_ms = 25000;
+    BOTH_FEEDS({
+        open_polling();
+        fake_cut(fake_request("GET", marked("a1"), NULL));
+        fake_pass(1499);
+        ck_assert_uint_eq(closes, 0);
+        fake_pass(2);
+        ck_assert_uint_eq(closes, 1);
+        ck_assert_int_eq(last_close, ENGINEIO_CLOSE_TRANSPORT);
+        fake_ask("GET", marked("a1"), NULL, 400);
+    });
+    fake_engineio.ping_interval_ms = 300;
+}
+END_TEST
+
+START_TEST(another_poll_than_the_one_that_was_cut_ends_the_session){BOTH_FEEDS({
+    open_polling();
+    fake_cut(fake_request("GET", marked("a1"), NULL));
+    fake_ask("GET", marked("a2"), NULL, 400);
+    ck_assert_uint_eq(closes, 1);
+    ck_assert_int_eq(last_close, ENGINEIO_CLOSE_TRANSPORT);
+})} END_TEST
+
+    START_TEST(a_closing_session_waits_for_a_poll_that_was_cut_no_longer)
+{
+    fake_engineio.ping_interval_ms = 25000;
+    fake_start(&ops, false);
+    closes = 0;
+    open_polling();
+    fake_cut(fake_request("GET", marked("a1"), NULL));
+    engineio_session_close(echo.session);
+    fake_pass(1501);
+    ck_assert_uint_eq(engineio_server_stats(world.engineio)->polling, 0);
+    fake_stop();
+    fake_engineio.ping_interval_ms = 300;
+}
+END_TEST
+
+START_TEST(a_held_poll_that_is_sent_again_moves_to_its_new_connection)
 {
     fake_start(&ops, false);
     closes = 0;
@@ -709,6 +776,10 @@ TEST_PROGRAM("engineio_server", messages_are_echoed_over_polling_in_one_payload,
              overlapping_posts_are_both_answered_and_end_the_session,
              a_request_that_a_balancer_repeats_is_answered_alike_and_done_once,
              a_held_poll_that_is_sent_again_moves_to_its_new_connection,
+             a_poll_that_was_cut_may_come_again_for_a_while,
+             a_poll_that_was_cut_and_does_not_come_again_ends_the_session,
+             another_poll_than_the_one_that_was_cut_ends_the_session,
+             a_closing_session_waits_for_a_poll_that_was_cut_no_longer,
              attachments_may_exceed_the_limit_by_the_clients_own_rounding,
              a_body_too_large_is_refused_alone_but_a_malformed_one_ends_the_session,
              a_close_packet_releases_the_poll_with_a_noop,
