@@ -7,12 +7,14 @@ import { Stream } from '../../integration/lib/stream.mjs';
 
 export const TRANSPORTS = { websocket: ['websocket'], polling: ['polling'], both: ['polling', 'websocket'] };
 export const ROOMS_PER_CLIENT = 5;
+const ANY = 0;
 
 /* A client and, for each of its rooms, the number that comes next. */
 export class Witness {
-    constructor(url, i, transports, rooms) {
+    /* `late`: it comes when numbers are being published, and takes each room's first as it finds it. */
+    constructor(url, i, transports, rooms, { late = false, cookies = false } = {}) {
         this.rooms = rooms;
-        this.next = new Map(rooms.map((room) => [room, 1]));
+        this.next = new Map(rooms.map((room) => [room, late ? ANY : 1]));
         this.lost = 0;
         this.doubled = 0;
         this.alien = 0;
@@ -28,8 +30,10 @@ export class Witness {
         this.agent = new http.Agent({ keepAlive: false }); // see README.md
         this.client = new Client(url, {
             auth: { token: token({ sub: `usr_${i}`, tenant: 'acme' }, SECRET) },
-            options: { transports, agent: this.agent, reconnectionDelay: 100, reconnectionDelayMax: 1000, timeout: 5000 },
+            options: { transports, agent: this.agent, withCredentials: cookies, reconnectionDelay: 100, reconnectionDelayMax: 1000, timeout: 5000 },
         });
+        this.answers = []; // reasons of fresh sessions
+        this.client.socket.on('session', ({ reason }) => this.answers.push(reason));
         this.client.keep = false;
         this.client.listeners.add(({ notification }) => this.#take(notification));
     }
@@ -47,9 +51,10 @@ export class Witness {
             this.doubled++;
             return;
         }
-        if (this.forgiven.delete(room))
+        const forgiven = this.forgiven.delete(room);
+        if (expected !== ANY && forgiven)
             this.declared += n - expected;
-        else
+        else if (expected !== ANY)
             this.lost += n - expected;
         this.next.set(room, n + 1);
     }
@@ -73,7 +78,7 @@ export class Witness {
         return this;
     }
 
-    behind(last) { return this.rooms.filter((room) => this.next.get(room) <= last[numberOf(room)]).length; }
+    behind(last) { return this.rooms.filter((room) => this.next.get(room) !== ANY && this.next.get(room) <= last[numberOf(room)]).length; }
 
     /* For those who look into a run. */
     describe() {
@@ -95,11 +100,11 @@ const nameOf = (i) => `task:r${i}`;
 const numberOf = (room) => Number(room.slice('task:r'.length));
 
 /* Connected witnesses, `transports` being a name of TRANSPORTS or `mixed`. */
-export async function openWitnesses(world, url, { count, rooms, transports }) {
+export async function openWitnesses(world, url, { count, rooms, transports, ...more }) {
     const witnesses = Array.from({ length: count }, (_, i) => {
         const kind = transports === 'mixed' ? Object.keys(TRANSPORTS)[i % 3] : transports;
         const own = Array.from({ length: Math.min(ROOMS_PER_CLIENT, rooms) }, (_, j) => nameOf((i * ROOMS_PER_CLIENT + j) % rooms));
-        const witness = new Witness(url, i, TRANSPORTS[kind], own);
+        const witness = new Witness(url, i, TRANSPORTS[kind], own, more);
         world.clients.push(witness.client);
         return witness;
     });
@@ -108,11 +113,9 @@ export async function openWitnesses(world, url, { count, rooms, transports }) {
     return witnesses;
 }
 
-/* Publishes at `rate` per second into `rooms` rooms in turn, numbered in each, until `over()`. Resolves to the last
- * number of each. */
-export async function publish({ world, rooms, rate, over }) {
-    const stream = new Stream(world.broker);
-    const numbers = Array.from({ length: rooms }, () => 0);
+/* Publishes at `rate` per second into `rooms` rooms in turn, numbered in each on from `numbers`, until `over()`. Resolves to
+ * the last number of each. */
+export async function publish({ world, rooms, rate, over, numbers = Array.from({ length: rooms }, () => 0), stream = new Stream(world.broker) }) {
     const started = performance.now();
     let total = 0;
     while (!over()) {

@@ -28,27 +28,30 @@ function draw(random, gateways, witnesses) {
     };
 }
 
-async function befall({ world, gateways, witnesses, busy, report }, { kind, gateway, witness, delay_ms, stop_ms, hard }) {
-    if (kind === 'cut') {
-        report.fault(kind, `client ${witness}`);
-        witnesses[witness].cut();
-        return;
-    }
-    const victim = kind === 'broker restart' ? 'the broker' : gateways[gateway].name;
-    if (busy.has(victim)) {
-        report.say(`no ${kind}: something befalls ${victim} already`);
+/* The victim that was drawn, or the next one that nothing befalls yet; none: a client's connection is cut instead. */
+function choose({ gateways, broker, busy }, { kind, gateway }) {
+    const candidates = kind === 'cut' ? [] : kind === 'broker restart' ? [broker] : [...gateways.slice(gateway), ...gateways.slice(0, gateway)];
+    return candidates.find((victim) => !busy.has(victim));
+}
+
+async function befall(scene, fault) {
+    const { witnesses, busy, report } = scene;
+    const victim = choose(scene, fault);
+    if (!victim) {
+        report.fault('cut', `client ${fault.witness}`);
+        witnesses[fault.witness].cut();
         return;
     }
     busy.add(victim);
-    if (kind === 'broker restart') {
-        report.fault(kind, hard ? '-9' : 'in good order');
-        await restartBroker(world.broker, { hard, delay_ms });
-    } else if (kind === 'stop') {
-        report.fault(kind, `${victim} for ${(stop_ms / 1000).toFixed(1)} s`);
-        await freeze(gateways[gateway], stop_ms);
+    if (fault.kind === 'broker restart') {
+        report.fault(fault.kind, fault.hard ? '-9' : 'in good order');
+        await restartBroker(victim, fault);
+    } else if (fault.kind === 'stop') {
+        report.fault(fault.kind, `${victim.name} for ${(fault.stop_ms / 1000).toFixed(1)} s`);
+        await freeze(victim, fault.stop_ms);
     } else {
-        report.fault(kind, victim);
-        await killAndRestart(gateways[gateway], delay_ms);
+        report.fault(fault.kind, victim.name);
+        await killAndRestart(victim, fault.delay_ms);
     }
     busy.delete(victim);
 }
@@ -65,7 +68,7 @@ export async function run({ random, report, faults: count, values }) {
 
         let over = false;
         const publishing = awaitedLater(publish({ world, rooms, rate: Number(values.rate), over: () => over }));
-        const scene = { world, gateways, witnesses, busy: new Set(), report };
+        const scene = { gateways, broker: world.broker, witnesses, busy: new Set(), report };
         await inflict({ random: random.fork(), count, pause_ms: [0.2 * pause_ms, 1.8 * pause_ms] },
             () => befall(scene, draw(random, gateways.length, witnesses.length)));
         over = true;
