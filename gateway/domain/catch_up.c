@@ -6,6 +6,7 @@
 enum {
     CATCH_UP_LOOK_AT_ONCE = 4096, /* records of a ring one session may pass over in one call */
     SCAN_RETRY_MS = 1000,
+    KEEP_MS = 30000, /* what was read back stays for others: they come back within seconds */
     DOUBT_RETRY_MS = 500,
 };
 
@@ -213,6 +214,49 @@ struct message *catch_up_next(struct session *session)
     return NULL;
 }
 
+/* --- what scans have read ------------------------------------------------------------------- */
+
+static void keep(struct lane *lane)
+{
+    lane->keeps_until_ms = INT64_MAX;
+    if (lane->keeps)
+        return;
+    lane->keeps = true;
+    DL_APPEND2(lane->hub->keeping, lane, keeps_prev, keeps_next);
+}
+
+static void keep_no_more(struct lane *lane)
+{
+    struct hub *hub = lane->hub;
+    size_t bytes = lane->ring.bytes;
+    if (!lane->keeps)
+        return;
+    lane->keeps = false;
+    DL_DELETE2(hub->keeping, lane, keeps_prev, keeps_next);
+    ring_trim(&lane->ring, hub->config.ring_bytes);
+    hub->stats.ring_bytes -= bytes - lane->ring.bytes;
+    lane_count_beyond(lane);
+}
+
+/* The ring begins where the scan ended, unless it had to move on: then the scan was for its riders
+ * only. */
+static void extend_ring(struct lane *lane)
+{
+    struct hub *hub = lane->hub;
+    struct ring *kept = &lane->scan.kept;
+    size_t bytes = lane->ring.bytes;
+    if (lane->ring.from != lane->scan.until)
+        return;
+    ring_prepend(&lane->ring, kept, lane_ring_limit(lane, &lane->ring) + kept->bytes);
+    hub->stats.ring_bytes += lane->ring.bytes - bytes;
+    lane_count_beyond(lane);
+}
+
+static bool keeps_all(const struct lane *lane)
+{
+    return lane->scan.kept.from == lane->scan.from;
+}
+
 /* --- scans ---------------------------------------------------------------------------------- */
 
 static bool can_board(const struct session_lane *place)
@@ -255,6 +299,9 @@ static void scan_over(struct lane *lane)
     lane->scan.checks = NULL;
     lane->scan.check_count = 0;
     lane->scan.check_at = 0;
+    ring_clear(&lane->scan.kept, 0);
+    lane_count_beyond(lane);
+    lane->keeps_until_ms = hub->now_ms + KEEP_MS;
 }
 
 /* Who got off at the ring's edge needs no scan any more. */
@@ -293,8 +340,9 @@ static void scan_start(struct lane *lane)
                 scan->checks[scan->check_count++] = place;
         qsort(scan->checks, scan->check_count, sizeof(struct session_lane *), by_next);
     }
+    keep(lane);
     scan->running = true;
-    scan->next = from;
+    scan->from = scan->next = scan->kept.from = from;
     scan->until = lane->ring.from;
     assert(from < scan->until);
     DL_APPEND2(hub->scanning, lane, scan.prev, scan.next_lane);
@@ -367,8 +415,12 @@ bool catch_up_record(struct lane *lane, const struct lane_record *record)
         message_new(lane->id, record, lane->room_keyed, hub->config.rooms_per_record);
     verify_riders(lane, record->offset, message->check);
     lane_offer(lane, message, offer_to_rider);
-    message_unref(message);
     scan->next = record->offset + 1;
+    bool all = keeps_all(lane);
+    ring_push(&scan->kept, message, lane_ring_limit(lane, &scan->kept));
+    lane_count_beyond(lane);
+    if (all && !keeps_all(lane))
+        scan->paused = true; /* whether to go on depends on its riders from here on */
     return !scan->paused;
 }
 
@@ -381,6 +433,7 @@ void catch_up_scan_ended(struct lane *lane, enum status status, int64_t first)
     if (status == STATUS_OK) {
         verify_riders(lane, INT64_MAX - 1, 0);
         lane->scan.next = lane->scan.until;
+        extend_ring(lane);
     } else {
         lane->scan.retry_ms = lane->hub->now_ms + SCAN_RETRY_MS;
     }
@@ -391,11 +444,13 @@ void catch_up_scan_ended(struct lane *lane, enum status status, int64_t first)
         alight(place);
         catch_up_start(place);
     }
+    release_covered(lane);
     want_another(lane);
 }
 
 /* After transports have taken what they could: who is still full has a blocked socket and leaves.
- */
+ * Without riders a scan goes on as long as all that it reads is kept: they will be served from
+ * that. */
 static void go_on(struct lane *lane)
 {
     struct hub *hub = lane->hub;
@@ -410,7 +465,7 @@ static void go_on(struct lane *lane)
             riders++;
     }
     lane->scan.paused = false;
-    if (riders) {
+    if (riders || (lane->session_count && keeps_all(lane))) {
         hub->source_ops->scan_resume(hub->source, lane);
         return;
     }
@@ -429,6 +484,7 @@ void catch_up_forget(struct lane *lane)
     if (lane->scan.wanted)
         DL_DELETE2(hub->scan_queue, lane, scan.prev, scan.next_lane);
     lane->scan.wanted = false;
+    keep_no_more(lane);
     if (lane->in_doubt)
         DL_DELETE2(hub->doubtful, lane, doubt_prev, doubt_next);
     lane->in_doubt = false;
@@ -450,6 +506,9 @@ void catch_up_run(struct hub *hub)
         if (lane->open)
             scan_start(lane);
     }
+    DL_FOREACH_SAFE2(hub->keeping, lane, next, keeps_next)
+        if (hub->now_ms >= lane->keeps_until_ms)
+            keep_no_more(lane);
     DL_FOREACH_SAFE2(hub->doubtful, lane, next, doubt_next)
         if (hub->now_ms >= lane->doubt_due_ms) {
             lane->doubt_due_ms = INT64_MAX;
@@ -468,6 +527,9 @@ int64_t catch_up_deadline(const struct hub *hub)
     DL_FOREACH2(hub->scanning, lane, scan.next_lane)
         if (lane->scan.paused)
             return 0;
+    DL_FOREACH2(hub->keeping, lane, keeps_next)
+        if (lane->keeps_until_ms < deadline)
+            deadline = lane->keeps_until_ms;
     DL_FOREACH2(hub->doubtful, lane, doubt_next)
         if (lane->doubt_due_ms < deadline)
             deadline = lane->doubt_due_ms;

@@ -30,12 +30,7 @@ static void free_lanes(struct hub *hub)
 {
     struct lane *lane, *next;
     HASH_ITER(hh, hub->lanes, lane, next) {
-        if (lane->scan.running) {
-            hub->source_ops->scan_cancel(hub->source, lane);
-            lane->scan.running = false;
-            free(lane->scan.checks);
-        }
-        lane->scan.wanted = false;
+        catch_up_forget(lane);
         lane_free(lane);
     }
 }
@@ -229,8 +224,10 @@ void hub_record(struct hub *hub, struct lane *lane, const struct lane_record *re
     hub->stats.records_malformed += message->malformed;
     lane->position = record->offset + 1;
     lane->head = (struct position){lane->position, message->check};
-    ring_push(&lane->ring, message, hub->config.ring_bytes);
+    ring_push(&lane->ring, message, lane_ring_limit(lane, &lane->ring));
     hub->stats.ring_bytes += lane->ring.bytes - ring_bytes;
+    if (lane->keeps)
+        lane_count_beyond(lane);
     if (lane->position >= lane->awaited)
         catch_up_arrived(lane);
 }
@@ -269,6 +266,7 @@ void hub_lane_broken(struct hub *hub, struct lane *lane, const char *reason)
     hub->stats.lanes_open--;
     hub->stats.ring_bytes -= lane->ring.bytes;
     ring_clear(&lane->ring, 0);
+    lane_count_beyond(lane);
     DL_FOREACH_SAFE2(lane->sessions, place, next, next_session) {
         struct session *session = place->session;
         if (session->state == SESSION_OPENING) {

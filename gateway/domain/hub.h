@@ -40,6 +40,7 @@ struct hub_config {
     uint64_t cursor_lag_bytes; /* a client whose cursor is further behind its lane gets a new one */
     uint64_t catch_up_bytes; /* horizon: a cursor further behind than this gives a fresh session */
     unsigned scans;          /* concurrent scans */
+    size_t read_back_bytes;  /* of what scans have read, kept for others, all lanes together */
     bool recovery;           /* hand out cursors and private ids */
     struct bytes keys[4];    /* secrets for cursors and private ids, newest first; copied */
     unsigned key_count;      /* at least one if recovery is on */
@@ -51,7 +52,7 @@ struct hub_stats {
         sessions_continued, sessions_closed;
     uint64_t records, records_skipped, records_malformed, deliveries, deliveries_caught_up;
     uint64_t joins, joins_refused, leaves, behind_entered, behind_closed, scans, scan_records, gaps;
-    uint64_t sessions, rooms, lanes, lanes_open, ring_bytes, outbox_messages,
+    uint64_t sessions, rooms, lanes, lanes_open, ring_bytes, read_back_bytes, outbox_messages,
         sessions_behind; /* now */
 };
 

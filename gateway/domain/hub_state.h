@@ -58,8 +58,10 @@ struct scan {
     bool wanted;  /* sessions wait for one; the lane is in the hub's queue */
     bool running; /* the source is at it; the lane is in the hub's list of scans */
     bool paused;  /* a rider's outbox is full */
+    int64_t from; /* where it began */
     int64_t next; /* offset after the last record it gave */
     int64_t until;
+    struct ring kept; /* what it gave, for those who come meanwhile: [kept.from, next) */
     int64_t retry_ms; /* not before, after a failure */
     struct session_lane *
         *checks; /* riders whose cursor is still to be verified, by offset; NULL: left */
@@ -89,6 +91,10 @@ struct lane {
     unsigned session_count;
     int64_t linger_until_ms;
     struct scan scan;
+    bool keeps;             /* in the hub's list: may hold more than a ring's share */
+    int64_t keeps_until_ms; /* INT64_MAX: while its scan runs */
+    size_t beyond;          /* bytes it holds beyond that share */
+    struct lane *keeps_prev, *keeps_next;
     bool in_doubt; /* in the hub's list: sessions have cursors beyond this gateway's position */
     int64_t doubt_until_ms; /* then the broker's end is believed */
     int64_t doubt_due_ms;   /* when to ask again; INT64_MAX: asked */
@@ -138,6 +144,15 @@ void ring_push(struct ring *ring, struct message *message, size_t bytes_limit);
 size_t ring_find(const struct ring *ring, int64_t offset);
 struct message *ring_at(const struct ring *ring, size_t index);
 void ring_clear(struct ring *ring, int64_t from);
+/* Moves all of `older`, which ends where `ring` begins, to its front; then drops as ring_push(). */
+void ring_prepend(struct ring *ring, struct ring *older, size_t bytes_limit);
+/* Drops the oldest down to the limit. */
+void ring_trim(struct ring *ring, size_t bytes_limit);
+
+/* What a ring of the lane, its own or its scan's, may hold now. */
+size_t lane_ring_limit(const struct lane *lane, const struct ring *ring);
+/* After a ring of the lane has changed. */
+void lane_count_beyond(struct lane *lane);
 
 /* --- sessions ------------------------------------------------------------------------------- */
 
@@ -344,6 +359,7 @@ struct hub {
     struct lane *scan_queue; /* lanes that want a scan, oldest first */
     struct lane *scanning;   /* lanes whose scan runs */
     unsigned scans_running;
+    struct lane *keeping;  /* lanes that hold, or are about to, what was read back */
     struct lane *doubtful; /* lanes whose broker end is being asked for */
     struct session *sessions;
     struct session *dying;

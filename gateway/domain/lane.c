@@ -57,8 +57,29 @@ void ring_push(struct ring *ring, struct message *message, size_t bytes_limit)
     ring->messages[(ring->start + ring->count) & (ring->capacity - 1)] = message;
     ring->count++;
     ring->bytes += message_bytes(message);
+    ring_trim(ring, bytes_limit);
+}
+
+void ring_trim(struct ring *ring, size_t bytes_limit)
+{
     while (ring->bytes > bytes_limit && ring->count > 1)
         ring_drop_oldest(ring);
+}
+
+void ring_prepend(struct ring *ring, struct ring *older, size_t bytes_limit)
+{
+    for (size_t i = older->count; i-- > 0;) {
+        if (ring->count == ring->capacity)
+            ring_grow(ring);
+        ring->start = (ring->start - 1) & (ring->capacity - 1);
+        ring->messages[ring->start] = ring_at(older, i);
+        ring->count++;
+    }
+    ring->bytes += older->bytes;
+    ring->from = older->from;
+    free(older->messages);
+    *older = (struct ring){0};
+    ring_trim(ring, bytes_limit);
 }
 
 void ring_clear(struct ring *ring, int64_t from)
@@ -67,6 +88,33 @@ void ring_clear(struct ring *ring, int64_t from)
         ring_drop_oldest(ring);
     free(ring->messages);
     *ring = (struct ring){.from = from};
+}
+
+/* --- what was read back --------------------------------------------------------------------- */
+
+static size_t beyond_share(const struct lane *lane)
+{
+    size_t share = lane->hub->config.ring_bytes;
+    return lane->ring.bytes > share ? lane->ring.bytes - share : 0;
+}
+
+size_t lane_ring_limit(const struct lane *lane, const struct ring *ring)
+{
+    const struct hub *hub = lane->hub;
+    uint64_t used = hub->stats.read_back_bytes, limit = hub->config.read_back_bytes;
+    size_t free_bytes = used < limit ? (size_t)(limit - used) : 0;
+    if (ring == &lane->scan.kept)
+        return ring->bytes + free_bytes;
+    if (!lane->keeps)
+        return hub->config.ring_bytes;
+    return hub->config.ring_bytes + beyond_share(lane) + free_bytes;
+}
+
+void lane_count_beyond(struct lane *lane)
+{
+    size_t beyond = beyond_share(lane) + lane->scan.kept.bytes;
+    lane->hub->stats.read_back_bytes += beyond - lane->beyond;
+    lane->beyond = beyond;
 }
 
 /* --- lanes ---------------------------------------------------------------------------------- */
@@ -97,7 +145,7 @@ void lane_free(struct lane *lane)
 {
     struct hub *hub = lane->hub;
     assert(lane->session_count == 0 && !lane->rooms);
-    assert(!lane->scan.wanted && !lane->scan.running);
+    assert(!lane->scan.wanted && !lane->scan.running && !lane->keeps);
     if (lane->in_linger)
         DL_DELETE(hub->lingering, lane);
     hub->source_ops->close(hub->source, lane);
@@ -106,6 +154,7 @@ void lane_free(struct lane *lane)
     hub->stats.ring_bytes -= lane->ring.bytes;
     HASH_DELETE(hh, hub->lanes, lane);
     ring_clear(&lane->ring, 0);
+    lane_count_beyond(lane);
     free(lane->topic);
     free(lane);
 }

@@ -218,6 +218,7 @@ static const struct row gauges[] = {
     ROW("lanes_open", "Lanes being read.", hub.lanes_open),
     ROW("lanes_unavailable", "Lanes that cannot be read now.", kafka.unavailable),
     ROW("ring_bytes", "Bytes of recent records kept.", hub.ring_bytes),
+    ROW("read_back_bytes", "Bytes of records read back kept for others.", hub.read_back_bytes),
     ROW("outbox_messages", "Notifications queued for sessions.", hub.outbox_messages),
     ROW("scans_running", "Scans running now.", scans.running),
     ROW("scans_waiting", "Scans waiting now.", scans.waiting),

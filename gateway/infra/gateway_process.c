@@ -384,6 +384,7 @@ static void open_hub(struct gateway_process *process)
         .cursor_lag_bytes = (uint64_t)settings->cursor_lag_bytes,
         .catch_up_bytes = (uint64_t)settings->horizon_bytes,
         .scans = (unsigned)settings->scans,
+        .read_back_bytes = (size_t)settings->read_back_bytes,
         .recovery = settings->recovery,
     };
     set_recovery_keys(process, &config);

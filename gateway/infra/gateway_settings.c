@@ -181,6 +181,9 @@ static const struct setting table[] = {
                     "derived from token.secret."),
     SETTING(SIZE, "recovery.horizon", horizon_bytes, "64MiB", RANGE(4 * KIB, 1024 * GIB),
             .help = "Who is further behind in a lane than this starts afresh."),
+    SETTING(SIZE, "recovery.read_back", read_back_bytes, "64MiB", RANGE(0, 1024 * GIB),
+            .help = "What was read back for one client is kept for half a minute for others, up to "
+                    "so many bytes in all lanes together."),
     SETTING(SIZE, "recovery.cursor_lag", cursor_lag_bytes, "1MiB", RANGE(4 * KIB, 1024 * GIB),
             .help = "A client whose cursor is further behind than this gets a new one."),
     SETTING(DURATION, "recovery.truncation_confirm", truncation_confirm_ms, "5s", RANGE(0, HOURS),

@@ -73,7 +73,7 @@ struct gateway_settings {
     /* gateway.recovery */
     bool recovery;
     char *recovery_keys;
-    int64_t horizon_bytes, cursor_lag_bytes, truncation_confirm_ms;
+    int64_t horizon_bytes, read_back_bytes, cursor_lag_bytes, truncation_confirm_ms;
     int64_t scans;
 
     /* gateway.client_events */

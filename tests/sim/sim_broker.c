@@ -335,6 +335,7 @@ void sim_gateway_start(struct sim_world *world, struct sim_gateway *gateway)
         .cursor_lag_bytes = 2000,
         .catch_up_bytes = 1u << 30,
         .scans = 1 + sim_below(&world->random, 2),
+        .read_back_bytes = sim_below(&world->random, 20000),
         .recovery = true,
         .keys = {BYTES_LITERAL("the secret of the simulation")},
         .key_count = 1,

@@ -1,0 +1,340 @@
+#include <stdio.h>
+
+#include "hub.h"
+#include "mem.h"
+#include "notification.h"
+#include "policy.h"
+#include "suite.h"
+
+enum { BACKLOG = 200, OUTBOX = 8, RING_BYTES = 2000, READ_BACK_BYTES = 1 << 20, KEPT_MS = 60000 };
+
+/* One lane, read by one hub at a time; a session's stream is taken by hand. */
+static struct {
+    struct hub *hub;
+    struct layout *layout;
+    struct policy *policy;
+    struct lane *lane;
+    int64_t end, from, to;
+    bool asked, scanning;
+    unsigned scanned; /* records that scans have read */
+    int64_t now_ms;
+} world;
+
+struct client {
+    struct session *session;
+    char private_id[1024], cursor[1024];
+    bool recovered, blocked;
+    unsigned taken, next; /* how many, and the number that is next in order */
+};
+
+static struct lane_record record_at(int64_t offset, struct buffer *value)
+{
+    char id[32];
+    struct bytes room = BYTES_LITERAL("user:usr_1");
+    snprintf(id, sizeof(id), "%lld", (long long)offset);
+    struct notification notification = {.id = bytes_of_string(id),
+                                        .rooms = &room,
+                                        .room_count = 1,
+                                        .type = NOTIFICATION_TASK_STATUS,
+                                        .task_status = {.status = BYTES_LITERAL("progress")}};
+    notification_encode(&notification, value);
+    return (struct lane_record){.offset = offset,
+                                .timestamp_ms = 1,
+                                .key = BYTES_LITERAL("acme"),
+                                .value = buffer_peek(value)};
+}
+
+static void publish(unsigned count)
+{
+    for (unsigned i = 0; i < count; i++) {
+        auto_buffer struct buffer value = {0};
+        struct lane_record record = record_at(world.end++, &value);
+        if (world.lane && !world.asked)
+            hub_record(world.hub, world.lane, &record);
+    }
+}
+
+/* --- the lane's source */
+
+static void open_lane(void *source, struct lane *lane, const char *topic, int32_t partition)
+{
+    (void)source, (void)topic, (void)partition;
+    ck_assert_ptr_null(world.lane);
+    world.lane = lane;
+    world.asked = true;
+}
+
+static void close_lane(void *source, struct lane *lane)
+{
+    (void)source, (void)lane;
+    world.lane = NULL;
+}
+
+static void reopen_lane(void *source, struct lane *lane)
+{
+    (void)source, (void)lane;
+    world.asked = true;
+}
+
+static void ask_ends(void *source, struct lane *lane)
+{
+    (void)source, (void)lane;
+}
+
+static void scan_lane(void *source, struct lane *lane, int64_t from, int64_t to)
+{
+    (void)source, (void)lane;
+    world.scanning = true;
+    world.from = from;
+    world.to = to;
+}
+
+static void resume_scan(void *source, struct lane *lane)
+{
+    (void)source, (void)lane;
+    world.scanning = true;
+}
+
+static void cancel_scan(void *source, struct lane *lane)
+{
+    (void)source, (void)lane;
+    world.scanning = false;
+}
+
+static const struct lane_source_ops source_ops = {open_lane, close_lane,  reopen_lane, ask_ends,
+                                                  scan_lane, resume_scan, cancel_scan};
+
+static void read_back(unsigned records)
+{
+    while (world.scanning && records--) {
+        auto_buffer struct buffer value = {0};
+        struct lane_record record = record_at(world.from++, &value);
+        world.scanned++;
+        if (!hub_scan_record(world.hub, world.lane, &record))
+            world.scanning = false;
+        if (world.from == world.to) {
+            world.scanning = false;
+            hub_scan_ended(world.hub, world.lane, STATUS_OK, 0);
+        }
+    }
+}
+
+/* --- clients */
+
+static void encode(const struct message_view *view, struct buffer *out)
+{
+    buffer_append(out, view->json);
+}
+
+static void keep_text(char out[1024], struct bytes text)
+{
+    if (text.size)
+        snprintf(out, 1024, "%.*s", BYTES_PRINT(text));
+}
+
+static void take_all(struct session *session, void *connection)
+{
+    struct client *client = connection;
+    struct delivery delivery;
+    while (!client->blocked && session_next(session, &delivery)) {
+        ck_assert(delivery.kind == DELIVERY_OPENED || delivery.kind == DELIVERY_NOTIFICATION);
+        keep_text(client->private_id, delivery.private_id);
+        keep_text(client->cursor, delivery.cursor);
+        if (delivery.kind == DELIVERY_OPENED) {
+            client->recovered = delivery.recovered;
+            continue;
+        }
+        char id[32];
+        snprintf(id, sizeof(id), "\"id\":\"%u\"", client->next++);
+        ck_assert_ptr_nonnull(memmem(delivery.body.data, delivery.body.size, id, strlen(id)));
+        client->taken++;
+    }
+}
+
+static const struct transport_ops transport = {"test", TRANSPORT_SLOT_SSE, encode, take_all};
+
+static void turn(void)
+{
+    if (world.lane && world.asked) {
+        world.asked = false;
+        hub_lane_opened(world.hub, world.lane, 0, world.end);
+    }
+    hub_run(world.hub, ++world.now_ms);
+}
+
+static void connect(struct client *client)
+{
+    struct session_request request = {.transport = &transport,
+                                      .connection = client,
+                                      .claims =
+                                          BYTES_LITERAL("{\"sub\":\"usr_1\",\"tenant\":\"acme\"}"),
+                                      .private_id = bytes_of_string(client->private_id),
+                                      .cursor = bytes_of_string(client->cursor),
+                                      .now_ms = world.now_ms};
+    client->session = hub_open_session(world.hub, &request);
+    ck_assert_ptr_nonnull(client->session);
+    turn();
+}
+
+/* The session is told by itself only once; who has left something takes it up on its own. */
+static void unblock(struct client *client)
+{
+    client->blocked = false;
+    take_all(client->session, client);
+    turn();
+}
+
+static void start_gateway(size_t read_back_bytes)
+{
+    struct hub_config config = {.layout = world.layout,
+                                .policy = world.policy,
+                                .ring_bytes = RING_BYTES,
+                                .outbox_messages = OUTBOX,
+                                .rooms_per_session = 4,
+                                .rooms_per_record = 4,
+                                .lanes_per_session = 2,
+                                .room_name_bytes = 128,
+                                .sessions = 8,
+                                .pending_joins = 8,
+                                .lane_linger_ms = 1000000,
+                                .open_timeout_ms = 100000,
+                                .behind_timeout_ms = 1000000,
+                                .truncation_confirm_ms = 1000,
+                                .cursor_lag_bytes = 1 << 30,
+                                .catch_up_bytes = 1 << 30,
+                                .scans = 1,
+                                .read_back_bytes = read_back_bytes,
+                                .recovery = true,
+                                .keys = {BYTES_LITERAL("a secret of the test")},
+                                .key_count = 1};
+    world.hub = hub_new(&config, &source_ops, NULL);
+}
+
+static void end_gateway(struct client *clients, unsigned count)
+{
+    for (unsigned i = 0; i < count; i++)
+        session_close(clients[i].session);
+    hub_free(world.hub);
+    world.scanning = false;
+}
+
+/* Clients that know where they were when the backlog began, and a gateway that has read nothing. */
+static void begin(struct client *clients, unsigned count, size_t read_back_bytes)
+{
+    struct layout_source source = {0};
+    auto_problems struct problems problems = {0};
+    memset(&world, 0, sizeof(world));
+    ck_assert(layout_new(&source, &world.layout, &problems) == STATUS_OK);
+    ck_assert(policy_new(NULL, &world.policy, &problems) == STATUS_OK);
+    start_gateway(read_back_bytes);
+    memset(clients, 0, count * sizeof(*clients));
+    for (unsigned i = 0; i < count; i++)
+        connect(&clients[i]);
+    end_gateway(clients, count);
+    publish(BACKLOG);
+    start_gateway(read_back_bytes);
+}
+
+static void finish(struct client *clients, unsigned count)
+{
+    end_gateway(clients, count);
+    layout_free(world.layout);
+    policy_free(world.policy);
+}
+
+static void check_all(const struct client *clients, unsigned count)
+{
+    for (unsigned i = 0; i < count; i++) {
+        ck_assert(clients[i].recovered);
+        ck_assert_uint_eq(clients[i].taken, (unsigned)world.end);
+    }
+}
+
+static void read_to_the_end(void)
+{
+    for (int i = 0; i < 10000; i++) {
+        read_back(OUTBOX);
+        turn();
+    }
+    ck_assert(!world.scanning);
+}
+
+START_TEST(one_reading_serves_those_who_come_while_it_lasts)
+{
+    struct client clients[2];
+    begin(clients, 2, READ_BACK_BYTES);
+    connect(&clients[0]);
+    read_back(5);
+    turn();
+    connect(&clients[1]);
+    publish(3); /* live meanwhile */
+    read_to_the_end();
+    check_all(clients, 2);
+    ck_assert_uint_eq(world.scanned, BACKLOG);
+    finish(clients, 2);
+}
+END_TEST
+
+START_TEST(one_reading_serves_those_who_come_after_it)
+{
+    struct client clients[2];
+    begin(clients, 2, READ_BACK_BYTES);
+    connect(&clients[0]);
+    read_to_the_end();
+    publish(50); /* more than a ring's own share */
+    connect(&clients[1]);
+    read_to_the_end();
+    check_all(clients, 2);
+    ck_assert_uint_eq(world.scanned, BACKLOG);
+    finish(clients, 2);
+}
+END_TEST
+
+START_TEST(one_reading_serves_those_whose_sockets_block)
+{
+    struct client clients[2];
+    begin(clients, 2, READ_BACK_BYTES);
+    connect(&clients[0]);
+    clients[1].blocked = true;
+    connect(&clients[1]);
+    read_to_the_end();
+    ck_assert_uint_eq(clients[1].taken, 0);
+    unblock(&clients[1]);
+    read_to_the_end();
+    check_all(clients, 2);
+    ck_assert_uint_eq(world.scanned, BACKLOG);
+    finish(clients, 2);
+}
+END_TEST
+
+START_TEST(what_was_read_back_is_limited_in_bytes_and_time)
+{
+    struct client clients[2];
+    const size_t limit = 3000;
+    begin(clients, 2, limit);
+    connect(&clients[0]);
+    clients[0].blocked = true; /* takes part of it */
+    for (int i = 0; i < 1000; i++) {
+        read_back(3);
+        turn();
+        ck_assert_uint_le(hub_stats(world.hub)->read_back_bytes, limit);
+    }
+    unblock(&clients[0]);
+    read_to_the_end();
+    connect(&clients[1]);
+    read_to_the_end();
+    check_all(clients, 2);
+    ck_assert_uint_gt(world.scanned, BACKLOG);
+    ck_assert_uint_gt(hub_stats(world.hub)->read_back_bytes, 0);
+    ck_assert_int_le(hub_deadline_ms(world.hub), world.now_ms + KEPT_MS);
+    world.now_ms += KEPT_MS;
+    turn();
+    ck_assert_uint_eq(hub_stats(world.hub)->read_back_bytes, 0);
+    finish(clients, 2);
+}
+END_TEST
+
+TEST_PROGRAM("catch_up", one_reading_serves_those_who_come_while_it_lasts,
+             one_reading_serves_those_who_come_after_it,
+             one_reading_serves_those_whose_sockets_block,
+             what_was_read_back_is_limited_in_bytes_and_time)
