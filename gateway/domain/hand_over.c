@@ -121,9 +121,11 @@ static bool take_lane(struct session_lane *place, struct bytes *rest)
     if (!unpack_limited(rest, INT64_MAX, &next) || !unpack_limited(rest, UINT16_MAX, &check) ||
         !unpack_limited(rest, INT64_MAX, &reported))
         return false;
-    /* The other gateway has seen the record that the check is of: nothing is to be verified. */
+    /* Verified as in a cursor: the log may have been made again, and only one of the two gateways
+     * know it. */
     place->state = LANE_OPENING;
     place->next = (int64_t)next;
+    place->check = (uint16_t)check;
     place->given = (struct position){(int64_t)next, (uint16_t)check};
     place->reported = (int64_t)reported;
     return true;

@@ -1,0 +1,327 @@
+/* A session that goes on at another gateway: two hubs that read one log. */
+#include <stdio.h>
+
+#include "document.h"
+#include "hub.h"
+#include "layout.h"
+#include "notification.h"
+#include "policy.h"
+#include "suite.h"
+
+enum { RECORDS = 16, SECRET_BYTES = 32 };
+
+struct gateway {
+    struct hub *hub;
+    struct lane *lane; /* NULL: not wanted */
+    bool asked, scanning;
+    int64_t from, to;
+};
+
+static struct gateway here, there;
+static struct buffer records[RECORDS];
+static int64_t end, now_ms;
+static struct layout *layout;
+static struct policy *policy;
+
+/* ---- One lane in a log of arrays ---- */
+
+static void open_lane(void *source, struct lane *lane, const char *topic, int32_t partition)
+{
+    struct gateway *gateway = source;
+    (void)topic, (void)partition;
+    gateway->lane = lane;
+    gateway->asked = true;
+}
+
+static void close_lane(void *source, struct lane *lane)
+{
+    struct gateway *gateway = source;
+    (void)lane;
+    gateway->lane = NULL;
+    gateway->asked = gateway->scanning = false;
+}
+
+static void reopen_lane(void *source, struct lane *lane)
+{
+    struct gateway *gateway = source;
+    (void)lane;
+    gateway->asked = true;
+}
+
+static void ask_ends(void *source, struct lane *lane)
+{
+    const struct gateway *gateway = source;
+    hub_lane_ends(gateway->hub, lane, 0, end);
+}
+
+static void scan_lane(void *source, struct lane *lane, int64_t from, int64_t to)
+{
+    struct gateway *gateway = source;
+    (void)lane;
+    gateway->scanning = true;
+    gateway->from = from;
+    gateway->to = to;
+}
+
+static void change_scan(void *source, struct lane *lane)
+{
+    (void)source, (void)lane;
+}
+
+static const struct lane_source_ops source_ops = {.open = open_lane,
+                                                  .close = close_lane,
+                                                  .reopen = reopen_lane,
+                                                  .ends = ask_ends,
+                                                  .scan = scan_lane,
+                                                  .scan_resume = change_scan,
+                                                  .scan_cancel = change_scan};
+
+static struct lane_record record_at(int64_t offset)
+{
+    return (struct lane_record){.offset = offset,
+                                .timestamp_ms = 1,
+                                .key = BYTES_LITERAL("acme"),
+                                .value = buffer_peek(&records[offset])};
+}
+
+static void run(struct gateway *gateway)
+{
+    for (int turn = 0; turn < 4; turn++) {
+        if (gateway->lane && gateway->asked) {
+            gateway->asked = false;
+            hub_lane_opened(gateway->hub, gateway->lane, 0, end);
+        }
+        while (gateway->scanning && gateway->from < gateway->to) {
+            struct lane_record record = record_at(gateway->from++);
+            hub_scan_record(gateway->hub, gateway->lane, &record);
+        }
+        if (gateway->scanning) {
+            gateway->scanning = false;
+            hub_scan_ended(gateway->hub, gateway->lane, STATUS_OK, 0);
+        }
+        hub_run(gateway->hub, now_ms);
+    }
+}
+
+static void tell(const struct gateway *gateway)
+{
+    struct lane_record record = record_at(end - 1);
+    if (gateway->lane && !gateway->asked)
+        hub_record(gateway->hub, gateway->lane, &record);
+}
+
+static void publish(const char *text)
+{
+    struct bytes rooms[] = {BYTES_LITERAL("user:usr_1")};
+    struct notification notification = {.id = BYTES_LITERAL("n"),
+                                        .time = BYTES_LITERAL("2026-01-01T00:00:00Z"),
+                                        .rooms = rooms,
+                                        .room_count = 1,
+                                        .type = NOTIFICATION_TASK_STATUS,
+                                        .task_status = {.status = bytes_of_string(text)}};
+    ck_assert_int_lt(end, RECORDS);
+    buffer_clear(&records[end]);
+    notification_encode(&notification, &records[end++]);
+    tell(&here);
+    tell(&there);
+}
+
+/* ---- A transport that says what it is told ---- */
+
+static char told[512];
+
+static void encode(const struct message_view *view, struct buffer *out)
+{
+    const char *status = memmem(view->json.data, view->json.size, "\"status\":\"", 10);
+    ck_assert_ptr_nonnull(status);
+    buffer_append(out, bytes_of(status + 10, 1));
+}
+
+static void ready(struct session *session, void *connection)
+{
+    (void)session, (void)connection;
+}
+
+static const struct transport_ops transport = {.name = "test", .encode = encode, .ready = ready};
+
+static const char *take(struct session *session)
+{
+    struct delivery delivery;
+    told[0] = '\0';
+    while (session_next(session, &delivery)) {
+        size_t size = strlen(told);
+        char *at = told + size;
+        size_t room = sizeof(told) - size;
+        if (delivery.kind == DELIVERY_NOTIFICATION)
+            snprintf(at, room, "%.*s ", BYTES_PRINT(delivery.body));
+        else if (delivery.kind == DELIVERY_OPENED)
+            snprintf(at, room, "%s ", delivery.continued ? "continued" : "opened");
+        else if (delivery.kind == DELIVERY_CLOSE || delivery.kind == DELIVERY_REFUSED)
+            snprintf(at, room, "%s %s ", delivery.transient ? "away" : "refused", delivery.reason);
+    }
+    return told;
+}
+
+/* ---- The world ---- */
+
+static struct document *parse(const char *yaml)
+{
+    struct document *document;
+    struct error error;
+    ck_assert_int_eq(document_parse(bytes_of_string(yaml), NULL, &document, &error), STATUS_OK);
+    return document;
+}
+
+static void open_hub(struct gateway *gateway)
+{
+    static const uint8_t secret[SECRET_BYTES] = "of both";
+    struct hub_config config = {.layout = layout,
+                                .policy = policy,
+                                .ring_bytes = 1 << 16,
+                                .outbox_messages = 16,
+                                .rooms_per_session = 4,
+                                .rooms_per_record = 4,
+                                .lanes_per_session = 4,
+                                .room_name_bytes = 128,
+                                .sessions = 4,
+                                .pending_joins = 4,
+                                .lane_linger_ms = 100000,
+                                .open_timeout_ms = 100000,
+                                .behind_timeout_ms = 100000,
+                                .truncation_confirm_ms = 1000,
+                                .cursor_lag_bytes = 4096,
+                                .catch_up_bytes = 1 << 20,
+                                .scans = 1,
+                                .recovery = true,
+                                .keys = {bytes_of(secret, sizeof(secret))},
+                                .key_count = 1};
+    *gateway = (struct gateway){0};
+    gateway->hub = hub_new(&config, &source_ops, gateway);
+}
+
+static struct session *open_session(struct gateway *gateway, struct bytes continued)
+{
+    struct session_request request = {.transport = &transport,
+                                      .claims =
+                                          BYTES_LITERAL("{\"sub\":\"usr_1\",\"tenant\":\"acme\"}"),
+                                      .continued = continued,
+                                      .now_ms = now_ms,
+                                      .wall_ms = now_ms};
+    struct session *session = hub_open_session(gateway->hub, &request);
+    ck_assert_ptr_nonnull(session);
+    run(gateway);
+    return session;
+}
+
+/* A session here that was given a and b. */
+static struct session *start(void)
+{
+    auto_problems struct problems problems = {0};
+    struct document *rooms =
+        parse("user: {topic: fanout.tenant, key: \"{tenant}\", partitions: 1}");
+    struct document *access = parse("connect: [\"user:{sub}\"]");
+    struct layout_source source = {.rooms = document_root(rooms)};
+    ck_assert_int_eq(layout_new(&source, &layout, &problems), STATUS_OK);
+    ck_assert_int_eq(policy_new(document_root(access), &policy, &problems), STATUS_OK);
+    document_free(rooms);
+    document_free(access);
+    end = 0;
+    now_ms = 1000;
+    open_hub(&here);
+    open_hub(&there);
+    struct session *session = open_session(&here, bytes_of(NULL, 0));
+    publish("a");
+    publish("b");
+    run(&here);
+    ck_assert_str_eq(take(session), "opened a b ");
+    return session;
+}
+
+static struct session *hand_over(struct session *session)
+{
+    struct buffer state = {0};
+    ck_assert_int_eq(session_hand_over(session, &state), STATUS_OK);
+    session_close(session);
+    run(&here);
+    session = open_session(&there, buffer_peek(&state));
+    buffer_deinit(&state);
+    return session;
+}
+
+/* The topic is deleted and created again; neither gateway has noticed. */
+static void create_again(void)
+{
+    end = 0;
+}
+
+static void stop(struct session *session)
+{
+    session_close(session);
+    run(&there);
+    hub_free(here.hub);
+    hub_free(there.hub);
+    policy_free(policy);
+    layout_free(layout);
+    for (size_t i = 0; i < RECORDS; i++)
+        buffer_deinit(&records[i]);
+}
+
+/* ---- Tests ---- */
+
+START_TEST(a_session_goes_on_where_its_lane_was_not_read_before)
+{
+    struct session *session = hand_over(start());
+    ck_assert_str_eq(take(session), "continued ");
+    publish("c");
+    ck_assert_str_eq(take(session), "c ");
+    stop(session);
+}
+END_TEST
+
+START_TEST(what_was_published_on_the_way_follows)
+{
+    struct session *session = start();
+    struct buffer state = {0};
+    ck_assert_int_eq(session_hand_over(session, &state), STATUS_OK);
+    session_close(session);
+    publish("c");
+    session = open_session(&there, buffer_peek(&state));
+    buffer_deinit(&state);
+    publish("d");
+    run(&there);
+    ck_assert_str_eq(take(session), "continued c d ");
+    stop(session);
+}
+END_TEST
+
+START_TEST(a_log_that_was_made_again_on_the_way_is_noticed)
+{
+    struct session *session = start();
+    create_again();
+    publish("x");
+    publish("y");
+    publish("z");
+    session = hand_over(session);
+    ck_assert_str_eq(take(session), "away recreated ");
+    stop(session);
+}
+END_TEST
+
+START_TEST(a_log_that_was_made_again_and_is_shorter_as_yet_is_noticed)
+{
+    struct session *session = start();
+    create_again();
+    session = hand_over(session);
+    publish("x");
+    publish("y");
+    publish("z");
+    now_ms += 2000;
+    run(&there);
+    ck_assert_str_eq(take(session), "away recreated ");
+    stop(session);
+}
+END_TEST
+
+TEST_PROGRAM("hand_over", a_session_goes_on_where_its_lane_was_not_read_before,
+             what_was_published_on_the_way_follows, a_log_that_was_made_again_on_the_way_is_noticed,
+             a_log_that_was_made_again_and_is_shorter_as_yet_is_noticed)
