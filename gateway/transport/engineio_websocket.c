@@ -352,6 +352,21 @@ static void open_probe(struct engineio_session *session, struct http_exchange *e
     buffer_deinit(&rest);
 }
 
+/* A second WebSocket for a session, or one beside a running upgrade, is closed: it may be a hijack.
+ * As at the JavaScript server that comes after the handshake, which the official suites' client
+ * relies on. */
+static void close_second(struct engineio_server *server, struct http_exchange *exchange,
+                         struct bytes key)
+{
+    auto_buffer struct buffer rest = {0}, frame = {0};
+    struct wire *wire = websocket_welcome(server, exchange, key, &rest);
+    if (wire->writable) {
+        websocket_append_close(&frame, WEBSOCKET_CLOSE_NO_CODE, "");
+        wire_write(wire, buffer_peek(&frame));
+    }
+    wire_close(wire, WIRE_FLUSH);
+}
+
 void websocket_request(struct engineio_server *server, struct engineio_session *session,
                        struct http_exchange *exchange, const struct http_request *request,
                        int64_t now_ms)
@@ -359,15 +374,11 @@ void websocket_request(struct engineio_server *server, struct engineio_session *
     struct bytes key;
     if (!websocket_check(exchange, request, &key))
         return;
-    /* A second WebSocket for a session, or one beside a running upgrade, is refused: it may be a
-     * hijack. */
     bool taken = session && (!session->polling || polling_is_probed(session->polling) ||
                              session->state != SESSION_OPEN);
-    if (taken) {
-        refuse_upgrade(exchange, 400, engineio_error_message(ENGINEIO_ERROR_BAD_REQUEST));
-        return;
-    }
-    if (session)
+    if (taken)
+        close_second(server, exchange, key);
+    else if (session)
         open_probe(session, exchange, key, now_ms);
     else
         open_session(server, exchange, request, key, now_ms);

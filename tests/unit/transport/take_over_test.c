@@ -366,7 +366,9 @@ START_TEST(one_upgrade_at_a_time){BOTH_FEEDS({
     fake_frame(second, "2probe");
     ck_assert(second->closed);
     fake_at(0);
-    fake_answer(fake_upgrade(upgrade_url, NULL), 400);
+    second = fake_upgrade(upgrade_url, NULL);
+    ck_assert_str_eq(fake_frames(second), "<close 1005>");
+    ck_assert(second->closed);
     fake_frame(wire, "5");
     ck_assert_uint_eq(taken, 1);
     fake_at(2);
