@@ -45,8 +45,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct bytes body = bytes_of(data, size);
     enum status status = rewrite(body, &once);
     if (status == STATUS_NOT_FOUND) {
-        /* Only base64 has more than one spelling, and all have one length. */
-        assert(buffer_size(&once) == size);
+        /* Only base64 has more than one spelling, and all have one length besides line ends. */
+        assert(buffer_size(&once) <= size);
+        assert(buffer_size(&once) == size || memchr(data, '\n', size) || memchr(data, '\r', size));
         assert(rewrite(buffer_peek(&once), &twice) == STATUS_NOT_FOUND);
         assert(bytes_equal(buffer_peek(&once), buffer_peek(&twice)));
         if (!memchr(data, 'b', size))
