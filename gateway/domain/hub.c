@@ -218,6 +218,10 @@ void hub_record(struct hub *hub, struct lane *lane, const struct lane_record *re
         message_new(lane->id, record, lane->room_keyed, hub->config.rooms_per_record);
     lane->record_bytes = (7 * lane->record_bytes + record->value.size + 1) / 8;
     size_t ring_bytes = lane->ring.bytes;
+    if (lane->ring_turn != hub->turn) {
+        lane->ring_turn = hub->turn;
+        ring_settle(&lane->ring);
+    }
     uint64_t queued = hub->stats.outbox_messages;
     lane_offer(lane, message, offer_live);
     hub->stats.records_skipped += hub->stats.outbox_messages == queued;
@@ -393,6 +397,7 @@ static void sweep(struct hub *hub)
 void hub_run(struct hub *hub, int64_t now_ms)
 {
     assert(hub->depth == 0);
+    hub->turn++;
     if (now_ms > hub->now_ms)
         hub->now_ms = now_ms;
     expire_pending(hub);

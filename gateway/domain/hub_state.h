@@ -50,6 +50,7 @@ struct ring {
     size_t capacity;
     size_t start;
     size_t count;
+    size_t unsettled; /* so many of the newest may have grown since they were counted */
     size_t bytes;
     int64_t from;
 };
@@ -86,6 +87,7 @@ struct lane {
         awaited; /* the lowest cursor that waits for the position to reach it; INT64_MAX: none */
     uint64_t record_bytes; /* running mean of record sizes, for the horizon */
     struct ring ring;
+    uint64_t ring_turn;            /* the turn in which the ring was settled */
     struct room *rooms;            /* by hash; rooms of one hash are chained */
     struct session_lane *sessions; /* DL list */
     unsigned session_count;
@@ -140,6 +142,8 @@ void room_release(struct room *room);
 
 /* Takes over the caller's reference. */
 void ring_push(struct ring *ring, struct message *message, size_t bytes_limit);
+/* Counts again the messages that were pushed since the last call: they were framed meanwhile. */
+void ring_settle(struct ring *ring);
 /* The index of the first message at or after `offset`, up to ring->count. */
 size_t ring_find(const struct ring *ring, int64_t offset);
 struct message *ring_at(const struct ring *ring, size_t index);
@@ -368,6 +372,7 @@ struct hub {
     struct pending *pending;
     struct session *sweep; /* where the slow walk over all sessions stands */
     uint32_t next_lane_id;
+    uint64_t turn;
     int64_t now_ms;
     int64_t sweep_due_ms;
     unsigned depth; /* inside transport_ops.ready */

@@ -31,9 +31,11 @@ static void ring_drop_oldest(struct ring *ring)
 {
     struct message *message = ring_at(ring, 0);
     ring->from = message->offset + 1;
-    ring->bytes -= message_bytes(message);
+    ring->bytes -= message->counted;
     ring->start = (ring->start + 1) & (ring->capacity - 1);
     ring->count--;
+    if (ring->unsettled > ring->count)
+        ring->unsettled = ring->count;
     message_unref(message);
 }
 
@@ -56,7 +58,9 @@ void ring_push(struct ring *ring, struct message *message, size_t bytes_limit)
         ring_grow(ring);
     ring->messages[(ring->start + ring->count) & (ring->capacity - 1)] = message;
     ring->count++;
-    ring->bytes += message_bytes(message);
+    ring->unsettled++;
+    message->counted = (uint32_t)message_bytes(message);
+    ring->bytes += message->counted;
     ring_trim(ring, bytes_limit);
 }
 
@@ -68,6 +72,7 @@ void ring_trim(struct ring *ring, size_t bytes_limit)
 
 void ring_prepend(struct ring *ring, struct ring *older, size_t bytes_limit)
 {
+    ring_settle(older);
     for (size_t i = older->count; i-- > 0;) {
         if (ring->count == ring->capacity)
             ring_grow(ring);
@@ -80,6 +85,16 @@ void ring_prepend(struct ring *ring, struct ring *older, size_t bytes_limit)
     free(older->messages);
     *older = (struct ring){0};
     ring_trim(ring, bytes_limit);
+}
+
+void ring_settle(struct ring *ring)
+{
+    for (; ring->unsettled; ring->unsettled--) {
+        struct message *message = ring_at(ring, ring->count - ring->unsettled);
+        uint32_t bytes = (uint32_t)message_bytes(message);
+        ring->bytes += bytes - message->counted;
+        message->counted = bytes;
+    }
 }
 
 void ring_clear(struct ring *ring, int64_t from)

@@ -16,6 +16,7 @@ struct message {
     uint16_t room_count;
     uint32_t value_size;
     uint16_t scope_size;
+    uint32_t counted;                  /* what a ring has counted for it */
     bool malformed;                    /* the value could not be decoded; set by message_decode() */
     struct notification *notification; /* NULL until decoded */
     struct frame *frames[TRANSPORT_SLOT_COUNT];

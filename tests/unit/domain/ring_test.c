@@ -1,0 +1,57 @@
+#include <stdio.h>
+
+#include "hub_state.h"
+#include "suite.h"
+
+enum { LIMIT = 20000, RECORDS_PER_TURN = 10 };
+
+static void encode(const struct message_view *view, struct buffer *out)
+{
+    buffer_append(out, view->json);
+}
+
+static const struct transport_ops transport = {.name = "test", .encode = encode};
+
+static struct message *make(int64_t offset)
+{
+    auto_buffer struct buffer value = {0};
+    struct bytes room = BYTES_LITERAL("task:1");
+    struct notification notification = {.id = BYTES_LITERAL("n"),
+                                        .rooms = &room,
+                                        .room_count = 1,
+                                        .type = NOTIFICATION_TASK_STATUS,
+                                        .task_status = {.event = BYTES_LITERAL("task.progress")}};
+    notification_encode(&notification, &value);
+    struct lane_record record = {.offset = offset, .value = buffer_peek(&value)};
+    struct message *message = message_new(1, &record, true, 10);
+    ck_assert(message_decode(message));
+    return message;
+}
+
+static size_t bytes_of_ring(const struct ring *ring)
+{
+    size_t bytes = 0;
+    for (size_t i = 0; i < ring->count; i++)
+        bytes += message_bytes(ring_at(ring, i));
+    return bytes;
+}
+
+/* Messages are framed after they were pushed, at the end of the turn. */
+START_TEST(frames_made_later_count)
+{
+    struct ring ring = {0};
+    for (int64_t turn = 0; turn < 500; turn++) {
+        ring_settle(&ring);
+        ck_assert_uint_eq(ring.bytes, bytes_of_ring(&ring));
+        for (int64_t i = 0; i < RECORDS_PER_TURN; i++)
+            ring_push(&ring, make(turn * RECORDS_PER_TURN + i), LIMIT);
+        for (size_t i = 0; i < ring.count; i++)
+            message_frame(ring_at(&ring, i), &transport);
+        ck_assert_uint_lt(bytes_of_ring(&ring), LIMIT + LIMIT / 2);
+    }
+    ring_clear(&ring, 0);
+    ck_assert_uint_eq(ring.bytes, 0);
+}
+END_TEST
+
+TEST_PROGRAM("ring", frames_made_later_count)
