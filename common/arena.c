@@ -16,7 +16,7 @@ struct arena_block {
 static void add_block(struct arena *arena, size_t size)
 {
     size_t capacity = arena->total > ARENA_BLOCK_MIN ? arena->total : ARENA_BLOCK_MIN;
-    if (arena->newest == NULL && arena->reserved > capacity)
+    if (arena->newest == NULL && arena->reserved)
         capacity = arena->reserved;
     if (size > capacity)
         capacity = size;

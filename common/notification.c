@@ -234,7 +234,7 @@ enum status notification_decode(struct bytes value, struct notification **notifi
 {
     struct decoded *decoded = mem_new(struct decoded);
     struct arena *arena = &decoded->arena;
-    arena->reserved = value.size * 2 + 2048;
+    arena->reserved = value.size * 2 + 1024;
     ProtobufCAllocator allocator = {allocate_in_arena, leave_to_arena, arena};
     Smartstack__V1__Notification *message =
         smartstack__v1__notification__unpack(&allocator, value.size, value.data);

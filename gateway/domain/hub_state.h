@@ -142,7 +142,8 @@ void room_release(struct room *room);
 
 /* Takes over the caller's reference. */
 void ring_push(struct ring *ring, struct message *message, size_t bytes_limit);
-/* Counts again the messages that were pushed since the last call: they were framed meanwhile. */
+/* For the messages that were pushed since the last call, when their turn is over: gives back their
+ * decoded form, and counts them again, since they were framed meanwhile. */
 void ring_settle(struct ring *ring);
 /* The index of the first message at or after `offset`, up to ring->count. */
 size_t ring_find(const struct ring *ring, int64_t offset);

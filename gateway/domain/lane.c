@@ -91,6 +91,7 @@ void ring_settle(struct ring *ring)
 {
     for (; ring->unsettled; ring->unsettled--) {
         struct message *message = ring_at(ring, ring->count - ring->unsettled);
+        message_forget_decoded(message);
         uint32_t bytes = (uint32_t)message_bytes(message);
         ring->bytes += bytes - message->counted;
         message->counted = bytes;

@@ -104,8 +104,6 @@ size_t message_bytes(const struct message *message)
 {
     size_t size = sizeof(*message) + 8 * (size_t)message->room_count + message->scope_size +
                   message->value_size;
-    if (message->notification)
-        size += message->value_size; /* about what its decoded form takes */
     for (size_t i = 0; i < TRANSPORT_SLOT_COUNT; i++)
         if (message->frames[i])
             size += sizeof(struct frame) + message->frames[i]->size;
@@ -118,6 +116,12 @@ bool message_decode(struct message *message)
         message->malformed =
             notification_decode(value_of(message), &message->notification) != STATUS_OK;
     return !message->malformed;
+}
+
+void message_forget_decoded(struct message *message)
+{
+    notification_free(message->notification);
+    message->notification = NULL;
 }
 
 bool message_names_room(struct message *message, struct bytes scope, struct bytes name)
@@ -133,11 +137,13 @@ bool message_names_room(struct message *message, struct bytes scope, struct byte
 
 struct bytes message_frame(struct message *message, const struct transport_ops *transport)
 {
-    assert(message->notification);
     struct frame *frame = message->frames[transport->slot];
     if (!frame) {
         auto_buffer struct buffer json = {0};
         auto_buffer struct buffer out = {0};
+        bool decoded = message_decode(message);
+        assert(decoded);
+        (void)decoded;
         notification_to_json(message->notification, &json);
         const char *event = notification_event_name(message->notification->type);
         struct message_view view = {.event = bytes_of_string(event),

@@ -30,17 +30,21 @@ struct message *message_new(uint32_t lane_id, const struct lane_record *record, 
 struct message *message_ref(struct message *message);
 void message_unref(struct message *message);
 
-/* Memory it takes now, frames included. */
+/* Memory it takes now, frames included; without its decoded form, which does not stay. */
 size_t message_bytes(const struct message *message);
 
 /* The value decoded, at the first call; false if it cannot be. */
 bool message_decode(struct message *message);
 
+/* Gives the decoded form back: it is several times as large as the rest, and hardly ever needed
+ * again once the message was framed. message_decode() makes it anew. */
+void message_forget_decoded(struct message *message);
+
 /* Whether the notification names the room: the header's hash is only a filter. Decodes. */
 bool message_names_room(struct message *message, struct bytes scope, struct bytes name);
 
-/* The body for a transport, made at the first call for its slot. The message must have been
- * decoded. */
+/* The body for a transport, made at the first call for its slot. The message must not be
+ * malformed. */
 struct bytes message_frame(struct message *message, const struct transport_ops *transport);
 
 #endif
