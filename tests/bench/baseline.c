@@ -3,15 +3,17 @@
  * everything: no heartbeat, no cursor of its own, no slow clients.
  *
  *   bench_baseline --port P --brokers LIST --topic T --partition N --bytes B
+ *                  [--certificate PEM --key PEM]
  *
  * B: what a delivery is to take on the wire (the gateway's figure), reached by padding. All that is
- * ready goes to a client in one writev. */
+ * ready goes to a client in one writev; with a certificate, in one SSL_write of OpenSSL's. */
 #include <arpa/inet.h>
 #include <assert.h>
 #include <errno.h>
 #include <getopt.h>
 #include <librdkafka/rdkafka.h>
 #include <netinet/tcp.h>
+#include <openssl/ssl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -31,6 +33,7 @@ struct frame {
 };
 
 struct client {
+    SSL *ssl; /* NULL: plain */
     int upgraded;
     int pending_count, pending_capacity;
     struct frame **pending;
@@ -45,6 +48,7 @@ static struct client clients[CLIENTS];
 static struct room rooms[ROOMS];
 static int ready[CLIENTS], ready_count;
 static size_t delivery_bytes = 400;
+static SSL_CTX *tls; /* NULL: plain */
 
 static void *grow(void *old, int count, int *capacity, size_t size)
 {
@@ -57,6 +61,26 @@ static void *grow(void *old, int count, int *capacity, size_t size)
     return memory;
 }
 
+static void say(int fd, const void *data, size_t size)
+{
+    SSL *ssl = clients[fd].ssl;
+    if ((ssl ? SSL_write(ssl, data, (int)size) : send(fd, data, size, MSG_NOSIGNAL)) < 0)
+        perror("send");
+}
+
+/* As recv(); the handshake is answered here too. */
+static ssize_t hear(int fd, char *out, size_t room)
+{
+    SSL *ssl = clients[fd].ssl;
+    if (!ssl)
+        return recv(fd, out, room, 0);
+    int size = SSL_read(ssl, out, (int)room);
+    if (size > 0)
+        return size;
+    errno = EAGAIN;
+    return SSL_get_error(ssl, size) == SSL_ERROR_WANT_READ ? -1 : 0;
+}
+
 /* A small unmasked text frame. */
 static void reply(int fd, const char *text)
 {
@@ -66,8 +90,7 @@ static void reply(int fd, const char *text)
     frame[0] = (char)0x81;
     frame[1] = (char)size;
     memcpy(frame + 2, text, size);
-    if (send(fd, frame, size + 2, MSG_NOSIGNAL) < 0)
-        perror("send");
+    say(fd, frame, size + 2);
 }
 
 static void join(int fd, const char *text, const char *digits)
@@ -84,8 +107,12 @@ static void join(int fd, const char *text, const char *digits)
 static void receive(int fd)
 {
     char input[4096];
-    ssize_t size = recv(fd, input, sizeof(input) - 1, 0);
+    ssize_t size = hear(fd, input, sizeof(input) - 1);
+    if (size < 0 && errno == EAGAIN)
+        return;
     if (size <= 0) {
+        SSL_free(clients[fd].ssl);
+        clients[fd].ssl = NULL;
         close(fd);
         return;
     }
@@ -94,8 +121,7 @@ static void receive(int fd)
         static const char head[] =
             "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n";
         clients[fd].upgraded = 1;
-        if (send(fd, head, sizeof(head) - 1, MSG_NOSIGNAL) < 0)
-            perror("send");
+        say(fd, head, sizeof(head) - 1);
         reply(fd, "0{\"sid\":\"baseline\",\"upgrades\":[],\"pingInterval\":25000}");
         return;
     }
@@ -156,8 +182,25 @@ static void publish(const rd_kafka_message_t *record)
         free(frame);
 }
 
+static void write_encrypted(SSL *ssl, const struct iovec *vectors, int count)
+{
+    static char buffer[1 << 20];
+    size_t size = 0;
+    for (int i = 0; i < count && size + vectors[i].iov_len <= sizeof(buffer); i++) {
+        memcpy(buffer + size, vectors[i].iov_base, vectors[i].iov_len);
+        size += vectors[i].iov_len;
+    }
+    while (SSL_write(ssl, buffer, (int)size) <= 0)
+        if (SSL_get_error(ssl, -1) != SSL_ERROR_WANT_WRITE)
+            return;
+}
+
 static void write_all(int fd, struct iovec *vectors, int count)
 {
+    if (clients[fd].ssl) {
+        write_encrypted(clients[fd].ssl, vectors, count);
+        return;
+    }
     while (count) {
         ssize_t sent = writev(fd, vectors, count);
         if (sent < 0 && errno != EAGAIN) {
@@ -260,36 +303,27 @@ static void accept_all(int listener, int epoll)
         struct epoll_event event = {.events = EPOLLIN, .data.fd = fd};
         setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
         epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event);
+        if (tls) {
+            clients[fd].ssl = SSL_new(tls);
+            SSL_set_fd(clients[fd].ssl, fd);
+            SSL_set_accept_state(clients[fd].ssl);
+        }
     }
 }
 
-int main(int count, char **arguments)
+static void use_certificate(const char *certificate, const char *key)
 {
-    static const struct option options[] = {{"port", 1, NULL, 'p'},  {"brokers", 1, NULL, 'b'},
-                                            {"topic", 1, NULL, 't'}, {"partition", 1, NULL, 'n'},
-                                            {"bytes", 1, NULL, 'B'}, {0}};
-    const char *brokers = "127.0.0.1:9092", *topic = "fanout.tenant";
-    int port = 8080, partition = 0, option;
-    while ((option = getopt_long(count, arguments, "", options, NULL)) != -1)
-        switch (option) {
-        case 'p':
-            port = (int)strtol(optarg, NULL, 10);
-            break;
-        case 'b':
-            brokers = optarg;
-            break;
-        case 't':
-            topic = optarg;
-            break;
-        case 'n':
-            partition = (int)strtol(optarg, NULL, 10);
-            break;
-        case 'B':
-            delivery_bytes = strtoul(optarg, NULL, 10);
-            break;
-        default:
-            return EXIT_FAILURE;
-        }
+    tls = SSL_CTX_new(TLS_server_method());
+    SSL_CTX_set_mode(tls, SSL_MODE_RELEASE_BUFFERS);
+    if (SSL_CTX_use_certificate_chain_file(tls, certificate) != 1 ||
+        SSL_CTX_use_PrivateKey_file(tls, key, SSL_FILETYPE_PEM) != 1) {
+        fprintf(stderr, "bench_baseline: the certificate or its key is unusable\n");
+        exit(EXIT_FAILURE);
+    }
+}
+
+static void serve(int port, const char *brokers, const char *topic, int partition)
+{
     struct rlimit limit;
     getrlimit(RLIMIT_NOFILE, &limit);
     limit.rlim_cur = limit.rlim_max;
@@ -312,4 +346,44 @@ int main(int count, char **arguments)
             else
                 receive(events[i].data.fd);
     }
+}
+
+int main(int count, char **arguments)
+{
+    static const struct option options[] = {{"port", 1, NULL, 'p'},  {"brokers", 1, NULL, 'b'},
+                                            {"topic", 1, NULL, 't'}, {"partition", 1, NULL, 'n'},
+                                            {"bytes", 1, NULL, 'B'}, {"certificate", 1, NULL, 'c'},
+                                            {"key", 1, NULL, 'k'},   {0}};
+    const char *brokers = "127.0.0.1:9092", *topic = "fanout.tenant", *certificate = NULL;
+    const char *key = NULL;
+    int port = 8080, partition = 0, option;
+    while ((option = getopt_long(count, arguments, "", options, NULL)) != -1)
+        switch (option) {
+        case 'p':
+            port = (int)strtol(optarg, NULL, 10);
+            break;
+        case 'b':
+            brokers = optarg;
+            break;
+        case 't':
+            topic = optarg;
+            break;
+        case 'n':
+            partition = (int)strtol(optarg, NULL, 10);
+            break;
+        case 'B':
+            delivery_bytes = strtoul(optarg, NULL, 10);
+            break;
+        case 'c':
+            certificate = optarg;
+            break;
+        case 'k':
+            key = optarg;
+            break;
+        default:
+            return EXIT_FAILURE;
+        }
+    if (certificate)
+        use_certificate(certificate, key);
+    serve(port, brokers, topic, partition);
 }

@@ -275,18 +275,46 @@ static void set_server(struct plan *plan, const char *text)
     plan->load.address.sin_port = htons((uint16_t)port);
 }
 
-static const struct option options[] = {
-    {"server", 1, NULL, 's'},      {"brokers", 1, NULL, 'b'},    {"pid", 1, NULL, 'p'},
-    {"clients", 1, NULL, 'c'},     {"rooms", 1, NULL, 'r'},      {"rooms-each", 1, NULL, 'k'},
-    {"rate", 1, NULL, 'R'},        {"messages", 1, NULL, 'm'},   {"size", 1, NULL, 'z'},
-    {"idle", 1, NULL, 'i'},        {"patience", 1, NULL, 'P'},   {"path", 1, NULL, 'a'},
-    {"auth", 1, NULL, 'A'},        {"stall", 1, NULL, 'S'},      {"json-records", 0, NULL, 'j'},
-    {"room-prefix", 1, NULL, 'x'}, {"tenant", 1, NULL, 't'},     {"receive-buffer", 1, NULL, 'B'},
-    {"connecting", 1, NULL, 'C'},  {"print-lane", 0, NULL, 'l'}, {0}};
+static const struct option options[] = {{"server", 1, NULL, 's'},
+                                        {"brokers", 1, NULL, 'b'},
+                                        {"pid", 1, NULL, 'p'},
+                                        {"clients", 1, NULL, 'c'},
+                                        {"rooms", 1, NULL, 'r'},
+                                        {"rooms-each", 1, NULL, 'k'},
+                                        {"rate", 1, NULL, 'R'},
+                                        {"messages", 1, NULL, 'm'},
+                                        {"size", 1, NULL, 'z'},
+                                        {"idle", 1, NULL, 'i'},
+                                        {"patience", 1, NULL, 'P'},
+                                        {"path", 1, NULL, 'a'},
+                                        {"auth", 1, NULL, 'A'},
+                                        {"stall", 1, NULL, 'S'},
+                                        {"json-records", 0, NULL, 'j'},
+                                        {"room-prefix", 1, NULL, 'x'},
+                                        {"tenant", 1, NULL, 't'},
+                                        {"receive-buffer", 1, NULL, 'B'},
+                                        {"connecting", 1, NULL, 'C'},
+                                        {"print-lane", 0, NULL, 'l'},
+                                        {"secret", 1, NULL, 'K'},
+                                        {"protocol", 1, NULL, 'T'},
+                                        {"tls", 0, NULL, 'E'},
+                                        {"receive-first", 1, NULL, 'F'},
+                                        {0}};
 
 static unsigned number(const char *text)
 {
     return (unsigned)strtoul(text, NULL, 10);
+}
+
+static enum load_protocol protocol_named(const char *name)
+{
+    if (strcmp(name, "centrifuge") == 0)
+        return LOAD_CENTRIFUGE;
+    if (strcmp(name, "upgrade") == 0)
+        return LOAD_UPGRADE;
+    if (strcmp(name, "socketio") != 0)
+        die("--protocol socketio, centrifuge or upgrade");
+    return LOAD_SOCKETIO;
 }
 
 static void set_option(struct plan *plan, int option, const char *value)
@@ -310,6 +338,15 @@ static void set_option(struct plan *plan, int option, const char *value)
     case 't':
         plan->tenant = value;
         break;
+    case 'K':
+        plan->load.secret = value;
+        break;
+    case 'T':
+        plan->load.protocol = protocol_named(value);
+        break;
+    case 'E':
+        plan->load.tls = true;
+        break;
     case 'j':
         plan->json_records = true;
         break;
@@ -325,12 +362,17 @@ static void set_option(struct plan *plan, int option, const char *value)
     case '?':
         exit(EXIT_FAILURE);
     default: {
-        unsigned *const targets[] = {
-            ['c'] = &plan->load.clients,    ['r'] = &plan->load.rooms,
-            ['k'] = &plan->load.rooms_each, ['R'] = &plan->rate,
-            ['m'] = &plan->messages,        ['z'] = &plan->size,
-            ['i'] = &plan->idle_s,          ['P'] = &plan->patience_s,
-            ['S'] = &plan->stall,           ['C'] = &plan->load.connecting};
+        unsigned *const targets[] = {['c'] = &plan->load.clients,
+                                     ['r'] = &plan->load.rooms,
+                                     ['k'] = &plan->load.rooms_each,
+                                     ['R'] = &plan->rate,
+                                     ['m'] = &plan->messages,
+                                     ['z'] = &plan->size,
+                                     ['i'] = &plan->idle_s,
+                                     ['P'] = &plan->patience_s,
+                                     ['S'] = &plan->stall,
+                                     ['C'] = &plan->load.connecting,
+                                     ['F'] = &plan->load.receive_first};
         *targets[option] = number(value);
     }
     }

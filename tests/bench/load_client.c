@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/tcp.h>
+#include <openssl/ssl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
@@ -13,6 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "load_token.h"
 #include "mem.h"
 
 enum {
@@ -24,6 +26,7 @@ enum {
 enum client_state {
     CLIENT_IDLE,
     CLIENT_CONNECTING,
+    CLIENT_SHAKING, /* TLS */
     CLIENT_UPGRADING,
     CLIENT_OPENING,
     CLIENT_JOINING,
@@ -32,6 +35,7 @@ enum client_state {
 };
 
 struct client {
+    SSL *ssl; /* NULL: plain */
     int fd;
     uint8_t state, rooms_joined;
     bool stalled;
@@ -46,6 +50,7 @@ struct load {
     struct client *clients;
     unsigned started, connecting;
     int epoll;
+    SSL_CTX *tls; /* NULL: plain */
     uint8_t *buffer;
     uint64_t latencies[2][LATENCY_BUCKETS], latency_count[2];
 };
@@ -69,6 +74,10 @@ struct load *load_new(const struct load_options *options)
     load->clients = mem_alloc(options->clients * sizeof(struct client));
     load->buffer = mem_alloc(BUFFER_BYTES);
     load->epoll = epoll_create1(EPOLL_CLOEXEC);
+    if (options->tls)
+        load->tls = SSL_CTX_new(TLS_client_method());
+    if (load->tls)
+        SSL_CTX_set_mode(load->tls, SSL_MODE_RELEASE_BUFFERS);
     return load;
 }
 
@@ -77,8 +86,10 @@ void load_free(struct load *load)
     for (unsigned i = 0; i < load->started; i++) {
         if (load->clients[i].state != CLIENT_CLOSED)
             close(load->clients[i].fd);
+        SSL_free(load->clients[i].ssl);
         free(load->clients[i].rest);
     }
+    SSL_CTX_free(load->tls);
     close(load->epoll);
     free(load->clients);
     free(load->buffer);
@@ -140,6 +151,29 @@ static void end(struct load *load, struct client *client)
     load->counts.closed++;
 }
 
+/* What a client says fits the socket's buffer. */
+static void send_all(struct load *load, struct client *client, const void *data, size_t size)
+{
+    ssize_t sent = client->ssl ? SSL_write(client->ssl, data, (int)size)
+                               : send(client->fd, data, size, MSG_NOSIGNAL);
+    if (sent != (ssize_t)size)
+        end(load, client);
+}
+
+/* As recv(): 0 at the end, -1 with errno. */
+static ssize_t read_some(struct client *client, uint8_t *out, size_t room)
+{
+    if (!client->ssl)
+        return recv(client->fd, out, room, 0);
+    size_t size = 0, got;
+    while (size < room && SSL_read_ex(client->ssl, out + size, room - size, &got))
+        size += got; /* a record at a time */
+    if (size)
+        return (ssize_t)size;
+    errno = EAGAIN;
+    return SSL_get_error(client->ssl, 0) == SSL_ERROR_WANT_READ ? -1 : 0;
+}
+
 /* A masked text frame; the mask is zero, which is as good as any here. */
 static void send_text(struct load *load, struct client *client, const char *text)
 {
@@ -154,8 +188,7 @@ static void send_text(struct load *load, struct client *client, const char *text
     }
     memset(frame + head - 4, 0, 4);
     memcpy(frame + head, text, size);
-    if (send(client->fd, frame, head + size, MSG_NOSIGNAL) != (ssize_t)(head + size))
-        end(load, client);
+    send_all(load, client, frame, head + size);
 }
 
 static void start(struct load *load)
@@ -172,7 +205,8 @@ static void start(struct load *load)
                                .sin_addr.s_addr = htonl(0x7f000100u + 1 + number % 200)};
     setsockopt(client->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
     setsockopt(client->fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &one, sizeof(one));
-    if (load->options.receive_buffer)
+    if (load->options.receive_buffer &&
+        (!load->options.receive_first || number < load->options.receive_first))
         setsockopt(client->fd, SOL_SOCKET, SO_RCVBUF, &load->options.receive_buffer, sizeof(int));
     if (bind(client->fd, (struct sockaddr *)&from, sizeof(from)) < 0)
         perror("bind");
@@ -197,7 +231,27 @@ static void upgrade(struct load *load, struct client *client)
     struct epoll_event event = {.events = EPOLLIN, .data.u32 = (uint32_t)(client - load->clients)};
     epoll_ctl(load->epoll, EPOLL_CTL_MOD, client->fd, &event);
     client->state = CLIENT_UPGRADING;
-    if (send(client->fd, request, (size_t)size, MSG_NOSIGNAL) != size)
+    send_all(load, client, request, (size_t)size);
+}
+
+/* The connection is there, or the handshake got an answer. */
+static void connected(struct load *load, struct client *client)
+{
+    struct epoll_event event = {.events = EPOLLIN, .data.u32 = (uint32_t)(client - load->clients)};
+    if (!load->tls) {
+        upgrade(load, client);
+        return;
+    }
+    if (!client->ssl) {
+        client->ssl = SSL_new(load->tls);
+        SSL_set_fd(client->ssl, client->fd);
+        epoll_ctl(load->epoll, EPOLL_CTL_MOD, client->fd, &event);
+        client->state = CLIENT_SHAKING;
+    }
+    int done = SSL_connect(client->ssl);
+    if (done == 1)
+        upgrade(load, client);
+    else if (SSL_get_error(client->ssl, done) != SSL_ERROR_WANT_READ)
         end(load, client);
 }
 
@@ -213,15 +267,21 @@ static unsigned room_of(const struct load *load, const struct client *client, un
 static void join_next(struct load *load, struct client *client)
 {
     char text[256];
-    if (client->rooms_joined == load->options.rooms_each) {
+    if (client->rooms_joined == load->options.rooms_each ||
+        load->options.protocol == LOAD_UPGRADE) {
         client->state = CLIENT_READY;
         load->connecting--;
         load->counts.ready++;
         return;
     }
     client->state = CLIENT_JOINING;
-    snprintf(text, sizeof(text), "42%u[\"subscribe\",{\"room\":\"%s%u\"}]", client->rooms_joined,
-             load->options.room_prefix, room_of(load, client, client->rooms_joined));
+    unsigned id = client->rooms_joined + 2u, room = room_of(load, client, client->rooms_joined);
+    const char *prefix = load->options.room_prefix;
+    if (load->options.protocol == LOAD_CENTRIFUGE)
+        snprintf(text, sizeof(text), "{\"id\":%u,\"subscribe\":{\"channel\":\"%s%u\"}}", id, prefix,
+                 room);
+    else
+        snprintf(text, sizeof(text), "42%u[\"subscribe\",{\"room\":\"%s%u\"}]", id, prefix, room);
     send_text(load, client, text);
 }
 
@@ -254,24 +314,31 @@ static void delivered(struct load *load, struct client *client, struct bytes tex
     load->latency_count[client->stalled]++;
 }
 
-static void handle_text(struct load *load, struct client *client, struct bytes text)
+static void say_who(struct load *load, struct client *client)
 {
-    char packet[512];
+    char claims[256], auth[1000], packet[1004];
+    const char *format = load->options.auth, *mark = strstr(format, "%u");
+    if (mark)
+        snprintf(claims, sizeof(claims), "%.*s%u%s", (int)(mark - format), format,
+                 (unsigned)(client - load->clients), mark + 2);
+    else
+        snprintf(claims, sizeof(claims), "%s", format);
+    if (load->options.secret)
+        load_token(auth, sizeof(auth), load->options.secret, claims);
+    snprintf(packet, sizeof(packet), "40%s", load->options.secret ? auth : claims);
+    client->state = CLIENT_OPENING;
+    send_text(load, client, packet);
+}
+
+static void handle_packet(struct load *load, struct client *client, struct bytes text)
+{
     if (text.size == 0)
         return;
     if (text.data[0] == '2') {
         load->counts.pings++;
         send_text(load, client, "3");
     } else if (text.data[0] == '0') {
-        const char *auth = load->options.auth, *mark = strstr(auth, "%u");
-        size_t before = mark ? (size_t)(mark - auth) : strlen(auth);
-        if (mark)
-            snprintf(packet, sizeof(packet), "40%.*s%u%s", (int)before, auth,
-                     (unsigned)(client - load->clients), mark + 2);
-        else
-            snprintf(packet, sizeof(packet), "40%s", auth);
-        client->state = CLIENT_OPENING;
-        send_text(load, client, packet);
+        say_who(load, client);
     } else if (text.size > 1 && text.data[1] == '0') {
         join_next(load, client);
     } else if (text.size > 1 && text.data[1] == '3') {
@@ -283,6 +350,46 @@ static void handle_text(struct load *load, struct client *client, struct bytes t
     } else if (text.size > 1 && text.data[1] == '2') {
         delivered(load, client, text);
     }
+}
+
+/* One line of Centrifugo's protocol: a push, an answer, or {} for a ping. */
+static void handle_line(struct load *load, struct client *client, struct bytes line)
+{
+    if (line.size == 2) {
+        load->counts.pings++;
+        send_text(load, client, "{}");
+    } else if (line.size > 6 && memcmp(line.data, "{\"push", 6) == 0) {
+        delivered(load, client, line);
+    } else if (memmem(line.data, line.size, "\"error\"", 7)) {
+        fprintf(stderr, "refused: %.*s\n", BYTES_PRINT(line));
+        end(load, client);
+    } else {
+        client->rooms_joined += client->state == CLIENT_JOINING;
+        join_next(load, client);
+    }
+}
+
+static void handle_text(struct load *load, struct client *client, struct bytes text)
+{
+    if (load->options.protocol == LOAD_SOCKETIO)
+        handle_packet(load, client, text);
+    else if (load->options.protocol == LOAD_CENTRIFUGE)
+        while (text.size && client->state != CLIENT_CLOSED) {
+            const uint8_t *end_of_line = memchr(text.data, '\n', text.size);
+            size_t size = end_of_line ? (size_t)(end_of_line - text.data) : text.size;
+            handle_line(load, client, bytes_of(text.data, size));
+            text = bytes_skip(text, end_of_line ? size + 1 : size);
+        }
+}
+
+/* The server's answer to the upgrade has come. */
+static void upgraded(struct load *load, struct client *client)
+{
+    client->state = CLIENT_OPENING;
+    if (load->options.protocol == LOAD_CENTRIFUGE)
+        send_text(load, client, "{\"id\":1,\"connect\":{}}");
+    else if (load->options.protocol == LOAD_UPGRADE)
+        join_next(load, client);
 }
 
 /* One frame off the front; 0: incomplete. */
@@ -330,7 +437,7 @@ static void receive(struct load *load, struct client *client)
     size_t kept = client->rest_size;
     if (kept)
         memcpy(load->buffer, client->rest, kept);
-    ssize_t size = recv(client->fd, load->buffer + kept, BUFFER_BYTES - kept, 0);
+    ssize_t size = read_some(client, load->buffer + kept, BUFFER_BYTES - kept);
     if (size <= 0) {
         if (size == 0 || (errno != EAGAIN && errno != EINTR))
             end(load, client);
@@ -348,7 +455,7 @@ static void receive(struct load *load, struct client *client)
             return;
         }
         if (head)
-            client->state = CLIENT_OPENING;
+            upgraded(load, client);
     }
     while (client->state != CLIENT_UPGRADING && client->state != CLIENT_CLOSED) {
         size_t used = take_frame(load, client, input);
@@ -369,10 +476,13 @@ void load_turn(struct load *load, int timeout_ms)
         struct client *client = &load->clients[events[i].data.u32];
         if (client->state == CLIENT_CLOSED)
             continue;
-        if (client->state == CLIENT_CONNECTING && events[i].events & EPOLLOUT)
-            upgrade(load, client);
+        if (client->state == CLIENT_SHAKING ||
+            (client->state == CLIENT_CONNECTING && events[i].events & EPOLLOUT))
+            connected(load, client);
         else
-            receive(load, client);
+            do
+                receive(load, client);
+            while (client->state != CLIENT_CLOSED && client->ssl && SSL_pending(client->ssl));
     }
 }
 

@@ -9,6 +9,12 @@
 
 enum { LOAD_ROOMS_LIMIT = 4 };
 
+enum load_protocol {
+    LOAD_SOCKETIO,
+    LOAD_CENTRIFUGE, /* Centrifugo's, JSON; rooms are channels */
+    LOAD_UPGRADE,    /* a WebSocket and nothing in it */
+};
+
 struct load_counts {
     uint64_t ready; /* clients that are connected and in all their rooms */
     uint64_t deliveries, bytes_received;
@@ -26,8 +32,12 @@ struct load_options {
     unsigned rooms_each;
     const char *room_prefix; /* "task:bench-" */
     const char *auth;        /* JSON with %u for the client's number */
-    unsigned connecting;     /* most connections under way at once */
-    int receive_buffer;      /* SO_RCVBUF; 0: the system's */
+    const char *secret;      /* not NULL: `auth` is sent as the claims of an HS256 token */
+    enum load_protocol protocol;
+    bool tls;
+    unsigned connecting;    /* most connections under way at once */
+    int receive_buffer;     /* SO_RCVBUF; 0: the system's */
+    unsigned receive_first; /* of the first so many clients only; 0: of all */
 };
 
 struct load;
