@@ -215,10 +215,11 @@ struct item {
     };
 };
 
-/* First in, first out; no memory when empty for long. */
+/* First in, first out; one item needs no memory of its own, and none stays when it is empty. */
 struct outbox {
-    struct item *items; /* circular */
-    uint16_t capacity, start, count;
+    struct item *items; /* circular; NULL: there is `single` */
+    struct item single;
+    uint16_t capacity, start, count; /* of `items` */
     uint16_t messages;
 };
 
@@ -292,7 +293,7 @@ void outbox_push(struct outbox *outbox, struct item item);
 struct item outbox_shift(struct outbox *outbox);
 void outbox_deinit(struct outbox *outbox);
 /* Queued messages of a lane: of a session that has left its last room there and comes back. */
-uint16_t outbox_count(const struct outbox *outbox, uint32_t lane_id);
+uint16_t outbox_count(struct outbox *outbox, uint32_t lane_id);
 /* The rooms that stand in cursors have changed. */
 void session_rooms_changed(struct session *session);
 /* Attaches the session to a room whose lane is known; returns its place in the lane. */

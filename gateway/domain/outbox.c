@@ -5,20 +5,23 @@
 
 /* --- outbox --------------------------------------------------------------------------------- */
 
-static struct item *outbox_item(const struct outbox *outbox, unsigned index)
+static struct item *outbox_item(struct outbox *outbox, unsigned index)
 {
-    return &outbox->items[(outbox->start + index) & (outbox->capacity - 1u)];
+    return outbox->items ? &outbox->items[(outbox->start + index) & (outbox->capacity - 1u)]
+                         : &outbox->single;
 }
 
 void outbox_push(struct outbox *outbox, struct item item)
 {
-    if (outbox->count == outbox->capacity) {
-        uint16_t capacity = outbox->capacity ? (uint16_t)(2 * outbox->capacity) : 4;
+    if (outbox->count && (!outbox->items || outbox->count == outbox->capacity)) {
+        uint16_t capacity = outbox->items ? (uint16_t)(2 * outbox->capacity) : 4;
         struct item *items = mem_resize(NULL, capacity, sizeof(*items));
         for (unsigned i = 0; i < outbox->count; i++)
             items[i] = *outbox_item(outbox, i);
         free(outbox->items);
-        *outbox = (struct outbox){items, capacity, 0, outbox->count, outbox->messages};
+        outbox->items = items;
+        outbox->capacity = capacity;
+        outbox->start = 0;
     }
     outbox->count++;
     *outbox_item(outbox, outbox->count - 1u) = item;
@@ -28,13 +31,14 @@ void outbox_push(struct outbox *outbox, struct item item)
 struct item outbox_shift(struct outbox *outbox)
 {
     struct item item = *outbox_item(outbox, 0);
-    outbox->start = (uint16_t)((outbox->start + 1) & (outbox->capacity - 1));
+    if (outbox->items)
+        outbox->start = (uint16_t)((outbox->start + 1) & (outbox->capacity - 1));
     outbox->count--;
     outbox->messages -= item.kind == ITEM_MESSAGE;
     return item;
 }
 
-uint16_t outbox_count(const struct outbox *outbox, uint32_t lane_id)
+uint16_t outbox_count(struct outbox *outbox, uint32_t lane_id)
 {
     uint16_t count = 0;
     for (unsigned i = 0; i < outbox->count; i++) {
