@@ -38,6 +38,7 @@ static void set_live(struct session_lane *place)
     place->state = LANE_LIVE;
     if (place->next < lane->position)
         place->next = lane->position;
+    place->live_from = place->next;
 }
 
 /* The cursor is beyond what this gateway has read: either it is behind others, or the log was cut.
@@ -181,8 +182,10 @@ static struct message *next_from_ring(struct session_lane *place)
     for (unsigned looked = 0; index < lane->ring.count; index++) {
         struct message *message = ring_at(&lane->ring, index);
         place->next = message->offset + 1;
-        if (wanted_by(session, lane, message))
+        bool wanted = wanted_by(session, lane, message);
+        if (wanted && !conflation_skips(place, message))
             return message_ref(message);
+        lane->hub->stats.conflated += wanted;
         place->given = (struct position){message->offset + 1, message->check};
         if (++looked == CATCH_UP_LOOK_AT_ONCE) {
             session->signaled = false;
@@ -302,6 +305,7 @@ static void scan_over(struct lane *lane)
     ring_clear(&lane->scan.kept, 0);
     lane_count_beyond(lane);
     lane->keeps_until_ms = hub->now_ms + KEEP_MS;
+    conflation_table_free(&lane->scan.last_messages);
 }
 
 /* Who got off at the ring's edge needs no scan any more. */
@@ -415,6 +419,7 @@ bool catch_up_record(struct lane *lane, const struct lane_record *record)
         message_new(lane->id, record, lane->room_keyed, hub->config.rooms_per_record);
     verify_riders(lane, record->offset, message->check);
     lane_offer(lane, message, offer_to_rider);
+    conflation_note_scanned(lane, message);
     scan->next = record->offset + 1;
     bool all = keeps_all(lane);
     ring_push(&scan->kept, message, lane_ring_limit(lane, &scan->kept));

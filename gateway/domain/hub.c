@@ -224,6 +224,7 @@ void hub_record(struct hub *hub, struct lane *lane, const struct lane_record *re
     }
     uint64_t queued = hub->stats.outbox_messages;
     lane_offer(lane, message, offer_live);
+    conflation_note(lane, message);
     hub->stats.records_skipped += hub->stats.outbox_messages == queued;
     hub->stats.records_malformed += message->malformed;
     lane->position = record->offset + 1;
@@ -271,6 +272,7 @@ void hub_lane_broken(struct hub *hub, struct lane *lane, const char *reason)
     hub->stats.ring_bytes -= lane->ring.bytes;
     ring_clear(&lane->ring, 0);
     lane_count_beyond(lane);
+    conflation_table_free(&lane->last_messages);
     DL_FOREACH_SAFE2(lane->sessions, place, next, next_session) {
         struct session *session = place->session;
         if (session->state == SESSION_OPENING) {

@@ -19,12 +19,14 @@ struct hub;
 struct lane;
 struct session;
 struct policy;
+struct conflation;
 
 struct hub_config {
-    const struct layout *layout; /* borrowed for the hub's life */
-    const struct policy *policy; /* borrowed for the hub's life */
-    size_t ring_bytes;           /* recent records kept per lane */
-    unsigned outbox_messages;    /* messages queued per session before it lives off its cursor */
+    const struct layout *layout;         /* borrowed for the hub's life */
+    const struct policy *policy;         /* borrowed for the hub's life */
+    const struct conflation *conflation; /* borrowed for the hub's life; NULL: none */
+    size_t ring_bytes;                   /* recent records kept per lane */
+    unsigned outbox_messages; /* messages queued per session before it lives off its cursor */
     unsigned rooms_per_session;
     unsigned rooms_per_record; /* a record that names more is malformed */
     unsigned lanes_per_session;
@@ -52,6 +54,7 @@ struct hub_stats {
         sessions_continued, sessions_closed;
     uint64_t records, records_skipped, records_malformed, deliveries, deliveries_caught_up;
     uint64_t joins, joins_refused, leaves, behind_entered, behind_closed, scans, scan_records, gaps;
+    uint64_t conflated;
     uint64_t sessions, rooms, lanes, lanes_open, ring_bytes, read_back_bytes, outbox_messages,
         sessions_behind; /* now */
 };

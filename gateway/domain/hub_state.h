@@ -7,6 +7,7 @@
  *   hand_over.c  a session that goes on at another gateway
  *   resume.c     private ids and cursors: made, and followed back
  *   catch_up.c   sessions behind the head of a lane: from the ring, from scans
+ *   conflation.c what a later message has made out of date for sessions that are behind
  *   hub.c        turns, records, time
  *
  * A session stands in each of its lanes in one of these ways:
@@ -41,6 +42,7 @@ extern uint64_t hub_hash_seed;
 #include <uthash.h>
 
 struct room;
+struct conflation_table;
 
 /* --- lanes ---------------------------------------------------------------------------------- */
 
@@ -67,7 +69,8 @@ struct scan {
     struct session_lane *
         *checks; /* riders whose cursor is still to be verified, by offset; NULL: left */
     size_t check_count, check_at;
-    struct lane *prev, *next_lane; /* in the hub's queue or list of scans */
+    struct conflation_table *last_messages; /* of the scan that runs */
+    struct lane *prev, *next_lane;          /* in the hub's queue or list of scans */
 };
 
 struct lane {
@@ -87,9 +90,10 @@ struct lane {
         awaited; /* the lowest cursor that waits for the position to reach it; INT64_MAX: none */
     uint64_t record_bytes; /* running mean of record sizes, for the horizon */
     struct ring ring;
-    uint64_t ring_turn;            /* the turn in which the ring was settled */
-    struct room *rooms;            /* by hash; rooms of one hash are chained */
-    struct session_lane *sessions; /* DL list */
+    uint64_t ring_turn;                     /* the turn in which the ring was settled */
+    struct conflation_table *last_messages; /* of the ring */
+    struct room *rooms;                     /* by hash; rooms of one hash are chained */
+    struct session_lane *sessions;          /* DL list */
     unsigned session_count;
     int64_t linger_until_ms;
     struct scan scan;
@@ -169,6 +173,7 @@ struct session_lane {
     struct session *session;
     int64_t next;          /* the next offset it may be offered */
     struct position given; /* after the last record delivered to the transport or passed over */
+    int64_t live_from;     /* what lies below it was missed, while behind */
     uint16_t check;  /* of the record before `next` that a cursor named; 0: verified or nothing to
                         verify */
     uint16_t queued; /* messages of this lane in the outbox */
@@ -351,6 +356,17 @@ int64_t catch_up_deadline(const struct hub *hub);
 void catch_up_forget(struct lane *lane);
 /* The session no longer stands in the lane. */
 void catch_up_leave(struct session_lane *place);
+
+/* --- conflation.c --------------------------------------------------------------------------- */
+
+/* A record that has been offered to its rooms, live (and goes into the ring) or by a scan: the
+ * message before it of its task may now be out of date. */
+void conflation_note(struct lane *lane, struct message *message);
+void conflation_note_scanned(struct lane *lane, struct message *message);
+/* The log, or the scan, has ended. */
+void conflation_table_free(struct conflation_table **table);
+/* Whether the session has missed the message and need not have it any more. */
+bool conflation_skips(const struct session_lane *place, const struct message *message);
 
 /* --- the hub -------------------------------------------------------------------------------- */
 

@@ -171,6 +171,7 @@ void lane_free(struct lane *lane)
     HASH_DELETE(hh, hub->lanes, lane);
     ring_clear(&lane->ring, 0);
     lane_count_beyond(lane);
+    conflation_table_free(&lane->last_messages);
     free(lane->topic);
     free(lane);
 }

@@ -16,8 +16,10 @@ struct message {
     uint16_t room_count;
     uint32_t value_size;
     uint16_t scope_size;
-    uint32_t counted;                  /* what a ring has counted for it */
-    bool malformed;                    /* the value could not be decoded; set by message_decode() */
+    uint32_t counted; /* what a ring has counted for it */
+    bool malformed;   /* the value could not be decoded; set by message_decode() */
+    bool conflatable; /* as configured; set by conflation_note() */
+    bool superseded;  /* a later one of its task says all that it says to its rooms */
     struct notification *notification; /* NULL until decoded */
     struct frame *frames[TRANSPORT_SLOT_COUNT];
     uint64_t room_hashes[]; /* room_count of them, then the scope of the rooms, then the value */

@@ -193,6 +193,14 @@ static void give_message(struct session *session, struct session_lane *place,
     delivery->body = message_frame(message, session->transport);
 }
 
+/* The client need not have it any more. */
+static void pass_over(struct session_lane *place, struct message *message)
+{
+    place->given = (struct position){message->offset + 1, message->check};
+    place->session->hub->stats.conflated++;
+    message_unref(message);
+}
+
 static struct session_lane *place_of_message(struct session *session, const struct message *message)
 {
     for (unsigned i = 0; i < session->lane_count; i++)
@@ -236,19 +244,23 @@ static void give_cursor(struct session *session, struct delivery *delivery)
 static bool next_from_outbox(struct session *session, struct delivery *delivery)
 {
     struct outbox *outbox = &session->outbox;
-    if (outbox->count == 0)
-        return false;
-    struct item item = outbox_shift(outbox);
-    if (item.kind == ITEM_MESSAGE) {
+    while (outbox->count) {
+        struct item item = outbox_shift(outbox);
+        if (item.kind != ITEM_MESSAGE) {
+            give_control(session, item.kind, item.control, delivery);
+            return true;
+        }
         struct session_lane *place = place_of_message(session, item.message);
         session->hub->stats.outbox_messages--;
         if (place)
             place->queued--;
-        give_message(session, place, item.message, delivery);
-    } else {
-        give_control(session, item.kind, item.control, delivery);
+        if (!place || !conflation_skips(place, item.message)) {
+            give_message(session, place, item.message, delivery);
+            return true;
+        }
+        pass_over(place, item.message);
     }
-    return true;
+    return false;
 }
 
 static bool refuse(struct session *session, struct delivery *delivery)

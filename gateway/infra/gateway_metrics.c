@@ -137,6 +137,8 @@ static const struct row counters[] = {
     ROW("leaves_total", "Rooms left on request.", hub.leaves),
     ROW("behind_total", "Times that a session fell behind.", hub.behind_entered),
     ROW("behind_closed_total", "Sessions closed for staying behind.", hub.behind_closed),
+    ROW("conflated_total", "Notifications that a slow client was spared for a later one.",
+        hub.conflated),
     ROW("gaps_total", "Sessions that were told of a gap.", hub.gaps),
     ROW("scans_total", "Scans of the past wanted.", hub.scans),
     ROW("scan_records_total", "Records read by scans.", scans.records),

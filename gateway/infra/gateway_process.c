@@ -369,6 +369,7 @@ static void open_hub(struct gateway_process *process)
     struct hub_config config = {
         .layout = process->shared->layout,
         .policy = settings->policy,
+        .conflation = settings->conflation,
         .ring_bytes = (size_t)settings->ring_bytes,
         .outbox_messages = (unsigned)settings->outbox_messages,
         .rooms_per_session = (unsigned)settings->rooms_per_session,

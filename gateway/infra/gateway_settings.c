@@ -167,6 +167,9 @@ static const struct setting table[] = {
             .help = "How long a connection or subscription waits for its lanes."),
     SETTING(DURATION, "limits.behind_timeout", behind_timeout_ms, "5m", RANGE(1000, 24 * HOURS),
             .help = "A session that is behind and takes nothing for so long is closed."),
+    SETTING(LIST, "conflate", conflate, NULL, RANGE(0, CONFLATION_RULES_LIMIT),
+            .help = "Progress: task events, each as event or event/status, of which a client that "
+                    "is behind gets only the latest of a task. See gateway/domain/conflation.h."),
     SETTING(DURATION, "limits.lane_linger", lane_linger_ms, "60s", RANGE(0, 24 * HOURS),
             .help = "How long a lane is read on after its last session left."),
     SETTING(INTEGER, "limits.records_per_turn", records_per_turn, "1000", RANGE(1, 100000),
@@ -362,10 +365,15 @@ void gateway_settings_finish(struct gateway_settings *settings, struct problems 
     check_peers(settings, problems);
     if (policy_new(settings->access_node, &settings->policy, problems) != STATUS_OK)
         settings->policy = NULL;
+    if (conflation_new(settings->conflate.items, settings->conflate.count, &settings->conflation,
+                       problems) != STATUS_OK)
+        settings->conflation = NULL;
 }
 
 void gateway_settings_deinit(struct gateway_settings *settings)
 {
     policy_free(settings->policy);
+    conflation_free(settings->conflation);
+    settings->conflation = NULL;
     settings->policy = NULL;
 }

@@ -4,6 +4,7 @@
 #define GATEWAY_INFRA_GATEWAY_SETTINGS_H
 
 #include "config.h"
+#include "conflation.h"
 #include "peer_sid.h"
 #include "policy.h"
 #include "problems.h"
@@ -70,6 +71,8 @@ struct gateway_settings {
     int64_t open_timeout_ms, behind_timeout_ms, lane_linger_ms;
     int64_t records_per_turn;
 
+    struct config_list conflate;
+
     /* gateway.recovery */
     bool recovery;
     char *recovery_keys;
@@ -95,7 +98,8 @@ struct gateway_settings {
     int64_t probe_interval_ms;
     int64_t shutdown_timeout_ms;
 
-    struct policy *policy; /* made by gateway_settings_finish() */
+    struct policy *policy; /* these two are made by gateway_settings_finish() */
+    struct conflation *conflation;
 };
 
 struct config_group gateway_settings_group(struct gateway_settings *settings);

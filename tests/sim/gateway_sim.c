@@ -52,8 +52,12 @@ static void configure(struct sim_world *world)
     struct document *allow = parse(world, "review: [legal, finance]");
     struct layout_source source = {.rooms = document_root(document), .allow = document_root(allow)};
     enum status status = layout_new(&source, &world->layout, &problems);
+    static char progress[] = "task.progress", running[] = "*/running";
+    char *const items[] = {progress, running};
     if (status == STATUS_OK)
         status = policy_new(NULL, &world->policy, &problems);
+    if (status == STATUS_OK && world->seed % 2)
+        status = conflation_new(items, 2, &world->conflation, &problems);
     if (status != STATUS_OK)
         sim_fail(world, "configuration: %s", problems.items[0].text);
     document_free(document);
@@ -175,9 +179,11 @@ static void run_seed(uint64_t seed, unsigned steps, struct sim_world *total)
     total->fresh += world->fresh;
     total->caught_up += world->caught_up;
     total->scans += world->scans;
+    total->conflated += world->conflated;
     sim_broker_deinit(world);
     layout_free(world->layout);
     policy_free(world->policy);
+    conflation_free(world->conflation);
     free(world);
 }
 
@@ -209,10 +215,10 @@ int main(int count, char **arguments)
         run_seed(seed + i, steps, &total);
     printf("%llu seeds from %llu: %llu published, %llu handled, %llu recovered, %llu fresh, %llu "
            "caught up, "
-           "%llu scans\n",
+           "%llu conflated, %llu scans\n",
            (unsigned long long)seeds, (unsigned long long)seed, (unsigned long long)total.published,
            (unsigned long long)total.handled, (unsigned long long)total.recovered,
            (unsigned long long)total.fresh, (unsigned long long)total.caught_up,
-           (unsigned long long)total.scans);
+           (unsigned long long)total.conflated, (unsigned long long)total.scans);
     return total.handled ? EXIT_SUCCESS : EXIT_FAILURE;
 }

@@ -113,12 +113,18 @@ static struct sim_record *append(struct sim_lane *lane)
     return record;
 }
 
-/* Up to three rooms of one lane; the body says what each room's sequence number is. */
-void sim_publish(struct sim_world *world)
+/* Up to three rooms of one lane: often those of a record before it. */
+static unsigned choose_rooms(struct sim_world *world, struct sim_room *chosen[3])
 {
-    struct sim_room *chosen[3];
-    struct bytes names[3];
+    const struct sim_lane *lane = &world->lanes[sim_below(&world->random, world->lane_count)];
     unsigned count = 0, wanted = 1 + sim_below(&world->random, 3);
+    if (lane->exists && lane->count && sim_below(&world->random, 3)) {
+        const struct sim_record *like = &lane->records[lane->count - 1];
+        for (; count < like->room_count; count++)
+            chosen[count] = &world->rooms[like->rooms[count]];
+        if (count)
+            return count;
+    }
     for (unsigned tries = 0; tries < 20 && count < wanted; tries++) {
         struct sim_room *room = &world->rooms[sim_below(&world->random, world->room_count)];
         bool fits = room->lane->exists && (count == 0 || (room->lane == chosen[0]->lane &&
@@ -128,36 +134,108 @@ void sim_publish(struct sim_world *world)
         if (fits)
             chosen[count++] = room;
     }
+    return count;
+}
+
+/* What happens to a task: mostly progress, in either spelling. */
+static struct task_status_update update_of(struct sim_world *world, struct sim_record *record,
+                                           const char *task)
+{
+    unsigned what = sim_below(&world->random, 5);
+    record->conflatable = what > 0;
+    struct task_status_update update = {.task_id = bytes_of_string(task),
+                                        .event = BYTES_LITERAL("task.progress"),
+                                        .status = BYTES_LITERAL("done")};
+    if (what == 0)
+        update.event = BYTES_LITERAL("task.completed");
+    else if (what == 1) {
+        update.event = BYTES_LITERAL("task.updated");
+        update.status = BYTES_LITERAL("running");
+    }
+    return update;
+}
+
+static void fill(struct sim_world *world, struct sim_record *record,
+                 const struct notification *notification)
+{
+    auto_buffer struct buffer hashes = {0};
+    auto_buffer struct buffer value = {0};
+    for (unsigned i = 0; i < record->room_count; i++) {
+        const struct sim_room *room = &world->rooms[record->rooms[i]];
+        struct bytes scope = bytes_of_string(room->room_keyed ? "" : room->key);
+        notification_append_room_hash(&hashes, room_hash(scope, notification->rooms[i]));
+    }
+    notification_encode(notification, &value);
+    record->value_size = buffer_size(&value);
+    record->value = mem_alloc(record->value_size);
+    memcpy(record->value, buffer_peek(&value).data, record->value_size);
+    record->hash_size = buffer_size(&hashes);
+    memcpy(record->hashes, buffer_peek(&hashes).data, record->hash_size);
+}
+
+/* The body says what each room's sequence number is. */
+void sim_publish(struct sim_world *world)
+{
+    struct sim_room *chosen[3];
+    struct bytes names[3];
+    unsigned count = choose_rooms(world, chosen);
     if (count == 0)
         return;
     struct sim_lane *lane = chosen[0]->lane;
     if (sim_once_in(&world->random, 3))
         append(lane)->marker = true;
     struct sim_record *record = append(lane);
-    char id[160];
+    char id[160], task[16];
     int size =
         snprintf(id, sizeof(id), "%d:%lld:", (int)(lane - world->lanes), (long long)record->offset);
-    auto_buffer struct buffer hashes = {0};
+    record->room_count = count;
+    record->task = sim_below(&world->random, 3);
+    snprintf(task, sizeof(task), "t%u", record->task);
+    snprintf(record->key, sizeof(record->key), "%s", chosen[0]->key);
     for (unsigned i = 0; i < count; i++) {
         names[i] = bytes_of_string(chosen[i]->name);
-        size += snprintf(id + size, sizeof(id) - (size_t)size, "%d=%u,",
-                         (int)(chosen[i] - world->rooms), ++chosen[i]->published);
-        struct bytes scope = bytes_of_string(chosen[i]->room_keyed ? "" : chosen[i]->key);
-        notification_append_room_hash(&hashes, room_hash(scope, names[i]));
+        record->rooms[i] = (unsigned)(chosen[i] - world->rooms);
+        record->sequences[i] = ++chosen[i]->published;
+        size += snprintf(id + size, sizeof(id) - (size_t)size, "%u=%u,", record->rooms[i],
+                         record->sequences[i]);
     }
     struct notification notification = {.id = bytes_of_string(id),
                                         .rooms = names,
                                         .room_count = count,
-                                        .type = NOTIFICATION_TASK_STATUS};
-    auto_buffer struct buffer value = {0};
-    notification_encode(&notification, &value);
-    record->value_size = buffer_size(&value);
-    record->value = mem_alloc(record->value_size);
-    memcpy(record->value, buffer_peek(&value).data, record->value_size);
-    record->hash_size = buffer_size(&hashes);
-    memcpy(record->hashes, buffer_peek(&hashes).data, record->hash_size);
-    snprintf(record->key, sizeof(record->key), "%s", chosen[0]->key);
+                                        .type = NOTIFICATION_TASK_STATUS,
+                                        .task_status = update_of(world, record, task)};
+    fill(world, record, &notification);
     world->published++;
+}
+
+static bool same_rooms(const struct sim_record *a, const struct sim_record *b)
+{
+    return a->room_count == b->room_count &&
+           memcmp(a->rooms, b->rooms, a->room_count * sizeof(a->rooms[0])) == 0;
+}
+
+static const struct sim_record *find_record(const struct sim_lane *lane, unsigned room,
+                                            unsigned sequence)
+{
+    for (size_t i = 0; i < lane->count; i++)
+        for (unsigned j = 0; j < lane->records[i].room_count; j++)
+            if (lane->records[i].rooms[j] == room && lane->records[i].sequences[j] == sequence)
+                return &lane->records[i];
+    return NULL;
+}
+
+bool sim_is_superseded(const struct sim_world *world, unsigned room, unsigned sequence)
+{
+    const struct sim_lane *lane = world->rooms[room].lane;
+    const struct sim_record *record = find_record(lane, room, sequence);
+    if (!world->conflation || !record)
+        return world->conflation && world->lanes_recreated;
+    if (!record->conflatable)
+        return false;
+    for (const struct sim_record *next = record + 1; next < lane->records + lane->count; next++)
+        if (!next->marker && next->task == record->task && same_rooms(record, next))
+            return next->conflatable;
+    return false;
 }
 
 /* --- a gateway's lane source -------------------------------------------------------------------
@@ -320,6 +398,7 @@ void sim_gateway_start(struct sim_world *world, struct sim_gateway *gateway)
     struct hub_config config = {
         .layout = world->layout,
         .policy = world->policy,
+        .conflation = world->conflation,
         .ring_bytes = 200 + sim_below(&world->random, 20000),
         .outbox_messages = 1 + sim_below(&world->random, 12),
         .rooms_per_session = SIM_ROOMS,
@@ -354,6 +433,7 @@ void sim_gateway_kill(struct sim_gateway *gateway)
     hub_run(gateway->hub, world->now_ms);
     world->caught_up += hub_stats(gateway->hub)->deliveries_caught_up;
     world->scans += hub_stats(gateway->hub)->scans;
+    world->conflated += hub_stats(gateway->hub)->conflated;
     hub_free(gateway->hub);
     gateway->hub = NULL;
 }

@@ -9,6 +9,7 @@
 #define TESTS_SIM_SIM_WORLD_H
 
 #include "buffer.h"
+#include "conflation.h"
 #include "hub.h"
 #include "policy.h"
 
@@ -41,6 +42,10 @@ struct sim_record {
     uint8_t hashes[8 * 4];
     size_t hash_size;
     char key[32];
+    unsigned task;
+    bool conflatable;
+    unsigned room_count;
+    unsigned rooms[3], sequences[3];
 };
 
 struct sim_lane {
@@ -138,6 +143,7 @@ struct sim_world {
     int64_t now_ms;
     struct layout *layout;
     struct policy *policy;
+    struct conflation *conflation; /* NULL in every other world */
     struct sim_lane lanes[SIM_LANES];
     unsigned lane_count;
     struct sim_room rooms[SIM_ROOMS];
@@ -150,7 +156,7 @@ struct sim_world {
     bool gaps_allowed; /* retention or re-creation has happened: fresh sessions with a reason are
                           declared gaps */
     bool lanes_recreated;
-    uint64_t published, handled, recovered, fresh, caught_up, scans;
+    uint64_t published, handled, recovered, fresh, caught_up, scans, conflated;
 };
 
 /* Ends the program with seed and step. */
@@ -168,6 +174,8 @@ void sim_broker_init(struct sim_world *world);
 void sim_broker_deinit(struct sim_world *world);
 void sim_publish(struct sim_world *world);
 struct sim_lane *sim_lane_of(struct sim_world *world, const char *topic, int32_t partition);
+/* Whether a client that was behind need not get the room's notification of this number. */
+bool sim_is_superseded(const struct sim_world *world, unsigned room, unsigned sequence);
 void sim_lane_recreate(struct sim_world *world, struct sim_lane *lane);
 void sim_gateway_start(struct sim_world *world, struct sim_gateway *gateway);
 void sim_gateway_kill(struct sim_gateway *gateway);

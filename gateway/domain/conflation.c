@@ -1,0 +1,209 @@
+#include "conflation.h"
+
+#include <stdlib.h>
+
+#include "hub_state.h"
+#include "mem.h"
+
+/* --- what is declared ----------------------------------------------------------------------- */
+
+struct rule {
+    char *event, *status; /* NULL: any */
+};
+
+struct conflation {
+    struct rule rules[CONFLATION_RULES_LIMIT];
+    size_t count;
+};
+
+static char *name_of(struct bytes text)
+{
+    return bytes_equal_string(text, "*") ? NULL : mem_string(text);
+}
+
+static bool rule_read(struct bytes text, struct rule *rule)
+{
+    struct bytes event = text, status = BYTES_LITERAL("*");
+    const uint8_t *slash = text.size ? memchr(text.data, '/', text.size) : NULL;
+    if (slash) {
+        event.size = (size_t)(slash - text.data);
+        status = bytes_skip(text, event.size + 1);
+    }
+    bool any = bytes_equal_string(event, "*") && bytes_equal_string(status, "*");
+    if (event.size == 0 || status.size == 0 || any || memchr(status.data, '/', status.size))
+        return false;
+    *rule = (struct rule){name_of(event), name_of(status)};
+    return true;
+}
+
+enum status conflation_new(char *const *items, size_t count, struct conflation **conflation,
+                           struct problems *problems)
+{
+    *conflation = NULL;
+    if (count == 0)
+        return STATUS_OK;
+    bool well = count <= CONFLATION_RULES_LIMIT;
+    struct conflation *made = mem_new(struct conflation);
+    if (!well)
+        problems_add(problems, 0, 0, "gateway.conflate: more than %d", (int)CONFLATION_RULES_LIMIT);
+    for (size_t i = 0; i < count && made->count < CONFLATION_RULES_LIMIT; i++) {
+        if (rule_read(bytes_of_string(items[i]), &made->rules[made->count])) {
+            made->count++;
+            continue;
+        }
+        problems_add(
+            problems, 0, 0,
+            "gateway.conflate: %s is neither `event` nor `event/status` (* for any of one)",
+            items[i]);
+        well = false;
+    }
+    if (!well) {
+        conflation_free(made);
+        return STATUS_INVALID;
+    }
+    *conflation = made;
+    return STATUS_OK;
+}
+
+void conflation_free(struct conflation *conflation)
+{
+    if (!conflation)
+        return;
+    for (size_t i = 0; i < conflation->count; i++) {
+        free(conflation->rules[i].event);
+        free(conflation->rules[i].status);
+    }
+    free(conflation);
+}
+
+bool conflation_names(const struct conflation *conflation, const struct notification *notification)
+{
+    if (!conflation || notification->type != NOTIFICATION_TASK_STATUS ||
+        notification->task_status.task_id.size == 0)
+        return false;
+    const struct task_status_update *update = &notification->task_status;
+    for (size_t i = 0; i < conflation->count; i++) {
+        const struct rule *rule = &conflation->rules[i];
+        if ((!rule->event || bytes_equal_string(update->event, rule->event)) &&
+            (!rule->status || bytes_equal_string(update->status, rule->status)))
+            return true;
+    }
+    return false;
+}
+
+/* --- what has become out of date ------------------------------------------------------------ */
+
+/* A task's last message as far as its slot was not taken by another task's: then an earlier one is
+ * given although it is out of date, which costs a message and breaks nothing. */
+struct last_message {
+    uint64_t task;  /* hash; 0: none */
+    uint64_t rooms; /* hash of all its rooms */
+    int64_t offset;
+    struct message *message; /* of a scan: kept; of a ring: NULL, found there by its offset */
+};
+
+enum { CONFLATION_SLOTS = 256, ROOM_SETS = 1024 };
+
+struct conflation_table {
+    struct last_message slots[CONFLATION_SLOTS];
+    uint16_t room_sets[ROOM_SETS]; /* how many slots' rooms have this hash */
+};
+
+static uint64_t task_of(const struct notification *notification)
+{
+    struct bytes id = {0};
+    if (notification->type == NOTIFICATION_TASK_STATUS)
+        id = notification->task_status.task_id;
+    else if (notification->type == NOTIFICATION_CLIENT)
+        id = notification->client.task_id;
+    else if (notification->type == NOTIFICATION_REVIEW_ALERT)
+        id = notification->review.task_id;
+    return id.size ? XXH3_64bits(id.data, id.size) | 1 : 0;
+}
+
+static struct message *message_in(const struct last_message *last, const struct ring *ring)
+{
+    if (last->message)
+        return last->message;
+    size_t index = ring_find(ring, last->offset);
+    if (index == ring->count || ring_at(ring, index)->offset != last->offset)
+        return NULL;
+    return ring_at(ring, index);
+}
+
+static uint64_t hash_room_set(const struct message *message)
+{
+    return XXH3_64bits(message->room_hashes, message->room_count * sizeof(message->room_hashes[0]));
+}
+
+/* One that nobody here wanted is not decoded, unless it may be of a task that is known: in the
+ * rooms of its last message there may have been somebody, who comes back. */
+static bool is_readable(struct conflation_table *table, struct message *message, uint64_t rooms)
+{
+    if (message->malformed || message->room_count == 0)
+        return false;
+    return message->notification ||
+           (table && table->room_sets[rooms % ROOM_SETS] > 0 && message_decode(message));
+}
+
+static void replace(struct conflation_table *table, struct last_message *last,
+                    struct last_message with)
+{
+    if (last->task)
+        table->room_sets[last->rooms % ROOM_SETS]--;
+    table->room_sets[with.rooms % ROOM_SETS]++;
+    message_unref(last->message);
+    *last = with;
+}
+
+static void note(struct conflation_table **table, struct lane *lane, struct message *message,
+                 bool keep)
+{
+    const struct conflation *rules = lane->hub->config.conflation;
+    if (!rules)
+        return;
+    uint64_t rooms = hash_room_set(message);
+    if (!is_readable(*table, message, rooms))
+        return;
+    uint64_t task = task_of(message->notification);
+    if (!task)
+        return;
+    if (!*table)
+        *table = mem_new(struct conflation_table);
+    struct last_message *last = &(*table)->slots[(task >> 1) % CONFLATION_SLOTS];
+    message->conflatable = conflation_names(rules, message->notification);
+    if (message->conflatable && last->task == task) {
+        struct message *before = message_in(last, &lane->ring);
+        /* The same rooms: everybody who gets the one then gets the other. */
+        if (before && before->conflatable && last->rooms == rooms)
+            before->superseded = true;
+    }
+    replace(
+        *table, last,
+        (struct last_message){task, rooms, message->offset, keep ? message_ref(message) : NULL});
+}
+
+void conflation_note(struct lane *lane, struct message *message)
+{
+    note(&lane->last_messages, lane, message, false);
+}
+
+void conflation_note_scanned(struct lane *lane, struct message *message)
+{
+    note(&lane->scan.last_messages, lane, message, true);
+}
+
+void conflation_table_free(struct conflation_table **table)
+{
+    if (!*table)
+        return;
+    for (size_t i = 0; i < CONFLATION_SLOTS; i++)
+        message_unref((*table)->slots[i].message);
+    free(*table);
+    *table = NULL;
+}
+
+bool conflation_skips(const struct session_lane *place, const struct message *message)
+{
+    return message->superseded && (place->state != LANE_LIVE || message->offset < place->live_from);
+}

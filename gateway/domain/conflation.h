@@ -1,0 +1,30 @@
+/* Which notifications are progress: of those that a client has missed, only the latest of a task is
+ * worth sending. Configuration (`gateway.conflate`), a list of `event` or `event/status`, with `*`
+ * for any:
+ *
+ *     conflate: [task.progress, "task.updated/running"]
+ *
+ * Only updates of a task's status are meant. A client at the head of its lanes gets each of them;
+ * one that is behind is not given those that a later one of the same task, in the same rooms, has
+ * made out of date, unless something else of that task lies between the two. Pure. */
+#ifndef GATEWAY_DOMAIN_CONFLATION_H
+#define GATEWAY_DOMAIN_CONFLATION_H
+
+#include "notification.h"
+#include "problems.h"
+#include "status.h"
+
+struct conflation;
+
+enum { CONFLATION_RULES_LIMIT = 64 };
+
+/* The items are copied; *conflation, NULL if there are none, is the caller's to free. Every problem
+ * is added; then STATUS_INVALID. */
+enum status conflation_new(char *const *items, size_t count, struct conflation **conflation,
+                           struct problems *problems) MUST_CHECK;
+void conflation_free(struct conflation *conflation);
+
+/* Whether the notification may give way to a later one. NULL: none may. */
+bool conflation_names(const struct conflation *conflation, const struct notification *notification);
+
+#endif

@@ -1,0 +1,425 @@
+#include "conflation.h"
+
+#include <stdio.h>
+
+#include "hub.h"
+#include "mem.h"
+#include "policy.h"
+#include "room.h"
+#include "suite.h"
+
+enum { OUTBOX = 4, LOG = 400 };
+
+static char progress[] = "task.progress", running[] = "task.updated/running", any[] = "*/waiting";
+static char *const items[] = {progress, running, any};
+
+/* --- what is declared */
+
+static bool names(const struct conflation *conflation, const char *event, const char *status)
+{
+    struct notification notification = {.type = NOTIFICATION_TASK_STATUS,
+                                        .task_status = {.task_id = BYTES_LITERAL("1"),
+                                                        .event = bytes_of_string(event),
+                                                        .status = bytes_of_string(status)}};
+    return conflation_names(conflation, &notification);
+}
+
+START_TEST(test_names_events_and_statuses)
+{
+    struct conflation *conflation;
+    auto_problems struct problems problems = {0};
+    ck_assert(conflation_new(items, 3, &conflation, &problems) == STATUS_OK);
+    ck_assert(names(conflation, "task.progress", ""));
+    ck_assert(names(conflation, "task.progress", "running"));
+    ck_assert(names(conflation, "task.updated", "running"));
+    ck_assert(!names(conflation, "task.updated", "done"));
+    ck_assert(names(conflation, "task.updated", "waiting"));
+    ck_assert(!names(conflation, "task.completed", "completed"));
+    ck_assert(!names(NULL, "task.progress", "running"));
+    struct notification without_task = {.type = NOTIFICATION_TASK_STATUS,
+                                        .task_status = {.event = BYTES_LITERAL("task.progress")}};
+    struct notification other = {.type = NOTIFICATION_CLIENT};
+    ck_assert(!conflation_names(conflation, &without_task));
+    ck_assert(!conflation_names(conflation, &other));
+    conflation_free(conflation);
+}
+END_TEST
+
+START_TEST(test_refuses_what_is_no_rule)
+{
+    static char every[] = "*", all[] = "*/*", empty[] = "", bare[] = "/running", open[] = "task/",
+                twice[] = "a/b/c";
+    char *const bad[] = {every, all, empty, bare, open, twice};
+    struct conflation *conflation;
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        auto_problems struct problems problems = {0};
+        ck_assert_msg(conflation_new(&bad[i], 1, &conflation, &problems) == STATUS_INVALID, "%s",
+                      bad[i]);
+        ck_assert_uint_eq(problems.count, 1);
+        ck_assert_ptr_null(conflation);
+    }
+    auto_problems struct problems problems = {0};
+    ck_assert(conflation_new(NULL, 0, &conflation, &problems) == STATUS_OK);
+    ck_assert_ptr_null(conflation);
+}
+END_TEST
+
+/* --- one lane, a hub at a time, and a client whose socket can block */
+
+struct entry {
+    char what; /* p: progress, c: completed */
+    char task;
+    const char *room;
+};
+
+static struct {
+    struct hub *hub;
+    struct layout *layout;
+    struct policy *policy;
+    struct conflation *conflation;
+    struct lane *lane;
+    struct session *session;
+    struct entry log[LOG];
+    int64_t end, from, to, now_ms;
+    bool asked, scanning, blocked, recovered;
+    char private_id[1024], cursor[1024], got[4096];
+} world;
+
+static struct lane_record record_at(int64_t offset, struct buffer *value)
+{
+    const struct entry *entry = &world.log[offset];
+    char id[32];
+    struct bytes room = bytes_of_string(entry->room);
+    snprintf(id, sizeof(id), "#%c%c%lld#", entry->what, entry->task, (long long)offset);
+    struct notification notification = {
+        .id = bytes_of_string(id),
+        .rooms = &room,
+        .room_count = 1,
+        .type = NOTIFICATION_TASK_STATUS,
+        .task_status = {
+            .task_id = bytes_of(&entry->task, 1),
+            .event = bytes_of_string(entry->what == 'p' ? "task.progress" : "task.completed")}};
+    notification_encode(&notification, value);
+    size_t size = buffer_size(value);
+    notification_append_room_hash(value, room_hash(BYTES_LITERAL("acme"), room));
+    struct bytes both = buffer_peek(value);
+    return (struct lane_record){.offset = offset,
+                                .timestamp_ms = 1,
+                                .key = BYTES_LITERAL("acme"),
+                                .value = bytes_of(both.data, size),
+                                .room_hashes = bytes_skip(both, size)};
+}
+
+/* "pA cA": a word for each record, in the client's own room, or with + in another that it is in. */
+static void publish(const char *words)
+{
+    for (; *words; words += 2 + (words[2] == '+'), words += *words == ' ') {
+        ck_assert(world.end < LOG);
+        world.log[world.end] =
+            (struct entry){words[0], words[1], words[2] == '+' ? "tenant:acme" : "user:usr_1"};
+        auto_buffer struct buffer value = {0};
+        struct lane_record record = record_at(world.end++, &value);
+        if (world.lane && !world.asked)
+            hub_record(world.hub, world.lane, &record);
+    }
+}
+
+static void open_lane(void *source, struct lane *lane, const char *topic, int32_t partition)
+{
+    (void)source, (void)topic, (void)partition;
+    world.lane = lane;
+    world.asked = true;
+}
+
+static void close_lane(void *source, struct lane *lane)
+{
+    (void)source, (void)lane;
+    world.lane = NULL;
+}
+
+static void nothing(void *source, struct lane *lane)
+{
+    (void)source, (void)lane;
+}
+
+static void scan_lane(void *source, struct lane *lane, int64_t from, int64_t to)
+{
+    (void)source, (void)lane;
+    world.scanning = true;
+    world.from = from;
+    world.to = to;
+}
+
+static void resume_scan(void *source, struct lane *lane)
+{
+    (void)source, (void)lane;
+    world.scanning = true;
+}
+
+static void cancel_scan(void *source, struct lane *lane)
+{
+    (void)source, (void)lane;
+    world.scanning = false;
+}
+
+static const struct lane_source_ops source_ops = {.open = open_lane,
+                                                  .close = close_lane,
+                                                  .reopen = nothing,
+                                                  .ends = nothing,
+                                                  .scan = scan_lane,
+                                                  .scan_resume = resume_scan,
+                                                  .scan_cancel = cancel_scan};
+
+static void encode(const struct message_view *view, struct buffer *out)
+{
+    buffer_append(out, view->json);
+}
+
+static void keep_text(char out[1024], struct bytes text)
+{
+    if (text.size)
+        snprintf(out, 1024, "%.*s", BYTES_PRINT(text));
+}
+
+/* One step, or all. What came is in world.got: "pA0 cA1 ". */
+static void take(struct session *session, unsigned most)
+{
+    struct delivery delivery;
+    while (!world.blocked && most && session_next(session, &delivery)) {
+        keep_text(world.private_id, delivery.private_id);
+        keep_text(world.cursor, delivery.cursor);
+        if (delivery.kind == DELIVERY_OPENED) {
+            world.recovered = delivery.recovered;
+            continue;
+        }
+        ck_assert(delivery.kind == DELIVERY_NOTIFICATION);
+        const char *id = memchr(delivery.body.data, '#', delivery.body.size);
+        size_t size = strlen(world.got);
+        snprintf(world.got + size, sizeof(world.got) - size, "%.*s ", (int)strcspn(id + 1, "#"),
+                 id + 1);
+        most--;
+    }
+}
+
+static void ready(struct session *session, void *connection)
+{
+    (void)connection;
+    take(session, UINT32_MAX);
+}
+
+static const struct transport_ops transport = {"test", TRANSPORT_SLOT_SSE, encode, ready};
+
+static void turn(void)
+{
+    if (world.lane && world.asked) {
+        world.asked = false;
+        hub_lane_opened(world.hub, world.lane, 0, world.end);
+    }
+    hub_run(world.hub, ++world.now_ms);
+    while (world.scanning) {
+        auto_buffer struct buffer value = {0};
+        if (world.from == world.to) {
+            world.scanning = false;
+            hub_scan_ended(world.hub, world.lane, STATUS_OK, 0);
+        } else {
+            struct lane_record record = record_at(world.from++, &value);
+            world.scanning = hub_scan_record(world.hub, world.lane, &record);
+        }
+        if (!world.scanning)
+            hub_run(world.hub, ++world.now_ms);
+    }
+}
+
+static void start_gateway(void)
+{
+    struct hub_config config = {.layout = world.layout,
+                                .policy = world.policy,
+                                .conflation = world.conflation,
+                                .ring_bytes = 1 << 20,
+                                .outbox_messages = OUTBOX,
+                                .rooms_per_session = 4,
+                                .rooms_per_record = 4,
+                                .lanes_per_session = 2,
+                                .room_name_bytes = 128,
+                                .sessions = 8,
+                                .pending_joins = 8,
+                                .lane_linger_ms = 1000000,
+                                .open_timeout_ms = 100000,
+                                .behind_timeout_ms = 1000000,
+                                .truncation_confirm_ms = 1000,
+                                .cursor_lag_bytes = 1 << 30,
+                                .catch_up_bytes = 1 << 30,
+                                .scans = 1,
+                                .read_back_bytes = 1 << 20,
+                                .recovery = true,
+                                .keys = {BYTES_LITERAL("a secret of the test")},
+                                .key_count = 1};
+    world.hub = hub_new(&config, &source_ops, NULL);
+}
+
+static void connect(void)
+{
+    struct session_request request = {.transport = &transport,
+                                      .claims =
+                                          BYTES_LITERAL("{\"sub\":\"usr_1\",\"tenant\":\"acme\"}"),
+                                      .private_id = bytes_of_string(world.private_id),
+                                      .cursor = bytes_of_string(world.cursor),
+                                      .now_ms = world.now_ms};
+    world.session = hub_open_session(world.hub, &request);
+    turn();
+}
+
+static void begin(void)
+{
+    struct layout_source source = {0};
+    auto_problems struct problems problems = {0};
+    memset(&world, 0, sizeof(world));
+    ck_assert(layout_new(&source, &world.layout, &problems) == STATUS_OK);
+    ck_assert(policy_new(NULL, &world.policy, &problems) == STATUS_OK);
+    ck_assert(conflation_new(items, 3, &world.conflation, &problems) == STATUS_OK);
+    start_gateway();
+    connect();
+}
+
+static void end_gateway(void)
+{
+    session_close(world.session);
+    hub_free(world.hub);
+    world.scanning = false;
+}
+
+static void finish(void)
+{
+    end_gateway();
+    layout_free(world.layout);
+    policy_free(world.policy);
+    conflation_free(world.conflation);
+}
+
+static void block(void)
+{
+    world.blocked = true;
+}
+
+/* The session is told by itself only once; who has left something takes it up on its own. */
+static void unblock(void)
+{
+    world.blocked = false;
+    take(world.session, UINT32_MAX);
+    turn();
+}
+
+START_TEST(test_a_client_at_the_head_gets_each)
+{
+    begin();
+    publish("pA pA pA"); /* in one turn */
+    turn();
+    publish("pA");
+    turn();
+    publish("pA cA pA");
+    turn();
+    ck_assert_str_eq(world.got, "pA0 pA1 pA2 pA3 pA4 cA5 pA6 ");
+    ck_assert_uint_eq(hub_stats(world.hub)->conflated, 0);
+    finish();
+}
+END_TEST
+
+START_TEST(test_a_slow_client_gets_the_latest)
+{
+    begin();
+    block();
+    publish("pA pA pB pA pB pA pA pB pA");
+    turn();
+    unblock();
+    ck_assert_str_eq(world.got, "pB7 pA8 ");
+    ck_assert_uint_eq(hub_stats(world.hub)->conflated, 7);
+    ck_assert_uint_eq(hub_stats(world.hub)->outbox_messages, 0);
+    publish("pA pA");
+    turn();
+    ck_assert_str_eq(world.got, "pB7 pA8 pA9 pA10 "); /* at the head again */
+    finish();
+}
+END_TEST
+
+START_TEST(test_nothing_is_overtaken)
+{
+    begin();
+    block();
+    publish("pA pA cA pA pA pB cB pB+ pB pB+ pB+ pA");
+    turn();
+    unblock();
+    /* What went to other rooms stands for itself, and parts what lies before and after it. */
+    ck_assert_str_eq(world.got, "pA1 cA2 pB5 cB6 pB7 pB8 pB10 pA11 ");
+    finish();
+}
+END_TEST
+
+START_TEST(test_the_same_from_a_ring_and_from_a_scan)
+{
+    begin();
+    publish("cA");
+    turn();
+    session_close(world.session); /* the lane lingers: from its ring */
+    publish("pA pA cB pA");
+    connect();
+    ck_assert(world.recovered);
+    ck_assert_str_eq(world.got, "cA0 cB3 pA4 ");
+
+    end_gateway(); /* a gateway that has read nothing */
+    publish("pA pA cB pB pA pB pA cA");
+    world.got[0] = 0;
+    start_gateway();
+    connect();
+    ck_assert(world.recovered);
+    /* As much as its queue holds is read together. */
+    ck_assert_str_eq(world.got, "pA6 cB7 pB8 pB10 pA11 cA12 ");
+    finish();
+}
+END_TEST
+
+START_TEST(test_the_cursor_loses_nothing)
+{
+    begin();
+    block();
+    publish("pA pA pB pC pA pB cC pA pC");
+    turn();
+    world.blocked = false;
+    take(world.session, 1);
+    ck_assert_str_eq(world.got, "pC3 ");
+    session_close(world.session);
+    connect();
+    ck_assert(world.recovered);
+    ck_assert_str_eq(world.got, "pC3 pB5 cC6 pA7 pC8 ");
+    finish();
+}
+END_TEST
+
+/* Nobody is in the room for a while: what is published then is not decoded for its rooms. */
+START_TEST(test_what_nobody_saw_parts_too)
+{
+    char cursor[1024];
+    begin();
+    publish("cB");
+    turn();
+    memcpy(cursor, world.cursor, sizeof(cursor));
+    publish("pA");
+    turn();
+    session_close(world.session);
+    publish("cA");
+    connect();
+    publish("pA");
+    turn();
+    ck_assert_str_eq(world.got, "cB0 pA1 cA2 pA3 ");
+    session_close(world.session);
+    memcpy(world.cursor, cursor, sizeof(cursor)); /* one that saw less */
+    world.got[0] = 0;
+    connect();
+    ck_assert_str_eq(world.got, "pA1 cA2 pA3 ");
+    finish();
+}
+END_TEST
+
+TEST_PROGRAM("conflation", test_names_events_and_statuses, test_refuses_what_is_no_rule,
+             test_a_client_at_the_head_gets_each, test_a_slow_client_gets_the_latest,
+             test_nothing_is_overtaken, test_the_same_from_a_ring_and_from_a_scan,
+             test_the_cursor_loses_nothing, test_what_nobody_saw_parts_too)
