@@ -46,6 +46,7 @@ struct family {
     char *help;
     enum family_type type;
     uint32_t divisor;
+    bool least; /* of several processes; else their sum */
     struct series *series;
     struct metric_counter_set *set;
     UT_hash_handle hh;
@@ -354,4 +355,115 @@ void metrics_render(struct metrics *metrics, struct buffer *out)
         if (family->set)
             render_set(family, out);
     }
+}
+
+/* --- Processes that count alike */
+
+typedef void visit_fn(void *context, const struct family *family, uint64_t *value);
+
+static void visit_series(const struct family *family, struct series *series, visit_fn *visit,
+                         void *context)
+{
+    struct metric_histogram *histogram = series->histogram;
+    switch (family->type) {
+    case FAMILY_COUNTER:
+        visit(context, family, &series->counter.value);
+        return;
+    case FAMILY_GAUGE:
+        visit(context, family, (uint64_t *)&series->gauge.value);
+        return;
+    case FAMILY_HISTOGRAM:
+        visit(context, family, &histogram->sum);
+        for (size_t i = 0; i <= histogram->count; i++)
+            visit(context, family, &histogram->in_bucket[i]);
+        return;
+    }
+}
+
+/* Every number of the registry, always in the same order. */
+static void visit_values(const struct metrics *metrics, visit_fn *visit, void *context)
+{
+    for (const struct family *family = metrics->families; family; family = family->hh.next) {
+        assert(!family->set);
+        for (struct series *series = family->series; series; series = series->next)
+            visit_series(family, series, visit, context);
+    }
+}
+
+void metrics_show_least(struct metrics *metrics, const char *name)
+{
+    struct family *family = NULL;
+    HASH_FIND_STR(metrics->families, name, family);
+    assert(family && family->type == FAMILY_GAUGE);
+    family->least = true;
+}
+
+static void count_value(void *context, const struct family *family, uint64_t *value)
+{
+    (void)family, (void)value;
+    ++*(size_t *)context;
+}
+
+size_t metrics_count(const struct metrics *metrics)
+{
+    size_t count = 0;
+    visit_values(metrics, count_value, &count);
+    return count;
+}
+
+struct copy {
+    const uint64_t *base; /* NULL: none */
+    uint64_t *values;
+    size_t at;
+};
+
+static void copy_value(void *context, const struct family *family, uint64_t *value)
+{
+    struct copy *copy = context;
+    uint64_t copied = __atomic_load_n(value, __ATOMIC_RELAXED);
+    if (copy->base && family->type != FAMILY_GAUGE)
+        copied += copy->base[copy->at];
+    __atomic_store_n(&copy->values[copy->at++], copied, __ATOMIC_RELAXED);
+}
+
+void metrics_copy(struct metrics *metrics, const uint64_t *base, uint64_t *values)
+{
+    struct copy copy = {.base = base, .values = values};
+    const struct collector *collector;
+    LL_FOREACH(metrics->collectors, collector) {
+        collector->collect(collector->context);
+    }
+    visit_values(metrics, copy_value, &copy);
+}
+
+struct sum {
+    const struct metrics_part *parts;
+    size_t count;
+    size_t at;
+};
+
+static void sum_value(void *context, const struct family *family, uint64_t *value)
+{
+    struct sum *sum = context;
+    uint64_t result = 0;
+    bool any = false;
+    for (size_t i = 0; i < sum->count; i++) {
+        const struct metrics_part *part = &sum->parts[i];
+        if (family->type == FAMILY_GAUGE && !part->alive)
+            continue;
+        uint64_t one = __atomic_load_n(&part->values[sum->at], __ATOMIC_RELAXED);
+        if (!family->least)
+            result += one;
+        else if (!any || (int64_t)one < (int64_t)result)
+            result = one;
+        any = true;
+    }
+    sum->at++;
+    __atomic_store_n(value, result, __ATOMIC_RELAXED);
+}
+
+void metrics_sum(struct metrics *total, const struct metrics_part *parts, size_t count)
+{
+    struct sum sum = {.parts = parts, .count = count};
+    visit_values(total, sum_value, &sum);
 }

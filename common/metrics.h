@@ -97,4 +97,25 @@ void metrics_on_collect(struct metrics *metrics, metrics_collect_fn *collect, vo
 
 void metrics_render(struct metrics *metrics, struct buffer *out);
 
+/* --- Processes that count alike: the same registrations in the same order, shown as one. A
+ * registry with counter sets cannot. */
+
+/* The gauge of this name, in all its series: of several processes the least counts, not the sum. */
+void metrics_show_least(struct metrics *metrics, const char *name);
+
+/* How many numbers metrics_copy() writes. */
+size_t metrics_count(const struct metrics *metrics);
+
+/* Collects, and copies what was counted to where other processes may read it. `base`: what such a
+ * copy held when an earlier process ended, from which counters and histograms go on; NULL: none. */
+void metrics_copy(struct metrics *metrics, const uint64_t *base, uint64_t *values);
+
+struct metrics_part {
+    const uint64_t *values; /* of metrics_copy(), which may run beside */
+    bool alive;             /* else what it had counted counts, and its gauges do not */
+};
+
+/* Sets every series of `total` to the sum of the parts, or to the least. */
+void metrics_sum(struct metrics *total, const struct metrics_part *parts, size_t count);
+
 #endif

@@ -8,11 +8,13 @@
 
 #include "gateway_process.h"
 #include "log.h"
+#include "supervisor.h"
 
-enum { EXIT_USAGE = 2 };
+enum { EXIT_USAGE = 2, PROGRAM_NAME_SIZE = 16 };
 
 struct arguments {
     const char *config;
+    const char *workers; /* NULL: as configured */
     bool check_only;
 };
 
@@ -29,9 +31,22 @@ static void setup_deinit(struct setup *setup)
     config_free(setup->config);
 }
 
-/* Without a file: defaults and environment. Returns the exit code; what is wrong is on stderr. */
-static int setup_load(struct setup *setup, const char *file)
+static void read_workers(const char *text, struct gateway_settings *settings,
+                         struct problems *problems)
 {
+    char *end;
+    long workers = strtol(text, &end, 10);
+    if (*end != '\0' || workers < 1 || workers > GATEWAY_WORKERS_LIMIT)
+        problems_add(problems, 0, 0, "--workers: %s is no number from 1 to %d", text,
+                     GATEWAY_WORKERS_LIMIT);
+    else
+        settings->workers = workers;
+}
+
+/* Without a file: defaults and environment. Returns the exit code; what is wrong is on stderr. */
+static int setup_load(struct setup *setup, const struct arguments *arguments)
+{
+    const char *file = arguments->config;
     static const char *const foreign[] = {"dispatcher", NULL};
     auto_problems struct problems problems = {0};
     const struct config_group groups[] = {shared_config_group(&setup->shared),
@@ -44,6 +59,8 @@ static int setup_load(struct setup *setup, const char *file)
     enum status status = config_load(&request, &setup->config, &problems);
     if (status != STATUS_IO) {
         shared_config_finish(&setup->shared, environ, &problems);
+        if (arguments->workers)
+            read_workers(arguments->workers, &setup->settings, &problems);
         gateway_settings_finish(&setup->settings, &problems);
     }
     return config_report(&problems, file);
@@ -55,31 +72,36 @@ static void print_help(void)
     auto_buffer struct buffer text = {0};
     const struct config_group groups[] = {shared_config_group(&setup.shared),
                                           gateway_settings_group(&setup.settings)};
-    buffer_append_string(&text,
-                         "Brings notifications from Kafka to browsers, by Socket.IO.\n"
-                         "\n"
-                         "  gateway --config FILE                   run\n"
-                         "  gateway --config FILE --check-config    check the configuration\n"
-                         "  gateway --version\n"
-                         "\n"
-                         "SIGTERM sends clients away, to come back elsewhere, and ends. SIGHUP "
-                         "reads the TLS certificate again.\n"
-                         "\n");
+    buffer_append_string(
+        &text, "Brings notifications from Kafka to browsers, by Socket.IO.\n"
+               "\n"
+               "  gateway --config FILE                   run\n"
+               "  gateway --config FILE --workers N       run on N cores: N processes, one "
+               "port\n"
+               "  gateway --config FILE --check-config    check the configuration\n"
+               "  gateway --version\n"
+               "\n"
+               "SIGTERM sends clients away, to come back elsewhere, and ends. SIGHUP "
+               "reads the TLS certificate again.\n"
+               "\n");
     config_help(groups, 2, &text);
     fwrite(text.data, 1, text.end, stdout);
     buffer_clear(&text);
 }
 
-static int run(const struct setup *setup)
+static void configure_log(const struct shared_config *shared, const char *program)
+{
+    log_configure(&(struct log_options){.program = program,
+                                        .level = (enum log_level)shared->log_level,
+                                        .format = (enum log_format)shared->log_format});
+}
+
+static int run_gateway(const struct shared_config *shared, const struct gateway_settings *settings,
+                       const struct seat *seat)
 {
     struct gateway_process *process;
     struct error error;
-    log_configure(&(struct log_options){.program = "gateway",
-                                        .level = (enum log_level)setup->shared.log_level,
-                                        .format = (enum log_format)setup->shared.log_format});
-    for (size_t i = 0; setup->config && i < config_warning_count(setup->config); i++)
-        log_warning("unknown variable", LOG_STRING("name", config_warning_at(setup->config, i)));
-    if (gateway_process_open(&setup->settings, &setup->shared, &process, &error) != STATUS_OK) {
+    if (gateway_process_open(settings, shared, seat, &process, &error) != STATUS_OK) {
         log_error("cannot start", LOG_STRING("error", error.text));
         return EXIT_FAILURE;
     }
@@ -89,17 +111,40 @@ static int run(const struct setup *setup)
     return EXIT_SUCCESS;
 }
 
+/* In a process of its own. */
+static int run_worker(void *context, const struct gateway_settings *settings,
+                      const struct seat *seat)
+{
+    static char program[PROGRAM_NAME_SIZE];
+    const struct setup *setup = context;
+    snprintf(program, sizeof(program), "gateway/%u", seat->index);
+    configure_log(&setup->shared, program);
+    return run_gateway(&setup->shared, settings, seat);
+}
+
+static int run(struct setup *setup)
+{
+    configure_log(&setup->shared, "gateway");
+    for (size_t i = 0; setup->config && i < config_warning_count(setup->config); i++)
+        log_warning("unknown variable", LOG_STRING("name", config_warning_at(setup->config, i)));
+    if (setup->settings.workers == 1)
+        return run_gateway(&setup->shared, &setup->settings, NULL);
+    return supervisor_run(&(struct supervisor_config){
+        .settings = &setup->settings, .work = run_worker, .context = setup});
+}
+
 /* Returns -1 to go on, else the exit code. */
 static int read_arguments(int argument_count, char **arguments, struct arguments *result)
 {
-    static const struct option options[] = {{"config", required_argument, NULL, 'c'},
-                                            {"check-config", no_argument, NULL, 'k'},
-                                            {"help", no_argument, NULL, 'h'},
-                                            {"version", no_argument, NULL, 'v'},
-                                            {NULL, 0, NULL, 0}};
+    static const struct option options[] = {
+        {"config", required_argument, NULL, 'c'},  {"check-config", no_argument, NULL, 'k'},
+        {"help", no_argument, NULL, 'h'},          {"version", no_argument, NULL, 'v'},
+        {"workers", required_argument, NULL, 'w'}, {NULL, 0, NULL, 0}};
     for (int option; (option = getopt_long(argument_count, arguments, "", options, NULL)) != -1;) {
         if (option == 'c') {
             result->config = optarg;
+        } else if (option == 'w') {
+            result->workers = optarg;
         } else if (option == 'k') {
             result->check_only = true;
         } else if (option == 'h') {
@@ -128,7 +173,7 @@ int main(int argument_count, char **arguments)
     if (code >= 0)
         return code;
     signal(SIGPIPE, SIG_IGN);
-    code = setup_load(&setup, read.config);
+    code = setup_load(&setup, &read);
     if (code == EXIT_SUCCESS && read.check_only)
         printf("%s: good\n", read.config ? read.config : "defaults and environment");
     else if (code == EXIT_SUCCESS)

@@ -1,6 +1,7 @@
 #include "gateway_metrics.h"
 
 #include <stddef.h>
+#include <time.h>
 
 #include "mem.h"
 #include "process_metrics.h"
@@ -21,6 +22,7 @@ struct snapshot {
     struct peer_client_stats peers;
     uint64_t loop_gaps;
     uint64_t kafka_up;
+    uint64_t one; /* this process */
 };
 
 /* A series: where its value stands in the snapshot. Series of one name stand together. */
@@ -200,6 +202,7 @@ static const struct row counters[] = {
     BY("peer_client_total", HELP, "event", "dialed", peers.dialed),
 #undef HELP
     ROW("loop_gaps_total", "Times that the process could not run for a while.", loop_gaps),
+    ROW("worker_starts_total", "Worker processes started.", one),
 };
 
 static const struct row gauges[] = {
@@ -226,7 +229,8 @@ static const struct row gauges[] = {
     ROW("scans_waiting", "Scans waiting now.", scans.waiting),
     ROW("tokens_waiting", "Tokens that wait for keys now.", tokens.waiting),
     ROW("peer_connections", "Connections to other gateways now.", peers.connections),
-    ROW("kafka_up", "1 while the broker answers.", kafka_up),
+    ROW("kafka_up", "1 while the broker answers (all workers).", kafka_up),
+    ROW("workers", "Worker processes now, of which all figures here are the sum.", one),
 };
 
 enum {
@@ -236,6 +240,10 @@ enum {
 
 struct gateway_metrics {
     struct metrics *registry;
+    const struct seat *seat; /* NULL: alone, and then so is what follows */
+    struct metrics *total;
+    uint64_t *base; /* what earlier processes of this seat have counted */
+    bool ready;
     struct gateway_metrics_sources sources;
     struct snapshot snapshot;
     struct metric_counter *counters[COUNTERS];
@@ -289,33 +297,65 @@ static void collect(void *context)
 {
     struct gateway_metrics *metrics = context;
     take_snapshot(metrics);
+    metrics->snapshot.one = 1;
     for (size_t i = 0; i < COUNTERS; i++)
         metric_counter_mirror(metrics->counters[i], value_of(&metrics->snapshot, &counters[i]));
     for (size_t i = 0; i < GAUGES; i++)
         metric_gauge_set(metrics->gauges[i], (int64_t)value_of(&metrics->snapshot, &gauges[i]));
 }
 
-struct gateway_metrics *gateway_metrics_new(void)
+/* Makes a registry and its series, which are those of `metrics` from now on. */
+static struct metrics *register_all(struct gateway_metrics *metrics)
 {
-    struct gateway_metrics *metrics = mem_new(struct gateway_metrics);
-    metrics->registry = metrics_new();
+    struct metrics *registry = metrics_new();
     for (size_t i = 0; i < COUNTERS; i++) {
         const struct row *row = &counters[i];
         const char *const labels[] = {row->label, row->value, NULL};
         metrics->counters[i] =
-            metrics_counter(metrics->registry, row->name, row->help, row->label ? labels : NULL);
+            metrics_counter(registry, row->name, row->help, row->label ? labels : NULL);
     }
     for (size_t i = 0; i < GAUGES; i++) {
         const struct row *row = &gauges[i];
         const char *const labels[] = {row->label, row->value, NULL};
         metrics->gauges[i] =
-            metrics_gauge(metrics->registry, row->name, row->help, row->label ? labels : NULL, 1);
+            metrics_gauge(registry, row->name, row->help, row->label ? labels : NULL, 1);
     }
     metrics->record_age = metrics_histogram(
-        metrics->registry, "smartstack_gateway_record_age_seconds",
+        registry, "smartstack_gateway_record_age_seconds",
         "Age of records when they arrive live, by the broker's or the producer's clock.", NULL,
         &metric_buckets_latency);
-    process_metrics_register(metrics->registry, SMARTSTACK_VERSION);
+    process_metrics_register(registry, SMARTSTACK_VERSION);
+    metrics_show_least(registry, "smartstack_gateway_kafka_up");
+    metrics_show_least(registry, "process_start_time_seconds");
+    metrics_show_least(registry, "build_info");
+    return registry;
+}
+
+static void tell(const struct gateway_metrics *metrics)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    siblings_tell(metrics->seat, (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000, metrics->ready,
+                  metrics->registry, metrics->base);
+}
+
+static void collect_total(void *context)
+{
+    const struct gateway_metrics *metrics = context;
+    tell(metrics);
+    siblings_sum(metrics->seat->siblings, metrics->total);
+}
+
+struct gateway_metrics *gateway_metrics_new(const struct seat *seat)
+{
+    struct gateway_metrics *metrics = mem_new(struct gateway_metrics);
+    if (seat) { /* before its own: what both of them know is the one that was registered last */
+        metrics->total = register_all(metrics);
+        metrics_on_collect(metrics->total, collect_total, metrics);
+        metrics->seat = seat;
+        metrics->base = siblings_base(seat, metrics_count(metrics->total));
+    }
+    metrics->registry = register_all(metrics);
     metrics_on_collect(metrics->registry, collect, metrics);
     return metrics;
 }
@@ -324,13 +364,23 @@ void gateway_metrics_free(struct gateway_metrics *metrics)
 {
     if (!metrics)
         return;
+    if (metrics->seat)
+        metrics_free(metrics->total);
     metrics_free(metrics->registry);
+    free(metrics->base);
     free(metrics);
 }
 
 struct metrics *gateway_metrics_registry(const struct gateway_metrics *metrics)
 {
-    return metrics->registry;
+    return metrics->seat ? metrics->total : metrics->registry;
+}
+
+void gateway_metrics_tell(struct gateway_metrics *metrics, bool ready)
+{
+    metrics->ready = ready;
+    if (metrics->seat)
+        tell(metrics);
 }
 
 void gateway_metrics_attach(struct gateway_metrics *metrics,

@@ -9,6 +9,7 @@
 #include "kafka_source.h"
 #include "lws_server.h"
 #include "metrics.h"
+#include "siblings.h"
 #include "socketio_adapter.h"
 #include "socketio_server.h"
 #include "token.h"
@@ -32,9 +33,13 @@ struct gateway_metrics_sources {
     const struct gateway_peers *peers;
 };
 
-struct gateway_metrics *gateway_metrics_new(void);
+/* `seat`: of this worker, whose siblings are counted as well; NULL: there are none. Borrowed. */
+struct gateway_metrics *gateway_metrics_new(const struct seat *seat);
 void gateway_metrics_free(struct gateway_metrics *metrics);
+/* What is shown: with siblings, the sum of all. */
 struct metrics *gateway_metrics_registry(const struct gateway_metrics *metrics);
+/* Lets siblings know; about once a second. Without siblings nothing happens. */
+void gateway_metrics_tell(struct gateway_metrics *metrics, bool ready);
 
 /* From now on rendering asks these. */
 void gateway_metrics_attach(struct gateway_metrics *metrics,

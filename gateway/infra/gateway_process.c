@@ -2,6 +2,7 @@
 
 #include <assert.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/random.h>
 #include <time.h>
@@ -29,11 +30,13 @@ enum {
     RANDOM_KEY_BYTES = 32,
     SECOND_MS = 1000,
     STREAM_WRITE_BYTES = 64 * 1024,
+    WORKERS_DETAIL_SIZE = 64,
 };
 
 struct gateway_process {
     const struct gateway_settings *settings;
     const struct shared_config *shared;
+    const struct seat *seat; /* NULL: it is the only process */
     struct lws_loop *loop;
     struct timer_wheel wheel;
     struct gateway_metrics *metrics;
@@ -61,12 +64,20 @@ struct gateway_process {
     const char **origins;
     int64_t date_ms; /* when the Date of answers changes */
     struct gateway_drain drain;
+    char workers_detail[WORKERS_DETAIL_SIZE];
 };
 
 static int64_t wall_ms(void)
 {
     struct timespec now;
     clock_gettime(CLOCK_REALTIME, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+static int64_t monotonic_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
     return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
@@ -184,7 +195,36 @@ static int64_t streams_deadline(void *context)
     return deadline_ms;
 }
 
-/* The Date of answers, and the end of draining. */
+static size_t check_self(const struct gateway_process *process, struct health_check *checks)
+{
+    size_t count = 0;
+    struct health_check *check = &checks[count++];
+    *check = (struct health_check){.name = "kafka"};
+    check->healthy = kafka_source_ready(process->kafka, &check->detail);
+    if (process->tokens) {
+        check = &checks[count++];
+        *check = (struct health_check){.name = "tokens"};
+        check->healthy = token_verifier_ready(process->tokens, &check->detail);
+    }
+    check = &checks[count++];
+    *check =
+        (struct health_check){.name = "gateway",
+                              .healthy = !gateway_drain_is_on(&process->drain),
+                              .detail = gateway_drain_is_on(&process->drain) ? "ending" : NULL};
+    return count;
+}
+
+static void tell_siblings(const struct gateway_process *process)
+{
+    struct health_check checks[OPERATIONS_CHECKS_LIMIT];
+    bool ready = true;
+    size_t count = check_self(process, checks);
+    for (size_t i = 0; i < count; i++)
+        ready = ready && checks[i].healthy;
+    gateway_metrics_tell(process->metrics, ready);
+}
+
+/* The Date of answers, what siblings know, and the end of draining. */
 static void run_process(void *context, int64_t now_ms)
 {
     struct gateway_process *process = context;
@@ -193,6 +233,7 @@ static void run_process(void *context, int64_t now_ms)
         http_date(wall_ms() / 1000, date);
         http_server_set_date(process->http, date);
         process->date_ms = now_ms + SECOND_MS;
+        tell_siblings(process);
     }
     if (gateway_drain_run(&process->drain, now_ms))
         lws_loop_stop(process->loop);
@@ -245,28 +286,42 @@ static void on_signal(void *context, int signal)
     struct gateway_process *process = context;
     if (signal == SIGHUP)
         reload_certificate(process);
-    else
+    else if (signal == SIGINT || !process->seat || !gateway_drain_is_on(&process->drain))
         start_draining(process);
+}
+
+/* A worker that is being started again is missed by nobody: the others take its connections. One
+ * that hangs keeps them waiting. */
+static size_t check_workers(struct gateway_process *process, bool ready, struct health_check *check)
+{
+    if (!process->seat)
+        return 0;
+    struct siblings_state state = siblings_look(process->seat->siblings, monotonic_ms());
+    char *detail = process->workers_detail;
+    *check = (struct health_check){.name = "workers", .healthy = true, .detail = detail};
+    snprintf(detail, WORKERS_DETAIL_SIZE, "%u of %u", state.up,
+             siblings_count(process->seat->siblings));
+    if (state.first_lazy >= 0) {
+        check->healthy = false;
+        snprintf(detail, WORKERS_DETAIL_SIZE, "worker %d does not answer", state.first_lazy);
+    } else if (ready && state.first_unready >= 0) {
+        check->healthy = false;
+        snprintf(detail, WORKERS_DETAIL_SIZE, "worker %d is not ready", state.first_unready);
+    }
+    return 1;
 }
 
 static size_t check_ready(void *context, struct health_check *checks)
 {
-    const struct gateway_process *process = context;
-    size_t count = 0;
-    struct health_check *check = &checks[count++];
-    *check = (struct health_check){.name = "kafka"};
-    check->healthy = kafka_source_ready(process->kafka, &check->detail);
-    if (process->tokens) {
-        check = &checks[count++];
-        *check = (struct health_check){.name = "tokens"};
-        check->healthy = token_verifier_ready(process->tokens, &check->detail);
-    }
-    check = &checks[count++];
-    *check =
-        (struct health_check){.name = "gateway",
-                              .healthy = !gateway_drain_is_on(&process->drain),
-                              .detail = gateway_drain_is_on(&process->drain) ? "ending" : NULL};
-    return count;
+    struct gateway_process *process = context;
+    tell_siblings(process);
+    size_t count = check_self(process, checks);
+    return count + check_workers(process, true, &checks[count]);
+}
+
+static size_t check_live(void *context, struct health_check *checks)
+{
+    return check_workers(context, false, checks);
 }
 
 /* --- Making the parts
@@ -418,6 +473,7 @@ static enum status open_http(struct gateway_process *process, struct error *erro
     process->operations = (struct operations){
         .metrics = gateway_metrics_registry(process->metrics),
         .ready = check_ready,
+        .live = check_live,
         .context = process,
     };
     operations_add_routes(&process->operations, process->http);
@@ -616,13 +672,14 @@ static enum status open_parts(struct gateway_process *process, struct error *err
  */
 
 enum status gateway_process_open(const struct gateway_settings *settings,
-                                 const struct shared_config *shared,
+                                 const struct shared_config *shared, const struct seat *seat,
                                  struct gateway_process **process, struct error *error)
 {
     struct gateway_process *made = mem_new(struct gateway_process);
     made->settings = settings;
     made->shared = shared;
-    made->metrics = gateway_metrics_new();
+    made->seat = seat;
+    made->metrics = gateway_metrics_new(seat);
     enum status status = open_parts(made, error);
     if (status != STATUS_OK) {
         gateway_process_close(made);

@@ -5,17 +5,20 @@
 
 #include "gateway_settings.h"
 #include "shared_config.h"
+#include "siblings.h"
 
 struct gateway_process;
 
-/* The settings are borrowed until it is closed. On failure `error` is what a person must read: the
- * port is in use, a key cannot be read. An unreachable broker is no failure: /readyz tells. */
+/* The settings are borrowed until it is closed; so is `seat`, if it is one worker of several, else
+ * NULL. On failure `error` is what a person must read: the port is in use, a key cannot be read. An
+ * unreachable broker is no failure: /readyz tells. */
 enum status gateway_process_open(const struct gateway_settings *settings,
-                                 const struct shared_config *shared,
+                                 const struct shared_config *shared, const struct seat *seat,
                                  struct gateway_process **process, struct error *error) MUST_CHECK;
 
 /* Until SIGTERM or SIGINT, and then until clients have been sent away, at most
- * settings->shutdown_timeout_ms. SIGHUP reads the certificate again. */
+ * settings->shutdown_timeout_ms. SIGHUP reads the certificate again. A worker of several takes
+ * SIGTERM only once: see supervisor.h. */
 void gateway_process_run(struct gateway_process *process);
 
 /* NULL is fine. */

@@ -22,6 +22,10 @@ enum { RECOVERY_KEY_MINIMUM = 32 };
 static const char *const auth_modes[] = {"token", "development", NULL};
 
 static const struct setting table[] = {
+    SETTING(INTEGER, "workers", workers, "1", RANGE(1, GATEWAY_WORKERS_LIMIT),
+            .help = "Processes that share the port, each with a loop of its own; one per core, as "
+                    "--workers N. http.connections, limits.sessions and drain.per_second are for "
+                    "all together."),
     /* --- HTTP */
     SETTING(STRING, "http.address", address, NULL,
             .help = "Address to listen on; all, IPv4 and IPv6, if it is left out."),
@@ -223,7 +227,8 @@ static const struct setting table[] = {
                 "Numeric address at which other gateways reach this one; if it is left out, the "
                 "first of this machine that is inside peers.network."),
     SETTING(INTEGER, "peers.port", peers_port, "8081", RANGE(0, 65535),
-            .help = "Port for other gateways; 0: any free one. Never open it to clients."),
+            .help = "Port for other gateways; with workers the next ones too, one for each; 0: any "
+                    "free one. Never open it to clients."),
     SETTING(LIST, "peers.network", peers_networks,
             "10.0.0.0/8, 172.16.0.0/12, 192.168.0.0/16, fd00::/8", RANGE(1, PEER_NETWORKS_LIMIT),
             .help = "Networks of the gateways: no other address is ever connected to."),
@@ -352,6 +357,8 @@ static void check_peers(const struct gateway_settings *settings, struct problems
         if (!peer_network_parse(settings->peers_networks.items[i], &network))
             problems_add(problems, 0, 0, "gateway.peers.network: %s is no network (10.0.0.0/8)",
                          settings->peers_networks.items[i]);
+    if (count > 0 && settings->peers_port + settings->workers - 1 > UINT16_MAX)
+        problems_add(problems, 0, 0, "gateway.peers.port: there is no port for each worker");
     if (count > 0 && settings->peers_timeout_ms >= settings->ping_timeout_ms)
         problems_add(problems, 0, 0,
                      "gateway.peers.timeout: must be below gateway.socketio.ping_timeout");

@@ -13,7 +13,11 @@ enum gateway_auth_mode { GATEWAY_AUTH_TOKEN, GATEWAY_AUTH_DEVELOPMENT };
 
 enum { GATEWAY_RECOVERY_KEYS_LIMIT = 4 };
 
+enum { GATEWAY_WORKERS_LIMIT = 64 };
+
 struct gateway_settings {
+    int64_t workers;
+
     /* gateway.http */
     char *address;
     int64_t port;

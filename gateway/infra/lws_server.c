@@ -437,7 +437,8 @@ static int bind_socket(const struct lws_server_config *config, const struct addr
     if (config->send_buffer_bytes)
         setsockopt(descriptor, SOL_SOCKET, SO_SNDBUF, &config->send_buffer_bytes, sizeof(int));
     if (bind(descriptor, address->ai_addr, address->ai_addrlen) != 0 ||
-        listen(descriptor, config->backlog ? config->backlog : BACKLOG_DEFAULT) != 0) {
+        (config->backlog >= 0 &&
+         listen(descriptor, config->backlog ? config->backlog : BACKLOG_DEFAULT) != 0)) {
         int failure = errno;
         close(descriptor);
         return -failure;
@@ -552,6 +553,20 @@ enum status lws_server_open(struct lws_loop *loop, const struct lws_server_confi
     }
     *out = server;
     return STATUS_OK;
+}
+
+int lws_server_reserve(const struct lws_server_config *config, uint16_t *port, struct error *error)
+{
+    int on = 1;
+    struct lws_server_config reserved = *config;
+    reserved.backlog = -1;
+    int descriptor = listen_at(&reserved, error);
+    if (descriptor < 0)
+        return descriptor;
+    /* Only now: bound without it, the port is nobody else's. */
+    setsockopt(descriptor, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on));
+    *port = port_of(descriptor);
+    return descriptor;
 }
 
 void lws_server_stop_accepting(struct lws_server *server)

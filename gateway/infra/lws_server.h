@@ -21,7 +21,7 @@ struct lws_server_config {
     const char *address;         /* NULL: all, IPv4 and IPv6 where there is IPv6 */
     uint16_t port;               /* 0: any free one, see lws_server_port() */
     bool share_port;             /* SO_REUSEPORT: other processes of ours listen on it too */
-    int backlog;                 /* 0: 4096, the kernel may lower it */
+    int backlog;                 /* 0: 4096, the kernel may lower it; negative: do not listen */
     unsigned connections;        /* 0: what descriptors allow */
     unsigned descriptor_reserve; /* kept free for everything else; 0: 256 */
     int send_buffer_bytes;       /* SO_SNDBUF; 0: the kernel's choice, which hides slow clients */
@@ -46,6 +46,11 @@ struct lws_server_stats {
 /* Adds a chore to the loop: open it after the chores that may close wires. */
 enum status lws_server_open(struct lws_loop *loop, const struct lws_server_config *config,
                             struct lws_server **server, struct error *error) MUST_CHECK;
+/* Takes address and port for processes that will share it, without listening: the descriptor, to be
+ * closed by the caller; negative: `error` says why. Fails if anybody else listens there, unless
+ * share_port is set. */
+int lws_server_reserve(const struct lws_server_config *config, uint16_t *port,
+                       struct error *error) MUST_CHECK;
 /* No more connections are accepted; those that exist go on. */
 void lws_server_stop_accepting(struct lws_server *server);
 /* Ends every connection at once; their receivers hear `closed`. NULL is fine. Not from inside a

@@ -32,9 +32,13 @@ static void answer_health(struct http_exchange *exchange, const struct health_ch
 static void on_live(void *route, struct http_exchange *exchange, const struct http_request *request,
                     int64_t now_ms)
 {
-    (void)route, (void)now_ms;
+    const struct operations *operations = route;
+    struct health_check checks[OPERATIONS_CHECKS_LIMIT];
+    (void)now_ms;
+    /* The loop turns: that is what is asked. */
     if (is_reading(exchange, request))
-        answer_health(exchange, NULL, 0); /* the loop turns: that is what is asked */
+        answer_health(exchange, checks,
+                      operations->live ? operations->live(operations->context, checks) : 0);
 }
 
 static void on_ready(void *route, struct http_exchange *exchange,

@@ -13,6 +13,7 @@ struct operations {
     struct metrics *metrics;
     /* Fills in up to OPERATIONS_CHECKS_LIMIT checks; their strings live until the next call. */
     size_t (*ready)(void *context, struct health_check *checks);
+    size_t (*live)(void *context, struct health_check *checks); /* NULL: that it answers is all */
     void *context;
 };
 

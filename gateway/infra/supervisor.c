@@ -1,0 +1,283 @@
+#include "supervisor.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/random.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "log.h"
+#include "lws_server.h"
+#include "worker_settings.h"
+
+enum {
+    DELAY_FIRST_MS = 100,
+    END_GRACE_MS = 5000, /* beyond the time that workers have for their own end */
+    SECRET_BYTES = (WORKER_SECRET_SIZE - 1) / 2,
+};
+
+struct charge {
+    pid_t pid; /* 0: is not running */
+    int64_t started_ms;
+    int64_t start_ms; /* if it is not running: when it is started */
+    unsigned failures;
+};
+
+struct supervisor {
+    const struct supervisor_config *config;
+    struct worker_common common;
+    struct siblings *siblings;
+    sigset_t signals; /* waited for */
+    int port;         /* the descriptor that keeps the port ours */
+    unsigned count;
+    bool settled; /* every worker has been up once */
+    bool ending;
+    bool failed;
+    int64_t end_ms; /* ending: when patience is over */
+    struct charge charges[GATEWAY_WORKERS_LIMIT];
+};
+
+int64_t supervisor_delay_ms(unsigned failures)
+{
+    int64_t delay_ms = DELAY_FIRST_MS;
+    while (failures-- > 0 && delay_ms < SUPERVISOR_DELAY_MOST_MS)
+        delay_ms *= 2;
+    return delay_ms < SUPERVISOR_DELAY_MOST_MS ? delay_ms : SUPERVISOR_DELAY_MOST_MS;
+}
+
+static int64_t monotonic_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+static struct seat seat_of(const struct supervisor *supervisor, unsigned index)
+{
+    return (struct seat){.siblings = supervisor->siblings, .index = index};
+}
+
+/* ---- Ending ---- */
+
+static void tell_all(const struct supervisor *supervisor, int signal)
+{
+    for (unsigned i = 0; i < supervisor->count; i++)
+        if (supervisor->charges[i].pid)
+            kill(supervisor->charges[i].pid, signal);
+}
+
+/* Workers take SIGTERM once, however often it comes (a supervisor of processes may send it to all
+ * of a group), and SIGINT, which only comes from here, for at once. */
+static void end_all(struct supervisor *supervisor)
+{
+    tell_all(supervisor, supervisor->ending ? SIGINT : SIGTERM);
+    if (supervisor->ending)
+        return;
+    supervisor->ending = true;
+    supervisor->end_ms =
+        monotonic_ms() + supervisor->config->settings->shutdown_timeout_ms + END_GRACE_MS;
+}
+
+static unsigned count_running(const struct supervisor *supervisor)
+{
+    unsigned count = 0;
+    for (unsigned i = 0; i < supervisor->count; i++)
+        count += supervisor->charges[i].pid != 0;
+    return count;
+}
+
+/* ---- Starting ---- */
+
+/* In the new process. */
+static int work(struct supervisor *supervisor, unsigned index, pid_t parent)
+{
+    const struct supervisor_config *config = supervisor->config;
+    sigset_t child;
+    /* Signals of a terminal go to the supervisor, which passes them on; without it, no worker. */
+    setpgid(0, 0);
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (getppid() != parent)
+        return EXIT_FAILURE;
+    close(supervisor->port);
+    supervisor->port = -1;
+    sigemptyset(&child);
+    sigaddset(&child, SIGCHLD);
+    sigprocmask(SIG_UNBLOCK, &child, NULL);
+    struct gateway_settings settings =
+        worker_settings(config->settings, &supervisor->common, index);
+    struct seat seat = seat_of(supervisor, index);
+    return config->work(config->context, &settings, &seat);
+}
+
+/* Returns -1 in the supervisor, the exit code in a worker that has ended. */
+static int start(struct supervisor *supervisor, unsigned index)
+{
+    struct charge *charge = &supervisor->charges[index];
+    pid_t parent = getpid(), pid = fork();
+    if (pid == 0)
+        return work(supervisor, index, parent);
+    charge->started_ms = monotonic_ms();
+    if (pid < 0) {
+        log_error("cannot start a worker", LOG_UNSIGNED("worker", index),
+                  LOG_STRING("error", strerror(errno)));
+        charge->start_ms = charge->started_ms + supervisor_delay_ms(charge->failures++);
+        return -1;
+    }
+    charge->pid = pid;
+    return -1;
+}
+
+static int start_due(struct supervisor *supervisor)
+{
+    int code = -1;
+    int64_t now_ms = monotonic_ms();
+    for (unsigned i = 0; i < supervisor->count && code < 0 && !supervisor->ending; i++)
+        if (!supervisor->charges[i].pid && supervisor->charges[i].start_ms <= now_ms)
+            code = start(supervisor, i);
+    return code;
+}
+
+/* ---- What happens ---- */
+
+static bool is_settled(const struct supervisor *supervisor)
+{
+    for (unsigned i = 0; i < supervisor->count; i++) {
+        struct seat seat = seat_of(supervisor, i);
+        if (!siblings_is_up(&seat))
+            return false;
+    }
+    return true;
+}
+
+static void plan_restart(struct supervisor *supervisor, unsigned index, int status)
+{
+    struct charge *charge = &supervisor->charges[index];
+    int64_t now_ms = monotonic_ms();
+    if (now_ms - charge->started_ms >= SUPERVISOR_HEALTHY_MS)
+        charge->failures = 0;
+    int64_t delay_ms = supervisor_delay_ms(charge->failures++);
+    charge->start_ms = now_ms + delay_ms;
+    log_error("a worker died, it is started again", LOG_UNSIGNED("worker", index),
+              LOG_INTEGER("code", WIFEXITED(status) ? WEXITSTATUS(status) : 0),
+              LOG_INTEGER("signal", WIFSIGNALED(status) ? WTERMSIG(status) : 0),
+              LOG_INTEGER("delay_ms", delay_ms));
+}
+
+static void ended(struct supervisor *supervisor, unsigned index, int status)
+{
+    struct seat seat = seat_of(supervisor, index);
+    bool was_up = siblings_is_up(&seat);
+    siblings_gone(&seat);
+    supervisor->charges[index].pid = 0;
+    if (supervisor->ending) {
+        supervisor->failed |= !WIFEXITED(status) || WEXITSTATUS(status) != 0;
+    } else if (!supervisor->settled && !was_up) {
+        /* As a gateway without workers would: it has said what is wrong. */
+        supervisor->failed = true;
+        end_all(supervisor);
+    } else {
+        plan_restart(supervisor, index, status);
+    }
+}
+
+static void reap(struct supervisor *supervisor)
+{
+    int status;
+    supervisor->settled |= is_settled(supervisor);
+    for (pid_t pid; (pid = waitpid(-1, &status, WNOHANG)) > 0;)
+        for (unsigned i = 0; i < supervisor->count; i++)
+            if (supervisor->charges[i].pid == pid)
+                ended(supervisor, i, status);
+}
+
+/* Until a signal, or until something is due. */
+static int wait_for_signal(const struct supervisor *supervisor)
+{
+    int64_t now_ms = monotonic_ms(), until_ms = supervisor->ending ? supervisor->end_ms : INT64_MAX;
+    for (unsigned i = 0; i < supervisor->count && !supervisor->ending; i++)
+        if (!supervisor->charges[i].pid && supervisor->charges[i].start_ms < until_ms)
+            until_ms = supervisor->charges[i].start_ms;
+    if (until_ms == INT64_MAX)
+        return sigwaitinfo(&supervisor->signals, NULL);
+    int64_t wait_ms = until_ms > now_ms ? until_ms - now_ms : 0;
+    struct timespec wait = {.tv_sec = wait_ms / 1000, .tv_nsec = wait_ms % 1000 * 1000000};
+    return sigtimedwait(&supervisor->signals, NULL, &wait);
+}
+
+static int supervise(struct supervisor *supervisor)
+{
+    int code = start_due(supervisor);
+    while (code < 0 && (!supervisor->ending || count_running(supervisor) > 0)) {
+        int signal = wait_for_signal(supervisor);
+        if (signal == SIGHUP) {
+            tell_all(supervisor, SIGHUP);
+        } else if (signal == SIGTERM || signal == SIGINT) {
+            end_all(supervisor);
+        } else if (supervisor->ending && monotonic_ms() >= supervisor->end_ms) {
+            supervisor->end_ms = INT64_MAX;
+            log_error("workers did not end in time");
+            tell_all(supervisor, SIGKILL);
+        }
+        reap(supervisor);
+        code = start_due(supervisor);
+    }
+    if (code >= 0)
+        return code;
+    return supervisor->failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
+
+/* ---- Beginning ---- */
+
+static void make_secret(char text[WORKER_SECRET_SIZE])
+{
+    uint8_t secret[SECRET_BYTES];
+    ssize_t got = getrandom(secret, sizeof(secret), 0);
+    assert(got == sizeof(secret)); /* so few bytes come at once */
+    (void)got;
+    for (size_t i = 0; i < sizeof(secret); i++)
+        snprintf(&text[2 * i], 3, "%02x", secret[i]);
+}
+
+static enum status take_port(struct supervisor *supervisor, struct error *error)
+{
+    const struct gateway_settings *settings = supervisor->config->settings;
+    struct lws_server_config config = {.address = settings->address,
+                                       .port = (uint16_t)settings->port,
+                                       .share_port = settings->share_port};
+    supervisor->port = lws_server_reserve(&config, &supervisor->common.port, error);
+    return supervisor->port < 0 ? STATUS_IO : STATUS_OK;
+}
+
+static void block_signals(struct supervisor *supervisor)
+{
+    static const int signals[] = {SIGTERM, SIGINT, SIGHUP, SIGCHLD};
+    sigemptyset(&supervisor->signals);
+    for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++)
+        sigaddset(&supervisor->signals, signals[i]);
+    sigprocmask(SIG_BLOCK, &supervisor->signals, NULL);
+}
+
+int supervisor_run(const struct supervisor_config *config)
+{
+    struct supervisor supervisor = {.config = config, .count = (unsigned)config->settings->workers};
+    struct error error;
+    assert(supervisor.count > 0 && supervisor.count <= GATEWAY_WORKERS_LIMIT);
+    if (take_port(&supervisor, &error) != STATUS_OK) {
+        log_error("cannot start", LOG_STRING("error", error.text));
+        return EXIT_FAILURE;
+    }
+    make_secret(supervisor.common.peers_secret);
+    make_secret(supervisor.common.recovery_key);
+    supervisor.siblings = siblings_new(supervisor.count);
+    block_signals(&supervisor);
+    int code = supervisor.siblings ? supervise(&supervisor) : EXIT_FAILURE;
+    siblings_free(supervisor.siblings);
+    if (supervisor.port >= 0)
+        close(supervisor.port);
+    return code;
+}
