@@ -10,10 +10,16 @@
 
 enum { COMMIT_TIMEOUT_MS = 30000, ABORT_TIMEOUT_MS = 30000, CLOSE_TIMEOUT_MS = 5000 };
 
+/* How often a commit is asked for, within COMMIT_TIMEOUT_MS; then it is left to a new handle, which
+ * learns how it ended. By then the broker has aborted what it had of it, and records of a topic
+ * that was deleted and created again may stay in the client for ever. */
+enum { COMMIT_ATTEMPTS = 2 };
+
 struct producer {
     struct producer_options options;
     rd_kafka_t *client;
     size_t record_limit;
+    bool lost;               /* a call of the handle's is under way for ever: it takes no other */
     rd_kafka_topic_t *topic; /* of the last output: outputs to one topic often follow each other */
     /* What deliveries of this batch failed by themselves, not because the batch was given up. */
     rd_kafka_resp_err_t failed;
@@ -58,6 +64,8 @@ static void close_client(struct producer *producer)
     if (producer->topic != NULL)
         rd_kafka_topic_destroy(producer->topic);
     producer->topic = NULL;
+    if (producer->options.transactional_id != NULL) /* nothing is left that counts */
+        (void)rd_kafka_purge(producer->client, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
     (void)rd_kafka_flush(producer->client, CLOSE_TIMEOUT_MS);
     rd_kafka_destroy(producer->client);
     producer->client = NULL;
@@ -140,8 +148,10 @@ static enum status create_client(struct producer *producer, struct error *error)
 enum status producer_open(struct producer *producer, int timeout_ms, struct error *error)
 {
     if (producer->client != NULL &&
-        rd_kafka_fatal_error(producer->client, NULL, 0) != RD_KAFKA_RESP_ERR_NO_ERROR)
+        (producer->lost ||
+         rd_kafka_fatal_error(producer->client, NULL, 0) != RD_KAFKA_RESP_ERR_NO_ERROR))
         close_client(producer);
+    producer->lost = false;
     if (producer->client == NULL) {
         enum status status = create_client(producer, error);
         if (status != STATUS_OK)
@@ -305,12 +315,13 @@ static bool send_offsets(struct producer *producer, const struct producer_batch 
 static bool commit(struct producer *producer, struct producer_result *result)
 {
     rd_kafka_error_t *failure;
-    for (int attempt = 0;; attempt++) {
-        failure = rd_kafka_commit_transaction(producer->client, COMMIT_TIMEOUT_MS);
+    for (int attempt = 1;; attempt++) {
+        failure =
+            rd_kafka_commit_transaction(producer->client, COMMIT_TIMEOUT_MS / COMMIT_ATTEMPTS);
         if (failure == NULL)
             return true;
         /* What can be tried again may have happened already: the same call must be made again. */
-        if (!rd_kafka_error_is_retriable(failure) || attempt == 10)
+        if (!rd_kafka_error_is_retriable(failure) || attempt == COMMIT_ATTEMPTS)
             break;
         log_warning("transaction not committed yet",
                     LOG_STRING("error", rd_kafka_error_string(failure)));
@@ -329,8 +340,8 @@ static void send_transaction(struct producer *producer, const struct producer_ba
     rd_kafka_error_t *failure = rd_kafka_begin_transaction(producer->client);
     if (failure != NULL) {
         fail_with(producer, result, "begin", failure);
-        if (result->outcome != PRODUCER_LOST)
-            result->outcome = PRODUCER_LOST;
+        result->outcome = PRODUCER_LOST;
+        producer->lost = true;
         return;
     }
     /* The offsets come first: while the broker is not done with the transaction before, the client
@@ -342,6 +353,7 @@ static void send_transaction(struct producer *producer, const struct producer_ba
         abort_transaction(producer, result);
     rd_kafka_poll(producer->client, 0);
     find_culprit(producer, result);
+    producer->lost = result->outcome == PRODUCER_LOST;
 }
 
 /* Without transactions: everything is sent and confirmed before the offsets are. */
