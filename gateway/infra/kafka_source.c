@@ -276,6 +276,11 @@ bool kafka_source_ready(const struct kafka_source *source, const char **detail)
     return ready;
 }
 
+bool kafka_source_was_reached(const struct kafka_source *source)
+{
+    return source->answered;
+}
+
 bool kafka_source_is_mock(const struct kafka_source *source)
 {
     return source->mock;

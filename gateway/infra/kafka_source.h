@@ -62,6 +62,8 @@ int64_t kafka_source_deadline_ms(const struct kafka_source *source);
 
 /* Whether the broker answers; `detail` is text for a person, static. */
 bool kafka_source_ready(const struct kafka_source *source, const char **detail);
+/* Whether it has answered since the start. */
+bool kafka_source_was_reached(const struct kafka_source *source);
 /* Whether it is librdkafka's mock cluster; false until the broker has answered. */
 bool kafka_source_is_mock(const struct kafka_source *source);
 
