@@ -3,11 +3,11 @@ import http from 'node:http';
 import { Client, token } from '../../integration/lib/client.mjs';
 import { eventually, sleep } from '../../integration/lib/wait.mjs';
 import { SECRET } from '../../integration/lib/world.mjs';
-import { Stream } from '../../integration/lib/stream.mjs';
 
 export const TRANSPORTS = { websocket: ['websocket'], polling: ['polling'], both: ['polling', 'websocket'] };
 export const ROOMS_PER_CLIENT = 5;
 const ANY = 0;
+const HISTORY = 30; // what is kept of what befell a client
 
 /* A client and, for each of its rooms, the number that comes next. */
 export class Witness {
@@ -25,6 +25,9 @@ export class Witness {
         this.reasons = [];
         this.i = i;
         this.kind = transports.join('+');
+        this.taken = 0;
+        this.history = [];
+        this.joined = true;
         this.at = NaN; // when the last notification came
         this.forgiven = new Set();
         this.agent = new http.Agent({ keepAlive: false }); // see README.md
@@ -33,13 +36,17 @@ export class Witness {
             options: { transports, agent: this.agent, withCredentials: cookies, reconnectionDelay: 100, reconnectionDelayMax: 1000, timeout: 5000 },
         });
         this.answers = []; // reasons of fresh sessions
-        this.client.socket.on('session', ({ reason }) => this.answers.push(reason));
+        this.client.socket.on('session', ({ reason }) => {
+            this.answers.push(reason);
+            this.#note(`told ${reason}`);
+        });
         this.client.keep = false;
         this.client.listeners.add(({ notification }) => this.#take(notification));
     }
 
     #take({ rooms, taskStatus }) {
         this.at = performance.now();
+        this.taken++;
         const room = rooms[0];
         const expected = this.next.get(room);
         const { n } = taskStatus.data;
@@ -49,6 +56,7 @@ export class Witness {
         }
         if (n < expected) {
             this.doubled++;
+            this.#note(`${room}: ${n} again, ${expected} was next`);
             return;
         }
         const forgiven = this.forgiven.delete(room);
@@ -56,7 +64,15 @@ export class Witness {
             this.declared += n - expected;
         else if (expected !== ANY)
             this.lost += n - expected;
+        if (expected !== ANY && n > expected)
+            this.#note(`${room}: ${n} instead of ${expected}${forgiven ? ', as was said' : ''}`);
         this.next.set(room, n + 1);
+    }
+
+    #note(text) {
+        this.history.push(`${new Date().toISOString().slice(11, 23)} ${text}`);
+        if (this.history.length > HISTORY)
+            this.history.shift();
     }
 
     async open() {
@@ -66,16 +82,25 @@ export class Witness {
         socket.on('disconnect', (reason) => {
             this.disconnects.push(performance.now());
             this.reasons.push(reason);
+            this.#note(`disconnected, ${reason}`);
         });
         socket.on('connect', () => {
             this.returns++;
-            if (socket.recovered)
-                return;
-            this.fresh++; // what was missed is declared; rooms that were asked for are asked for again
-            this.forgiven = new Set(this.rooms);
-            this.client.subscribe(...this.rooms).catch(() => {});
+            this.#note(socket.recovered ? 'recovered' : 'fresh session');
+            if (!socket.recovered) {
+                this.fresh++;
+                this.joined = false;
+                this.forgiven = new Set(this.rooms); // what was missed is declared
+            }
+            if (!this.joined)
+                this.#join();
         });
         return this;
+    }
+
+    /* Rooms that were asked for are asked for again after a fresh session; if that is cut short, at the next return. */
+    #join() {
+        this.client.subscribe(...this.rooms).then(() => { this.joined = true; }, () => {});
     }
 
     behind(last) { return this.rooms.filter((room) => this.next.get(room) !== ANY && this.next.get(room) <= last[numberOf(room)]).length; }
@@ -87,6 +112,17 @@ export class Witness {
         return `client ${this.i}: ${this.kind}, ${socket.connected ? 'connected' : 'not connected'}, by ${transport}, engine ${engine?.readyState} ${engine?.id ?? ''}`
             + `, ${this.reasons.length} disconnects, the last ${Math.round(performance.now() - this.disconnects.at(-1))} ms ago by ${this.reasons.at(-1)}`
             + `, last event ${Math.round(performance.now() - this.at)} ms ago`;
+    }
+
+    /* Loses its connection and does not come back before comeBack(). */
+    goAway() {
+        this.client.socket.io.reconnection(false);
+        this.cut();
+    }
+
+    comeBack() {
+        this.client.socket.io.reconnection(true);
+        this.client.socket.connect();
     }
 
     /* As if the network were gone: no packet says goodbye. */
@@ -113,9 +149,10 @@ export async function openWitnesses(world, url, { count, rooms, transports, ...m
     return witnesses;
 }
 
-/* Publishes at `rate` per second into `rooms` rooms in turn, numbered in each on from `numbers`, until `over()`. Resolves to
- * the last number of each. */
-export async function publish({ world, rooms, rate, over, numbers = Array.from({ length: rooms }, () => 0), stream = new Stream(world.broker) }) {
+/* Publishes at `rate` per second into `rooms` rooms in turn, numbered in each, until `over()`. Resolves to the last
+ * number of each. */
+export async function publish({ stream, rooms, rate, over }) {
+    const numbers = Array.from({ length: rooms }, () => 0);
     const started = performance.now();
     let total = 0;
     while (!over()) {
@@ -148,7 +185,12 @@ export async function checkLogs(report, witnesses, last, { timeout = 60000 } = {
     late.slice(0, 5).forEach((witness) => report.say(`  ${witness.describe()}`));
     await eventually(() => behind() === 0, { timeout, what: 'all logs to be complete' }).catch(() => {});
     await sleep(2000); // for what should not come
-    report.say(`${sum(witnesses, 'returns')} returns, ${sum(witnesses, 'fresh')} of them fresh sessions`);
+    report.say(`${sum(witnesses, 'returns')} returns, ${sum(witnesses, 'fresh')} of them fresh sessions; `
+        + `${sum(witnesses, 'taken')} notifications came, ${sum(witnesses, 'declared')} were missed before a fresh session`);
+    witnesses.filter(({ lost, doubled }) => lost + doubled).slice(0, 3).forEach((witness) => {
+        report.say(witness.describe());
+        witness.history.forEach((line) => report.say(`  ${line}`));
+    });
     report.check('every log reaches its end', behind() === 0, `${behind()} do not`);
     for (const [field, text] of [['lost', 'nothing is lost in silence'], ['doubled', 'nothing is doubled'], ['alien', 'nothing comes to the wrong client']])
         report.check(text, sum(witnesses, field) === 0, String(sum(witnesses, field)));
@@ -157,4 +199,17 @@ export async function checkLogs(report, witnesses, last, { timeout = 60000 } = {
 /* Every return was a recovery: nothing missed, nothing declared missing. */
 export function checkRecoveries(report, witnesses) {
     report.check('every return is a recovery', sum(witnesses, 'fresh') === 0, `${sum(witnesses, 'fresh')} of ${sum(witnesses, 'returns')} are not`);
+}
+
+/* It is connected, and has been given something since. */
+export const isAlive = ({ client, at }, since) => client.socket.connected && at > since;
+
+/* Every fresh session came with its reason, one of these. */
+export function checkAnswers(report, witnesses, reasons) {
+    const counts = new Map();
+    witnesses.flatMap(({ answers }) => answers).forEach((reason) => counts.set(reason, (counts.get(reason) ?? 0) + 1));
+    report.say(`reasons of fresh sessions: ${[...counts].map(([reason, count]) => `${count} ${reason}`).join(', ') || 'none'}`);
+    const told = [...counts.values()].reduce((total, count) => total + count, 0);
+    report.check('every fresh session came with its reason', told === sum(witnesses, 'fresh'), `${told} of ${sum(witnesses, 'fresh')}`);
+    report.check('the reasons are the right ones', [...counts.keys()].every((reason) => reasons.includes(reason)), [...counts.keys()].join(', '));
 }

@@ -1,6 +1,7 @@
 /* Plain round robin and default transports, under load: no request is refused for having reached another gateway, all
  * clients upgrade, none is relayed afterwards, none lost; also with a load balancer that sends requests again, and that
  * does so with every poll that is held. */
+import { Stream } from '../../integration/lib/stream.mjs';
 import { awaitedLater, eventually, sleep } from '../../integration/lib/wait.mjs';
 import { World } from '../../integration/lib/world.mjs';
 import { startGateways } from '../lib/gateways.mjs';
@@ -89,7 +90,7 @@ export async function run({ report, values }) {
         const gateways = await startGateways(world, Number(values.gateways));
         const scene = { world, gateways, report };
         let over = false;
-        const publishing = awaitedLater(publish({ world, rooms: ROOMS, rate: Number(values.rate), over: () => over }));
+        const publishing = awaitedLater(publish({ stream: new Stream(world.broker), rooms: ROOMS, rate: Number(values.rate), over: () => over }));
         for (const [name, retry] of [['round robin', false], ['round robin that retries', true]]) {
             const balancer = await startLoadBalancer(world, gateways, { retry });
             await connects(scene, balancer, Number(values.connects), name);

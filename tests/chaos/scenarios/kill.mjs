@@ -1,21 +1,16 @@
 /* Gateways behind a load balancer are killed and stopped, clients' connections cut, the broker restarted: every client's
  * log of every room of its is exactly 1..K, and every return is a recovery. */
-import { awaitedLater } from '../../integration/lib/wait.mjs';
-import { World } from '../../integration/lib/world.mjs';
 import { freeze, inflict, killAndRestart, restartBroker } from '../lib/faults.mjs';
-import { startGateways } from '../lib/gateways.mjs';
-import { startLoadBalancer } from '../lib/haproxy.mjs';
-import { checkLogs, checkRecoveries, openWitnesses, publish, sum } from '../lib/witness.mjs';
+import { onStage, stageOptions } from '../lib/stage.mjs';
+import { SYSTEMS } from '../lib/systems.mjs';
+import { checkRecoveries, sum } from '../lib/witness.mjs';
 
 export const description = 'gateways killed and stopped, connections cut, the broker restarted: every log is exactly 1..K';
 export const faults = 200;
 export const options = {
-    clients: { default: 300, help: 'stock clients' },
-    gateways: { default: 3, help: 'gateways behind the load balancer' },
-    rooms: { default: 100, help: 'rooms in all; each client is in five' },
-    rate: { default: 500, help: 'notifications per second' },
-    transports: { default: 'mixed', help: 'websocket, polling, both (the default transports) or mixed' },
+    ...stageOptions(),
     pause: { default: 1, help: 'seconds between faults, on average' },
+    system: { default: 'smartstack', help: `one of ${Object.keys(SYSTEMS).join(', ')}` },
 };
 
 const KINDS = { 'kill -9': 4, stop: 3, cut: 10, 'broker restart': 1 };
@@ -58,21 +53,15 @@ async function befall(scene, fault) {
 
 export async function run({ random, report, faults: count, values }) {
     const pause_ms = Number(values.pause) * 1000;
-    const rooms = Number(values.rooms);
-    await World.use('chaos-kill', {}, async (world) => {
-        await world.dispatcher();
-        const gateways = await startGateways(world, Number(values.gateways));
-        const balancer = await startLoadBalancer(world, gateways);
-        const witnesses = await openWitnesses(world, balancer.url, { count: Number(values.clients), rooms, transports: values.transports });
-        report.say(`${witnesses.length} clients are connected`);
-
-        let over = false;
-        const publishing = awaitedLater(publish({ world, rooms, rate: Number(values.rate), over: () => over }));
-        const scene = { gateways, broker: world.broker, witnesses, busy: new Set(), report };
+    const system = SYSTEMS[values.system];
+    if (!system)
+        throw new Error(`--system is one of: ${Object.keys(SYSTEMS).join(', ')}`);
+    await onStage(`chaos-kill-${values.system}`, { report, values, system }, async (stage) => {
+        const { gateways, store, witnesses } = stage;
+        const scene = { gateways, broker: store, witnesses, busy: new Set(), report };
         await inflict({ random: random.fork(), count, pause_ms: [0.2 * pause_ms, 1.8 * pause_ms] },
             () => befall(scene, draw(random, gateways.length, witnesses.length)));
-        over = true;
-        await checkLogs(report, witnesses, await publishing);
+        await stage.finish();
         checkRecoveries(report, witnesses);
         report.check('the faults made clients return', count === 0 || sum(witnesses, 'returns') > 0);
         report.check('every gateway is alive', gateways.every(({ alive }) => alive));
