@@ -116,8 +116,14 @@ export class Witness {
 
     /* Loses its connection and does not come back before comeBack(). */
     goAway() {
-        this.client.socket.io.reconnection(false);
-        this.cut();
+        const { socket } = this.client;
+        socket.io.reconnection(false);
+        const cutting = setInterval(() => { // between two polls there is nothing to cut
+            if (socket.connected)
+                this.cut();
+            else
+                clearInterval(cutting);
+        }, 5);
     }
 
     comeBack() {
