@@ -16,7 +16,11 @@ const FEWER = 2;
 async function make(broker, partitions) {
     await broker.admin((admin) => admin.deleteTopics({ topics: [TOPIC] }));
     await eventually(async () => !(await broker.topics()).includes(TOPIC), { what: 'the topic to be gone' });
-    await broker.createTopics({ [TOPIC]: partitions });
+    await eventually(async () => { // the admin client may have looked too soon
+        if (!(await broker.topics()).includes(TOPIC))
+            await broker.createTopics({ [TOPIC]: partitions });
+        return true;
+    }, { what: 'the topic to be there again' });
 }
 
 const readiness = async ({ url }) => (await fetch(`${url}/readyz`)).status;
