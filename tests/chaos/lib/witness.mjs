@@ -98,9 +98,13 @@ export class Witness {
         return this;
     }
 
-    /* Rooms that were asked for are asked for again after a fresh session; if that is cut short, at the next return. */
+    /* Rooms that were asked for are asked for again after a fresh session; if that is cut short, at the next
+     * return. */
     #join() {
-        this.client.subscribe(...this.rooms).then(() => { this.joined = true; }, () => {});
+        this.client.subscribe(...this.rooms).then(() => { this.joined = true; }, () => {
+            if (this.client.socket.connected) // no answer in time, from a gateway that is stopped
+                this.#join();
+        });
     }
 
     behind(last) { return this.rooms.filter((room) => this.next.get(room) !== ANY && this.next.get(room) <= last[numberOf(room)]).length; }
