@@ -4,7 +4,7 @@
 #include "mem.h"
 
 enum {
-    CATCH_UP_LOOK_AT_ONCE = 4096, /* records of a ring one session may pass over in one call */
+    LOOKS_A_TURN = 1 << 18, /* records of rings that all sessions together pass over in one turn */
     SCAN_RETRY_MS = 1000,
     KEEP_MS = 30000, /* what was read back stays for others: they come back within seconds */
     DOUBT_RETRY_MS = 500,
@@ -179,7 +179,13 @@ static struct message *next_from_ring(struct session_lane *place)
     struct lane *lane = place->lane;
     struct session *session = place->session;
     size_t index = ring_find(&lane->ring, place->next);
-    for (unsigned looked = 0; index < lane->ring.count; index++) {
+    for (; index < lane->ring.count; index++) {
+        if (lane->hub->looks_left == 0) {
+            session->signaled = false;
+            session_wake(session); /* goes on in the next turn */
+            return NULL;
+        }
+        lane->hub->looks_left--;
         struct message *message = ring_at(&lane->ring, index);
         place->next = message->offset + 1;
         bool wanted = wanted_by(session, lane, message);
@@ -187,11 +193,6 @@ static struct message *next_from_ring(struct session_lane *place)
             return message_ref(message);
         lane->hub->stats.conflated += wanted;
         place->given = (struct position){message->offset + 1, message->check};
-        if (++looked == CATCH_UP_LOOK_AT_ONCE) {
-            session->signaled = false;
-            session_wake(session); /* goes on in the next turn */
-            return NULL;
-        }
     }
     set_live(place);
     return NULL;
@@ -493,6 +494,11 @@ void catch_up_forget(struct lane *lane)
     if (lane->in_doubt)
         DL_DELETE2(hub->doubtful, lane, doubt_prev, doubt_next);
     lane->in_doubt = false;
+}
+
+void catch_up_turn(struct hub *hub)
+{
+    hub->looks_left = LOOKS_A_TURN;
 }
 
 void catch_up_run(struct hub *hub)

@@ -341,6 +341,8 @@ void catch_up_start(struct session_lane *place);
 /* The next message from a ring for a session whose outbox is empty; NULL: none now. One reference
  * is the caller's. */
 struct message *catch_up_next(struct session *session);
+/* A turn begins. */
+void catch_up_turn(struct hub *hub);
 /* After records arrived or outboxes were emptied: starts, resumes and cancels scans. */
 void catch_up_run(struct hub *hub);
 /* The broker's ends, for cursors beyond the gateway's position. */
@@ -390,6 +392,7 @@ struct hub {
     struct pending *pending;
     struct session *sweep; /* where the slow walk over all sessions stands */
     uint32_t next_lane_id;
+    unsigned looks_left; /* see catch_up.c */
     uint64_t turn;
     int64_t now_ms;
     int64_t sweep_due_ms;

@@ -196,7 +196,7 @@ static const struct setting table[] = {
     SETTING(DURATION, "recovery.truncation_confirm", truncation_confirm_ms, "5s", RANGE(0, HOURS),
             .help = "How long a log must be shorter than a cursor before that is believed."),
     SETTING(INTEGER, "recovery.scans", scans, "4", RANGE(1, 64),
-            .help = "Lanes that are read back at a time; each takes up to 4 MiB."),
+            .help = "Lanes that are read back at a time; each takes up to 1 MiB."),
 
     /* --- Events of clients to the backend; which there are, gateway.access says */
     SETTING(STRING, "client_events.topic", events_topic, "clients.events",

@@ -31,9 +31,11 @@ static void set_properties(rd_kafka_conf_t *conf, const struct kafka_client_opti
     set_default(conf, settings, "fetch.error.backoff.ms", "50");
     if (options->mock)
         set_default(conf, settings, "fetch.wait.max.ms", "10");
-    if (options->purpose == KAFKA_PURPOSE_SCAN)
-        kafka_conf_set(conf, "queued.max.messages.kbytes", "4096");
-    else
+    if (options->purpose == KAFKA_PURPOSE_SCAN) {
+        /* What is fetched beyond a scan's end is thrown away. */
+        kafka_conf_set(conf, "queued.max.messages.kbytes", "512");
+        kafka_conf_set(conf, "fetch.message.max.bytes", "131072");
+    } else
         set_default(conf, settings, "queued.max.messages.kbytes", "16384");
 }
 

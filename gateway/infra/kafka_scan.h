@@ -17,7 +17,7 @@ struct kafka_scan_pool_config {
     const struct kafka_settings *settings;
     const char *client_id;
     int wake_descriptor; /* an eventfd */
-    unsigned consumers;  /* scans at a time; each consumer keeps up to 4 MiB */
+    unsigned consumers;  /* scans at a time; each consumer keeps up to 1 MiB */
     bool mock;
     int64_t stall_ms; /* a scan that gets nothing for so long ends as unavailable */
     /* False: pause after this record. May start, resume or cancel any scan, this one too. */
