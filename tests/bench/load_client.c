@@ -21,6 +21,10 @@ enum {
     BUFFER_BYTES = 1 << 20,
     EVENTS = 512,
     LATENCY_BUCKETS = 64 * 64, /* logarithmic: 64 steps per doubling */
+    KEPT_BYTES = 512,          /* the longest private id or cursor */
+    RETURN_MS = 1000,
+    RETURN_MAX_MS = 5000,
+    LOOK_AWAY_US = 5000, /* how often it is looked who is to come back */
 };
 
 enum client_state {
@@ -31,7 +35,15 @@ enum client_state {
     CLIENT_OPENING,
     CLIENT_JOINING,
     CLIENT_READY,
+    CLIENT_AWAY, /* closed, and will be back */
     CLIENT_CLOSED
+};
+
+/* What the stock client keeps: pid from CONNECT, the last trailing string of an event. */
+struct kept {
+    char pid[KEPT_BYTES], cursor[KEPT_BYTES];
+    uint64_t due_us; /* AWAY: when it comes back */
+    unsigned attempts;
 };
 
 struct client {
@@ -42,13 +54,17 @@ struct client {
     uint32_t rest_size, rest_capacity;
     uint8_t *rest; /* an incomplete frame */
     uint32_t last[LOAD_ROOMS_LIMIT];
+    struct kept *kept; /* NULL unless it is to keep something */
 };
 
 struct load {
     struct load_options options;
     struct load_counts counts;
     struct client *clients;
-    unsigned started, connecting;
+    unsigned started, connecting, away;
+    bool returning;
+    uint64_t look_us; /* when it is looked for those who are away */
+    uint32_t random;
     int epoll;
     SSL_CTX *tls; /* NULL: plain */
     uint8_t *buffer;
@@ -84,10 +100,11 @@ struct load *load_new(const struct load_options *options)
 void load_free(struct load *load)
 {
     for (unsigned i = 0; i < load->started; i++) {
-        if (load->clients[i].state != CLIENT_CLOSED)
+        if (load->clients[i].state < CLIENT_AWAY)
             close(load->clients[i].fd);
         SSL_free(load->clients[i].ssl);
         free(load->clients[i].rest);
+        free(load->clients[i].kept);
     }
     SSL_CTX_free(load->tls);
     close(load->epoll);
@@ -131,6 +148,11 @@ double load_latency(const struct load *load, double percent, bool stalled)
     return 0;
 }
 
+uint64_t load_latency_count(const struct load *load, bool stalled)
+{
+    return load->latency_count[stalled];
+}
+
 void load_reset_latencies(struct load *load)
 {
     memset(load->latencies, 0, sizeof(load->latencies));
@@ -139,6 +161,19 @@ void load_reset_latencies(struct load *load)
 
 /* --- sending -----------------------------------------------------------------------------------
  */
+
+/* The stock client's back-off: doubled each time, by up to a half more or less. */
+static void go_away(struct load *load, struct client *client)
+{
+    unsigned attempt = client->kept->attempts < 3 ? client->kept->attempts : 3;
+    uint64_t delay_ms = RETURN_MS << attempt;
+    client->kept->attempts++;
+    load->random = load->random * 1664525 + 1013904223;
+    delay_ms = delay_ms / 2 + delay_ms * (load->random >> 8) / (1u << 24);
+    client->kept->due_us = now_us() + 1000 * (delay_ms < RETURN_MAX_MS ? delay_ms : RETURN_MAX_MS);
+    client->state = CLIENT_AWAY;
+    load->away++;
+}
 
 static void end(struct load *load, struct client *client)
 {
@@ -149,6 +184,8 @@ static void end(struct load *load, struct client *client)
     close(client->fd);
     client->state = CLIENT_CLOSED;
     load->counts.closed++;
+    if (load->returning && client->kept)
+        go_away(load, client);
 }
 
 /* What a client says fits the socket's buffer. */
@@ -177,7 +214,7 @@ static ssize_t read_some(struct client *client, uint8_t *out, size_t room)
 /* A masked text frame; the mask is zero, which is as good as any here. */
 static void send_text(struct load *load, struct client *client, const char *text)
 {
-    uint8_t frame[1024];
+    uint8_t frame[2048];
     size_t size = strlen(text), head = size < 126 ? 6 : 8;
     assert(size + 8 < sizeof(frame));
     frame[0] = 0x81;
@@ -191,10 +228,12 @@ static void send_text(struct load *load, struct client *client, const char *text
     send_all(load, client, frame, head + size);
 }
 
-static void start(struct load *load)
+static void start(struct load *load, unsigned number)
 {
-    unsigned number = load->started++;
     struct client *client = &load->clients[number];
+    if (load->options.keep && !client->kept)
+        client->kept = mem_new(struct kept);
+    client->rest_size = 0;
     client->fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (client->fd < 0) {
         perror("socket");
@@ -314,9 +353,107 @@ static void delivered(struct load *load, struct client *client, struct bytes tex
     load->latency_count[client->stalled]++;
 }
 
+/* --- keeping and coming back -------------------------------------------------------------------
+ */
+
+static void keep_text(char out[KEPT_BYTES], struct bytes text)
+{
+    assert(text.size < KEPT_BYTES);
+    memcpy(out, text.data, text.size);
+    out[text.size] = 0;
+}
+
+/* Events end with the cursor: ..."]. */
+static void keep_cursor(struct client *client, struct bytes text)
+{
+    if (text.size < 3 || text.data[text.size - 2] != '"')
+        return;
+    size_t last = text.size - 2;
+    const uint8_t *first = memrchr(text.data, '"', last);
+    if (first)
+        keep_text(client->kept->cursor,
+                  bytes_of(first + 1, (size_t)(text.data + last - first - 1)));
+}
+
+/* CONNECT was answered: 40{"sid":"...","pid":"..."}. The same pid: the session goes on. */
+static void opened(struct load *load, struct client *client, struct bytes text)
+{
+    static const char name[] = "\"pid\":\"";
+    struct kept *kept = client->kept;
+    const uint8_t *mark = kept ? memmem(text.data, text.size, name, strlen(name)) : NULL;
+    char pid[KEPT_BYTES] = "";
+    if (mark) {
+        struct bytes rest = bytes_skip(text, (size_t)(mark - text.data) + strlen(name));
+        const uint8_t *close_quote = memchr(rest.data, '"', rest.size);
+        keep_text(pid, bytes_of(rest.data, close_quote ? (size_t)(close_quote - rest.data) : 0));
+    }
+    bool back = kept && kept->pid[0], recovered = back && strcmp(kept->pid, pid) == 0;
+    if (kept)
+        kept->attempts = 0;
+    load->counts.recovered += recovered;
+    load->counts.fresh += back && !recovered;
+    if (!recovered)
+        client->rooms_joined = 0;
+    if (kept)
+        memcpy(kept->pid, pid, sizeof(pid));
+    join_next(load, client);
+}
+
+/* What a client presents that comes back, into the end of its CONNECT packet. */
+static void add_return(const struct client *client, char *packet, size_t capacity)
+{
+    size_t size = strlen(packet);
+    if (!client->kept || !client->kept->pid[0])
+        return;
+    assert(size > 0 && packet[size - 1] == '}');
+    snprintf(packet + size - 1, capacity - size + 1, ",\"pid\":\"%s\",\"offset\":\"%s\"}",
+             client->kept->pid, client->kept->cursor);
+}
+
+static int digit_of(char character)
+{
+    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    const char *at = character ? strchr(digits, character) : NULL;
+    return at ? (int)(at - digits) : -1;
+}
+
+/* The first position of a cursor: behind the point, base64url of a little-endian base-128 number.
+ */
+static int64_t position_in(const char *cursor)
+{
+    const char *at = strchr(cursor, '.');
+    uint64_t value = 0;
+    uint32_t bits = 0;
+    unsigned bit_count = 0, shift = 0;
+    for (at = at ? at + 1 : ""; digit_of(*at) >= 0; at++) {
+        bits = bits << 6 | (uint32_t)digit_of(*at);
+        bit_count += 6;
+        if (bit_count < 8)
+            continue;
+        bit_count -= 8;
+        uint8_t byte = (uint8_t)(bits >> bit_count);
+        value |= (uint64_t)(byte & 0x7f) << shift;
+        shift += 7;
+        if (!(byte & 0x80))
+            return (int64_t)value;
+    }
+    return -1;
+}
+
+int64_t load_oldest_cursor(const struct load *load)
+{
+    int64_t oldest = INT64_MAX;
+    for (unsigned i = 0; i < load->started; i++) {
+        int64_t position = load->clients[i].kept ? position_in(load->clients[i].kept->cursor) : -1;
+        if (position < oldest)
+            oldest = position;
+    }
+    return oldest;
+}
+
 static void say_who(struct load *load, struct client *client)
 {
-    char claims[256], auth[1000], packet[1004];
+    char claims[256], auth[1000], packet[1004 + 2 * KEPT_BYTES];
     const char *format = load->options.auth, *mark = strstr(format, "%u");
     if (mark)
         snprintf(claims, sizeof(claims), "%.*s%u%s", (int)(mark - format), format,
@@ -326,6 +463,7 @@ static void say_who(struct load *load, struct client *client)
     if (load->options.secret)
         load_token(auth, sizeof(auth), load->options.secret, claims);
     snprintf(packet, sizeof(packet), "40%s", load->options.secret ? auth : claims);
+    add_return(client, packet, sizeof(packet));
     client->state = CLIENT_OPENING;
     send_text(load, client, packet);
 }
@@ -340,7 +478,7 @@ static void handle_packet(struct load *load, struct client *client, struct bytes
     } else if (text.data[0] == '0') {
         say_who(load, client);
     } else if (text.size > 1 && text.data[1] == '0') {
-        join_next(load, client);
+        opened(load, client, text);
     } else if (text.size > 1 && text.data[1] == '3') {
         client->rooms_joined++;
         join_next(load, client);
@@ -349,6 +487,8 @@ static void handle_packet(struct load *load, struct client *client, struct bytes
         end(load, client);
     } else if (text.size > 1 && text.data[1] == '2') {
         delivered(load, client, text);
+        if (client->kept)
+            keep_cursor(client, text);
     }
 }
 
@@ -457,7 +597,7 @@ static void receive(struct load *load, struct client *client)
         if (head)
             upgraded(load, client);
     }
-    while (client->state != CLIENT_UPGRADING && client->state != CLIENT_CLOSED) {
+    while (client->state != CLIENT_UPGRADING && client->state < CLIENT_AWAY) {
         size_t used = take_frame(load, client, input);
         if (used == 0)
             break;
@@ -466,15 +606,35 @@ static void receive(struct load *load, struct client *client)
     keep(client, input);
 }
 
+static void bring_back(struct load *load)
+{
+    uint64_t now = now_us();
+    load->look_us = now + LOOK_AWAY_US;
+    for (unsigned i = 0; i < load->started && load->away; i++) {
+        if (load->clients[i].state != CLIENT_AWAY || load->clients[i].kept->due_us > now)
+            continue;
+        load->away--;
+        start(load, i);
+    }
+}
+
+void load_return(struct load *load, const struct sockaddr_in *address)
+{
+    load->returning = true;
+    load->options.address = *address;
+}
+
 void load_turn(struct load *load, int timeout_ms)
 {
     struct epoll_event events[EVENTS];
     while (load->started < load->options.clients && load->connecting < load->options.connecting)
-        start(load);
+        start(load, load->started++);
+    if (load->away && now_us() >= load->look_us)
+        bring_back(load);
     int count = epoll_wait(load->epoll, events, EVENTS, timeout_ms);
     for (int i = 0; i < count; i++) {
         struct client *client = &load->clients[events[i].data.u32];
-        if (client->state == CLIENT_CLOSED)
+        if (client->state >= CLIENT_AWAY)
             continue;
         if (client->state == CLIENT_SHAKING ||
             (client->state == CLIENT_CONNECTING && events[i].events & EPOLLOUT))
@@ -491,7 +651,7 @@ void load_stall(struct load *load, unsigned clients, bool stalled)
     for (unsigned i = 0; i < clients; i++) {
         struct epoll_event event = {.events = stalled ? 0 : EPOLLIN, .data.u32 = i};
         load->clients[i].stalled = true; /* its latencies are counted apart from now on */
-        if (load->clients[i].state != CLIENT_CLOSED)
+        if (load->clients[i].state < CLIENT_AWAY)
             epoll_ctl(load->epoll, EPOLL_CTL_MOD, load->clients[i].fd, &event);
     }
 }

@@ -22,6 +22,7 @@ struct load_counts {
     uint64_t closed;                    /* connections that ended */
     uint64_t cursors;                   /* events that ended with a string */
     uint64_t pings;
+    uint64_t recovered, fresh; /* of those that came back, see load_return() */
 };
 
 struct load_options {
@@ -32,6 +33,7 @@ struct load_options {
     unsigned rooms_each;
     const char *room_prefix; /* "task:bench-" */
     const char *auth;        /* JSON with %u for the client's number */
+    bool keep;               /* what a client needs to come back, as the stock one does */
     const char *secret;      /* not NULL: `auth` is sent as the claims of an HS256 token */
     enum load_protocol protocol;
     bool tls;
@@ -47,11 +49,17 @@ void load_free(struct load *load);
 const struct load_counts *load_counts(const struct load *load);
 /* Waits at most `timeout_ms` for something, and handles what came. */
 void load_turn(struct load *load, int timeout_ms);
+/* From now on who loses its connection comes back at this address, as the stock client does: after
+ * 1 s, then 2 s, 4 s and 5 s, each by up to a half more or less, presenting what it has kept. */
+void load_return(struct load *load, const struct sockaddr_in *address);
+/* The lowest offset that a client has kept, of its first lane; -1: one has none. */
+int64_t load_oldest_cursor(const struct load *load);
 /* From now on the first `clients` of them do not read (or read again). */
 void load_stall(struct load *load, unsigned clients, bool stalled);
 /* Latencies of the deliveries since the last reset, in microseconds: the value below which
  * `percent` of them lie. */
 double load_latency(const struct load *load, double percent, bool stalled);
+uint64_t load_latency_count(const struct load *load, bool stalled);
 void load_reset_latencies(struct load *load);
 
 #endif
