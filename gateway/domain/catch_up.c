@@ -4,7 +4,7 @@
 #include "mem.h"
 
 enum {
-    LOOKS_A_TURN = 1 << 18, /* records of rings that all sessions together pass over in one turn */
+    LOOKS_A_TURN = 1 << 20, /* records of rings that all sessions together pass over in one turn */
     SCAN_RETRY_MS = 1000,
     KEEP_MS = 30000, /* what was read back stays for others: they come back within seconds */
     DOUBT_RETRY_MS = 500,
@@ -174,12 +174,32 @@ static bool wanted_by(const struct session *session, const struct lane *lane,
     return false;
 }
 
+/* Passes over what names no room of the session, as far as this turn allows. */
+static size_t pass_over(struct session_lane *place, size_t index)
+{
+    struct lane *lane = place->lane;
+    const struct session *session = place->session;
+    const struct ring *ring = &lane->ring;
+    size_t left = ring->count - index, looks = lane->hub->looks_left;
+    uint64_t mask = 0;
+    for (unsigned i = 0; i < session->room_count; i++)
+        mask |= room_mark(session->rooms[i].room->hash);
+    size_t to = ring_skip(ring, index, index + (left < looks ? left : looks), mask);
+    lane->hub->looks_left -= (unsigned)(to - index);
+    if (to > index) {
+        const struct message *message = ring_at(ring, to - 1);
+        place->next = message->offset + 1;
+        place->given = (struct position){message->offset + 1, message->check};
+    }
+    return to;
+}
+
 static struct message *next_from_ring(struct session_lane *place)
 {
     struct lane *lane = place->lane;
     struct session *session = place->session;
     size_t index = ring_find(&lane->ring, place->next);
-    for (; index < lane->ring.count; index++) {
+    for (; (index = pass_over(place, index)) < lane->ring.count; index++) {
         if (lane->hub->looks_left == 0) {
             session->signaled = false;
             session_wake(session); /* goes on in the next turn */

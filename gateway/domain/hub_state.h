@@ -49,6 +49,7 @@ struct conflation_table;
 /* Recent records of a lane: all that lie in [from, the lane's position), oldest first. */
 struct ring {
     struct message **messages; /* circular; capacity is a power of two */
+    uint64_t *marks;           /* of each message, beside it: see room_mark() */
     size_t capacity;
     size_t start;
     size_t count;
@@ -152,6 +153,14 @@ void ring_settle(struct ring *ring);
 /* The index of the first message at or after `offset`, up to ring->count. */
 size_t ring_find(const struct ring *ring, int64_t offset);
 struct message *ring_at(const struct ring *ring, size_t index);
+/* The first index from `index` on, below `end`, whose message may name a room of the mask; `end`:
+ * none does. */
+size_t ring_skip(const struct ring *ring, size_t index, size_t end, uint64_t mask);
+/* One bit for a room, by its hash: a set of rooms as a filter that needs no look at the message. */
+static inline uint64_t room_mark(uint64_t hash)
+{
+    return (uint64_t)1 << (hash & 63);
+}
 void ring_clear(struct ring *ring, int64_t from);
 /* Moves all of `older`, which ends where `ring` begins, to its front; then drops as ring_push(). */
 void ring_prepend(struct ring *ring, struct ring *older, size_t bytes_limit);

@@ -14,6 +14,22 @@ struct message *ring_at(const struct ring *ring, size_t index)
     return ring->messages[(ring->start + index) & (ring->capacity - 1)];
 }
 
+static uint64_t mark_of(const struct message *message)
+{
+    uint64_t mark = 0;
+    for (unsigned i = 0; i < message->room_count; i++)
+        mark |= room_mark(message->room_hashes[i]);
+    return mark;
+}
+
+size_t ring_skip(const struct ring *ring, size_t index, size_t end, uint64_t mask)
+{
+    assert(end <= ring->count);
+    while (index < end && !(ring->marks[(ring->start + index) & (ring->capacity - 1)] & mask))
+        index++;
+    return index;
+}
+
 size_t ring_find(const struct ring *ring, int64_t offset)
 {
     size_t low = 0, high = ring->count;
@@ -43,10 +59,15 @@ static void ring_grow(struct ring *ring)
 {
     size_t capacity = ring->capacity ? 2 * ring->capacity : RING_MIN_CAPACITY;
     struct message **messages = mem_alloc(capacity * sizeof(*messages));
-    for (size_t i = 0; i < ring->count; i++)
+    uint64_t *marks = mem_alloc(capacity * sizeof(*marks));
+    for (size_t i = 0; i < ring->count; i++) {
         messages[i] = ring_at(ring, i);
+        marks[i] = ring->marks[(ring->start + i) & (ring->capacity - 1)];
+    }
     free(ring->messages);
+    free(ring->marks);
     ring->messages = messages;
+    ring->marks = marks;
     ring->capacity = capacity;
     ring->start = 0;
 }
@@ -56,8 +77,9 @@ void ring_push(struct ring *ring, struct message *message, size_t bytes_limit)
     assert(ring->count == 0 || ring_at(ring, ring->count - 1)->offset < message->offset);
     if (ring->count == ring->capacity)
         ring_grow(ring);
-    ring->messages[(ring->start + ring->count) & (ring->capacity - 1)] = message;
-    ring->count++;
+    size_t slot = (ring->start + ring->count++) & (ring->capacity - 1);
+    ring->messages[slot] = message;
+    ring->marks[slot] = mark_of(message);
     ring->unsettled++;
     message->counted = (uint32_t)message_bytes(message);
     ring->bytes += message->counted;
@@ -78,11 +100,13 @@ void ring_prepend(struct ring *ring, struct ring *older, size_t bytes_limit)
             ring_grow(ring);
         ring->start = (ring->start - 1) & (ring->capacity - 1);
         ring->messages[ring->start] = ring_at(older, i);
+        ring->marks[ring->start] = mark_of(ring_at(older, i));
         ring->count++;
     }
     ring->bytes += older->bytes;
     ring->from = older->from;
     free(older->messages);
+    free(older->marks);
     *older = (struct ring){0};
     ring_trim(ring, bytes_limit);
 }
@@ -103,6 +127,7 @@ void ring_clear(struct ring *ring, int64_t from)
     while (ring->count)
         ring_drop_oldest(ring);
     free(ring->messages);
+    free(ring->marks);
     *ring = (struct ring){.from = from};
 }
 

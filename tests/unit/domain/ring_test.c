@@ -54,4 +54,26 @@ START_TEST(frames_made_later_count)
 }
 END_TEST
 
-TEST_PROGRAM("ring", frames_made_later_count)
+/* Marks stay beside their messages when the ring grows, drops, and is extended to the front. */
+START_TEST(marks_tell_what_may_be_passed_over)
+{
+    struct ring ring = {.from = 100}, older = {0};
+    for (int64_t i = 0; i < 100; i++) {
+        ring_push(&older, make(i), LIMIT * 100);
+        ring_push(&ring, make(100 + i), LIMIT * 100);
+    }
+    uint64_t mark = room_mark(ring_at(&ring, 0)->room_hashes[0]);
+    ring_prepend(&ring, &older, LIMIT * 100);
+    ck_assert_uint_eq(ring.count, 200);
+    ck_assert_int_eq(ring.from, 0);
+    ring_trim(&ring, ring.bytes / 2);
+    for (size_t i = 0; i < ring.count; i++) {
+        ck_assert_uint_eq(ring_skip(&ring, i, ring.count, mark), i);
+        ck_assert_uint_eq(ring_skip(&ring, i, ring.count, ~mark), ring.count);
+    }
+    ck_assert_uint_eq(ring_skip(&ring, 3, 10, ~mark), 10);
+    ring_clear(&ring, 0);
+}
+END_TEST
+
+TEST_PROGRAM("ring", frames_made_later_count, marks_tell_what_may_be_passed_over)
