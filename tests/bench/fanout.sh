@@ -70,7 +70,7 @@ fanout_begin() {
     trap fanout_end EXIT
     [ "${fanout_tls:-no}" = no ] || openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 1 -subj /CN=localhost \
         -keyout "$fanout_dir/key.pem" -out "$fanout_dir/certificate.pem" 2> /dev/null
-    KAFKA_FULL_JIT=1 KAFKA_HEAP_MB=1024 "$source_dir/tests/kafka/broker" start "$fanout_kafka" "$fanout_dir/kafka" \
+    KAFKA_AS_SHIPPED=1 "$source_dir/tests/kafka/broker" start "$fanout_kafka" "$fanout_dir/kafka" \
         num.partitions=8 auto.create.topics.enable=true > /dev/null
     read -r fanout_topic fanout_partition < <("$build_dir/tests/bench/bench_load" --print-lane)
     kcat -b "127.0.0.1:$fanout_kafka" -L -t "$fanout_topic" > /dev/null # creates it
