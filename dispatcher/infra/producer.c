@@ -165,7 +165,8 @@ enum status producer_open(struct producer *producer, int timeout_ms, struct erro
  * --------------------------------------------------------------------------------------------------
  */
 
-/* Errors that say something of the record; with others, the same batch may pass next time. */
+/* Errors that say something of the record; with others, the same batch may pass next time. A topic
+ * or partition that has gone is none: it is waited for. */
 static bool is_of_record(rd_kafka_resp_err_t code)
 {
     return code == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE || code == RD_KAFKA_RESP_ERR_INVALID_MSG ||
@@ -174,9 +175,7 @@ static bool is_of_record(rd_kafka_resp_err_t code)
            code == RD_KAFKA_RESP_ERR_INVALID_TIMESTAMP ||
            code == RD_KAFKA_RESP_ERR_TOPIC_EXCEPTION ||
            code == RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED ||
-           code == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART ||
-           code == RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC ||
-           code == RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION || code == RD_KAFKA_RESP_ERR__INVALID_ARG;
+           code == RD_KAFKA_RESP_ERR__INVALID_ARG;
 }
 
 static void fail(struct producer_result *result, enum producer_outcome outcome, const char *what,

@@ -89,8 +89,12 @@ void runner_reject(struct runner *runner, int index, const char *problem)
 {
     assert(index >= 0 && (size_t)index < runner->count);
     const rd_kafka_message_t *message = runner->messages[index];
-    if (runner->rejected_count == REJECTED_LIMIT)
-        runner->rejected_count = 0; /* those that were sent long ago; a late one is found again */
+    if (runner->rejected_count == REJECTED_LIMIT) {
+        /* Most were sent long ago; those that were not are found again, in batches whose rejected
+         * records all have a place here. */
+        runner->rejected_count = 0;
+        runner->limit = runner->limit < REJECTED_LIMIT / 2 ? runner->limit : REJECTED_LIMIT / 2;
+    }
     struct rejected *rejected = &runner->rejected[runner->rejected_count++];
     snprintf(rejected->topic, sizeof(rejected->topic), "%s", rd_kafka_topic_name(message->rkt));
     snprintf(rejected->problem, sizeof(rejected->problem), "%s", problem);

@@ -101,6 +101,7 @@ static void take_failure(struct runner *runner, const struct producer_result *re
         board_fail(runner->options.board, BOARD_PRODUCER, "%s", result->error.text);
         if (runner->failures > HALVE_AFTER)
             halve(runner);
+        topics_forget(runner->topics);
         back_off(runner);
         break;
     case PRODUCER_POISONED:

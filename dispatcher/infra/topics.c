@@ -19,7 +19,7 @@ struct topics {
     struct known *known;
 };
 
-static void forget_all(struct topics *topics)
+void topics_forget(struct topics *topics)
 {
     struct known *entry;
     struct known *next;
@@ -40,21 +40,21 @@ void topics_free(struct topics *topics)
 {
     if (topics == NULL)
         return;
-    forget_all(topics);
+    topics_forget(topics);
     free(topics);
 }
 
 void topics_use_client(struct topics *topics, rd_kafka_t *client)
 {
     topics->options.client = client;
-    forget_all(topics);
+    topics_forget(topics);
 }
 
 static void remember(struct topics *topics, const char *name, int32_t partition_count)
 {
     size_t size = strlen(name);
     if (HASH_COUNT(topics->known) >= KNOWN_LIMIT)
-        forget_all(topics);
+        topics_forget(topics);
     struct known *entry = (struct known *)mem_alloc(sizeof(*entry) + size + 1);
     memcpy(entry->name, name, size + 1);
     entry->partition_count = partition_count;

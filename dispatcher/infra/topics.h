@@ -22,6 +22,9 @@ void topics_free(struct topics *topics);
 /* Another producer, after the first was lost. What was known is asked again. */
 void topics_use_client(struct topics *topics, rd_kafka_t *client);
 
+/* What was known is asked again: it may be otherwise now. */
+void topics_forget(struct topics *topics);
+
 struct topic_request {
     const char *name;
     int32_t partition_count; /* at least; 0: any */
