@@ -166,9 +166,12 @@ static void fill(struct sim_world *world, struct sim_record *record,
         notification_append_room_hash(&hashes, room_hash(scope, notification->rooms[i]));
     }
     notification_encode(notification, &value);
+    SIM_CHECK(world, buffer_size(&value), "an empty notification");
     record->value_size = buffer_size(&value);
     record->value = mem_alloc(record->value_size);
     memcpy(record->value, buffer_peek(&value).data, record->value_size);
+    SIM_CHECK(world, buffer_size(&hashes) <= sizeof(record->hashes) && buffer_size(&hashes) > 0,
+              "%u rooms", record->room_count);
     record->hash_size = buffer_size(&hashes);
     memcpy(record->hashes, buffer_peek(&hashes).data, record->hash_size);
 }
@@ -177,7 +180,7 @@ static void fill(struct sim_world *world, struct sim_record *record,
 void sim_publish(struct sim_world *world)
 {
     struct sim_room *chosen[3];
-    struct bytes names[3];
+    struct bytes names[3] = {0};
     unsigned count = choose_rooms(world, chosen);
     if (count == 0)
         return;

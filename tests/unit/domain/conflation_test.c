@@ -24,7 +24,7 @@ static bool names(const struct conflation *conflation, const char *event, const 
     return conflation_names(conflation, &notification);
 }
 
-START_TEST(test_names_events_and_statuses)
+START_TEST(names_events_and_statuses)
 {
     struct conflation *conflation;
     auto_problems struct problems problems = {0};
@@ -45,7 +45,7 @@ START_TEST(test_names_events_and_statuses)
 }
 END_TEST
 
-START_TEST(test_refuses_what_is_no_rule)
+START_TEST(refuses_what_is_no_rule)
 {
     static char every[] = "*", all[] = "*/*", empty[] = "", bare[] = "/running", open[] = "task/",
                 twice[] = "a/b/c";
@@ -309,7 +309,7 @@ static void unblock(void)
     turn();
 }
 
-START_TEST(test_a_client_at_the_head_gets_each)
+START_TEST(a_client_at_the_head_gets_each)
 {
     begin();
     publish("pA pA pA"); /* in one turn */
@@ -324,7 +324,7 @@ START_TEST(test_a_client_at_the_head_gets_each)
 }
 END_TEST
 
-START_TEST(test_a_slow_client_gets_the_latest)
+START_TEST(a_slow_client_gets_the_latest)
 {
     begin();
     block();
@@ -341,7 +341,7 @@ START_TEST(test_a_slow_client_gets_the_latest)
 }
 END_TEST
 
-START_TEST(test_nothing_is_overtaken)
+START_TEST(nothing_is_overtaken)
 {
     begin();
     block();
@@ -354,7 +354,7 @@ START_TEST(test_nothing_is_overtaken)
 }
 END_TEST
 
-START_TEST(test_the_same_from_a_ring_and_from_a_scan)
+START_TEST(the_same_from_a_ring_and_from_a_scan)
 {
     begin();
     publish("cA");
@@ -377,7 +377,7 @@ START_TEST(test_the_same_from_a_ring_and_from_a_scan)
 }
 END_TEST
 
-START_TEST(test_the_cursor_loses_nothing)
+START_TEST(the_cursor_loses_nothing)
 {
     begin();
     block();
@@ -395,7 +395,7 @@ START_TEST(test_the_cursor_loses_nothing)
 END_TEST
 
 /* Nobody is in the room for a while: what is published then is not decoded for its rooms. */
-START_TEST(test_what_nobody_saw_parts_too)
+START_TEST(what_nobody_saw_parts_too)
 {
     char cursor[1024];
     begin();
@@ -419,7 +419,7 @@ START_TEST(test_what_nobody_saw_parts_too)
 }
 END_TEST
 
-TEST_PROGRAM("conflation", test_names_events_and_statuses, test_refuses_what_is_no_rule,
-             test_a_client_at_the_head_gets_each, test_a_slow_client_gets_the_latest,
-             test_nothing_is_overtaken, test_the_same_from_a_ring_and_from_a_scan,
-             test_the_cursor_loses_nothing, test_what_nobody_saw_parts_too)
+TEST_PROGRAM("conflation", names_events_and_statuses, refuses_what_is_no_rule,
+             a_client_at_the_head_gets_each, a_slow_client_gets_the_latest, nothing_is_overtaken,
+             the_same_from_a_ring_and_from_a_scan, the_cursor_loses_nothing,
+             what_nobody_saw_parts_too)

@@ -1,0 +1,334 @@
+/* What a client finds when it comes back: rules that random worlds do not reach. */
+#include <stdio.h>
+
+#include "hub.h"
+#include "mem.h"
+#include "notification.h"
+#include "policy.h"
+#include "suite.h"
+
+enum { HORIZON = 20000, LAG = 2000, LINGER_MS = 60000, RECORD = 100 };
+
+static struct {
+    struct hub *hub;
+    struct lane *lane;
+    struct session *session;
+    bool asked;
+    unsigned closed; /* lanes that are not read any more */
+    int64_t end, now_ms;
+    char private_id[1024], cursor[1024], told[1024];
+} world;
+
+/* --- the lane's source */
+
+static void open_lane(void *source, struct lane *lane, const char *topic, int32_t partition)
+{
+    (void)source, (void)topic, (void)partition;
+    world.lane = lane;
+    world.asked = true;
+}
+
+static void close_lane(void *source, struct lane *lane)
+{
+    (void)source, (void)lane;
+    world.lane = NULL;
+    world.closed++;
+}
+
+static void nothing(void *source, struct lane *lane)
+{
+    (void)source, (void)lane;
+}
+
+static void scan_lane(void *source, struct lane *lane, int64_t from, int64_t to)
+{
+    (void)source, (void)lane, (void)from, (void)to;
+}
+
+static const struct lane_source_ops source_ops = {.open = open_lane,
+                                                  .close = close_lane,
+                                                  .reopen = nothing,
+                                                  .ends = nothing,
+                                                  .scan = scan_lane,
+                                                  .scan_resume = nothing,
+                                                  .scan_cancel = nothing};
+
+/* Records of somebody else's room, in the client's lane. */
+static void publish(unsigned count, const char *room_name)
+{
+    for (; count; count--, world.end++) {
+        auto_buffer struct buffer value = {0};
+        struct bytes room = bytes_of_string(room_name);
+        char body[RECORD];
+        memset(body, 'x', sizeof(body));
+        struct notification notification = {.id = BYTES_LITERAL("1"),
+                                            .rooms = &room,
+                                            .room_count = 1,
+                                            .type = NOTIFICATION_CLIENT,
+                                            .client = {.body = bytes_of(body, sizeof(body))}};
+        notification_encode(&notification, &value);
+        struct lane_record record = {.offset = world.end,
+                                     .timestamp_ms = 1,
+                                     .key = BYTES_LITERAL("acme"),
+                                     .value = buffer_peek(&value)};
+        if (world.lane && !world.asked)
+            hub_record(world.hub, world.lane, &record);
+    }
+}
+
+/* --- the client: what it is told, in words */
+
+static void keep_text(char out[1024], struct bytes text)
+{
+    if (text.size)
+        snprintf(out, 1024, "%.*s", BYTES_PRINT(text));
+}
+
+static void tell(const char *word, struct bytes detail, const char *reason)
+{
+    size_t size = strlen(world.told);
+    snprintf(world.told + size, sizeof(world.told) - size, "%s%s%.*s%s%s; ", word,
+             detail.size ? " " : "", BYTES_PRINT(detail), reason ? ": " : "", reason ? reason : "");
+}
+
+static void ready(struct session *session, void *connection)
+{
+    static const char *const words[] = {[DELIVERY_NOTIFICATION] = "notification",
+                                        [DELIVERY_JOINED] = "joined",
+                                        [DELIVERY_JOIN_REFUSED] = "refused",
+                                        [DELIVERY_LEFT] = "left",
+                                        [DELIVERY_CURSOR] = "cursor",
+                                        [DELIVERY_CLOSE] = "close",
+                                        [DELIVERY_REFUSED] = "turned away"};
+    struct delivery delivery;
+    (void)connection;
+    while (session_next(session, &delivery)) {
+        keep_text(world.private_id, delivery.private_id);
+        keep_text(world.cursor, delivery.cursor);
+        if (delivery.kind == DELIVERY_OPENED)
+            tell(delivery.recovered ? "recovered" : "fresh", bytes_of("", 0), delivery.reason);
+        else
+            tell(words[delivery.kind], delivery.room, delivery.reason);
+    }
+}
+
+static void encode(const struct message_view *view, struct buffer *out)
+{
+    buffer_append(out, view->json);
+}
+
+static const struct transport_ops transport = {"test", TRANSPORT_SLOT_SSE, encode, ready};
+
+static void turn(int64_t later_ms)
+{
+    if (world.lane && world.asked) {
+        world.asked = false;
+        hub_lane_opened(world.hub, world.lane, 0, world.end);
+    }
+    hub_run(world.hub, world.now_ms += later_ms);
+}
+
+static void connect(const char *claims)
+{
+    struct session_request request = {.transport = &transport,
+                                      .claims = bytes_of_string(claims),
+                                      .private_id = bytes_of_string(world.private_id),
+                                      .cursor = bytes_of_string(world.cursor),
+                                      .now_ms = world.now_ms};
+    world.told[0] = 0;
+    world.session = hub_open_session(world.hub, &request);
+    turn(1);
+    turn(1);
+}
+
+static void join(const char *room, uint64_t request)
+{
+    session_join(world.session, bytes_of_string(room), request, world.now_ms);
+    turn(1);
+}
+
+/* --- gateways, whose configuration may differ */
+
+struct gateway {
+    struct layout *layout;
+    struct policy *policy;
+};
+
+static void start(struct gateway *gateway, const char *rooms_yaml, const char *access_yaml)
+{
+    struct document *rooms = NULL, *access = NULL;
+    struct error error;
+    auto_problems struct problems problems = {0};
+    if (rooms_yaml)
+        ck_assert(document_parse(bytes_of_string(rooms_yaml), NULL, &rooms, &error) == STATUS_OK);
+    if (access_yaml)
+        ck_assert(document_parse(bytes_of_string(access_yaml), NULL, &access, &error) == STATUS_OK);
+    struct layout_source source = {.rooms = rooms ? document_root(rooms) : NULL};
+    ck_assert(layout_new(&source, &gateway->layout, &problems) == STATUS_OK);
+    ck_assert(policy_new(access ? document_root(access) : NULL, &gateway->policy, &problems) ==
+              STATUS_OK);
+    document_free(rooms);
+    document_free(access);
+    struct hub_config config = {.layout = gateway->layout,
+                                .policy = gateway->policy,
+                                .ring_bytes = 1000,
+                                .outbox_messages = 8,
+                                .rooms_per_session = 8,
+                                .rooms_per_record = 4,
+                                .lanes_per_session = 2,
+                                .room_name_bytes = 128,
+                                .sessions = 8,
+                                .pending_joins = 8,
+                                .lane_linger_ms = LINGER_MS,
+                                .open_timeout_ms = 100000,
+                                .behind_timeout_ms = 1000000,
+                                .truncation_confirm_ms = 1000,
+                                .cursor_lag_bytes = LAG,
+                                .catch_up_bytes = HORIZON,
+                                .scans = 1,
+                                .recovery = true,
+                                .keys = {BYTES_LITERAL("a secret of the test")},
+                                .key_count = 1};
+    world.hub = hub_new(&config, &source_ops, NULL);
+}
+
+static void end(struct gateway *gateway)
+{
+    session_close(world.session);
+    hub_free(world.hub);
+    layout_free(gateway->layout);
+    policy_free(gateway->policy);
+}
+
+static const char acme[] = "{\"sub\":\"usr_1\",\"tenant\":\"acme\"}";
+static const char access_all[] = "{join: ['task:*', 'project:*']}";
+
+static void begin(struct gateway *gateway, const char *access_yaml)
+{
+    memset(&world, 0, sizeof(world));
+    start(gateway, NULL, access_yaml);
+    connect(acme);
+    ck_assert_str_eq(world.told, "fresh; ");
+}
+
+START_TEST(a_room_that_is_not_allowed_any_more_is_told)
+{
+    struct gateway gateway;
+    begin(&gateway, access_all);
+    join("task:1", 1);
+    join("project:1", 2);
+    end(&gateway);
+    start(&gateway, NULL, "{join: ['task:*']}");
+    connect(acme);
+    ck_assert_str_eq(world.told, "recovered; left project:1: not_allowed; ");
+    ck_assert(session_is_in(world.session, BYTES_LITERAL("task:1")));
+    ck_assert(!session_is_in(world.session, BYTES_LITERAL("project:1")));
+    publish(1, "project:1");
+    turn(1);
+    ck_assert_str_eq(world.told, "recovered; left project:1: not_allowed; ");
+    end(&gateway);
+}
+END_TEST
+
+START_TEST(another_layout_gives_a_fresh_session)
+{
+    static const char user_only[] = "{connect: ['user:{sub}']}";
+    struct gateway gateway;
+    begin(&gateway, user_only);
+    end(&gateway);
+    start(&gateway, "{user: {topic: fanout.elsewhere, key: '{tenant}'}}", user_only);
+    connect(acme);
+    ck_assert_str_eq(world.told, "fresh: layout; ");
+    end(&gateway);
+}
+END_TEST
+
+START_TEST(somebody_elses_session_is_not_continued)
+{
+    struct gateway gateway;
+    begin(&gateway, NULL);
+    session_close(world.session);
+    connect("{\"sub\":\"usr_2\",\"tenant\":\"acme\"}");
+    ck_assert_str_eq(world.told, "fresh: other_principal; ");
+    session_close(world.session);
+    connect("{\"sub\":\"usr_2\",\"tenant\":\"other\"}");
+    ck_assert_str_eq(world.told, "fresh: other_principal; ");
+    end(&gateway);
+}
+END_TEST
+
+START_TEST(who_is_too_far_behind_starts_afresh)
+{
+    struct gateway gateway;
+    begin(&gateway, NULL);
+    publish(1, "user:usr_1");
+    turn(1);
+    session_close(world.session);
+    publish(HORIZON / RECORD * 2, "user:usr_2");
+    connect(acme);
+    ck_assert_str_eq(world.told, "fresh: too_far; ");
+    end(&gateway);
+}
+END_TEST
+
+START_TEST(a_quiet_client_gets_a_newer_cursor)
+{
+    struct gateway gateway;
+    begin(&gateway, NULL);
+    publish(1, "user:usr_1");
+    turn(1);
+    world.told[0] = 0;
+    for (unsigned i = 0; i < 3; i++)
+        turn(1000);
+    ck_assert_str_eq(world.told, "");
+    publish(HORIZON / RECORD * 2, "user:usr_2"); /* nothing for this client */
+    for (unsigned i = 0; i < 12; i++)
+        turn(1000);
+    ck_assert_str_eq(world.told, "cursor; ");
+    session_close(world.session);
+    connect(acme);
+    ck_assert_str_eq(world.told, "recovered; ");
+    end(&gateway);
+}
+END_TEST
+
+START_TEST(joining_again_changes_nothing)
+{
+    struct gateway gateway;
+    begin(&gateway, access_all);
+    world.told[0] = 0;
+    join("task:1", 1);
+    join("task:1", 2);
+    publish(1, "task:1");
+    turn(1);
+    ck_assert_str_eq(world.told, "joined task:1; joined task:1; notification; ");
+    session_leave(world.session, BYTES_LITERAL("task:1"), 3);
+    publish(1, "task:1");
+    turn(1);
+    ck_assert_str_eq(world.told, "joined task:1; joined task:1; notification; left task:1; ");
+    end(&gateway);
+}
+END_TEST
+
+START_TEST(a_lane_without_sessions_is_read_on_for_a_while)
+{
+    struct gateway gateway;
+    begin(&gateway, NULL);
+    session_close(world.session);
+    turn(LINGER_MS - 1000);
+    ck_assert_uint_eq(world.closed, 0);
+    connect(acme); /* finds it open */
+    ck_assert_str_eq(world.told, "recovered; ");
+    session_close(world.session);
+    turn(1);
+    turn(LINGER_MS);
+    ck_assert_uint_eq(world.closed, 1);
+    connect(acme);
+    end(&gateway);
+}
+END_TEST
+
+TEST_PROGRAM("resume", a_room_that_is_not_allowed_any_more_is_told,
+             another_layout_gives_a_fresh_session, somebody_elses_session_is_not_continued,
+             who_is_too_far_behind_starts_afresh, a_quiet_client_gets_a_newer_cursor,
+             joining_again_changes_nothing, a_lane_without_sessions_is_read_on_for_a_while)
