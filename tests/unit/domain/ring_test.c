@@ -59,11 +59,11 @@ START_TEST(marks_tell_what_may_be_passed_over)
 {
     struct ring ring = {.from = 100}, older = {0};
     for (int64_t i = 0; i < 100; i++) {
-        ring_push(&older, make(i), LIMIT * 100);
-        ring_push(&ring, make(100 + i), LIMIT * 100);
+        ring_push(&older, make(i), (size_t)LIMIT * 100);
+        ring_push(&ring, make(100 + i), (size_t)LIMIT * 100);
     }
     uint64_t mark = room_mark(ring_at(&ring, 0)->room_hashes[0]);
-    ring_prepend(&ring, &older, LIMIT * 100);
+    ring_prepend(&ring, &older, (size_t)LIMIT * 100);
     ck_assert_uint_eq(ring.count, 200);
     ck_assert_int_eq(ring.from, 0);
     ring_trim(&ring, ring.bytes / 2);
