@@ -116,12 +116,6 @@ static enum token_verdict judge_claims(const struct token_config *config, struct
 /* --- Verdicts
  * --------------------------------------------------------------------------------------------- */
 
-static bool may_read_for_a_key(const struct token_verifier *verifier)
-{
-    return verifier->is_reading || verifier->key_missed ||
-           verifier->now_ms - verifier->read_ms >= verifier->config.refetch_ms;
-}
-
 static enum token_verdict judge(struct token_verifier *verifier, struct bytes token,
                                 int64_t wall_ms, struct token_content *content)
 {
@@ -137,8 +131,9 @@ static enum token_verdict judge(struct token_verifier *verifier, struct bytes to
     case STATUS_DENIED:
         return TOKEN_SIGNATURE;
     case STATUS_NOT_FOUND:
-        return verifier->worker && may_read_for_a_key(verifier) ? TOKEN_UNDECIDED
-                                                                : TOKEN_KEY_UNKNOWN;
+        /* Not refused while the set may not be read again yet: that might be a new key's first
+         * user, and the stock client does not come back from a refusal. */
+        return verifier->worker ? TOKEN_UNDECIDED : TOKEN_KEY_UNKNOWN;
     default:
         return TOKEN_MALFORMED;
     }
@@ -255,6 +250,14 @@ static void reading_done(struct worker_job *job)
                 LOG_BOOLEAN("older_keys_in_force", verifier->keys != NULL));
 }
 
+/* When the set is read again: for a missed key not sooner than `refetch` after the last time. */
+static int64_t next_reading_ms(const struct token_verifier *verifier)
+{
+    int64_t again_ms = verifier->read_ms + verifier->config.refetch_ms;
+    return verifier->key_missed && again_ms < verifier->refresh_ms ? again_ms
+                                                                   : verifier->refresh_ms;
+}
+
 static void start_reading(struct token_verifier *verifier)
 {
     verifier->is_reading = true;
@@ -345,13 +348,13 @@ void token_verifier_service(struct token_verifier *verifier, int64_t now_ms, int
     worker_collect(verifier->worker);
     if (was_reading && !verifier->is_reading)
         decide_waiters(verifier, wall_ms);
-    if (!verifier->is_reading && (verifier->key_missed || now_ms >= verifier->refresh_ms))
+    if (!verifier->is_reading && now_ms >= next_reading_ms(verifier))
         start_reading(verifier);
 }
 
 int64_t token_verifier_deadline_ms(const struct token_verifier *verifier)
 {
-    return verifier->worker && !verifier->is_reading ? verifier->refresh_ms : INT64_MAX;
+    return verifier->worker && !verifier->is_reading ? next_reading_ms(verifier) : INT64_MAX;
 }
 
 bool token_verifier_ready(const struct token_verifier *verifier, const char **detail)

@@ -1,0 +1,113 @@
+/* Tokens over the stock client: refused with a word, expired and taken anew, and keys that rotate at their URL. */
+import assert from 'node:assert/strict';
+import crypto from 'node:crypto';
+import { once } from 'node:events';
+import http from 'node:http';
+import { test } from 'node:test';
+import { Client, token } from './lib/client.mjs';
+import { SLOW } from './lib/places.mjs';
+import { freePort } from './lib/ports.mjs';
+import { eventually, sleep } from './lib/wait.mjs';
+import { SECRET, World } from './lib/world.mjs';
+
+const later = (seconds) => Math.floor(Date.now() / 1000) + seconds;
+const claims = (more = {}) => ({ sub: 'usr_test', tenant: 'acme', exp: later(3600), ...more });
+const signed = (more) => token(claims(more), SECRET);
+
+/* A client whose every CONNECT brings what `give` returns then. */
+function client(t, gateway, give, options = {}) {
+    const made = new Client(gateway.url, { auth: (set) => set({ token: give() }), options });
+    t.after(() => made.disconnect());
+    made.disconnects = [];
+    made.socket.on('disconnect', (reason) => made.disconnects.push(reason));
+    return made;
+}
+
+/* The refusal's code; a client that is let in fails the test. */
+async function refusal(t, gateway, given) {
+    const made = client(t, gateway, () => given);
+    const [error] = await Promise.all([
+        Promise.race([once(made.socket, 'connect_error').then(([what]) => what), once(made.socket, 'connect').then(() => assert.fail('let in'))]),
+        made.socket.connect(),
+    ]);
+    return error.data?.code;
+}
+
+test('tokens: one that expires is told and taken anew; who has none returns with the next', { timeout: 120000 * SLOW }, async (t) => {
+    const world = await World.open(t, 'tokens-expiry', { broker: 'embedded', settings: { gateway: { token: { expiry_grace: '1s', leeway: '0s' } } } });
+    const gateway = await world.gateway();
+    const keen = await client(t, gateway, () => signed({ exp: later(2) })).connect();
+    const polling = await client(t, gateway, () => signed({ exp: later(2) }), { transports: ['polling'] }).connect();
+    const given = [signed({ exp: later(2) }), signed()];
+    const lazy = await client(t, gateway, () => given.shift() ?? signed()).connect();
+    await Promise.all([keen, polling].map(async (one) => {
+        const [news] = await once(one.socket, 'token_expired');
+        assert.deepEqual(news, { graceMs: 1000 });
+        assert.equal((await one.ask('token', signed({ sub: 'somebody else' }))).error.code, 'other_principal');
+        assert.deepEqual(await one.ask('token', { token: signed() }), { ok: true });
+    }));
+    await eventually(() => lazy.disconnects.length, { timeout: 20000 * SLOW, what: 'the end of who brings none' });
+    await eventually(() => lazy.socket.connected, { timeout: 20000 * SLOW, what: 'its return' });
+    assert.equal(lazy.socket.recovered, true);
+    await sleep(1500);
+    assert.deepEqual([keen.disconnects, polling.disconnects, lazy.disconnects.length], [[], [], 1]);
+});
+
+test('tokens: what is wrong with one is told', { timeout: 60000 * SLOW }, async (t) => {
+    const world = await World.open(t, 'tokens-refused', { broker: 'embedded', settings: { gateway: { token: { issuer: 'us', audience: 'them', leeway: '0s' } } } });
+    const gateway = await world.gateway();
+    const right = { iss: 'us', aud: ['others', 'them'] };
+    await client(t, gateway, () => signed(right)).connect();
+    const unsigned = `${Buffer.from('{"alg":"none"}').toString('base64url')}.${Buffer.from(JSON.stringify(claims(right))).toString('base64url')}.`;
+    const wrong = {
+        none: undefined, garbage: 'x', unsigned, foreign: token(claims(right), `${SECRET}!`), expired: signed({ ...right, exp: later(-5) }),
+        early: signed({ ...right, nbf: later(600) }), issuer: signed({ ...right, iss: 'them' }), audience: signed({ ...right, aud: 'us' }),
+        endless: token({ sub: 'x', ...right, exp: undefined }, SECRET), number: 17, huge: 'a'.repeat(100000),
+    };
+    for (const [what, given] of Object.entries(wrong))
+        assert.match(await refusal(t, gateway, given) ?? '', /^[a-z_]+$/, what);
+    assert.equal(await refusal(t, gateway, wrong.expired), 'token_expired');
+});
+
+/* A server of keys; `keys` are those that it shows. */
+async function openKeyServer(t) {
+    const server = http.createServer((request, response) => {
+        server.reads++;
+        response.writeHead(server.broken ? 500 : 200, { 'Content-Type': 'application/json' });
+        response.end(JSON.stringify({ keys: server.keys.map(({ name, pair }) => ({ ...pair.publicKey.export({ format: 'jwk' }), kid: name, use: 'sig' })) }));
+    });
+    const port = await freePort();
+    Object.assign(server, { keys: [], reads: 0, broken: false, url: `http://127.0.0.1:${port}/keys` });
+    server.listen(port, '127.0.0.1');
+    await once(server, 'listening');
+    t.after(() => server.close());
+    return server;
+}
+
+const newKey = (name) => ({ name, pair: crypto.generateKeyPairSync('ec', { namedCurve: 'P-256' }) });
+function signedBy({ name, pair }, more) {
+    const part = (value) => Buffer.from(JSON.stringify(value)).toString('base64url');
+    const body = `${part({ alg: 'ES256', typ: 'JWT', kid: name })}.${part(claims(more))}`;
+    return `${body}.${crypto.sign('sha256', Buffer.from(body), { key: pair.privateKey, dsaEncoding: 'ieee-p1363' }).toString('base64url')}`;
+}
+
+test('tokens: keys at a URL rotate without a restart', { timeout: 120000 * SLOW }, async (t) => {
+    const keys = await openKeyServer(t);
+    const [old, next] = [newKey('old'), newKey('next')];
+    keys.keys = [old];
+    const world = await World.open(t, 'tokens-jwks', { broker: 'embedded', settings: { gateway: {
+        token: { secret: undefined, algorithm: 'ES256', jwks_url: keys.url, refresh: '2s', refetch: '1s' },
+    } } });
+    const gateway = await world.gateway();
+    const staying = await client(t, gateway, () => signedBy(old)).connect();
+    keys.keys = [old, next];
+    await client(t, gateway, () => signedBy(next)).connect(); // read again for it, or with the next round
+    keys.broken = true; // the keys it has go on
+    await sleep(2500);
+    await client(t, gateway, () => signedBy(next)).connect();
+    keys.broken = false;
+    keys.keys = [next];
+    await eventually(async () => (await refusal(t, gateway, signedBy(old))) !== undefined, { timeout: 20000 * SLOW, what: 'the old key to be forgotten' });
+    assert.deepEqual(staying.disconnects, []);
+    assert.ok(keys.reads < 40, `${keys.reads} reads`);
+});
