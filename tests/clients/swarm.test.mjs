@@ -41,7 +41,8 @@ class Client {
         this.socket = io(url, { forceNew: true, reconnection: false, ...(this.polling ? { transports: ['polling'] } : {}) });
         this.done = new Promise((resolve, reject) => {
             this.socket.on('connect_error', reject);
-            this.socket.on('disconnect', (reason) => reject(new Error(`client ${number}: ${reason} after ${this.got} events`)));
+            this.socket.on('disconnect', (reason, details) => reject(new Error(
+                `client ${number}: ${reason} (${details?.message}, ${details?.description}) after ${this.got} events`)));
             this.socket.on('message-back', (...args) => {
                 const expected = this.expected.shift();
                 try {

@@ -7,17 +7,14 @@
  * What an input does follows from the seed and its number alone. tests/run sends 500. */
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import fs from 'node:fs';
 import path from 'node:path';
 import readline from 'node:readline';
 import { test } from 'node:test';
 import { parseArgs } from 'node:util';
 import { endWell, startEcho } from '../clients/lib/echo.mjs';
-import { Random } from '../chaos/lib/random.mjs';
 import { newLogDirectory, SLOW, TESTS_DIR } from '../integration/lib/places.mjs';
 import { eventually, sleep } from '../integration/lib/wait.mjs';
-import * as http from './lib/http_inputs.mjs';
-import * as websocket from './lib/websocket_inputs.mjs';
+import { attack, status, WEIGHTS } from './lib/attack.mjs';
 
 const { values } = parseArgs({
     options: {
@@ -30,27 +27,9 @@ const { values } = parseArgs({
 const INPUTS = Number(values.inputs);
 const SEED = Number(values.seed);
 const WITNESSES = 20;
-const AT_ONCE = 16;
 
-/* How often each kind is drawn. Those that wait or hold much memory are rare. */
-const KINDS = { ...http, ...websocket };
-const WEIGHTS = {
-    garbage: 8, truncated: 8, large_head: 5, large_body: 5, smuggling: 14, odd_requests: 8, pipelining: 5, aborted_polls: 8,
-    slow_loris: 2, slow_reader: 1, frames: 12, random_frames: 8, ping_flood: 1, packets: 14, unfinished: 3, upgrade_races: 10,
-    corpus_mutations: 14,
-};
-/* How many of the slow heads go on until the server ends them. */
-const PATIENT = 0.1;
 /* Memory of the release build while it is attacked, above what it needs for its well-behaved clients. */
 const MEMORY_MOST_KB = 64 * 1024;
-
-function status(pid) {
-    const text = fs.readFileSync(`/proc/${pid}/status`, 'utf8');
-    return {
-        memoryKb: Number(text.match(/VmRSS:\s+(\d+)/)[1]),
-        descriptors: fs.readdirSync(`/proc/${pid}/fd`).length,
-    };
-}
 
 async function startWitnesses(url) {
     const child = spawn('setpriv', ['--pdeathsig', 'KILL', '--', process.execPath, path.join(TESTS_DIR, 'hostile/witnesses.mjs'), url, String(WITNESSES)],
@@ -65,36 +44,6 @@ async function startWitnesses(url) {
     };
 }
 
-/* Input `number`: its kind, and what was wrong. */
-async function send(port, number) {
-    const random = new Random(SEED * 1000003 + number);
-    const kind = values.kind ?? random.weighted(WEIGHTS);
-    const patient = kind === 'slow_loris' && random.fraction() < PATIENT;
-    const wrong = await KINDS[kind]({ port, random, patient });
-    return { kind, wrong };
-}
-
-async function attack(server, numbers) {
-    const counts = {};
-    const wrongs = [];
-    let peak = 0;
-    const sampling = setInterval(() => {
-        if (server.alive)
-            peak = Math.max(peak, status(server.pid).memoryKb);
-    }, 50);
-    const one = async () => {
-        for (let number = numbers.shift(); number !== undefined && server.alive; number = numbers.shift()) {
-            const { kind, wrong } = await send(server.port, number);
-            counts[kind] = (counts[kind] ?? 0) + 1;
-            if (wrong)
-                wrongs.push(`input ${number} (${kind}): ${wrong}`);
-        }
-    };
-    await Promise.all(Array.from({ length: AT_ONCE }, one));
-    clearInterval(sampling);
-    return { counts, wrongs, peak };
-}
-
 test(`${INPUTS} hostile inputs (seed ${SEED})`, { timeout: (60000 + INPUTS * 100) * SLOW }, async () => {
     const log = path.join(newLogDirectory('hostile'), 'echo.log');
     const server = await startEcho(log, { options: ['--ping-interval', 500, '--ping-timeout', 20000, '--connect-timeout', 20000] });
@@ -104,7 +53,7 @@ test(`${INPUTS} hostile inputs (seed ${SEED})`, { timeout: (60000 + INPUTS * 100
         const before = status(server.pid);
         const numbers = values.only ? [Number(values.only)] : Array.from({ length: INPUTS }, (_, i) => i);
         const began = Date.now();
-        const { counts, wrongs, peak } = await attack(server, numbers);
+        const { counts, wrongs, peak } = await attack(server, numbers, { seed: SEED, weights: values.kind ? { [values.kind]: 1 } : WEIGHTS });
         const seconds = (Date.now() - began) / 1000;
         assert.ok(server.alive, `the server has ended\n${server.tail(60)}`);
         const seen = await witnesses.finish();

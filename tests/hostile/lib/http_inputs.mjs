@@ -1,9 +1,8 @@
 /* Hostile HTTP. Each input does what it does to the server, and returns what was wrong with how the server took it, or
  * undefined. An answer that refuses has a code from 400 on. */
-import { frame, openPolling, openWebSocket, poll, post, QUERY, Raw, request, upgrade } from './raw.mjs';
+import { openPolling, openWebSocket, poll, post, QUERY, Raw, request, target, upgrade } from './raw.mjs';
 import { sleep } from '../../integration/lib/wait.mjs';
 
-const PATHS = ['/engine.io/', '/socket.io/'];
 const PATIENCE_MS = 20000; // a busy machine is no fault of the server
 
 const bytes = (random, size) => Buffer.from(Array.from({ length: size }, () => random.integer(0, 256)));
@@ -33,7 +32,7 @@ export async function garbage({ port, random }) {
 
 /* A good request that ends too early, by a FIN or a reset. */
 export async function truncated({ port, random }) {
-    const path = random.pick(PATHS);
+    const path = random.pick(target.polls);
     const whole = random.pick([poll(path), upgrade(path), request('OPTIONS', path, { fields: ['Origin: http://a'] }),
         request('POST', `${path}?${QUERY}&sid=x`, { body: 'x'.repeat(random.integer(1, 3000)) })]);
     const raw = new Raw(port);
@@ -63,17 +62,17 @@ export async function large_head({ port, random }) {
 }
 
 export async function large_body({ port, random }) {
-    const path = random.pick(PATHS);
+    const path = random.pick(target.polls);
     const { raw, sid } = await openPolling(port, path);
-    const target = `${path}?${QUERY}&sid=${sid}`;
+    const uri = `${path}?${QUERY}&sid=${sid}`;
     const most = 1000000; // the server takes a third more of a body with attachments, see engineio_polling.c
     const size = random.pick([2 * most, most * random.integer(2, 100), 2 ** 31, 2 ** 32, 2 ** 53, '9223372036854775807',
         '18446744073709551616', '9'.repeat(random.integer(20, 200))]);
     const chunk = random.pick(['7fffffffffffffff', 'ffffffffffffffff', '10000000000000000', 'f'.repeat(100), (2 * most).toString(16)]);
     const [what, data] = random.pick([
-        [`length ${size}`, request('POST', target, { fields: [`Content-Length: ${size}`] })],
-        [`chunk ${chunk}`, Buffer.concat([request('POST', target, { fields: ['Transfer-Encoding: chunked'] }), Buffer.from(`${chunk}\r\n`)])],
-        ['many chunks', Buffer.concat([request('POST', target, { fields: ['Transfer-Encoding: chunked'] }),
+        [`length ${size}`, request('POST', uri, { fields: [`Content-Length: ${size}`] })],
+        [`chunk ${chunk}`, Buffer.concat([request('POST', uri, { fields: ['Transfer-Encoding: chunked'] }), Buffer.from(`${chunk}\r\n`)])],
+        ['many chunks', Buffer.concat([request('POST', uri, { fields: ['Transfer-Encoding: chunked'] }),
             Buffer.from(`8000\r\n${'a'.repeat(0x8000)}\r\n`.repeat(32)), Buffer.from('0\r\n\r\n')])],
     ]);
     raw.write(data);
@@ -135,9 +134,9 @@ export async function smuggling({ port, random }) {
     } else {
         const [name, body] = random.pick(CHUNKS);
         /* A session that exists, so that its body is wanted. */
-        const { raw: other, sid } = await openPolling(port, '/engine.io/');
+        const { raw: other, sid } = await openPolling(port, target.bare);
         other.destroy();
-        [what, data] = [name, `POST /engine.io/?${QUERY}&sid=${sid} HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n${body}${HIDDEN}`];
+        [what, data] = [name, `POST ${target.bare}?${QUERY}&sid=${sid} HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n${body}${HIDDEN}`];
     }
     await raw.writePieces(Buffer.from(data, 'latin1'), random, 3);
     return refusedOnce(raw, what);
@@ -162,7 +161,7 @@ export async function odd_requests({ port, random }) {
 }
 
 export async function pipelining({ port, random }) {
-    const path = random.pick(PATHS);
+    const path = random.pick(target.polls);
     const way = random.pick(['many', 'behind a poll', 'too much', 'behind an upgrade']);
     if (way === 'many') {
         const count = random.integer(2, 50);
@@ -193,7 +192,7 @@ export async function pipelining({ port, random }) {
 
 /* Polls given up, doubled, half sent. */
 export async function aborted_polls({ port, random }) {
-    const path = random.pick(PATHS);
+    const path = random.pick(target.polls);
     const { raw, sid } = await openPolling(port, path);
     const others = [];
     const more = (data) => others.push(new Raw(port).write(data));
@@ -210,7 +209,7 @@ export async function aborted_polls({ port, random }) {
         break;
     case 2:
         for (let i = random.integer(2, 6); i; i--)
-            more(post(path, sid, path === '/socket.io/' ? '40' : '4hello'));
+            more(post(path, sid, path === '/socket.io/' ? target.connect : '4hello'));
         break;
     case 3:
         more(post(path, sid, '4hello'.repeat(100)).subarray(0, -random.integer(1, 300)));
@@ -245,11 +244,10 @@ export async function slow_loris({ port, random, patient }) {
 
 /* Asks for much and reads nothing: its queue is bounded, and so is the time that it may stay. */
 export async function slow_reader({ port, random }) {
-    const raw = await openWebSocket(port, '/engine.io/');
-    
+    const raw = await openWebSocket(port, target.bare);
     raw.socket.pause();
-    const message = frame(1, `4${'x'.repeat(random.integer(100000, 900000))}`);
-    for (let i = 0; i < 40 && !raw.closed && raw.socket.writable; i++)
+    const message = target.noise();
+    for (let i = random.integer(20, 60); i && !raw.closed && raw.socket.writable; i--)
         if (!raw.socket.write(message))
             await sleep(20);
     raw.reset();

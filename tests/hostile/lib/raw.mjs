@@ -73,6 +73,17 @@ export class Raw {
     reset() { this.closed || this.socket.connecting ? this.socket.destroy() : this.socket.resetAndDestroy(); }
 }
 
+/* What the inputs know of the server under test: the echo server, unless a test says otherwise. */
+export const target = {
+    paths: ['/engine.io/', '/socket.io/'], // where WebSockets go
+    polls: ['/engine.io/', '/socket.io/'],
+    bare: '/engine.io/', // the one of them with the least between a frame and its answer
+    connect: '40', connected: '["auth"', // CONNECT at /socket.io/, and what shows that it was taken
+    ask: '4end', answer: '4end', // at `bare`
+    noise: () => frame(1, `4${'x'.repeat(500000)}`), // what the server answers with as much, at `bare`
+    hello: undefined, // the first message at /ws
+};
+
 export const QUERY = 'EIO=4&transport=polling';
 
 export function request(method, target, { fields = [], body, host = 'x' } = {}) {
@@ -84,8 +95,8 @@ export function request(method, target, { fields = [], body, host = 'x' } = {}) 
 
 export const poll = (path, sid) => request('GET', `${path}?${QUERY}${sid ? `&sid=${sid}` : ''}`);
 export const post = (path, sid, body) => request('POST', `${path}?${QUERY}&sid=${sid}`, { body });
-export const upgrade = (path, sid) => request('GET', `${path}?EIO=4&transport=websocket${sid ? `&sid=${sid}` : ''}`, {
-    fields: ['Connection: Upgrade', 'Upgrade: websocket', 'Sec-WebSocket-Version: 13', 'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=='],
+export const upgrade = (path, sid, more = []) => request('GET', `${path}?EIO=4&transport=websocket${sid ? `&sid=${sid}` : ''}`, {
+    fields: ['Connection: Upgrade', 'Upgrade: websocket', 'Sec-WebSocket-Version: 13', 'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==', ...more],
 });
 
 /* A polling session; null if the server refuses one. */
@@ -97,13 +108,24 @@ export async function openPolling(port, path) {
     return { raw, sid };
 }
 
-/* A WebSocket behind its handshake and, at /socket.io/, its CONNECT. */
-export async function openWebSocket(port, path) {
-    const raw = new Raw(port).write(upgrade(path));
-    await raw.until(() => raw.closed || raw.text().includes('maxPayload'), 5000);
-    if (path === '/socket.io/') {
-        raw.write(frame(1, '40'));
-        await raw.until(() => raw.closed || raw.text().includes('["auth"'), 5000);
+/* A WebSocket behind its handshake and, at /socket.io/ and /ws, its first message and the answer to that. */
+export async function openWebSocket(port, path, subprotocol = 'smartstack.v1.json') {
+    const raw = new Raw(port);
+    const shows = (text) => raw.until(() => raw.closed || raw.text().includes(text), 5000);
+    if (path === '/ws') {
+        raw.write(upgrade(path, undefined, [`Sec-WebSocket-Protocol: ${subprotocol}`]));
+        await shows('\r\n\r\n');
+        if (subprotocol === 'smartstack.v1.json') {
+            raw.write(frame(1, target.hello));
+            await shows('"welcome"');
+        }
+    } else {
+        raw.write(upgrade(path));
+        await shows('maxPayload');
+        if (path === '/socket.io/') {
+            raw.write(frame(1, target.connect));
+            await shows(target.connected);
+        }
     }
     raw.received = Buffer.alloc(0);
     return raw;

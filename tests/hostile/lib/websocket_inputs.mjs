@@ -3,9 +3,9 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { TESTS_DIR } from '../../integration/lib/places.mjs';
 import { sleep } from '../../integration/lib/wait.mjs';
-import { closeCode, frame, openPolling, openWebSocket, poll, post, Raw, upgrade } from './raw.mjs';
+import { mutate } from './mutate.mjs';
+import { closeCode, frame, openPolling, openWebSocket, poll, post, Raw, target, upgrade } from './raw.mjs';
 
-const PATHS = ['/engine.io/', '/socket.io/'];
 const PATIENCE_MS = 20000;
 
 /* Sent behind a handshake, it must end the connection; with `code` if that is given. */
@@ -45,11 +45,11 @@ const FRAMES = [
 
 export async function frames({ port, random }) {
     const [what, make, code] = random.pick(FRAMES);
-    return mustEnd(port, random.pick(PATHS), make(random), what, code);
+    return mustEnd(port, random.pick(target.paths), make(random), what, code);
 }
 
 export async function random_frames({ port, random }) {
-    const raw = await openWebSocket(port, random.pick(PATHS));
+    const raw = await openWebSocket(port, random.pick(target.paths));
     const data = Buffer.from(Array.from({ length: random.integer(1, 2000) }, () => random.integer(0, 256)));
     if (random.fraction() < 0.5) // masked and plausible, so that it goes deeper
         [data[0], data[1]] = [random.pick([0x81, 0x82, 0x01, 0x02, 0x80, 0x89]), 0x80 | random.integer(0, 128)];
@@ -60,14 +60,14 @@ export async function random_frames({ port, random }) {
 }
 
 export async function ping_flood({ port, random }) {
-    const raw = await openWebSocket(port, '/engine.io/');
+    const raw = await openWebSocket(port, target.bare);
     const count = random.integer(100, 3000);
     raw.write(Buffer.concat(Array.from({ length: count }, () => frame(9, 'x'.repeat(random.integer(0, 126))))));
-    raw.write(frame(1, '4end'));
-    if (!await raw.until(() => raw.closed || raw.text().includes('4end'), PATIENCE_MS))
-        return 'no echo behind pings';
+    raw.write(frame(1, target.ask));
+    if (!await raw.until(() => raw.closed || raw.text().includes(target.answer), PATIENCE_MS))
+        return 'no answer behind pings';
     raw.reset();
-    return raw.closed && !raw.text().includes('4end') ? `closed by ${count} pings` : undefined;
+    return raw.closed && !raw.text().includes(target.answer) ? `closed by ${count} pings` : undefined;
 }
 
 /* ---- Packets ---- */
@@ -112,7 +112,7 @@ export async function packets({ port, random }) {
         return mustEnd(port, '/socket.io/', Buffer.concat(parts.map((part) => frame(typeof part === 'string' ? 1 : 2, part))), what);
     /* The same by a POST: the session is gone afterwards. */
     const { raw, sid } = await openPolling(port, '/socket.io/');
-    const payload = ['40', ...parts.map((part) => (typeof part === 'string' ? part : `b${part.toString('base64')}`))].join('\x1e');
+    const payload = [target.connect, ...parts.map((part) => (typeof part === 'string' ? part : `b${part.toString('base64')}`))].join('\x1e');
     raw.write(post('/socket.io/', sid, payload));
     await raw.answered(1, PATIENCE_MS);
     for (let i = 0; i < 10; i++) {
@@ -139,9 +139,9 @@ export async function unfinished({ port, random }) {
         raw.reset();
         return undefined;
     }
-    const { raw, sid } = await openPolling(port, '/engine.io/');
+    const { raw, sid } = await openPolling(port, target.bare);
     const count = random.pick([10001, 50000, 300000]);
-    raw.write(post('/engine.io/', sid, Array(count).fill('6').join('\x1e')));
+    raw.write(post(target.bare, sid, Array(count).fill('6').join('\x1e')));
     await raw.answered(1, PATIENCE_MS);
     const code = raw.codes()[0];
     raw.destroy();
@@ -151,7 +151,7 @@ export async function unfinished({ port, random }) {
 /* ---- Upgrades ---- */
 
 export async function upgrade_races({ port, random }) {
-    const path = random.pick(PATHS);
+    const path = random.pick(target.polls);
     const { raw, sid } = await openPolling(port, path);
     const links = Array.from({ length: random.integer(1, 4) }, () => new Raw(port).write(upgrade(path, sid)));
     const polls = [];
@@ -185,28 +185,6 @@ const KINDS = ['http_request_fuzz', 'websocket_frame_fuzz', 'engineio_packet_fuz
 const corpus = Object.fromEntries(KINDS.map((kind) => [kind,
     fs.readdirSync(path.join(CORPUS, kind)).sort().map((name) => fs.readFileSync(path.join(CORPUS, kind, name)))]));
 
-function mutate(data, random) {
-    let result = Buffer.from(data);
-    for (let i = random.integer(0, 6); i; i--) {
-        const at = random.integer(0, result.length + 1);
-        const size = random.integer(0, 1 + Math.min(40, result.length - at));
-        switch (random.integer(0, 4)) {
-        case 0: // changed
-            result.fill(random.integer(0, 256), at, Math.min(result.length, at + 1));
-            break;
-        case 1: // removed
-            result = Buffer.concat([result.subarray(0, at), result.subarray(at + size)]);
-            break;
-        case 2: // doubled
-            result = Buffer.concat([result.subarray(0, at + size), result.subarray(at)]);
-            break;
-        default: // put in
-            result = Buffer.concat([result.subarray(0, at), Buffer.from(Array.from({ length: random.integer(1, 9) }, () => random.integer(0, 256))), result.subarray(at)]);
-        }
-    }
-    return result;
-}
-
 export async function corpus_mutations({ port, random }) {
     const kind = random.pick(KINDS);
     const data = mutate(random.pick(corpus[kind]), random);
@@ -215,16 +193,16 @@ export async function corpus_mutations({ port, random }) {
         raw = new Raw(port);
         await raw.writePieces(data, random, 4);
     } else if (kind === 'websocket_frame_fuzz') {
-        raw = await openWebSocket(port, random.pick(PATHS));
+        raw = await openWebSocket(port, random.pick(target.paths));
         await raw.writePieces(data, random, 4);
     } else if (random.fraction() < 0.5) {
-        raw = await openWebSocket(port, random.pick(PATHS));
+        raw = await openWebSocket(port, random.pick(target.polls));
         const text = kind === 'socketio_packet_fuzz' ? Buffer.concat([Buffer.from('4'), data]) : data;
         await raw.writePieces(frame(random.pick([1, 1, 2]), text), random, 4);
     } else {
-        const session = await openPolling(port, random.pick(PATHS));
+        const session = await openPolling(port, target.bare);
         raw = session.raw;
-        raw.write(post('/engine.io/', session.sid, data));
+        raw.write(post(target.bare, session.sid, data));
     }
     await raw.ended(random.integer(1, 20));
     raw.reset();
