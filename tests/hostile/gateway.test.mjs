@@ -80,10 +80,7 @@ async function openWitnesses(world, gateway) {
         },
         have: (count) => witnesses.every((one) => one.client.received.length >= count),
         close() {
-            for (const { client: one } of witnesses) {
-                one.socket?.off?.('disconnect');
-                one.disconnect();
-            }
+            witnesses.forEach(({ client }) => client.disconnect());
         },
     };
 }
