@@ -241,9 +241,12 @@ START_TEST(who_does_not_know_the_secret_is_refused){BOTH_FEEDS({
     snprintf(target, sizeof(target), "/peer/poll?%s", strchr(url, '?') + 1);
     fake_ask("GET", target, NULL, 401);
     fake_ask("POST", target, "4x", 401);
+    fake_fields = "x-smartstack-peer: not the secret of these\r\n";
+    fake_ask("POST", target, "4x", 401);
+    fake_fields = "";
     world.http = http;
     ck_assert_uint_eq(messages, 0);
-    ck_assert_uint_eq(engineio_server_stats(gateways[0].engineio)->peer_refused, 2);
+    ck_assert_uint_eq(engineio_server_stats(gateways[0].engineio)->peer_refused, 3);
 })} END_TEST
 
     START_TEST(held_polls_leave_connections_to_the_others)
