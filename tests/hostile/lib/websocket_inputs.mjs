@@ -181,7 +181,7 @@ export async function upgrade_races({ port, random }) {
 /* ---- The fuzz targets' corpus, mutated, over real sockets ---- */
 
 const CORPUS = path.join(TESTS_DIR, 'fuzz/corpus');
-const KINDS = ['http_request_fuzz', 'websocket_frame_fuzz', 'engineio_packet_fuzz', 'socketio_packet_fuzz'];
+const KINDS = ['http_request_fuzz', 'websocket_frame_fuzz', 'engineio_packet_fuzz', 'engineio_payload_fuzz', 'socketio_packet_fuzz'];
 const corpus = Object.fromEntries(KINDS.map((kind) => [kind,
     fs.readdirSync(path.join(CORPUS, kind)).sort().map((name) => fs.readFileSync(path.join(CORPUS, kind, name)))]));
 
