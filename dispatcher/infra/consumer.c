@@ -68,6 +68,21 @@ static void on_error(rd_kafka_t *client, int code, const char *reason, void *opa
     }
 }
 
+/* Left to itself, librdkafka asks for more as soon as it has an answer: under load one request for
+ * every record or two, most of them while a transaction is under way and nobody reads. So no more is
+ * asked for while records wait; the broker answers the next request with all that came meanwhile.
+ * Before 2.2, the client would look again only after a second. */
+static void fetch_between_batches(const struct kafka_settings *kafka, rd_kafka_conf_t *conf)
+{
+    enum { VERSION_WITH_BACKOFF = 0x02020000 };
+    if (rd_kafka_version() < VERSION_WITH_BACKOFF ||
+        kafka_settings_get(kafka, KAFKA_ROLE_CONSUMER, "queued.min.messages") != NULL ||
+        kafka_settings_get(kafka, KAFKA_ROLE_CONSUMER, "fetch.queue.backoff.ms") != NULL)
+        return;
+    kafka_conf_set(conf, "queued.min.messages", "1");
+    kafka_conf_set(conf, "fetch.queue.backoff.ms", "2");
+}
+
 enum status consumer_open(const struct consumer_options *options, struct consumer **consumer,
                           struct error *error)
 {
@@ -87,6 +102,7 @@ enum status consumer_open(const struct consumer_options *options, struct consume
     kafka_conf_set(conf, "enable.auto.offset.store", "false");
     kafka_conf_set(conf, "enable.partition.eof", "false");
     kafka_conf_set(conf, "isolation.level", "read_committed");
+    fetch_between_batches(options->kafka, conf);
     rd_kafka_conf_set_rebalance_cb(conf, on_rebalance);
     rd_kafka_conf_set_error_cb(conf, on_error);
     rd_kafka_conf_set_opaque(conf, made);
