@@ -2,8 +2,6 @@
 
 #include <assert.h>
 #include <openssl/crypto.h>
-#include <openssl/evp.h>
-#include <openssl/hmac.h>
 
 enum {
     FORMAT_VERSION = 1,
@@ -131,38 +129,43 @@ static bool take_uint64(struct bytes *rest, uint64_t *value)
 
 /* --- keys ----------------------------------------------------------------------------------- */
 
+static void derive(struct bytes key, struct bytes text, uint8_t mac[HMAC_BYTES])
+{
+    struct hmac *hmac = hmac_new(key);
+    hmac_sign(hmac, text, mac);
+    hmac_free(hmac);
+}
+
 void cursor_keys_init(struct cursor_keys *keys, const struct bytes *secrets, size_t count)
 {
     static const uint8_t label[] = "smartstack cursor key 1";
     assert(count <= CURSOR_KEYS_LIMIT);
     keys->count = count;
     for (size_t i = 0; i < count; i++) {
-        uint8_t digest[EVP_MAX_MD_SIZE];
-        unsigned size = 0;
-        HMAC(EVP_sha256(), secrets[i].data, (int)secrets[i].size, label, sizeof(label), digest,
-             &size);
-        assert(size == sizeof(keys->keys[i].secret));
-        memcpy(keys->keys[i].secret, digest, size);
-        HMAC(EVP_sha256(), digest, (int)size, label, 1, digest, &size);
-        keys->keys[i].id = digest[0];
+        uint8_t secret[HMAC_BYTES], shown[HMAC_BYTES];
+        derive(secrets[i], bytes_of(label, sizeof(label)), secret);
+        keys->keys[i].hmac = hmac_new(bytes_of(secret, sizeof(secret)));
+        hmac_sign(keys->keys[i].hmac, bytes_of(label, 1), shown);
+        keys->keys[i].id = shown[0];
+        OPENSSL_cleanse(secret, sizeof(secret));
     }
 }
 
-static void sign(const struct cursor_key *key, struct bytes content, uint8_t mac[32])
+void cursor_keys_deinit(struct cursor_keys *keys)
 {
-    unsigned size = 0;
-    HMAC(EVP_sha256(), key->secret, sizeof(key->secret), content.data, content.size, mac, &size);
-    assert(size == 32);
+    for (size_t i = 0; i < keys->count; i++)
+        hmac_free(keys->keys[i].hmac);
+    keys->count = 0;
 }
 
 static bool verified(const struct cursor_keys *keys, uint8_t key_id, struct bytes content,
                      struct bytes mac)
 {
     for (size_t i = 0; i < keys->count; i++) {
-        uint8_t expected[32];
+        uint8_t expected[HMAC_BYTES];
         if (keys->keys[i].id != key_id)
             continue;
-        sign(&keys->keys[i], content, expected);
+        hmac_sign(keys->keys[i].hmac, content, expected);
         if (CRYPTO_memcmp(expected, mac.data, mac.size) == 0)
             return true;
     }
@@ -309,7 +312,7 @@ void private_id_encode(struct private_id *id, const struct cursor_keys *keys, st
 {
     auto_buffer struct buffer content = {0};
     auto_buffer struct buffer whole = {0};
-    uint8_t mac[32];
+    uint8_t mac[HMAC_BYTES];
     assert(keys->count > 0);
     buffer_append_byte(&content, FORMAT_VERSION);
     buffer_append_byte(&content, keys->keys[0].id);
@@ -320,7 +323,7 @@ void private_id_encode(struct private_id *id, const struct cursor_keys *keys, st
     append_varint(&content, id->rooms.size);
     buffer_append(&content, id->rooms);
     buffer_append(&content, id->positions);
-    sign(&keys->keys[0], buffer_peek(&content), mac);
+    hmac_sign(keys->keys[0].hmac, buffer_peek(&content), mac);
     memcpy(id->tag, mac, sizeof(id->tag));
     buffer_append(&whole, bytes_of(mac, CURSOR_TAG_BYTES));
     buffer_append(&whole, buffer_peek(&content));
@@ -373,7 +376,7 @@ void cursor_encode_rooms(const struct cursor *cursor, const uint8_t tag[CURSOR_T
     auto_buffer struct buffer content = {0};
     auto_buffer struct buffer covered = {0};
     auto_buffer struct buffer whole = {0};
-    uint8_t mac[32];
+    uint8_t mac[HMAC_BYTES];
     assert(keys->count > 0);
     buffer_append_byte(&content, FORMAT_VERSION);
     buffer_append_byte(&content, keys->keys[0].id);
@@ -381,7 +384,7 @@ void cursor_encode_rooms(const struct cursor *cursor, const uint8_t tag[CURSOR_T
     buffer_append(&content, cursor->left);
     buffer_append(&content, cursor->joined);
     append_signed(&covered, tag, buffer_peek(&content));
-    sign(&keys->keys[0], buffer_peek(&covered), mac);
+    hmac_sign(keys->keys[0].hmac, buffer_peek(&covered), mac);
     buffer_append(&whole, bytes_of(mac, CURSOR_MAC_BYTES));
     buffer_append(&whole, buffer_peek(&content));
     cursor_append_base64url(buffer_peek(&whole), text);

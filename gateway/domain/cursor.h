@@ -18,6 +18,7 @@
 
 #include "buffer.h"
 #include "bytes.h"
+#include "hmac.h"
 #include "room.h"
 #include "status.h"
 
@@ -32,7 +33,7 @@ enum {
 
 struct cursor_key {
     uint8_t id;
-    uint8_t secret[32];
+    struct hmac *hmac;
 };
 
 struct cursor_keys {
@@ -42,6 +43,7 @@ struct cursor_keys {
 
 /* Derives keys from secrets of any length, newest first. */
 void cursor_keys_init(struct cursor_keys *keys, const struct bytes *secrets, size_t count);
+void cursor_keys_deinit(struct cursor_keys *keys);
 
 /* Where a session stands in a lane: the offset after the last record it has dealt with, and that
  * record's check (0: there is none to verify). */

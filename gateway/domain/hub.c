@@ -52,6 +52,7 @@ void hub_free(struct hub *hub)
     reap(hub);
     free_lanes(hub);
     message_unref(hub->delivered);
+    cursor_keys_deinit(&hub->keys);
     buffer_deinit(&hub->cursor_text);
     buffer_deinit(&hub->positions);
     buffer_deinit(&hub->room_name);

@@ -7,23 +7,23 @@
 #include <openssl/ec.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
-#include <openssl/hmac.h>
 #include <openssl/param_build.h>
 #include <openssl/pem.h>
 #include <openssl/x509.h>
 
 #include "base64.h"
+#include "hmac.h"
 #include "mem.h"
 
 const char *const token_algorithm_names[] = {"HS256", "RS256", "ES256", "EdDSA", NULL};
 
 #define P256_BYTES ((size_t)32)
-enum { HMAC_BYTES = 32, ED25519_BYTES = 32, JWKS_BYTES_LIMIT = 1 << 20 };
+enum { ED25519_BYTES = 32, JWKS_BYTES_LIMIT = 1 << 20 };
 
 struct token_key {
     char *name;       /* kid; NULL: none */
     EVP_PKEY *public; /* RS256, ES256, EdDSA */
-    struct buffer secret;
+    struct hmac *hmac;
 };
 
 struct token_keys {
@@ -36,9 +36,7 @@ static void key_deinit(struct token_key *key)
 {
     free(key->name);
     EVP_PKEY_free(key->public);
-    if (key->secret.data)
-        OPENSSL_cleanse(key->secret.data, key->secret.capacity);
-    buffer_deinit(&key->secret);
+    hmac_free(key->hmac);
 }
 
 void token_keys_free(struct token_keys *keys)
@@ -107,7 +105,7 @@ enum status token_keys_of_secret(struct bytes secret, struct token_keys **keys, 
     struct token_keys *made = mem_new(struct token_keys);
     made->algorithm = TOKEN_HS256;
     made->count = 1;
-    buffer_append(&made->items[0].secret, secret);
+    made->items[0].hmac = hmac_new(secret);
     *keys = made;
     return STATUS_OK;
 }
@@ -231,8 +229,13 @@ static EVP_PKEY *read_ed25519(const json_t *jwk)
 
 static bool read_oct(const json_t *jwk, struct token_key *key)
 {
-    return is_text(jwk, "kty", "oct") && read_number(jwk, "k", &key->secret) &&
-           buffer_size(&key->secret) >= TOKEN_SECRET_MINIMUM;
+    auto_buffer struct buffer secret = {0};
+    if (is_text(jwk, "kty", "oct") && read_number(jwk, "k", &secret) &&
+        buffer_size(&secret) >= TOKEN_SECRET_MINIMUM)
+        key->hmac = hmac_new(buffer_peek(&secret));
+    if (secret.data)
+        OPENSSL_cleanse(secret.data, secret.capacity);
+    return key->hmac != NULL;
 }
 
 static bool read_jwk(enum token_algorithm algorithm, const json_t *jwk, struct token_key *key)
@@ -326,12 +329,9 @@ static bool split(struct bytes token, struct parts *parts)
 
 static bool hmac_holds(const struct token_key *key, struct bytes text, struct bytes signature)
 {
-    uint8_t mac[EVP_MAX_MD_SIZE];
-    unsigned size = 0;
-    struct bytes secret = buffer_peek(&key->secret);
-    return HMAC(EVP_sha256(), secret.data, (int)secret.size, text.data, text.size, mac, &size) &&
-           size == HMAC_BYTES && signature.size == size &&
-           CRYPTO_memcmp(mac, signature.data, size) == 0;
+    uint8_t mac[HMAC_BYTES];
+    hmac_sign(key->hmac, text, mac);
+    return signature.size == sizeof(mac) && CRYPTO_memcmp(mac, signature.data, sizeof(mac)) == 0;
 }
 
 /* JWS has r and s side by side (RFC 7518 section 3.4), OpenSSL wants them in DER. */

@@ -88,6 +88,7 @@ START_TEST(one_lane_and_four_joined_uuid_rooms_fit_128_characters)
     cursor_encode_rooms(&cursor, tag, &keys, &text);
     cursor_append_positions_text(buffer_peek(&positions), &text);
     ck_assert_uint_le(buffer_size(&text), 128);
+    cursor_keys_deinit(&keys);
 }
 END_TEST
 
@@ -108,6 +109,9 @@ START_TEST(a_private_id_comes_back_and_older_keys_still_verify)
     ck_assert_int_eq(position.next, 4711);
     ck_assert_uint_eq(position.check, 0xbeef);
     ck_assert_int_eq(private_id_decode(buffer_peek(&text), &other, &space, &read), STATUS_DENIED);
+    cursor_keys_deinit(&old);
+    cursor_keys_deinit(&both);
+    cursor_keys_deinit(&other);
 }
 END_TEST
 
@@ -127,6 +131,7 @@ START_TEST(every_changed_character_of_a_private_id_is_noticed)
             private_id_decode(bytes_of(buffer_peek(&text).data, i), &keys, &space, &read),
             STATUS_OK);
     }
+    cursor_keys_deinit(&keys);
 }
 END_TEST
 
@@ -156,6 +161,7 @@ START_TEST(a_cursor_belongs_to_its_private_id_and_its_rooms_cannot_be_changed)
         ck_assert_int_ne(cursor_decode(buffer_peek(&text), mine, &keys, &space, &read), STATUS_OK);
         *character = kept;
     }
+    cursor_keys_deinit(&keys);
 }
 END_TEST
 
