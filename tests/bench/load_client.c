@@ -303,25 +303,34 @@ static unsigned room_of(const struct load *load, const struct client *client, un
     return (number * load->options.rooms_each + index) % load->options.rooms;
 }
 
-static void join_next(struct load *load, struct client *client)
+static void check_joined(struct load *load, struct client *client)
+{
+    if (client->rooms_joined < load->options.rooms_each && load->options.protocol != LOAD_UPGRADE)
+        return;
+    client->state = CLIENT_READY;
+    load->connecting--;
+    load->counts.ready++;
+}
+
+/* All at once, as an application does when it is connected: no emit waits for the other's ack. */
+static void join_rooms(struct load *load, struct client *client)
 {
     char text[256];
-    if (client->rooms_joined == load->options.rooms_each ||
-        load->options.protocol == LOAD_UPGRADE) {
-        client->state = CLIENT_READY;
-        load->connecting--;
-        load->counts.ready++;
-        return;
-    }
-    client->state = CLIENT_JOINING;
-    unsigned id = client->rooms_joined + 2u, room = room_of(load, client, client->rooms_joined);
     const char *prefix = load->options.room_prefix;
-    if (load->options.protocol == LOAD_CENTRIFUGE)
-        snprintf(text, sizeof(text), "{\"id\":%u,\"subscribe\":{\"channel\":\"%s%u\"}}", id, prefix,
-                 room);
-    else
-        snprintf(text, sizeof(text), "42%u[\"subscribe\",{\"room\":\"%s%u\"}]", id, prefix, room);
-    send_text(load, client, text);
+    client->state = CLIENT_JOINING;
+    for (unsigned i = client->rooms_joined;
+         i < load->options.rooms_each && client->state == CLIENT_JOINING; i++) {
+        unsigned id = i + 2u, room = room_of(load, client, i);
+        if (load->options.protocol == LOAD_CENTRIFUGE)
+            snprintf(text, sizeof(text), "{\"id\":%u,\"subscribe\":{\"channel\":\"%s%u\"}}", id,
+                     prefix, room);
+        else
+            snprintf(text, sizeof(text), "42%u[\"subscribe\",{\"room\":\"%s%u\"}]", id, prefix,
+                     room);
+        send_text(load, client, text);
+    }
+    if (client->state == CLIENT_JOINING)
+        check_joined(load, client);
 }
 
 /* The payload says "b":"ROOM:SEQUENCE:MICROSECONDS". */
@@ -396,7 +405,7 @@ static void opened(struct load *load, struct client *client, struct bytes text)
         client->rooms_joined = 0;
     if (kept)
         memcpy(kept->pid, pid, sizeof(pid));
-    join_next(load, client);
+    join_rooms(load, client);
 }
 
 /* What a client presents that comes back, into the end of its CONNECT packet. */
@@ -481,7 +490,7 @@ static void handle_packet(struct load *load, struct client *client, struct bytes
         opened(load, client, text);
     } else if (text.size > 1 && text.data[1] == '3') {
         client->rooms_joined++;
-        join_next(load, client);
+        check_joined(load, client);
     } else if (text.size > 1 && text.data[1] == '4') {
         fprintf(stderr, "refused: %.*s\n", BYTES_PRINT(text));
         end(load, client);
@@ -503,9 +512,11 @@ static void handle_line(struct load *load, struct client *client, struct bytes l
     } else if (memmem(line.data, line.size, "\"error\"", 7)) {
         fprintf(stderr, "refused: %.*s\n", BYTES_PRINT(line));
         end(load, client);
+    } else if (client->state == CLIENT_JOINING) {
+        client->rooms_joined++;
+        check_joined(load, client);
     } else {
-        client->rooms_joined += client->state == CLIENT_JOINING;
-        join_next(load, client);
+        join_rooms(load, client);
     }
 }
 
@@ -529,7 +540,7 @@ static void upgraded(struct load *load, struct client *client)
     if (load->options.protocol == LOAD_CENTRIFUGE)
         send_text(load, client, "{\"id\":1,\"connect\":{}}");
     else if (load->options.protocol == LOAD_UPGRADE)
-        join_next(load, client);
+        check_joined(load, client);
 }
 
 /* One frame off the front; 0: incomplete. */
