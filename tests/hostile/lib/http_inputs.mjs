@@ -228,14 +228,17 @@ export async function aborted_polls({ port, random }) {
     return undefined;
 }
 
-/* A head byte by byte, slower than it may be: the server ends it by its time limit, or we give up. */
+/* A head byte by byte, slower than it may be: the server ends it by its time limit, or we give up. Time is the sum of our own
+ * pauses: while the machine stands still, the server's limits do too. */
 export async function slow_loris({ port, random, patient }) {
     const raw = new Raw(port);
     const head = poll('/socket.io/').toString('latin1').replace('\r\n\r\n', `\r\nX: ${'y'.repeat(4000)}\r\n\r\n`);
-    const deadline = Date.now() + (patient ? 30000 : random.integer(100, 1500));
-    for (let at = 0; !raw.closed && Date.now() < deadline; at++) {
+    let left = patient ? 30000 : random.integer(100, 1500);
+    for (let at = 0; !raw.closed && left > 0; at++) {
+        const pause = random.integer(5, 100);
         raw.write(head[at] ?? 'z');
-        await sleep(random.integer(5, 100));
+        await sleep(pause);
+        left -= pause;
     }
     const ended = raw.closed;
     raw.reset();
