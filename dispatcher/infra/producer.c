@@ -343,9 +343,9 @@ static void send_transaction(struct producer *producer, const struct producer_ba
         producer->lost = true;
         return;
     }
-    /* The offsets come first: while the broker is not done with the transaction before, the client
-     * asks again after retry.backoff.ms, but with the first record only after 20 ms. */
-    if (send_offsets(producer, batch, result) && produce_all(producer, batch, result) &&
+    /* The records come first: the client announces their partitions and sends them while it waits
+     * for the answers about the offsets. */
+    if (produce_all(producer, batch, result) && send_offsets(producer, batch, result) &&
         commit(producer, result))
         return;
     if (result->outcome != PRODUCER_LOST)
