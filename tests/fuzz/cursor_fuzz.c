@@ -5,8 +5,8 @@
 #include "cursor.h"
 
 #include <assert.h>
-#include <openssl/evp.h>
-#include <openssl/hmac.h>
+
+#include "hmac.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -27,13 +27,10 @@ static const struct cursor_keys *keys(void)
 static void sign(struct bytes prefix, struct bytes content, size_t mac_size, struct buffer *text)
 {
     auto_buffer struct buffer covered = {0}, whole = {0};
-    const struct cursor_key *key = &keys()->keys[0];
-    uint8_t mac[EVP_MAX_MD_SIZE];
-    unsigned size = 0;
+    uint8_t mac[HMAC_BYTES];
     buffer_append(&covered, prefix);
     buffer_append(&covered, content);
-    HMAC(EVP_sha256(), key->secret, sizeof(key->secret), buffer_peek(&covered).data,
-         buffer_size(&covered), mac, &size);
+    hmac_sign(keys()->keys[0].hmac, buffer_peek(&covered), mac);
     buffer_append(&whole, bytes_of(mac, mac_size));
     buffer_append(&whole, content);
     cursor_append_base64url(buffer_peek(&whole), text);
