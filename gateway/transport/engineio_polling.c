@@ -1,5 +1,7 @@
 #include <assert.h>
 
+#include <zlib.h>
+
 #include "engineio_private.h"
 #include "http_response.h"
 #include "mem.h"
@@ -80,17 +82,24 @@ static bool same_mark(const struct request_mark *a, const struct request_mark *b
 
 /* ---- GET ---- */
 
-/* What the User-Agent tells: browsers that sniff content, and the stock clients (browsers, and the
- * client's own request library under node), which take payloads of any number of packets. */
+/* What the User-Agent tells: browsers that take an answer for a page and look for scripts in it, */
+static bool is_old_browser(const struct http_request *request)
+{
+    struct bytes agent;
+    return http_request_field(request, "user-agent", &agent) &&
+           (memmem(agent.data, agent.size, ";MSIE", 5) ||
+            memmem(agent.data, agent.size, "Trident/", 8));
+}
+
+/* and the stock clients (browsers, and the client's own request library under node), which take
+ * payloads of any number of packets. */
 static void look_at_agent(struct polling *polling, const struct http_request *request)
 {
     struct bytes agent;
-    polling->old_browser = false;
+    polling->old_browser = is_old_browser(request);
     polling->stock_client = false;
     if (!http_request_field(request, "user-agent", &agent))
         return;
-    polling->old_browser =
-        memmem(agent.data, agent.size, ";MSIE", 5) || memmem(agent.data, agent.size, "Trident/", 8);
     polling->stock_client = bytes_start_with(agent, BYTES_LITERAL("Mozilla/")) ||
                             bytes_start_with(agent, BYTES_LITERAL("node-XMLHttpRequest"));
 }
@@ -208,6 +217,13 @@ static bool is_too_large(const struct engineio_server *server, struct bytes body
            !memmem(body.data, body.size, behind_separator, sizeof(behind_separator));
 }
 
+/* Clients draw the mark of a request from the clock and a little chance, some of them very little:
+ * two bodies one behind the other may have the same. */
+static uint64_t digest_of(struct bytes body)
+{
+    return (uint64_t)body.size << 32 | crc32_z(0, body.data, body.size);
+}
+
 static void take_body(struct engineio_session *session, struct http_exchange *exchange,
                       struct bytes body, int64_t now_ms)
 {
@@ -219,8 +235,11 @@ static void take_body(struct engineio_session *session, struct http_exchange *ex
         http_exchange_answer(exchange, &(struct http_answer){.code = 413});
         return;
     }
-    bool repeated = same_mark(&polling->post_mark, &polling->last_post_mark);
+    uint64_t digest = digest_of(body);
+    bool repeated = same_mark(&polling->post_mark, &polling->last_post_mark) &&
+                    digest == polling->last_post_digest;
     polling->last_post_mark = polling->post_mark;
+    polling->last_post_digest = digest;
     bool old_browser = polling->old_browser;
     server->stats.polls_repeated += repeated;
     enum status status = repeated ? STATUS_OK : take_payload(session, body, now_ms);
@@ -250,6 +269,7 @@ static void post(struct engineio_session *session, struct http_exchange *exchang
         return;
     }
     http_exchange_set_context(exchange, &polling->owner);
+    polling->old_browser = is_old_browser(request);
     polling->post = exchange;
     polling->post_mark = mark;
     if (!request->has_body)

@@ -50,6 +50,7 @@ struct polling {
     char remote_probe[REMOTE_PROBE_SIZE]; /* what names the probe at another gateway; "": none */
     struct request_mark get_mark, post_mark;
     struct request_mark last_get_mark, last_post_mark;
+    uint64_t last_post_digest;
     struct buffer last_body; /* of the last answer, until a GET with another mark comes */
     struct link *probe;
     struct timer upgrade_timer;

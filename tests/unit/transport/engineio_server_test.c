@@ -194,6 +194,12 @@ START_TEST(overlapping_posts_are_both_answered_and_end_the_session){
     ck_assert_str_eq(fake_ask("GET", marked, NULL, 200), "4two");
     struct fake_wire *held = fake_request("GET", session_url, NULL);
     ck_assert_str_eq(fake_take(held), "");
+    /* Clients draw their marks: another body with the mark of the one before is another. */
+    fake_ask("POST", marked, "4three", 200);
+    ck_assert_str_eq(fake_answer(held, 200), "4three");
+    fake_ask("POST", marked, "4four!", 200);
+    fake_ask("POST", marked, "4four!", 200);
+    ck_assert_str_eq(fake_ask("GET", session_url, NULL, 200), "4four!");
     ck_assert_uint_eq(closes, 0);
 }
 
@@ -441,6 +447,29 @@ START_TEST(large_poll_answers_are_compressed_if_asked_for)
     ck_assert_uint_lt(size, 1000);
     fake_stop();
     fake_engineio.compress = false;
+}
+END_TEST
+
+START_TEST(old_browsers_are_told_not_to_look_for_scripts)
+{
+    static const char *const agents[] = {"Mozilla/4.0 (compatible;MSIE 8.0)",
+                                         "Mozilla/5.0 (Trident/7.0; rv:11.0) like Gecko"};
+    for (size_t i = 0; i < sizeof(agents) / sizeof(agents[0]); i++) {
+        fake_start(&ops, false);
+        open_polling();
+        for (int posts = 1; posts >= 0; posts--) {
+            struct fake_wire *wire = fake_open();
+            auto_buffer struct buffer text = {0};
+            buffer_append_format(&text, "%s %s HTTP/1.1\r\nHost: x\r\nUser-Agent: %s\r\n",
+                                 posts ? "POST" : "GET", session_url, agents[i]);
+            buffer_append_string(&text, posts ? "Content-Length: 2\r\n\r\n4x" : "\r\n");
+            fake_send(wire, buffer_peek(&text));
+            ck_assert_ptr_nonnull(strstr(fake_take(wire), "X-XSS-Protection: 0\r\n"));
+        }
+        struct fake_wire *other = fake_request("POST", session_url, "4x");
+        ck_assert_ptr_null(strstr(fake_take(other), "X-XSS"));
+        fake_stop();
+    }
 }
 END_TEST
 
@@ -795,6 +824,7 @@ TEST_PROGRAM("engineio_server", messages_are_echoed_over_polling_in_one_payload,
              a_close_by_the_server_never_shares_a_payload_with_messages,
              a_poll_answer_holds_no_more_packets_than_configured,
              large_poll_answers_are_compressed_if_asked_for,
+             old_browsers_are_told_not_to_look_for_scripts,
              a_ping_comes_an_interval_after_the_pong_and_its_lack_ends_the_session,
              a_request_that_is_read_before_the_timer_fires_finds_the_session_dead,
              the_first_other_packet_moves_the_deadline_of_a_pong_once,
