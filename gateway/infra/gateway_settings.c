@@ -302,6 +302,20 @@ static void check_paths(const struct gateway_settings *settings, struct problems
         problems_add(problems, 0, 0, "gateway.socketio: polling and websocket are both off");
 }
 
+/* What would be taken, and then fail in every browser. */
+static void check_origins(const struct gateway_settings *settings, struct problems *problems)
+{
+    bool any = false;
+    for (size_t i = 0; i < settings->cors_origins.count; i++)
+        any = any || strcmp(settings->cors_origins.items[i], "*") == 0;
+    if (any && settings->cors_origins.count > 1)
+        problems_add(problems, 0, 0, "gateway.cors.origins: * stands alone");
+    if (any && settings->cors_credentials)
+        problems_add(problems, 0, 0,
+                     "gateway.cors.credentials: browsers send no cookies where origins are *; "
+                     "name the origins");
+}
+
 /* Secrets separated by commas. */
 static size_t split_secrets(const char *text, struct bytes *secrets, size_t limit)
 {
@@ -368,6 +382,7 @@ void gateway_settings_finish(struct gateway_settings *settings, struct problems 
 {
     check_token(settings, problems);
     check_paths(settings, problems);
+    check_origins(settings, problems);
     check_keys(settings, problems);
     check_peers(settings, problems);
     if (policy_new(settings->access_node, &settings->policy, problems) != STATUS_OK)

@@ -104,6 +104,22 @@ for (const name of ['gateway', 'dispatcher']) {
     });
 }
 
+describe('gateway: origins', LIMIT, () => {
+    for (const [what, cors, accepted] of [
+        ['cookies from pages of any origin, which browsers refuse, are refused', { origins: ['*'], credentials: true }],
+        ['any origin among others is refused', { origins: ['https://app.example', '*'] }],
+        ['any origin is taken', { origins: ['*'] }, true],
+        ['cookies from pages of named origins are taken', { origins: ['https://app.example'], credentials: true }, true],
+    ])
+        it(what, () => withWorld('refusals-origins', { broker: 'none' }, async (world) => {
+            const args = ['--config', world.writeConfiguration('cors', { gatewayPort: 8080 }, { gateway: { cors } }), '--check-config'];
+            if (accepted)
+                assert.equal((await outcome(world, PROGRAMS.gateway, args)).code, 0);
+            else
+                await assertRefuses(world, PROGRAMS.gateway, args, /gateway\.cors.*\*/);
+        }));
+});
+
 describe('dispatcher: rules', LIMIT, () => {
     const bad = [
         'rules:',
