@@ -65,7 +65,8 @@ async fn main() {
     let [port, brokers, topic] = &arguments[..] else {
         panic!("PORT BROKERS TOPIC")
     };
-    let (layer, io) = SocketIo::new_layer();
+    // What a client's buffer has no room for is dropped; with the default, 128, most of a burst.
+    let (layer, io) = SocketIo::builder().max_buffer_size(8192).build_layer();
     io.ns("/", on_connect);
     let consumer = consumer(brokers, topic);
     tokio::spawn(async move {
