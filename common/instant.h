@@ -1,6 +1,6 @@
 /* Points in time as RFC 3339 text and as milliseconds since 1970 (UTC). Not a clock. */
-#ifndef DISPATCHER_CORE_INSTANT_H
-#define DISPATCHER_CORE_INSTANT_H
+#ifndef COMMON_INSTANT_H
+#define COMMON_INSTANT_H
 
 #include "bytes.h"
 #include "status.h"
