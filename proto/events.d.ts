@@ -108,6 +108,18 @@ export interface SessionLost {
 export interface Stale {
     since: number;
 }
+/** What a subscription may bring of its room's past: what is since a time (milliseconds since 1970, or RFC 3339), the last so many, or both. */
+export type HistoryOptions = { since: number | string; last?: number } | { since?: number | string; last: number };
+/** A notification of a room's past, before the answer to the subscription that asked for it. May have been given live as well. */
+export type History = {
+    [Event in keyof NotificationsByEvent]: { room: Room; event: Event; data: NotificationsByEvent[Event] };
+}[keyof NotificationsByEvent];
+export interface HistorySummary {
+    /** So many came. */
+    count: number;
+    /** They are all that was asked for; else a limit or retention has cut off the oldest. */
+    complete: boolean;
+}
 /** Bring a fresh token within this time. */
 export interface TokenExpired {
     graceMs: number;
@@ -119,6 +131,7 @@ export interface ServerToClientEvents {
     'task.status': (notification: TaskStatusNotification, cursor: Cursor) => void;
     notification: (notification: ClientNotificationNotification, cursor: Cursor) => void;
     'review.alert': (notification: ReviewAlertNotification, cursor: Cursor) => void;
+    history: (about: History, cursor: Cursor) => void;
     subscribed: (about: { room: Room }, cursor: Cursor) => void;
     unsubscribed: (about: Unsubscribed, cursor: Cursor) => void;
     session: (about: SessionLost, cursor: Cursor) => void;
@@ -133,7 +146,7 @@ export interface Refusal {
     code: string;
     message: string;
 }
-export type Answer = { ok: true } | { ok: false; error: Refusal };
+export type Answer = { ok: true; history?: HistorySummary } | { ok: false; error: Refusal };
 
 /** About an event to the backend. */
 export interface AboutEvent {
@@ -150,7 +163,8 @@ export type EventToBackend<Payload = Json> = (payload: Payload, about: AboutEven
 
 /** The answer is not optional, as it need not be by the protocol: else `emitWithAck` would lose its type. */
 export interface ClientToServerEvents {
-    subscribe: (room: Room | { room: Room }, answer: (answer: Answer) => void) => void;
+    subscribe: (...request: [room: Room | { room: Room }, answer: (answer: Answer) => void]
+        | [room: Room | { room: Room }, history: HistoryOptions | null, answer: (answer: Answer) => void]) => void;
     unsubscribe: (room: Room | { room: Room }, answer: (answer: Answer) => void) => void;
     token: (token: string | { token: string }, answer: (answer: Answer) => void) => void;
 }
@@ -172,7 +186,8 @@ export type MessageId = string | number;
 
 export type ClientMessage =
     | { type: 'connect'; id?: MessageId; token?: string; session?: string; cursor?: Cursor; heartbeat?: boolean; auth?: Auth }
-    | { type: 'subscribe' | 'unsubscribe'; id?: MessageId; rooms: Room[] }
+    | { type: 'subscribe'; id?: MessageId; rooms: Room[]; since?: number | string; last?: number }
+    | { type: 'unsubscribe'; id?: MessageId; rooms: Room[] }
     | { type: 'event'; id?: MessageId; event: string; data?: Json; eventId?: string; room?: Room; traceparent?: string; tracestate?: string }
     | { type: 'token'; id?: MessageId; token: string }
     | { type: 'ping' | 'pong'; id?: MessageId };
@@ -195,8 +210,9 @@ export type NotificationMessage = {
 export type ServerMessage =
     | ({ type: 'welcome' } & Welcome)
     | NotificationMessage
+    | ({ type: 'history'; cursor?: Cursor } & History)
     | { type: 'cursor'; cursor: Cursor }
-    | { type: 'ack'; id: MessageId }
+    | { type: 'ack'; id: MessageId; history?: HistorySummary }
     | { type: 'error'; id?: MessageId; error: Refusal & { rooms?: { room: string; code: string }[] } }
     | ({ type: 'unsubscribed'; cursor?: Cursor } & Unsubscribed)
     | ({ type: 'stale'; cursor?: Cursor } & Stale)
@@ -208,7 +224,8 @@ export type ServerMessage =
 /* --- Server-sent events: what JSON.parse(event.data) gives, by event.type. */
 
 export interface StreamEvents extends NotificationsByEvent {
-    session: { sid: string; recovered: boolean; reason?: string };
+    history: History;
+    session: { sid: string; recovered: boolean; reason?: string; history?: HistorySummary };
     unsubscribed: Unsubscribed;
     stale: Stale;
     live: Record<string, never>;

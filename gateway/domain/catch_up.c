@@ -1,6 +1,6 @@
 #include <stdlib.h>
 
-#include "hub_state.h"
+#include "history.h"
 #include "mem.h"
 
 enum {
@@ -24,12 +24,36 @@ static void give_up(struct session_lane *place, const char *reason)
         session_end(session, reason, true);
 }
 
-static void want_scan(struct lane *lane)
+void catch_up_want_scan(struct lane *lane)
 {
     if (lane->scan.wanted || lane->scan.running)
         return;
     lane->scan.wanted = true;
     DL_APPEND2(lane->hub->scan_queue, lane, scan.prev, scan.next_lane);
+}
+
+int64_t catch_up_reach(const struct session_lane *place)
+{
+    const struct lane *lane = place->lane;
+    int64_t reach = place->next;
+    if (place->state == LANE_LIVE && lane->position > reach)
+        reach = lane->position;
+    if (place->aboard && !place->check && lane->scan.next > reach)
+        reach = lane->scan.next;
+    return reach;
+}
+
+struct position catch_up_reached(const struct session_lane *place)
+{
+    const struct lane *lane = place->lane;
+    int64_t reach = catch_up_reach(place);
+    size_t index = ring_find(&lane->ring, reach);
+    if (place->state == LANE_LIVE && lane->head.next <= reach)
+        return lane->head;
+    if (index > 0)
+        return (struct position){ring_at(&lane->ring, index - 1)->offset + 1,
+                                 ring_at(&lane->ring, index - 1)->check};
+    return (struct position){.next = reach};
 }
 
 static void set_live(struct session_lane *place)
@@ -95,7 +119,7 @@ void catch_up_start(struct session_lane *place)
         place->check = 0; /* the record has just been removed; its successor is still there */
     if (place->check || place->next < lane->ring.from) {
         place->state = LANE_SCANNING;
-        want_scan(lane);
+        catch_up_want_scan(lane);
     } else if (place->next >= lane->position) {
         set_live(place);
     } else {
@@ -157,6 +181,9 @@ void catch_up_arrived(struct lane *lane)
             awaited = place->next;
     }
     lane->awaited = awaited;
+    awaited = history_arrived(lane);
+    if (lane->awaited > awaited)
+        lane->awaited = awaited;
 }
 
 /* --- from the ring -------------------------------------------------------------------------- */
@@ -168,6 +195,7 @@ static bool wanted_by(const struct session *session, const struct lane *lane,
         for (unsigned j = 0; j < session->room_count; j++) {
             const struct room *room = session->rooms[j].room;
             if (room->hash == message->room_hashes[i] && room->lane == lane &&
+                !session_room_is_held(session, j) &&
                 message_names_room(message, room_scope_of(room), room_name_of(room)))
                 return true;
         }
@@ -223,12 +251,12 @@ struct message *catch_up_next(struct session *session)
     for (unsigned i = 0; i < session->lane_count; i++) {
         struct session_lane *place = session->lanes[i];
         if (place->state == LANE_SCANNING && !place->aboard)
-            want_scan(place->lane);
+            catch_up_want_scan(place->lane);
         if (place->state != LANE_BEHIND)
             continue;
         if (place->next < place->lane->ring.from) {
             place->state = LANE_SCANNING;
-            want_scan(place->lane);
+            catch_up_want_scan(place->lane);
             continue;
         }
         struct message *message = next_from_ring(place);
@@ -307,7 +335,7 @@ static void want_another(struct lane *lane)
     struct session_lane *place;
     DL_FOREACH2(lane->sessions, place, next_session)
         if (can_board(place)) {
-            want_scan(lane);
+            catch_up_want_scan(lane);
             return;
         }
 }
@@ -315,10 +343,15 @@ static void want_another(struct lane *lane)
 static void scan_over(struct lane *lane)
 {
     struct hub *hub = lane->hub;
+    history_scan_over(lane, lane->scan.useless);
     DL_DELETE2(hub->scanning, lane, scan.prev, scan.next_lane);
     hub->scans_running--;
     lane->scan.running = false;
     lane->scan.paused = false;
+    lane->scan.useless = false;
+    lane->scan.riders = 0;
+    lane->scan.bytes = lane->scan.records = 0;
+    lane->scan.last = (struct position){0};
     free(lane->scan.checks);
     lane->scan.checks = NULL;
     lane->scan.check_count = 0;
@@ -344,9 +377,9 @@ static void scan_start(struct lane *lane)
     struct hub *hub = lane->hub;
     struct scan *scan = &lane->scan;
     struct session_lane *place;
-    int64_t from = INT64_MAX;
     unsigned riders = 0, checks = 0;
     release_covered(lane);
+    int64_t from = history_board(lane);
     DL_FOREACH2(lane->sessions, place, next_session) {
         if (!can_board(place))
             continue;
@@ -356,7 +389,7 @@ static void scan_start(struct lane *lane)
         if (first_needed(place) < from)
             from = first_needed(place);
     }
-    if (riders == 0)
+    if (from == INT64_MAX)
         return;
     if (checks) {
         scan->checks = mem_resize(NULL, checks, sizeof(struct session_lane *));
@@ -367,6 +400,7 @@ static void scan_start(struct lane *lane)
     }
     keep(lane);
     scan->running = true;
+    scan->riders = riders;
     scan->from = scan->next = scan->kept.from = from;
     scan->until = lane->ring.from;
     assert(from < scan->until);
@@ -429,6 +463,19 @@ static void offer_to_rider(struct session_lane *place, struct message *message)
     place->aboard = false;
 }
 
+/* Histories may not look through more than a limit, in bytes, but can only say where to begin in
+ * offsets: records that are larger than was thought are noticed here. */
+static void measure(struct lane *lane, size_t record_bytes)
+{
+    struct scan *scan = &lane->scan;
+    scan->bytes += record_bytes;
+    scan->records++;
+    if (scan->riders || scan->useless || scan->bytes <= 2 * lane->hub->config.history.bytes)
+        return;
+    lane->record_bytes = scan->bytes / scan->records;
+    scan->useless = scan->paused = true;
+}
+
 bool catch_up_record(struct lane *lane, const struct lane_record *record)
 {
     struct scan *scan = &lane->scan;
@@ -439,9 +486,14 @@ bool catch_up_record(struct lane *lane, const struct lane_record *record)
     struct message *message =
         message_new(lane->id, record, lane->room_keyed, hub->config.rooms_per_record);
     verify_riders(lane, record->offset, message->check);
+    bool decoded = history_scanned(lane, message);
     lane_offer(lane, message, offer_to_rider);
     conflation_note_scanned(lane, message);
+    if (decoded)
+        message_forget_decoded(message);
     scan->next = record->offset + 1;
+    scan->last = (struct position){scan->next, message->check};
+    measure(lane, record->value.size);
     bool all = keeps_all(lane);
     ring_push(&scan->kept, message, lane_ring_limit(lane, &scan->kept));
     lane_count_beyond(lane);
@@ -455,12 +507,13 @@ void catch_up_scan_ended(struct lane *lane, enum status status, int64_t first)
     struct session_lane *place, *next;
     if (!lane->scan.running)
         return;
+    bool overtaken = first > lane->first; /* by retention: what is left can be had at once */
     lane->first = first;
     if (status == STATUS_OK) {
         verify_riders(lane, INT64_MAX - 1, 0);
         lane->scan.next = lane->scan.until;
         extend_ring(lane);
-    } else {
+    } else if (!overtaken) {
         lane->scan.retry_ms = lane->hub->now_ms + SCAN_RETRY_MS;
     }
     scan_over(lane);
@@ -491,7 +544,8 @@ static void go_on(struct lane *lane)
             riders++;
     }
     lane->scan.paused = false;
-    if (riders || (lane->session_count && keeps_all(lane))) {
+    bool needed = riders || history_rides(lane) || (lane->session_count && keeps_all(lane));
+    if (needed && !lane->scan.useless) {
         hub->source_ops->scan_resume(hub->source, lane);
         return;
     }

@@ -1,6 +1,6 @@
 #include <stdlib.h>
 
-#include "hub_state.h"
+#include "history.h"
 #include "mem.h"
 
 enum {
@@ -307,14 +307,25 @@ static void expire_join(struct session *session, struct pending *pending)
     struct bytes name = bytes_of(pending->room, pending->room_size);
     struct control control = {
         .request = pending->request, .reason = "unavailable", .transient = true};
+    bool joins = true;
     for (unsigned i = 0; i < session->room_count; i++)
         if (bytes_equal(room_name_of(session->rooms[i].room), name)) {
-            session_detach_room(session, i);
+            /* Only its history did not come: the session was in the room before. */
+            joins = !pending->history || session_room_is_held(session, i);
             break;
         }
+    history_free(pending->history);
     session->pending_joins--;
     session->hub->stats.joins_refused++;
     session_push_control(session, ITEM_JOIN_REFUSED, name, &control);
+    if (!joins)
+        return;
+    session_forget_joins(session, name, false, "unavailable");
+    for (unsigned i = 0; i < session->room_count; i++)
+        if (bytes_equal(room_name_of(session->rooms[i].room), name)) {
+            session_detach_room(session, i);
+            return;
+        }
 }
 
 static void expire_pending(struct hub *hub)
@@ -416,6 +427,7 @@ void hub_run(struct hub *hub, int64_t now_ms)
     catch_up_turn(hub);
     expire_pending(hub);
     sweep(hub);
+    history_run(hub);
     tell_ready(hub);
     catch_up_run(hub);
     close_lingering(hub);
@@ -425,7 +437,7 @@ void hub_run(struct hub *hub, int64_t now_ms)
 int64_t hub_deadline_ms(const struct hub *hub)
 {
     int64_t deadline = catch_up_deadline(hub);
-    if (hub->attention || hub->dying)
+    if (hub->attention || hub->dying || hub->histories)
         return hub->now_ms;
     if (hub->pending && hub->pending->deadline_ms < deadline)
         deadline = hub->pending->deadline_ms;

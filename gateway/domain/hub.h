@@ -21,6 +21,14 @@ struct session;
 struct policy;
 struct conflation;
 
+/* What a join may bring of the room's past; history.h. */
+struct history_limits {
+    uint32_t messages; /* of one history; 0: there are none */
+    uint64_t bytes;    /* of the lane, that are looked through for one */
+    int64_t age_ms;
+    uint64_t buffered; /* of all histories, until they are given; of one, an eighth of it */
+};
+
 struct hub_config {
     const struct layout *layout;         /* borrowed for the hub's life */
     const struct policy *policy;         /* borrowed for the hub's life */
@@ -43,9 +51,10 @@ struct hub_config {
     uint64_t catch_up_bytes; /* horizon: a cursor further behind than this gives a fresh session */
     unsigned scans;          /* concurrent scans */
     size_t read_back_bytes;  /* of what scans have read, kept for others, all lanes together */
-    bool recovery;           /* hand out cursors and private ids */
-    struct bytes keys[4];    /* secrets for cursors and private ids, newest first; copied */
-    unsigned key_count;      /* at least one if recovery is on */
+    struct history_limits history;
+    bool recovery;        /* hand out cursors and private ids */
+    struct bytes keys[4]; /* secrets for cursors and private ids, newest first; copied */
+    unsigned key_count;   /* at least one if recovery is on */
 };
 
 /* What the hub counts; read by metrics. */
@@ -55,8 +64,9 @@ struct hub_stats {
     uint64_t records, records_skipped, records_malformed, deliveries, deliveries_caught_up;
     uint64_t joins, joins_refused, leaves, behind_entered, behind_closed, scans, scan_records, gaps;
     uint64_t conflated;
+    uint64_t histories, histories_incomplete, history_messages; /* asked for; cut off; given */
     uint64_t sessions, rooms, lanes, lanes_open, ring_bytes, read_back_bytes, outbox_messages,
-        sessions_behind; /* now */
+        sessions_behind, histories_waiting, history_bytes; /* now */
 };
 
 /* The source's ops and pointer are borrowed for the hub's life. */
@@ -107,6 +117,18 @@ bool session_next(struct session *session, struct delivery *delivery);
  * JOINED, JOIN_REFUSED, LEFT. What is published after the answer reaches the client. */
 void session_join(struct session *session, struct bytes room, uint64_t request, int64_t now_ms);
 void session_leave(struct session *session, struct bytes room, uint64_t request);
+
+/* What a client wants of a room's past: the last so many, of those since a time, or both. */
+struct history_request {
+    int64_t since_ms; /* wall clock; INT64_MIN: any */
+    uint32_t last;    /* 0: any number */
+};
+/* As session_join(), and also for a room that the session is in already: what lies before the
+ * confirmation comes first, as HISTORY, within hub_config.history. A history that does not become
+ * whole within open_timeout_ms is refused, transiently, and so is the join. */
+void session_join_with_history(struct session *session, struct bytes room, uint64_t request,
+                               const struct history_request *history, int64_t now_ms,
+                               int64_t wall_ms);
 
 /* Whether the session is in the room. */
 bool session_is_in(const struct session *session, struct bytes room);

@@ -7,6 +7,7 @@
  *   hand_over.c  a session that goes on at another gateway
  *   resume.c     private ids and cursors: made, and followed back
  *   catch_up.c   sessions behind the head of a lane: from the ring, from scans
+ *   history.c    what lies before a join, for those who ask for it
  *   conflation.c what a later message has made out of date for sessions that are behind
  *   hub.c        turns, records, time
  *
@@ -42,6 +43,7 @@ extern uint64_t hub_hash_seed;
 #include <uthash.h>
 
 struct room;
+struct history;
 struct conflation_table;
 
 /* --- lanes ---------------------------------------------------------------------------------- */
@@ -70,6 +72,12 @@ struct scan {
     struct session_lane *
         *checks; /* riders whose cursor is still to be verified, by offset; NULL: left */
     size_t check_count, check_at;
+    unsigned riders; /* when it began */
+    unsigned
+        first_looks; /* histories that wait for the first record at or after where they begin */
+    uint64_t bytes, records;                /* so many it gave */
+    bool useless;                           /* larger than histories may be: it is to be given up */
+    struct position last;                   /* after the last record it gave */
     struct conflation_table *last_messages; /* of the scan that runs */
     struct lane *prev, *next_lane;          /* in the hub's queue or list of scans */
 };
@@ -95,6 +103,7 @@ struct lane {
     struct conflation_table *last_messages; /* of the ring */
     struct room *rooms;                     /* by hash; rooms of one hash are chained */
     struct session_lane *sessions;          /* DL list */
+    struct history *histories;              /* DL list: those that are not whole */
     unsigned session_count;
     int64_t linger_until_ms;
     struct scan scan;
@@ -113,6 +122,7 @@ struct lane {
 struct member {
     struct session *session;
     uint32_t index; /* in session->rooms */
+    bool held;      /* gets nothing yet: what lies before comes first (history.h) */
 };
 
 /* A room with members here. Its identity is lane, scope and name. */
@@ -122,6 +132,7 @@ struct room {
     struct room *same_hash;
     struct member *members;
     uint32_t count, capacity;
+    struct history *histories; /* DL list: those that are not whole */
     uint16_t scope_size, name_size;
     UT_hash_handle hh;
     uint8_t text[]; /* scope, then name */
@@ -156,6 +167,8 @@ struct message *ring_at(const struct ring *ring, size_t index);
 /* The first index from `index` on, below `end`, whose message may name a room of the mask; `end`:
  * none does. */
 size_t ring_skip(const struct ring *ring, size_t index, size_t end, uint64_t mask);
+/* Backwards: the index behind the last one below `index` whose message may; 0: none does. */
+size_t ring_skip_back(const struct ring *ring, size_t index, uint64_t mask);
 /* One bit for a room, by its hash: a set of rooms as a filter that needs no look at the message. */
 static inline uint64_t room_mark(uint64_t hash)
 {
@@ -216,6 +229,7 @@ struct control {
     uint64_t request;
     int64_t since_ms;
     const char *reason;
+    struct history *history; /* JOINED: is given first; NULL: none was asked for. Owned */
     bool transient;
     uint16_t room_size;
     uint8_t room[];
@@ -242,7 +256,8 @@ enum session_state { SESSION_OPENING, SESSION_OPEN, SESSION_ENDING, SESSION_CLOS
 /* A join or an opening that waits for lanes. */
 struct pending {
     struct session *session;
-    struct lane *lane; /* of a join; NULL: the session's opening */
+    struct lane *lane;       /* of a join; NULL: the session's opening */
+    struct history *history; /* that a join brings; NULL: none. Owned */
     uint64_t request;
     int64_t deadline_ms;
     struct pending *prev, *next;
@@ -260,6 +275,7 @@ struct session {
     uint16_t lane_count, room_count, room_capacity;
     uint16_t private_rooms; /* rooms in the private id */
     uint16_t pending_joins;
+    uint16_t histories;  /* whole ones in the outbox */
     uint16_t told_lanes; /* the first of `lanes`: those that stand in cursors */
     uint16_t stale_lanes;
     uint8_t state;
@@ -305,6 +321,8 @@ void session_push_control(struct session *session, enum item_kind kind, struct b
 struct session_lane *session_find_lane(const struct session *session, const struct lane *lane);
 void outbox_push(struct outbox *outbox, struct item item);
 struct item outbox_shift(struct outbox *outbox);
+/* There is one. */
+const struct item *outbox_first(struct outbox *outbox);
 void outbox_deinit(struct outbox *outbox);
 /* Queued messages of a lane: of a session that has left its last room there and comes back. */
 uint16_t outbox_count(struct outbox *outbox, uint32_t lane_id);
@@ -313,6 +331,16 @@ void session_rooms_changed(struct session *session);
 /* Attaches the session to a room whose lane is known; returns its place in the lane. */
 struct session_lane *session_attach(struct session *session, struct lane *lane, struct bytes scope,
                                     struct bytes name, int private_index);
+/* Keeps back what the room gets from now on; or no more. */
+void session_room_hold(struct session *session, size_t index);
+void session_room_live(const struct session *session, const struct room *room);
+bool session_room_is_held(const struct session *session, size_t index);
+/* The join has taken effect: it is confirmed after its history, if it has one. Frees `pending`. */
+void session_answer_join(struct pending *pending);
+/* The pending joins of a room (`all`: of any) are given up; each is refused, unless `reason` is
+ * NULL.
+ */
+void session_forget_joins(struct session *session, struct bytes room, bool all, const char *reason);
 void session_detach_room(struct session *session, size_t index);
 void session_detach_all(struct session *session);
 /* Ends the session from our side: CLOSE, or REFUSED while it opens. */
@@ -367,6 +395,12 @@ int64_t catch_up_deadline(const struct hub *hub);
 void catch_up_forget(struct lane *lane);
 /* The session no longer stands in the lane. */
 void catch_up_leave(struct session_lane *place);
+void catch_up_want_scan(struct lane *lane);
+/* What lies below it the session has been given, or its queue has it, or it has been passed over;
+ * the rest will be offered to it. */
+int64_t catch_up_reach(const struct session_lane *place);
+/* The same with the check of the record before, as far as that is known. */
+struct position catch_up_reached(const struct session_lane *place);
 
 /* --- conflation.c --------------------------------------------------------------------------- */
 
@@ -392,8 +426,9 @@ struct hub {
     struct lane *scan_queue; /* lanes that want a scan, oldest first */
     struct lane *scanning;   /* lanes whose scan runs */
     unsigned scans_running;
-    struct lane *keeping;  /* lanes that hold, or are about to, what was read back */
-    struct lane *doubtful; /* lanes whose broker end is being asked for */
+    struct lane *keeping;      /* lanes that hold, or are about to, what was read back */
+    struct lane *doubtful;     /* lanes whose broker end is being asked for */
+    struct history *histories; /* those that are to be looked at in this turn */
     struct session *sessions;
     struct session *dying;
     struct session *attention;

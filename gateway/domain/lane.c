@@ -30,6 +30,14 @@ size_t ring_skip(const struct ring *ring, size_t index, size_t end, uint64_t mas
     return index;
 }
 
+size_t ring_skip_back(const struct ring *ring, size_t index, uint64_t mask)
+{
+    assert(index <= ring->count);
+    while (index > 0 && !(ring->marks[(ring->start + index - 1) & (ring->capacity - 1)] & mask))
+        index--;
+    return index;
+}
+
 size_t ring_find(const struct ring *ring, int64_t offset)
 {
     size_t low = 0, high = ring->count;
@@ -185,7 +193,7 @@ struct lane *lane_get(struct hub *hub, const struct lane_name *name)
 void lane_free(struct lane *lane)
 {
     struct hub *hub = lane->hub;
-    assert(lane->session_count == 0 && !lane->rooms);
+    assert(lane->session_count == 0 && !lane->rooms && !lane->histories);
     assert(!lane->scan.wanted && !lane->scan.running && !lane->keeps);
     if (lane->in_linger)
         DL_DELETE(hub->lingering, lane);
@@ -245,6 +253,7 @@ void room_release(struct room *room)
     struct lane *lane = room->lane;
     if (room->count)
         return;
+    assert(!room->histories);
     struct room *first = room_find(lane, room->hash);
     if (first == room) {
         HASH_DELETE(hh, lane->rooms, room);
@@ -268,6 +277,7 @@ void lane_offer(struct lane *lane, struct message *message, place_fn offer)
             if (!message_names_room(message, room_scope_of(room), room_name_of(room)))
                 continue;
             for (uint32_t j = 0; j < room->count; j++)
-                offer(session_find_lane(room->members[j].session, lane), message);
+                if (!room->members[j].held)
+                    offer(session_find_lane(room->members[j].session, lane), message);
         }
 }

@@ -79,8 +79,28 @@ struct session_lane *session_attach(struct session *session, struct lane *lane, 
     }
     session->rooms[session->room_count] = (struct session_room){
         .room = room, .member = room->count, .private_index = (int16_t)private_index};
-    room->members[room->count++] = (struct member){session, session->room_count++};
+    room->members[room->count++] =
+        (struct member){.session = session, .index = session->room_count++};
     return place;
+}
+
+void session_room_hold(struct session *session, size_t index)
+{
+    const struct session_room *own = &session->rooms[index];
+    own->room->members[own->member].held = true;
+}
+
+void session_room_live(const struct session *session, const struct room *room)
+{
+    for (size_t i = 0; i < session->room_count; i++)
+        if (session->rooms[i].room == room)
+            room->members[session->rooms[i].member].held = false;
+}
+
+bool session_room_is_held(const struct session *session, size_t index)
+{
+    const struct session_room *own = &session->rooms[index];
+    return own->room->members[own->member].held;
 }
 
 /* Moves the lanes of the rooms that are told (or not) behind the `ordered` first ones, in order of

@@ -60,6 +60,7 @@ struct message *message_new(uint32_t lane_id, const struct lane_record *record, 
     message->references = 1;
     message->lane_id = lane_id;
     message->offset = record->offset;
+    message->timestamp_ms = record->timestamp_ms;
     message->check = record_check(record);
     message->room_count = (uint16_t)rooms;
     message->value_size = (uint32_t)record->value.size;
@@ -100,10 +101,15 @@ void message_unref(struct message *message)
     free(message);
 }
 
+size_t message_record_bytes(const struct message *message)
+{
+    return sizeof(*message) + 8 * (size_t)message->room_count + message->scope_size +
+           message->value_size;
+}
+
 size_t message_bytes(const struct message *message)
 {
-    size_t size = sizeof(*message) + 8 * (size_t)message->room_count + message->scope_size +
-                  message->value_size;
+    size_t size = message_record_bytes(message);
     for (size_t i = 0; i < TRANSPORT_SLOT_COUNT; i++)
         if (message->frames[i])
             size += sizeof(struct frame) + message->frames[i]->size;

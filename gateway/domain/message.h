@@ -12,6 +12,7 @@ struct message {
     unsigned references;
     uint32_t lane_id; /* of the hub, never reused */
     int64_t offset;
+    int64_t timestamp_ms;
     uint16_t check; /* of the record; in cursors. Never 0 */
     uint16_t room_count;
     uint32_t value_size;
@@ -34,6 +35,8 @@ void message_unref(struct message *message);
 
 /* Memory it takes now, frames included; without its decoded form, which does not stay. */
 size_t message_bytes(const struct message *message);
+/* Without frames: the same as long as it lives. */
+size_t message_record_bytes(const struct message *message);
 
 /* The value decoded, at the first call; false if it cannot be. */
 bool message_decode(struct message *message);

@@ -1,6 +1,6 @@
 #include <stdlib.h>
 
-#include "hub_state.h"
+#include "history.h"
 #include "mem.h"
 
 /* --- outbox --------------------------------------------------------------------------------- */
@@ -38,6 +38,12 @@ struct item outbox_shift(struct outbox *outbox)
     return item;
 }
 
+const struct item *outbox_first(struct outbox *outbox)
+{
+    assert(outbox->count > 0);
+    return outbox_item(outbox, 0);
+}
+
 uint16_t outbox_count(struct outbox *outbox, uint32_t lane_id)
 {
     uint16_t count = 0;
@@ -50,10 +56,12 @@ uint16_t outbox_count(struct outbox *outbox, uint32_t lane_id)
 
 static void item_free(struct item *item)
 {
-    if (item->kind == ITEM_MESSAGE)
+    if (item->kind == ITEM_MESSAGE) {
         message_unref(item->message);
-    else
-        free(item->control);
+        return;
+    }
+    history_free(item->control->history);
+    free(item->control);
 }
 
 void outbox_deinit(struct outbox *outbox)
@@ -70,6 +78,7 @@ void session_clear_outbox(struct session *session)
 {
     session->hub->stats.outbox_messages -= session->outbox.messages;
     outbox_deinit(&session->outbox);
+    session->histories = 0;
     for (unsigned i = 0; i < session->lane_count; i++)
         session->lanes[i]->queued = 0;
 }

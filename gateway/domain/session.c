@@ -1,9 +1,7 @@
 #include <stdlib.h>
 
-#include "hub_state.h"
+#include "history.h"
 #include "mem.h"
-
-static void forget_pending_joins(struct session *session, struct bytes room, bool all);
 
 /* --- opening and ending --------------------------------------------------------------------- */
 
@@ -23,7 +21,7 @@ void session_end(struct session *session, const char *reason, bool transient)
      * comes back with it. */
     session->state = SESSION_ENDING; /* first: leaving lanes below must tell the client nothing */
     session_clear_outbox(session);
-    forget_pending_joins(session, bytes_of("", 0), true);
+    session_forget_joins(session, bytes_of("", 0), true, NULL);
     session_detach_all(session);
     session_opening_free(session);
     struct control control = {.reason = reason, .transient = transient};
@@ -58,7 +56,25 @@ void session_try_open(struct session *session)
     session_wake(session);
 }
 
-/* The joins that waited for this lane are answered in their order. */
+static void pending_join_free(struct pending *pending)
+{
+    struct session *session = pending->session;
+    DL_DELETE(session->hub->pending, pending);
+    free(pending);
+    session->pending_joins--;
+}
+
+void session_answer_join(struct pending *pending)
+{
+    struct session *session = pending->session;
+    struct control control = {.request = pending->request, .history = pending->history};
+    session->histories += pending->history != NULL;
+    session_push_control(session, ITEM_JOINED, bytes_of(pending->room, pending->room_size),
+                         &control);
+    pending_join_free(pending);
+}
+
+/* The joins that waited for this lane are answered in their order, or get their history first. */
 static void answer_joins(struct session *session, struct lane *lane)
 {
     struct pending *pending, *next;
@@ -67,12 +83,10 @@ static void answer_joins(struct session *session, struct lane *lane)
     DL_FOREACH_SAFE(session->hub->pending, pending, next) {
         if (pending->session != session || pending->lane != lane)
             continue;
-        struct control control = {.request = pending->request};
-        session_push_control(session, ITEM_JOINED, bytes_of(pending->room, pending->room_size),
-                             &control);
-        DL_DELETE(session->hub->pending, pending);
-        free(pending);
-        session->pending_joins--;
+        if (pending->history)
+            history_start(pending->history);
+        else
+            session_answer_join(pending);
     }
 }
 
@@ -108,7 +122,8 @@ struct position session_position(const struct session_lane *place)
 static void mark_told(struct session *session, struct bytes room)
 {
     for (unsigned i = 0; i < session->room_count; i++)
-        if (bytes_equal(room_name_of(session->rooms[i].room), room))
+        if (bytes_equal(room_name_of(session->rooms[i].room), room) &&
+            !session_room_is_held(session, i)) /* it was left and is being joined again */
             session->rooms[i].told = true;
     session_rooms_changed(session);
 }
@@ -179,18 +194,23 @@ static void give_opened(struct session *session, struct delivery *delivery)
     session_opening_free(session);
 }
 
-static void give_message(struct session *session, struct session_lane *place,
-                         struct message *message, struct delivery *delivery)
+static void give_body(struct session *session, struct message *message, struct delivery *delivery)
 {
     struct hub *hub = session->hub;
-    if (place)
-        place->given = (struct position){message->offset + 1, message->check};
     session->progress_ms = hub->now_ms;
     message_unref(hub->delivered);
     hub->delivered = message;
-    hub->stats.deliveries++;
-    delivery->kind = DELIVERY_NOTIFICATION;
     delivery->body = message_frame(message, session->transport);
+}
+
+static void give_message(struct session *session, struct session_lane *place,
+                         struct message *message, struct delivery *delivery)
+{
+    if (place)
+        place->given = (struct position){message->offset + 1, message->check};
+    session->hub->stats.deliveries++;
+    delivery->kind = DELIVERY_NOTIFICATION;
+    give_body(session, message, delivery);
 }
 
 /* The client need not have it any more. */
@@ -215,22 +235,63 @@ static const enum delivery_kind delivery_kinds[] = {
     [ITEM_STALE] = DELIVERY_STALE,   [ITEM_LIVE] = DELIVERY_LIVE,
     [ITEM_CLOSE] = DELIVERY_CLOSE};
 
+/* What lies below the end of the history has been given: the cursor that names the room says so. */
+static void give_history_end(struct session *session, struct history *history,
+                             struct delivery *delivery)
+{
+    for (unsigned i = 0; i < session->lane_count; i++) {
+        struct session_lane *place = session->lanes[i];
+        if (place->lane->id == history->lane_id && place->given.next < history->end.next)
+            place->given = history->end;
+    }
+    delivery->has_history = true;
+    delivery->history_count = history->found;
+    delivery->history_complete = history_is_complete(history);
+    session->histories--;
+    history_free(history);
+}
+
+static void give_room(struct session *session, const struct control *control,
+                      struct delivery *delivery)
+{
+    struct buffer *name = &session->hub->room_name;
+    buffer_clear(name);
+    buffer_append(name, bytes_of(control->room, control->room_size));
+    delivery->room = buffer_peek(name);
+    delivery->request = control->request;
+}
+
 static void give_control(struct session *session, enum item_kind kind, struct control *control,
                          struct delivery *delivery)
 {
-    struct hub *hub = session->hub;
-    struct bytes room = bytes_of(control->room, control->room_size);
+    give_room(session, control, delivery);
     if (kind == ITEM_JOINED)
-        mark_told(session, room);
+        mark_told(session, delivery->room);
+    if (control->history)
+        give_history_end(session, control->history, delivery);
     delivery->kind = delivery_kinds[kind];
-    delivery->request = control->request;
     delivery->reason = control->reason;
     delivery->transient = control->transient;
     delivery->since_ms = control->since_ms;
-    buffer_clear(&hub->room_name);
-    buffer_append(&hub->room_name, room);
-    delivery->room = buffer_peek(&hub->room_name);
     free(control);
+}
+
+/* A join's history comes before its confirmation. False: all of it was given. */
+static bool give_history(struct session *session, const struct item *item,
+                         struct delivery *delivery)
+{
+    struct hub *hub = session->hub;
+    if (item->kind != ITEM_JOINED || !item->control->history)
+        return false;
+    struct message *message = history_take(item->control->history);
+    if (!message)
+        return false;
+    give_room(session, item->control, delivery);
+    give_body(session, message, delivery);
+    message_forget_decoded(message);
+    hub->stats.history_messages++;
+    delivery->kind = DELIVERY_HISTORY;
+    return true;
 }
 
 static void give_cursor(struct session *session, struct delivery *delivery)
@@ -245,6 +306,8 @@ static bool next_from_outbox(struct session *session, struct delivery *delivery)
 {
     struct outbox *outbox = &session->outbox;
     while (outbox->count) {
+        if (give_history(session, outbox_first(outbox), delivery))
+            return true;
         struct item item = outbox_shift(outbox);
         if (item.kind != ITEM_MESSAGE) {
             give_control(session, item.kind, item.control, delivery);
@@ -323,8 +386,8 @@ static int find_room(const struct session *session, struct bytes name)
     return -1;
 }
 
-static void wait_for_lane(struct session *session, struct lane *lane, struct bytes room,
-                          uint64_t request)
+static struct pending *expect_join(struct session *session, struct lane *lane, struct bytes room,
+                                   uint64_t request)
 {
     struct hub *hub = session->hub;
     struct pending *pending = mem_alloc(sizeof(*pending) + room.size);
@@ -336,6 +399,12 @@ static void wait_for_lane(struct session *session, struct lane *lane, struct byt
     memcpy(pending->room, room.data, room.size);
     DL_APPEND(hub->pending, pending);
     session->pending_joins++;
+    return pending;
+}
+
+static bool asks_too_much(const struct session *session)
+{
+    return session->pending_joins + session->histories >= session->hub->config.pending_joins;
 }
 
 static const char *join_problem(struct session *session, const struct room_name *room,
@@ -349,10 +418,16 @@ static const char *join_problem(struct session *session, const struct room_name 
         return "no_such_room";
     if (session->room_count >= hub->config.rooms_per_session)
         return "too_many_rooms";
-    if (session->pending_joins >= hub->config.pending_joins)
+    if (asks_too_much(session))
         return "too_many_requests";
     return NULL;
 }
+
+struct join {
+    uint64_t request;
+    const struct history_request *history; /* NULL: none is wanted */
+    int64_t wall_ms;
+};
 
 static bool too_many_lanes(const struct session *session, struct lane *lane)
 {
@@ -360,9 +435,44 @@ static bool too_many_lanes(const struct session *session, struct lane *lane)
            !session_find_lane(session, lane);
 }
 
-void session_join(struct session *session, struct bytes name, uint64_t request, int64_t now_ms)
+/* The session is in the room: what the join still waits for, or its answer. */
+static void settle_join(struct session *session, size_t index, const struct join *join)
+{
+    struct room *room = session->rooms[index].room;
+    struct lane *lane = room->lane;
+    bool opening = session_find_lane(session, lane)->state == LANE_OPENING;
+    if (!join->history) /* what another join of the room would bring first, it does not wait for */
+        session_room_live(session, room);
+    if (!join->history && !opening) {
+        struct control control = {.request = join->request};
+        session_push_control(session, ITEM_JOINED, room_name_of(room), &control);
+        return;
+    }
+    struct pending *pending = expect_join(session, lane, room_name_of(room), join->request);
+    if (!join->history)
+        return;
+    history_ask(pending, room, join->history, join->wall_ms);
+    if (!opening)
+        history_start(pending->history);
+}
+
+/* Joining again changes nothing (hazards 7), but may bring a history. */
+static void join_again(struct session *session, size_t index, const struct join *join)
+{
+    const struct lane *lane = session->rooms[index].room->lane;
+    bool waits = join->history || session_find_lane(session, lane)->state == LANE_OPENING;
+    if (waits && asks_too_much(session))
+        refuse_join(session, room_name_of(session->rooms[index].room), join->request,
+                    "too_many_requests", false);
+    else
+        settle_join(session, index, join);
+}
+
+static void ask_to_join(struct session *session, struct bytes name, const struct join *join,
+                        int64_t now_ms)
 {
     struct hub *hub = session->hub;
+    uint64_t request = join->request;
     struct room_name room;
     struct lane_name lane_name;
     assert(request != 0);
@@ -374,9 +484,13 @@ void session_join(struct session *session, struct bytes name, uint64_t request, 
         refuse_join(session, name, request, "bad_room", false);
         return;
     }
-    struct control control = {.request = request};
-    if (find_room(session, name) >= 0) { /* joining again changes nothing (hazards 7) */
-        session_push_control(session, ITEM_JOINED, name, &control);
+    if (join->history && hub->config.history.messages == 0) {
+        refuse_join(session, name, request, "no_history", false);
+        return;
+    }
+    int index = find_room(session, name);
+    if (index >= 0) {
+        join_again(session, (size_t)index, join);
         return;
     }
     const char *problem = join_problem(session, &room, &lane_name);
@@ -389,16 +503,28 @@ void session_join(struct session *session, struct bytes name, uint64_t request, 
         refuse_join(session, name, request, "too_many_lanes", false);
         return;
     }
-    struct session_lane *place =
-        session_attach(session, lane, lane_name_scope(&lane_name), name, -1);
+    session_attach(session, lane, lane_name_scope(&lane_name), name, -1);
     hub->stats.joins++;
-    if (place->state == LANE_OPENING)
-        wait_for_lane(session, lane, name, request);
-    else
-        session_push_control(session, ITEM_JOINED, name, &control);
+    if (join->history)
+        session_room_hold(session, session->room_count - 1u);
+    settle_join(session, session->room_count - 1u, join);
 }
 
-static void forget_pending_joins(struct session *session, struct bytes room, bool all)
+void session_join(struct session *session, struct bytes room, uint64_t request, int64_t now_ms)
+{
+    struct join join = {.request = request};
+    ask_to_join(session, room, &join, now_ms);
+}
+
+void session_join_with_history(struct session *session, struct bytes room, uint64_t request,
+                               const struct history_request *history, int64_t now_ms,
+                               int64_t wall_ms)
+{
+    struct join join = {.request = request, .history = history, .wall_ms = wall_ms};
+    ask_to_join(session, room, &join, now_ms);
+}
+
+void session_forget_joins(struct session *session, struct bytes room, bool all, const char *reason)
 {
     struct pending *pending, *next;
     if (!session->pending_joins)
@@ -407,11 +533,10 @@ static void forget_pending_joins(struct session *session, struct bytes room, boo
         struct bytes waiting = bytes_of(pending->room, pending->room_size);
         if (pending->session != session || !pending->lane || (!all && !bytes_equal(waiting, room)))
             continue;
-        if (!all)
-            refuse_join(session, waiting, pending->request, "left", false);
-        DL_DELETE(session->hub->pending, pending);
-        free(pending);
-        session->pending_joins--;
+        if (reason)
+            refuse_join(session, waiting, pending->request, reason, false);
+        history_free(pending->history);
+        pending_join_free(pending);
     }
 }
 
@@ -428,7 +553,7 @@ void session_leave(struct session *session, struct bytes name, uint64_t request)
                 session->left = mem_alloc((session->private_rooms + 7u) / 8);
             session->left[private_index / 8] |= (uint8_t)(1u << (private_index % 8));
         }
-        forget_pending_joins(session, name, false);
+        session_forget_joins(session, name, false, "left");
         session_detach_room(session, (size_t)index);
         session->hub->stats.leaves++;
     }
@@ -442,7 +567,7 @@ void session_close(struct session *session)
     struct hub *hub = session->hub;
     if (session->state == SESSION_CLOSED)
         return;
-    forget_pending_joins(session, bytes_of("", 0), true);
+    session_forget_joins(session, bytes_of("", 0), true, NULL);
     if (session->opening && session->opening->pending) {
         DL_DELETE(hub->pending, session->opening->pending);
         free(session->opening->pending);

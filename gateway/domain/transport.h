@@ -52,6 +52,7 @@ enum delivery_kind {
     DELIVERY_OPENED,       /* first of every session that was let in */
     DELIVERY_REFUSED,      /* the session was not let in: CONNECT_ERROR. Last */
     DELIVERY_NOTIFICATION, /* a message for a room of the session */
+    DELIVERY_HISTORY,      /* a message from before a join, whose answer follows */
     DELIVERY_JOINED, /* answer to session_join(): tell the client the cursor first, then acknowledge
                       */
     DELIVERY_JOIN_REFUSED, /* answer to session_join() */
@@ -67,10 +68,13 @@ enum delivery_kind {
 struct delivery {
     enum delivery_kind kind;
     struct bytes cursor; /* text that ends the event; empty for REFUSED, JOIN_REFUSED and CLOSE */
-    struct bytes body;   /* NOTIFICATION: what transport_ops.encode made */
-    struct bytes room;   /* JOINED, JOIN_REFUSED, LEFT */
-    uint64_t request; /* JOINED, JOIN_REFUSED, LEFT: the number given with the request; 0 if nobody
-                         asked */
+    struct bytes body;   /* NOTIFICATION, HISTORY: what transport_ops.encode made */
+    struct bytes room;   /* HISTORY, JOINED, JOIN_REFUSED, LEFT */
+    uint64_t request; /* HISTORY, JOINED, JOIN_REFUSED, LEFT: the number given with the request; 0
+                         if nobody asked */
+    bool has_history; /* JOINED: a history was asked for and has been given: */
+    bool history_complete;  /* all that was asked for; else a limit or retention has cut it off */
+    uint32_t history_count; /* so many */
     const char
         *reason; /* static, machine-readable word, e.g. "not_allowed"; NULL if there is none */
     struct bytes public_id;  /* OPENED: the client-visible session id (Socket.IO `sid`) */

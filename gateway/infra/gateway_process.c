@@ -443,6 +443,10 @@ static void open_hub(struct gateway_process *process)
         .catch_up_bytes = (uint64_t)settings->horizon_bytes,
         .scans = (unsigned)settings->scans,
         .read_back_bytes = (size_t)settings->read_back_bytes,
+        .history = {.messages = (uint32_t)settings->history_messages,
+                    .bytes = (uint64_t)settings->history_bytes,
+                    .age_ms = settings->history_age_ms,
+                    .buffered = (uint64_t)settings->history_buffered},
         .recovery = settings->recovery,
     };
     set_recovery_keys(process, &config);

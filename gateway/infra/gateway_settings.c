@@ -198,6 +198,19 @@ static const struct setting table[] = {
     SETTING(INTEGER, "recovery.scans", scans, "4", RANGE(1, 64),
             .help = "Lanes that are read back at a time; each takes up to 1 MiB."),
 
+    /* --- History: what a subscription may bring of a room's past */
+    SETTING(INTEGER, "history.messages", history_messages, "500", RANGE(0, 100000),
+            .help = "Notifications of one history; of more the oldest are left out, and the answer "
+                    "says so. 0: there are none, who asks is refused."),
+    SETTING(SIZE, "history.bytes", history_bytes, "16MiB", RANGE(4 * KIB, 1024 * GIB),
+            .help = "How far back a lane is read for one, in bytes of all its records; what lies "
+                    "before is left out."),
+    SETTING(DURATION, "history.age", history_age_ms, "24h", RANGE(1000, 10000 * HOURS),
+            .help = "Older notifications are left out."),
+    SETTING(SIZE, "history.buffered", history_buffered, "64MiB", RANGE(64 * KIB, 1024 * GIB),
+            .help = "Of all clients, what is read and not given yet; of one history, an eighth of "
+                    "it. Beyond it the oldest of a history are left out."),
+
     /* --- Events of clients to the backend; which there are, gateway.access says */
     SETTING(STRING, "client_events.topic", events_topic, "clients.events",
             .help = "Where events of clients go; which events there are, gateway.access.events "

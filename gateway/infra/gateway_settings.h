@@ -83,6 +83,9 @@ struct gateway_settings {
     int64_t horizon_bytes, read_back_bytes, cursor_lag_bytes, truncation_confirm_ms;
     int64_t scans;
 
+    /* gateway.history */
+    int64_t history_messages, history_bytes, history_age_ms, history_buffered;
+
     /* gateway.client_events */
     char *events_topic;
     int64_t event_bytes, events_pending, events_rate, events_burst, events_buffered;

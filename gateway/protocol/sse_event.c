@@ -2,6 +2,8 @@
 
 #include <assert.h>
 
+#include "json.h"
+
 bool sse_id_is_valid(struct bytes id)
 {
     for (size_t i = 0; i < id.size; i++)
@@ -50,6 +52,22 @@ void sse_append_body(struct buffer *out, struct bytes name, struct bytes data)
         buffer_append_byte(out, '\n');
     }
     append_lines(out, "data: ", data);
+}
+
+void sse_append_history(struct buffer *out, struct bytes room, struct bytes body)
+{
+    size_t name = sizeof("event: ") - 1, data = sizeof("\ndata: ") - 1;
+    const uint8_t *end = memchr(body.data, '\n', body.size);
+    assert(end && body.data[body.size - 1] == '\n');
+    size_t line = (size_t)(end - body.data);
+    buffer_append_string(out, "event: history\ndata: {\"room\":");
+    json_write_string(out, room);
+    buffer_append_string(out, ",\"event\":");
+    json_write_string(out, bytes_of(body.data + name, line - name));
+    buffer_append_string(out, ",\"data\":");
+    struct bytes rest = bytes_skip(body, line + data);
+    buffer_append(out, bytes_of(rest.data, rest.size - 1));
+    buffer_append_string(out, "}\n");
 }
 
 void sse_append_tail(struct buffer *out, struct bytes cursor)

@@ -10,6 +10,10 @@
  * line ends. name: empty means "message"; without line ends. */
 void sse_append_body(struct buffer *out, struct bytes name, struct bytes data);
 
+/* The same as part of a room's history: the event `history`, whose data is {room, event, data}.
+ * `body` is what sse_append_body() made of a name and a JSON value. */
+void sse_append_history(struct buffer *out, struct bytes room, struct bytes body);
+
 /* The part that is a session's own, and the end of the event: "id: cursor\n\n", or just "\n" if
  * there is no cursor. The cursor has no line end and no NUL (sse_id_is_valid()). */
 void sse_append_tail(struct buffer *out, struct bytes cursor);

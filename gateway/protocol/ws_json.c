@@ -20,6 +20,8 @@ enum member {
     MEMBER_TRACEPARENT,
     MEMBER_TRACESTATE,
     MEMBER_ROOMS,
+    MEMBER_SINCE,
+    MEMBER_LAST,
     MEMBER_COUNT
 };
 
@@ -51,6 +53,8 @@ static const char *const member_names[MEMBER_COUNT] = {
     [MEMBER_TRACEPARENT] = "traceparent",
     [MEMBER_TRACESTATE] = "tracestate",
     [MEMBER_ROOMS] = "rooms",
+    [MEMBER_SINCE] = "since",
+    [MEMBER_LAST] = "last",
 };
 
 static const char *const kind_names[] = {
@@ -207,7 +211,9 @@ enum status ws_json_decode(struct bytes text, const struct ws_json_limits *limit
                                     .event_id = members.raw[MEMBER_EVENT_ID],
                                     .room = members.raw[MEMBER_ROOM],
                                     .traceparent = members.raw[MEMBER_TRACEPARENT],
-                                    .tracestate = members.raw[MEMBER_TRACESTATE]};
+                                    .tracestate = members.raw[MEMBER_TRACESTATE],
+                                    .since = members.raw[MEMBER_SINCE],
+                                    .last = members.raw[MEMBER_LAST]};
     if (!has_required(&members, found.kind))
         return STATUS_MALFORMED;
     if (has(&members, MEMBER_ROOMS))
@@ -290,6 +296,13 @@ void ws_json_append_ack(struct buffer *out, struct bytes id, struct bytes data)
     buffer_append_byte(out, '}');
 }
 
+void ws_json_append_history_ack(struct buffer *out, struct bytes id, uint32_t count, bool complete)
+{
+    append_type(out, "ack", id);
+    buffer_append_format(out, ",\"history\":{\"count\":%u,\"complete\":%s}}", count,
+                         complete ? "true" : "false");
+}
+
 void ws_json_append_error(struct buffer *out, struct bytes id, const char *code,
                           struct bytes message)
 {
@@ -363,6 +376,15 @@ void ws_json_append_body(struct buffer *out, struct bytes event, struct bytes da
     append_text(out, "event", event);
     buffer_append(out, BYTES_LITERAL(",\"data\":"));
     buffer_append(out, data);
+}
+
+void ws_json_append_history(struct buffer *out, struct bytes room, struct bytes body)
+{
+    static const char head[] = "{\"type\":\"notification\"";
+    assert(bytes_start_with(body, bytes_of_string(head)));
+    append_type(out, "history", bytes_of(NULL, 0));
+    append_text(out, "room", room);
+    buffer_append(out, bytes_skip(body, sizeof(head) - 1));
 }
 
 void ws_json_append_tail(struct buffer *out, struct bytes cursor)

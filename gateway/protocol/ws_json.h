@@ -23,7 +23,7 @@
 
 enum ws_json_kind {
     WS_JSON_CONNECT, /* token, session, cursor, auth, heartbeat: all optional; a session resumes */
-    WS_JSON_SUBSCRIBE,   /* rooms */
+    WS_JSON_SUBSCRIBE,   /* rooms; since, last are optional */
     WS_JSON_UNSUBSCRIBE, /* rooms */
     WS_JSON_EVENT,       /* event; data, eventId, room, traceparent, tracestate are optional */
     WS_JSON_TOKEN,       /* token */
@@ -54,7 +54,8 @@ struct ws_json_message {
     struct bytes traceparent;
     struct bytes tracestate;
     bool heartbeat;
-    struct bytes rooms; /* the strings of the array, for ws_json_next_room() */
+    struct bytes since, last; /* any value */
+    struct bytes rooms;       /* the strings of the array, for ws_json_next_room() */
     uint32_t room_count;
 };
 
@@ -89,6 +90,8 @@ void ws_json_append_welcome(struct buffer *out, const struct ws_json_welcome *we
 
 /* data: raw JSON or empty. */
 void ws_json_append_ack(struct buffer *out, struct bytes id, struct bytes data);
+/* Of a subscription with a history. */
+void ws_json_append_history_ack(struct buffer *out, struct bytes id, uint32_t count, bool complete);
 void ws_json_append_error(struct buffer *out, struct bytes id, const char *code,
                           struct bytes message);
 /* `rooms`: raw JSON, an array that says which rooms were refused and why. */
@@ -111,6 +114,11 @@ void ws_json_append_cursor(struct buffer *out, struct bytes cursor);
  * {"type":"notification","event":"...","data":... without the end; data is raw JSON, never empty.
  */
 void ws_json_append_body(struct buffer *out, struct bytes event, struct bytes data);
+
+/* The same as part of a room's history:
+ * {"type":"history","room":"...","event":"...","data":... `body` is what ws_json_append_body()
+ * made. */
+void ws_json_append_history(struct buffer *out, struct bytes room, struct bytes body);
 
 /* The session's own part and the end: ,"cursor":"..."}  or just  }. The cursor needs no escapes. */
 void ws_json_append_tail(struct buffer *out, struct bytes cursor);

@@ -30,6 +30,10 @@ struct ws_request {
     struct bytes event;
     struct bytes data; /* raw JSON */
     struct bytes event_id, room, traceparent, tracestate;
+    bool has_history; /* SUBSCRIBE: wants one; what of it cannot be read is said by the following */
+    bool bad_history;
+    int64_t since_ms; /* INT64_MIN: any time */
+    uint32_t last;    /* 0: any number */
     uint32_t room_count;
     struct bytes rooms[WS_ROOMS_MAX];
 };
@@ -68,6 +72,8 @@ struct ws_answer {
     int64_t ping_interval_ms, ping_timeout_ms; /* WELCOME */
     int64_t since_ms;                          /* STALE */
     int64_t grace_ms;                          /* TOKEN_EXPIRED */
+    bool has_history, history_complete;        /* ACK */
+    uint32_t history_count;
 };
 
 #endif

@@ -7,7 +7,8 @@
 #include "utf8.h"
 
 /* Fields of ServerMessage that are written by hand; all of wire type 2 (length-delimited). */
-enum { FIELD_CURSOR = 1, FIELD_NOTIFICATION = 4, WIRE_TYPE_LENGTH = 2 };
+enum { FIELD_CURSOR = 1, FIELD_NOTIFICATION = 4, FIELD_HISTORY = 13, WIRE_TYPE_LENGTH = 2 };
+enum { HISTORY_FIELD_ROOM = 1, HISTORY_FIELD_NOTIFICATION = 2 };
 
 /* --- reading ---------------------------------------------------------------------------------- */
 
@@ -52,6 +53,17 @@ static enum status read_rooms(char **rooms, size_t count, uint32_t most, struct 
     return count ? STATUS_OK : STATUS_MALFORMED;
 }
 
+static enum status read_subscribe(const Smartstack__V1__Subscribe *subscribe, uint32_t most,
+                                  struct ws_request *request)
+{
+    request->kind = WS_REQUEST_SUBSCRIBE;
+    request->has_history = subscribe->since || subscribe->last;
+    request->bad_history = subscribe->since < 0;
+    request->since_ms = subscribe->since ? subscribe->since : INT64_MIN;
+    request->last = subscribe->last;
+    return read_rooms(subscribe->rooms, subscribe->n_rooms, most, request);
+}
+
 static enum status read_connect(const Smartstack__V1__Connect *connect, uint32_t depth,
                                 struct ws_request *request)
 {
@@ -84,9 +96,7 @@ static enum status read_content(const Smartstack__V1__ClientMessage *message,
     case SMARTSTACK__V1__CLIENT_MESSAGE__CONTENT_CONNECT:
         return read_connect(message->connect, limits->json_depth, request);
     case SMARTSTACK__V1__CLIENT_MESSAGE__CONTENT_SUBSCRIBE:
-        request->kind = WS_REQUEST_SUBSCRIBE;
-        return read_rooms(message->subscribe->rooms, message->subscribe->n_rooms, limits->rooms,
-                          request);
+        return read_subscribe(message->subscribe, limits->rooms, request);
     case SMARTSTACK__V1__CLIENT_MESSAGE__CONTENT_UNSUBSCRIBE:
         request->kind = WS_REQUEST_UNSUBSCRIBE;
         return read_rooms(message->unsubscribe->rooms, message->unsubscribe->n_rooms, limits->rooms,
@@ -202,6 +212,7 @@ void ws_protobuf_append(struct buffer *out, const struct ws_answer *answer)
     auto_arena struct arena arena = {0};
     Smartstack__V1__ServerMessage message = SMARTSTACK__V1__SERVER_MESSAGE__INIT;
     Smartstack__V1__Ack ack = SMARTSTACK__V1__ACK__INIT;
+    Smartstack__V1__HistorySummary history = SMARTSTACK__V1__HISTORY_SUMMARY__INIT;
     Smartstack__V1__Stale stale = SMARTSTACK__V1__STALE__INIT;
     Smartstack__V1__Live live = SMARTSTACK__V1__LIVE__INIT;
     Smartstack__V1__TokenExpired expired = SMARTSTACK__V1__TOKEN_EXPIRED__INIT;
@@ -219,6 +230,9 @@ void ws_protobuf_append(struct buffer *out, const struct ws_answer *answer)
     case WS_ANSWER_CURSOR:
         break;
     case WS_ANSWER_ACK:
+        history.count = answer->history_count;
+        history.complete = answer->history_complete;
+        ack.history = answer->has_history ? &history : NULL;
         CONTENT(ACK, ack) = &ack;
         break;
     case WS_ANSWER_ERROR:
@@ -260,19 +274,42 @@ static size_t varint_size(uint64_t value)
     return size;
 }
 
+static void append_varint(struct buffer *out, uint64_t value)
+{
+    for (; value >= 0x80; value >>= 7)
+        buffer_append_byte(out, (uint8_t)(value | 0x80));
+    buffer_append_byte(out, (uint8_t)value);
+}
+
 static void append_field(struct buffer *out, unsigned field, struct bytes content)
 {
     buffer_append_byte(out, (uint8_t)(field << 3 | WIRE_TYPE_LENGTH));
-    uint64_t size = content.size;
-    for (; size >= 0x80; size >>= 7)
-        buffer_append_byte(out, (uint8_t)(size | 0x80));
-    buffer_append_byte(out, (uint8_t)size);
+    append_varint(out, content.size);
     buffer_append(out, content);
 }
 
 void ws_protobuf_append_body(struct buffer *out, struct bytes notification)
 {
     append_field(out, FIELD_NOTIFICATION, notification);
+}
+
+static size_t field_size(size_t content_size)
+{
+    return 1 + varint_size(content_size) + content_size;
+}
+
+void ws_protobuf_append_history(struct buffer *out, struct bytes room, struct bytes body)
+{
+    size_t head = 2; /* the field, and its size */
+    assert(body.size >= 2);
+    while (body.data[head - 1] & 0x80)
+        head++;
+    struct bytes notification = bytes_skip(body, head);
+    size_t size = field_size(room.size) + field_size(notification.size);
+    buffer_append_byte(out, FIELD_HISTORY << 3 | WIRE_TYPE_LENGTH);
+    append_varint(out, size);
+    append_field(out, HISTORY_FIELD_ROOM, room);
+    append_field(out, HISTORY_FIELD_NOTIFICATION, notification);
 }
 
 void ws_protobuf_append_tail(struct buffer *out, struct bytes cursor)

@@ -28,6 +28,8 @@ void ws_protobuf_append(struct buffer *out, const struct ws_answer *answer);
 
 /* The part of a notification that all sessions share; `notification` is the record's value. */
 void ws_protobuf_append_body(struct buffer *out, struct bytes notification);
+/* The same as part of a room's history; `body` is what ws_protobuf_append_body() made. */
+void ws_protobuf_append_history(struct buffer *out, struct bytes room, struct bytes body);
 /* The session's own part. An empty cursor adds nothing. */
 void ws_protobuf_append_tail(struct buffer *out, struct bytes cursor);
 size_t ws_protobuf_tail_size(size_t cursor_size);

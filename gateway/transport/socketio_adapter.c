@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <strings.h>
 
+#include "history_options.h"
 #include "json.h"
 #include "mem.h"
 #include "pack.h"
@@ -80,9 +81,12 @@ static void write_event(struct adapter_socket *socket, struct engineio_writer *w
     engineio_writer_text(writer, parts, 6);
 }
 
+/* The answer to what `delivery` is about. */
 static void write_ack(struct adapter_socket *socket, struct engineio_writer *writer,
-                      uint64_t request, const char *problem)
+                      const struct delivery *delivery)
 {
+    uint64_t request = delivery->request;
+    const char *problem = delivery->reason;
     if (request == REQUEST_SILENT || request == 0)
         return;
     struct buffer *text = &socket->adapter->text;
@@ -92,10 +96,34 @@ static void write_ack(struct adapter_socket *socket, struct engineio_writer *wri
         buffer_append_format(text,
                              "[{\"ok\":false,\"error\":{\"code\":\"%s\",\"message\":\"%s\"}}]",
                              problem, problem);
+    else if (delivery->has_history)
+        buffer_append_format(text, "[{\"ok\":true,\"history\":{\"count\":%u,\"complete\":%s}}]",
+                             delivery->history_count,
+                             delivery->history_complete ? "true" : "false");
     else
         buffer_append_string(text, "[{\"ok\":true}]");
     struct bytes parts[] = {packet_head(socket, &ack), buffer_peek(text)};
     engineio_writer_text(writer, parts, 2);
+}
+
+/* One from before a join: the event `history`, whose argument says what it was. The body is
+ * "name",{notification}. */
+static void write_history(struct adapter_socket *socket, struct engineio_writer *writer,
+                          const struct delivery *delivery)
+{
+    struct buffer *head = &socket->adapter->text;
+    const uint8_t *comma = memchr(delivery->body.data, ',', delivery->body.size);
+    assert(comma);
+    size_t name = (size_t)(comma - delivery->body.data);
+    buffer_clear(head);
+    buffer_append_string(head, "\"history\",{\"room\":");
+    json_write_string(head, delivery->room);
+    buffer_append_string(head, ",\"event\":");
+    buffer_append(head, bytes_of(delivery->body.data, name));
+    buffer_append_string(head, ",\"data\":");
+    buffer_append(head, bytes_skip(delivery->body, name + 1));
+    buffer_append_byte(head, '}');
+    write_event(socket, writer, buffer_peek(head), delivery->cursor);
 }
 
 /* "subscribed",{"room":"task:42"} */
@@ -202,16 +230,19 @@ static bool write_delivery(struct adapter_socket *socket, struct engineio_writer
     case DELIVERY_NOTIFICATION:
         write_event(socket, writer, delivery->body, delivery->cursor);
         break;
+    case DELIVERY_HISTORY:
+        write_history(socket, writer, delivery);
+        break;
     case DELIVERY_JOINED: /* the cursor that names the room goes first (hazards 2) */
         write_event(socket, writer, room_body(adapter, "subscribed", delivery), delivery->cursor);
-        write_ack(socket, writer, delivery->request, NULL);
+        write_ack(socket, writer, delivery);
         break;
     case DELIVERY_JOIN_REFUSED:
-        write_ack(socket, writer, delivery->request, delivery->reason);
+        write_ack(socket, writer, delivery);
         break;
     case DELIVERY_LEFT:
         write_event(socket, writer, room_body(adapter, "unsubscribed", delivery), delivery->cursor);
-        write_ack(socket, writer, delivery->request, delivery->reason);
+        write_ack(socket, writer, delivery);
         break;
     case DELIVERY_CURSOR:
         write_event(socket, writer, BYTES_LITERAL("\"cursor\""), delivery->cursor);
@@ -549,6 +580,23 @@ static const char *send_event(struct adapter_socket *socket, const struct socket
     return problem;
 }
 
+/* (room, {since, last}?): the room was put into adapter->room. */
+static void subscribe(struct adapter_socket *socket, const struct socketio_packet *packet,
+                      int64_t now_ms)
+{
+    struct bytes room = buffer_peek(&socket->adapter->room), rest = packet->arguments, options;
+    struct history_request history;
+    bool asked = socketio_next_argument(&rest, &options) &&
+                 socketio_next_argument(&rest, &options) && !bytes_equal_string(options, "null");
+    if (!asked)
+        session_join(socket->session, room, request_of(packet), now_ms);
+    else if (history_options_read_json(options, &history) == STATUS_OK)
+        session_join_with_history(socket->session, room, request_of(packet), &history, now_ms,
+                                  socket->adapter->wall_ms);
+    else
+        refuse_event(socket, packet, HISTORY_OPTIONS_BAD);
+}
+
 static void event(void *context, const struct socketio_packet *packet, int64_t now_ms)
 {
     struct adapter_socket *socket = context;
@@ -560,7 +608,7 @@ static void event(void *context, const struct socketio_packet *packet, int64_t n
         if (!text_argument(packet, "room", &adapter->room))
             refuse_event(socket, packet, "bad_request");
         else if (join)
-            session_join(socket->session, buffer_peek(&adapter->room), request_of(packet), now_ms);
+            subscribe(socket, packet, now_ms);
         else
             session_leave(socket->session, buffer_peek(&adapter->room), request_of(packet));
     } else if (socketio_event_is(packet, "token")) {

@@ -46,6 +46,12 @@ void sse_append_event(struct sse_client *client, struct buffer *out, const char 
     sse_append_parts(client, out, buffer_peek(&body), tail_of(client, cursor));
 }
 
+void sse_append_session_event(struct sse_client *client, struct buffer *out, struct bytes body,
+                              struct bytes cursor)
+{
+    sse_append_parts(client, out, body, tail_of(client, cursor));
+}
+
 struct buffer *sse_begin_data(struct sse_client *client)
 {
     buffer_clear(&client->adapter->event);
@@ -64,7 +70,7 @@ static void end_into(struct sse_client *client, struct buffer *out)
 
 static void end(struct sse_client *client, const char *reason)
 {
-    if (client->opening)
+    if (sse_is_opening(client))
         sse_send_away(client, reason);
     else
         end_into(client, wire_client_queue(&client->client));
@@ -100,7 +106,10 @@ static void deliver(struct wire_client *base, const struct delivery *delivery, s
         sse_take_opened(client, delivery, out);
         break;
     case DELIVERY_NOTIFICATION:
-        sse_append_parts(client, out, delivery->body, tail_of(client, delivery->cursor));
+        sse_append_session_event(client, out, delivery->body, delivery->cursor);
+        break;
+    case DELIVERY_HISTORY:
+        sse_take_history(client, delivery, out);
         break;
     case DELIVERY_JOINED:
     case DELIVERY_JOIN_REFUSED:
@@ -126,21 +135,21 @@ static void deliver(struct wire_client *base, const struct delivery *delivery, s
         refuse_session(client, delivery);
         break;
     case DELIVERY_CLOSE:
-        if (client->opening)
+        if (sse_is_opening(client))
             refuse_session(client, delivery);
         else
             end_into(client, out);
         break;
     }
     /* What comes before all rooms are joined is kept back, and little: else it comes again. */
-    if (client->opening && buffer_size(out) >= base->clients->config.write_bytes)
+    if (sse_is_opening(client) && buffer_size(out) >= base->clients->config.write_bytes)
         sse_send_away(client, "unavailable");
 }
 
 static bool may_write(const struct wire_client *base)
 {
     const struct sse_client *client = (const struct sse_client *)base;
-    return !client->opening;
+    return !sse_is_opening(client);
 }
 
 static void ready(struct session *session, void *connection)
@@ -181,7 +190,7 @@ void sse_beat(struct timer *timer, int64_t now_ms)
         (struct sse_client *)((char *)timer - offsetof(struct sse_client, timer));
     if (!wire_client_is_open(&client->client))
         return;
-    if (client->opening) {
+    if (sse_is_opening(client)) {
         sse_send_away(client, "unavailable");
         return;
     }
@@ -208,7 +217,7 @@ static void refused(struct wire_client *base, const char *reason, bool transient
 static void expired(struct wire_client *base)
 {
     struct sse_client *client = client_of(base);
-    if (client->opening) {
+    if (sse_is_opening(client)) {
         sse_refuse(client, 401, "token_expired");
         return;
     }

@@ -1,11 +1,13 @@
 /* Server-sent events as a transport of the domain: an EventSource per session. No decision of its
  * own (hub.h).
  *
- *      GET /sse?room=task:42&room=task:43        Accept: text/event-stream
- *      Authorization: Bearer ..., or a cookie;   Last-Event-ID on return
+ *      GET /sse?room=task:42&room=task:43        Accept: text/event-stream; since= and last=:
+ * history Authorization: Bearer ..., or a cookie;   Last-Event-ID on return
  *
  *      200 text/event-stream
- *        event: session    data: {"sid":...,"recovered":...}   all rooms of the query are joined
+ *        event: history    data: {"room":...,"event":...,"data":...}   if it was asked for
+ *        event: session    data: {"sid":...,"recovered":...}   all rooms of the query are joined;
+ *                          with "history":{"count":...,"complete":...} if that was asked for
  *        event: task.status | notification | review.alert      data: the notification
  *        event: unsubscribed, stale, live, token_expired       as in the other transports
  *        id:               private id and cursor, with every event that moves the client; alone if

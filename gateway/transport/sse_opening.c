@@ -1,6 +1,7 @@
 #include <assert.h>
 #include <stdlib.h>
 
+#include "history_options.h"
 #include "http_response.h"
 #include "http_token.h"
 #include "json.h"
@@ -157,21 +158,43 @@ static void append_head(struct sse_client *client, struct buffer *out)
     sse_append_parts(client, out, buffer_peek(&retry), bytes_of(NULL, 0));
 }
 
-/* All rooms are joined: head, what came meanwhile, and the event that says so, with the cursor that
- * knows the rooms. */
-static void begin_stream(struct sse_client *client, struct buffer *out, struct bytes cursor)
+/* No answer instead of it is possible any more. */
+static void begin_stream(struct sse_client *client)
+{
+    if (client->opening->begun)
+        return;
+    append_head(client, wire_client_queue(&client->client));
+    client->opening->begun = true;
+    sse_set_timer(client, client->client.clients->now_ms + client->adapter->config.heartbeat_ms);
+}
+
+/* All rooms are joined: the event that says so, with the cursor that knows the rooms. */
+static void confirm_rooms(struct sse_client *client, struct buffer *out, struct bytes cursor)
 {
     struct opening *opening = client->opening;
+    begin_stream(client);
     struct buffer *data = sse_begin_data(client);
-    append_head(client, wire_client_queue(&client->client));
     buffer_append_format(data, "{\"sid\":\"%s\",\"recovered\":%s", opening->sid,
                          opening->recovered ? "true" : "false");
     if (!opening->recovered && opening->reason)
         buffer_append_format(data, ",\"reason\":\"%s\"", opening->reason);
+    if (opening->history_asked)
+        buffer_append_format(data, ",\"history\":{\"count\":%u,\"complete\":%s}",
+                             opening->history_count, opening->history_is_cut ? "false" : "true");
     buffer_append_byte(data, '}');
     sse_append_event(client, out, "session", cursor);
     sse_opening_free(client);
-    sse_set_timer(client, client->client.clients->now_ms + client->adapter->config.heartbeat_ms);
+}
+
+/* A history came before the refusal, so that is no room that was refused at once: it is trouble of
+ * ours. */
+static void end_begun(struct sse_client *client, struct buffer *out)
+{
+    append_problem(sse_begin_data(client), client->opening->refusal, bytes_of(NULL, 0));
+    sse_append_event(client, out, "unavailable", bytes_of(NULL, 0));
+    if (client->chunked)
+        http_response_write_last_chunk(out);
+    wire_client_end(&client->client);
 }
 
 static unsigned refusal_code(const char *problem)
@@ -187,12 +210,41 @@ static void settle_opening(struct sse_client *client, struct buffer *out, struct
     if (opening->joins_left)
         return;
     if (!opening->refusal)
-        begin_stream(client, out, cursor);
+        confirm_rooms(client, out, cursor);
+    else if (opening->begun)
+        end_begun(client, out);
     else if (opening->refusal_transient)
         sse_send_away(client, opening->refusal);
     else
         refuse_with(client, refusal_code(opening->refusal), opening->refusal,
                     opening->refused_room);
+}
+
+/* Who comes back has the history of its rooms already, unless it was cut off in the middle of one.
+ */
+static void ask_to_join(struct sse_client *client, struct bytes room, uint64_t request)
+{
+    struct opening *opening = client->opening;
+    struct session *session = client->client.session;
+    const struct wire_clients *clients = client->client.clients;
+    bool has_it = opening->recovered && session_is_in(session, room);
+    opening->history_asked = opening->history_asked || (opening->has_history && !has_it);
+    if (opening->has_history && !has_it)
+        session_join_with_history(session, room, request, &opening->history, clients->now_ms,
+                                  clients->wall_ms);
+    else
+        session_join(session, room, request, clients->now_ms);
+}
+
+void sse_take_history(struct sse_client *client, const struct delivery *delivery,
+                      struct buffer *out)
+{
+    auto_buffer struct buffer body = {0};
+    if (client->opening->refusal) /* the answer is no stream, once all rooms have theirs */
+        return;
+    begin_stream(client);
+    sse_append_history(&body, delivery->room, delivery->body);
+    sse_append_session_event(client, out, buffer_peek(&body), delivery->cursor);
 }
 
 void sse_take_opened(struct sse_client *client, const struct delivery *delivery, struct buffer *out)
@@ -205,8 +257,7 @@ void sse_take_opened(struct sse_client *client, const struct delivery *delivery,
         client->private_id = mem_string(delivery->private_id);
     for (struct bytes rest = buffer_peek(&opening->rooms); rest.size;) {
         struct bytes room = bytes_of(rest.data + 2, (size_t)(rest.data[0] << 8 | rest.data[1]));
-        session_join(client->client.session, room, ++opening->joins_left,
-                     client->client.clients->now_ms);
+        ask_to_join(client, room, ++opening->joins_left);
         rest = bytes_skip(rest, 2 + room.size);
     }
     settle_opening(client, out, delivery->cursor);
@@ -221,6 +272,9 @@ void sse_take_join(struct sse_client *client, const struct delivery *delivery, s
         opening->refusal_transient = delivery->transient;
         opening->refused_room = mem_string(delivery->room);
     }
+    opening->history_count += delivery->history_count;
+    opening->history_is_cut =
+        opening->history_is_cut || (delivery->has_history && !delivery->history_complete);
     opening->joins_left--;
     settle_opening(client, out, delivery->cursor);
 }
@@ -253,6 +307,23 @@ static const char *read_rooms(const struct sse_adapter *adapter, struct bytes qu
         buffer_append(rooms, buffer_peek(&name));
     }
     return NULL;
+}
+
+/* The history that the query asks for; NULL, or what is wrong with it. */
+static const char *read_history(struct bytes query, struct opening *opening)
+{
+    auto_buffer struct buffer since_text = {0};
+    auto_buffer struct buffer last_text = {0};
+    struct bytes since = {0}, last = {0};
+    enum status status = http_query_parameter(query, "since", &since_text, &since);
+    if (status == STATUS_OK || status == STATUS_NOT_FOUND)
+        status = http_query_parameter(query, "last", &last_text, &last);
+    if (status != STATUS_OK && status != STATUS_NOT_FOUND)
+        return "bad_request";
+    opening->has_history = since.size || last.size;
+    return opening->has_history && history_options_read(since, last, &opening->history) != STATUS_OK
+               ? HISTORY_OPTIONS_BAD
+               : NULL;
 }
 
 /* Development mode: who the client says it is. */
@@ -360,6 +431,12 @@ void sse_handle_request(void *route, struct http_exchange *exchange,
     }
     struct visit visit = {0};
     struct opening *opening = mem_new(struct opening);
+    problem = read_history(request->query, opening);
+    if (problem) {
+        free(opening);
+        refuse_request(exchange, 400, problem);
+        return;
+    }
     opening->names_stream = names_stream;
     opening->minor_version = (uint8_t)request->minor_version;
     opening->rooms = rooms;

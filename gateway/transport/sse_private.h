@@ -26,7 +26,12 @@ struct opening {
     const char *reason;
     bool refusal_transient;
     bool recovered;
-    bool names_stream; /* it asked for text/event-stream by name */
+    bool begun;       /* the stream has, with histories: an answer instead of it is too late */
+    bool has_history; /* the query asks for it */
+    bool history_asked, history_is_cut; /* for any room */
+    struct history_request history;     /* of each room of the query */
+    uint32_t history_count;             /* of all rooms */
+    bool names_stream;                  /* it asked for text/event-stream by name */
     uint8_t minor_version;
     size_t field_count;
     struct http_field fields[HTTP_CORS_FIELDS]; /* of any answer */
@@ -35,7 +40,7 @@ struct opening {
 struct sse_client {
     struct wire_client client; /* first */
     struct sse_adapter *adapter;
-    struct opening *opening; /* NULL: the stream has begun, or the request is answered */
+    struct opening *opening; /* NULL: all rooms are joined, or the request is answered */
     struct timer timer;
     char *private_id;   /* begins every id; NULL: recovery is off */
     int64_t blocked_ms; /* since when it takes nothing, as far as was looked; 0: it does */
@@ -48,6 +53,12 @@ static inline struct sse_client *client_of(struct wire_client *client)
     return (struct sse_client *)client;
 }
 
+/* The request may still be answered by something else than a stream. */
+static inline bool sse_is_opening(const struct sse_client *client)
+{
+    return client->opening && !client->opening->begun;
+}
+
 /* sse_adapter.c */
 extern const struct transport_ops sse_transport;
 /* Appends what is one event, or a few lines, as a chunk of the body if it is chunked. */
@@ -57,6 +68,9 @@ void sse_append_parts(struct sse_client *client, struct buffer *out, struct byte
 struct buffer *sse_begin_data(struct sse_client *client);
 void sse_append_event(struct sse_client *client, struct buffer *out, const char *name,
                       struct bytes cursor);
+/* One that was framed already. */
+void sse_append_session_event(struct sse_client *client, struct buffer *out, struct bytes body,
+                              struct bytes cursor);
 void sse_beat(struct timer *timer, int64_t now_ms);
 void sse_set_timer(struct sse_client *client, int64_t deadline_ms);
 
@@ -68,6 +82,8 @@ void sse_handle_request(void *route, struct http_exchange *exchange,
 void sse_take_opened(struct sse_client *client, const struct delivery *delivery,
                      struct buffer *out);
 void sse_take_join(struct sse_client *client, const struct delivery *delivery, struct buffer *out);
+void sse_take_history(struct sse_client *client, const struct delivery *delivery,
+                      struct buffer *out);
 /* Answers instead of the stream, and ends the client. */
 void sse_refuse(struct sse_client *client, unsigned code, const char *problem);
 /* The same for trouble of ours: it comes back by itself. */

@@ -2,6 +2,7 @@
 
 #include <assert.h>
 
+#include "history_options.h"
 #include "json.h"
 #include "ws_json.h"
 #include "ws_protobuf.h"
@@ -42,6 +43,16 @@ static void read_rooms(struct bytes rooms, struct websocket_scratch *scratch,
     }
 }
 
+static void read_history(const struct ws_json_message *found, struct ws_request *request)
+{
+    struct history_request history = {0};
+    request->has_history = found->since.size || found->last.size;
+    request->bad_history = request->has_history &&
+                           history_options_read(found->since, found->last, &history) != STATUS_OK;
+    request->since_ms = history.since_ms;
+    request->last = history.last;
+}
+
 static enum status decode_json(struct bytes message, const struct websocket_codec_limits *limits,
                                struct websocket_scratch *scratch, struct ws_request *request)
 {
@@ -68,6 +79,7 @@ static enum status decode_json(struct bytes message, const struct websocket_code
     request->traceparent = read_text(found.traceparent, scratch);
     request->tracestate = read_text(found.tracestate, scratch);
     read_rooms(found.rooms, scratch, request);
+    read_history(&found, request);
     return STATUS_OK;
 }
 
@@ -105,7 +117,11 @@ static void append_json(struct buffer *out, const struct ws_answer *answer)
         ws_json_append_cursor(out, answer->cursor);
         break;
     case WS_ANSWER_ACK:
-        ws_json_append_ack(out, answer->id, bytes_of(NULL, 0));
+        if (answer->has_history)
+            ws_json_append_history_ack(out, answer->id, answer->history_count,
+                                       answer->history_complete);
+        else
+            ws_json_append_ack(out, answer->id, bytes_of(NULL, 0));
         break;
     case WS_ANSWER_ERROR:
         append_error(out, answer);
@@ -160,6 +176,7 @@ const struct websocket_codec websocket_codecs[WEBSOCKET_CODECS] = {
      .decode = decode_json,
      .append = append_json,
      .encode = encode_json,
+     .append_history = ws_json_append_history,
      .append_tail = ws_json_append_tail,
      .tail_size = ws_json_tail_size},
     {.protocol = WS_PROTOBUF_PROTOCOL,
@@ -168,6 +185,7 @@ const struct websocket_codec websocket_codecs[WEBSOCKET_CODECS] = {
      .decode = decode_protobuf,
      .append = ws_protobuf_append,
      .encode = encode_protobuf,
+     .append_history = ws_protobuf_append_history,
      .append_tail = ws_protobuf_append_tail,
      .tail_size = ws_protobuf_tail_size},
 };

@@ -30,6 +30,8 @@ struct websocket_codec {
     void (*append)(struct buffer *out, const struct ws_answer *answer);
     /* transport_ops.encode */
     void (*encode)(const struct message_view *view, struct buffer *out);
+    /* A frame of it as part of a room's history; append_tail() completes it as any other. */
+    void (*append_history)(struct buffer *out, struct bytes room, struct bytes body);
     void (*append_tail)(struct buffer *out, struct bytes cursor);
     size_t (*tail_size)(size_t cursor_size);
 };

@@ -26,7 +26,9 @@ struct pending {
     uint64_t number;
     uint32_t left;
     uint32_t refused_count;
-    struct ws_refused_room *refused; /* room_count of them; their rooms are ours */
+    bool has_history, history_is_cut; /* of any room */
+    uint32_t history_count;           /* of all rooms */
+    struct ws_refused_room *refused;  /* room_count of them; their rooms are ours */
     struct bytes id;
     uint8_t id_text[];
 };

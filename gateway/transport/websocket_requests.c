@@ -2,6 +2,7 @@
 
 #include <utlist.h>
 
+#include "history_options.h"
 #include "mem.h"
 #include "websocket_private.h"
 
@@ -43,9 +44,15 @@ static void ask_rooms(struct websocket_client *client, const struct ws_request *
         websocket_answer_request(client, request->id, "too_many_requests");
         return;
     }
+    if (join && request->bad_history) {
+        websocket_answer_request(client, request->id, HISTORY_OPTIONS_BAD);
+        return;
+    }
+    struct history_request history = {.since_ms = request->since_ms, .last = request->last};
     struct pending *pending = mem_alloc(sizeof(*pending) + request->id.size);
     pending->number = ++client->last_number;
     pending->left = request->room_count;
+    pending->has_history = join && request->has_history;
     pending->refused = mem_alloc(request->room_count * sizeof(*pending->refused));
     pending->id = bytes_of(pending->id_text, request->id.size);
     if (request->id.size)
@@ -53,7 +60,10 @@ static void ask_rooms(struct websocket_client *client, const struct ws_request *
     DL_APPEND(client->pending, pending);
     client->pending_count++;
     for (uint32_t i = 0; i < request->room_count; i++) {
-        if (join)
+        if (pending->has_history)
+            session_join_with_history(client->client.session, request->rooms[i], pending->number,
+                                      &history, now_ms, client->client.clients->wall_ms);
+        else if (join)
             session_join(client->client.session, request->rooms[i], pending->number, now_ms);
         else
             session_leave(client->client.session, request->rooms[i], pending->number);

@@ -82,6 +82,10 @@ static void answer_pending(struct websocket_client *client, const struct deliver
     assert(pending && pending->left > 0);
     if (delivery->reason)
         note_refusal(pending, delivery);
+    if (delivery->has_history) {
+        pending->history_count += delivery->history_count;
+        pending->history_is_cut = pending->history_is_cut || !delivery->history_complete;
+    }
     if (delivery->cursor.size) {
         buffer_clear(&client->cursor);
         buffer_append(&client->cursor, delivery->cursor);
@@ -95,7 +99,11 @@ static void answer_pending(struct websocket_client *client, const struct deliver
             &(struct ws_answer){.kind = WS_ANSWER_CURSOR, .cursor = buffer_peek(&cursor)});
         buffer_deinit(&cursor);
     }
-    struct ws_answer last = {.kind = WS_ANSWER_ACK, .id = pending->id};
+    struct ws_answer last = {.kind = WS_ANSWER_ACK,
+                             .id = pending->id,
+                             .has_history = pending->has_history,
+                             .history_count = pending->history_count,
+                             .history_complete = !pending->history_is_cut};
     if (pending->refused_count) {
         last.kind = WS_ANSWER_ERROR;
         last.code = pending->refused[0].code;
@@ -138,6 +146,19 @@ static void write_notification(struct websocket_client *client, const struct del
         buffer_deinit(&client->cursor);
 }
 
+static void write_history(struct websocket_client *client, const struct delivery *delivery,
+                          struct buffer *out)
+{
+    const struct websocket_codec *codec = client->codec;
+    struct buffer *text = &client->adapter->text;
+    buffer_clear(text);
+    codec->append_history(text, delivery->room, delivery->body);
+    codec->append_tail(text, delivery->cursor);
+    websocket_append_frame(out, codec->opcode, buffer_peek(text));
+    if (delivery->cursor.size)
+        buffer_deinit(&client->cursor);
+}
+
 void websocket_turn_away(struct websocket_client *client, struct buffer *out, unsigned code,
                          const char *reason)
 {
@@ -162,6 +183,9 @@ void websocket_deliver(struct wire_client *base, const struct delivery *delivery
         return;
     case DELIVERY_NOTIFICATION:
         write_notification(client, delivery, out);
+        return;
+    case DELIVERY_HISTORY:
+        write_history(client, delivery, out);
         return;
     case DELIVERY_JOINED:
     case DELIVERY_JOIN_REFUSED:

@@ -104,11 +104,11 @@ void sim_lane_recreate(struct sim_world *world, struct sim_lane *lane)
     world->lanes_recreated = true;
 }
 
-static struct sim_record *append(struct sim_lane *lane)
+static struct sim_record *append(const struct sim_world *world, struct sim_lane *lane)
 {
     lane->records = mem_resize(lane->records, lane->count + 1, sizeof(*lane->records));
     struct sim_record *record = &lane->records[lane->count];
-    *record = (struct sim_record){.offset = (int64_t)lane->count};
+    *record = (struct sim_record){.offset = (int64_t)lane->count, .timestamp_ms = world->now_ms};
     lane->count++;
     return record;
 }
@@ -186,8 +186,8 @@ void sim_publish(struct sim_world *world)
         return;
     struct sim_lane *lane = chosen[0]->lane;
     if (sim_once_in(&world->random, 3))
-        append(lane)->marker = true;
-    struct sim_record *record = append(lane);
+        append(world, lane)->marker = true;
+    struct sim_record *record = append(world, lane);
     char id[160], task[16];
     int size =
         snprintf(id, sizeof(id), "%d:%lld:", (int)(lane - world->lanes), (long long)record->offset);
@@ -225,6 +225,15 @@ static const struct sim_record *find_record(const struct sim_lane *lane, unsigne
             if (lane->records[i].rooms[j] == room && lane->records[i].sequences[j] == sequence)
                 return &lane->records[i];
     return NULL;
+}
+
+bool sim_published_at(const struct sim_world *world, unsigned room, unsigned sequence,
+                      int64_t *timestamp_ms)
+{
+    const struct sim_record *record = find_record(world->rooms[room].lane, room, sequence);
+    if (record)
+        *timestamp_ms = record->timestamp_ms;
+    return record;
 }
 
 bool sim_is_superseded(const struct sim_world *world, unsigned room, unsigned sequence)
@@ -314,7 +323,7 @@ static const struct lane_source_ops source_ops = {
 static struct lane_record record_view(const struct sim_record *record)
 {
     return (struct lane_record){.offset = record->offset,
-                                .timestamp_ms = 1000 + record->offset,
+                                .timestamp_ms = record->timestamp_ms,
                                 .key = bytes_of_string(record->key),
                                 .value = bytes_of(record->value, record->value_size),
                                 .room_hashes = bytes_of(record->hashes, record->hash_size)};
@@ -422,7 +431,14 @@ void sim_gateway_start(struct sim_world *world, struct sim_gateway *gateway)
         .keys = {BYTES_LITERAL("the secret of the simulation")},
         .key_count = 1,
     };
-    *gateway = (struct sim_gateway){.world = world};
+    if (sim_once_in(&world->random, 2))
+        config.history = (struct history_limits){1000, 1u << 30, INT64_MAX / 2, 1u << 30};
+    else
+        config.history = (struct history_limits){.messages = 1 + sim_below(&world->random, 20),
+                                                 .bytes = 300 + sim_below(&world->random, 30000),
+                                                 .age_ms = 1000 + sim_below(&world->random, 30000),
+                                                 .buffered = sim_below(&world->random, 60000)};
+    *gateway = (struct sim_gateway){.world = world, .history = config.history};
     gateway->hub = hub_new(&config, &source_ops, gateway);
 }
 
@@ -434,6 +450,10 @@ void sim_gateway_kill(struct sim_gateway *gateway)
             sim_client_cut(&world->clients[i], false);
     sim_connections_reap(world, gateway, true);
     hub_run(gateway->hub, world->now_ms);
+    const struct hub_stats *stats = hub_stats(gateway->hub);
+    SIM_CHECK(world, stats->history_bytes == 0 && stats->histories_waiting == 0,
+              "histories outlive their sessions");
+    world->history_messages += stats->history_messages;
     world->caught_up += hub_stats(gateway->hub)->deliveries_caught_up;
     world->scans += hub_stats(gateway->hub)->scans;
     world->conflated += hub_stats(gateway->hub)->conflated;
@@ -453,6 +473,8 @@ void sim_gateway_step(struct sim_gateway *gateway)
     hub_run(gateway->hub, world->now_ms);
     SIM_CHECK(world, hub_stats(gateway->hub)->outbox_messages <= (uint64_t)12 * SIM_CLIENTS,
               "outboxes beyond their limit");
+    SIM_CHECK(world, hub_stats(gateway->hub)->history_bytes <= gateway->history.buffered,
+              "histories beyond their limit");
 }
 
 bool sim_gateway_at_rest(const struct sim_gateway *gateway)

@@ -27,6 +27,7 @@ static const struct transport_ops transport = {
 static void packet_deinit(struct sim_packet *packet)
 {
     free(packet->text);
+    free(packet->room);
     free(packet->cursor);
     free(packet->private_id);
 }
@@ -69,6 +70,7 @@ void sim_client_cut(struct sim_client *client, bool told)
         if (!membership->joined || uncertain)
             *membership = (struct sim_membership){.uncertain = uncertain};
         membership->asked = false;
+        membership->history = (struct sim_history){0}; /* to be asked for again */
     }
     if (told)
         connection_free(client->world, connection);
@@ -189,7 +191,9 @@ static void handle_room(struct sim_client *client, unsigned room, unsigned seque
     if (!membership->joined) /* it may name a room of ours by chance of another that we are in */
         return;
     if (membership->any)
-        SIM_CHECK(world, follows(world, room, membership->last, sequence),
+        SIM_CHECK(world,
+                  follows(world, room, membership->last, sequence) ||
+                      (membership->past && world->lanes_recreated),
                   "client %u room %s: %u came after %u", client->number, world->rooms[room].name,
                   sequence, membership->last);
     else /* a cursor that never saw a record cannot tell that its log was created again */
@@ -199,6 +203,7 @@ static void handle_room(struct sim_client *client, unsigned room, unsigned seque
                   "client %u room %s: first is %u, joined at %u", client->number,
                   world->rooms[room].name, sequence, membership->at_most);
     membership->any = true;
+    membership->past = false;
     membership->last = sequence;
 }
 
@@ -222,11 +227,112 @@ static void handle_notification(struct sim_client *client, const char *json)
     for (const char *at = id + 6 + used; sscanf(at, "%u=%u,%n", &room, &sequence, &used) == 2;
          at += used) {
         const struct sim_membership *membership = &client->rooms[room];
-        mine = mine || membership->joined || membership->asked || membership->uncertain;
+        bool held = membership->history.asked; /* what lies before it comes first */
+        mine = mine || membership->joined || (membership->asked && !held) || membership->uncertain;
         handle_room(client, room, sequence);
     }
     SIM_CHECK(world, mine, "client %u got another's: %s", client->number, id);
     world->handled++;
+}
+
+/* One of the room's past: each follows the one before it. */
+static void handle_history(struct sim_client *client, const struct sim_packet *packet)
+{
+    struct sim_world *world = client->world;
+    int index = room_index(client, packet->room);
+    struct sim_history *history = &client->rooms[index].history;
+    const char *id = packet->text ? strstr(packet->text, "\"id\":\"") : NULL;
+    int lane, used;
+    long long offset;
+    unsigned room = SIM_ROOMS, sequence = 0;
+    int64_t timestamp_ms = 0;
+    if (!id || sscanf(id + 6, "%d:%lld:%n", &lane, &offset, &used) != 2)
+        sim_fail(world, "a notification without its id: %s", packet->text);
+    for (const char *at = id + 6 + used;
+         room != (unsigned)index && sscanf(at, "%u=%u,%n", &room, &sequence, &used) == 2;
+         at += used)
+        ;
+    SIM_CHECK(world, history->asked, "client %u room %s: history that was not asked for",
+              client->number, packet->room);
+    SIM_CHECK(world, room == (unsigned)index, "client %u: history of another room: %s",
+              client->number, id);
+    SIM_CHECK(world, history->count == 0 || sequence == history->final + 1,
+              "client %u room %s: history has %u after %u", client->number, packet->room, sequence,
+              history->final);
+    SIM_CHECK(world,
+              !sim_published_at(world, room, sequence, &timestamp_ms) ||
+                  timestamp_ms >= history->request.since_ms,
+              "client %u room %s: history older than asked for", client->number, packet->room);
+    if (history->count++ == 0)
+        history->first = sequence;
+    history->final = sequence;
+    history->offset = offset;
+}
+
+/* Nothing that was asked for lies before what has come. */
+static bool begins_where_asked(const struct sim_world *world, unsigned room,
+                               const struct sim_history *history)
+{
+    int64_t timestamp_ms;
+    unsigned before = history->count ? history->first - 1 : world->rooms[room].published;
+    if (history->request.last && history->count == history->request.last)
+        return true;
+    if (!sim_published_at(world, room, before, &timestamp_ms))
+        return before == 0 || world->lanes_recreated;
+    if (history->count == 0 && history->request.since_ms == INT64_MIN)
+        return true; /* published since: to be seen by what follows */
+    return timestamp_ms < history->request.since_ms || history->count == 0;
+}
+
+static void handle_history_end(struct sim_client *client, const struct sim_packet *packet)
+{
+    struct sim_world *world = client->world;
+    int room = room_index(client, packet->text);
+    struct sim_membership *membership = &client->rooms[room];
+    struct sim_history history = membership->history;
+    const struct history_limits *limits = &client->connection->gateway->history;
+    const struct sim_lane *lane = world->rooms[room].lane;
+    membership->history = (struct sim_history){0};
+    SIM_CHECK(world, packet->has_history == history.asked,
+              "client %u room %s: history %d, asked %d", client->number, packet->text,
+              packet->has_history, history.asked);
+    if (!history.asked)
+        return;
+    world->histories++;
+    world->histories_complete += packet->history_complete;
+    SIM_CHECK(world, packet->history_count == history.count, "client %u: history of %u, %u came",
+              client->number, packet->history_count, history.count);
+    SIM_CHECK(world, !history.request.last || history.count <= history.request.last,
+              "client %u: more history than asked for", client->number);
+    SIM_CHECK(world, history.count <= limits->messages, "more history than there may be");
+    SIM_CHECK(world,
+              !packet->history_complete || begins_where_asked(world, (unsigned)room, &history),
+              "client %u room %s: history from %u on is not complete", client->number, packet->text,
+              history.first);
+    SIM_CHECK(world,
+              packet->history_complete || limits->messages < 1000 || lane->first > 0 ||
+                  world->lanes_recreated,
+              "client %u room %s: history from %u on is complete", client->number, packet->text,
+              history.first);
+    if (history.count == 0) {
+        if (packet->history_complete && history.request.since_ms == INT64_MIN && !membership->any &&
+            !world->lanes_recreated) {
+            membership->any = membership->past = true; /* nothing was published before */
+            membership->last = 0;
+        }
+        return;
+    }
+    if (membership->any)
+        SIM_CHECK(world,
+                  history.final == membership->last ||
+                      follows(world, (unsigned)room, membership->last, history.final + 1),
+                  "client %u room %s: history ends at %u, %u was live", client->number,
+                  packet->text, history.final, membership->last);
+    membership->past = membership->past || !membership->any;
+    membership->any = true;
+    membership->last = history.final;
+    if (client->lane_offset[lane - world->lanes] < history.offset)
+        client->lane_offset[lane - world->lanes] = history.offset;
 }
 
 static void handle(struct sim_client *client, struct sim_packet *packet)
@@ -241,8 +347,12 @@ static void handle(struct sim_client *client, struct sim_packet *packet)
     case DELIVERY_NOTIFICATION:
         handle_notification(client, packet->text);
         break;
+    case DELIVERY_HISTORY:
+        handle_history(client, packet);
+        break;
     case DELIVERY_JOINED:
         enter(client, packet->text);
+        handle_history_end(client, packet);
         break;
     case DELIVERY_LEFT:
         if (!packet->reason || client->rooms[room_index(client, packet->text)].uncertain)
@@ -250,6 +360,7 @@ static void handle(struct sim_client *client, struct sim_packet *packet)
         break;
     case DELIVERY_JOIN_REFUSED:
         client->rooms[room_index(client, packet->text)].asked = false;
+        client->rooms[room_index(client, packet->text)].history = (struct sim_history){0};
         return;
     case DELIVERY_CURSOR:
     case DELIVERY_STALE:
@@ -277,10 +388,14 @@ static void pump(struct sim_connection *connection, unsigned limit)
             connection->ready = false;
             return;
         }
-        struct bytes text = delivery.kind == DELIVERY_NOTIFICATION ? delivery.body : delivery.room;
+        struct bytes text = delivery.body.size ? delivery.body : delivery.room;
         connection->wire[connection->wire_count++] = (struct sim_packet){
             .kind = delivery.kind,
             .text = text_of(text),
+            .room = text_of(delivery.room),
+            .has_history = delivery.has_history,
+            .history_complete = delivery.history_complete,
+            .history_count = delivery.history_count,
             .cursor = text_of(delivery.cursor),
             .private_id = text_of(delivery.private_id),
             .reason = delivery.reason,
@@ -325,6 +440,24 @@ static void connect_somewhere(struct sim_client *client)
     client->connection = connection;
 }
 
+/* Of a room that is to be joined, or that it is in already. */
+static void ask_for_history(struct sim_client *client, unsigned room)
+{
+    struct sim_world *world = client->world;
+    struct history_request request = {.since_ms = INT64_MIN};
+    unsigned kind = sim_below(&world->random, 3);
+    if (kind > 0)
+        request.last = 1 + sim_below(&world->random, 20);
+    if (kind < 2)
+        request.since_ms = world->now_ms - (int64_t)sim_below(&world->random, 30000);
+    client->rooms[room].asked = true;
+    client->rooms[room].history = (struct sim_history){.asked = true, .request = request};
+    sim_trace(client, "asks for %s since %lld, last %u", world->rooms[room].name,
+              (long long)request.since_ms, request.last);
+    session_join_with_history(client->connection->session, bytes_of_string(world->rooms[room].name),
+                              client->next_request++, &request, world->now_ms, world->now_ms);
+}
+
 static void join_or_leave(struct sim_client *client)
 {
     struct sim_world *world = client->world;
@@ -337,6 +470,10 @@ static void join_or_leave(struct sim_client *client)
     bool others = strncmp(room->name, "user:", 5) == 0 && strcmp(room->name + 5, client->user) != 0;
     if (!mine || others || membership->asked || membership->leaving)
         return;
+    if (!membership->uncertain && sim_once_in(&world->random, 2)) {
+        ask_for_history(client, index);
+        return;
+    }
     sim_trace(client, "asks to %s %s", membership->joined ? "leave" : "join", room->name);
     if (membership->joined || membership->uncertain) {
         membership->leaving = true;
@@ -385,7 +522,8 @@ void sim_client_check_complete(const struct sim_client *client)
             continue;
         unsigned last = membership->any ? membership->last : membership->at_most;
         SIM_CHECK(world,
-                  last == world->rooms[i].published || (!membership->any && world->lanes_recreated),
+                  last == world->rooms[i].published ||
+                      ((!membership->any || membership->past) && world->lanes_recreated),
                   "client %u room %s: %u of %u at rest", client->number, world->rooms[i].name, last,
                   world->rooms[i].published);
     }

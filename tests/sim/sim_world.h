@@ -37,6 +37,7 @@ bool sim_once_in(struct sim_random *random, unsigned n);
 struct sim_record {
     bool marker; /* takes an offset, is never delivered */
     int64_t offset;
+    int64_t timestamp_ms;
     uint8_t *value;
     size_t value_size;
     uint8_t hashes[8 * 4];
@@ -85,6 +86,7 @@ struct sim_gateway {
     struct sim_world *world;
     struct hub *hub;
     struct sim_reading readings[SIM_LANES];
+    struct history_limits history;
     bool stopped; /* SIGSTOP */
     bool stale;   /* has lost the broker */
 };
@@ -94,10 +96,21 @@ struct sim_gateway {
 struct sim_packet {
     enum delivery_kind kind;
     char *text; /* body, or room */
+    char *room; /* of a history */
     char *cursor;
     char *private_id;
     const char *reason;
     bool recovered;
+    bool has_history, history_complete;
+    unsigned history_count;
+};
+
+/* A room's past that a client has asked for, as far as it has come. */
+struct sim_history {
+    bool asked;
+    struct history_request request;
+    unsigned count, first, final; /* sequence numbers */
+    long long offset;             /* of the last */
 };
 
 /* What a client knows of a room it is in. */
@@ -109,6 +122,8 @@ struct sim_membership {
     unsigned last;    /* sequence number last handled */
     unsigned at_most; /* the first to come is at most this */
     bool any;         /* `last` holds */
+    bool past;        /* it was history: the cursor may never have seen a record */
+    struct sim_history history;
 };
 
 /* One connection as its gateway sees it. The client may be gone without the gateway knowing. */
@@ -157,6 +172,7 @@ struct sim_world {
                           declared gaps */
     bool lanes_recreated;
     uint64_t published, handled, recovered, fresh, caught_up, scans, conflated;
+    uint64_t histories, history_messages, histories_complete;
 };
 
 /* Ends the program with seed and step. */
@@ -176,6 +192,9 @@ void sim_publish(struct sim_world *world);
 struct sim_lane *sim_lane_of(struct sim_world *world, const char *topic, int32_t partition);
 /* Whether a client that was behind need not get the room's notification of this number. */
 bool sim_is_superseded(const struct sim_world *world, unsigned room, unsigned sequence);
+/* When the room's notification was published; false: the log has it no more. */
+bool sim_published_at(const struct sim_world *world, unsigned room, unsigned sequence,
+                      int64_t *timestamp_ms);
 void sim_lane_recreate(struct sim_world *world, struct sim_lane *lane);
 void sim_gateway_start(struct sim_world *world, struct sim_gateway *gateway);
 void sim_gateway_kill(struct sim_gateway *gateway);

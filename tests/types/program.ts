@@ -21,6 +21,10 @@ socket.on('task.status', (notification, cursor) => {
 });
 socket.on('review.alert', ({ reviewAlert }) => console.log(reviewAlert.queue, reviewAlert.dueTime));
 socket.on('notification', ({ clientNotification }) => console.log(clientNotification.severity === 'warning'));
+socket.on('history', (past) => {
+    if (past.event === 'task.status')
+        console.log(past.room, past.data.taskStatus.status);
+});
 socket.on('session', ({ recovered, reason }) => console.log(recovered satisfies false, reason));
 socket.on('stale', ({ since }) => console.log(new Date(since)));
 socket.on('token_expired', ({ graceMs }) => socket.emit('token', 'another', (answer) => console.log(graceMs, answer.ok)));
@@ -32,6 +36,12 @@ export async function follow(taskId: string): Promise<Answer> {
     const answer = await socket.emitWithAck('subscribe', { room: `task:${taskId}` });
     if (!answer.ok)
         console.log(answer.error.code);
+    const past = await socket.emitWithAck('subscribe', `task:${taskId}`, { last: 10, since: '2026-01-01T00:00:00Z' });
+    if (past.ok)
+        console.log(past.history?.count, past.history?.complete);
+    socket.emit('subscribe', `task:${taskId}`, null, () => {});
+    // @ts-expect-error: what of its past
+    socket.emit('subscribe', `task:${taskId}`, {}, () => {});
     // @ts-expect-error: not before it is known that it was refused
     answer.error;
     await socket.emitWithAck('comment', { text: 'well done' }, { id: 'c1', room: `task:${taskId}` });
@@ -47,6 +57,10 @@ export async function follow(taskId: string): Promise<Answer> {
 export function take(message: ServerMessage, send: (message: ClientMessage) => void): void {
     if (message.type === 'notification' && message.event === 'task.status')
         console.log(message.data.taskStatus.status);
+    else if (message.type === 'history' && message.event === 'review.alert')
+        console.log(message.room, message.data.reviewAlert.queue);
+    else if (message.type === 'ack')
+        send({ type: 'subscribe', id: 2, rooms: ['task:3'], last: message.history?.count ?? 10 });
     else if (message.type === 'welcome')
         send({ type: 'subscribe', id: 1, rooms: ['task:1', 'task:2'] satisfies Room[] });
     else if (message.type === 'error')

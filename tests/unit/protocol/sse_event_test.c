@@ -36,6 +36,18 @@ START_TEST(line_ends_in_data_cannot_forge_fields)
 }
 END_TEST
 
+START_TEST(an_event_is_wrapped_as_history)
+{
+    auto_buffer struct buffer body = {0};
+    auto_buffer struct buffer out = {0};
+    sse_append_body(&body, BYTES_LITERAL("e"), BYTES_LITERAL("{\"a\":\n1}"));
+    sse_append_history(&out, BYTES_LITERAL("task:\"1"), buffer_peek(&body));
+    expect_text(&out,
+                "event: history\ndata: {\"room\":\"task:\\\"1\",\"event\":\"e\",\"data\":{\"a\":\n"
+                "data: 1}}\n");
+}
+END_TEST
+
 START_TEST(cursor_and_delay_stand_alone)
 {
     auto_buffer struct buffer out = {0};
@@ -75,4 +87,5 @@ START_TEST(a_returning_client_says_where_it_stands)
 END_TEST
 
 TEST_PROGRAM("sse_event", events_are_written_in_two_parts, line_ends_in_data_cannot_forge_fields,
-             cursor_and_delay_stand_alone, a_returning_client_says_where_it_stands)
+             an_event_is_wrapped_as_history, cursor_and_delay_stand_alone,
+             a_returning_client_says_where_it_stands)

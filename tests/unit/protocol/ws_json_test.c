@@ -145,6 +145,15 @@ START_TEST(answers_are_written)
                       "\"reason\":\"too_far\",\"pingIntervalMs\":1,\"pingTimeoutMs\":2}");
     ws_json_append_ack(&out, id, BYTES_LITERAL("{\"a\":1}"));
     expect_text(&out, "{\"type\":\"ack\",\"id\":\"x\",\"data\":{\"a\":1}}");
+    ws_json_append_history_ack(&out, id, 3, false);
+    expect_text(&out,
+                "{\"type\":\"ack\",\"id\":\"x\",\"history\":{\"count\":3,\"complete\":false}}");
+    auto_buffer struct buffer body_before = {0};
+    ws_json_append_body(&body_before, BYTES_LITERAL("e"), BYTES_LITERAL("{}"));
+    ws_json_append_history(&out, BYTES_LITERAL("task:\"1"), buffer_peek(&body_before));
+    ws_json_append_tail(&out, BYTES_LITERAL("c"));
+    expect_text(&out, "{\"type\":\"history\",\"room\":\"task:\\\"1\",\"event\":\"e\",\"data\":{},"
+                      "\"cursor\":\"c\"}");
     ws_json_append_error(&out, none, "bad", BYTES_LITERAL("a \"b\""));
     expect_text(&out,
                 "{\"type\":\"error\",\"error\":{\"code\":\"bad\",\"message\":\"a \\\"b\\\"\"}}");

@@ -122,6 +122,16 @@ START_TEST(a_notification_is_its_bytes_and_a_cursor)
         ck_assert_uint_eq(message->notification.len, part.size);
         ck_assert_uint_eq(strlen(message->cursor), part.size);
         smartstack__v1__server_message__free_unpacked(message, NULL);
+        auto_buffer struct buffer past = {0};
+        ws_protobuf_append_body(&out, part);
+        ws_protobuf_append_history(&past, part, buffer_peek(&out));
+        ws_protobuf_append_tail(&past, part);
+        buffer_clear(&out);
+        message = unpack(&past);
+        ck_assert_uint_eq(message->history->notification.len, part.size);
+        ck_assert_uint_eq(strlen(message->history->room), part.size);
+        ck_assert_uint_eq(strlen(message->cursor), part.size);
+        smartstack__v1__server_message__free_unpacked(message, NULL);
     }
     auto_buffer struct buffer none = {0};
     ws_protobuf_append_tail(&none, bytes_of(NULL, 0));

@@ -257,23 +257,25 @@ static const struct sse_adapter_config sse_defaults = {.path = "/sse",
                                                        .open_timeout_ms = 3000,
                                                        .heartbeat_ms = 300,
                                                        .write_timeout_ms = 2000};
-static const struct hub_config hub_defaults = {.ring_bytes = 1 << 20,
-                                               .outbox_messages = 16,
-                                               .rooms_per_session = 16,
-                                               .rooms_per_record = 16,
-                                               .lanes_per_session = 4,
-                                               .room_name_bytes = 128,
-                                               .sessions = 8,
-                                               .pending_joins = 8,
-                                               .lane_linger_ms = 100000,
-                                               .open_timeout_ms = 1000,
-                                               .behind_timeout_ms = 10000,
-                                               .truncation_confirm_ms = 1000,
-                                               .cursor_lag_bytes = 4096,
-                                               .catch_up_bytes = 1 << 30,
-                                               .scans = 2,
-                                               .recovery = true,
-                                               .key_count = 1};
+static const struct hub_config hub_defaults = {
+    .ring_bytes = 1 << 20,
+    .outbox_messages = 16,
+    .rooms_per_session = 16,
+    .rooms_per_record = 16,
+    .lanes_per_session = 4,
+    .room_name_bytes = 128,
+    .sessions = 8,
+    .pending_joins = 8,
+    .lane_linger_ms = 100000,
+    .open_timeout_ms = 1000,
+    .behind_timeout_ms = 10000,
+    .truncation_confirm_ms = 1000,
+    .cursor_lag_bytes = 4096,
+    .catch_up_bytes = 1 << 30,
+    .scans = 2,
+    .history = {.messages = 10, .bytes = 1 << 20, .age_ms = INT64_MAX, .buffered = 1 << 20},
+    .recovery = true,
+    .key_count = 1};
 struct websocket_adapter_config fixture_websocket;
 struct sse_adapter_config fixture_sse;
 struct hub_config fixture_hub;
@@ -291,11 +293,13 @@ static void turn(void)
                                       sse_adapter_clients(fixture.sse)};
     for (size_t i = 0; i < 2; i++)
         wire_clients_set_time(clients[i], world.now_ms, world.now_ms);
+    socketio_adapter_set_time(fixture.socketio, world.now_ms, world.now_ms);
     for (int round = 0; round < 8; round++) { /* what a loop would do without waiting */
         serve_lanes();
         hub_run(fixture.hub, world.now_ms);
         for (size_t i = 0; i < 2; i++)
             wire_clients_turn(clients[i]);
+        engineio_server_turn(socketio_engineio(world.socketio), world.now_ms);
     }
 }
 
@@ -327,17 +331,32 @@ static void configure(void)
     document_free(access);
 }
 
+static void start_socketio(void)
+{
+    static const char *const namespaces[] = {"/", NULL};
+    const struct socketio_adapter_config config = {.hub = fixture.hub,
+                                                   .identity_ops = &identity_ops,
+                                                   .wheel = &world.wheel,
+                                                   .random = fake_random,
+                                                   .expiry_grace_ms = 500};
+    fixture.socketio = socketio_adapter_new(&config);
+    fake_engineio.path = "/socket.io/";
+    fake_socketio.namespaces = namespaces;
+    fake_socketio.ops = &socketio_adapter_ops;
+    fake_socketio.application = fixture.socketio;
+}
+
 void fixture_start(bool byte_by_byte)
 {
-    static const struct engineio_application_ops nobody;
     fixture = (struct adapter_fixture){0};
     fixture_cursor[0] = fixture_session[0] = fixture_id[0] = 0;
-    fake_start(&nobody, byte_by_byte);
     configure();
     fixture_hub.layout = layout;
     fixture_hub.policy = policy;
     fixture_hub.keys[0] = BYTES_LITERAL("a key of thirty-two bytes, or more");
     fixture.hub = hub_new(&fixture_hub, &source_ops, NULL);
+    start_socketio();
+    fake_start(NULL, byte_by_byte);
     fixture_websocket.clients = fixture_sse.clients = clients_config;
     fixture_websocket.clients.hub = fixture_sse.clients.hub = fixture.hub;
     fixture_websocket.clients.wheel = fixture_sse.clients.wheel = &world.wheel;
@@ -360,6 +379,7 @@ void fixture_stop(void)
     websocket_adapter_free(fixture.websocket);
     sse_adapter_free(fixture.sse);
     fake_stop();
+    socketio_adapter_free(fixture.socketio);
     hub_free(fixture.hub);
     policy_free(policy);
     layout_free(layout);

@@ -1,10 +1,11 @@
-/* A gateway's core for tests of the adapters with a connection per session: hub, a lane source of
- * arrays, and somebody who knows tokens, around the fake wires. Time is the fake world's;
+/* A gateway's core for tests of the adapters: hub, a lane source of arrays, and somebody who knows
+ * tokens, around the fake wires. Time is the fake world's;
  * wall-clock time is the same. */
 #ifndef TESTS_UNIT_TRANSPORT_ADAPTER_FIXTURE_H
 #define TESTS_UNIT_TRANSPORT_ADAPTER_FIXTURE_H
 
 #include "fake_wire.h"
+#include "socketio_adapter.h"
 #include "sse_adapter.h"
 #include "websocket_adapter.h"
 
@@ -14,6 +15,7 @@ struct adapter_fixture {
     struct hub *hub;
     struct websocket_adapter *websocket;
     struct sse_adapter *sse;
+    struct socketio_adapter *socketio;
     struct identity_waiter *asked; /* about "late" */
     bool review_closed;            /* the lanes of reviews do not open */
     bool all_closed;               /* no lane does */

@@ -191,6 +191,57 @@ START_TEST(what_comes_before_all_rooms_are_joined_is_kept_back)
 }
 END_TEST
 
+#define PAST(room, n)                                                                  \
+    "event: history\ndata: {\"room\":\"" room "\",\"event\":\"task.status\",\"data\":" \
+    "{\"id\":\"n\",\"time\":\"2026-01-01T00:00:00Z\",\"rooms\":[\"" room               \
+    "\"],\"taskStatus\":{\"status\":\"progress\",\"data\":{\"n\":" n "}}}}\nid: <id>\n\n"
+#define SESSION_WITH(recovered, count, complete)                        \
+    "event: session\ndata: {\"sid\":\"<sid>\",\"recovered\":" recovered \
+    ",\"history\":{\"count\":" count ",\"complete\":" complete "}}\nid: <id>\n\n"
+
+START_TEST(history_comes_before_the_session_event)
+{
+    char fields[4096];
+    fixture_start(false);
+    struct fake_wire *other = open_stream("/sse");
+    fixture_publish("task:42", true);
+    fixture_publish("task:42", true);
+    fixture_publish("task:43", true);
+    struct fake_wire *wire = ask("/sse?room=task:42&room=task:43&last=1", GOOD);
+    ck_assert_str_eq(behind_retry(stream(wire)),
+                     PAST("task:42", "2") PAST("task:43", "3") SESSION_WITH("false", "2", "true"));
+    fixture_publish("task:42", true);
+    ck_assert_str_eq(stream(wire), NOTIFICATION("task:42", "4"));
+    snprintf(fields, sizeof(fields), GOOD "Last-Event-ID: %s\r\n", fixture_id);
+    fake_cut(wire);
+    fixture_publish("task:43", true);
+    wire = ask("/sse?room=task:42&room=task:43&last=1", fields); /* it has it */
+    ck_assert_str_eq(behind_retry(stream(wire)), SESSION("true") NOTIFICATION("task:43", "5"));
+    fake_cut(wire);
+    fake_cut(other);
+    expect_refusal("/sse?room=task:42&last=0", GOOD, 400, "bad_history");
+    expect_refusal("/sse?room=task:42&since=2026-13-01T00:00:00Z", GOOD, 400, "bad_history");
+    expect_refusal("/sse?room=task:42&room=secret:1&last=1", GOOD, 403, "not_allowed");
+    fixture_stop();
+}
+END_TEST
+
+START_TEST(a_lane_that_does_not_open_ends_a_stream_that_has_begun)
+{
+    fixture_start(false);
+    fixture.review_closed = true;
+    fixture_publish("task:42", true);
+    struct fake_wire *wire = ask("/sse?room=task:42&room=review:legal&last=1", GOOD);
+    ck_assert_str_eq(behind_retry(stream(wire)), PAST("task:42", "1"));
+    ck_assert(!wire->closed);
+    fake_pass(1500);
+    ck_assert_ptr_nonnull(
+        strstr(fake_take(wire), "event: unavailable\ndata: {\"error\":{\"code\":"));
+    ck_assert(wire->closed);
+    fixture_stop();
+}
+END_TEST
+
 START_TEST(trouble_of_ours_sends_an_event_source_round_again)
 {
     fixture_start(false);
@@ -335,6 +386,8 @@ TEST_PROGRAM("sse_adapter", a_stream_says_what_happens,
              an_old_client_gets_the_stream_without_chunks, refusals_are_answers_before_the_stream,
              cookies_and_origins_are_as_configured, the_last_id_resumes,
              what_comes_before_all_rooms_are_joined_is_kept_back,
+             history_comes_before_the_session_event,
+             a_lane_that_does_not_open_ends_a_stream_that_has_begun,
              trouble_of_ours_sends_an_event_source_round_again,
              a_room_whose_lane_does_not_open_is_trouble_of_ours, an_idle_stream_has_a_heart,
              a_hidden_cursor_is_a_bare_id,

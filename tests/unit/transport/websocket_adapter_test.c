@@ -207,11 +207,35 @@ START_TEST(protobuf_says_the_same)
     ck_assert_str_eq(answer->error->rooms[0]->code, "not_allowed");
     release(answer);
 
+    fixture_publish("task:43", true);
+    char past[] = "task:43";
+    rooms[0] = past;
+    subscribe.n_rooms = 1;
+    subscribe.last = 2;
+    send_message(wire, &request);
+    answer = take_server_message(wire);
+    ck_assert_int_eq(answer->content_case, SMARTSTACK__V1__SERVER_MESSAGE__CONTENT_HISTORY);
+    ck_assert_str_eq(answer->history->room, "task:43");
+    ck_assert_ptr_nonnull(memmem(answer->history->notification.data,
+                                 answer->history->notification.len, "{\"n\":1}", 7));
+    ck_assert(answer->cursor[0]);
+    release(answer);
+    release(take_server_message(wire)); /* the cursor */
+    answer = take_server_message(wire);
+    ck_assert_int_eq(answer->content_case, SMARTSTACK__V1__SERVER_MESSAGE__CONTENT_ACK);
+    ck_assert(answer->ack->history->count == 1 && answer->ack->history->complete);
+    release(answer);
+    subscribe.since = -1;
+    send_message(wire, &request);
+    answer = take_server_message(wire);
+    ck_assert_str_eq(answer->error->code, "bad_history");
+    release(answer);
+
     fixture_publish("task:42", true);
     answer = take_server_message(wire);
     ck_assert_int_eq(answer->content_case, SMARTSTACK__V1__SERVER_MESSAGE__CONTENT_NOTIFICATION);
     ck_assert_ptr_nonnull(
-        memmem(answer->notification.data, answer->notification.len, "{\"n\":1}", 7));
+        memmem(answer->notification.data, answer->notification.len, "{\"n\":2}", 7));
     ck_assert(answer->cursor[0]);
     release(answer);
 
@@ -285,6 +309,25 @@ START_TEST(subscriptions_that_wait_are_bounded)
             BYTES_LITERAL("{\"type\":\"subscribe\",\"id\":1,\"rooms\":[\"review:legal\"]}"));
     fake_send(wire, buffer_peek(&frames_at_once));
     ck_assert_ptr_nonnull(strstr(frames(wire), "\"too_many_requests\""));
+    fixture_stop();
+}
+END_TEST
+
+START_TEST(a_second_subscription_waits_for_the_lane_as_the_first_does)
+{
+    fixture_start(false);
+    fixture.review_closed = true;
+    struct fake_wire *wire = open_connected();
+    fake_frame(wire, "{\"type\":\"subscribe\",\"id\":1,\"rooms\":[\"review:legal\"]}");
+    fake_frame(wire, "{\"type\":\"subscribe\",\"id\":2,\"rooms\":[\"review:legal\"]}");
+    fake_turn();
+    ck_assert_str_eq(frames(wire), "");
+    fixture.review_closed = false;
+    fake_turn();
+    ck_assert_str_eq(frames(wire),
+                     "{\"type\":\"cursor\",\"cursor\":\"<cursor>\"}|{\"type\":\"ack\",\"id\":1}|"
+                     "{\"type\":\"cursor\",\"cursor\":\"<same cursor>\"}|"
+                     "{\"type\":\"ack\",\"id\":2}");
     fixture_stop();
 }
 END_TEST
@@ -563,6 +606,7 @@ END_TEST
 TEST_PROGRAM("websocket_adapter", the_golden_conversation_is_held, protobuf_says_the_same,
              what_must_not_be_sent_ends_the_connection,
              answers_that_nobody_takes_end_the_connection, subscriptions_that_wait_are_bounded,
+             a_second_subscription_waits_for_the_lane_as_the_first_does,
              who_does_not_say_hello_is_closed, the_heart_beats_by_frames_and_by_messages,
              a_message_that_does_not_become_whole_is_not_waited_for,
              an_expired_token_is_told_and_may_be_refreshed, who_it_is_may_be_found_out_later,

@@ -1,0 +1,65 @@
+#include "history_options.h"
+
+#include "instant.h"
+#include "json.h"
+
+static struct bytes without_quotes(struct bytes text)
+{
+    if (text.size >= 2 && text.data[0] == '"' && text.data[text.size - 1] == '"')
+        return bytes_of(text.data + 1, text.size - 2);
+    return text;
+}
+
+/* A whole number up to `most`; more is `most`. */
+static bool read_number(struct bytes text, int64_t most, int64_t *number)
+{
+    *number = 0;
+    for (size_t i = 0; i < text.size; i++) {
+        unsigned digit = (unsigned)(text.data[i] - '0');
+        if (digit > 9)
+            return false;
+        if (*number > (most - digit) / 10)
+            *number = most;
+        else
+            *number = 10 * *number + digit;
+    }
+    return text.size > 0;
+}
+
+/* JavaScript's clocks have parts of milliseconds. */
+static struct bytes without_fraction(struct bytes text)
+{
+    size_t whole = 0;
+    while (whole < text.size && text.data[whole] != '.')
+        whole++;
+    for (size_t i = whole + 1; i < text.size; i++)
+        if (text.data[i] < '0' || text.data[i] > '9')
+            return text;
+    return whole + 1 < text.size ? bytes_of(text.data, whole) : text;
+}
+
+enum status history_options_read(struct bytes since, struct bytes last,
+                                 struct history_request *request)
+{
+    int64_t number = 0;
+    since = without_quotes(since);
+    last = without_quotes(last);
+    request->since_ms = INT64_MIN;
+    if (since.size && !read_number(without_fraction(since), INT64_MAX, &request->since_ms) &&
+        !instant_parse(since, &request->since_ms))
+        return STATUS_INVALID;
+    if (last.size && (!read_number(last, UINT32_MAX, &number) || number == 0))
+        return STATUS_INVALID;
+    request->last = (uint32_t)number;
+    return since.size || last.size ? STATUS_OK : STATUS_INVALID;
+}
+
+enum status history_options_read_json(struct bytes object, struct history_request *request)
+{
+    struct bytes since = {0}, last = {0};
+    if (object.size == 0 || object.data[0] != '{')
+        return STATUS_INVALID;
+    (void)!json_find(object, BYTES_LITERAL("since"), &since);
+    (void)!json_find(object, BYTES_LITERAL("last"), &last);
+    return history_options_read(since, last, request);
+}
