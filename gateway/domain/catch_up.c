@@ -4,7 +4,7 @@
 #include "mem.h"
 
 enum {
-    LOOKS_A_TURN = 1 << 20, /* records of rings that all sessions together pass over in one turn */
+    LOOKS_A_TURN = 1 << 18, /* records of rings that all sessions together pass over in one turn */
     SCAN_RETRY_MS = 1000,
     KEEP_MS = 30000, /* what was read back stays for others: they come back within seconds */
     DOUBT_RETRY_MS = 500,

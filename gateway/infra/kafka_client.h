@@ -15,6 +15,13 @@ enum kafka_purpose {
     KAFKA_PURPOSE_ASKING /* metadata and ends, from a worker thread */
 };
 
+/* What a scan reads ahead, in KiB; as text, for librdkafka. */
+#define KAFKA_SCAN_QUEUE_KBYTES "64"
+
+/* Whether this librdkafka looks at a queue that was full as soon as it is told to (2.2 and later);
+ * the others look once in a second. */
+bool kafka_looks_again(void);
+
 struct kafka_client_options {
     const struct kafka_settings *settings;
     const char *client_id;

@@ -11,6 +11,7 @@
 enum {
     BATCH = 64, /* messages taken from a consumer's queue at once */
     BATCHES_A_TURN = 4,
+    FULL_BYTES = 64 * 1024, /* of values: KAFKA_SCAN_QUEUE_KBYTES */
     SHORT_MS = 5000, /* a log that ends below `to` is believed after so long: a new leader may know
                         its last stable offset a little late */
     SHORT_CHECK_MS = 500,
@@ -37,6 +38,7 @@ struct consumer {
     struct scan *scan; /* NULL: idle */
     rd_kafka_message_t *batch[BATCH];
     size_t batch_at, batch_count; /* what a pause left over */
+    size_t taken_bytes;           /* since its queue was empty */
 };
 
 struct kafka_scan_pool {
@@ -77,7 +79,7 @@ static void drop_batch(struct consumer *consumer)
 {
     while (consumer->batch_at < consumer->batch_count)
         rd_kafka_message_destroy(consumer->batch[consumer->batch_at++]);
-    consumer->batch_at = consumer->batch_count = 0;
+    consumer->batch_at = consumer->batch_count = consumer->taken_bytes = 0;
 }
 
 void kafka_scan_pool_close(struct kafka_scan_pool *pool)
@@ -111,16 +113,35 @@ static struct scan *find_scan(const struct kafka_scan_pool *pool, const struct l
 /* --- Consumers
  * -------------------------------------------------------------------------------------------- */
 
-static bool consumer_assign(struct consumer *consumer, const struct scan *scan)
+static rd_kafka_topic_partition_list_t *place_of(const struct scan *scan)
 {
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
     rd_kafka_topic_partition_list_add(list, scan->topic, scan->partition)->offset = scan->next;
+    return list;
+}
+
+static bool consumer_assign(struct consumer *consumer, const struct scan *scan)
+{
+    rd_kafka_topic_partition_list_t *list = place_of(scan);
     rd_kafka_resp_err_t code = rd_kafka_assign(consumer->client.handle, list);
     rd_kafka_topic_partition_list_destroy(list);
     if (code != RD_KAFKA_RESP_ERR_NO_ERROR)
         log_error("scan cannot start", LOG_STRING("topic", scan->topic),
                   LOG_STRING("error", rd_kafka_err2str(code)));
     return code == RD_KAFKA_RESP_ERR_NO_ERROR;
+}
+
+/* A queue that was full stops librdkafka before 2.2 for up to a second, however soon it is emptied:
+ * its thread looks again when something happens. This happens. */
+static void consumer_wake(struct consumer *consumer)
+{
+    bool may_sleep = consumer->taken_bytes >= FULL_BYTES && !kafka_looks_again();
+    consumer->taken_bytes = 0;
+    if (!may_sleep)
+        return;
+    rd_kafka_topic_partition_list_t *list = place_of(consumer->scan);
+    rd_kafka_error_destroy(rd_kafka_seek_partitions(consumer->client.handle, list, 0));
+    rd_kafka_topic_partition_list_destroy(list);
 }
 
 /* Records that are still in the queue are of an older assignment, which librdkafka recognises. */
@@ -306,10 +327,13 @@ static bool serve_batch(struct kafka_scan_pool *pool, struct consumer *consumer)
         consumer->batch_at = 0;
         consumer->batch_count = count > 0 ? (size_t)count : 0;
     }
-    if (consumer->batch_count == 0)
+    if (consumer->batch_count == 0) {
+        consumer_wake(consumer);
         return false;
+    }
     while (!scan->over && !scan->paused && consumer->batch_at < consumer->batch_count) {
         rd_kafka_message_t *message = consumer->batch[consumer->batch_at++];
+        consumer->taken_bytes += message->len;
         take_message(pool, scan, message);
         rd_kafka_message_destroy(message);
     }

@@ -29,16 +29,21 @@ const settings = {
     },
 };
 
-/* Samples of `measure()`, one a second, until `over` resolves. */
+const median = (values) => values.sort((a, b) => a - b)[values.length >> 1];
+
+/* What `measure()` says, each second until `over` resolves. A value is the median of a second: what is on its way to the others
+ * comes and goes with each batch. */
 async function sample(measure, over) {
-    const samples = [];
+    const seconds = [];
     let ended = false;
     over.then(() => { ended = true; }, () => { ended = true; });
     while (!ended) {
-        samples.push(measure());
-        await sleep(1000);
+        const samples = [];
+        for (const end = performance.now() + 1000; performance.now() < end; await sleep(25))
+            samples.push(measure());
+        seconds.push(Object.fromEntries(Object.keys(samples[0]).map((name) => [name, median(samples.map((one) => one[name]))])));
     }
-    return samples;
+    return seconds;
 }
 
 const megabytes = (bytes) => `${(bytes / 1048576).toFixed(1)} MiB`;
