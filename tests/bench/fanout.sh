@@ -150,9 +150,10 @@ fanout_run() {
     for ((rep = 1; rep <= reps; rep++)); do
         for system in "${systems[@]}"; do
             if fanout_measure "$system" "$@" > "$fanout_dir/one"; then
-                jq -c ". + {system: \"$system\"}" "$fanout_dir/one" | tee -a "$results" >&2
+                # It says other things too, such as when it stalls.
+                jq -c "select(.clients) + {system: \"$system\"}" "$fanout_dir/one" | tee -a "$results" >&2
                 # The baseline sends as many bytes as the gateway did.
-                [ "$system" != smartstack ] || fanout_bytes=$(jq -r '.bytes_per_delivery | round' "$fanout_dir/one")
+                [ "$system" != smartstack ] || fanout_bytes=$(jq -r 'select(.clients).bytes_per_delivery | round' "$fanout_dir/one")
             else
                 echo "$system: no result" >&2
                 fanout_stop || true
