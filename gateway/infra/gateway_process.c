@@ -519,6 +519,7 @@ static void open_socketio(struct gateway_process *process)
                      .no_polling = !settings->polling,
                      .no_websocket = !settings->websocket,
                      .compress = settings->compress,
+                     .cookie = settings->cookie,
                      .cors = settings->cors_origins.count ? &process->cors : NULL,
                      .handshake_fields = fields,
                      .random = fill_random},

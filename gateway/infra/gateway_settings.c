@@ -17,7 +17,7 @@
 #define MINUTES ((int64_t)60 * 1000)
 #define HOURS (60 * MINUTES)
 
-enum { RECOVERY_KEY_MINIMUM = 32 };
+enum { RECOVERY_KEY_MINIMUM = 32, COOKIE_NAME_MAX = 64 };
 
 static const char *const auth_modes[] = {"token", "development", NULL};
 
@@ -79,6 +79,9 @@ static const struct setting table[] = {
     SETTING(BOOLEAN, "socketio.websocket", websocket, "true", .help = "Allow WebSocket."),
     SETTING(BOOLEAN, "socketio.compress", compress, "true",
             .help = "Compress long answers to polls."),
+    SETTING(STRING, "socketio.cookie", cookie, NULL,
+            .help = "Name of a cookie with the session's id, for load balancers that stick by one; "
+                    "none if left out. Gateways need none, see peers.secret."),
 
     /* --- Raw WebSocket */
     SETTING(BOOLEAN, "websocket.enabled", raw_websocket, "true",
@@ -315,6 +318,23 @@ static void check_paths(const struct gateway_settings *settings, struct problems
         problems_add(problems, 0, 0, "gateway.socketio: polling and websocket are both off");
 }
 
+static bool is_cookie_name(const char *name)
+{
+    static const char others[] = "!#$%&'*+-.^_`|~";
+    for (const char *c = name; *c; c++)
+        if (!(*c >= '0' && *c <= '9') && !(*c >= 'A' && *c <= 'Z') && !(*c >= 'a' && *c <= 'z') &&
+            !strchr(others, *c))
+            return false;
+    return *name && strlen(name) <= COOKIE_NAME_MAX;
+}
+
+static void check_cookie(const char *path, const char *name, struct problems *problems)
+{
+    if (name && !is_cookie_name(name))
+        problems_add(problems, 0, 0, "%s: no name for a cookie, which has up to %d letters", path,
+                     COOKIE_NAME_MAX);
+}
+
 /* What would be taken, and then fail in every browser. */
 static void check_origins(const struct gateway_settings *settings, struct problems *problems)
 {
@@ -396,6 +416,8 @@ void gateway_settings_finish(struct gateway_settings *settings, struct problems 
     check_token(settings, problems);
     check_paths(settings, problems);
     check_origins(settings, problems);
+    check_cookie("gateway.socketio.cookie", settings->cookie, problems);
+    check_cookie("gateway.sse.cookie", settings->sse_cookie, problems);
     check_keys(settings, problems);
     check_peers(settings, problems);
     if (policy_new(settings->access_node, &settings->policy, problems) != STATUS_OK)

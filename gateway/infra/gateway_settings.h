@@ -39,6 +39,7 @@ struct gateway_settings {
     int64_t queue_bytes;
     int64_t json_depth;
     bool polling, websocket, compress;
+    char *cookie;
 
     /* gateway.websocket */
     bool raw_websocket;

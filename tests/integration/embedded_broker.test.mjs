@@ -4,6 +4,14 @@ import { test } from 'node:test';
 import { SLOW } from './lib/places.mjs';
 import { taskEvent, TOPICS, World } from './lib/world.mjs';
 
+test('a load balancer may stick to the cookie of a session', { timeout: 60000 * SLOW }, async (t) => {
+    const world = await World.open(t, 'session_cookie', { broker: 'embedded', settings: { gateway: { socketio: { cookie: 'io' } } } });
+    const gateway = await world.gateway();
+    const answer = await fetch(`${gateway.url}/socket.io/?EIO=4&transport=polling`);
+    const { sid } = JSON.parse((await answer.text()).slice(1));
+    assert.equal(answer.headers.get('set-cookie'), `io=${sid}; Path=/; HttpOnly; SameSite=Lax`);
+});
+
 test('an event reaches a stock client through the embedded broker', { timeout: 60000 * SLOW }, async (t) => {
     const world = await World.open(t, 'embedded_broker', { broker: 'embedded', topics: TOPICS });
     const dispatcher = await world.dispatcher();

@@ -104,19 +104,22 @@ for (const name of ['gateway', 'dispatcher']) {
     });
 }
 
-describe('gateway: origins', LIMIT, () => {
-    for (const [what, cors, accepted] of [
-        ['cookies from pages of any origin, which browsers refuse, are refused', { origins: ['*'], credentials: true }],
-        ['any origin among others is refused', { origins: ['https://app.example', '*'] }],
-        ['any origin is taken', { origins: ['*'] }, true],
-        ['cookies from pages of named origins are taken', { origins: ['https://app.example'], credentials: true }, true],
+describe('gateway: origins and cookies', LIMIT, () => {
+    for (const [what, gateway, refusal] of [
+        ['cookies from pages of any origin, which browsers refuse, are refused', { cors: { origins: ['*'], credentials: true } }, /gateway\.cors.*\*/],
+        ['any origin among others is refused', { cors: { origins: ['https://app.example', '*'] } }, /gateway\.cors.*\*/],
+        ['any origin is taken', { cors: { origins: ['*'] } }],
+        ['cookies from pages of named origins are taken', { cors: { origins: ['https://app.example'], credentials: true } }],
+        ['a name that no cookie can have is refused', { socketio: { cookie: 'io; Domain=x' } }, /gateway\.socketio\.cookie/],
+        ['a name that no cookie can have is refused for streams', { sse: { cookie: 'tok=en' } }, /gateway\.sse\.cookie/],
+        ['names of cookies are taken', { socketio: { cookie: 'io' }, sse: { cookie: '__Host-token' } }],
     ])
         it(what, () => withWorld('refusals-origins', { broker: 'none' }, async (world) => {
-            const args = ['--config', world.writeConfiguration('cors', { gatewayPort: 8080 }, { gateway: { cors } }), '--check-config'];
-            if (accepted)
-                assert.equal((await outcome(world, PROGRAMS.gateway, args)).code, 0);
+            const args = ['--config', world.writeConfiguration('good', { gatewayPort: 8080 }, { gateway }), '--check-config'];
+            if (refusal)
+                await assertRefuses(world, PROGRAMS.gateway, args, refusal);
             else
-                await assertRefuses(world, PROGRAMS.gateway, args, /gateway\.cors.*\*/);
+                assert.equal((await outcome(world, PROGRAMS.gateway, args)).code, 0);
         }));
 });
 

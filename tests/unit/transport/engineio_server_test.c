@@ -790,6 +790,31 @@ START_TEST(refusals_have_the_codes_and_the_order_of_the_javascript_server){
 }
 END_TEST
 
+/* By which a load balancer may stick to the gateway; on the handshake's answer and no other. */
+START_TEST(a_cookie_names_the_session_if_asked_for)
+{
+    fake_engineio.cookie = "io";
+    fake_start(&ops, false);
+    struct fake_wire *wire = fake_request("GET", "/engine.io/?EIO=4&transport=polling", NULL);
+    const char *text = fake_take(wire);
+    const char *named = strstr(text, "Set-Cookie: io=");
+    const char *body = strstr(text, "\"sid\":\"");
+    ck_assert(named && body);
+    ck_assert_int_eq(strncmp(named + 15, body + 7, SID_KEY_SIZE), 0);
+    ck_assert_int_eq(strncmp(named + 15 + SID_KEY_SIZE, "; Path=/; HttpOnly; SameSite=Lax\r\n", 34),
+                     0);
+    snprintf(session_url, sizeof(session_url), "/engine.io/?EIO=4&transport=polling&sid=%.*s",
+             SID_KEY_SIZE, body + 7);
+    wire = fake_request("POST", session_url, "4x");
+    ck_assert_ptr_null(strstr(fake_take(wire), "Set-Cookie"));
+    wire = fake_request("GET", session_url, NULL);
+    ck_assert_ptr_null(strstr(fake_take(wire), "Set-Cookie"));
+    fake_upgrade("/engine.io/?EIO=4&transport=websocket", NULL);
+    fake_stop();
+    fake_engineio.cookie = NULL;
+}
+END_TEST
+
 START_TEST(an_idle_websocket_session_is_small)
 {
     /* With the socket's own part and the allocator's overhead this stays far below 3 KB for each of
@@ -838,4 +863,5 @@ TEST_PROGRAM("engineio_server", messages_are_echoed_over_polling_in_one_payload,
              a_ping_that_found_no_poll_goes_out_over_the_upgraded_websocket,
              a_session_that_ends_takes_its_probe_with_it,
              refusals_have_the_codes_and_the_order_of_the_javascript_server,
-             a_draining_server_takes_no_new_sessions, an_idle_websocket_session_is_small)
+             a_draining_server_takes_no_new_sessions, a_cookie_names_the_session_if_asked_for,
+             an_idle_websocket_session_is_small)
