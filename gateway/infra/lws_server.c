@@ -21,7 +21,7 @@ enum {
     BACKLOG_DEFAULT = 4096,
     RESERVE_DEFAULT = 256,
     LINGER_DEFAULT_MS = 2000,
-    ACCEPTS_PER_TURN = 64,
+    ACCEPTS_PER_TURN = 16,
     WRITE_MOST = 64 * 1024 * 1024, /* libwebsockets' own chunking must never cut a write of ours */
 };
 

@@ -41,7 +41,8 @@ async function sample(measure, over) {
         const samples = [];
         for (const end = performance.now() + 1000; performance.now() < end; await sleep(25))
             samples.push(measure());
-        seconds.push(Object.fromEntries(Object.keys(samples[0]).map((name) => [name, median(samples.map((one) => one[name]))])));
+        if (!ended) // or it was no whole second
+            seconds.push(Object.fromEntries(Object.keys(samples[0]).map((name) => [name, median(samples.map((one) => one[name]))])));
     }
     return seconds;
 }
