@@ -53,6 +53,17 @@ Object.assign(target, {
     token: hostile,
 });
 
+/* Whether this process, and its clients with it, has just stood still for longer than a heartbeat may take: a stock client
+ * that wakes up looks at its clock before its socket. It must come back, and miss nothing, but it was not disturbed. */
+const standstill = { last: Date.now(), until: 0 };
+setInterval(() => {
+    const now = Date.now();
+    if (now - standstill.last > 15000)
+        standstill.until = now + 2000;
+    standstill.last = now;
+}, 100).unref();
+const stoodStill = () => Date.now() < standstill.until || Date.now() - standstill.last > 15000;
+
 /* Clients of every kind; what went wrong with one is in `faults`. */
 async function openWitnesses(world, gateway) {
     const faults = [];
@@ -60,7 +71,10 @@ async function openWitnesses(world, gateway) {
     const bearer = token({ sub: 'usr_test', tenant: 'acme' }, SECRET);
     for (let i = 0; i < 8; i++) {
         const client = await world.client(gateway, { rooms: ['task:witness'], options: i % 2 ? { transports: ['polling'] } : {} });
-        client.socket.on('disconnect', (reason) => faults.push(`socket.io ${i}: ${reason}`));
+        client.socket.on('disconnect', (reason) => {
+            if (reason !== 'ping timeout' || !stoodStill())
+                faults.push(`socket.io ${i}: ${reason}`);
+        });
         witnesses.push({ what: `socket.io ${i}`, client });
     }
     for (const protocol of ['smartstack.v1.json', 'smartstack.v1.protobuf']) {

@@ -7,8 +7,10 @@ import { taskEvent, TOPICS, World } from './lib/world.mjs';
 test('a load balancer may stick to the cookie of a session', { timeout: 60000 * SLOW }, async (t) => {
     const world = await World.open(t, 'session_cookie', { broker: 'embedded', settings: { gateway: { socketio: { cookie: 'io' } } } });
     const gateway = await world.gateway();
-    const answer = await fetch(`${gateway.url}/socket.io/?EIO=4&transport=polling`);
+    const poll = `${gateway.url}/socket.io/?EIO=4&transport=polling`;
+    const answer = await fetch(poll);
     const { sid } = JSON.parse((await answer.text()).slice(1));
+    await fetch(`${poll}&sid=${sid}`, { method: 'POST', body: '1' }); // nobody has to wait for this client
     assert.equal(answer.headers.get('set-cookie'), `io=${sid}; Path=/; HttpOnly; SameSite=Lax`);
 });
 
