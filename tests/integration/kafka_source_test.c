@@ -138,6 +138,7 @@ static struct {
     struct kafka_source *source;
     struct hub hub;
     unsigned topics;
+    unsigned long_turns; /* in which the source kept its caller */
 } world;
 
 static int64_t clock_ms(clockid_t clock)
@@ -147,6 +148,8 @@ static int64_t clock_ms(clockid_t clock)
     return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
+enum { LONG_TURN_MS = 150 };
+
 static void pump_once(int64_t most_ms)
 {
     int64_t now = clock_ms(CLOCK_MONOTONIC);
@@ -154,7 +157,9 @@ static void pump_once(int64_t most_ms)
     wait = wait < 0 ? 0 : wait > most_ms ? most_ms : wait;
     struct pollfd descriptor = {.fd = kafka_source_descriptor(world.source), .events = POLLIN};
     poll(&descriptor, 1, (int)wait);
-    kafka_source_service(world.source, clock_ms(CLOCK_MONOTONIC), clock_ms(CLOCK_REALTIME));
+    int64_t began = clock_ms(CLOCK_MONOTONIC);
+    kafka_source_service(world.source, began, clock_ms(CLOCK_REALTIME));
+    world.long_turns += clock_ms(CLOCK_MONOTONIC) - began >= LONG_TURN_MS;
 }
 
 #define PUMP_UNTIL(condition, limit_ms)                                         \
@@ -714,6 +719,31 @@ START_TEST(many_lanes_open_at_once)
 }
 END_TEST
 
+/* Nothing that waits for the broker keeps the loop, however long the broker takes. */
+START_TEST(a_slow_broker_does_not_keep_the_loop)
+{
+    enum { ASKED = 8 };
+    struct lane lane;
+    open_world();
+    if (!world.real) {
+        lane_init(&lane);
+        create_topic(lane.topic, 1);
+        rd_kafka_mock_broker_set_rtt(world.mock, 1, 2 * LONG_TURN_MS);
+        world.long_turns = 0;
+        open_lane(&lane);
+        PUMP_UNTIL(lane.opened == 1, 15000);
+        for (unsigned i = 1; i <= ASKED; i++) {
+            kafka_source_ops.ends(world.source, &lane);
+            PUMP_UNTIL(lane.ends == i, 10000);
+        }
+        /* One or two may be the machine's. */
+        ck_assert_uint_lt(world.long_turns, ASKED / 2);
+        close_lane(&lane);
+    }
+    close_world();
+}
+END_TEST
+
 TEST_PROGRAM("kafka_source", what_is_produced_around_the_opening_is_seen_from_the_end_on,
              a_topic_created_late_is_waited_for, fewer_partitions_than_configured_is_no_lane,
              a_lane_closed_and_opened_again_starts_at_the_new_end,
@@ -723,4 +753,5 @@ TEST_PROGRAM("kafka_source", what_is_produced_around_the_opening_is_seen_from_th
              a_scan_of_what_retention_removed_says_where_the_log_begins,
              a_deleted_and_created_topic_breaks_its_lane,
              a_topic_that_comes_back_longer_breaks_its_lane_too,
-             reading_goes_on_after_the_broker_was_away, many_lanes_open_at_once)
+             reading_goes_on_after_the_broker_was_away, many_lanes_open_at_once,
+             a_slow_broker_does_not_keep_the_loop)

@@ -54,7 +54,12 @@ static const struct lane_source_ops source_ops = {.open = open_lane,
                                                   .scan_cancel = nothing};
 
 /* Records of somebody else's room, in the client's lane. */
-static void publish(unsigned count, const char *room_name)
+struct forged {
+    const char *key;
+    const char *room; /* whose hash, with acme's, stands in the header */
+};
+
+static void publish_forged(unsigned count, const char *room_name, const struct forged *forged)
 {
     for (; count; count--, world.end++) {
         auto_buffer struct buffer value = {0};
@@ -67,13 +72,23 @@ static void publish(unsigned count, const char *room_name)
                                             .type = NOTIFICATION_CLIENT,
                                             .client = {.body = bytes_of(body, sizeof(body))}};
         notification_encode(&notification, &value);
+        auto_buffer struct buffer hashes = {0};
+        if (forged)
+            notification_append_room_hash(
+                &hashes, room_hash(BYTES_LITERAL("acme"), bytes_of_string(forged->room)));
         struct lane_record record = {.offset = world.end,
                                      .timestamp_ms = 1,
-                                     .key = BYTES_LITERAL("acme"),
-                                     .value = buffer_peek(&value)};
+                                     .key = bytes_of_string(forged ? forged->key : "acme"),
+                                     .value = buffer_peek(&value),
+                                     .room_hashes = buffer_peek(&hashes)};
         if (world.lane && !world.asked)
             hub_record(world.hub, world.lane, &record);
     }
+}
+
+static void publish(unsigned count, const char *room_name)
+{
+    publish_forged(count, room_name, NULL);
 }
 
 /* --- the client: what it is told, in words */
@@ -230,6 +245,24 @@ START_TEST(a_room_that_is_not_allowed_any_more_is_told)
 }
 END_TEST
 
+/* Two rooms of one hash are two rooms, and so are rooms of one name of two tenants. */
+START_TEST(a_hash_is_not_a_room)
+{
+    struct gateway gateway;
+    begin(&gateway, access_all);
+    join("task:1", 1);
+    world.told[0] = 0;
+    publish_forged(1, "task:2", &(struct forged){"acme", "task:1"});
+    publish_forged(1, "task:1", &(struct forged){"other", "task:1"});
+    turn(1);
+    ck_assert_str_eq(world.told, "");
+    publish_forged(1, "task:1", &(struct forged){"acme", "task:1"});
+    turn(1);
+    ck_assert_str_eq(world.told, "notification; ");
+    end(&gateway);
+}
+END_TEST
+
 START_TEST(another_layout_gives_a_fresh_session)
 {
     static const char user_only[] = "{connect: ['user:{sub}']}";
@@ -328,7 +361,7 @@ START_TEST(a_lane_without_sessions_is_read_on_for_a_while)
 }
 END_TEST
 
-TEST_PROGRAM("resume", a_room_that_is_not_allowed_any_more_is_told,
+TEST_PROGRAM("resume", a_room_that_is_not_allowed_any_more_is_told, a_hash_is_not_a_room,
              another_layout_gives_a_fresh_session, somebody_elses_session_is_not_continued,
              who_is_too_far_behind_starts_afresh, a_quiet_client_gets_a_newer_cursor,
              joining_again_changes_nothing, a_lane_without_sessions_is_read_on_for_a_while)

@@ -164,7 +164,8 @@ START_TEST(bytes_come_and_go_and_the_peers_end_is_told){BOTH_LOOPS({
 
     START_TEST(what_the_socket_does_not_take_is_kept_and_a_silent_reader_costs_no_turns)
 {
-    enum { SIZE = 3000000 };
+    /* Less than the kernel would take of it (2.6 MB on a loopback) if it were let. */
+    enum { SIZE = 1000000 };
     BOTH_LOOPS({
         struct buffer got = {0};
         int client = connect_client();
