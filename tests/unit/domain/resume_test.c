@@ -290,6 +290,24 @@ START_TEST(somebody_elses_session_is_not_continued)
 }
 END_TEST
 
+/* A copied tab, or a connection that is not yet known to be dead: both are served. */
+START_TEST(one_private_id_may_live_twice)
+{
+    struct gateway gateway;
+    begin(&gateway, access_all);
+    join("task:1", 1);
+    struct session *first = world.session;
+    connect(acme);
+    ck_assert_str_eq(world.told, "recovered; ");
+    world.told[0] = 0;
+    publish(1, "task:1");
+    turn(1);
+    ck_assert_str_eq(world.told, "notification; notification; ");
+    session_close(first);
+    end(&gateway);
+}
+END_TEST
+
 START_TEST(who_is_too_far_behind_starts_afresh)
 {
     struct gateway gateway;
@@ -363,5 +381,6 @@ END_TEST
 
 TEST_PROGRAM("resume", a_room_that_is_not_allowed_any_more_is_told, a_hash_is_not_a_room,
              another_layout_gives_a_fresh_session, somebody_elses_session_is_not_continued,
-             who_is_too_far_behind_starts_afresh, a_quiet_client_gets_a_newer_cursor,
-             joining_again_changes_nothing, a_lane_without_sessions_is_read_on_for_a_while)
+             one_private_id_may_live_twice, who_is_too_far_behind_starts_afresh,
+             a_quiet_client_gets_a_newer_cursor, joining_again_changes_nothing,
+             a_lane_without_sessions_is_read_on_for_a_while)
