@@ -209,10 +209,10 @@ static size_t pass_over(struct session_lane *place, size_t index)
     const struct session *session = place->session;
     const struct ring *ring = &lane->ring;
     size_t left = ring->count - index, looks = lane->hub->looks_left;
-    uint64_t mask = 0;
+    struct room_filter filter = {0};
     for (unsigned i = 0; i < session->room_count; i++)
-        mask |= room_mark(session->rooms[i].room->hash);
-    size_t to = ring_skip(ring, index, index + (left < looks ? left : looks), mask);
+        room_filter_add(&filter, session->rooms[i].room->hash);
+    size_t to = ring_skip(ring, index, index + (left < looks ? left : looks), &filter);
     lane->hub->looks_left -= (unsigned)(to - index);
     if (to > index) {
         const struct message *message = ring_at(ring, to - 1);

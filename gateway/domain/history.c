@@ -207,10 +207,11 @@ static void spend(size_t *looks, size_t count)
 static bool is_in_ring(struct history *history, int64_t until, size_t *looks)
 {
     const struct ring *ring = &history->lane->ring;
-    uint64_t mask = room_mark(history->room->hash);
+    struct room_filter filter = {0};
+    room_filter_add(&filter, history->room->hash);
     size_t index = ring_find(ring, until);
     uint32_t found = 0;
-    while (found < history->last && (index = ring_skip_back(ring, index, mask)) > 0) {
+    while (found < history->last && (index = ring_skip_back(ring, index, &filter)) > 0) {
         struct message *message = ring_at(ring, --index);
         if (is_older(history, message))
             break;
@@ -262,12 +263,13 @@ static void lose(struct history *history)
 static void look_through_ring(struct history *history, int64_t until, size_t *looks)
 {
     const struct ring *ring = &history->lane->ring;
-    uint64_t mask = room_mark(history->room->hash);
+    struct room_filter filter = {0};
+    room_filter_add(&filter, history->room->hash);
     size_t index = ring_find(ring, history->next), end = ring_find(ring, until);
     spend(looks, end - index);
     if (index < end)
         look_at_first(history, ring_at(ring, index));
-    for (; (index = ring_skip(ring, index, end, mask)) < end; index++) {
+    for (; (index = ring_skip(ring, index, end, &filter)) < end; index++) {
         struct message *message = ring_at(ring, index);
         bool decoded = message->notification != NULL;
         if (is_of_room(history->room, message))

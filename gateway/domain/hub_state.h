@@ -164,16 +164,29 @@ void ring_settle(struct ring *ring);
 /* The index of the first message at or after `offset`, up to ring->count. */
 size_t ring_find(const struct ring *ring, int64_t offset);
 struct message *ring_at(const struct ring *ring, size_t index);
-/* The first index from `index` on, below `end`, whose message may name a room of the mask; `end`:
- * none does. */
-size_t ring_skip(const struct ring *ring, size_t index, size_t end, uint64_t mask);
-/* Backwards: the index behind the last one below `index` whose message may; 0: none does. */
-size_t ring_skip_back(const struct ring *ring, size_t index, uint64_t mask);
-/* One bit for a room, by its hash: a set of rooms as a filter that needs no look at the message. */
+/* Two bits for a room, by its hash. Those of all its rooms are a message's mark: rooms are looked
+ * for without a look at the message. */
 static inline uint64_t room_mark(uint64_t hash)
 {
-    return (uint64_t)1 << (hash & 63);
+    return (uint64_t)1 << (hash & 63) | (uint64_t)1 << (hash >> 6 & 63);
 }
+
+enum { ROOM_FILTER_ROOMS = 8 }; /* of more, only their bits together are looked for */
+
+/* The rooms that are looked for. All zero: none. */
+struct room_filter {
+    uint64_t any;
+    unsigned count;
+    uint64_t marks[ROOM_FILTER_ROOMS];
+};
+void room_filter_add(struct room_filter *filter, uint64_t hash);
+
+/* The first index from `index` on, below `end`, whose message may name a room of the filter; `end`:
+ * none does. */
+size_t ring_skip(const struct ring *ring, size_t index, size_t end,
+                 const struct room_filter *filter);
+/* Backwards: the index behind the last one below `index` whose message may; 0: none does. */
+size_t ring_skip_back(const struct ring *ring, size_t index, const struct room_filter *filter);
 void ring_clear(struct ring *ring, int64_t from);
 /* Moves all of `older`, which ends where `ring` begins, to its front; then drops as ring_push(). */
 void ring_prepend(struct ring *ring, struct ring *older, size_t bytes_limit);

@@ -22,18 +22,38 @@ static uint64_t mark_of(const struct message *message)
     return mark;
 }
 
-size_t ring_skip(const struct ring *ring, size_t index, size_t end, uint64_t mask)
+void room_filter_add(struct room_filter *filter, uint64_t hash)
+{
+    if (filter->count < ROOM_FILTER_ROOMS)
+        filter->marks[filter->count] = room_mark(hash);
+    filter->count++;
+    filter->any |= room_mark(hash);
+}
+
+static bool may_name(const struct ring *ring, size_t index, const struct room_filter *filter)
+{
+    uint64_t mark = ring->marks[(ring->start + index) & (ring->capacity - 1)];
+    if (!(mark & filter->any))
+        return false;
+    for (unsigned i = 0; i < filter->count && filter->count <= ROOM_FILTER_ROOMS; i++)
+        if ((mark & filter->marks[i]) == filter->marks[i])
+            return true;
+    return filter->count > ROOM_FILTER_ROOMS;
+}
+
+size_t ring_skip(const struct ring *ring, size_t index, size_t end,
+                 const struct room_filter *filter)
 {
     assert(end <= ring->count);
-    while (index < end && !(ring->marks[(ring->start + index) & (ring->capacity - 1)] & mask))
+    while (index < end && !may_name(ring, index, filter))
         index++;
     return index;
 }
 
-size_t ring_skip_back(const struct ring *ring, size_t index, uint64_t mask)
+size_t ring_skip_back(const struct ring *ring, size_t index, const struct room_filter *filter)
 {
     assert(index <= ring->count);
-    while (index > 0 && !(ring->marks[(ring->start + index - 1) & (ring->capacity - 1)] & mask))
+    while (index > 0 && !may_name(ring, index - 1, filter))
         index--;
     return index;
 }

@@ -62,16 +62,26 @@ START_TEST(marks_tell_what_may_be_passed_over)
         ring_push(&older, make(i), (size_t)LIMIT * 100);
         ring_push(&ring, make(100 + i), (size_t)LIMIT * 100);
     }
-    uint64_t mark = room_mark(ring_at(&ring, 0)->room_hashes[0]);
+    uint64_t hash = ring_at(&ring, 0)->room_hashes[0];
+    struct room_filter its = {0}, another = {0}, many = {0};
+    room_filter_add(&its, ~hash);
+    room_filter_add(&its, hash);
+    room_filter_add(&another, hash ^ 1); /* one bit in common */
+    for (unsigned i = 0; i < ROOM_FILTER_ROOMS; i++)
+        room_filter_add(&many, ~hash);
+    room_filter_add(&many, hash);
     ring_prepend(&ring, &older, (size_t)LIMIT * 100);
     ck_assert_uint_eq(ring.count, 200);
     ck_assert_int_eq(ring.from, 0);
     ring_trim(&ring, ring.bytes / 2);
     for (size_t i = 0; i < ring.count; i++) {
-        ck_assert_uint_eq(ring_skip(&ring, i, ring.count, mark), i);
-        ck_assert_uint_eq(ring_skip(&ring, i, ring.count, ~mark), ring.count);
+        ck_assert_uint_eq(ring_skip(&ring, i, ring.count, &its), i);
+        ck_assert_uint_eq(ring_skip(&ring, i, ring.count, &many), i);
+        ck_assert_uint_eq(ring_skip(&ring, i, ring.count, &another), ring.count);
+        ck_assert_uint_eq(ring_skip_back(&ring, i + 1, &its), i + 1);
+        ck_assert_uint_eq(ring_skip_back(&ring, i + 1, &another), 0);
     }
-    ck_assert_uint_eq(ring_skip(&ring, 3, 10, ~mark), 10);
+    ck_assert_uint_eq(ring_skip(&ring, 3, 10, &another), 10);
     ring_clear(&ring, 0);
 }
 END_TEST
