@@ -38,6 +38,7 @@ struct gateway_process {
     const struct shared_config *shared;
     const struct seat *seat; /* NULL: it is the only process */
     struct lws_loop *loop;
+    uint64_t gaps; /* of the loop, that sessions were told of */
     struct timer_wheel wheel;
     struct gateway_metrics *metrics;
     struct operations operations;
@@ -167,8 +168,13 @@ static int64_t hub_deadline(void *context)
 
 static void run_engineio(void *context, int64_t now_ms)
 {
-    const struct gateway_process *process = context;
-    engineio_server_turn(socketio_engineio(process->socketio), now_ms);
+    struct gateway_process *process = context;
+    struct engineio_server *engineio = socketio_engineio(process->socketio);
+    if (process->gaps != lws_loop_gaps(process->loop)) {
+        process->gaps = lws_loop_gaps(process->loop);
+        engineio_server_woke(engineio, now_ms);
+    }
+    engineio_server_turn(engineio, now_ms);
 }
 
 static int64_t engineio_deadline(void *context)

@@ -343,6 +343,15 @@ void engineio_server_free(struct engineio_server *server)
     free(server);
 }
 
+void engineio_server_woke(struct engineio_server *server, int64_t now_ms)
+{
+    struct engineio_session *session, *next;
+    HASH_ITER(hh, server->sessions, session, next) {
+        if (session->state == SESSION_OPEN && session->heartbeat == HEARTBEAT_WAIT_PING)
+            session_plan_ping_in(session, 0, now_ms);
+    }
+}
+
 void engineio_server_drain(struct engineio_server *server)
 {
     server->draining = true;
