@@ -308,6 +308,28 @@ START_TEST(one_private_id_may_live_twice)
 }
 END_TEST
 
+/* A broker's new leader may know the end of the log a little late. */
+START_TEST(an_end_that_comes_late_is_waited_for)
+{
+    struct gateway gateway;
+    begin(&gateway, NULL);
+    publish(3, "user:usr_1");
+    turn(1);
+    end(&gateway);
+    start(&gateway, NULL, NULL);
+    world.end = 2;
+    connect(acme);
+    hub_lane_ends(world.hub, world.lane, 0, 2);
+    turn(1);
+    ck_assert_str_eq(world.told, "");
+    publish(1, "user:usr_1");
+    hub_lane_ends(world.hub, world.lane, 0, 3);
+    turn(1);
+    ck_assert_str_eq(world.told, "recovered; ");
+    end(&gateway);
+}
+END_TEST
+
 START_TEST(who_is_too_far_behind_starts_afresh)
 {
     struct gateway gateway;
@@ -381,6 +403,6 @@ END_TEST
 
 TEST_PROGRAM("resume", a_room_that_is_not_allowed_any_more_is_told, a_hash_is_not_a_room,
              another_layout_gives_a_fresh_session, somebody_elses_session_is_not_continued,
-             one_private_id_may_live_twice, who_is_too_far_behind_starts_afresh,
-             a_quiet_client_gets_a_newer_cursor, joining_again_changes_nothing,
-             a_lane_without_sessions_is_read_on_for_a_while)
+             one_private_id_may_live_twice, an_end_that_comes_late_is_waited_for,
+             who_is_too_far_behind_starts_afresh, a_quiet_client_gets_a_newer_cursor,
+             joining_again_changes_nothing, a_lane_without_sessions_is_read_on_for_a_while)
