@@ -58,12 +58,8 @@ async function run(command, suites, log) {
     return steps;
 }
 
-/* Without a heartbeat the blocking Python client sometimes stands still in a step for 20 s or more, by any transport; the others
- * never do. Not understood yet: CLIENTS=python-sync, asked for by name, runs it. */
-const asleep = (name, interval) => name === 'python-sync' && interval > 300 && !process.env.CLIENTS;
-
 for (const name of asked)
-    for (const [heartbeat, interval] of Object.entries(HEARTBEATS).filter(([, interval]) => !asleep(name, interval)))
+    for (const [heartbeat, interval] of Object.entries(HEARTBEATS))
         describe(`stock client ${name}, ${heartbeat}`, { timeout: 300000 * SLOW }, () => {
             let command, suites, clientSuite;
 
