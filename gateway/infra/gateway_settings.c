@@ -2,6 +2,7 @@
 
 #include <stddef.h>
 
+#include "http_head.h"
 #include "token_keys.h"
 
 #define SETTING(kind, where, field, text, ...)                                                  \
@@ -318,19 +319,10 @@ static void check_paths(const struct gateway_settings *settings, struct problems
         problems_add(problems, 0, 0, "gateway.socketio: polling and websocket are both off");
 }
 
-static bool is_cookie_name(const char *name)
-{
-    static const char others[] = "!#$%&'*+-.^_`|~";
-    for (const char *c = name; *c; c++)
-        if (!(*c >= '0' && *c <= '9') && !(*c >= 'A' && *c <= 'Z') && !(*c >= 'a' && *c <= 'z') &&
-            !strchr(others, *c))
-            return false;
-    return *name && strlen(name) <= COOKIE_NAME_MAX;
-}
-
 static void check_cookie(const char *path, const char *name, struct problems *problems)
 {
-    if (name && !is_cookie_name(name))
+    struct bytes text = bytes_of_string(name ? name : "");
+    if (name && (!http_is_token(text) || text.size > COOKIE_NAME_MAX))
         problems_add(problems, 0, 0, "%s: no name for a cookie, which has up to %d letters", path,
                      COOKIE_NAME_MAX);
 }
