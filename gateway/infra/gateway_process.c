@@ -38,7 +38,7 @@ struct gateway_process {
     const struct shared_config *shared;
     const struct seat *seat; /* NULL: it is the only process */
     struct lws_loop *loop;
-    uint64_t gaps; /* of the loop, that sessions were told of */
+    int64_t stopped_ms; /* of what the loop counts as such, what sessions were told of */
     struct timer_wheel wheel;
     struct gateway_metrics *metrics;
     struct operations operations;
@@ -170,9 +170,10 @@ static void run_engineio(void *context, int64_t now_ms)
 {
     struct gateway_process *process = context;
     struct engineio_server *engineio = socketio_engineio(process->socketio);
-    if (process->gaps != lws_loop_gaps(process->loop)) {
-        process->gaps = lws_loop_gaps(process->loop);
-        engineio_server_woke(engineio, now_ms);
+    int64_t span_ms = lws_loop_stopped_ms(process->loop) - process->stopped_ms;
+    if (span_ms > 0) {
+        process->stopped_ms += span_ms;
+        engineio_server_woke(engineio, span_ms, now_ms);
     }
     engineio_server_turn(engineio, now_ms);
 }

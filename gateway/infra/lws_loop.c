@@ -77,6 +77,11 @@ uint64_t lws_loop_gaps(const struct lws_loop *loop)
     return loop->clock.gaps;
 }
 
+int64_t lws_loop_stopped_ms(const struct lws_loop *loop)
+{
+    return loop->clock.skew_ms;
+}
+
 const char *lws_loop_backend(const struct lws_loop *loop)
 {
     return loop->ev ? "libev" : "poll";

@@ -36,6 +36,8 @@ void lws_loop_stop(struct lws_loop *loop);
 int64_t lws_loop_now_ms(struct lws_loop *loop);
 /* How often the process could not run for longer than the gap limit. */
 uint64_t lws_loop_gaps(const struct lws_loop *loop);
+/* How long all of them were. */
+int64_t lws_loop_stopped_ms(const struct lws_loop *loop);
 /* "libev" or "poll" */
 const char *lws_loop_backend(const struct lws_loop *loop);
 

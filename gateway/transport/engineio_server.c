@@ -343,12 +343,13 @@ void engineio_server_free(struct engineio_server *server)
     free(server);
 }
 
-void engineio_server_woke(struct engineio_server *server, int64_t now_ms)
+void engineio_server_woke(struct engineio_server *server, int64_t span_ms, int64_t now_ms)
 {
     struct engineio_session *session, *next;
     HASH_ITER(hh, server->sessions, session, next) {
+        int64_t in_ms = session_ping_in_ms(session, now_ms) - span_ms;
         if (session->state == SESSION_OPEN && session->heartbeat == HEARTBEAT_WAIT_PING)
-            session_plan_ping_in(session, 0, now_ms);
+            session_plan_ping_in(session, in_ms > 0 ? in_ms : 0, now_ms);
     }
 }
 

@@ -120,8 +120,8 @@ void engineio_server_turn(struct engineio_server *server, int64_t now_ms);
 /* INT64_MAX, or 0 if a turn is due at once. */
 int64_t engineio_server_deadline_ms(const struct engineio_server *server);
 /* After a span in which this process could not run: deadlines have moved by it, but clients count
- * from the last ping that they got, so all are pinged now. */
-void engineio_server_woke(struct engineio_server *server, int64_t now_ms);
+ * from the last ping that they got, so pings move back. */
+void engineio_server_woke(struct engineio_server *server, int64_t span_ms, int64_t now_ms);
 /* Handshakes are answered with 503 from now on. */
 void engineio_server_drain(struct engineio_server *server);
 /* engineio_session_close() of so many sessions, the oldest first: their clients come back,
