@@ -60,6 +60,11 @@ static void properties_free(struct property **properties)
     }
 }
 
+bool kafka_has_queue_backoff(void)
+{
+    return rd_kafka_version() >= 0x02020000;
+}
+
 void kafka_settings_free(struct kafka_settings *settings)
 {
     if (!settings)

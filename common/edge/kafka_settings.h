@@ -37,6 +37,10 @@ enum status kafka_settings_new(const struct document_node *node, char **environm
                                struct problems *problems) MUST_CHECK;
 void kafka_settings_free(struct kafka_settings *settings);
 
+/* Whether this librdkafka has fetch.queue.backoff.ms (2.2 and later). Without it, it looks again at
+ * a queue that was full once in a second. */
+bool kafka_has_queue_backoff(void);
+
 /* A configuration for one client, owned by the caller until rd_kafka_new() takes it: defaults of
  * the role, then the settings. client.id is `client_id` unless configured. librdkafka's log lines
  * go to log.h from its threads. */

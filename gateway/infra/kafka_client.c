@@ -12,11 +12,6 @@ static void set_default(rd_kafka_conf_t *conf, const struct kafka_settings *sett
         kafka_conf_set(conf, property, value);
 }
 
-bool kafka_looks_again(void)
-{
-    return rd_kafka_version() >= 0x02020000;
-}
-
 static void set_properties(rd_kafka_conf_t *conf, const struct kafka_client_options *options)
 {
     const struct kafka_settings *settings = options->settings;
@@ -34,13 +29,13 @@ static void set_properties(rd_kafka_conf_t *conf, const struct kafka_client_opti
     if (options->purpose == KAFKA_PURPOSE_ASKING)
         return;
     set_default(conf, settings, "fetch.error.backoff.ms", "50");
-    if (kafka_looks_again()) /* after a full queue; otherwise after a second */
+    if (kafka_has_queue_backoff())
         set_default(conf, settings, "fetch.queue.backoff.ms", "2");
     if (options->mock)
         set_default(conf, settings, "fetch.wait.max.ms", "10");
     if (options->purpose == KAFKA_PURPOSE_SCAN) {
         /* What is fetched beyond a scan's end is thrown away. */
-        kafka_conf_set(conf, "queued.max.messages.kbytes", KAFKA_SCAN_QUEUE_KBYTES);
+        kafka_conf_set(conf, "queued.max.messages.kbytes", KAFKA_SCAN_QUEUE_KIB);
         kafka_conf_set(conf, "fetch.message.max.bytes", "131072");
     } else
         set_default(conf, settings, "queued.max.messages.kbytes", "16384");

@@ -15,12 +15,9 @@ enum kafka_purpose {
     KAFKA_PURPOSE_ASKING /* metadata and ends, from a worker thread */
 };
 
-/* What a scan reads ahead, in KiB; as text, for librdkafka. */
-#define KAFKA_SCAN_QUEUE_KBYTES "64"
-
-/* Whether this librdkafka looks at a queue that was full as soon as it is told to (2.2 and later);
- * the others look once in a second. */
-bool kafka_looks_again(void);
+/* Bytes of values that a scan reads ahead; in KiB as text, for librdkafka. */
+enum { KAFKA_SCAN_QUEUE_BYTES = 64 * 1024 };
+#define KAFKA_SCAN_QUEUE_KIB "64"
 
 struct kafka_client_options {
     const struct kafka_settings *settings;

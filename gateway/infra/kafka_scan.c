@@ -11,7 +11,6 @@
 enum {
     BATCH = 64, /* messages taken from a consumer's queue at once */
     BATCHES_A_TURN = 4,
-    FULL_BYTES = 64 * 1024, /* of values: KAFKA_SCAN_QUEUE_KBYTES */
     SHORT_MS = 5000, /* a log that ends below `to` is believed after so long: a new leader may know
                         its last stable offset a little late */
     SHORT_CHECK_MS = 500,
@@ -135,7 +134,7 @@ static bool consumer_assign(struct consumer *consumer, const struct scan *scan)
  * its thread looks again when something happens. This happens. */
 static void consumer_wake(struct consumer *consumer)
 {
-    bool may_sleep = consumer->taken_bytes >= FULL_BYTES && !kafka_looks_again();
+    bool may_sleep = consumer->taken_bytes >= KAFKA_SCAN_QUEUE_BYTES && !kafka_has_queue_backoff();
     consumer->taken_bytes = 0;
     if (!may_sleep)
         return;
