@@ -5,16 +5,12 @@
 
 enum {
     LOOKS_A_TURN = 1 << 18, /* records of rings that all sessions together pass over in one turn */
-    SCAN_RETRY_MS = 1000,
-    KEEP_MS = 30000, /* what was read back stays for others: they come back within seconds */
     DOUBT_RETRY_MS = 500,
 };
 
 /* --- where a session stands ----------------------------------------------------------------- */
 
-/* A session that cannot go on from its cursor: a fresh one if it is not open yet, else the client
- * must come back for one. */
-static void give_up(struct session_lane *place, const char *reason)
+void catch_up_give_up(struct session_lane *place, const char *reason)
 {
     struct session *session = place->session;
     session->hub->stats.gaps++;
@@ -22,14 +18,6 @@ static void give_up(struct session_lane *place, const char *reason)
         resume_give_up(session, reason);
     else
         session_end(session, reason, true);
-}
-
-void catch_up_want_scan(struct lane *lane)
-{
-    if (lane->scan.wanted || lane->scan.running)
-        return;
-    lane->scan.wanted = true;
-    DL_APPEND2(lane->hub->scan_queue, lane, scan.prev, scan.next_lane);
 }
 
 int64_t catch_up_reach(const struct session_lane *place)
@@ -103,23 +91,23 @@ void catch_up_start(struct session_lane *place)
         return;
     }
     if (place->next < lane->first) {
-        give_up(place, "retention");
+        catch_up_give_up(place, "retention");
         return;
     }
     uint64_t owed = (uint64_t)(lane->position - place->next) * lane->record_bytes;
     if (owed > hub->config.catch_up_bytes && place->next < lane->ring.from) {
-        give_up(place, "too_far");
+        catch_up_give_up(place, "too_far");
         return;
     }
     if (place->check && place->next - 1 >= lane->ring.from && !verify_in_ring(place)) {
-        give_up(place, "recreated");
+        catch_up_give_up(place, "recreated");
         return;
     }
     if (place->check && place->next - 1 < lane->first)
         place->check = 0; /* the record has just been removed; its successor is still there */
     if (place->check || place->next < lane->ring.from) {
         place->state = LANE_SCANNING;
-        catch_up_want_scan(lane);
+        scan_want(lane);
     } else if (place->next >= lane->position) {
         set_live(place);
     } else {
@@ -144,7 +132,7 @@ void catch_up_ends(struct lane *lane, int64_t first, int64_t end)
         }
         place->doubtful = false;
         if (place->next > end) {
-            give_up(place, "truncated");
+            catch_up_give_up(place, "truncated");
             continue;
         }
         if (place->next <= lane->position) { /* this gateway has come up meanwhile */
@@ -251,12 +239,12 @@ struct message *catch_up_next(struct session *session)
     for (unsigned i = 0; i < session->lane_count; i++) {
         struct session_lane *place = session->lanes[i];
         if (place->state == LANE_SCANNING && !place->aboard)
-            catch_up_want_scan(place->lane);
+            scan_want(place->lane);
         if (place->state != LANE_BEHIND)
             continue;
         if (place->next < place->lane->ring.from) {
             place->state = LANE_SCANNING;
-            catch_up_want_scan(place->lane);
+            scan_want(place->lane);
             continue;
         }
         struct message *message = next_from_ring(place);
@@ -266,307 +254,11 @@ struct message *catch_up_next(struct session *session)
     return NULL;
 }
 
-/* --- what scans have read ------------------------------------------------------------------- */
-
-static void keep(struct lane *lane)
-{
-    lane->keeps_until_ms = INT64_MAX;
-    if (lane->keeps)
-        return;
-    lane->keeps = true;
-    DL_APPEND2(lane->hub->keeping, lane, keeps_prev, keeps_next);
-}
-
-static void keep_no_more(struct lane *lane)
-{
-    struct hub *hub = lane->hub;
-    size_t bytes = lane->ring.bytes;
-    if (!lane->keeps)
-        return;
-    lane->keeps = false;
-    DL_DELETE2(hub->keeping, lane, keeps_prev, keeps_next);
-    ring_trim(&lane->ring, hub->config.ring_bytes);
-    hub->stats.ring_bytes -= bytes - lane->ring.bytes;
-    lane_count_beyond(lane);
-}
-
-/* The ring begins where the scan ended, unless it had to move on: then the scan was for its riders
- * only. */
-static void extend_ring(struct lane *lane)
-{
-    struct hub *hub = lane->hub;
-    struct ring *kept = &lane->scan.kept;
-    size_t bytes = lane->ring.bytes;
-    if (lane->ring.from != lane->scan.until)
-        return;
-    ring_prepend(&lane->ring, kept, lane_ring_limit(lane, &lane->ring) + kept->bytes);
-    hub->stats.ring_bytes += lane->ring.bytes - bytes;
-    lane_count_beyond(lane);
-}
-
-static bool keeps_all(const struct lane *lane)
-{
-    return lane->scan.kept.from == lane->scan.from;
-}
-
-/* --- scans ---------------------------------------------------------------------------------- */
-
-static bool can_board(const struct session_lane *place)
-{
-    const struct session *session = place->session;
-    return place->state == LANE_SCANNING &&
-           (place->check || session->outbox.messages < session->hub->config.outbox_messages);
-}
-
-static int64_t first_needed(const struct session_lane *place)
-{
-    return place->check ? place->next - 1 : place->next;
-}
-
-static int by_next(const void *a, const void *b)
-{
-    const struct session_lane *const *left = a, *const *right = b;
-    return ((*left)->next > (*right)->next) - ((*left)->next < (*right)->next);
-}
-
-/* Who did not ride, or got off, and could ride now, gets another. */
-static void want_another(struct lane *lane)
-{
-    struct session_lane *place;
-    DL_FOREACH2(lane->sessions, place, next_session)
-        if (can_board(place)) {
-            catch_up_want_scan(lane);
-            return;
-        }
-}
-
-static void scan_over(struct lane *lane)
-{
-    struct hub *hub = lane->hub;
-    history_scan_over(lane, lane->scan.useless);
-    DL_DELETE2(hub->scanning, lane, scan.prev, scan.next_lane);
-    hub->scans_running--;
-    lane->scan.running = false;
-    lane->scan.paused = false;
-    lane->scan.useless = false;
-    lane->scan.riders = 0;
-    lane->scan.bytes = lane->scan.records = 0;
-    lane->scan.last = (struct position){0};
-    free(lane->scan.checks);
-    lane->scan.checks = NULL;
-    lane->scan.check_count = 0;
-    lane->scan.check_at = 0;
-    ring_clear(&lane->scan.kept, 0);
-    lane_count_beyond(lane);
-    lane->keeps_until_ms = hub->now_ms + KEEP_MS;
-    conflation_table_free(&lane->scan.last_messages);
-}
-
-/* Who got off at the ring's edge needs no scan any more. */
-static void release_covered(struct lane *lane)
-{
-    struct session_lane *place, *next;
-    DL_FOREACH_SAFE2(lane->sessions, place, next, next_session)
-        if (place->state == LANE_SCANNING && first_needed(place) >= lane->ring.from)
-            catch_up_start(place);
-}
-
-/* Boards who can ride and starts at the hindmost. */
-static void scan_start(struct lane *lane)
-{
-    struct hub *hub = lane->hub;
-    struct scan *scan = &lane->scan;
-    struct session_lane *place;
-    unsigned riders = 0, checks = 0;
-    release_covered(lane);
-    int64_t from = history_board(lane);
-    DL_FOREACH2(lane->sessions, place, next_session) {
-        if (!can_board(place))
-            continue;
-        place->aboard = true;
-        riders++;
-        checks += place->check != 0;
-        if (first_needed(place) < from)
-            from = first_needed(place);
-    }
-    if (from == INT64_MAX)
-        return;
-    if (checks) {
-        scan->checks = mem_resize(NULL, checks, sizeof(struct session_lane *));
-        DL_FOREACH2(lane->sessions, place, next_session)
-            if (place->aboard && place->check)
-                scan->checks[scan->check_count++] = place;
-        qsort(scan->checks, scan->check_count, sizeof(struct session_lane *), by_next);
-    }
-    keep(lane);
-    scan->running = true;
-    scan->riders = riders;
-    scan->from = scan->next = scan->kept.from = from;
-    scan->until = lane->ring.from;
-    assert(from < scan->until);
-    DL_APPEND2(hub->scanning, lane, scan.prev, scan.next_lane);
-    hub->scans_running++;
-    hub->stats.scans++;
-    hub->source_ops->scan(hub->source, lane, from, scan->until);
-}
-
-void catch_up_leave(struct session_lane *place)
-{
-    struct scan *scan = &place->lane->scan;
-    if (place->aboard && place->check)
-        for (size_t i = scan->check_at; i < scan->check_count; i++)
-            if (scan->checks[i] == place)
-                scan->checks[i] = NULL;
-    place->aboard = false;
-}
-
-/* Gets off where the scan stands now. */
-static void alight(struct session_lane *place)
-{
-    catch_up_leave(place);
-    if (place->next < place->lane->scan.next && !place->check)
-        place->next = place->lane->scan.next;
-}
-
-/* Riders whose last record should have come by now, or is `record` with this check. */
-static void verify_riders(struct lane *lane, int64_t offset, uint16_t check)
-{
-    struct scan *scan = &lane->scan;
-    while (scan->check_at < scan->check_count) {
-        struct session_lane *place = scan->checks[scan->check_at];
-        if (place && place->next - 1 > offset)
-            break;
-        scan->check_at++;
-        if (!place)
-            continue;
-        if (place->next - 1 == offset && place->check == check) {
-            place->check = 0;
-            session_try_open(place->session);
-        } else {
-            place->aboard = false;
-            give_up(place, "recreated");
-        }
-    }
-}
-
-static void offer_to_rider(struct session_lane *place, struct message *message)
-{
-    if (!place->aboard || place->check || message->offset < place->next)
-        return;
-    if (session_offer(place, message)) {
-        place->lane->hub->stats.deliveries_caught_up++;
-        if (place->session->outbox.messages >= place->lane->hub->config.outbox_messages)
-            place->lane->scan.paused = true;
-        return;
-    }
-    place->next = message->offset; /* boards the next scan here */
-    place->aboard = false;
-}
-
-/* Histories may not look through more than a limit, in bytes, but can only say where to begin in
- * offsets: records that are larger than was thought are noticed here. */
-static void measure(struct lane *lane, size_t record_bytes)
-{
-    struct scan *scan = &lane->scan;
-    scan->bytes += record_bytes;
-    scan->records++;
-    if (scan->riders || scan->useless || scan->bytes <= 2 * lane->hub->config.history.bytes)
-        return;
-    lane->record_bytes = scan->bytes / scan->records;
-    scan->useless = scan->paused = true;
-}
-
-bool catch_up_record(struct lane *lane, const struct lane_record *record)
-{
-    struct scan *scan = &lane->scan;
-    struct hub *hub = lane->hub;
-    if (!scan->running || record->offset < scan->next)
-        return !scan->paused;
-    hub->stats.scan_records++;
-    struct message *message =
-        message_new(lane->id, record, lane->room_keyed, hub->config.rooms_per_record);
-    verify_riders(lane, record->offset, message->check);
-    bool decoded = history_scanned(lane, message);
-    lane_offer(lane, message, offer_to_rider);
-    conflation_note_scanned(lane, message);
-    if (decoded)
-        message_forget_decoded(message);
-    scan->next = record->offset + 1;
-    scan->last = (struct position){scan->next, message->check};
-    measure(lane, record->value.size);
-    bool all = keeps_all(lane);
-    ring_push(&scan->kept, message, lane_ring_limit(lane, &scan->kept));
-    lane_count_beyond(lane);
-    if (all && !keeps_all(lane))
-        scan->paused = true; /* whether to go on depends on its riders from here on */
-    return !scan->paused;
-}
-
-void catch_up_scan_ended(struct lane *lane, enum status status, int64_t first)
-{
-    struct session_lane *place, *next;
-    if (!lane->scan.running)
-        return;
-    bool overtaken = first > lane->first; /* by retention: what is left can be had at once */
-    lane->first = first;
-    if (status == STATUS_OK) {
-        verify_riders(lane, INT64_MAX - 1, 0);
-        lane->scan.next = lane->scan.until;
-        extend_ring(lane);
-    } else if (!overtaken) {
-        lane->scan.retry_ms = lane->hub->now_ms + SCAN_RETRY_MS;
-    }
-    scan_over(lane);
-    DL_FOREACH_SAFE2(lane->sessions, place, next, next_session) {
-        if (!place->aboard)
-            continue;
-        alight(place);
-        catch_up_start(place);
-    }
-    release_covered(lane);
-    want_another(lane);
-}
-
-/* After transports have taken what they could: who is still full has a blocked socket and leaves.
- * Without riders a scan goes on as long as all that it reads is kept: they will be served from
- * that. */
-static void go_on(struct lane *lane)
-{
-    struct hub *hub = lane->hub;
-    struct session_lane *place;
-    unsigned riders = 0;
-    DL_FOREACH2(lane->sessions, place, next_session) {
-        if (!place->aboard)
-            continue;
-        if (place->session->outbox.messages >= hub->config.outbox_messages)
-            alight(place);
-        else
-            riders++;
-    }
-    lane->scan.paused = false;
-    bool needed = riders || history_rides(lane) || (lane->session_count && keeps_all(lane));
-    if (needed && !lane->scan.useless) {
-        hub->source_ops->scan_resume(hub->source, lane);
-        return;
-    }
-    hub->source_ops->scan_cancel(hub->source, lane);
-    scan_over(lane);
-    want_another(lane);
-}
-
 void catch_up_forget(struct lane *lane)
 {
-    struct hub *hub = lane->hub;
-    if (lane->scan.running) {
-        hub->source_ops->scan_cancel(hub->source, lane);
-        scan_over(lane);
-    }
-    if (lane->scan.wanted)
-        DL_DELETE2(hub->scan_queue, lane, scan.prev, scan.next_lane);
-    lane->scan.wanted = false;
-    keep_no_more(lane);
+    scan_forget(lane);
     if (lane->in_doubt)
-        DL_DELETE2(hub->doubtful, lane, doubt_prev, doubt_next);
+        DL_DELETE2(lane->hub->doubtful, lane, doubt_prev, doubt_next);
     lane->in_doubt = false;
 }
 
@@ -578,22 +270,7 @@ void catch_up_turn(struct hub *hub)
 void catch_up_run(struct hub *hub)
 {
     struct lane *lane, *next;
-    DL_FOREACH_SAFE2(hub->scanning, lane, next, scan.next_lane)
-        if (lane->scan.paused || lane->session_count == 0)
-            go_on(lane);
-    DL_FOREACH_SAFE2(hub->scan_queue, lane, next, scan.next_lane) {
-        if (hub->scans_running >= hub->config.scans)
-            break;
-        if (hub->now_ms < lane->scan.retry_ms)
-            continue;
-        DL_DELETE2(hub->scan_queue, lane, scan.prev, scan.next_lane);
-        lane->scan.wanted = false;
-        if (lane->open)
-            scan_start(lane);
-    }
-    DL_FOREACH_SAFE2(hub->keeping, lane, next, keeps_next)
-        if (hub->now_ms >= lane->keeps_until_ms)
-            keep_no_more(lane);
+    scan_run(hub);
     DL_FOREACH_SAFE2(hub->doubtful, lane, next, doubt_next)
         if (hub->now_ms >= lane->doubt_due_ms) {
             lane->doubt_due_ms = INT64_MAX;
@@ -604,17 +281,7 @@ void catch_up_run(struct hub *hub)
 int64_t catch_up_deadline(const struct hub *hub)
 {
     const struct lane *lane;
-    int64_t deadline = INT64_MAX;
-    if (hub->scans_running < hub->config.scans)
-        DL_FOREACH2(hub->scan_queue, lane, scan.next_lane)
-            if (lane->scan.retry_ms < deadline)
-                deadline = lane->scan.retry_ms;
-    DL_FOREACH2(hub->scanning, lane, scan.next_lane)
-        if (lane->scan.paused)
-            return 0;
-    DL_FOREACH2(hub->keeping, lane, keeps_next)
-        if (lane->keeps_until_ms < deadline)
-            deadline = lane->keeps_until_ms;
+    int64_t deadline = scan_deadline(hub);
     DL_FOREACH2(hub->doubtful, lane, doubt_next)
         if (lane->doubt_due_ms < deadline)
             deadline = lane->doubt_due_ms;

@@ -303,7 +303,7 @@ static void look(struct history *history, size_t *looks)
             lose(history);
         if (history->next < until && history->next < lane->ring.from) {
             move(history, HISTORY_SCAN);
-            catch_up_want_scan(lane);
+            scan_want(lane);
             return;
         }
         int64_t read = until < lane->position ? until : lane->position;

@@ -66,7 +66,7 @@ struct history {
     struct history *prev, *next_ready;     /* the hub's list of those that are ready */
 };
 
-/* --- for joins (session.c) */
+/* --- for joins (join.c) */
 
 /* For a join that waits: `pending` gets its history. The session is a member of the room. */
 void history_ask(struct pending *pending, struct room *room, const struct history_request *request,
@@ -80,7 +80,7 @@ struct message *history_take(struct history *history);
 /* Whether it is all that was asked for. */
 bool history_is_complete(const struct history *history);
 
-/* --- for scans (catch_up.c) */
+/* --- for scans (scan.c) */
 
 /* Those that need the scan which is about to begin go aboard; the lowest offset that they need, or
  * INT64_MAX. */

@@ -291,13 +291,13 @@ void hub_lane_broken(struct hub *hub, struct lane *lane, const char *reason)
 bool hub_scan_record(struct hub *hub, struct lane *lane, const struct lane_record *record)
 {
     (void)hub;
-    return catch_up_record(lane, record);
+    return scan_record(lane, record);
 }
 
 void hub_scan_ended(struct hub *hub, struct lane *lane, enum status status, int64_t first)
 {
     (void)hub;
-    catch_up_scan_ended(lane, status, first);
+    scan_ended(lane, status, first);
 }
 
 /* --- time ----------------------------------------------------------------------------------- */

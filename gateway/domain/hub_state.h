@@ -3,10 +3,12 @@
  *   lane.c       lanes: opening, ring, rooms, lingering
  *   membership.c the rooms and lanes of one session
  *   outbox.c     what is queued for a session, and who must be told
- *   session.c    opening, the stream of deliveries, joins and leaves, the end
+ *   session.c    opening, the stream of deliveries, the end
+ *   join.c       how it comes into a room and leaves it
  *   hand_over.c  a session that goes on at another gateway
  *   resume.c     private ids and cursors: made, and followed back
- *   catch_up.c   sessions behind the head of a lane: from the ring, from scans
+ *   catch_up.c   sessions behind the head of a lane: where each stands, and from the ring
+ *   scan.c       readings of the past that all who are behind the ring share
  *   history.c    what lies before a join, for those who ask for it
  *   conflation.c what a later message has made out of date for sessions that are behind
  *   hub.c        turns, records, time
@@ -348,6 +350,8 @@ struct session_lane *session_attach(struct session *session, struct lane *lane, 
 void session_room_hold(struct session *session, size_t index);
 void session_room_live(const struct session *session, const struct room *room);
 bool session_room_is_held(const struct session *session, size_t index);
+/* The joins that waited for this lane are answered in their order, or get their history first. */
+void session_answer_joins(struct session *session, struct lane *lane);
 /* The join has taken effect: it is confirmed after its history, if it has one. Frees `pending`. */
 void session_answer_join(struct pending *pending);
 /* The pending joins of a room (`all`: of any) are given up; each is refused, unless `reason` is
@@ -386,6 +390,9 @@ struct bytes resume_private_id(struct session *session);
 
 /* --- catch_up.c ----------------------------------------------------------------------------- */
 
+/* A session that cannot go on from its cursor: a fresh one if it is not open yet, else the client
+ * must come back for one. */
+void catch_up_give_up(struct session_lane *place, const char *reason);
 /* Finds out how a session that stands at place->next gets on: live, behind or scanning. */
 void catch_up_start(struct session_lane *place);
 /* The next message from a ring for a session whose outbox is empty; NULL: none now. One reference
@@ -393,27 +400,37 @@ void catch_up_start(struct session_lane *place);
 struct message *catch_up_next(struct session *session);
 /* A turn begins. */
 void catch_up_turn(struct hub *hub);
-/* After records arrived or outboxes were emptied: starts, resumes and cancels scans. */
+/* After records arrived or outboxes were emptied. */
 void catch_up_run(struct hub *hub);
 /* The broker's ends, for cursors beyond the gateway's position. */
 void catch_up_ends(struct lane *lane, int64_t first, int64_t end);
 /* The lane's position has reached `awaited`. */
 void catch_up_arrived(struct lane *lane);
-/* A record of the lane's scan; false: pause. */
-bool catch_up_record(struct lane *lane, const struct lane_record *record);
-void catch_up_scan_ended(struct lane *lane, enum status status, int64_t first);
 /* When catch_up_run() is due. */
 int64_t catch_up_deadline(const struct hub *hub);
 /* Ends whatever catches up on the lane. */
 void catch_up_forget(struct lane *lane);
-/* The session no longer stands in the lane. */
-void catch_up_leave(struct session_lane *place);
-void catch_up_want_scan(struct lane *lane);
 /* What lies below it the session has been given, or its queue has it, or it has been passed over;
  * the rest will be offered to it. */
 int64_t catch_up_reach(const struct session_lane *place);
 /* The same with the check of the record before, as far as that is known. */
 struct position catch_up_reached(const struct session_lane *place);
+
+/* --- scan.c --------------------------------------------------------------------------------- */
+
+/* The lane wants one: who is behind its ring rides it, together. */
+void scan_want(struct lane *lane);
+/* A record of the lane's scan; false: pause. */
+bool scan_record(struct lane *lane, const struct lane_record *record);
+void scan_ended(struct lane *lane, enum status status, int64_t first);
+/* Starts, resumes and cancels. */
+void scan_run(struct hub *hub);
+/* When scan_run() is due. */
+int64_t scan_deadline(const struct hub *hub);
+/* The session no longer stands in the lane. */
+void scan_leave(struct session_lane *place);
+/* Ends whatever is read, and is kept of it. */
+void scan_forget(struct lane *lane);
 
 /* --- conflation.c --------------------------------------------------------------------------- */
 

@@ -41,7 +41,7 @@ static void drop_lane(struct session_lane *place)
     struct session *session = place->session;
     struct lane *lane = place->lane;
     struct hub *hub = session->hub;
-    catch_up_leave(place);
+    scan_leave(place);
     if (lane->stale)
         session_lane_live(place);
     DL_DELETE2(lane->sessions, place, prev, next_session);

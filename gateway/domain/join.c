@@ -1,0 +1,233 @@
+#include "history.h"
+#include "mem.h"
+
+/* --- joins that wait -------------------------------------------------------------------------- */
+
+static void pending_join_free(struct pending *pending)
+{
+    struct session *session = pending->session;
+    DL_DELETE(session->hub->pending, pending);
+    free(pending);
+    session->pending_joins--;
+}
+
+void session_answer_join(struct pending *pending)
+{
+    struct session *session = pending->session;
+    struct control control = {.request = pending->request, .history = pending->history};
+    session->histories += pending->history != NULL;
+    session_push_control(session, ITEM_JOINED, bytes_of(pending->room, pending->room_size),
+                         &control);
+    pending_join_free(pending);
+}
+
+void session_answer_joins(struct session *session, struct lane *lane)
+{
+    struct pending *pending, *next;
+    if (!session->pending_joins)
+        return;
+    DL_FOREACH_SAFE(session->hub->pending, pending, next) {
+        if (pending->session != session || pending->lane != lane)
+            continue;
+        if (pending->history)
+            history_start(pending->history);
+        else
+            session_answer_join(pending);
+    }
+}
+
+/* --- what transports ask ---------------------------------------------------------------------- */
+
+static void refuse_join(struct session *session, struct bytes room, uint64_t request,
+                        const char *reason, bool transient)
+{
+    struct control control = {.request = request, .reason = reason, .transient = transient};
+    if (room.size > ROOM_NAME_LIMIT)
+        room.size = ROOM_NAME_LIMIT;
+    session->hub->stats.joins_refused++;
+    session_push_control(session, ITEM_JOIN_REFUSED, room, &control);
+}
+
+static int find_room(const struct session *session, struct bytes name)
+{
+    for (unsigned i = 0; i < session->room_count; i++)
+        if (bytes_equal(room_name_of(session->rooms[i].room), name))
+            return (int)i;
+    return -1;
+}
+
+static struct pending *expect_join(struct session *session, struct lane *lane, struct bytes room,
+                                   uint64_t request)
+{
+    struct hub *hub = session->hub;
+    struct pending *pending = mem_alloc(sizeof(*pending) + room.size);
+    pending->session = session;
+    pending->lane = lane;
+    pending->request = request;
+    pending->deadline_ms = hub->now_ms + hub->config.open_timeout_ms;
+    pending->room_size = (uint16_t)room.size;
+    memcpy(pending->room, room.data, room.size);
+    DL_APPEND(hub->pending, pending);
+    session->pending_joins++;
+    return pending;
+}
+
+static bool asks_too_much(const struct session *session)
+{
+    return session->pending_joins + session->histories >= session->hub->config.pending_joins;
+}
+
+static const char *join_problem(struct session *session, const struct room_name *room,
+                                struct lane_name *lane_name)
+{
+    struct hub *hub = session->hub;
+    struct room_owner owner = {session_tenant(session), session_user(session)};
+    if (!policy_may_join(hub->config.policy, session->claims, room->name))
+        return "not_allowed";
+    if (layout_lane(hub->config.layout, room, &owner, lane_name, NULL) != STATUS_OK)
+        return "no_such_room";
+    if (session->room_count >= hub->config.rooms_per_session)
+        return "too_many_rooms";
+    if (asks_too_much(session))
+        return "too_many_requests";
+    return NULL;
+}
+
+struct join {
+    uint64_t request;
+    const struct history_request *history; /* NULL: none is wanted */
+    int64_t wall_ms;
+};
+
+static bool too_many_lanes(const struct session *session, struct lane *lane)
+{
+    return session->lane_count >= session->hub->config.lanes_per_session &&
+           !session_find_lane(session, lane);
+}
+
+/* The session is in the room: what the join still waits for, or its answer. */
+static void settle_join(struct session *session, size_t index, const struct join *join)
+{
+    struct room *room = session->rooms[index].room;
+    struct lane *lane = room->lane;
+    bool opening = session_find_lane(session, lane)->state == LANE_OPENING;
+    if (!join->history) /* what another join of the room would bring first, it does not wait for */
+        session_room_live(session, room);
+    if (!join->history && !opening) {
+        struct control control = {.request = join->request};
+        session_push_control(session, ITEM_JOINED, room_name_of(room), &control);
+        return;
+    }
+    struct pending *pending = expect_join(session, lane, room_name_of(room), join->request);
+    if (!join->history)
+        return;
+    history_ask(pending, room, join->history, join->wall_ms);
+    if (!opening)
+        history_start(pending->history);
+}
+
+/* Joining again changes nothing (hazards 7), but may bring a history. */
+static void join_again(struct session *session, size_t index, const struct join *join)
+{
+    const struct lane *lane = session->rooms[index].room->lane;
+    bool waits = join->history || session_find_lane(session, lane)->state == LANE_OPENING;
+    if (waits && asks_too_much(session))
+        refuse_join(session, room_name_of(session->rooms[index].room), join->request,
+                    "too_many_requests", false);
+    else
+        settle_join(session, index, join);
+}
+
+static void ask_to_join(struct session *session, struct bytes name, const struct join *join,
+                        int64_t now_ms)
+{
+    struct hub *hub = session->hub;
+    uint64_t request = join->request;
+    struct room_name room;
+    struct lane_name lane_name;
+    assert(request != 0);
+    if (session->state != SESSION_OPEN)
+        return;
+    if (now_ms > hub->now_ms)
+        hub->now_ms = now_ms;
+    if (room_parse(name, &room, NULL) != STATUS_OK) {
+        refuse_join(session, name, request, "bad_room", false);
+        return;
+    }
+    if (join->history && hub->config.history.messages == 0) {
+        refuse_join(session, name, request, "no_history", false);
+        return;
+    }
+    int index = find_room(session, name);
+    if (index >= 0) {
+        join_again(session, (size_t)index, join);
+        return;
+    }
+    const char *problem = join_problem(session, &room, &lane_name);
+    if (problem) {
+        refuse_join(session, name, request, problem, false);
+        return;
+    }
+    struct lane *lane = lane_get(hub, &lane_name);
+    if (too_many_lanes(session, lane)) {
+        refuse_join(session, name, request, "too_many_lanes", false);
+        return;
+    }
+    session_attach(session, lane, lane_name_scope(&lane_name), name, -1);
+    hub->stats.joins++;
+    if (join->history)
+        session_room_hold(session, session->room_count - 1u);
+    settle_join(session, session->room_count - 1u, join);
+}
+
+void session_join(struct session *session, struct bytes room, uint64_t request, int64_t now_ms)
+{
+    struct join join = {.request = request};
+    ask_to_join(session, room, &join, now_ms);
+}
+
+void session_join_with_history(struct session *session, struct bytes room, uint64_t request,
+                               const struct history_request *history, int64_t now_ms,
+                               int64_t wall_ms)
+{
+    struct join join = {.request = request, .history = history, .wall_ms = wall_ms};
+    ask_to_join(session, room, &join, now_ms);
+}
+
+void session_forget_joins(struct session *session, struct bytes room, bool all, const char *reason)
+{
+    struct pending *pending, *next;
+    if (!session->pending_joins)
+        return;
+    DL_FOREACH_SAFE(session->hub->pending, pending, next) {
+        struct bytes waiting = bytes_of(pending->room, pending->room_size);
+        if (pending->session != session || !pending->lane || (!all && !bytes_equal(waiting, room)))
+            continue;
+        if (reason)
+            refuse_join(session, waiting, pending->request, reason, false);
+        history_free(pending->history);
+        pending_join_free(pending);
+    }
+}
+
+void session_leave(struct session *session, struct bytes name, uint64_t request)
+{
+    if (session->state != SESSION_OPEN)
+        return;
+    int index = find_room(session, name);
+    struct control control = {.request = request, .reason = index < 0 ? "not_joined" : NULL};
+    if (index >= 0) {
+        int private_index = session->rooms[index].private_index;
+        if (private_index >= 0) {
+            if (!session->left)
+                session->left = mem_alloc((session->private_rooms + 7u) / 8);
+            session->left[private_index / 8] |= (uint8_t)(1u << (private_index % 8));
+        }
+        session_forget_joins(session, name, false, "left");
+        session_detach_room(session, (size_t)index);
+        session->hub->stats.leaves++;
+    }
+    if (name.size > ROOM_NAME_LIMIT)
+        name.size = ROOM_NAME_LIMIT;
+    session_push_control(session, ITEM_LEFT, name, &control);
+}

@@ -1,0 +1,356 @@
+#include <stdlib.h>
+
+#include "history.h"
+#include "mem.h"
+
+enum {
+    SCAN_RETRY_MS = 1000,
+    KEEP_MS = 30000, /* what was read back stays for others: they come back within seconds */
+};
+
+/* --- what scans have read ------------------------------------------------------------------- */
+
+static void keep(struct lane *lane)
+{
+    lane->keeps_until_ms = INT64_MAX;
+    if (lane->keeps)
+        return;
+    lane->keeps = true;
+    DL_APPEND2(lane->hub->keeping, lane, keeps_prev, keeps_next);
+}
+
+static void keep_no_more(struct lane *lane)
+{
+    struct hub *hub = lane->hub;
+    size_t bytes = lane->ring.bytes;
+    if (!lane->keeps)
+        return;
+    lane->keeps = false;
+    DL_DELETE2(hub->keeping, lane, keeps_prev, keeps_next);
+    ring_trim(&lane->ring, hub->config.ring_bytes);
+    hub->stats.ring_bytes -= bytes - lane->ring.bytes;
+    lane_count_beyond(lane);
+}
+
+/* The ring begins where the scan ended, unless it had to move on: then the scan was for its riders
+ * only. */
+static void extend_ring(struct lane *lane)
+{
+    struct hub *hub = lane->hub;
+    struct ring *kept = &lane->scan.kept;
+    size_t bytes = lane->ring.bytes;
+    if (lane->ring.from != lane->scan.until)
+        return;
+    ring_prepend(&lane->ring, kept, lane_ring_limit(lane, &lane->ring) + kept->bytes);
+    hub->stats.ring_bytes += lane->ring.bytes - bytes;
+    lane_count_beyond(lane);
+}
+
+static bool keeps_all(const struct lane *lane)
+{
+    return lane->scan.kept.from == lane->scan.from;
+}
+
+/* --- scans ---------------------------------------------------------------------------------- */
+
+void scan_want(struct lane *lane)
+{
+    if (lane->scan.wanted || lane->scan.running)
+        return;
+    lane->scan.wanted = true;
+    DL_APPEND2(lane->hub->scan_queue, lane, scan.prev, scan.next_lane);
+}
+
+static bool can_board(const struct session_lane *place)
+{
+    const struct session *session = place->session;
+    return place->state == LANE_SCANNING &&
+           (place->check || session->outbox.messages < session->hub->config.outbox_messages);
+}
+
+static int64_t first_needed(const struct session_lane *place)
+{
+    return place->check ? place->next - 1 : place->next;
+}
+
+static int by_next(const void *a, const void *b)
+{
+    const struct session_lane *const *left = a, *const *right = b;
+    return ((*left)->next > (*right)->next) - ((*left)->next < (*right)->next);
+}
+
+/* Who did not ride, or got off, and could ride now, gets another. */
+static void want_another(struct lane *lane)
+{
+    struct session_lane *place;
+    DL_FOREACH2(lane->sessions, place, next_session)
+        if (can_board(place)) {
+            scan_want(lane);
+            return;
+        }
+}
+
+static void scan_over(struct lane *lane)
+{
+    struct hub *hub = lane->hub;
+    history_scan_over(lane, lane->scan.useless);
+    DL_DELETE2(hub->scanning, lane, scan.prev, scan.next_lane);
+    hub->scans_running--;
+    lane->scan.running = false;
+    lane->scan.paused = false;
+    lane->scan.useless = false;
+    lane->scan.riders = 0;
+    lane->scan.bytes = lane->scan.records = 0;
+    lane->scan.last = (struct position){0};
+    free(lane->scan.checks);
+    lane->scan.checks = NULL;
+    lane->scan.check_count = 0;
+    lane->scan.check_at = 0;
+    ring_clear(&lane->scan.kept, 0);
+    lane_count_beyond(lane);
+    lane->keeps_until_ms = hub->now_ms + KEEP_MS;
+    conflation_table_free(&lane->scan.last_messages);
+}
+
+/* Who got off at the ring's edge needs no scan any more. */
+static void release_covered(struct lane *lane)
+{
+    struct session_lane *place, *next;
+    DL_FOREACH_SAFE2(lane->sessions, place, next, next_session)
+        if (place->state == LANE_SCANNING && first_needed(place) >= lane->ring.from)
+            catch_up_start(place);
+}
+
+/* Boards who can ride and starts at the hindmost. */
+static void scan_start(struct lane *lane)
+{
+    struct hub *hub = lane->hub;
+    struct scan *scan = &lane->scan;
+    struct session_lane *place;
+    unsigned riders = 0, checks = 0;
+    release_covered(lane);
+    int64_t from = history_board(lane);
+    DL_FOREACH2(lane->sessions, place, next_session) {
+        if (!can_board(place))
+            continue;
+        place->aboard = true;
+        riders++;
+        checks += place->check != 0;
+        if (first_needed(place) < from)
+            from = first_needed(place);
+    }
+    if (from == INT64_MAX)
+        return;
+    if (checks) {
+        scan->checks = mem_resize(NULL, checks, sizeof(struct session_lane *));
+        DL_FOREACH2(lane->sessions, place, next_session)
+            if (place->aboard && place->check)
+                scan->checks[scan->check_count++] = place;
+        qsort(scan->checks, scan->check_count, sizeof(struct session_lane *), by_next);
+    }
+    keep(lane);
+    scan->running = true;
+    scan->riders = riders;
+    scan->from = scan->next = scan->kept.from = from;
+    scan->until = lane->ring.from;
+    assert(from < scan->until);
+    DL_APPEND2(hub->scanning, lane, scan.prev, scan.next_lane);
+    hub->scans_running++;
+    hub->stats.scans++;
+    hub->source_ops->scan(hub->source, lane, from, scan->until);
+}
+
+void scan_leave(struct session_lane *place)
+{
+    struct scan *scan = &place->lane->scan;
+    if (place->aboard && place->check)
+        for (size_t i = scan->check_at; i < scan->check_count; i++)
+            if (scan->checks[i] == place)
+                scan->checks[i] = NULL;
+    place->aboard = false;
+}
+
+/* Gets off where the scan stands now. */
+static void alight(struct session_lane *place)
+{
+    scan_leave(place);
+    if (place->next < place->lane->scan.next && !place->check)
+        place->next = place->lane->scan.next;
+}
+
+/* Riders whose last record should have come by now, or is `record` with this check. */
+static void verify_riders(struct lane *lane, int64_t offset, uint16_t check)
+{
+    struct scan *scan = &lane->scan;
+    while (scan->check_at < scan->check_count) {
+        struct session_lane *place = scan->checks[scan->check_at];
+        if (place && place->next - 1 > offset)
+            break;
+        scan->check_at++;
+        if (!place)
+            continue;
+        if (place->next - 1 == offset && place->check == check) {
+            place->check = 0;
+            session_try_open(place->session);
+        } else {
+            place->aboard = false;
+            catch_up_give_up(place, "recreated");
+        }
+    }
+}
+
+static void offer_to_rider(struct session_lane *place, struct message *message)
+{
+    if (!place->aboard || place->check || message->offset < place->next)
+        return;
+    if (session_offer(place, message)) {
+        place->lane->hub->stats.deliveries_caught_up++;
+        if (place->session->outbox.messages >= place->lane->hub->config.outbox_messages)
+            place->lane->scan.paused = true;
+        return;
+    }
+    place->next = message->offset; /* boards the next scan here */
+    place->aboard = false;
+}
+
+/* Histories may not look through more than a limit, in bytes, but can only say where to begin in
+ * offsets: records that are larger than was thought are noticed here. */
+static void measure(struct lane *lane, size_t record_bytes)
+{
+    struct scan *scan = &lane->scan;
+    scan->bytes += record_bytes;
+    scan->records++;
+    if (scan->riders || scan->useless || scan->bytes <= 2 * lane->hub->config.history.bytes)
+        return;
+    lane->record_bytes = scan->bytes / scan->records;
+    scan->useless = scan->paused = true;
+}
+
+bool scan_record(struct lane *lane, const struct lane_record *record)
+{
+    struct scan *scan = &lane->scan;
+    struct hub *hub = lane->hub;
+    if (!scan->running || record->offset < scan->next)
+        return !scan->paused;
+    hub->stats.scan_records++;
+    struct message *message =
+        message_new(lane->id, record, lane->room_keyed, hub->config.rooms_per_record);
+    verify_riders(lane, record->offset, message->check);
+    bool decoded = history_scanned(lane, message);
+    lane_offer(lane, message, offer_to_rider);
+    conflation_note_scanned(lane, message);
+    if (decoded)
+        message_forget_decoded(message);
+    scan->next = record->offset + 1;
+    scan->last = (struct position){scan->next, message->check};
+    measure(lane, record->value.size);
+    bool all = keeps_all(lane);
+    ring_push(&scan->kept, message, lane_ring_limit(lane, &scan->kept));
+    lane_count_beyond(lane);
+    if (all && !keeps_all(lane))
+        scan->paused = true; /* whether to go on depends on its riders from here on */
+    return !scan->paused;
+}
+
+void scan_ended(struct lane *lane, enum status status, int64_t first)
+{
+    struct session_lane *place, *next;
+    if (!lane->scan.running)
+        return;
+    bool overtaken = first > lane->first; /* by retention: what is left can be had at once */
+    lane->first = first;
+    if (status == STATUS_OK) {
+        verify_riders(lane, INT64_MAX - 1, 0);
+        lane->scan.next = lane->scan.until;
+        extend_ring(lane);
+    } else if (!overtaken) {
+        lane->scan.retry_ms = lane->hub->now_ms + SCAN_RETRY_MS;
+    }
+    scan_over(lane);
+    DL_FOREACH_SAFE2(lane->sessions, place, next, next_session) {
+        if (!place->aboard)
+            continue;
+        alight(place);
+        catch_up_start(place);
+    }
+    release_covered(lane);
+    want_another(lane);
+}
+
+/* After transports have taken what they could: who is still full has a blocked socket and leaves.
+ * Without riders a scan goes on as long as all that it reads is kept: they will be served from
+ * that. */
+static void go_on(struct lane *lane)
+{
+    struct hub *hub = lane->hub;
+    struct session_lane *place;
+    unsigned riders = 0;
+    DL_FOREACH2(lane->sessions, place, next_session) {
+        if (!place->aboard)
+            continue;
+        if (place->session->outbox.messages >= hub->config.outbox_messages)
+            alight(place);
+        else
+            riders++;
+    }
+    lane->scan.paused = false;
+    bool needed = riders || history_rides(lane) || (lane->session_count && keeps_all(lane));
+    if (needed && !lane->scan.useless) {
+        hub->source_ops->scan_resume(hub->source, lane);
+        return;
+    }
+    hub->source_ops->scan_cancel(hub->source, lane);
+    scan_over(lane);
+    want_another(lane);
+}
+
+void scan_forget(struct lane *lane)
+{
+    struct hub *hub = lane->hub;
+    if (lane->scan.running) {
+        hub->source_ops->scan_cancel(hub->source, lane);
+        scan_over(lane);
+    }
+    if (lane->scan.wanted)
+        DL_DELETE2(hub->scan_queue, lane, scan.prev, scan.next_lane);
+    lane->scan.wanted = false;
+    keep_no_more(lane);
+}
+
+void scan_run(struct hub *hub)
+{
+    struct lane *lane, *next;
+    DL_FOREACH_SAFE2(hub->scanning, lane, next, scan.next_lane)
+        if (lane->scan.paused || lane->session_count == 0)
+            go_on(lane);
+    DL_FOREACH_SAFE2(hub->scan_queue, lane, next, scan.next_lane) {
+        if (hub->scans_running >= hub->config.scans)
+            break;
+        if (hub->now_ms < lane->scan.retry_ms)
+            continue;
+        DL_DELETE2(hub->scan_queue, lane, scan.prev, scan.next_lane);
+        lane->scan.wanted = false;
+        if (lane->open)
+            scan_start(lane);
+    }
+    DL_FOREACH_SAFE2(hub->keeping, lane, next, keeps_next)
+        if (hub->now_ms >= lane->keeps_until_ms)
+            keep_no_more(lane);
+}
+
+int64_t scan_deadline(const struct hub *hub)
+{
+    const struct lane *lane;
+    int64_t deadline = INT64_MAX;
+    if (hub->scans_running < hub->config.scans)
+        DL_FOREACH2(hub->scan_queue, lane, scan.next_lane)
+            if (lane->scan.retry_ms < deadline)
+                deadline = lane->scan.retry_ms;
+    DL_FOREACH2(hub->scanning, lane, scan.next_lane)
+        if (lane->scan.paused)
+            return 0;
+    DL_FOREACH2(hub->keeping, lane, keeps_next)
+        if (lane->keeps_until_ms < deadline)
+            deadline = lane->keeps_until_ms;
+    return deadline;
+}
