@@ -1,6 +1,6 @@
 #include <stdio.h>
 
-#include "hub.h"
+#include "hand_source.h"
 #include "mem.h"
 #include "notification.h"
 #include "policy.h"
@@ -13,10 +13,8 @@ static struct {
     struct hub *hub;
     struct layout *layout;
     struct policy *policy;
-    struct lane *lane;
-    int64_t end, from, to;
-    bool asked, scanning;
-    unsigned scanned; /* records that scans have read */
+    struct hand_source source;
+    int64_t end;
     int64_t now_ms;
 } world;
 
@@ -46,77 +44,13 @@ static struct lane_record record_at(int64_t offset, struct buffer *value)
 
 static void publish(unsigned count)
 {
-    for (unsigned i = 0; i < count; i++) {
-        auto_buffer struct buffer value = {0};
-        struct lane_record record = record_at(world.end++, &value);
-        if (world.lane && !world.asked)
-            hub_record(world.hub, world.lane, &record);
-    }
+    for (unsigned i = 0; i < count; i++)
+        hand_arrive(&world.source, world.hub, world.end++, record_at);
 }
-
-/* --- the lane's source */
-
-static void open_lane(void *source, struct lane *lane, const char *topic, int32_t partition)
-{
-    (void)source, (void)topic, (void)partition;
-    ck_assert_ptr_null(world.lane);
-    world.lane = lane;
-    world.asked = true;
-}
-
-static void close_lane(void *source, struct lane *lane)
-{
-    (void)source, (void)lane;
-    world.lane = NULL;
-}
-
-static void reopen_lane(void *source, struct lane *lane)
-{
-    (void)source, (void)lane;
-    world.asked = true;
-}
-
-static void ask_ends(void *source, struct lane *lane)
-{
-    (void)source, (void)lane;
-}
-
-static void scan_lane(void *source, struct lane *lane, int64_t from, int64_t to)
-{
-    (void)source, (void)lane;
-    world.scanning = true;
-    world.from = from;
-    world.to = to;
-}
-
-static void resume_scan(void *source, struct lane *lane)
-{
-    (void)source, (void)lane;
-    world.scanning = true;
-}
-
-static void cancel_scan(void *source, struct lane *lane)
-{
-    (void)source, (void)lane;
-    world.scanning = false;
-}
-
-static const struct lane_source_ops source_ops = {open_lane, close_lane,  reopen_lane, ask_ends,
-                                                  scan_lane, resume_scan, cancel_scan};
 
 static void read_back(unsigned records)
 {
-    while (world.scanning && records--) {
-        auto_buffer struct buffer value = {0};
-        struct lane_record record = record_at(world.from++, &value);
-        world.scanned++;
-        if (!hub_scan_record(world.hub, world.lane, &record))
-            world.scanning = false;
-        if (world.from == world.to) {
-            world.scanning = false;
-            hub_scan_ended(world.hub, world.lane, STATUS_OK, 0);
-        }
-    }
+    hand_read_back(&world.source, world.hub, 0, records, record_at);
 }
 
 /* --- clients */
@@ -155,10 +89,7 @@ static const struct transport_ops transport = {"test", TRANSPORT_SLOT_SSE, encod
 
 static void turn(void)
 {
-    if (world.lane && world.asked) {
-        world.asked = false;
-        hub_lane_opened(world.hub, world.lane, 0, world.end);
-    }
+    hand_open(&world.source, world.hub, 0, world.end);
     hub_run(world.hub, ++world.now_ms);
 }
 
@@ -186,28 +117,11 @@ static void unblock(struct client *client)
 
 static void start_gateway(size_t read_back_bytes)
 {
-    struct hub_config config = {.layout = world.layout,
-                                .policy = world.policy,
-                                .ring_bytes = RING_BYTES,
-                                .outbox_messages = OUTBOX,
-                                .rooms_per_session = 4,
-                                .rooms_per_record = 4,
-                                .lanes_per_session = 2,
-                                .room_name_bytes = 128,
-                                .sessions = 8,
-                                .pending_joins = 8,
-                                .lane_linger_ms = 1000000,
-                                .open_timeout_ms = 100000,
-                                .behind_timeout_ms = 1000000,
-                                .truncation_confirm_ms = 1000,
-                                .cursor_lag_bytes = 1 << 30,
-                                .catch_up_bytes = 1 << 30,
-                                .scans = 1,
-                                .read_back_bytes = read_back_bytes,
-                                .recovery = true,
-                                .keys = {BYTES_LITERAL("a secret of the test")},
-                                .key_count = 1};
-    world.hub = hub_new(&config, &source_ops, NULL);
+    struct hub_config config = hand_config(world.layout, world.policy);
+    config.ring_bytes = RING_BYTES;
+    config.outbox_messages = OUTBOX;
+    config.read_back_bytes = read_back_bytes;
+    world.hub = hub_new(&config, &hand_source_ops, &world.source);
 }
 
 static void end_gateway(struct client *clients, unsigned count)
@@ -215,7 +129,7 @@ static void end_gateway(struct client *clients, unsigned count)
     for (unsigned i = 0; i < count; i++)
         session_close(clients[i].session);
     hub_free(world.hub);
-    world.scanning = false;
+    world.source.scanning = false;
 }
 
 /* Clients that know where they were when the backlog began, and a gateway that has read nothing. */
@@ -256,7 +170,7 @@ static void read_to_the_end(void)
         read_back(OUTBOX);
         turn();
     }
-    ck_assert(!world.scanning);
+    ck_assert(!world.source.scanning);
 }
 
 START_TEST(one_reading_serves_those_who_come_while_it_lasts)
@@ -270,7 +184,7 @@ START_TEST(one_reading_serves_those_who_come_while_it_lasts)
     publish(3); /* live meanwhile */
     read_to_the_end();
     check_all(clients, 2);
-    ck_assert_uint_eq(world.scanned, BACKLOG);
+    ck_assert_uint_eq(world.source.scanned, BACKLOG);
     finish(clients, 2);
 }
 END_TEST
@@ -285,7 +199,7 @@ START_TEST(one_reading_serves_those_who_come_after_it)
     connect(&clients[1]);
     read_to_the_end();
     check_all(clients, 2);
-    ck_assert_uint_eq(world.scanned, BACKLOG);
+    ck_assert_uint_eq(world.source.scanned, BACKLOG);
     finish(clients, 2);
 }
 END_TEST
@@ -302,7 +216,7 @@ START_TEST(one_reading_serves_those_whose_sockets_block)
     unblock(&clients[1]);
     read_to_the_end();
     check_all(clients, 2);
-    ck_assert_uint_eq(world.scanned, BACKLOG);
+    ck_assert_uint_eq(world.source.scanned, BACKLOG);
     finish(clients, 2);
 }
 END_TEST
@@ -324,7 +238,7 @@ START_TEST(what_was_read_back_is_limited_in_bytes_and_time)
     connect(&clients[1]);
     read_to_the_end();
     check_all(clients, 2);
-    ck_assert_uint_gt(world.scanned, BACKLOG);
+    ck_assert_uint_gt(world.source.scanned, BACKLOG);
     ck_assert_uint_gt(hub_stats(world.hub)->read_back_bytes, 0);
     ck_assert_int_le(hub_deadline_ms(world.hub), world.now_ms + KEPT_MS);
     world.now_ms += KEPT_MS;

@@ -2,7 +2,7 @@
 
 #include <stdio.h>
 
-#include "hub.h"
+#include "hand_source.h"
 #include "mem.h"
 #include "policy.h"
 #include "room.h"
@@ -77,11 +77,11 @@ static struct {
     struct layout *layout;
     struct policy *policy;
     struct conflation *conflation;
-    struct lane *lane;
+    struct hand_source source;
     struct session *session;
     struct entry log[LOG];
-    int64_t end, from, to, now_ms;
-    bool asked, scanning, blocked, recovered;
+    int64_t end, now_ms;
+    bool blocked, recovered;
     char private_id[1024], cursor[1024], got[4096];
 } world;
 
@@ -117,58 +117,9 @@ static void publish(const char *words)
         ck_assert(world.end < LOG);
         world.log[world.end] =
             (struct entry){words[0], words[1], words[2] == '+' ? "tenant:acme" : "user:usr_1"};
-        auto_buffer struct buffer value = {0};
-        struct lane_record record = record_at(world.end++, &value);
-        if (world.lane && !world.asked)
-            hub_record(world.hub, world.lane, &record);
+        hand_arrive(&world.source, world.hub, world.end++, record_at);
     }
 }
-
-static void open_lane(void *source, struct lane *lane, const char *topic, int32_t partition)
-{
-    (void)source, (void)topic, (void)partition;
-    world.lane = lane;
-    world.asked = true;
-}
-
-static void close_lane(void *source, struct lane *lane)
-{
-    (void)source, (void)lane;
-    world.lane = NULL;
-}
-
-static void nothing(void *source, struct lane *lane)
-{
-    (void)source, (void)lane;
-}
-
-static void scan_lane(void *source, struct lane *lane, int64_t from, int64_t to)
-{
-    (void)source, (void)lane;
-    world.scanning = true;
-    world.from = from;
-    world.to = to;
-}
-
-static void resume_scan(void *source, struct lane *lane)
-{
-    (void)source, (void)lane;
-    world.scanning = true;
-}
-
-static void cancel_scan(void *source, struct lane *lane)
-{
-    (void)source, (void)lane;
-    world.scanning = false;
-}
-
-static const struct lane_source_ops source_ops = {.open = open_lane,
-                                                  .close = close_lane,
-                                                  .reopen = nothing,
-                                                  .ends = nothing,
-                                                  .scan = scan_lane,
-                                                  .scan_resume = resume_scan,
-                                                  .scan_cancel = cancel_scan};
 
 static void encode(const struct message_view *view, struct buffer *out)
 {
@@ -211,50 +162,20 @@ static const struct transport_ops transport = {"test", TRANSPORT_SLOT_SSE, encod
 
 static void turn(void)
 {
-    if (world.lane && world.asked) {
-        world.asked = false;
-        hub_lane_opened(world.hub, world.lane, 0, world.end);
-    }
+    hand_open(&world.source, world.hub, 0, world.end);
     hub_run(world.hub, ++world.now_ms);
-    while (world.scanning) {
-        auto_buffer struct buffer value = {0};
-        if (world.from == world.to) {
-            world.scanning = false;
-            hub_scan_ended(world.hub, world.lane, STATUS_OK, 0);
-        } else {
-            struct lane_record record = record_at(world.from++, &value);
-            world.scanning = hub_scan_record(world.hub, world.lane, &record);
-        }
-        if (!world.scanning)
-            hub_run(world.hub, ++world.now_ms);
+    while (world.source.scanning) {
+        hand_read_back(&world.source, world.hub, 0, UINT32_MAX, record_at);
+        hub_run(world.hub, ++world.now_ms);
     }
 }
 
 static void start_gateway(void)
 {
-    struct hub_config config = {.layout = world.layout,
-                                .policy = world.policy,
-                                .conflation = world.conflation,
-                                .ring_bytes = 1 << 20,
-                                .outbox_messages = OUTBOX,
-                                .rooms_per_session = 4,
-                                .rooms_per_record = 4,
-                                .lanes_per_session = 2,
-                                .room_name_bytes = 128,
-                                .sessions = 8,
-                                .pending_joins = 8,
-                                .lane_linger_ms = 1000000,
-                                .open_timeout_ms = 100000,
-                                .behind_timeout_ms = 1000000,
-                                .truncation_confirm_ms = 1000,
-                                .cursor_lag_bytes = 1 << 30,
-                                .catch_up_bytes = 1 << 30,
-                                .scans = 1,
-                                .read_back_bytes = 1 << 20,
-                                .recovery = true,
-                                .keys = {BYTES_LITERAL("a secret of the test")},
-                                .key_count = 1};
-    world.hub = hub_new(&config, &source_ops, NULL);
+    struct hub_config config = hand_config(world.layout, world.policy);
+    config.conflation = world.conflation;
+    config.outbox_messages = OUTBOX;
+    world.hub = hub_new(&config, &hand_source_ops, &world.source);
 }
 
 static void connect(void)
@@ -285,7 +206,7 @@ static void end_gateway(void)
 {
     session_close(world.session);
     hub_free(world.hub);
-    world.scanning = false;
+    world.source.scanning = false;
 }
 
 static void finish(void)

@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "hand_source.h"
 #include "mem.h"
 #include "notification.h"
 #include "suite.h"
@@ -21,12 +22,10 @@ static struct {
     struct hub_config config;
     struct layout *layout;
     struct policy *policy;
-    struct lane *lane;
+    struct hand_source source;
     struct record records[8000];
     int64_t first, end;
-    bool asked, scanning, closed;
-    int64_t from, to;
-    unsigned scans, scanned;
+    bool closed;
     int64_t now_ms;
 } world;
 
@@ -37,8 +36,9 @@ static bool blocked;
 
 /* --- the lane */
 
-static struct lane_record record_at(int64_t offset)
+static struct lane_record record_at(int64_t offset, struct buffer *value)
 {
+    (void)value;
     return (struct lane_record){.offset = offset,
                                 .timestamp_ms = world.records[offset].timestamp_ms,
                                 .key = BYTES_LITERAL("acme"),
@@ -62,9 +62,8 @@ static void publish_sized(const char *room, unsigned count, size_t size)
         struct record *record = &world.records[world.end++];
         notification_encode(&notification, &record->value);
         record->timestamp_ms = world.end * SECOND;
-        struct lane_record view = record_at(world.end - 1);
-        if (world.lane && !world.asked && !world.closed)
-            hub_record(world.hub, world.lane, &view);
+        if (!world.closed)
+            hand_arrive(&world.source, world.hub, world.end - 1, record_at);
     }
 }
 
@@ -73,72 +72,9 @@ static void publish(const char *room, unsigned count)
     publish_sized(room, count, 1);
 }
 
-static void open_lane(void *source, struct lane *lane, const char *topic, int32_t partition)
-{
-    (void)source, (void)topic, (void)partition;
-    ck_assert_ptr_null(world.lane);
-    world.lane = lane;
-    world.asked = true;
-}
-
-static void close_lane(void *source, struct lane *lane)
-{
-    (void)source, (void)lane;
-    world.lane = NULL;
-}
-
-static void reopen_lane(void *source, struct lane *lane)
-{
-    (void)source, (void)lane;
-    world.asked = true;
-}
-
-static void ask_ends(void *source, struct lane *lane)
-{
-    (void)source, (void)lane;
-}
-
-static void scan_lane(void *source, struct lane *lane, int64_t from, int64_t to)
-{
-    (void)source, (void)lane;
-    world.scanning = true;
-    world.scans++;
-    world.from = from;
-    world.to = to;
-}
-
-static void resume_scan(void *source, struct lane *lane)
-{
-    (void)source, (void)lane;
-    world.scanning = true;
-}
-
-static void cancel_scan(void *source, struct lane *lane)
-{
-    (void)source, (void)lane;
-    world.scanning = false;
-}
-
-static const struct lane_source_ops source_ops = {open_lane, close_lane,  reopen_lane, ask_ends,
-                                                  scan_lane, resume_scan, cancel_scan};
-
 static void read_back(unsigned records)
 {
-    while (world.scanning && records--) {
-        if (world.from < world.first) {
-            world.scanning = false;
-            hub_scan_ended(world.hub, world.lane, STATUS_EXPIRED, world.first);
-            return;
-        }
-        struct lane_record record = record_at(world.from++);
-        world.scanned++;
-        if (!hub_scan_record(world.hub, world.lane, &record))
-            world.scanning = false;
-        if (world.from == world.to) {
-            world.scanning = false;
-            hub_scan_ended(world.hub, world.lane, STATUS_OK, world.first);
-        }
-    }
+    hand_read_back(&world.source, world.hub, world.first, records, record_at);
 }
 
 /* --- the session: "h5" is history, "5" live, "+" and "-" joined and refused */
@@ -204,10 +140,8 @@ static const struct transport_ops transport = {"test", TRANSPORT_SLOT_SSE, encod
 
 static void turn(void)
 {
-    if (world.lane && world.asked && !world.closed) {
-        world.asked = false;
-        hub_lane_opened(world.hub, world.lane, world.first, world.end);
-    }
+    if (!world.closed)
+        hand_open(&world.source, world.hub, world.first, world.end);
     hub_run(world.hub, ++world.now_ms);
 }
 
@@ -256,9 +190,7 @@ static void last(const char *room, uint32_t count)
 
 static void start_gateway(void)
 {
-    world.config.layout = world.layout;
-    world.config.policy = world.policy;
-    world.hub = hub_new(&world.config, &source_ops, NULL);
+    world.hub = hub_new(&world.config, &hand_source_ops, &world.source);
 }
 
 static void begin(void)
@@ -270,27 +202,13 @@ static void begin(void)
     blocked = false;
     ck_assert(layout_new(&source, &world.layout, &problems) == STATUS_OK);
     ck_assert(policy_new(NULL, &world.policy, &problems) == STATUS_OK);
-    world.config = (struct hub_config){
-        .ring_bytes = RING_BYTES,
-        .outbox_messages = OUTBOX,
-        .rooms_per_session = 8,
-        .rooms_per_record = 4,
-        .lanes_per_session = 2,
-        .room_name_bytes = 128,
-        .sessions = 8,
-        .pending_joins = 3,
-        .lane_linger_ms = 1000000,
-        .open_timeout_ms = OPEN_TIMEOUT_MS,
-        .behind_timeout_ms = 1000000,
-        .truncation_confirm_ms = 1000,
-        .cursor_lag_bytes = 1 << 30,
-        .catch_up_bytes = 1 << 30,
-        .scans = 1,
-        .read_back_bytes = 1 << 20,
-        .history = {.messages = 100, .bytes = 1 << 20, .age_ms = INT64_MAX, .buffered = 1 << 20},
-        .recovery = true,
-        .keys = {BYTES_LITERAL("a secret of the test")},
-        .key_count = 1};
+    world.config = hand_config(world.layout, world.policy);
+    world.config.ring_bytes = RING_BYTES;
+    world.config.outbox_messages = OUTBOX;
+    world.config.pending_joins = 3;
+    world.config.open_timeout_ms = OPEN_TIMEOUT_MS;
+    world.config.history = (struct history_limits){
+        .messages = 100, .bytes = 1 << 20, .age_ms = INT64_MAX, .buffered = 1 << 20};
 }
 
 static void begin_connected(void)
@@ -307,7 +225,7 @@ static void end_gateway(void)
     ck_assert_uint_eq(hub_stats(world.hub)->history_bytes, 0);
     ck_assert_uint_eq(hub_stats(world.hub)->histories_waiting, 0);
     hub_free(world.hub);
-    world.scanning = false;
+    world.source.scanning = false;
 }
 
 static void end(void)
@@ -334,7 +252,7 @@ START_TEST(the_last_ones_come_before_the_confirmation)
     publish("task:1", 1);
     turn();
     EXPECT("8 ");
-    ck_assert_uint_eq(world.scans, 0);
+    ck_assert_uint_eq(world.source.scans, 0);
     end();
 }
 END_TEST
@@ -377,12 +295,12 @@ START_TEST(what_the_ring_does_not_have_is_read)
     last("task:1", 12);
     rest();
     EXPECT("h0 h1 h2 h3 h4 h5 h6 h7 h8 h9 +task:1:10 ");
-    ck_assert_uint_gt(world.scans, 0);
-    unsigned scans = world.scans;
+    ck_assert_uint_gt(world.source.scans, 0);
+    unsigned scans = world.source.scans;
     last("task:2", 2);
     rest();
     EXPECT("h48 h49 +task:2:2 ");
-    ck_assert_uint_eq(world.scans, scans); /* what was read back is there */
+    ck_assert_uint_eq(world.source.scans, scans); /* what was read back is there */
     end();
 }
 END_TEST
@@ -456,7 +374,7 @@ START_TEST(what_was_history_does_not_come_again_elsewhere)
     turn();
     EXPECT("0 h1 h2 h3 +task:1:3 ");
     end_gateway();
-    world.lane = NULL;
+    world.source.lane = NULL;
     publish("task:1", 2);
     start_gateway();
     connect();
@@ -480,7 +398,7 @@ START_TEST(a_queue_behind_the_history_does_not_hold_its_cursor_back)
     }
     EXPECT("h0 h1 h2 +task:1:3 ");
     end_gateway();
-    world.lane = NULL;
+    world.source.lane = NULL;
     blocked = false;
     start_gateway();
     connect();
@@ -501,7 +419,7 @@ START_TEST(a_history_that_is_cut_off_in_the_middle_is_asked_for_again)
     heard(&delivery);
     EXPECT("h0 ");
     end_gateway();
-    world.lane = NULL;
+    world.source.lane = NULL;
     blocked = false;
     start_gateway();
     connect();
@@ -564,7 +482,7 @@ START_TEST(a_lane_is_not_read_further_back_than_it_may)
     last("task:1", 5);
     rest();
     EXPECT("h110 +task:1:1... ");
-    ck_assert_uint_le(world.scanned, 100);
+    ck_assert_uint_le(world.source.scanned, 100);
     end();
 }
 END_TEST
@@ -580,7 +498,7 @@ START_TEST(larger_records_than_were_thought_are_noticed)
     last("task:1", 5);
     rest();
     EXPECT("h200 h201 +task:1:2... ");
-    ck_assert_uint_le(world.scanned, 60); /* not 200, which it would have been */
+    ck_assert_uint_le(world.source.scanned, 60); /* not 200, which it would have been */
     publish("user:usr_1", 1);
     turn();
     EXPECT("202 ");
@@ -624,7 +542,7 @@ START_TEST(retention_cuts_off)
     said[0] = '\0';
     world.first = 50; /* and nobody has told yet */
     end_gateway();
-    world.lane = NULL;
+    world.source.lane = NULL;
     start_gateway();
     world.first = 0;
     cursor[0] = private_id[0] = '\0';

@@ -1,7 +1,7 @@
 /* What a client finds when it comes back: rules that random worlds do not reach. */
 #include <stdio.h>
 
-#include "hub.h"
+#include "hand_source.h"
 #include "mem.h"
 #include "notification.h"
 #include "policy.h"
@@ -11,47 +11,11 @@ enum { HORIZON = 20000, LAG = 2000, LINGER_MS = 60000, RECORD = 100 };
 
 static struct {
     struct hub *hub;
-    struct lane *lane;
+    struct hand_source source;
     struct session *session;
-    bool asked;
-    unsigned closed; /* lanes that are not read any more */
     int64_t end, now_ms;
     char private_id[1024], cursor[1024], told[1024];
 } world;
-
-/* --- the lane's source */
-
-static void open_lane(void *source, struct lane *lane, const char *topic, int32_t partition)
-{
-    (void)source, (void)topic, (void)partition;
-    world.lane = lane;
-    world.asked = true;
-}
-
-static void close_lane(void *source, struct lane *lane)
-{
-    (void)source, (void)lane;
-    world.lane = NULL;
-    world.closed++;
-}
-
-static void nothing(void *source, struct lane *lane)
-{
-    (void)source, (void)lane;
-}
-
-static void scan_lane(void *source, struct lane *lane, int64_t from, int64_t to)
-{
-    (void)source, (void)lane, (void)from, (void)to;
-}
-
-static const struct lane_source_ops source_ops = {.open = open_lane,
-                                                  .close = close_lane,
-                                                  .reopen = nothing,
-                                                  .ends = nothing,
-                                                  .scan = scan_lane,
-                                                  .scan_resume = nothing,
-                                                  .scan_cancel = nothing};
 
 /* Records of somebody else's room, in the client's lane. */
 struct forged {
@@ -81,8 +45,8 @@ static void publish_forged(unsigned count, const char *room_name, const struct f
                                      .key = bytes_of_string(forged ? forged->key : "acme"),
                                      .value = buffer_peek(&value),
                                      .room_hashes = buffer_peek(&hashes)};
-        if (world.lane && !world.asked)
-            hub_record(world.hub, world.lane, &record);
+        if (world.source.lane && !world.source.asked)
+            hub_record(world.hub, world.source.lane, &record);
     }
 }
 
@@ -136,10 +100,7 @@ static const struct transport_ops transport = {"test", TRANSPORT_SLOT_SSE, encod
 
 static void turn(int64_t later_ms)
 {
-    if (world.lane && world.asked) {
-        world.asked = false;
-        hub_lane_opened(world.hub, world.lane, 0, world.end);
-    }
+    hand_open(&world.source, world.hub, 0, world.end);
     hub_run(world.hub, world.now_ms += later_ms);
 }
 
@@ -184,27 +145,13 @@ static void start(struct gateway *gateway, const char *rooms_yaml, const char *a
               STATUS_OK);
     document_free(rooms);
     document_free(access);
-    struct hub_config config = {.layout = gateway->layout,
-                                .policy = gateway->policy,
-                                .ring_bytes = 1000,
-                                .outbox_messages = 8,
-                                .rooms_per_session = 8,
-                                .rooms_per_record = 4,
-                                .lanes_per_session = 2,
-                                .room_name_bytes = 128,
-                                .sessions = 8,
-                                .pending_joins = 8,
-                                .lane_linger_ms = LINGER_MS,
-                                .open_timeout_ms = 100000,
-                                .behind_timeout_ms = 1000000,
-                                .truncation_confirm_ms = 1000,
-                                .cursor_lag_bytes = LAG,
-                                .catch_up_bytes = HORIZON,
-                                .scans = 1,
-                                .recovery = true,
-                                .keys = {BYTES_LITERAL("a secret of the test")},
-                                .key_count = 1};
-    world.hub = hub_new(&config, &source_ops, NULL);
+    struct hub_config config = hand_config(gateway->layout, gateway->policy);
+    config.ring_bytes = 1000;
+    config.lane_linger_ms = LINGER_MS;
+    config.cursor_lag_bytes = LAG;
+    config.catch_up_bytes = HORIZON;
+    config.read_back_bytes = 0;
+    world.hub = hub_new(&config, &hand_source_ops, &world.source);
 }
 
 static void end(struct gateway *gateway)
@@ -319,11 +266,11 @@ START_TEST(an_end_that_comes_late_is_waited_for)
     start(&gateway, NULL, NULL);
     world.end = 2;
     connect(acme);
-    hub_lane_ends(world.hub, world.lane, 0, 2);
+    hub_lane_ends(world.hub, world.source.lane, 0, 2);
     turn(1);
     ck_assert_str_eq(world.told, "");
     publish(1, "user:usr_1");
-    hub_lane_ends(world.hub, world.lane, 0, 3);
+    hub_lane_ends(world.hub, world.source.lane, 0, 3);
     turn(1);
     ck_assert_str_eq(world.told, "recovered; ");
     end(&gateway);
@@ -389,13 +336,13 @@ START_TEST(a_lane_without_sessions_is_read_on_for_a_while)
     begin(&gateway, NULL);
     session_close(world.session);
     turn(LINGER_MS - 1000);
-    ck_assert_uint_eq(world.closed, 0);
+    ck_assert_uint_eq(world.source.closed, 0);
     connect(acme); /* finds it open */
     ck_assert_str_eq(world.told, "recovered; ");
     session_close(world.session);
     turn(1);
     turn(LINGER_MS);
-    ck_assert_uint_eq(world.closed, 1);
+    ck_assert_uint_eq(world.source.closed, 1);
     connect(acme);
     end(&gateway);
 }

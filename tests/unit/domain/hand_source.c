@@ -1,0 +1,126 @@
+#include "hand_source.h"
+
+static void open_lane(void *context, struct lane *lane, const char *topic, int32_t partition)
+{
+    struct hand_source *source = context;
+    (void)topic, (void)partition;
+    source->lane = lane;
+    source->asked = true;
+}
+
+static void close_lane(void *context, struct lane *lane)
+{
+    struct hand_source *source = context;
+    (void)lane;
+    source->lane = NULL;
+    source->asked = source->scanning = false;
+    source->closed++;
+}
+
+static void reopen_lane(void *context, struct lane *lane)
+{
+    struct hand_source *source = context;
+    (void)lane;
+    source->asked = true;
+}
+
+static void ask_ends(void *context, struct lane *lane)
+{
+    (void)context, (void)lane;
+}
+
+static void scan_lane(void *context, struct lane *lane, int64_t from, int64_t to)
+{
+    struct hand_source *source = context;
+    (void)lane;
+    source->scanning = true;
+    source->scans++;
+    source->from = from;
+    source->to = to;
+}
+
+static void resume_scan(void *context, struct lane *lane)
+{
+    struct hand_source *source = context;
+    (void)lane;
+    source->scanning = true;
+}
+
+static void cancel_scan(void *context, struct lane *lane)
+{
+    struct hand_source *source = context;
+    (void)lane;
+    source->scanning = false;
+}
+
+const struct lane_source_ops hand_source_ops = {.open = open_lane,
+                                                .close = close_lane,
+                                                .reopen = reopen_lane,
+                                                .ends = ask_ends,
+                                                .scan = scan_lane,
+                                                .scan_resume = resume_scan,
+                                                .scan_cancel = cancel_scan};
+
+struct hub_config hand_config(const struct layout *layout, const struct policy *policy)
+{
+    return (struct hub_config){.layout = layout,
+                               .policy = policy,
+                               .ring_bytes = 1 << 20,
+                               .outbox_messages = 8,
+                               .rooms_per_session = 8,
+                               .rooms_per_record = 4,
+                               .lanes_per_session = 2,
+                               .room_name_bytes = 128,
+                               .sessions = 8,
+                               .pending_joins = 8,
+                               .lane_linger_ms = 1000000,
+                               .open_timeout_ms = 100000,
+                               .behind_timeout_ms = 1000000,
+                               .truncation_confirm_ms = 1000,
+                               .cursor_lag_bytes = 1 << 30,
+                               .catch_up_bytes = 1 << 30,
+                               .scans = 1,
+                               .read_back_bytes = 1 << 20,
+                               .recovery = true,
+                               .keys = {BYTES_LITERAL("a secret of the test")},
+                               .key_count = 1};
+}
+
+void hand_open(struct hand_source *source, struct hub *hub, int64_t first, int64_t end)
+{
+    if (!source->lane || !source->asked)
+        return;
+    source->asked = false;
+    hub_lane_opened(hub, source->lane, first, end);
+}
+
+void hand_arrive(struct hand_source *source, struct hub *hub, int64_t offset,
+                 hand_record_fn *record_at)
+{
+    auto_buffer struct buffer value = {0};
+    if (!source->lane || source->asked)
+        return;
+    struct lane_record record = record_at(offset, &value);
+    hub_record(hub, source->lane, &record);
+}
+
+void hand_read_back(struct hand_source *source, struct hub *hub, int64_t first, unsigned records,
+                    hand_record_fn *record_at)
+{
+    while (source->scanning && records--) {
+        auto_buffer struct buffer value = {0};
+        if (source->from < first) {
+            source->scanning = false;
+            hub_scan_ended(hub, source->lane, STATUS_EXPIRED, first);
+            return;
+        }
+        struct lane_record record = record_at(source->from++, &value);
+        source->scanned++;
+        if (!hub_scan_record(hub, source->lane, &record))
+            source->scanning = false;
+        if (source->from == source->to) {
+            source->scanning = false;
+            hub_scan_ended(hub, source->lane, STATUS_OK, first);
+        }
+    }
+}
