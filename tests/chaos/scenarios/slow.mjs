@@ -29,22 +29,16 @@ const settings = {
     },
 };
 
-const median = (values) => values.sort((a, b) => a - b)[values.length >> 1];
-
-/* What `measure()` says, each second until `over` resolves. A value is the median of a second: what is on its way to the others
- * comes and goes with each batch. */
+/* What `measure()` says, each second until `over` resolves. */
 async function sample(measure, over) {
-    const seconds = [];
+    const samples = [];
     let ended = false;
     over.then(() => { ended = true; }, () => { ended = true; });
     while (!ended) {
-        const samples = [];
-        for (const end = performance.now() + 1000; performance.now() < end; await sleep(25))
-            samples.push(measure());
-        if (!ended) // or it was no whole second
-            seconds.push(Object.fromEntries(Object.keys(samples[0]).map((name) => [name, median(samples.map((one) => one[name]))])));
+        samples.push(measure());
+        await sleep(1000);
     }
-    return seconds;
+    return samples;
 }
 
 const megabytes = (bytes) => `${(bytes / 1048576).toFixed(1)} MiB`;
@@ -74,7 +68,7 @@ export async function run({ report, values }) {
         const before = await takeLatencies(fast);
         report.fault('stop reading', `${number('slow')} clients for ${number('stall')} s`);
         const over = hearsState(slow, 'reading', 1000 * number('stall') + 60000);
-        const samples = await sample(() => ({ resident: residentBytes(gateway), sockets: socketBytes() }), over);
+        const samples = await sample(() => ({ resident: residentBytes(gateway), sockets: socketBytes(gateway) }), over);
         await over;
         const meanwhile = await takeLatencies(fast);
         const started = performance.now();
