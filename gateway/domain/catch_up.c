@@ -4,7 +4,7 @@
 #include "mem.h"
 
 enum {
-    LOOKS_A_TURN = 1 << 18, /* records of rings that all sessions together pass over in one turn */
+    LOOKS_A_TURN = 1 << 16, /* at rings, by all sessions together: see ring_skip() */
     DOUBT_RETRY_MS = 500,
 };
 
@@ -196,12 +196,10 @@ static size_t pass_over(struct session_lane *place, size_t index)
     struct lane *lane = place->lane;
     const struct session *session = place->session;
     const struct ring *ring = &lane->ring;
-    size_t left = ring->count - index, looks = lane->hub->looks_left;
     struct room_filter filter = {0};
     for (unsigned i = 0; i < session->room_count; i++)
         room_filter_add(&filter, session->rooms[i].room->hash);
-    size_t to = ring_skip(ring, index, index + (left < looks ? left : looks), &filter);
-    lane->hub->looks_left -= (unsigned)(to - index);
+    size_t to = ring_skip(ring, index, ring->count, &filter, &lane->hub->looks_left);
     if (to > index) {
         const struct message *message = ring_at(ring, to - 1);
         place->next = message->offset + 1;

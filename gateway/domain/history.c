@@ -266,10 +266,10 @@ static void look_through_ring(struct history *history, int64_t until, size_t *lo
     struct room_filter filter = {0};
     room_filter_add(&filter, history->room->hash);
     size_t index = ring_find(ring, history->next), end = ring_find(ring, until);
-    spend(looks, end - index);
+    size_t left = SIZE_MAX;
     if (index < end)
         look_at_first(history, ring_at(ring, index));
-    for (; (index = ring_skip(ring, index, end, &filter)) < end; index++) {
+    for (; (index = ring_skip(ring, index, end, &filter, &left)) < end; index++) {
         struct message *message = ring_at(ring, index);
         bool decoded = message->notification != NULL;
         if (is_of_room(history->room, message))
@@ -277,6 +277,7 @@ static void look_through_ring(struct history *history, int64_t until, size_t *lo
         if (!decoded)
             message_forget_decoded(message);
     }
+    spend(looks, SIZE_MAX - left);
     history->next = until;
 }
 

@@ -5,7 +5,8 @@
 
 enum {
     SWEEP_PERIOD_MS = 1000,
-    SWEEP_ROUNDS = 10, /* periods in which every session is looked at once */
+    LOOKERS_A_TURN = 16, /* a scan's end may make thousands of them */
+    SWEEP_ROUNDS = 10,   /* periods in which every session is looked at once */
 };
 
 uint64_t hub_hash_seed;
@@ -343,26 +344,22 @@ static void expire_pending(struct hub *hub)
     }
 }
 
-/* All it can do is look through a ring: not in a turn in which enough was looked at. */
-static bool session_only_looks(const struct session *session)
+/* Who is woken meanwhile waits for the next turn. */
+static void tell(struct attention *list, uint64_t most)
 {
-    return session->state == SESSION_OPEN && !session->opening && session->outbox.count == 0;
+    for (uint64_t left = list->count < most ? list->count : most; left && list->first; left--) {
+        struct session *session = list->first;
+        session_unlist(session);
+        session->signaled = true;
+        session->transport->ready(session, session->connection);
+    }
 }
 
 static void tell_ready(struct hub *hub)
 {
-    /* Who is woken meanwhile stands behind and waits for the next turn. */
     hub->depth++;
-    for (uint64_t count = hub->attention_count; count && hub->attention; count--) {
-        struct session *session = hub->attention;
-        session_unlist(session);
-        if (hub->looks_left == 0 && session_only_looks(session)) {
-            session_wake(session);
-            continue;
-        }
-        session->signaled = true;
-        session->transport->ready(session, session->connection);
-    }
+    tell(&hub->ready, UINT64_MAX);
+    tell(&hub->lookers, LOOKERS_A_TURN);
     hub->depth--;
 }
 
@@ -437,7 +434,7 @@ void hub_run(struct hub *hub, int64_t now_ms)
 int64_t hub_deadline_ms(const struct hub *hub)
 {
     int64_t deadline = catch_up_deadline(hub);
-    if (hub->attention || hub->dying || hub->histories)
+    if (hub->ready.first || hub->lookers.first || hub->dying || hub->histories)
         return hub->now_ms;
     if (hub->pending && hub->pending->deadline_ms < deadline)
         deadline = hub->pending->deadline_ms;

@@ -54,6 +54,7 @@ struct conflation_table;
 struct ring {
     struct message **messages; /* circular; capacity is a power of two */
     uint64_t *marks;           /* of each message, beside it: see room_mark() */
+    struct room_set *blocks;   /* of RING_BLOCK slots each: the rooms that are named there */
     size_t capacity;
     size_t start;
     size_t count;
@@ -173,20 +174,32 @@ static inline uint64_t room_mark(uint64_t hash)
     return (uint64_t)1 << (hash & 63) | (uint64_t)1 << (hash >> 6 & 63);
 }
 
-enum { ROOM_FILTER_ROOMS = 8 }; /* of more, only their bits together are looked for */
+enum {
+    ROOM_FILTER_ROOMS = 8, /* of more, only their bits together are looked for */
+    RING_BLOCK = 64,
+    ROOM_SET_WORDS = 64,
+};
+
+/* The rooms of a block, by other bits of their hashes: most of a ring is passed over without a look
+ * at the marks. */
+struct room_set {
+    uint64_t words[ROOM_SET_WORDS];
+};
 
 /* The rooms that are looked for. All zero: none. */
 struct room_filter {
     uint64_t any;
     unsigned count;
     uint64_t marks[ROOM_FILTER_ROOMS];
+    uint64_t hashes[ROOM_FILTER_ROOMS];
 };
 void room_filter_add(struct room_filter *filter, uint64_t hash);
 
 /* The first index from `index` on, below `end`, whose message may name a room of the filter; `end`:
- * none does. */
+ * none does. Counts what it looks at, a message or a block of them, off `looks`, and stops when
+ * there are none left. */
 size_t ring_skip(const struct ring *ring, size_t index, size_t end,
-                 const struct room_filter *filter);
+                 const struct room_filter *filter, size_t *looks);
 /* Backwards: the index behind the last one below `index` whose message may; 0: none does. */
 size_t ring_skip_back(const struct ring *ring, size_t index, const struct room_filter *filter);
 void ring_clear(struct ring *ring, int64_t from);
@@ -294,8 +307,7 @@ struct session {
     uint16_t told_lanes; /* the first of `lanes`: those that stand in cursors */
     uint16_t stale_lanes;
     uint8_t state;
-    bool signaled; /* transport_ops.ready was called and it has not yet been told "none" */
-    bool in_attention;
+    bool signaled;      /* transport_ops.ready was called and it has not yet been told "none" */
     bool rooms_changed; /* cursor_rooms is out of date */
     bool recovered;
     uint8_t *left;           /* bitmap of private rooms that were left; NULL: none */
@@ -306,7 +318,8 @@ struct session {
     struct outbox outbox;
     int64_t progress_ms;         /* when it last took something, or fell behind */
     struct session *prev, *next; /* all sessions, or the dying */
-    struct session *attention_prev, *attention_next; /* to be told at the end of the turn */
+    struct attention *listed;    /* to be told at the end of the turn; NULL: not */
+    struct session *attention_prev, *attention_next;
 };
 
 /* What only an opening session needs. */
@@ -445,6 +458,12 @@ bool conflation_skips(const struct session_lane *place, const struct message *me
 
 /* --- the hub -------------------------------------------------------------------------------- */
 
+/* Sessions that will be told, first come, first served. */
+struct attention {
+    struct session *first;
+    uint64_t count;
+};
+
 struct hub {
     struct hub_config config;
     const struct lane_source_ops *source_ops;
@@ -461,12 +480,12 @@ struct hub {
     struct history *histories; /* those that are to be looked at in this turn */
     struct session *sessions;
     struct session *dying;
-    struct session *attention;
-    uint64_t attention_count;
+    struct attention ready;   /* there is something for them */
+    struct attention lookers; /* there may be, in a ring: so many a turn are told */
     struct pending *pending;
     struct session *sweep; /* where the slow walk over all sessions stands */
     uint32_t next_lane_id;
-    unsigned looks_left; /* see catch_up.c */
+    size_t looks_left; /* see catch_up.c */
     uint64_t turn;
     int64_t now_ms;
     int64_t sweep_due_ms;

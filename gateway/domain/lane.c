@@ -4,14 +4,19 @@
 #include "hub_state.h"
 #include "mem.h"
 
-enum { RING_MIN_CAPACITY = 16 };
+enum { RING_MIN_CAPACITY = RING_BLOCK };
 
 /* --- the ring ------------------------------------------------------------------------------- */
+
+static size_t slot_of(const struct ring *ring, size_t index)
+{
+    return (ring->start + index) & (ring->capacity - 1);
+}
 
 struct message *ring_at(const struct ring *ring, size_t index)
 {
     assert(index < ring->count);
-    return ring->messages[(ring->start + index) & (ring->capacity - 1)];
+    return ring->messages[slot_of(ring, index)];
 }
 
 static uint64_t mark_of(const struct message *message)
@@ -22,17 +27,29 @@ static uint64_t mark_of(const struct message *message)
     return mark;
 }
 
+static void room_set_add(struct room_set *set, uint64_t hash)
+{
+    set->words[(hash >> 18) % ROOM_SET_WORDS] |= (uint64_t)1 << (hash >> 12 & 63);
+}
+
+static bool room_set_has(const struct room_set *set, uint64_t hash)
+{
+    return set->words[(hash >> 18) % ROOM_SET_WORDS] >> (hash >> 12 & 63) & 1;
+}
+
 void room_filter_add(struct room_filter *filter, uint64_t hash)
 {
-    if (filter->count < ROOM_FILTER_ROOMS)
+    if (filter->count < ROOM_FILTER_ROOMS) {
         filter->marks[filter->count] = room_mark(hash);
+        filter->hashes[filter->count] = hash;
+    }
     filter->count++;
     filter->any |= room_mark(hash);
 }
 
 static bool may_name(const struct ring *ring, size_t index, const struct room_filter *filter)
 {
-    uint64_t mark = ring->marks[(ring->start + index) & (ring->capacity - 1)];
+    uint64_t mark = ring->marks[slot_of(ring, index)];
     if (!(mark & filter->any))
         return false;
     for (unsigned i = 0; i < filter->count && filter->count <= ROOM_FILTER_ROOMS; i++)
@@ -41,13 +58,36 @@ static bool may_name(const struct ring *ring, size_t index, const struct room_fi
     return filter->count > ROOM_FILTER_ROOMS;
 }
 
+static bool block_may_name(const struct room_set *block, const struct room_filter *filter)
+{
+    if (filter->count > ROOM_FILTER_ROOMS)
+        return true;
+    for (unsigned i = 0; i < filter->count; i++)
+        if (room_set_has(block, filter->hashes[i]))
+            return true;
+    return false;
+}
+
 size_t ring_skip(const struct ring *ring, size_t index, size_t end,
-                 const struct room_filter *filter)
+                 const struct room_filter *filter, size_t *looks)
 {
     assert(end <= ring->count);
-    while (index < end && !may_name(ring, index, filter))
+    size_t block_end = index;
+    while (index<end && * looks> 0) {
+        --*looks;
+        if (index == block_end) {
+            size_t slot = slot_of(ring, index);
+            block_end += RING_BLOCK - slot % RING_BLOCK;
+            if (!block_may_name(&ring->blocks[slot / RING_BLOCK], filter)) {
+                index = block_end;
+                continue;
+            }
+        }
+        if (may_name(ring, index, filter))
+            break;
         index++;
-    return index;
+    }
+    return index < end ? index : end;
 }
 
 size_t ring_skip_back(const struct ring *ring, size_t index, const struct room_filter *filter)
@@ -83,21 +123,40 @@ static void ring_drop_oldest(struct ring *ring)
     message_unref(message);
 }
 
+/* A block may hold the oldest messages and the newest. */
+static void block_begin(struct ring *ring, size_t slot)
+{
+    struct room_set *block = &ring->blocks[slot / RING_BLOCK];
+    *block = (struct room_set){0};
+    for (size_t i = slot - slot % RING_BLOCK, end = i + RING_BLOCK; i < end; i++) {
+        if (((i - ring->start) & (ring->capacity - 1)) >= ring->count)
+            continue;
+        for (unsigned j = 0; j < ring->messages[i]->room_count; j++)
+            room_set_add(block, ring->messages[i]->room_hashes[j]);
+    }
+}
+
+static void put(struct ring *ring, size_t slot, struct message *message)
+{
+    ring->messages[slot] = message;
+    ring->marks[slot] = mark_of(message);
+    for (unsigned i = 0; i < message->room_count; i++)
+        room_set_add(&ring->blocks[slot / RING_BLOCK], message->room_hashes[i]);
+}
+
 static void ring_grow(struct ring *ring)
 {
-    size_t capacity = ring->capacity ? 2 * ring->capacity : RING_MIN_CAPACITY;
-    struct message **messages = mem_alloc(capacity * sizeof(*messages));
-    uint64_t *marks = mem_alloc(capacity * sizeof(*marks));
-    for (size_t i = 0; i < ring->count; i++) {
-        messages[i] = ring_at(ring, i);
-        marks[i] = ring->marks[(ring->start + i) & (ring->capacity - 1)];
-    }
-    free(ring->messages);
-    free(ring->marks);
-    ring->messages = messages;
-    ring->marks = marks;
-    ring->capacity = capacity;
+    struct ring old = *ring;
+    ring->capacity = old.capacity ? 2 * old.capacity : RING_MIN_CAPACITY;
     ring->start = 0;
+    ring->messages = mem_alloc(ring->capacity * sizeof(*ring->messages));
+    ring->marks = mem_alloc(ring->capacity * sizeof(*ring->marks));
+    ring->blocks = mem_alloc(ring->capacity / RING_BLOCK * sizeof(*ring->blocks));
+    for (size_t i = 0; i < ring->count; i++)
+        put(ring, i, ring_at(&old, i));
+    free(old.messages);
+    free(old.marks);
+    free(old.blocks);
 }
 
 void ring_push(struct ring *ring, struct message *message, size_t bytes_limit)
@@ -105,9 +164,11 @@ void ring_push(struct ring *ring, struct message *message, size_t bytes_limit)
     assert(ring->count == 0 || ring_at(ring, ring->count - 1)->offset < message->offset);
     if (ring->count == ring->capacity)
         ring_grow(ring);
-    size_t slot = (ring->start + ring->count++) & (ring->capacity - 1);
-    ring->messages[slot] = message;
-    ring->marks[slot] = mark_of(message);
+    size_t slot = slot_of(ring, ring->count);
+    if (slot % RING_BLOCK == 0)
+        block_begin(ring, slot);
+    ring->count++;
+    put(ring, slot, message);
     ring->unsettled++;
     message->counted = (uint32_t)message_bytes(message);
     ring->bytes += message->counted;
@@ -126,15 +187,18 @@ void ring_prepend(struct ring *ring, struct ring *older, size_t bytes_limit)
     for (size_t i = older->count; i-- > 0;) {
         if (ring->count == ring->capacity)
             ring_grow(ring);
-        ring->start = (ring->start - 1) & (ring->capacity - 1);
-        ring->messages[ring->start] = ring_at(older, i);
-        ring->marks[ring->start] = mark_of(ring_at(older, i));
+        size_t slot = (ring->start - 1) & (ring->capacity - 1);
+        if (slot % RING_BLOCK == RING_BLOCK - 1)
+            block_begin(ring, slot);
+        ring->start = slot;
         ring->count++;
+        put(ring, slot, ring_at(older, i));
     }
     ring->bytes += older->bytes;
     ring->from = older->from;
     free(older->messages);
     free(older->marks);
+    free(older->blocks);
     *older = (struct ring){0};
     ring_trim(ring, bytes_limit);
 }
@@ -156,6 +220,7 @@ void ring_clear(struct ring *ring, int64_t from)
         ring_drop_oldest(ring);
     free(ring->messages);
     free(ring->marks);
+    free(ring->blocks);
     *ring = (struct ring){.from = from};
 }
 

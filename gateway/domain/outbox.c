@@ -85,25 +85,34 @@ void session_clear_outbox(struct session *session)
 
 /* --- who must be told ----------------------------------------------------------------------- */
 
+/* Whether all it can do is look through a ring. */
+static bool only_looks(const struct session *session)
+{
+    return session->state == SESSION_OPEN && !session->opening && session->outbox.count == 0;
+}
+
 void session_wake(struct session *session)
 {
     struct hub *hub = session->hub;
-    if (session->in_attention || session->signaled || session->state == SESSION_CLOSED ||
+    struct attention *list = only_looks(session) ? &hub->lookers : &hub->ready;
+    if (session->listed == list || session->listed == &hub->ready || session->signaled ||
+        session->state == SESSION_CLOSED ||
         (session->state == SESSION_OPENING && !session->opening->refusal))
         return;
-    session->in_attention = true;
-    hub->attention_count++;
-    DL_APPEND2(hub->attention, session, attention_prev, attention_next);
+    session_unlist(session);
+    session->listed = list;
+    list->count++;
+    DL_APPEND2(list->first, session, attention_prev, attention_next);
 }
 
 void session_unlist(struct session *session)
 {
-    struct hub *hub = session->hub;
-    if (!session->in_attention)
+    struct attention *list = session->listed;
+    if (!list)
         return;
-    session->in_attention = false;
-    hub->attention_count--;
-    DL_DELETE2(hub->attention, session, attention_prev, attention_next);
+    session->listed = NULL;
+    list->count--;
+    DL_DELETE2(list->first, session, attention_prev, attention_next);
 }
 
 void session_push_control(struct session *session, enum item_kind kind, struct bytes room,
