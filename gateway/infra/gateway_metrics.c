@@ -49,6 +49,8 @@ static const struct row counters[] = {
     BY("connections_total", HELP, "event", "refused", sockets.refused),
     BY("connections_total", HELP, "event", "closed", sockets.closed),
 #undef HELP
+    ROW("accepts_held_back_total", "Times that connections had to wait by http.accepts_per_second.",
+        sockets.held_back),
     ROW("bytes_read_total", "Bytes read from clients.", sockets.bytes_read),
     ROW("bytes_written_total", "Bytes written to clients.", sockets.bytes_written),
     ROW("socket_writes_total", "Writes to sockets.", sockets.writes),

@@ -202,6 +202,16 @@ static int64_t streams_deadline(void *context)
     return deadline_ms;
 }
 
+/* What is live is delivered also while thousands connect. */
+static void run_between(void *context, int64_t now_ms)
+{
+    const struct gateway_process *process = context;
+    kafka_source_service_live(process->kafka, now_ms, wall_ms());
+    run_hub(context, now_ms);
+    run_engineio(context, now_ms);
+    run_streams(context, now_ms);
+}
+
 static size_t check_self(const struct gateway_process *process, struct health_check *checks)
 {
     size_t count = 0;
@@ -611,6 +621,7 @@ static void add_chores(struct gateway_process *process)
     lws_loop_add_chore(loop, &(struct lws_chore){run_engineio, engineio_deadline, process});
     lws_loop_add_chore(loop, &(struct lws_chore){run_streams, streams_deadline, process});
     lws_loop_add_chore(loop, &(struct lws_chore){run_process, process_deadline, process});
+    lws_loop_set_between(loop, run_between, process);
 }
 
 static enum status add_watches(struct gateway_process *process, struct error *error)
@@ -641,6 +652,7 @@ static enum status open_sockets(struct gateway_process *process, struct error *e
                                        .port = (uint16_t)settings->port,
                                        .share_port = settings->share_port,
                                        .connections = (unsigned)settings->connections,
+                                       .accepts_per_second = (unsigned)settings->accepts_per_second,
                                        .send_buffer_bytes = (int)settings->send_buffer,
                                        .certificate_file = settings->certificate_file,
                                        .key_file = settings->certificate_key_file,

@@ -25,8 +25,8 @@ static const char *const auth_modes[] = {"token", "development", NULL};
 static const struct setting table[] = {
     SETTING(INTEGER, "workers", workers, "1", RANGE(1, GATEWAY_WORKERS_LIMIT),
             .help = "Processes that share the port, each with a loop of its own; one per core, as "
-                    "--workers N. http.connections, limits.sessions and drain.per_second are for "
-                    "all together."),
+                    "--workers N. http.connections, http.accepts_per_second, limits.sessions and "
+                    "drain.per_second are for all together."),
     /* --- HTTP */
     SETTING(STRING, "http.address", address, NULL,
             .help = "Address to listen on; all, IPv4 and IPv6, if it is left out."),
@@ -38,6 +38,9 @@ static const struct setting table[] = {
             .help = "Files to serve under /, read once at the start: a page, for demonstrations."),
     SETTING(INTEGER, "http.connections", connections, "0", RANGE(0, 10000000),
             .help = "Connections at a time; 0: what the limit of descriptors allows."),
+    SETTING(INTEGER, "http.accepts_per_second", accepts_per_second, "0", RANGE(0, 1000000),
+            .help = "Connections accepted in a second; the others wait. What is live comes sooner "
+                    "while thousands return at once. 0: as many as come."),
     SETTING(SIZE, "http.send_buffer", send_buffer, "32KiB", RANGE(0, 64 * MIB),
             .help = "The kernel's send buffer per connection. A large one hides slow clients; 0: "
                     "the kernel's choice."),

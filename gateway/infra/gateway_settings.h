@@ -23,7 +23,7 @@ struct gateway_settings {
     int64_t port;
     char *static_directory;
     bool share_port;
-    int64_t connections;
+    int64_t connections, accepts_per_second;
     int64_t send_buffer;
     int64_t head_timeout_ms, body_timeout_ms, idle_timeout_ms;
     char *certificate_file;

@@ -9,8 +9,8 @@
 #include "mem.h"
 
 enum {
-    BATCH = 64, /* messages taken from a consumer's queue at once */
-    BATCHES_A_TURN = 4,
+    BATCH = 32, /* messages taken from a consumer's queue at once */
+    BATCHES_A_TURN = 1,
     SHORT_MS = 5000, /* a log that ends below `to` is believed after so long: a new leader may know
                         its last stable offset a little late */
     SHORT_CHECK_MS = 500,

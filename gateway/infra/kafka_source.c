@@ -257,6 +257,14 @@ void kafka_source_service(struct kafka_source *source, int64_t now_ms, int64_t w
         event_descriptor_signal(source->descriptor);
 }
 
+void kafka_source_service_live(struct kafka_source *source, int64_t now_ms, int64_t wall_ms)
+{
+    source->now_ms = now_ms;
+    source->wall_ms = wall_ms;
+    if (drain_live(source))
+        event_descriptor_signal(source->descriptor);
+}
+
 int64_t kafka_source_deadline_ms(const struct kafka_source *source)
 {
     int64_t deadline = source->scans ? kafka_scan_deadline_ms(source->scans) : INT64_MAX;

@@ -58,6 +58,8 @@ void kafka_source_attach(struct kafka_source *source, struct hub *hub);
 
 int kafka_source_descriptor(const struct kafka_source *source);
 void kafka_source_service(struct kafka_source *source, int64_t now_ms, int64_t wall_ms);
+/* What is live only, in between. */
+void kafka_source_service_live(struct kafka_source *source, int64_t now_ms, int64_t wall_ms);
 int64_t kafka_source_deadline_ms(const struct kafka_source *source);
 
 /* Whether the broker answers; `detail` is text for a person, static. */

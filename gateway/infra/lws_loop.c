@@ -20,6 +20,7 @@
 enum {
     GAP_LIMIT_DEFAULT_MS = 200,
     READ_BYTES_DEFAULT = 32 * 1024,
+    BREATH_MS = 2,
     /* Beyond 10 million libwebsockets falls back to 2,560 descriptors; it also has tables of that
        size. */
     DESCRIPTORS_MOST = 1024 * 1024,
@@ -44,6 +45,10 @@ struct lws_loop {
     bool stopped;
     struct lws_chore chores[LWS_LOOP_CHORES];
     size_t chore_count;
+    void (*between)(void *context, int64_t now_ms);
+    void *between_context;
+    int64_t breath_ms; /* when the turn began, or `between` was last called */
+    bool in_events;
     struct lws_watch *dead; /* unwatched; freed at the end of the turn */
     struct lws_watch *signals;
     int signal_descriptor;
@@ -64,7 +69,8 @@ int64_t lws_loop_now_ms(struct lws_loop *loop)
         loop->stale = false;
         uint64_t gaps = loop->clock.gaps;
         int64_t skew_ms = loop->clock.skew_ms;
-        service_clock_read(&loop->clock, monotonic_ms());
+        loop->breath_ms = monotonic_ms();
+        service_clock_read(&loop->clock, loop->breath_ms);
         if (loop->clock.gaps != gaps)
             log_warning("process was stopped or starved; deadlines moved",
                         LOG_INTEGER("gap_ms", loop->clock.skew_ms - skew_ms));
@@ -129,6 +135,12 @@ struct lws_watch *lws_loop_watch(struct lws_loop *loop, int descriptor,
     return watch;
 }
 
+void lws_loop_pause_watch(struct lws_watch *watch, bool paused)
+{
+    if (watch->wsi)
+        lws_rx_flow_control(watch->wsi, !paused);
+}
+
 void lws_loop_unwatch(struct lws_watch *watch)
 {
     if (!watch)
@@ -170,14 +182,30 @@ void lws_loop_remove_chores(struct lws_loop *loop, const void *context)
     loop->chore_count = kept;
 }
 
+void lws_loop_set_between(struct lws_loop *loop, void (*run)(void *context, int64_t now_ms),
+                          void *context)
+{
+    loop->between = run;
+    loop->between_context = context;
+}
+
+void lws_loop_breathe(struct lws_loop *loop)
+{
+    if (!loop->in_events || !loop->between || monotonic_ms() - loop->breath_ms < BREATH_MS)
+        return;
+    loop->between(loop->between_context, lws_loop_now_ms(loop));
+    loop->breath_ms = monotonic_ms();
+}
+
 static void wake_ev(struct ev_loop *ev, ev_timer *timer, int events)
 {
     (void)ev, (void)timer, (void)events;
 }
 
+/* One that is due already is called before poll(), which would then sleep all the same. */
 static void wake_sul(lws_sorted_usec_list_t *sul)
 {
-    (void)sul;
+    lws_cancel_service(lws_container_of(sul, struct lws_loop, sul)->context);
 }
 
 static void plan_sleep(struct lws_loop *loop)
@@ -212,11 +240,12 @@ void lws_loop_run(struct lws_loop *loop)
     loop->stopped = false;
     while (!loop->stopped) {
         plan_sleep(loop);
-        loop->stale = true;
+        loop->stale = loop->in_events = true;
         if (loop->ev)
             ev_run(loop->ev, EVRUN_ONCE);
         else
             lws_service(loop->context, 0);
+        loop->in_events = false;
         int64_t now_ms = lws_loop_now_ms(loop);
         for (size_t i = 0; i < loop->chore_count; i++)
             loop->chores[i].run(loop->chores[i].context, now_ms);

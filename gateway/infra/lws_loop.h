@@ -52,6 +52,10 @@ enum { LWS_LOOP_CHORES = 16 };
 
 /* Copied. At most LWS_LOOP_CHORES. */
 void lws_loop_add_chore(struct lws_loop *loop, const struct lws_chore *chore);
+/* Called between the events of a turn that takes long: thousands of sockets may have something to
+ * say in one. */
+void lws_loop_set_between(struct lws_loop *loop, void (*run)(void *context, int64_t now_ms),
+                          void *context);
 /* Removes the chores of this context. Not from inside a chore. */
 void lws_loop_remove_chores(struct lws_loop *loop, const void *context);
 
@@ -59,6 +63,8 @@ void lws_loop_remove_chores(struct lws_loop *loop, const void *context);
  * or it is unwatched. The descriptor stays the caller's. NULL: no descriptor left. */
 struct lws_watch *lws_loop_watch(struct lws_loop *loop, int descriptor,
                                  void (*readable)(void *context, int64_t now_ms), void *context);
+/* Not called back until it is resumed. */
+void lws_loop_pause_watch(struct lws_watch *watch, bool paused);
 /* Also from inside its own callback. NULL is fine. The descriptor must still be open. */
 void lws_loop_unwatch(struct lws_watch *watch);
 
@@ -70,5 +76,7 @@ enum status lws_loop_on_signal(struct lws_loop *loop, const int *signals,
 
 /* For lws_server.c only. */
 struct lws_context *lws_loop_context(struct lws_loop *loop);
+/* After each event of a socket. */
+void lws_loop_breathe(struct lws_loop *loop);
 
 #endif

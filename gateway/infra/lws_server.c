@@ -21,7 +21,8 @@ enum {
     BACKLOG_DEFAULT = 4096,
     RESERVE_DEFAULT = 256,
     LINGER_DEFAULT_MS = 2000,
-    ACCEPTS_PER_TURN = 16,
+    ACCEPTS_PER_TURN = 4,
+    ACCEPT_SLACK_MS = 10,          /* unused time that is saved up for accepting */
     WRITE_MOST = 64 * 1024 * 1024, /* libwebsockets' own chunking must never cut a write of ours */
 };
 
@@ -59,6 +60,9 @@ struct lws_server {
     struct connection *doomed;
     int64_t linger_ms;
     uint64_t connections_most;
+    unsigned accepts_per_second;
+    int64_t accept_due_us; /* when the next one may be */
+    int64_t resume_ms;     /* the listener is paused until then; INT64_MAX: it is not */
     int descriptor;
     int spare; /* a descriptor to give up when there is no other left */
     uint16_t port;
@@ -275,6 +279,7 @@ static int wire_callback(struct lws *wsi, enum lws_callback_reasons reason, void
     struct connection *connection = wsi ? lws_get_opaque_user_data(wsi) : NULL;
     if (!connection)
         return 0;
+    struct lws_server *server = connection->server;
     if (reason == LWS_CALLBACK_RAW_RX) {
         received(connection, bytes_of(in, size));
     } else if (reason == LWS_CALLBACK_RAW_WRITEABLE) {
@@ -284,6 +289,7 @@ static int wire_callback(struct lws *wsi, enum lws_callback_reasons reason, void
         if (connection->state != CONNECTION_NEW)
             ended(connection);
     }
+    lws_loop_breathe(server->loop);
     return 0;
 }
 
@@ -347,11 +353,30 @@ static void welcome(struct lws_server *server, int descriptor)
     assert(connection->wire.receiver_ops || connection->state != CONNECTION_OPEN);
 }
 
+/* Who has to wait does so in the kernel's queue. */
+static bool may_accept(struct lws_server *server, int64_t now_ms)
+{
+    int64_t now_us = now_ms * 1000, earliest_us = now_us - (int64_t)ACCEPT_SLACK_MS * 1000;
+    if (server->accepts_per_second == 0)
+        return true;
+    if (server->accept_due_us < earliest_us)
+        server->accept_due_us = earliest_us;
+    if (server->accept_due_us > now_us) {
+        server->resume_ms = server->accept_due_us / 1000 + 1;
+        server->stats.held_back++;
+        lws_loop_pause_watch(server->listener, true);
+        return false;
+    }
+    server->accept_due_us += 1000000 / server->accepts_per_second;
+    return true;
+}
+
 static void accept_some(void *context, int64_t now_ms)
 {
-    (void)now_ms;
     struct lws_server *server = context;
     for (int i = 0; i < ACCEPTS_PER_TURN && server->listener; i++) {
+        if (!may_accept(server, now_ms))
+            return;
         int descriptor = accept4(server->descriptor, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (descriptor < 0) {
             if (errno == EMFILE || errno == ENFILE)
@@ -404,6 +429,11 @@ struct wire *lws_server_dial(struct lws_server *server, const struct peer_addres
 static void reap(void *context, int64_t now_ms)
 {
     struct lws_server *server = context;
+    if (server->resume_ms <= now_ms) {
+        server->resume_ms = INT64_MAX;
+        if (server->listener)
+            lws_loop_pause_watch(server->listener, false);
+    }
     while (server->closing && server->closing->deadline_ms <= now_ms)
         move(server->closing, CONNECTION_DOOMED);
     while (server->doomed) /* ended() takes it off the list */
@@ -415,7 +445,9 @@ static int64_t reap_deadline_ms(void *context)
     struct lws_server *server = context;
     if (server->doomed)
         return 0;
-    return server->closing ? server->closing->deadline_ms : INT64_MAX;
+    if (server->closing && server->closing->deadline_ms < server->resume_ms)
+        return server->closing->deadline_ms;
+    return server->resume_ms;
 }
 
 /* ---- Opening and closing ---- */
@@ -535,6 +567,8 @@ enum status lws_server_open(struct lws_loop *loop, const struct lws_server_confi
     server->descriptor = descriptor;
     server->port = port_of(descriptor);
     server->connections_most = connections_most(config);
+    server->accepts_per_second = config->accepts_per_second;
+    server->resume_ms = INT64_MAX;
     server->spare = open("/dev/null", O_RDONLY | O_CLOEXEC);
     if (config->certificate_file) {
         server->tls = true;

@@ -22,6 +22,7 @@ struct lws_server_config {
     uint16_t port;               /* 0: any free one, see lws_server_port() */
     bool share_port;             /* SO_REUSEPORT: other processes of ours listen on it too */
     int backlog;                 /* 0: 4096, the kernel may lower it; negative: do not listen */
+    unsigned accepts_per_second; /* 0: as many as come */
     unsigned connections;        /* 0: what descriptors allow */
     unsigned descriptor_reserve; /* kept free for everything else; 0: 256 */
     int send_buffer_bytes;       /* SO_SNDBUF; 0: the kernel's choice, which hides slow clients */
@@ -34,7 +35,8 @@ struct lws_server_config {
 
 struct lws_server_stats {
     uint64_t accepted;
-    uint64_t refused; /* beyond the limit, or no descriptor */
+    uint64_t refused;   /* beyond the limit, or no descriptor */
+    uint64_t held_back; /* times that connections had to wait for their second */
     uint64_t closed;
     uint64_t bytes_read;
     uint64_t bytes_written;

@@ -32,6 +32,7 @@ struct gateway_settings worker_settings(const struct gateway_settings *whole,
     settings.port = common->port;
     settings.share_port = true;
     settings.connections = share_of(whole->connections, whole->workers, index);
+    settings.accepts_per_second = share_of(whole->accepts_per_second, whole->workers, index);
     settings.sessions = share_of(whole->sessions, whole->workers, index);
     settings.drain_per_second = share_of(whole->drain_per_second, whole->workers, index);
     if (!whole->recovery_keys && !whole->token_secret)

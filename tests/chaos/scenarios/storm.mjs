@@ -3,6 +3,7 @@
  * without harm to the clients that the other gateway has already. */
 import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
+import os from 'node:os';
 import path from 'node:path';
 import { Client } from '../../integration/lib/client.mjs';
 import { eventually } from '../../integration/lib/wait.mjs';
@@ -19,6 +20,7 @@ export const options = {
     backlog: { default: 20000, help: 'notifications at once when the gateway is dead' },
     size: { default: 512, help: 'bytes of one' },
     before: { default: 10, help: 'seconds before the kill' },
+    pace: { default: 2500, help: 'connections that a gateway accepts in a second; 0: as many as come' },
     within: { default: 10, help: 'seconds in which all must have recovered' },
 };
 
@@ -102,8 +104,9 @@ export async function run({ report, values }) {
     const number = (name) => Number(values[name]);
     const lane = laneOf(TENANT);
     const own = ['own-a', 'own-b', 'own-c', 'own-d'].find((tenant) => laneOf(tenant).partition !== lane.partition);
+    const settings = { gateway: { ...LOAD_SETTINGS.gateway, http: { accepts_per_second: number('pace') } } };
     const brokerEnvironment = { KAFKA_FULL_JIT: '1', KAFKA_HEAP_MB: '1024' };
-    await World.use('chaos-storm', { settings: LOAD_SETTINGS, brokerEnvironment }, async (world) => {
+    await World.use('chaos-storm', { settings, brokerEnvironment }, async (world) => {
         const first = await world.gateway({ name: 'gateway-first' });
         const second = await world.gateway({ name: 'gateway-second' });
         const fast = startLoad(world, 'own', { gateway: second, nice: -10, ...OWN, tenant: own, 'room-prefix': 'task:own-', auth: `{"tenant":"${own}","sub":"user-%u"}` });
@@ -112,6 +115,7 @@ export async function run({ report, values }) {
             size: number('size'), before: number('before'), backlog: number('backlog'),
         });
         await hearsState(storm, 'ready', 240000);
+        os.setPriority(10); // it has the stock clients
         const stock = Array.from({ length: number('stock') }, (_, i) => new Stock(world, first.url, second.url, i, i * 7 % number('rooms')));
         for (let i = 0; i < stock.length; i += 20)
             await Promise.all(stock.slice(i, i + 20).map((one) => one.open()));

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "buffer.h"
@@ -27,6 +28,7 @@ static struct lws_loop *loop;
 static struct lws_server *server;
 static struct peer peer;
 static bool refuse_all;
+static int64_t receive_ms; /* how long it takes to receive something */
 static int64_t stop_ms;
 static unsigned turns;
 
@@ -35,6 +37,8 @@ static void receive(void *receiver, struct bytes bytes, int64_t now_ms)
     (void)now_ms;
     struct peer *self = receiver;
     buffer_append(&self->in, bytes);
+    struct timespec pause = {.tv_nsec = receive_ms * 1000000};
+    nanosleep(&pause, NULL);
 }
 
 static void writable(void *receiver, int64_t now_ms)
@@ -86,7 +90,7 @@ static void run_for(int64_t ms)
     lws_loop_run(loop);
 }
 
-static void start(bool poll_loop, unsigned connections)
+static void start_paced(bool poll_loop, unsigned connections, unsigned accepts_per_second)
 {
     struct error error;
     struct lws_loop_config loop_config = {.poll = poll_loop, .gap_limit_ms = 60000};
@@ -94,12 +98,19 @@ static void start(bool poll_loop, unsigned connections)
     lws_loop_add_chore(loop, &(struct lws_chore){run_chore, chore_deadline, &turns});
     struct lws_server_config config = {.address = "127.0.0.1",
                                        .connections = connections,
+                                       .accepts_per_second = accepts_per_second,
                                        .linger_ms = 300,
                                        .send_buffer_bytes = 32768,
                                        .acceptor = {opened, NULL}};
     ck_assert_msg(lws_server_open(loop, &config, &server, &error) == STATUS_OK, "%s", error.text);
     peer = (struct peer){0};
     refuse_all = false;
+    receive_ms = 0;
+}
+
+static void start(bool poll_loop, unsigned connections)
+{
+    start_paced(poll_loop, connections, 0);
 }
 
 static void stop(void)
@@ -338,10 +349,59 @@ START_TEST(descriptors_and_signals_wake_the_loop){BOTH_LOOPS({
     close(event_descriptor);
 })} END_TEST
 
-    TEST_PROGRAM("lws_server", bytes_come_and_go_and_the_peers_end_is_told,
-                 what_the_socket_does_not_take_is_kept_and_a_silent_reader_costs_no_turns,
-                 a_flushing_close_delivers_everything_although_the_peer_still_sends,
-                 a_close_that_the_peer_does_not_answer_ends_after_the_linger_time,
-                 connections_beyond_the_limit_are_turned_away,
-                 a_wire_may_be_refused_as_it_opens_and_a_server_may_end_with_open_ones,
-                 a_port_in_use_is_a_clear_error, descriptors_and_signals_wake_the_loop)
+    static unsigned betweens;
+
+static void count_between(void *context, int64_t now_ms)
+{
+    (void)context, (void)now_ms;
+    betweens++;
+}
+
+START_TEST(a_long_turn_is_interrupted_between_its_events){BOTH_LOOPS({
+    enum { CLIENTS = 8 };
+    int clients[CLIENTS];
+    lws_loop_set_between(loop, count_between, NULL);
+    for (int i = 0; i < CLIENTS; i++)
+        clients[i] = connect_client();
+    run_for(20);
+    receive_ms = 3;
+    betweens = 0;
+    for (int i = 0; i < CLIENTS; i++)
+        ck_assert_int_eq(write(clients[i], "x", 1), 1);
+    run_for(20);
+    ck_assert_uint_eq(buffer_size(&peer.in), CLIENTS);
+    ck_assert_uint_ge(betweens, CLIENTS);
+    for (int i = 0; i < CLIENTS; i++)
+        close(clients[i]);
+})} END_TEST
+
+    START_TEST(connections_are_accepted_at_a_pace)
+{
+    enum { CLIENTS = 20, PER_SECOND = 50 };
+    for (int poll_loop = 0; poll_loop < 2; poll_loop++) {
+        int clients[CLIENTS];
+        start_paced(poll_loop, 0, PER_SECOND);
+        int64_t begin_ms = lws_loop_now_ms(loop);
+        for (int i = 0; i < CLIENTS; i++)
+            clients[i] = connect_client();
+        while (lws_server_stats(server)->accepted < CLIENTS)
+            run_for(5);
+        /* A hundredth of a second may have been saved up. */
+        ck_assert_int_ge(lws_loop_now_ms(loop) - begin_ms, (CLIENTS - 2) * 1000 / PER_SECOND);
+        ck_assert_uint_gt(lws_server_stats(server)->held_back, 0);
+        for (int i = 0; i < CLIENTS; i++)
+            close(clients[i]);
+        run_for(20);
+        stop();
+    }
+}
+END_TEST
+
+TEST_PROGRAM("lws_server", bytes_come_and_go_and_the_peers_end_is_told,
+             what_the_socket_does_not_take_is_kept_and_a_silent_reader_costs_no_turns,
+             a_flushing_close_delivers_everything_although_the_peer_still_sends,
+             a_close_that_the_peer_does_not_answer_ends_after_the_linger_time,
+             connections_beyond_the_limit_are_turned_away,
+             a_wire_may_be_refused_as_it_opens_and_a_server_may_end_with_open_ones,
+             a_port_in_use_is_a_clear_error, a_long_turn_is_interrupted_between_its_events,
+             connections_are_accepted_at_a_pace, descriptors_and_signals_wake_the_loop)

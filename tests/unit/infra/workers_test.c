@@ -20,6 +20,7 @@ START_TEST(shares_are_the_whole_and_never_no_limit)
     struct gateway_settings whole = {.workers = WORKERS,
                                      .sessions = 1002,
                                      .connections = 0, /* no limit */
+                                     .accepts_per_second = 2,
                                      .drain_per_second = 3};
     struct worker_common common = {.port = 8080};
     int64_t sessions = 0;
@@ -28,6 +29,7 @@ START_TEST(shares_are_the_whole_and_never_no_limit)
         sessions += one.sessions;
         ck_assert_int_eq(one.connections, 0);
         ck_assert_int_eq(one.drain_per_second, 1);
+        ck_assert_int_eq(one.accepts_per_second, 1);
         ck_assert_int_eq(one.port, 8080);
         ck_assert(one.share_port);
     }
