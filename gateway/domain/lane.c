@@ -73,7 +73,7 @@ size_t ring_skip(const struct ring *ring, size_t index, size_t end,
 {
     assert(end <= ring->count);
     size_t block_end = index;
-    while (index<end && * looks> 0) {
+    while (*looks > 0 && index < end) {
         --*looks;
         if (index == block_end) {
             size_t slot = slot_of(ring, index);
