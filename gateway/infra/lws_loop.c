@@ -193,7 +193,9 @@ void lws_loop_breathe(struct lws_loop *loop)
 {
     if (!loop->in_events || !loop->between || monotonic_ms() - loop->breath_ms < BREATH_MS)
         return;
+    loop->in_events = false;
     loop->between(loop->between_context, lws_loop_now_ms(loop));
+    loop->in_events = true;
     loop->breath_ms = monotonic_ms();
 }
 

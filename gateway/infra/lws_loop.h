@@ -76,7 +76,7 @@ enum status lws_loop_on_signal(struct lws_loop *loop, const int *signals,
 
 /* For lws_server.c only. */
 struct lws_context *lws_loop_context(struct lws_loop *loop);
-/* After each event of a socket. */
+/* After each event of a socket, from no other place: whoever is called expects to be alone. */
 void lws_loop_breathe(struct lws_loop *loop);
 
 #endif

@@ -279,17 +279,20 @@ static int wire_callback(struct lws *wsi, enum lws_callback_reasons reason, void
     struct connection *connection = wsi ? lws_get_opaque_user_data(wsi) : NULL;
     if (!connection)
         return 0;
-    struct lws_server *server = connection->server;
+    struct lws_loop *loop = connection->server->loop;
     if (reason == LWS_CALLBACK_RAW_RX) {
         received(connection, bytes_of(in, size));
     } else if (reason == LWS_CALLBACK_RAW_WRITEABLE) {
         became_writable(connection);
     } else if (reason == LWS_CALLBACK_RAW_CLOSE) {
         lws_set_opaque_user_data(wsi, NULL);
-        if (connection->state != CONNECTION_NEW)
-            ended(connection);
+        if (connection->state == CONNECTION_NEW)
+            return 0; /* told from inside adopt() */
+        ended(connection);
+    } else {
+        return 0;
     }
-    lws_loop_breathe(server->loop);
+    lws_loop_breathe(loop);
     return 0;
 }
 
