@@ -47,7 +47,7 @@ struct lws_loop {
     size_t chore_count;
     void (*between)(void *context, int64_t now_ms);
     void *between_context;
-    int64_t breath_ms; /* when the turn began, or `between` was last called */
+    int64_t breath_ms; /* when `between` may be called: sockets get half of the time, or more */
     bool in_events;
     struct lws_watch *dead; /* unwatched; freed at the end of the turn */
     struct lws_watch *signals;
@@ -69,8 +69,9 @@ int64_t lws_loop_now_ms(struct lws_loop *loop)
         loop->stale = false;
         uint64_t gaps = loop->clock.gaps;
         int64_t skew_ms = loop->clock.skew_ms;
-        loop->breath_ms = monotonic_ms();
-        service_clock_read(&loop->clock, loop->breath_ms);
+        int64_t now_ms = monotonic_ms();
+        loop->breath_ms = now_ms + BREATH_MS;
+        service_clock_read(&loop->clock, now_ms);
         if (loop->clock.gaps != gaps)
             log_warning("process was stopped or starved; deadlines moved",
                         LOG_INTEGER("gap_ms", loop->clock.skew_ms - skew_ms));
@@ -191,12 +192,14 @@ void lws_loop_set_between(struct lws_loop *loop, void (*run)(void *context, int6
 
 void lws_loop_breathe(struct lws_loop *loop)
 {
-    if (!loop->in_events || !loop->between || monotonic_ms() - loop->breath_ms < BREATH_MS)
+    int64_t begin_ms = monotonic_ms();
+    if (!loop->in_events || !loop->between || begin_ms < loop->breath_ms)
         return;
     loop->in_events = false;
     loop->between(loop->between_context, lws_loop_now_ms(loop));
     loop->in_events = true;
-    loop->breath_ms = monotonic_ms();
+    int64_t end_ms = monotonic_ms(), took_ms = end_ms - begin_ms;
+    loop->breath_ms = end_ms + (took_ms > BREATH_MS ? took_ms : BREATH_MS);
 }
 
 static void wake_ev(struct ev_loop *ev, ev_timer *timer, int events)
