@@ -370,7 +370,6 @@ static bool may_accept(struct lws_server *server, int64_t now_ms)
         lws_loop_pause_watch(server->listener, true);
         return false;
     }
-    server->accept_due_us += 1000000 / server->accepts_per_second;
     return true;
 }
 
@@ -386,6 +385,8 @@ static void accept_some(void *context, int64_t now_ms)
                 refuse_with_spare(server);
             return;
         }
+        if (server->accepts_per_second)
+            server->accept_due_us += 1000000 / server->accepts_per_second;
         if (server->stats.connections >= server->connections_most)
             refuse(server, descriptor);
         else
