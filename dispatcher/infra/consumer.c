@@ -71,8 +71,7 @@ static void on_error(rd_kafka_t *client, int code, const char *reason, void *opa
 /* Left to itself, librdkafka asks for more as soon as it has an answer: under load one request for
  * every record or two, most of them while a transaction is under way and nobody reads. So no more
  * is asked for while records wait; the broker answers the next request with all that came
- * meanwhile. Without a back-off of its own, the client would look again only after a
- * second. */
+ * meanwhile. Without a back-off of its own, the client would look again only after a second. */
 static void fetch_between_batches(const struct kafka_settings *kafka, rd_kafka_conf_t *conf)
 {
     if (!kafka_has_queue_backoff() ||

@@ -9,8 +9,7 @@
 #include "mem.h"
 
 enum {
-    BATCH = 32, /* messages taken from a consumer's queue at once */
-    BATCHES_A_TURN = 1,
+    BATCH = 32,      /* messages that a consumer gives in a turn */
     SHORT_MS = 5000, /* a log that ends below `to` is believed after so long: a new leader may know
                         its last stable offset a little late */
     SHORT_CHECK_MS = 500,
@@ -357,10 +356,7 @@ bool kafka_scan_service(struct kafka_scan_pool *pool, int64_t now_ms)
     bool more = false;
     for (unsigned i = 0; i < pool->config.consumers; i++) {
         struct consumer *consumer = &pool->consumers[i];
-        unsigned batches = 0;
-        bool has_more = consumer->scan && !consumer->scan->paused;
-        while (has_more && batches++ < BATCHES_A_TURN)
-            has_more = serve_batch(pool, consumer);
+        bool has_more = consumer->scan && !consumer->scan->paused && serve_batch(pool, consumer);
         more = more || has_more;
         expire(pool, consumer);
     }

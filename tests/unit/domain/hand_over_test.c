@@ -2,19 +2,17 @@
 #include <stdio.h>
 
 #include "document.h"
-#include "hub.h"
+#include "hand_source.h"
 #include "layout.h"
 #include "notification.h"
 #include "policy.h"
 #include "suite.h"
 
-enum { RECORDS = 16, SECRET_BYTES = 32 };
+enum { RECORDS = 16 };
 
 struct gateway {
     struct hub *hub;
-    struct lane *lane; /* NULL: not wanted */
-    bool asked, scanning;
-    int64_t from, to;
+    struct hand_source source;
 };
 
 static struct gateway here, there;
@@ -25,59 +23,9 @@ static struct policy *policy;
 
 /* ---- One lane in a log of arrays ---- */
 
-static void open_lane(void *source, struct lane *lane, const char *topic, int32_t partition)
+static struct lane_record record_at(int64_t offset, struct buffer *value)
 {
-    struct gateway *gateway = source;
-    (void)topic, (void)partition;
-    gateway->lane = lane;
-    gateway->asked = true;
-}
-
-static void close_lane(void *source, struct lane *lane)
-{
-    struct gateway *gateway = source;
-    (void)lane;
-    gateway->lane = NULL;
-    gateway->asked = gateway->scanning = false;
-}
-
-static void reopen_lane(void *source, struct lane *lane)
-{
-    struct gateway *gateway = source;
-    (void)lane;
-    gateway->asked = true;
-}
-
-static void ask_ends(void *source, struct lane *lane)
-{
-    const struct gateway *gateway = source;
-    hub_lane_ends(gateway->hub, lane, 0, end);
-}
-
-static void scan_lane(void *source, struct lane *lane, int64_t from, int64_t to)
-{
-    struct gateway *gateway = source;
-    (void)lane;
-    gateway->scanning = true;
-    gateway->from = from;
-    gateway->to = to;
-}
-
-static void change_scan(void *source, struct lane *lane)
-{
-    (void)source, (void)lane;
-}
-
-static const struct lane_source_ops source_ops = {.open = open_lane,
-                                                  .close = close_lane,
-                                                  .reopen = reopen_lane,
-                                                  .ends = ask_ends,
-                                                  .scan = scan_lane,
-                                                  .scan_resume = change_scan,
-                                                  .scan_cancel = change_scan};
-
-static struct lane_record record_at(int64_t offset)
-{
+    (void)value;
     return (struct lane_record){.offset = offset,
                                 .timestamp_ms = 1,
                                 .key = BYTES_LITERAL("acme"),
@@ -86,28 +34,16 @@ static struct lane_record record_at(int64_t offset)
 
 static void run(struct gateway *gateway)
 {
+    struct hand_source *source = &gateway->source;
     for (int turn = 0; turn < 4; turn++) {
-        if (gateway->lane && gateway->asked) {
-            gateway->asked = false;
-            hub_lane_opened(gateway->hub, gateway->lane, 0, end);
+        hand_open(source, gateway->hub, 0, end);
+        if (source->asked_ends) {
+            source->asked_ends = false;
+            hub_lane_ends(gateway->hub, source->lane, 0, end);
         }
-        while (gateway->scanning && gateway->from < gateway->to) {
-            struct lane_record record = record_at(gateway->from++);
-            hub_scan_record(gateway->hub, gateway->lane, &record);
-        }
-        if (gateway->scanning) {
-            gateway->scanning = false;
-            hub_scan_ended(gateway->hub, gateway->lane, STATUS_OK, 0);
-        }
+        hand_read_back(source, gateway->hub, 0, RECORDS, record_at);
         hub_run(gateway->hub, now_ms);
     }
-}
-
-static void tell(const struct gateway *gateway)
-{
-    struct lane_record record = record_at(end - 1);
-    if (gateway->lane && !gateway->asked)
-        hub_record(gateway->hub, gateway->lane, &record);
 }
 
 static void publish(const char *text)
@@ -122,8 +58,8 @@ static void publish(const char *text)
     ck_assert_int_lt(end, RECORDS);
     buffer_clear(&records[end]);
     notification_encode(&notification, &records[end++]);
-    tell(&here);
-    tell(&there);
+    hand_arrive(&here.source, here.hub, end - 1, record_at);
+    hand_arrive(&there.source, there.hub, end - 1, record_at);
 }
 
 /* ---- A transport that says what it is told ---- */
@@ -174,29 +110,9 @@ static struct document *parse(const char *yaml)
 
 static void open_hub(struct gateway *gateway)
 {
-    static const uint8_t secret[SECRET_BYTES] = "of both";
-    struct hub_config config = {.layout = layout,
-                                .policy = policy,
-                                .ring_bytes = 1 << 16,
-                                .outbox_messages = 16,
-                                .rooms_per_session = 4,
-                                .rooms_per_record = 4,
-                                .lanes_per_session = 4,
-                                .room_name_bytes = 128,
-                                .sessions = 4,
-                                .pending_joins = 4,
-                                .lane_linger_ms = 100000,
-                                .open_timeout_ms = 100000,
-                                .behind_timeout_ms = 100000,
-                                .truncation_confirm_ms = 1000,
-                                .cursor_lag_bytes = 4096,
-                                .catch_up_bytes = 1 << 20,
-                                .scans = 1,
-                                .recovery = true,
-                                .keys = {bytes_of(secret, sizeof(secret))},
-                                .key_count = 1};
+    struct hub_config config = hand_config(layout, policy);
     *gateway = (struct gateway){0};
-    gateway->hub = hub_new(&config, &source_ops, gateway);
+    gateway->hub = hub_new(&config, &hand_source_ops, &gateway->source);
 }
 
 static struct session *open_session(struct gateway *gateway, struct bytes continued)

@@ -13,7 +13,7 @@ static void close_lane(void *context, struct lane *lane)
     struct hand_source *source = context;
     (void)lane;
     source->lane = NULL;
-    source->asked = source->scanning = false;
+    source->asked = source->asked_ends = source->scanning = false;
     source->closed++;
 }
 
@@ -26,7 +26,9 @@ static void reopen_lane(void *context, struct lane *lane)
 
 static void ask_ends(void *context, struct lane *lane)
 {
-    (void)context, (void)lane;
+    struct hand_source *source = context;
+    (void)lane;
+    source->asked_ends = true;
 }
 
 static void scan_lane(void *context, struct lane *lane, int64_t from, int64_t to)

@@ -8,6 +8,7 @@
 struct hand_source {
     struct lane *lane; /* that was opened last; NULL: none */
     bool asked;        /* to open it, or anew */
+    bool asked_ends;
     bool scanning;
     int64_t from, to;                /* of the scan: the next record to give, and the end */
     unsigned closed, scans, scanned; /* lanes, scans, records of scans */
