@@ -1,86 +1,17 @@
 #include "gateway_process.h"
 
 #include <assert.h>
-#include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <sys/random.h>
-#include <time.h>
 
-#include "gateway_drain.h"
-#include "gateway_metrics.h"
-#include "gateway_peers.h"
-#include "http_response.h"
-#include "hub.h"
-#include "identities.h"
-#include "kafka_outlet.h"
-#include "kafka_source.h"
+#include "gateway_process_parts.h"
 #include "log.h"
-#include "lws_server.h"
 #include "mem.h"
-#include "operations.h"
-#include "socketio_adapter.h"
-#include "sse_adapter.h"
-#include "static_files.h"
-#include "token.h"
-#include "websocket_adapter.h"
 
 enum {
     TOKENS_WAITING_LIMIT = 10000,
-    RANDOM_KEY_BYTES = 32,
-    SECOND_MS = 1000,
     STREAM_WRITE_BYTES = 64 * 1024,
-    WORKERS_DETAIL_SIZE = 64,
 };
-
-struct gateway_process {
-    const struct gateway_settings *settings;
-    const struct shared_config *shared;
-    const struct seat *seat; /* NULL: it is the only process */
-    struct lws_loop *loop;
-    int64_t stopped_ms; /* of what the loop counts as such, what sessions were told of */
-    struct timer_wheel wheel;
-    struct gateway_metrics *metrics;
-    struct operations operations;
-    struct token_verifier *tokens; /* NULL: development */
-    struct identities *identities;
-    struct kafka_source *kafka;
-    struct kafka_outlet *outlet; /* NULL: clients send no events */
-    struct client_events *events;
-    struct hub *hub;
-    struct http_cors cors;
-    struct http_server *http;
-    struct static_files *files;
-    struct socketio_server *socketio;
-    struct socketio_adapter *adapter;
-    struct websocket_adapter *websocket; /* NULL: off */
-    struct sse_adapter *sse;             /* NULL: off */
-    struct wire_clients *streams[2];     /* of both, as far as they are on */
-    size_t stream_count;
-    struct gateway_peers *peers; /* NULL: there are no others */
-    struct lws_server *sockets;
-    struct lws_watch *watches[3];
-    uint8_t random_key[RANDOM_KEY_BYTES]; /* if none is configured */
-    const char **namespaces;
-    const char **origins;
-    int64_t date_ms; /* when the Date of answers changes */
-    struct gateway_drain drain;
-    char workers_detail[WORKERS_DETAIL_SIZE];
-};
-
-static int64_t wall_ms(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_REALTIME, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
-static int64_t monotonic_ms(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 static void fill_random(void *context, uint8_t *out, size_t size)
 {
@@ -93,269 +24,17 @@ static void fill_random(void *context, uint8_t *out, size_t size)
     }
 }
 
-/* --- The turn of the loop
- * --------------------------------------------------------------------------------- */
-
-static void advance_wheel(void *context, int64_t now_ms)
-{
-    struct gateway_process *process = context;
-    timer_wheel_advance(&process->wheel, now_ms);
-}
-
-static int64_t wheel_deadline(void *context)
-{
-    const struct gateway_process *process = context;
-    return timer_wheel_deadline_ms(&process->wheel);
-}
-
-static void kafka_readable(void *context, int64_t now_ms)
-{
-    const struct gateway_process *process = context;
-    kafka_source_service(process->kafka, now_ms, wall_ms());
-}
-
-static int64_t kafka_deadline(void *context)
-{
-    const struct gateway_process *process = context;
-    return kafka_source_deadline_ms(process->kafka);
-}
-
-static void run_kafka(void *context, int64_t now_ms)
-{
-    if (now_ms >= kafka_deadline(context))
-        kafka_readable(context, now_ms);
-}
-
-static void tokens_readable(void *context, int64_t now_ms)
-{
-    const struct gateway_process *process = context;
-    token_verifier_service(process->tokens, now_ms, wall_ms());
-}
-
-static int64_t tokens_deadline(void *context)
-{
-    const struct gateway_process *process = context;
-    return token_verifier_deadline_ms(process->tokens);
-}
-
-static void run_tokens(void *context, int64_t now_ms)
-{
-    if (now_ms >= tokens_deadline(context))
-        tokens_readable(context, now_ms);
-}
-
-static void outlet_readable(void *context, int64_t now_ms)
-{
-    const struct gateway_process *process = context;
-    (void)now_ms;
-    kafka_outlet_service(process->outlet);
-}
-
-static void run_hub(void *context, int64_t now_ms)
-{
-    const struct gateway_process *process = context;
-    socketio_adapter_set_time(process->adapter, now_ms, wall_ms());
-    for (size_t i = 0; i < process->stream_count; i++)
-        wire_clients_set_time(process->streams[i], now_ms, wall_ms());
-    hub_run(process->hub, now_ms);
-}
-
-static int64_t hub_deadline(void *context)
-{
-    const struct gateway_process *process = context;
-    return hub_deadline_ms(process->hub);
-}
-
-static void run_engineio(void *context, int64_t now_ms)
-{
-    struct gateway_process *process = context;
-    struct engineio_server *engineio = socketio_engineio(process->socketio);
-    int64_t span_ms = lws_loop_stopped_ms(process->loop) - process->stopped_ms;
-    if (span_ms > 0) {
-        process->stopped_ms += span_ms;
-        engineio_server_woke(engineio, span_ms, now_ms);
-    }
-    engineio_server_turn(engineio, now_ms);
-}
-
-static int64_t engineio_deadline(void *context)
-{
-    const struct gateway_process *process = context;
-    return engineio_server_deadline_ms(socketio_engineio(process->socketio));
-}
-
-static void run_streams(void *context, int64_t now_ms)
-{
-    const struct gateway_process *process = context;
-    (void)now_ms;
-    for (size_t i = 0; i < process->stream_count; i++)
-        wire_clients_turn(process->streams[i]);
-}
-
-static int64_t streams_deadline(void *context)
-{
-    const struct gateway_process *process = context;
-    int64_t deadline_ms = INT64_MAX;
-    for (size_t i = 0; i < process->stream_count; i++)
-        if (wire_clients_deadline_ms(process->streams[i]) < deadline_ms)
-            deadline_ms = wire_clients_deadline_ms(process->streams[i]);
-    return deadline_ms;
-}
-
-/* What is live is delivered also while thousands connect. */
-static void run_between(void *context, int64_t now_ms)
-{
-    const struct gateway_process *process = context;
-    kafka_source_service_live(process->kafka, now_ms, wall_ms());
-    run_hub(context, now_ms);
-    run_engineio(context, now_ms);
-    run_streams(context, now_ms);
-}
-
-static size_t check_self(const struct gateway_process *process, struct health_check *checks)
-{
-    size_t count = 0;
-    struct health_check *check = &checks[count++];
-    *check = (struct health_check){.name = "kafka"};
-    /* Away, it is so for all gateways: none of them unready, or polls would reach nobody. */
-    check->healthy = kafka_source_ready(process->kafka, &check->detail) ||
-                     kafka_source_was_reached(process->kafka);
-    if (process->tokens) {
-        check = &checks[count++];
-        *check = (struct health_check){.name = "tokens"};
-        check->healthy = token_verifier_ready(process->tokens, &check->detail);
-    }
-    check = &checks[count++];
-    *check =
-        (struct health_check){.name = "gateway",
-                              .healthy = !gateway_drain_is_on(&process->drain),
-                              .detail = gateway_drain_is_on(&process->drain) ? "ending" : NULL};
-    return count;
-}
-
-static void tell_siblings(const struct gateway_process *process)
-{
-    struct health_check checks[OPERATIONS_CHECKS_LIMIT];
-    bool ready = true;
-    size_t count = check_self(process, checks);
-    for (size_t i = 0; i < count; i++)
-        ready = ready && checks[i].healthy;
-    gateway_metrics_tell(process->metrics, ready);
-}
-
-/* The Date of answers, what siblings know, and the end of draining. */
-static void run_process(void *context, int64_t now_ms)
-{
-    struct gateway_process *process = context;
-    if (now_ms >= process->date_ms) {
-        char date[HTTP_DATE_SIZE];
-        http_date(wall_ms() / 1000, date);
-        http_server_set_date(process->http, date);
-        process->date_ms = now_ms + SECOND_MS;
-        tell_siblings(process);
-    }
-    if (gateway_drain_run(&process->drain, now_ms))
-        lws_loop_stop(process->loop);
-}
-
-static int64_t process_deadline(void *context)
-{
-    const struct gateway_process *process = context;
-    int64_t drain_ms = gateway_drain_deadline_ms(&process->drain);
-    return drain_ms < process->date_ms ? drain_ms : process->date_ms;
-}
-
-/* --- Signals
- * ---------------------------------------------------------------------------------------------- */
-
-static void start_draining(struct gateway_process *process)
-{
-    const struct gateway_settings *settings = process->settings;
-    if (gateway_drain_is_on(&process->drain)) {
-        lws_loop_stop(process->loop); /* asked twice */
-        return;
-    }
-    process->drain =
-        (struct gateway_drain){.engineio = socketio_engineio(process->socketio),
-                               .stream_count = process->stream_count,
-                               .http = process->http,
-                               .sockets = process->sockets,
-                               .grace_ms = settings->drain_grace_ms,
-                               .limit_ms = settings->shutdown_timeout_ms,
-                               .pace = {.per_second = (unsigned)settings->drain_per_second}};
-    for (size_t i = 0; i < process->stream_count; i++)
-        process->drain.streams[i] = process->streams[i];
-    log_info("ending", LOG_UNSIGNED("sessions", hub_stats(process->hub)->sessions));
-    gateway_drain_begin(&process->drain, lws_loop_now_ms(process->loop));
-}
-
-static void reload_certificate(struct gateway_process *process)
-{
-    struct error error;
-    if (!process->settings->certificate_file)
-        return;
-    if (lws_server_reload_certificate(process->sockets, &error) == STATUS_OK)
-        log_info("certificate read again");
-    else
-        log_error("certificate not read, the old one stays", LOG_STRING("error", error.text));
-}
-
-static void on_signal(void *context, int signal)
-{
-    struct gateway_process *process = context;
-    if (signal == SIGHUP)
-        reload_certificate(process);
-    else if (signal == SIGINT || !process->seat || !gateway_drain_is_on(&process->drain))
-        start_draining(process);
-}
-
-/* A worker that is being started again is missed by nobody: the others take its connections. One
- * that hangs keeps them waiting. */
-static size_t check_workers(struct gateway_process *process, bool ready, struct health_check *check)
-{
-    if (!process->seat)
-        return 0;
-    struct siblings_state state = siblings_look(process->seat->siblings, monotonic_ms());
-    char *detail = process->workers_detail;
-    *check = (struct health_check){.name = "workers", .healthy = true, .detail = detail};
-    snprintf(detail, WORKERS_DETAIL_SIZE, "%u of %u", state.up,
-             siblings_count(process->seat->siblings));
-    if (state.first_lazy >= 0) {
-        check->healthy = false;
-        snprintf(detail, WORKERS_DETAIL_SIZE, "worker %d does not answer", state.first_lazy);
-    } else if (ready && state.first_unready >= 0) {
-        check->healthy = false;
-        snprintf(detail, WORKERS_DETAIL_SIZE, "worker %d is not ready", state.first_unready);
-    }
-    return 1;
-}
-
-static size_t check_ready(void *context, struct health_check *checks)
-{
-    struct gateway_process *process = context;
-    tell_siblings(process);
-    size_t count = check_self(process, checks);
-    return count + check_workers(process, true, &checks[count]);
-}
-
-static size_t check_live(void *context, struct health_check *checks)
-{
-    return check_workers(context, false, checks);
-}
-
 /* --- Making the parts
  * ------------------------------------------------------------------------------------- */
 
 static enum status open_loop(struct gateway_process *process, struct error *error)
 {
-    static const int signals[] = {SIGTERM, SIGINT, SIGHUP, 0};
     struct lws_loop_config config = {.tls = process->settings->certificate_file != NULL};
     enum status status = lws_loop_new(&config, &process->loop, error);
     if (status != STATUS_OK)
         return status;
     timer_wheel_init(&process->wheel, lws_loop_now_ms(process->loop));
-    /* Before any thread is started: they must not be theirs. */
-    return lws_loop_on_signal(process->loop, signals, on_signal, process, error);
+    return gateway_turn_take_signals(process, error);
 }
 
 static enum status open_identities(struct gateway_process *process, struct error *error)
@@ -381,7 +60,7 @@ static enum status open_identities(struct gateway_process *process, struct error
             return status;
     }
     struct identities_config config = {
-        .verifier = process->tokens, .policy = settings->policy, .wall_ms = wall_ms};
+        .verifier = process->tokens, .policy = settings->policy, .wall_ms = gateway_wall_ms};
     process->identities = identities_new(&config);
     return STATUS_OK;
 }
@@ -495,8 +174,8 @@ static enum status open_http(struct gateway_process *process, struct error *erro
     process->http = http_server_new(&config, &process->wheel);
     process->operations = (struct operations){
         .metrics = gateway_metrics_registry(process->metrics),
-        .ready = check_ready,
-        .live = check_live,
+        .ready = gateway_health_ready,
+        .live = gateway_health_live,
         .context = process,
     };
     operations_add_routes(&process->operations, process->http);
@@ -609,42 +288,6 @@ static void open_sse(struct gateway_process *process)
     process->streams[process->stream_count++] = sse_adapter_clients(process->sse);
 }
 
-/* What arrives is told to the hub, the hub tells who has something to get, and that is written. */
-static void add_chores(struct gateway_process *process)
-{
-    struct lws_loop *loop = process->loop;
-    lws_loop_add_chore(loop, &(struct lws_chore){advance_wheel, wheel_deadline, process});
-    lws_loop_add_chore(loop, &(struct lws_chore){run_kafka, kafka_deadline, process});
-    if (process->tokens)
-        lws_loop_add_chore(loop, &(struct lws_chore){run_tokens, tokens_deadline, process});
-    lws_loop_add_chore(loop, &(struct lws_chore){run_hub, hub_deadline, process});
-    lws_loop_add_chore(loop, &(struct lws_chore){run_engineio, engineio_deadline, process});
-    lws_loop_add_chore(loop, &(struct lws_chore){run_streams, streams_deadline, process});
-    lws_loop_add_chore(loop, &(struct lws_chore){run_process, process_deadline, process});
-    lws_loop_set_between(loop, run_between, process);
-}
-
-static enum status add_watches(struct gateway_process *process, struct error *error)
-{
-    const struct {
-        int descriptor;
-        void (*readable)(void *context, int64_t now_ms);
-    } wanted[] = {
-        {kafka_source_descriptor(process->kafka), kafka_readable},
-        {process->tokens ? token_verifier_descriptor(process->tokens) : -1, tokens_readable},
-        {process->outlet ? kafka_outlet_descriptor(process->outlet) : -1, outlet_readable},
-    };
-    for (size_t i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++) {
-        if (wanted[i].descriptor < 0)
-            continue;
-        process->watches[i] =
-            lws_loop_watch(process->loop, wanted[i].descriptor, wanted[i].readable, process);
-        if (!process->watches[i])
-            return error_set(error, STATUS_LIMIT, "no descriptor is left: raise the limit");
-    }
-    return STATUS_OK;
-}
-
 static enum status open_sockets(struct gateway_process *process, struct error *error)
 {
     const struct gateway_settings *settings = process->settings;
@@ -685,8 +328,7 @@ static enum status open_parts(struct gateway_process *process, struct error *err
     open_socketio(process);
     open_websocket(process);
     open_sse(process);
-    add_chores(process);
-    status = add_watches(process, error);
+    status = gateway_turn_attach(process, error);
     if (status == STATUS_OK)
         status = gateway_peers_open(process->settings, process->loop, &process->wheel,
                                     socketio_engineio(process->socketio), &process->peers, error);
@@ -745,11 +387,8 @@ void gateway_process_close(struct gateway_process *process)
     http_server_free(process->http);
     gateway_peers_close(process->peers);
     lws_server_close(process->sockets);
-    if (process->loop) {
-        for (size_t i = 0; i < sizeof(process->watches) / sizeof(process->watches[0]); i++)
-            lws_loop_unwatch(process->watches[i]);
-        lws_loop_remove_chores(process->loop, process);
-    }
+    if (process->loop)
+        gateway_turn_detach(process);
     if (process->hub)
         hub_free(process->hub);
     client_events_free(process->events);

@@ -1,0 +1,76 @@
+#include <stdio.h>
+#include <time.h>
+
+#include "gateway_process_parts.h"
+
+static int64_t monotonic_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+static size_t check_self(const struct gateway_process *process, struct health_check *checks)
+{
+    size_t count = 0;
+    struct health_check *check = &checks[count++];
+    *check = (struct health_check){.name = "kafka"};
+    /* Away, it is so for all gateways: none of them unready, or polls would reach nobody. */
+    check->healthy = kafka_source_ready(process->kafka, &check->detail) ||
+                     kafka_source_was_reached(process->kafka);
+    if (process->tokens) {
+        check = &checks[count++];
+        *check = (struct health_check){.name = "tokens"};
+        check->healthy = token_verifier_ready(process->tokens, &check->detail);
+    }
+    check = &checks[count++];
+    *check =
+        (struct health_check){.name = "gateway",
+                              .healthy = !gateway_drain_is_on(&process->drain),
+                              .detail = gateway_drain_is_on(&process->drain) ? "ending" : NULL};
+    return count;
+}
+
+void gateway_health_tell(const struct gateway_process *process)
+{
+    struct health_check checks[OPERATIONS_CHECKS_LIMIT];
+    bool ready = true;
+    size_t count = check_self(process, checks);
+    for (size_t i = 0; i < count; i++)
+        ready = ready && checks[i].healthy;
+    gateway_metrics_tell(process->metrics, ready);
+}
+
+/* A worker that is being started again is missed by nobody: the others take its connections. One
+ * that hangs keeps them waiting. */
+static size_t check_workers(struct gateway_process *process, bool ready, struct health_check *check)
+{
+    if (!process->seat)
+        return 0;
+    struct siblings_state state = siblings_look(process->seat->siblings, monotonic_ms());
+    char *detail = process->workers_detail;
+    *check = (struct health_check){.name = "workers", .healthy = true, .detail = detail};
+    snprintf(detail, WORKERS_DETAIL_SIZE, "%u of %u", state.up,
+             siblings_count(process->seat->siblings));
+    if (state.first_lazy >= 0) {
+        check->healthy = false;
+        snprintf(detail, WORKERS_DETAIL_SIZE, "worker %d does not answer", state.first_lazy);
+    } else if (ready && state.first_unready >= 0) {
+        check->healthy = false;
+        snprintf(detail, WORKERS_DETAIL_SIZE, "worker %d is not ready", state.first_unready);
+    }
+    return 1;
+}
+
+size_t gateway_health_ready(void *context, struct health_check *checks)
+{
+    struct gateway_process *process = context;
+    gateway_health_tell(process);
+    size_t count = check_self(process, checks);
+    return count + check_workers(process, true, &checks[count]);
+}
+
+size_t gateway_health_live(void *context, struct health_check *checks)
+{
+    return check_workers(context, false, checks);
+}
