@@ -4,7 +4,6 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <netdb.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
 #include <sys/resource.h>
@@ -14,11 +13,11 @@
 #include <libwebsockets.h>
 #include <utlist.h>
 
+#include "listen_socket.h"
 #include "log.h"
 #include "mem.h"
 
 enum {
-    BACKLOG_DEFAULT = 4096,
     RESERVE_DEFAULT = 256,
     LINGER_DEFAULT_MS = 2000,
     ACCEPTS_PER_TURN = 4,
@@ -456,77 +455,6 @@ static int64_t reap_deadline_ms(void *context)
 
 /* ---- Opening and closing ---- */
 
-/* Returns the descriptor, or the negative errno. */
-static int bind_socket(const struct lws_server_config *config, const struct addrinfo *address)
-{
-    int descriptor = socket(address->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (descriptor < 0)
-        return -errno;
-    int on = 1, off = 0;
-    setsockopt(descriptor, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-    if (config->share_port)
-        setsockopt(descriptor, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on));
-    if (address->ai_family == AF_INET6)
-        setsockopt(descriptor, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof(off));
-    /* Accepted sockets inherit both, which saves two system calls per connection. */
-    setsockopt(descriptor, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-    if (config->send_buffer_bytes)
-        setsockopt(descriptor, SOL_SOCKET, SO_SNDBUF, &config->send_buffer_bytes, sizeof(int));
-    if (bind(descriptor, address->ai_addr, address->ai_addrlen) != 0 ||
-        (config->backlog >= 0 &&
-         listen(descriptor, config->backlog ? config->backlog : BACKLOG_DEFAULT) != 0)) {
-        int failure = errno;
-        close(descriptor);
-        return -failure;
-    }
-    return descriptor;
-}
-
-static int bind_name(const struct lws_server_config *config, const char *name, int family,
-                     struct error *error)
-{
-    char port[8];
-    snprintf(port, sizeof(port), "%u", (unsigned)config->port);
-    struct addrinfo hints = {
-        .ai_family = family, .ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE | AI_NUMERICSERV};
-    struct addrinfo *addresses = NULL;
-    int failure = getaddrinfo(name, port, &hints, &addresses);
-    if (failure != 0) {
-        (void)error_set(error, STATUS_INVALID, "address %s: %s", name, gai_strerror(failure));
-        return -EADDRNOTAVAIL;
-    }
-    int descriptor = bind_socket(config, addresses);
-    freeaddrinfo(addresses);
-    if (descriptor < 0)
-        (void)error_set(error, STATUS_IO, "cannot listen on %s port %s: %s", name, port,
-                        strerror(-descriptor));
-    return descriptor;
-}
-
-/* Returns the descriptor; negative: `error` says why. */
-static int listen_at(const struct lws_server_config *config, struct error *error)
-{
-    if (config->address)
-        return bind_name(config, config->address, AF_UNSPEC, error);
-    int descriptor = bind_name(config, "::", AF_INET6, error);
-    if (descriptor < 0 && descriptor != -EADDRINUSE && descriptor != -EACCES)
-        descriptor = bind_name(config, "0.0.0.0", AF_INET, error); /* a machine without IPv6 */
-    return descriptor;
-}
-
-static uint16_t port_of(int descriptor)
-{
-    union {
-        struct sockaddr any;
-        struct sockaddr_in v4;
-        struct sockaddr_in6 v6;
-    } address = {.v6 = {0}};
-    socklen_t size = sizeof(address);
-    if (getsockname(descriptor, &address.any, &size) != 0)
-        return 0;
-    return ntohs(address.any.sa_family == AF_INET6 ? address.v6.sin6_port : address.v4.sin_port);
-}
-
 static uint64_t connections_most(const struct lws_server_config *config)
 {
     struct rlimit limit = {.rlim_cur = 1024};
@@ -561,7 +489,7 @@ enum status lws_server_open(struct lws_loop *loop, const struct lws_server_confi
                             struct lws_server **out, struct error *error)
 {
     assert(!config->certificate_file == !config->key_file && config->acceptor.opened);
-    int descriptor = listen_at(config, error);
+    int descriptor = listen_socket_open(config, error);
     if (descriptor < 0)
         return descriptor == -EADDRINUSE ? STATUS_EXISTS : STATUS_IO;
     struct lws_server *server = mem_new(struct lws_server);
@@ -569,7 +497,7 @@ enum status lws_server_open(struct lws_loop *loop, const struct lws_server_confi
     server->acceptor = config->acceptor;
     server->linger_ms = config->linger_ms ? config->linger_ms : LINGER_DEFAULT_MS;
     server->descriptor = descriptor;
-    server->port = port_of(descriptor);
+    server->port = listen_socket_port(descriptor);
     server->connections_most = connections_most(config);
     server->accepts_per_second = config->accepts_per_second;
     server->resume_ms = INT64_MAX;
@@ -598,12 +526,12 @@ int lws_server_reserve(const struct lws_server_config *config, uint16_t *port, s
     int on = 1;
     struct lws_server_config reserved = *config;
     reserved.backlog = -1;
-    int descriptor = listen_at(&reserved, error);
+    int descriptor = listen_socket_open(&reserved, error);
     if (descriptor < 0)
         return descriptor;
     /* Only now: bound without it, the port is nobody else's. */
     setsockopt(descriptor, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on));
-    *port = port_of(descriptor);
+    *port = listen_socket_port(descriptor);
     return descriptor;
 }
 

@@ -1,0 +1,82 @@
+#include "listen_socket.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netdb.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum { BACKLOG_DEFAULT = 4096 };
+
+/* Returns the descriptor, or the negative errno. */
+static int bind_socket(const struct lws_server_config *config, const struct addrinfo *address)
+{
+    int descriptor = socket(address->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (descriptor < 0)
+        return -errno;
+    int on = 1, off = 0;
+    setsockopt(descriptor, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+    if (config->share_port)
+        setsockopt(descriptor, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on));
+    if (address->ai_family == AF_INET6)
+        setsockopt(descriptor, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof(off));
+    /* Accepted sockets inherit both, which saves two system calls per connection. */
+    setsockopt(descriptor, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+    if (config->send_buffer_bytes)
+        setsockopt(descriptor, SOL_SOCKET, SO_SNDBUF, &config->send_buffer_bytes, sizeof(int));
+    if (bind(descriptor, address->ai_addr, address->ai_addrlen) != 0 ||
+        (config->backlog >= 0 &&
+         listen(descriptor, config->backlog ? config->backlog : BACKLOG_DEFAULT) != 0)) {
+        int failure = errno;
+        close(descriptor);
+        return -failure;
+    }
+    return descriptor;
+}
+
+static int bind_name(const struct lws_server_config *config, const char *name, int family,
+                     struct error *error)
+{
+    char port[8];
+    snprintf(port, sizeof(port), "%u", (unsigned)config->port);
+    struct addrinfo hints = {
+        .ai_family = family, .ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE | AI_NUMERICSERV};
+    struct addrinfo *addresses = NULL;
+    int failure = getaddrinfo(name, port, &hints, &addresses);
+    if (failure != 0) {
+        (void)error_set(error, STATUS_INVALID, "address %s: %s", name, gai_strerror(failure));
+        return -EADDRNOTAVAIL;
+    }
+    int descriptor = bind_socket(config, addresses);
+    freeaddrinfo(addresses);
+    if (descriptor < 0)
+        (void)error_set(error, STATUS_IO, "cannot listen on %s port %s: %s", name, port,
+                        strerror(-descriptor));
+    return descriptor;
+}
+
+int listen_socket_open(const struct lws_server_config *config, struct error *error)
+{
+    if (config->address)
+        return bind_name(config, config->address, AF_UNSPEC, error);
+    int descriptor = bind_name(config, "::", AF_INET6, error);
+    if (descriptor < 0 && descriptor != -EADDRINUSE && descriptor != -EACCES)
+        descriptor = bind_name(config, "0.0.0.0", AF_INET, error); /* a machine without IPv6 */
+    return descriptor;
+}
+
+uint16_t listen_socket_port(int descriptor)
+{
+    union {
+        struct sockaddr any;
+        struct sockaddr_in v4;
+        struct sockaddr_in6 v6;
+    } address = {.v6 = {0}};
+    socklen_t size = sizeof(address);
+    if (getsockname(descriptor, &address.any, &size) != 0)
+        return 0;
+    return ntohs(address.any.sa_family == AF_INET6 ? address.v6.sin6_port : address.v4.sin_port);
+}
