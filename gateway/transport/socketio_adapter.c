@@ -1,7 +1,4 @@
-#include "socketio_adapter.h"
-
 #include <assert.h>
-#include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,163 +9,7 @@
 #include "mem.h"
 #include "pack.h"
 #include "room.h"
-
-#define REQUEST_SILENT \
-    UINT64_MAX /* the client wants no ack; else the request is its ack id plus one */
-
-struct socketio_adapter {
-    struct socketio_adapter_config config;
-    struct socketio_adapter_stats stats;
-    int64_t now_ms, wall_ms;
-    struct buffer head, text, room;
-    struct buffer name, details[4]; /* of an event to the backend */
-};
-
-/* Until it is known who the client is. */
-struct entrance {
-    struct identity_waiter waiter;
-    struct adapter_socket *socket;
-    char *private_id, *cursor;
-    bool fresh_token; /* brought by an open session */
-    uint64_t request;
-};
-
-/* A client in a namespace. */
-struct adapter_socket {
-    struct socketio_adapter *adapter;
-    struct socketio_socket *socket;
-    struct session *session;   /* NULL while it is not known who it is */
-    struct entrance *entrance; /* a question is under way */
-    struct event_sender sender;
-    struct timer expiry;
-    int64_t expires_ms; /* wall clock; INT64_MAX: never */
-    bool expired;
-};
-
-/* A client's event on its way to the backend. */
-struct sent {
-    struct sent_event event;
-    struct adapter_socket *socket;
-    uint64_t request;
-};
-
-/* --- what goes out -----------------------------------------------------------------------------
- */
-
-/* "2" or "2/admin,": the packet type and the namespace. */
-static struct bytes packet_head(struct adapter_socket *socket, const struct socketio_packet *packet)
-{
-    struct buffer *head = &socket->adapter->head;
-    struct socketio_packet own = *packet;
-    own.name_space = socketio_socket_namespace(socket->socket);
-    buffer_clear(head);
-    socketio_append_head(head, &own);
-    return buffer_peek(head);
-}
-
-/* An event whose arguments are `body` ("name",...) and, as the last, the cursor. */
-static void write_event(struct adapter_socket *socket, struct engineio_writer *writer,
-                        struct bytes body, struct bytes cursor)
-{
-    static const struct socketio_packet event = {.type = SOCKETIO_EVENT};
-    struct bytes parts[] = {
-        packet_head(socket, &event), BYTES_LITERAL("["), body, BYTES_LITERAL(",\""), cursor,
-        BYTES_LITERAL("\"]")};
-    if (cursor.size == 0) {
-        parts[3] = BYTES_LITERAL("]");
-        parts[5] = bytes_of("", 0);
-    }
-    engineio_writer_text(writer, parts, 6);
-}
-
-/* The answer to what `delivery` is about. */
-static void write_ack(struct adapter_socket *socket, struct engineio_writer *writer,
-                      const struct delivery *delivery)
-{
-    uint64_t request = delivery->request;
-    const char *problem = delivery->reason;
-    if (request == REQUEST_SILENT || request == 0)
-        return;
-    struct buffer *text = &socket->adapter->text;
-    struct socketio_packet ack = {.type = SOCKETIO_ACK, .has_ack_id = true, .ack_id = request - 1};
-    buffer_clear(text);
-    if (problem)
-        buffer_append_format(text,
-                             "[{\"ok\":false,\"error\":{\"code\":\"%s\",\"message\":\"%s\"}}]",
-                             problem, problem);
-    else if (delivery->has_history)
-        buffer_append_format(text, "[{\"ok\":true,\"history\":{\"count\":%u,\"complete\":%s}}]",
-                             delivery->history_count,
-                             delivery->history_complete ? "true" : "false");
-    else
-        buffer_append_string(text, "[{\"ok\":true}]");
-    struct bytes parts[] = {packet_head(socket, &ack), buffer_peek(text)};
-    engineio_writer_text(writer, parts, 2);
-}
-
-/* One from before a join: the event `history`, whose argument says what it was. The body is
- * "name",{notification}. */
-static void write_history(struct adapter_socket *socket, struct engineio_writer *writer,
-                          const struct delivery *delivery)
-{
-    struct buffer *head = &socket->adapter->text;
-    const uint8_t *comma = memchr(delivery->body.data, ',', delivery->body.size);
-    assert(comma);
-    size_t name = (size_t)(comma - delivery->body.data);
-    buffer_clear(head);
-    buffer_append_string(head, "\"history\",{\"room\":");
-    json_write_string(head, delivery->room);
-    buffer_append_string(head, ",\"event\":");
-    buffer_append(head, bytes_of(delivery->body.data, name));
-    buffer_append_string(head, ",\"data\":");
-    buffer_append(head, bytes_skip(delivery->body, name + 1));
-    buffer_append_byte(head, '}');
-    write_event(socket, writer, buffer_peek(head), delivery->cursor);
-}
-
-/* "subscribed",{"room":"task:42"} */
-static struct bytes room_body(struct socketio_adapter *adapter, const char *event,
-                              const struct delivery *delivery)
-{
-    struct buffer *text = &adapter->text;
-    buffer_clear(text);
-    buffer_append_format(text, "\"%s\",{\"room\":", event);
-    json_write_string(text, delivery->room);
-    if (delivery->reason)
-        buffer_append_format(text, ",\"reason\":\"%s\"", delivery->reason);
-    buffer_append_byte(text, '}');
-    return buffer_peek(text);
-}
-
-static struct bytes format_body(struct socketio_adapter *adapter, const char *format, ...)
-    PRINTF_LIKE(2, 3);
-static struct bytes format_body(struct socketio_adapter *adapter, const char *format, ...)
-{
-    char text[160];
-    va_list list;
-    va_start(list, format);
-    vsnprintf(text, sizeof(text), format, list);
-    va_end(list);
-    buffer_clear(&adapter->text);
-    buffer_append_string(&adapter->text, text);
-    return buffer_peek(&adapter->text);
-}
-
-static void write_opened(struct adapter_socket *socket, struct engineio_writer *writer,
-                         const struct delivery *delivery)
-{
-    if (delivery->continued) {
-        socketio_socket_continue(socket->socket);
-        return;
-    }
-    socketio_writer_accept(socket->socket, writer, delivery->public_id, delivery->private_id);
-    if (!delivery->recovered && delivery->reason)
-        write_event(socket, writer,
-                    format_body(socket->adapter,
-                                "\"session\",{\"recovered\":false,\"reason\":\"%s\"}",
-                                delivery->reason),
-                    delivery->cursor);
-}
+#include "socketio_private.h"
 
 /* --- ends --------------------------------------------------------------------------------------
  */
@@ -191,9 +32,7 @@ static void socket_free(struct adapter_socket *socket)
     free(socket);
 }
 
-/* Trouble of ours closes the transport, after which the stock client comes back; CONNECT_ERROR and
- * DISCONNECT would keep it away (hazards 10). */
-static void turn_away(struct adapter_socket *socket, const char *reason, bool transient)
+void socketio_adapter_turn_away(struct adapter_socket *socket, const char *reason, bool transient)
 {
     if (transient) {
         socketio_socket_close_transport(socket->socket);
@@ -206,7 +45,7 @@ static void turn_away(struct adapter_socket *socket, const char *reason, bool tr
     socket_free(socket);
 }
 
-static void end_session(struct adapter_socket *socket, bool transient)
+void socketio_adapter_end(struct adapter_socket *socket, bool transient)
 {
     if (transient)
         socketio_socket_close_transport(socket->socket);
@@ -214,92 +53,6 @@ static void end_session(struct adapter_socket *socket, bool transient)
         socketio_socket_disconnect(socket->socket);
     socket_free(socket);
 }
-
-/* --- the stream --------------------------------------------------------------------------------
- */
-
-/* False: the socket is gone. */
-static bool write_delivery(struct adapter_socket *socket, struct engineio_writer *writer,
-                           const struct delivery *delivery)
-{
-    struct socketio_adapter *adapter = socket->adapter;
-    switch (delivery->kind) {
-    case DELIVERY_OPENED:
-        write_opened(socket, writer, delivery);
-        break;
-    case DELIVERY_NOTIFICATION:
-        write_event(socket, writer, delivery->body, delivery->cursor);
-        break;
-    case DELIVERY_HISTORY:
-        write_history(socket, writer, delivery);
-        break;
-    case DELIVERY_JOINED: /* the cursor that names the room goes first (hazards 2) */
-        write_event(socket, writer, room_body(adapter, "subscribed", delivery), delivery->cursor);
-        write_ack(socket, writer, delivery);
-        break;
-    case DELIVERY_JOIN_REFUSED:
-        write_ack(socket, writer, delivery);
-        break;
-    case DELIVERY_LEFT:
-        write_event(socket, writer, room_body(adapter, "unsubscribed", delivery), delivery->cursor);
-        write_ack(socket, writer, delivery);
-        break;
-    case DELIVERY_CURSOR:
-        write_event(socket, writer, BYTES_LITERAL("\"cursor\""), delivery->cursor);
-        break;
-    case DELIVERY_STALE:
-        write_event(
-            socket, writer,
-            format_body(adapter, "\"stale\",{\"since\":%lld}", (long long)delivery->since_ms),
-            delivery->cursor);
-        break;
-    case DELIVERY_LIVE:
-        write_event(socket, writer, BYTES_LITERAL("\"live\",{}"), delivery->cursor);
-        break;
-    case DELIVERY_REFUSED:
-        turn_away(socket, delivery->reason, delivery->transient);
-        return false;
-    case DELIVERY_CLOSE:
-        end_session(socket, delivery->transient);
-        return false;
-    }
-    return true;
-}
-
-static bool pull(void *context, struct engineio_writer *writer, int64_t now_ms)
-{
-    struct adapter_socket *socket = context;
-    struct delivery delivery;
-    (void)now_ms;
-    if (!socket->session)
-        return false;
-    while (engineio_writer_has_room(writer)) {
-        if (!session_next(socket->session, &delivery))
-            return false;
-        if (!write_delivery(socket, writer, &delivery))
-            return false;
-    }
-    return true;
-}
-
-static void ready(struct session *session, void *connection)
-{
-    struct adapter_socket *socket = connection;
-    assert(socket->session == session);
-    socketio_socket_wake(socket->socket);
-}
-
-/* "name",{notification} */
-static void encode(const struct message_view *view, struct buffer *out)
-{
-    buffer_append_byte(out, '"');
-    buffer_append(out, view->event);
-    buffer_append_string(out, "\",");
-    buffer_append(out, view->json);
-}
-
-static const struct transport_ops adapter_transport = {
-    .name = "socketio", .slot = TRANSPORT_SLOT_SOCKETIO, .encode = encode, .ready = ready};
 
 /* --- who it is ---------------------------------------------------------------------------------
  */
@@ -311,7 +64,7 @@ static void expire(struct timer *timer, int64_t now_ms)
     struct socketio_adapter *adapter = socket->adapter;
     if (socket->expired) { /* nobody brought a fresh token: the stock client returns with one by its
                               auth function */
-        end_session(socket, true);
+        socketio_adapter_end(socket, true);
         return;
     }
     char arguments[64];
@@ -344,7 +97,7 @@ static void enter(struct adapter_socket *socket, const struct identity *identity
 {
     struct socketio_adapter *adapter = socket->adapter;
     struct session_request request = {
-        .transport = &adapter_transport,
+        .transport = &socketio_stream_transport,
         .connection = socket,
         .claims = identity->claims,
         .private_id = private_id,
@@ -355,7 +108,7 @@ static void enter(struct adapter_socket *socket, const struct identity *identity
     adapter->config.random(adapter->config.random_context, request.random, sizeof(request.random));
     socket->session = hub_open_session(adapter->config.hub, &request);
     if (!socket->session) {
-        turn_away(socket, "too_many_sessions", true);
+        socketio_adapter_turn_away(socket, "too_many_sessions", true);
         return;
     }
     set_expiry(socket, identity->expires_ms);
@@ -406,7 +159,7 @@ static void decided(struct identity_waiter *waiter, enum identity_verdict verdic
     else if (verdict == IDENTITY_KNOWN)
         enter(socket, identity, bytes_of_string(private_id), bytes_of_string(cursor));
     else
-        turn_away(socket, identity->reason, verdict == IDENTITY_TROUBLE);
+        socketio_adapter_turn_away(socket, identity->reason, verdict == IDENTITY_TROUBLE);
 }
 
 /* A string member of the auth payload, without its quotes; escapes do not occur in what we ask for.
@@ -466,7 +219,7 @@ static void *connect_socket(void *application, struct socketio_socket *handle, s
     if (verdict == IDENTITY_KNOWN)
         enter(socket, &identity, private_id, cursor);
     else
-        turn_away(socket, identity.reason, verdict == IDENTITY_TROUBLE);
+        socketio_adapter_turn_away(socket, identity.reason, verdict == IDENTITY_TROUBLE);
     return socket; /* nobody looks at it if it was turned away */
 }
 
@@ -634,7 +387,7 @@ static enum status hand_over(void *context, struct engineio_writer *writer, stru
     if (!socket->session || socket->entrance || socket->sender.pending)
         return STATUS_INCOMPLETE;
     while (session_next_answer(socket->session, &delivery))
-        if (!write_delivery(socket, writer, &delivery))
+        if (!socketio_stream_write(socket, writer, &delivery))
             return STATUS_CLOSED;
     int64_t left_ms = socket->expired ? socket->expiry.deadline_ms - now_ms : 0;
     pack_number(state, (uint64_t)socket->expires_ms);
@@ -665,7 +418,7 @@ static void *take_over(void *application, struct socketio_socket *handle, struct
     struct socketio_adapter *adapter = application;
     struct adapter_socket *socket = mem_new(struct adapter_socket);
     struct session_request request = {
-        .transport = &adapter_transport,
+        .transport = &socketio_stream_transport,
         .connection = socket,
         .now_ms = now_ms,
         .wall_ms = adapter->wall_ms,
@@ -677,7 +430,7 @@ static void *take_over(void *application, struct socketio_socket *handle, struct
         socket->session = hub_open_session(adapter->config.hub, &request);
     }
     if (!socket->session)
-        turn_away(socket, "cannot_continue", true);
+        socketio_adapter_turn_away(socket, "cannot_continue", true);
     return socket; /* nobody looks at it if it was turned away */
 }
 
@@ -698,7 +451,7 @@ const struct socketio_application_ops socketio_adapter_ops = {
     .connect = connect_socket,
     .event = event,
     .ack = ack,
-    .pull = pull,
+    .pull = socketio_stream_pull,
     .hand_over = hand_over,
     .take_over = take_over,
     .disconnected = disconnected,

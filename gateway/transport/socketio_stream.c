@@ -1,0 +1,195 @@
+#include <assert.h>
+#include <string.h>
+
+#include "json.h"
+#include "socketio_private.h"
+
+/* "2" or "2/admin,": the packet type and the namespace. */
+static struct bytes packet_head(struct adapter_socket *socket, const struct socketio_packet *packet)
+{
+    struct buffer *head = &socket->adapter->head;
+    struct socketio_packet own = *packet;
+    own.name_space = socketio_socket_namespace(socket->socket);
+    buffer_clear(head);
+    socketio_append_head(head, &own);
+    return buffer_peek(head);
+}
+
+/* An event whose arguments are `body` ("name",...) and, as the last, the cursor. */
+static void write_event(struct adapter_socket *socket, struct engineio_writer *writer,
+                        struct bytes body, struct bytes cursor)
+{
+    static const struct socketio_packet event = {.type = SOCKETIO_EVENT};
+    struct bytes parts[] = {
+        packet_head(socket, &event), BYTES_LITERAL("["), body, BYTES_LITERAL(",\""), cursor,
+        BYTES_LITERAL("\"]")};
+    if (cursor.size == 0) {
+        parts[3] = BYTES_LITERAL("]");
+        parts[5] = bytes_of("", 0);
+    }
+    engineio_writer_text(writer, parts, 6);
+}
+
+/* The answer to what `delivery` is about. */
+static void write_ack(struct adapter_socket *socket, struct engineio_writer *writer,
+                      const struct delivery *delivery)
+{
+    uint64_t request = delivery->request;
+    const char *problem = delivery->reason;
+    if (request == REQUEST_SILENT || request == 0)
+        return;
+    struct buffer *text = &socket->adapter->text;
+    struct socketio_packet ack = {.type = SOCKETIO_ACK, .has_ack_id = true, .ack_id = request - 1};
+    buffer_clear(text);
+    if (problem)
+        buffer_append_format(text,
+                             "[{\"ok\":false,\"error\":{\"code\":\"%s\",\"message\":\"%s\"}}]",
+                             problem, problem);
+    else if (delivery->has_history)
+        buffer_append_format(text, "[{\"ok\":true,\"history\":{\"count\":%u,\"complete\":%s}}]",
+                             delivery->history_count,
+                             delivery->history_complete ? "true" : "false");
+    else
+        buffer_append_string(text, "[{\"ok\":true}]");
+    struct bytes parts[] = {packet_head(socket, &ack), buffer_peek(text)};
+    engineio_writer_text(writer, parts, 2);
+}
+
+/* One from before a join: the event `history`, whose argument says what it was. The body is
+ * "name",{notification}. */
+static void write_history(struct adapter_socket *socket, struct engineio_writer *writer,
+                          const struct delivery *delivery)
+{
+    struct buffer *head = &socket->adapter->text;
+    const uint8_t *comma = memchr(delivery->body.data, ',', delivery->body.size);
+    assert(comma);
+    size_t name = (size_t)(comma - delivery->body.data);
+    buffer_clear(head);
+    buffer_append_string(head, "\"history\",{\"room\":");
+    json_write_string(head, delivery->room);
+    buffer_append_string(head, ",\"event\":");
+    buffer_append(head, bytes_of(delivery->body.data, name));
+    buffer_append_string(head, ",\"data\":");
+    buffer_append(head, bytes_skip(delivery->body, name + 1));
+    buffer_append_byte(head, '}');
+    write_event(socket, writer, buffer_peek(head), delivery->cursor);
+}
+
+/* "subscribed",{"room":"task:42"} */
+static struct bytes room_body(struct socketio_adapter *adapter, const char *event,
+                              const struct delivery *delivery)
+{
+    struct buffer *text = &adapter->text;
+    buffer_clear(text);
+    buffer_append_format(text, "\"%s\",{\"room\":", event);
+    json_write_string(text, delivery->room);
+    if (delivery->reason)
+        buffer_append_format(text, ",\"reason\":\"%s\"", delivery->reason);
+    buffer_append_byte(text, '}');
+    return buffer_peek(text);
+}
+
+static void write_opened(struct adapter_socket *socket, struct engineio_writer *writer,
+                         const struct delivery *delivery)
+{
+    if (delivery->continued) {
+        socketio_socket_continue(socket->socket);
+        return;
+    }
+    socketio_writer_accept(socket->socket, writer, delivery->public_id, delivery->private_id);
+    if (delivery->recovered || !delivery->reason)
+        return;
+    struct buffer *text = &socket->adapter->text;
+    buffer_clear(text);
+    buffer_append_format(text, "\"session\",{\"recovered\":false,\"reason\":\"%s\"}",
+                         delivery->reason);
+    write_event(socket, writer, buffer_peek(text), delivery->cursor);
+}
+
+static void write_stale(struct adapter_socket *socket, struct engineio_writer *writer,
+                        const struct delivery *delivery)
+{
+    struct buffer *text = &socket->adapter->text;
+    buffer_clear(text);
+    buffer_append_format(text, "\"stale\",{\"since\":%lld}", (long long)delivery->since_ms);
+    write_event(socket, writer, buffer_peek(text), delivery->cursor);
+}
+
+bool socketio_stream_write(struct adapter_socket *socket, struct engineio_writer *writer,
+                           const struct delivery *delivery)
+{
+    struct socketio_adapter *adapter = socket->adapter;
+    switch (delivery->kind) {
+    case DELIVERY_OPENED:
+        write_opened(socket, writer, delivery);
+        break;
+    case DELIVERY_NOTIFICATION:
+        write_event(socket, writer, delivery->body, delivery->cursor);
+        break;
+    case DELIVERY_HISTORY:
+        write_history(socket, writer, delivery);
+        break;
+    case DELIVERY_JOINED: /* the cursor that names the room goes first (hazards 2) */
+        write_event(socket, writer, room_body(adapter, "subscribed", delivery), delivery->cursor);
+        write_ack(socket, writer, delivery);
+        break;
+    case DELIVERY_JOIN_REFUSED:
+        write_ack(socket, writer, delivery);
+        break;
+    case DELIVERY_LEFT:
+        write_event(socket, writer, room_body(adapter, "unsubscribed", delivery), delivery->cursor);
+        write_ack(socket, writer, delivery);
+        break;
+    case DELIVERY_CURSOR:
+        write_event(socket, writer, BYTES_LITERAL("\"cursor\""), delivery->cursor);
+        break;
+    case DELIVERY_STALE:
+        write_stale(socket, writer, delivery);
+        break;
+    case DELIVERY_LIVE:
+        write_event(socket, writer, BYTES_LITERAL("\"live\",{}"), delivery->cursor);
+        break;
+    case DELIVERY_REFUSED:
+        socketio_adapter_turn_away(socket, delivery->reason, delivery->transient);
+        return false;
+    case DELIVERY_CLOSE:
+        socketio_adapter_end(socket, delivery->transient);
+        return false;
+    }
+    return true;
+}
+
+bool socketio_stream_pull(void *context, struct engineio_writer *writer, int64_t now_ms)
+{
+    struct adapter_socket *socket = context;
+    struct delivery delivery;
+    (void)now_ms;
+    if (!socket->session)
+        return false;
+    while (engineio_writer_has_room(writer)) {
+        if (!session_next(socket->session, &delivery))
+            return false;
+        if (!socketio_stream_write(socket, writer, &delivery))
+            return false;
+    }
+    return true;
+}
+
+static void ready(struct session *session, void *connection)
+{
+    struct adapter_socket *socket = connection;
+    assert(socket->session == session);
+    socketio_socket_wake(socket->socket);
+}
+
+/* "name",{notification} */
+static void encode(const struct message_view *view, struct buffer *out)
+{
+    buffer_append_byte(out, '"');
+    buffer_append(out, view->event);
+    buffer_append_string(out, "\",");
+    buffer_append(out, view->json);
+}
+
+const struct transport_ops socketio_stream_transport = {
+    .name = "socketio", .slot = TRANSPORT_SLOT_SOCKETIO, .encode = encode, .ready = ready};
