@@ -62,6 +62,7 @@ struct hub_stats {
     uint64_t sessions_opened, sessions_refused, sessions_recovered, sessions_not_recovered,
         sessions_continued, sessions_closed;
     uint64_t records, records_skipped, records_malformed, deliveries, deliveries_caught_up;
+    uint64_t rooms_left_out; /* of those given at connect */
     uint64_t joins, joins_refused, leaves, behind_entered, behind_closed, scans, scan_records, gaps;
     uint64_t conflated;
     uint64_t histories, histories_incomplete, history_messages; /* asked for; cut off; given */

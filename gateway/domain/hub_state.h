@@ -373,6 +373,12 @@ void session_answer_join(struct pending *pending);
 void session_forget_joins(struct session *session, struct bytes room, bool all, const char *reason);
 void session_detach_room(struct session *session, size_t index);
 void session_detach_all(struct session *session);
+/* The lane of a room of the session's; NULL, or why it has none: no_such_room, or the words that
+ * session_claim_named_by() knows. */
+const char *session_room_problem(const struct session *session, const struct room_name *room,
+                                 struct lane_name *lane_name);
+/* The claim that the token lacks, for tenant_missing and user_missing; NULL for other words. */
+const char *session_claim_named_by(const struct session *session, const char *reason);
 /* Ends the session from our side: CLOSE, or REFUSED while it opens. */
 void session_end(struct session *session, const char *reason, bool transient);
 void session_lane_opened(struct session_lane *place);

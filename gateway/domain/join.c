@@ -81,11 +81,11 @@ static const char *join_problem(struct session *session, const struct room_name 
                                 struct lane_name *lane_name)
 {
     struct hub *hub = session->hub;
-    struct room_owner owner = {session_tenant(session), session_user(session)};
     if (!policy_may_join(hub->config.policy, session->claims, room->name))
         return "not_allowed";
-    if (layout_lane(hub->config.layout, room, &owner, lane_name, NULL) != STATUS_OK)
-        return "no_such_room";
+    const char *problem = session_room_problem(session, room, lane_name);
+    if (problem)
+        return problem;
     if (session->room_count >= hub->config.rooms_per_session)
         return "too_many_rooms";
     if (asks_too_much(session))

@@ -3,6 +3,39 @@
 #include "hub_state.h"
 #include "mem.h"
 
+/* --- where rooms of a session live ---------------------------------------------------------- */
+
+static const char tenant_missing[] = "tenant_missing", user_missing[] = "user_missing";
+
+/* The layout tells that an owner lacks something, and not what: with a tenant, whatever it is, it
+ * would be content, or it is the user that is missing. */
+static const char *owner_problem(const struct session *session, const struct room_name *room)
+{
+    struct room_owner with_tenant = {BYTES_LITERAL("-"), session_user(session)};
+    struct lane_name lane_name;
+    bool has_user = layout_lane(session->hub->config.layout, room, &with_tenant, &lane_name,
+                                NULL) != STATUS_INVALID;
+    return has_user ? tenant_missing : user_missing;
+}
+
+const char *session_room_problem(const struct session *session, const struct room_name *room,
+                                 struct lane_name *lane_name)
+{
+    struct room_owner owner = {session_tenant(session), session_user(session)};
+    enum status status = layout_lane(session->hub->config.layout, room, &owner, lane_name, NULL);
+    if (status == STATUS_INVALID)
+        return owner_problem(session, room);
+    return status == STATUS_OK ? NULL : "no_such_room";
+}
+
+const char *session_claim_named_by(const struct session *session, const char *reason)
+{
+    const struct policy *policy = session->hub->config.policy;
+    return reason == tenant_missing ? policy_tenant_claim(policy)
+           : reason == user_missing ? policy_user_claim(policy)
+                                    : NULL;
+}
+
 /* --- rooms and lanes of a session ----------------------------------------------------------- */
 
 struct session_lane *session_find_lane(const struct session *session, const struct lane *lane)

@@ -18,15 +18,23 @@ static uint64_t principal_of(const struct session *session)
 
 struct fresh {
     struct session *session;
-    const char *problem;
+    const char *problem; /* with the token as such: the session is refused */
 };
+
+/* One room of the configuration's that cannot be given is told, and keeps nobody away: a client
+ * that is refused at connect does not come back. */
+static void leave_out(struct session *session, struct bytes name, const char *reason)
+{
+    struct control control = {.reason = reason};
+    session->hub->stats.rooms_left_out++;
+    session_push_control(session, ITEM_LEFT, name, &control);
+}
 
 static void join_at_connect(void *context, struct bytes name)
 {
     struct fresh *fresh = context;
     struct session *session = fresh->session;
     const struct hub_config *config = &session->hub->config;
-    struct room_owner owner = {session_tenant(session), session_user(session)};
     struct room_name room;
     struct lane_name lane_name;
     if (fresh->problem || room_parse(name, &room, NULL) != STATUS_OK)
@@ -34,18 +42,21 @@ static void join_at_connect(void *context, struct bytes name)
     for (unsigned i = 0; i < session->room_count; i++)
         if (bytes_equal(room_name_of(session->rooms[i].room), name))
             return;
-    if (layout_lane(config->layout, &room, &owner, &lane_name, NULL) != STATUS_OK)
-        fresh->problem = "no_such_room";
-    else if (session->room_count >= config->rooms_per_session)
-        fresh->problem = "too_many_rooms";
-    if (fresh->problem)
-        return;
-    struct lane *lane = lane_get(session->hub, &lane_name);
-    if (session->lane_count >= config->lanes_per_session && !session_find_lane(session, lane)) {
-        fresh->problem = "too_many_lanes";
+    const char *problem = session_room_problem(session, &room, &lane_name);
+    if (problem && session_claim_named_by(session, problem)) {
+        fresh->problem = problem;
         return;
     }
-    session_attach(session, lane, lane_name_scope(&lane_name), name, session->room_count);
+    if (!problem && session->room_count >= config->rooms_per_session)
+        problem = "too_many_rooms";
+    struct lane *lane = problem ? NULL : lane_get(session->hub, &lane_name);
+    if (lane && session->lane_count >= config->lanes_per_session &&
+        !session_find_lane(session, lane))
+        problem = "too_many_lanes";
+    if (problem)
+        leave_out(session, name, problem);
+    else
+        session_attach(session, lane, lane_name_scope(&lane_name), name, session->room_count);
 }
 
 const char *resume_fresh(struct session *session)

@@ -237,6 +237,7 @@ static void give_control(struct session *session, enum item_kind kind, struct co
         give_history_end(session, control->history, delivery);
     delivery->kind = delivery_kinds[kind];
     delivery->reason = control->reason;
+    delivery->claim = session_claim_named_by(session, control->reason);
     delivery->transient = control->transient;
     delivery->since_ms = control->since_ms;
     free(control);
@@ -296,6 +297,7 @@ static bool refuse(struct session *session, struct delivery *delivery)
 {
     delivery->kind = DELIVERY_REFUSED;
     delivery->reason = session->opening->refusal;
+    delivery->claim = session_claim_named_by(session, delivery->reason);
     delivery->transient = session->opening->refusal_transient;
     session->hub->stats.sessions_refused++;
     session->state = SESSION_ENDING;

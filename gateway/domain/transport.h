@@ -77,6 +77,8 @@ struct delivery {
     uint32_t history_count; /* so many */
     const char
         *reason; /* static, machine-readable word, e.g. "not_allowed"; NULL if there is none */
+    const char *claim; /* REFUSED, JOIN_REFUSED: the claim that the token lacks; NULL: it is not
+                          about one. Lives as long as the policy */
     struct bytes public_id;  /* OPENED: the client-visible session id (Socket.IO `sid`) */
     struct bytes private_id; /* OPENED: what the client must present to resume (Socket.IO `pid`);
                                 empty: recovery is off */

@@ -14,6 +14,7 @@ static struct {
     struct hand_source source;
     struct session *session;
     int64_t end, now_ms;
+    unsigned rooms; /* of a session; 0: any number */
     char private_id[1024], cursor[1024], told[1024];
 } world;
 
@@ -84,10 +85,13 @@ static void ready(struct session *session, void *connection)
     while (session_next(session, &delivery)) {
         keep_text(world.private_id, delivery.private_id);
         keep_text(world.cursor, delivery.cursor);
+        char reason[64] = "";
+        if (delivery.claim)
+            snprintf(reason, sizeof(reason), "%s (%s)", delivery.reason, delivery.claim);
         if (delivery.kind == DELIVERY_OPENED)
             tell(delivery.recovered ? "recovered" : "fresh", bytes_of("", 0), delivery.reason);
         else
-            tell(words[delivery.kind], delivery.room, delivery.reason);
+            tell(words[delivery.kind], delivery.room, reason[0] ? reason : delivery.reason);
     }
 }
 
@@ -151,6 +155,8 @@ static void start(struct gateway *gateway, const char *rooms_yaml, const char *a
     config.cursor_lag_bytes = LAG;
     config.catch_up_bytes = HORIZON;
     config.read_back_bytes = 0;
+    if (world.rooms)
+        config.rooms_per_session = world.rooms;
     world.hub = hub_new(&config, &hand_source_ops, &world.source);
 }
 
@@ -348,8 +354,59 @@ START_TEST(a_lane_without_sessions_is_read_on_for_a_while)
 }
 END_TEST
 
-TEST_PROGRAM("resume", a_room_that_is_not_allowed_any_more_is_told, a_hash_is_not_a_room,
-             another_layout_gives_a_fresh_session, somebody_elses_session_is_not_continued,
-             one_private_id_may_live_twice, an_end_that_comes_late_is_waited_for,
-             who_is_too_far_behind_starts_afresh, a_quiet_client_gets_a_newer_cursor,
-             joining_again_changes_nothing, a_lane_without_sessions_is_read_on_for_a_while)
+/* A stock client that is refused stays away: one queue that nobody has configured does not cost it
+ * the others. */
+START_TEST(a_room_that_there_is_not_is_left_out_and_told)
+{
+    static const char queues[] =
+        "{\"sub\":\"usr_1\",\"tenant\":\"acme\",\"reviewQueues\":[\"nowhere\"]}";
+    struct gateway gateway;
+    begin(&gateway, "{connect: ['user:{sub}', 'review:{reviewQueues}']}");
+    session_close(world.session);
+    world.private_id[0] = 0;
+    connect(queues);
+    ck_assert_str_eq(world.told, "fresh; left review:nowhere: no_such_room; ");
+    ck_assert(session_is_in(world.session, BYTES_LITERAL("user:usr_1")));
+    ck_assert_uint_eq(hub_stats(world.hub)->rooms_left_out, 1);
+    end(&gateway);
+}
+END_TEST
+
+START_TEST(more_rooms_than_a_session_may_have_are_left_out_and_told)
+{
+    struct gateway gateway;
+    begin(&gateway, NULL);
+    end(&gateway);
+    world.private_id[0] = 0;
+    world.rooms = 2;
+    start(&gateway, NULL, "{connect: ['task:{tasks}']}");
+    connect("{\"sub\":\"usr_1\",\"tenant\":\"acme\",\"tasks\":[\"1\",\"2\",\"3\"]}");
+    ck_assert_str_eq(world.told, "fresh; left task:3: too_many_rooms; ");
+    end(&gateway);
+}
+END_TEST
+
+/* The word and the claim, by the name that the configuration gives it. */
+START_TEST(a_claim_that_is_missing_is_named)
+{
+    struct gateway gateway;
+    memset(&world, 0, sizeof(world));
+    start(&gateway, NULL, "{connect: ['user:{sub}'], tenant_claim: org}");
+    connect("{\"sub\":\"usr_1\",\"tenantId\":\"acme\"}");
+    ck_assert_str_eq(world.told, "turned away: tenant_missing (org); ");
+    end(&gateway);
+    start(&gateway, "{user: {topic: fanout.user, key: '{user}'}}", "{connect: ['user:{uid}']}");
+    connect("{\"uid\":\"usr_1\"}");
+    ck_assert_str_eq(world.told, "turned away: user_missing (sub); ");
+    end(&gateway);
+}
+END_TEST
+
+TEST_PROGRAM("resume", a_room_that_there_is_not_is_left_out_and_told,
+             more_rooms_than_a_session_may_have_are_left_out_and_told,
+             a_claim_that_is_missing_is_named, a_room_that_is_not_allowed_any_more_is_told,
+             a_hash_is_not_a_room, another_layout_gives_a_fresh_session,
+             somebody_elses_session_is_not_continued, one_private_id_may_live_twice,
+             an_end_that_comes_late_is_waited_for, who_is_too_far_behind_starts_afresh,
+             a_quiet_client_gets_a_newer_cursor, joining_again_changes_nothing,
+             a_lane_without_sessions_is_read_on_for_a_while)
