@@ -139,6 +139,8 @@ export interface ServerToClientEvents {
     live: (about: Record<string, never>, cursor: Cursor) => void;
     cursor: (cursor: Cursor) => void;
     token_expired: (about: TokenExpired) => void;
+    /** Why the connection ends, where the client is to blame: too_many_answers. */
+    error: (about: Refusal) => void;
 }
 
 export interface Refusal {

@@ -85,7 +85,7 @@ static bool take_private_rooms(struct session *session, struct bytes *rest)
     if (!unpack_limited(rest, session->hub->config.rooms_per_session, &count) ||
         !unpack_bytes(rest, &left) || (left.size && left.size != (count + 7) / 8))
         return false;
-    session->private_rooms = (uint16_t)count;
+    session->private_rooms = (uint32_t)count;
     if (left.size) {
         session->left = mem_alloc(left.size);
         memcpy(session->left, left.data, left.size);

@@ -15,9 +15,11 @@ struct hub *hub_new(const struct hub_config *config, const struct lane_source_op
                     void *source)
 {
     struct hub *hub = mem_new(struct hub);
-    assert(config->outbox_messages > 0 && config->outbox_messages <= INT16_MAX);
-    assert(config->rooms_per_session > 0 && config->rooms_per_session <= INT16_MAX);
-    assert(config->lanes_per_session > 0 && config->lanes_per_session <= INT16_MAX);
+    assert(config->outbox_messages > 0);
+    assert(config->rooms_per_session > 0 && config->rooms_per_session <= HUB_ROOMS_MOST);
+    assert(config->lanes_per_session > 0);
+    /* What a session is told at its beginning, of rooms that it may not have any more, fits. */
+    assert(config->answers >= config->rooms_per_session && config->answer_bytes > 0);
     assert(config->rooms_per_record > 0 && config->rooms_per_record <= UINT16_MAX);
     assert(!config->recovery || config->key_count > 0);
     hub->config = *config;
@@ -349,6 +351,8 @@ static void tell(struct attention *list, uint64_t most)
 {
     for (uint64_t left = list->count < most ? list->count : most; left && list->first; left--) {
         struct session *session = list->first;
+        if (session->overflowed)
+            session_end_overflowed(session);
         session_unlist(session);
         session->signaled = true;
         session->transport->ready(session, session->connection);

@@ -29,12 +29,23 @@ struct history_limits {
     uint64_t buffered; /* of all histories, until they are given; of one, an eighth of it */
 };
 
+enum {
+    HUB_ROOMS_MOST = 1000,               /* hub_config.rooms_per_session */
+    HUB_ANSWERS_LEAST = 1024,            /* hub_config.answers of a gateway: to as many rooms, and
+                                            more */
+    HUB_ANSWER_BYTES_LEAST = 512 * 1024, /* and .answer_bytes, whatever the rooms are called */
+};
+
 struct hub_config {
     const struct layout *layout;         /* borrowed for the hub's life */
     const struct policy *policy;         /* borrowed for the hub's life */
     const struct conflation *conflation; /* borrowed for the hub's life; NULL: none */
     size_t ring_bytes;                   /* recent records kept per lane */
     unsigned outbox_messages; /* messages queued per session before it lives off its cursor */
+    unsigned answers;         /* all else that is queued per session: answers to joins and leaves,
+                                 and what it is told; beyond it, as beyond the bytes, it is ended with
+                                 `too_many_answers`. At least rooms_per_session */
+    size_t answer_bytes;
     unsigned rooms_per_session;
     unsigned rooms_per_record; /* a record that names more is malformed */
     unsigned lanes_per_session;
@@ -65,6 +76,7 @@ struct hub_stats {
     uint64_t rooms_left_out; /* of those given at connect */
     uint64_t joins, joins_refused, leaves, behind_entered, behind_closed, scans, scan_records, gaps;
     uint64_t conflated;
+    uint64_t overflowed; /* sessions ended for answers that they did not read */
     uint64_t histories, histories_incomplete, history_messages; /* asked for; cut off; given */
     uint64_t sessions, rooms, lanes, lanes_open, ring_bytes, read_back_bytes, outbox_messages,
         sessions_behind, histories_waiting, history_bytes; /* now */
@@ -130,6 +142,9 @@ struct history_request {
 void session_join_with_history(struct session *session, struct bytes room, uint64_t request,
                                const struct history_request *history, int64_t now_ms,
                                int64_t wall_ms);
+
+/* It was ended from here: nothing but CLOSE is left of its stream. */
+bool session_has_ended(const struct session *session);
 
 /* Whether the session is in the room. */
 bool session_is_in(const struct session *session, struct bytes room);

@@ -226,8 +226,8 @@ struct session_lane {
     int64_t live_from;     /* what lies below it was missed, while behind */
     uint16_t check;  /* of the record before `next` that a cursor named; 0: verified or nothing to
                         verify */
-    uint16_t queued; /* messages of this lane in the outbox */
-    uint16_t room_count;
+    uint32_t queued; /* messages of this lane in the outbox */
+    uint32_t room_count;
     uint8_t state;
     bool aboard;   /* rides on the running scan */
     bool doubtful; /* the cursor lies beyond what this gateway has seen: the broker's end decides */
@@ -238,7 +238,7 @@ struct session_lane {
 struct session_room {
     struct room *room;
     uint32_t member;       /* index in room->members */
-    int16_t private_index; /* in the private id's list of rooms; -1: joined later */
+    int32_t private_index; /* in the private id's list of rooms; -1: joined later */
     bool told;             /* the client knows (OPENED or JOINED was given): it stands in cursors */
 };
 
@@ -259,7 +259,8 @@ struct control {
     const char *reason;
     struct history *history; /* JOINED: is given first; NULL: none was asked for. Owned */
     bool transient;
-    uint16_t room_size;
+    bool overflow;      /* CLOSE: of answers */
+    uint16_t room_size; /* up to ROOM_NAME_LIMIT */
     uint8_t room[];
 };
 
@@ -271,12 +272,15 @@ struct item {
     };
 };
 
-/* First in, first out; one item needs no memory of its own, and none stays when it is empty. */
+/* First in, first out; one item needs no memory of its own, and none stays when it is empty.
+ * Messages are bounded by hub_config.outbox_messages, all else by hub_config.answers and
+ * .answer_bytes. */
 struct outbox {
     struct item *items; /* circular; NULL: there is `single` */
     struct item single;
-    uint16_t capacity, start, count; /* of `items` */
-    uint16_t messages;
+    size_t capacity, start, count; /* of `items`; capacity is a power of two, or 0 */
+    size_t messages;
+    size_t answer_bytes; /* of all but messages */
 };
 
 enum session_state { SESSION_OPENING, SESSION_OPEN, SESSION_ENDING, SESSION_CLOSED };
@@ -300,13 +304,14 @@ struct session {
     struct claims *claims;
     struct session_lane **lanes; /* in order of first mention by `rooms`: the cursor relies on it */
     struct session_room *rooms;  /* private id's rooms in its order, then joined ones in order */
-    uint16_t lane_count, room_count, room_capacity;
-    uint16_t private_rooms; /* rooms in the private id */
-    uint16_t pending_joins;
-    uint16_t histories;  /* whole ones in the outbox */
-    uint16_t told_lanes; /* the first of `lanes`: those that stand in cursors */
-    uint16_t stale_lanes;
+    uint32_t lane_count, room_count, room_capacity;
+    uint32_t private_rooms; /* rooms in the private id */
+    uint32_t pending_joins;
+    uint32_t histories;  /* whole ones in the outbox */
+    uint32_t told_lanes; /* the first of `lanes`: those that stand in cursors */
+    uint32_t stale_lanes;
     uint8_t state;
+    bool overflowed;    /* more answers wait than may: it ends in this turn */
     bool signaled;      /* transport_ops.ready was called and it has not yet been told "none" */
     bool rooms_changed; /* cursor_rooms is out of date */
     bool recovered;
@@ -344,6 +349,8 @@ void lane_offer(struct lane *lane, struct message *message, place_fn offer);
 bool session_offer(struct session_lane *place, struct message *message);
 void session_wake(struct session *session);
 void session_unlist(struct session *session);
+/* What is no message is queued here. Takes over control->history. Beyond the limit it is dropped,
+ * and the session ends with `too_many_answers` when the turn does. */
 void session_push_control(struct session *session, enum item_kind kind, struct bytes room,
                           const struct control *control);
 struct session_lane *session_find_lane(const struct session *session, const struct lane *lane);
@@ -353,7 +360,7 @@ struct item outbox_shift(struct outbox *outbox);
 const struct item *outbox_first(struct outbox *outbox);
 void outbox_deinit(struct outbox *outbox);
 /* Queued messages of a lane: of a session that has left its last room there and comes back. */
-uint16_t outbox_count(struct outbox *outbox, uint32_t lane_id);
+uint32_t outbox_count(struct outbox *outbox, uint32_t lane_id);
 /* The rooms that stand in cursors have changed. */
 void session_rooms_changed(struct session *session);
 /* Attaches the session to a room whose lane is known; returns its place in the lane. */
@@ -381,6 +388,8 @@ const char *session_room_problem(const struct session *session, const struct roo
 const char *session_claim_named_by(const struct session *session, const char *reason);
 /* Ends the session from our side: CLOSE, or REFUSED while it opens. */
 void session_end(struct session *session, const char *reason, bool transient);
+/* The same for one whose client asks and does not read. */
+void session_end_overflowed(struct session *session);
 void session_lane_opened(struct session_lane *place);
 /* Gives OPENED if nothing stands in its way any more. */
 void session_try_open(struct session *session);

@@ -15,7 +15,6 @@ void session_answer_join(struct pending *pending)
 {
     struct session *session = pending->session;
     struct control control = {.request = pending->request, .history = pending->history};
-    session->histories += pending->history != NULL;
     session_push_control(session, ITEM_JOINED, bytes_of(pending->room, pending->room_size),
                          &control);
     pending_join_free(pending);
@@ -146,7 +145,7 @@ static void ask_to_join(struct session *session, struct bytes name, const struct
     struct room_name room;
     struct lane_name lane_name;
     assert(request != 0);
-    if (session->state != SESSION_OPEN)
+    if (session->state != SESSION_OPEN || session->overflowed)
         return;
     if (now_ms > hub->now_ms)
         hub->now_ms = now_ms;
@@ -212,7 +211,7 @@ void session_forget_joins(struct session *session, struct bytes room, bool all, 
 
 void session_leave(struct session *session, struct bytes name, uint64_t request)
 {
-    if (session->state != SESSION_OPEN)
+    if (session->state != SESSION_OPEN || session->overflowed)
         return;
     int index = find_room(session, name);
     struct control control = {.request = request, .reason = index < 0 ? "not_joined" : NULL};

@@ -105,13 +105,12 @@ struct session_lane *session_attach(struct session *session, struct lane *lane, 
         room->members = mem_resize(room->members, room->capacity, sizeof(struct member));
     }
     if (session->room_count == session->room_capacity) {
-        session->room_capacity =
-            session->room_capacity ? (uint16_t)(2 * session->room_capacity) : 2;
+        session->room_capacity = session->room_capacity ? 2 * session->room_capacity : 2;
         session->rooms =
             mem_resize(session->rooms, session->room_capacity, sizeof(struct session_room));
     }
-    session->rooms[session->room_count] = (struct session_room){
-        .room = room, .member = room->count, .private_index = (int16_t)private_index};
+    session->rooms[session->room_count] =
+        (struct session_room){.room = room, .member = room->count, .private_index = private_index};
     room->members[room->count++] =
         (struct member){.session = session, .index = session->room_count++};
     return place;
@@ -161,7 +160,7 @@ static unsigned order_lanes(struct session *session, unsigned ordered, bool told
 void session_rooms_changed(struct session *session)
 {
     session->rooms_changed = true;
-    session->told_lanes = (uint16_t)order_lanes(session, 0, true);
+    session->told_lanes = order_lanes(session, 0, true);
     order_lanes(session, session->told_lanes, false);
 }
 

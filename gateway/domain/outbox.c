@@ -5,49 +5,75 @@
 
 /* --- outbox --------------------------------------------------------------------------------- */
 
-static struct item *outbox_item(struct outbox *outbox, unsigned index)
+static void outbox_check(const struct outbox *outbox)
 {
-    return outbox->items ? &outbox->items[(outbox->start + index) & (outbox->capacity - 1u)]
+    assert((outbox->capacity & (outbox->capacity - 1)) == 0 || !outbox->items);
+    assert(outbox->items ? outbox->start < outbox->capacity && outbox->count <= outbox->capacity
+                         : outbox->count <= 1);
+    assert(outbox->messages <= outbox->count);
+}
+
+static struct item *outbox_item(struct outbox *outbox, size_t index)
+{
+    assert(index < outbox->count);
+    return outbox->items ? &outbox->items[(outbox->start + index) & (outbox->capacity - 1)]
                          : &outbox->single;
+}
+
+static void outbox_grow(struct outbox *outbox)
+{
+    size_t capacity = outbox->items ? 2 * outbox->capacity : 4;
+    assert(capacity > outbox->count);
+    struct item *items = mem_resize(NULL, capacity, sizeof(*items));
+    for (size_t i = 0; i < outbox->count; i++)
+        items[i] = *outbox_item(outbox, i);
+    free(outbox->items);
+    outbox->items = items;
+    outbox->capacity = capacity;
+    outbox->start = 0;
+}
+
+static size_t answer_size(size_t room_size)
+{
+    return sizeof(struct item) + sizeof(struct control) + room_size;
 }
 
 void outbox_push(struct outbox *outbox, struct item item)
 {
-    if (outbox->count && (!outbox->items || outbox->count == outbox->capacity)) {
-        uint16_t capacity = outbox->items ? (uint16_t)(2 * outbox->capacity) : 4;
-        struct item *items = mem_resize(NULL, capacity, sizeof(*items));
-        for (unsigned i = 0; i < outbox->count; i++)
-            items[i] = *outbox_item(outbox, i);
-        free(outbox->items);
-        outbox->items = items;
-        outbox->capacity = capacity;
-        outbox->start = 0;
-    }
+    if (outbox->count && (!outbox->items || outbox->count == outbox->capacity))
+        outbox_grow(outbox);
     outbox->count++;
-    *outbox_item(outbox, outbox->count - 1u) = item;
-    outbox->messages += item.kind == ITEM_MESSAGE;
+    *outbox_item(outbox, outbox->count - 1) = item;
+    if (item.kind == ITEM_MESSAGE)
+        outbox->messages++;
+    else
+        outbox->answer_bytes += answer_size(item.control->room_size);
+    outbox_check(outbox);
 }
 
 struct item outbox_shift(struct outbox *outbox)
 {
     struct item item = *outbox_item(outbox, 0);
     if (outbox->items)
-        outbox->start = (uint16_t)((outbox->start + 1) & (outbox->capacity - 1));
+        outbox->start = (outbox->start + 1) & (outbox->capacity - 1);
     outbox->count--;
-    outbox->messages -= item.kind == ITEM_MESSAGE;
+    if (item.kind == ITEM_MESSAGE)
+        outbox->messages--;
+    else
+        outbox->answer_bytes -= answer_size(item.control->room_size);
+    outbox_check(outbox);
     return item;
 }
 
 const struct item *outbox_first(struct outbox *outbox)
 {
-    assert(outbox->count > 0);
     return outbox_item(outbox, 0);
 }
 
-uint16_t outbox_count(struct outbox *outbox, uint32_t lane_id)
+uint32_t outbox_count(struct outbox *outbox, uint32_t lane_id)
 {
-    uint16_t count = 0;
-    for (unsigned i = 0; i < outbox->count; i++) {
+    uint32_t count = 0;
+    for (size_t i = 0; i < outbox->count; i++) {
         const struct item *item = outbox_item(outbox, i);
         count += item->kind == ITEM_MESSAGE && item->message->lane_id == lane_id;
     }
@@ -70,6 +96,7 @@ void outbox_deinit(struct outbox *outbox)
         struct item item = outbox_shift(outbox);
         item_free(&item);
     }
+    assert(outbox->messages == 0 && outbox->answer_bytes == 0);
     free(outbox->items);
     *outbox = (struct outbox){0};
 }
@@ -115,14 +142,38 @@ void session_unlist(struct session *session)
     DL_DELETE2(list->first, session, attention_prev, attention_next);
 }
 
+static bool has_room_for_answer(const struct session *session, size_t room_size)
+{
+    const struct outbox *outbox = &session->outbox;
+    const struct hub_config *config = &session->hub->config;
+    return outbox->count - outbox->messages < config->answers &&
+           outbox->answer_bytes + answer_size(room_size) <= config->answer_bytes;
+}
+
+/* It is told although it was told before: until now there was something to write, from now on it
+ * is over. */
+static void overflow(struct session *session)
+{
+    session->overflowed = true;
+    session->signaled = false;
+    session_wake(session);
+}
+
 void session_push_control(struct session *session, enum item_kind kind, struct bytes room,
                           const struct control *control)
 {
+    assert(room.size <= ROOM_NAME_LIMIT);
+    if (kind != ITEM_CLOSE && (session->overflowed || !has_room_for_answer(session, room.size))) {
+        history_free(control->history);
+        overflow(session);
+        return;
+    }
     struct control *copy = mem_alloc(sizeof(*copy) + room.size);
     *copy = *control;
     copy->room_size = (uint16_t)room.size;
     if (room.size)
         memcpy(copy->room, room.data, room.size);
+    session->histories += control->history != NULL;
     outbox_push(&session->outbox, (struct item){.kind = kind, .control = copy});
     session_wake(session);
 }

@@ -27,7 +27,8 @@ static void leave_out(struct session *session, struct bytes name, const char *re
 {
     struct control control = {.reason = reason};
     session->hub->stats.rooms_left_out++;
-    session_push_control(session, ITEM_LEFT, name, &control);
+    if (session->outbox.count < session->hub->config.rooms_per_session) /* of many, the first */
+        session_push_control(session, ITEM_LEFT, name, &control);
 }
 
 static void join_at_connect(void *context, struct bytes name)
@@ -56,7 +57,7 @@ static void join_at_connect(void *context, struct bytes name)
     if (problem)
         leave_out(session, name, problem);
     else
-        session_attach(session, lane, lane_name_scope(&lane_name), name, session->room_count);
+        session_attach(session, lane, lane_name_scope(&lane_name), name, (int)session->room_count);
 }
 
 const char *resume_fresh(struct session *session)
@@ -176,7 +177,7 @@ static bool walk_all(struct walk *walk, struct bytes private_rooms, const struct
         else if (!walk_room(walk, bytes_of(name, size), (int)index))
             return false;
     }
-    session->private_rooms = (uint16_t)index;
+    session->private_rooms = index;
     for (struct bytes rest = cursor->joined; rest.size;)
         if (!cursor_unpack_room(&rest, name, &size) || !walk_room(walk, bytes_of(name, size), -1))
             return false;

@@ -24,8 +24,19 @@ void session_end(struct session *session, const char *reason, bool transient)
     session_forget_joins(session, bytes_of("", 0), true, NULL);
     session_detach_all(session);
     session_opening_free(session);
-    struct control control = {.reason = reason, .transient = transient};
+    struct control control = {
+        .reason = reason, .transient = transient, .overflow = session->overflowed};
+    session->signaled = false; /* its transport hears of it even while it cannot write */
     session_push_control(session, ITEM_CLOSE, bytes_of("", 0), &control);
+}
+
+void session_end_overflowed(struct session *session)
+{
+    assert(session->overflowed);
+    if (session->state != SESSION_OPEN)
+        return;
+    session->hub->stats.overflowed++;
+    session_end(session, "too_many_answers", true);
 }
 
 static bool still_opening(const struct session *session)
@@ -239,6 +250,7 @@ static void give_control(struct session *session, enum item_kind kind, struct co
     delivery->reason = control->reason;
     delivery->claim = session_claim_named_by(session, control->reason);
     delivery->transient = control->transient;
+    delivery->overflow = control->overflow;
     delivery->since_ms = control->since_ms;
     free(control);
 }
@@ -379,6 +391,11 @@ struct bytes session_user(const struct session *session)
 struct bytes session_tenant(const struct session *session)
 {
     return session->claims ? claims_tenant(session->claims) : bytes_of("", 0);
+}
+
+bool session_has_ended(const struct session *session)
+{
+    return session->state == SESSION_ENDING && session->outbox.count > 0;
 }
 
 bool session_is_in(const struct session *session, struct bytes room)

@@ -87,6 +87,7 @@ struct delivery {
                        false and `reason` is set, the client asked to resume and could not */
     bool transient; /* CLOSE, REFUSED: trouble of ours; the client must be able to reconnect by
                        itself (hazards 10) */
+    bool overflow;  /* CLOSE: the client has asked and not read; reason `too_many_answers` */
     int64_t since_ms; /* STALE: wall-clock milliseconds */
 };
 

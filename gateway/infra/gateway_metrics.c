@@ -144,6 +144,8 @@ static const struct row counters[] = {
     ROW("leaves_total", "Rooms left on request.", hub.leaves),
     ROW("behind_total", "Times that a session fell behind.", hub.behind_entered),
     ROW("behind_closed_total", "Sessions closed for staying behind.", hub.behind_closed),
+    BY("sessions_ended_total", "Sessions that were ended for what their clients did, by reason.",
+       "reason", "too_many_answers", hub.overflowed),
     ROW("conflated_total", "Notifications that a slow client was spared for a later one.",
         hub.conflated),
     ROW("histories_total", "Subscriptions that asked for a room's past.", hub.histories),

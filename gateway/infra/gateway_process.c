@@ -125,6 +125,8 @@ static void open_hub(struct gateway_process *process)
         .conflation = settings->conflation,
         .ring_bytes = (size_t)settings->ring_bytes,
         .outbox_messages = (unsigned)settings->outbox_messages,
+        .answers = (unsigned)settings->answers,
+        .answer_bytes = (size_t)settings->answer_bytes,
         .rooms_per_session = (unsigned)settings->rooms_per_session,
         .rooms_per_record = (unsigned)settings->rooms_per_record,
         .lanes_per_session = (unsigned)settings->lanes_per_session,

@@ -3,6 +3,7 @@
 #include <stddef.h>
 
 #include "http_head.h"
+#include "hub.h"
 #include "token_keys.h"
 
 #define SETTING(kind, where, field, text, ...)                                                  \
@@ -161,7 +162,7 @@ static const struct setting table[] = {
     /* --- Limits */
     SETTING(INTEGER, "limits.sessions", sessions, "100000", RANGE(1, 10000000),
             .help = "Sessions at a time; beyond it connections are closed for another try."),
-    SETTING(INTEGER, "limits.rooms_per_session", rooms_per_session, "100", RANGE(1, 1000),
+    SETTING(INTEGER, "limits.rooms_per_session", rooms_per_session, "100", RANGE(1, HUB_ROOMS_MOST),
             .help = "Rooms of one session."),
     SETTING(INTEGER, "limits.lanes_per_session", lanes_per_session, "16", RANGE(1, 100),
             .help = "Lanes in which these rooms may lie."),
@@ -172,6 +173,11 @@ static const struct setting table[] = {
     SETTING(INTEGER, "limits.outbox", outbox_messages, "64", RANGE(1, 60000),
             .help = "Notifications queued for one session; beyond it the session falls behind and "
                     "catches up when it can."),
+    SETTING(INTEGER, "limits.answers", answers, "1024", RANGE(HUB_ANSWERS_LEAST, 1000000),
+            .help = "Answers to subscriptions and the like that wait for one session, which asks "
+                    "and does not read; beyond it the connection is closed: too_many_answers."),
+    SETTING(SIZE, "limits.answer_bytes", answer_bytes, "512KiB", RANGE(HUB_ANSWER_BYTES_LEAST, GIB),
+            .help = "The same in bytes."),
     SETTING(SIZE, "limits.ring", ring_bytes, "8MiB", RANGE(4 * KIB, GIB),
             .help = "Recent records kept per lane, for sessions that are behind."),
     SETTING(DURATION, "limits.open_timeout", open_timeout_ms, "20s", RANGE(100, HOURS),

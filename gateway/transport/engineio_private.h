@@ -203,6 +203,7 @@ void link_hear_held(struct link *link, int64_t now_ms);
 void link_flush(struct link *link, int64_t now_ms);
 /* Sends a close frame if it can, and closes the wire. The link is freed at the end of the turn. */
 void link_close(struct link *link, unsigned code);
+void link_close_because(struct link *link, unsigned code, const char *reason);
 
 /* engineio_peers.c */
 /* A request for a session that may be another gateway's: passed on, or refused. */

@@ -146,6 +146,10 @@ void engineio_session_listen(struct engineio_session *session);
  * follows at the end of the turn. */
 void engineio_session_close(struct engineio_session *session);
 
+/* The same for a client that asks for more than it reads: a WebSocket ends with 1008 and
+ * `too_many_answers`. */
+void engineio_session_overflow(struct engineio_session *session);
+
 enum { ENGINEIO_SID_SIZE = 68 }; /* with its NUL */
 void engineio_session_sid(const struct engineio_session *session, char sid[ENGINEIO_SID_SIZE]);
 bool engineio_session_is_websocket(const struct engineio_session *session);

@@ -214,6 +214,11 @@ void engineio_session_close(struct engineio_session *session)
     begin_closing(session, ENGINEIO_CLOSE_SERVER);
 }
 
+void engineio_session_overflow(struct engineio_session *session)
+{
+    begin_closing(session, ENGINEIO_CLOSE_OVERFLOW);
+}
+
 void engineio_session_send(struct engineio_session *session, bool binary, const struct bytes *parts,
                            size_t count)
 {
@@ -223,7 +228,7 @@ void engineio_session_send(struct engineio_session *session, bool binary, const 
     for (size_t i = 0; i < count; i++)
         size += parts[i].size;
     if (size > session->server->config.queue_bytes) {
-        begin_closing(session, ENGINEIO_CLOSE_OVERFLOW);
+        engineio_session_overflow(session);
         return;
     }
     queue_append(&session->queue, binary ? QUEUE_BINARY : QUEUE_TEXT, parts, count);
@@ -254,8 +259,11 @@ void session_end_for(struct engineio_session *session, enum engineio_close reaso
     HASH_DELETE(hh, server->sessions, session);
     if (session->link) {
         server->stats.websocket--;
-        link_close(session->link,
-                   server->draining ? WEBSOCKET_CLOSE_GOING_AWAY : WEBSOCKET_CLOSE_NO_CODE);
+        if (session->close_reason == ENGINEIO_CLOSE_OVERFLOW)
+            link_close_because(session->link, WEBSOCKET_CLOSE_POLICY, "too_many_answers");
+        else
+            link_close(session->link,
+                       server->draining ? WEBSOCKET_CLOSE_GOING_AWAY : WEBSOCKET_CLOSE_NO_CODE);
         session->link = NULL;
     }
     if (session->polling) {
@@ -318,6 +326,11 @@ bool session_packet(struct engineio_session *session, const struct engineio_pack
         refresh_pong(session, now_ms);
     switch (packet->type) {
     case ENGINEIO_MESSAGE:
+        /* Of a session on its way to another gateway the answers are all put there. */
+        if (buffer_size(&session->queue) > server->config.queue_bytes) {
+            engineio_session_overflow(session);
+            break;
+        }
         server->stats.messages_in++;
         server->stats.bytes_in += packet->data.size;
         server->config.ops->message(session->connection, packet->data, packet->binary, now_ms);

@@ -17,12 +17,17 @@ static void link_bury(struct link *link)
 
 void link_close(struct link *link, unsigned code)
 {
+    link_close_because(link, code, "");
+}
+
+void link_close_because(struct link *link, unsigned code, const char *reason)
+{
     struct wire *wire = link->wire;
     if (!wire)
         return;
     if (wire->writable) {
         struct buffer frame = {0};
-        websocket_append_close(&frame, code, "");
+        websocket_append_close(&frame, code, reason);
         wire_write(wire, buffer_peek(&frame));
         buffer_deinit(&frame);
     }

@@ -54,6 +54,18 @@ void socketio_adapter_end(struct adapter_socket *socket, bool transient)
     socket_free(socket);
 }
 
+void socketio_adapter_end_overflowed(struct adapter_socket *socket, const char *reason)
+{
+    struct buffer *text = &socket->adapter->text;
+    buffer_clear(text);
+    buffer_append_format(
+        text, "{\"code\":\"%s\",\"message\":\"more answers wait than may: read them\"}", reason);
+    struct socketio_event event = {.name = BYTES_LITERAL("error"), .arguments = buffer_peek(text)};
+    socketio_socket_emit(socket->socket, &event, NULL);
+    socketio_socket_close_overflowed(socket->socket);
+    socket_free(socket);
+}
+
 /* --- who it is ---------------------------------------------------------------------------------
  */
 

@@ -22,8 +22,11 @@
  * - "cursor": only a newer cursor, nothing to handle
  * - "token_expired" {graceMs}: answer with "token" in time, or the connection is closed
  *
- * Every event ends with the cursor as its last argument, which the client keeps by itself and
- * returns at its next CONNECT. */
+ * - "error" {code, message}: the connection ends for what the client did. `too_many_answers`: it
+ *   asks and does not read; over WebSocket the close frame says so too (1008)
+ *
+ * Every event but the last two ends with the cursor as its last argument, which the client keeps by
+ * itself and returns at its next CONNECT. */
 #ifndef GATEWAY_TRANSPORT_SOCKETIO_ADAPTER_H
 #define GATEWAY_TRANSPORT_SOCKETIO_ADAPTER_H
 

@@ -50,6 +50,8 @@ struct sent {
  * DISCONNECT would keep it away (hazards 10). The socket is freed. */
 void socketio_adapter_turn_away(struct adapter_socket *socket, const char *reason, bool transient);
 void socketio_adapter_end(struct adapter_socket *socket, bool transient);
+/* It has asked for more than it reads. */
+void socketio_adapter_end_overflowed(struct adapter_socket *socket, const char *reason);
 
 /* For sessions, and socketio_application_ops.pull. */
 extern const struct transport_ops socketio_stream_transport;

@@ -174,6 +174,14 @@ void socketio_socket_close_transport(struct socketio_socket *socket)
     engineio_session_close(connection->session);
 }
 
+void socketio_socket_close_overflowed(struct socketio_socket *socket)
+{
+    struct connection *connection = socket->connection;
+    retire(socket);
+    connection->closing = true;
+    engineio_session_overflow(connection->session);
+}
+
 void socketio_socket_emit(struct socketio_socket *socket, const struct socketio_event *event,
                           const struct bytes *attachments)
 {

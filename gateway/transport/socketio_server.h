@@ -93,6 +93,8 @@ void socketio_socket_disconnect(struct socketio_socket *socket);
 /* Ends the whole connection, after which a client comes back; the socket is gone for its
  * application, which hears nothing more of it. What is queued still goes out. */
 void socketio_socket_close_transport(struct socketio_socket *socket);
+/* The same, as beyond engineio_config.queue_bytes: it asks for more than it reads. */
+void socketio_socket_close_overflowed(struct socketio_socket *socket);
 
 /* `event->name_space` is set by the call. event->attachment_count attachments follow the packet. */
 void socketio_socket_emit(struct socketio_socket *socket, const struct socketio_event *event,

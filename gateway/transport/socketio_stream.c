@@ -115,6 +115,16 @@ static void write_stale(struct adapter_socket *socket, struct engineio_writer *w
     write_event(socket, writer, buffer_peek(text), delivery->cursor);
 }
 
+/* One that asks and does not read hears why, as far as it reads now: an event, and the reason of
+ * the WebSocket's end. */
+static void end(struct adapter_socket *socket, const struct delivery *delivery)
+{
+    if (delivery->overflow)
+        socketio_adapter_end_overflowed(socket, delivery->reason);
+    else
+        socketio_adapter_end(socket, delivery->transient);
+}
+
 bool socketio_stream_write(struct adapter_socket *socket, struct engineio_writer *writer,
                            const struct delivery *delivery)
 {
@@ -153,7 +163,7 @@ bool socketio_stream_write(struct adapter_socket *socket, struct engineio_writer
         socketio_adapter_turn_away(socket, delivery->reason, delivery->transient);
         return false;
     case DELIVERY_CLOSE:
-        socketio_adapter_end(socket, delivery->transient);
+        end(socket, delivery);
         return false;
     }
     return true;
@@ -178,8 +188,12 @@ bool socketio_stream_pull(void *context, struct engineio_writer *writer, int64_t
 static void ready(struct session *session, void *connection)
 {
     struct adapter_socket *socket = connection;
+    struct delivery delivery;
     assert(socket->session == session);
-    socketio_socket_wake(socket->socket);
+    if (session_has_ended(session) && session_next(session, &delivery))
+        end(socket, &delivery); /* also while nobody polls, or the socket is full */
+    else
+        socketio_socket_wake(socket->socket);
 }
 
 /* "name",{notification} */

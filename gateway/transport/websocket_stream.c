@@ -172,7 +172,9 @@ void websocket_deliver(struct wire_client *base, const struct delivery *delivery
                        struct buffer *out)
 {
     struct websocket_client *client = client_of(base);
-    unsigned code = delivery->transient ? WEBSOCKET_CLOSE_TRY_AGAIN : WEBSOCKET_CLOSE_FORBIDDEN;
+    unsigned code = delivery->overflow    ? WEBSOCKET_CLOSE_POLICY
+                    : delivery->transient ? WEBSOCKET_CLOSE_TRY_AGAIN
+                                          : WEBSOCKET_CLOSE_FORBIDDEN;
     struct ws_answer answer = {.cursor = delivery->cursor,
                                .room = delivery->room,
                                .reason = delivery->reason,
@@ -211,6 +213,7 @@ void websocket_deliver(struct wire_client *base, const struct delivery *delivery
         websocket_turn_away(client, out, code, delivery->reason);
         return;
     case DELIVERY_CLOSE:
+        client->adapter->clients.stats.violations += delivery->overflow;
         end_into(client, out, code, delivery->reason);
         return;
     }

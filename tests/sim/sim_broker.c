@@ -413,6 +413,8 @@ void sim_gateway_start(struct sim_world *world, struct sim_gateway *gateway)
         .conflation = world->conflation,
         .ring_bytes = 200 + sim_below(&world->random, 20000),
         .outbox_messages = 1 + sim_below(&world->random, 12),
+        .answers = 1000,
+        .answer_bytes = 1 << 20,
         .rooms_per_session = SIM_ROOMS,
         .rooms_per_record = 16,
         .lanes_per_session = 4,

@@ -69,6 +69,8 @@ struct hub_config hand_config(const struct layout *layout, const struct policy *
                                .policy = policy,
                                .ring_bytes = 1 << 20,
                                .outbox_messages = 8,
+                               .answers = 64,
+                               .answer_bytes = 1 << 20,
                                .rooms_per_session = 8,
                                .rooms_per_record = 4,
                                .lanes_per_session = 2,

@@ -260,6 +260,8 @@ static const struct sse_adapter_config sse_defaults = {.path = "/sse",
 static const struct hub_config hub_defaults = {
     .ring_bytes = 1 << 20,
     .outbox_messages = 16,
+    .answers = 64,
+    .answer_bytes = 16384,
     .rooms_per_session = 16,
     .rooms_per_record = 16,
     .lanes_per_session = 4,

@@ -100,5 +100,72 @@ START_TEST(history_comes_before_the_confirmation)
 }
 END_TEST
 
+/* --- who asks and does not read */
+
+static const struct engineio_stats *engineio(void)
+{
+    return engineio_server_stats(socketio_engineio(world.socketio));
+}
+
+static void check_ended(void)
+{
+    ck_assert_uint_eq(hub_stats(fixture.hub)->overflowed, 1);
+    ck_assert_uint_eq(hub_stats(fixture.hub)->sessions, 0);
+    ck_assert_uint_eq(hub_stats(fixture.hub)->rooms, 0);
+    ck_assert_uint_eq(engineio()->closed[ENGINEIO_CLOSE_OVERFLOW], 1);
+}
+
+#define TOO_MANY "42[\"error\",{\"code\":\"too_many_answers\",\"message\":"
+
+START_TEST(who_posts_and_does_not_poll_is_ended)
+{
+    enum { PACKETS = 9999 };
+    static char body[PACKETS * 32];
+    char sid[64], url[192];
+    const char *const packets[] = {"42[\"subscribe\",\"task:1\"]",
+                                   "42[\"unsubscribe\",\"task:9\"]"};
+    for (int i = 0; i < 2; i++) {
+        fixture_hub.answers = 1024;
+        fixture_hub.answer_bytes = 1 << 20;
+        fixture_start(false);
+        body[0] = '\0';
+        for (char *at = body; at < body + PACKETS * 25; at += strlen(at))
+            sprintf(at, "%s%s", at > body ? "\x1e" : "", packets[i]);
+        snprintf(url, sizeof(url), "/socket.io/?EIO=4&transport=polling&sid=%s",
+                 fake_handshake(sid));
+        fake_ask("POST", url, "40{\"token\":\"good\"}", 200);
+        fake_ask("GET", url, NULL, 200);
+        for (int j = 0; j < 4; j++)
+            fake_ask("POST", url, body, 200);
+        ck_assert_uint_eq(hub_stats(fixture.hub)->sessions, 0); /* before it polls, if ever */
+        ck_assert_ptr_nonnull(strstr(fake_ask("GET", url, NULL, 200), TOO_MANY));
+        ck_assert_str_eq(fake_ask("GET", url, NULL, 200), "6\x1e"
+                                                          "1");
+        fake_ask("GET", url, NULL, 400);
+        check_ended();
+        fixture_stop();
+    }
+}
+END_TEST
+
+START_TEST(who_writes_to_a_websocket_and_does_not_read_is_ended)
+{
+    fixture_start(false);
+    struct fake_wire *wire = open_connected();
+    wire->full = true;
+    for (int i = 0; i < 200; i++)
+        fake_frame(wire, "42[\"unsubscribe\",\"task:9\"]");
+    ck_assert_uint_eq(hub_stats(fixture.hub)->sessions, 0);
+    fake_drain(wire);
+    fake_turn();
+    const char *all = fake_frames(wire), *last = strstr(all, TOO_MANY);
+    ck_assert_msg(last != NULL, "%s", all);
+    ck_assert_ptr_nonnull(strstr(last, "<close 1008>"));
+    check_ended();
+    fixture_stop();
+}
+END_TEST
+
 TEST_PROGRAM("socketio_adapter", the_confirmation_comes_before_the_ack,
-             history_comes_before_the_confirmation)
+             history_comes_before_the_confirmation, who_posts_and_does_not_poll_is_ended,
+             who_writes_to_a_websocket_and_does_not_read_is_ended)

@@ -10,7 +10,7 @@
 
 static struct socketio_socket *last_socket;
 static unsigned connects, taken, disconnects, moved;
-static bool busy, spoiled, later;
+static bool busy, spoiled, later, hoard;
 static const char *owed; /* said before the session moves */
 
 static void *connect(void *application, struct socketio_socket *socket, struct bytes auth,
@@ -51,6 +51,11 @@ static enum status hand_over(void *context, struct engineio_writer *writer, stru
                              int64_t now_ms)
 {
     (void)context, (void)now_ms;
+    if (hoard) {
+        static uint8_t much[16384];
+        struct bytes text = bytes_of(much, sizeof(much));
+        engineio_writer_text(writer, &text, 1);
+    }
     if (busy)
         return STATUS_INCOMPLETE;
     if (owed) {
@@ -101,7 +106,7 @@ static void start(bool byte_by_byte)
     fake_socketio.ops = &ops;
     fake_peers_start(NULL, byte_by_byte);
     connects = taken = disconnects = moved = 0;
-    busy = spoiled = later = false;
+    busy = spoiled = later = hoard = false;
     owed = NULL;
 }
 
@@ -276,6 +281,25 @@ START_TEST(an_upgrade_takes_its_session_along){BOTH_FEEDS({
         ck_assert_uint_eq(disconnects, 1);
         ck_assert_uint_eq(taken, 0);
         expect_gone(0);
+    })} END_TEST
+
+    /* The answers are all put into the queue, which is bounded by what it still listens to. */
+    START_TEST(who_asks_on_without_end_while_it_is_held_back_is_ended){BOTH_FEEDS({
+        open_connected();
+        struct fake_wire *wire = open_probed();
+        busy = true;
+        fake_frame(wire, "5");
+        hoard = true; /* from now on each call adds to the queue */
+        for (int i = 0; i < 100 && stats_of(0)->closed[ENGINEIO_CLOSE_OVERFLOW] == 0; i++) {
+            fake_at(0);
+            struct fake_wire *post = fake_request("POST", url, "42[\"x\",1]");
+            fake_turn();
+            fake_cut(post);
+        }
+        ck_assert_uint_eq(stats_of(0)->closed[ENGINEIO_CLOSE_OVERFLOW], 1);
+        fake_turn();
+        ck_assert(wire->closed);
+        ck_assert_uint_eq(disconnects, 1);
     })} END_TEST
 
     START_TEST(every_namespace_moves){BOTH_FEEDS({
@@ -465,6 +489,7 @@ START_TEST(one_upgrade_at_a_time){BOTH_FEEDS({
                  polls_are_released_until_the_session_moves,
                  a_half_received_event_is_completed_over_the_websocket,
                  what_is_under_way_is_waited_for_and_the_client_meanwhile_held_back,
+                 who_asks_on_without_end_while_it_is_held_back_is_ended,
                  what_does_not_end_is_not_waited_for_longer_than_configured, every_namespace_moves,
                  a_client_without_a_namespace_moves_and_connects_later,
                  a_ping_that_was_sent_by_polling_is_sent_again,

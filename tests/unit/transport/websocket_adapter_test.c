@@ -297,6 +297,27 @@ START_TEST(answers_that_nobody_takes_end_the_connection)
 }
 END_TEST
 
+START_TEST(more_answers_at_once_than_may_wait_end_the_connection)
+{
+    fixture_hub.answers = 16;
+    fixture_start(false);
+    struct fake_wire *wire = open_connected();
+    auto_buffer struct buffer at_once = {0};
+    for (int i = 0; i < 3; i++)
+        fake_append_frame(
+            &at_once, WEBSOCKET_TEXT,
+            BYTES_LITERAL("{\"type\":\"unsubscribe\",\"id\":1,\"rooms\":[\"task:1\","
+                          "\"task:2\",\"task:3\",\"task:4\",\"task:5\",\"task:6\"]}"));
+    fake_send(wire, buffer_peek(&at_once));
+    ck_assert_str_eq(fake_frames(wire), "<close 1008>");
+    ck_assert(wire->closed);
+    ck_assert_uint_eq(hub_stats(fixture.hub)->overflowed, 1);
+    ck_assert_uint_eq(hub_stats(fixture.hub)->sessions, 0);
+    ck_assert_uint_eq(stats()->violations, 1);
+    fixture_stop();
+}
+END_TEST
+
 START_TEST(subscriptions_that_wait_are_bounded)
 {
     fixture_start(false);
@@ -605,7 +626,9 @@ END_TEST
 
 TEST_PROGRAM("websocket_adapter", the_golden_conversation_is_held, protobuf_says_the_same,
              what_must_not_be_sent_ends_the_connection,
-             answers_that_nobody_takes_end_the_connection, subscriptions_that_wait_are_bounded,
+             answers_that_nobody_takes_end_the_connection,
+             more_answers_at_once_than_may_wait_end_the_connection,
+             subscriptions_that_wait_are_bounded,
              a_second_subscription_waits_for_the_lane_as_the_first_does,
              who_does_not_say_hello_is_closed, the_heart_beats_by_frames_and_by_messages,
              a_message_that_does_not_become_whole_is_not_waited_for,
