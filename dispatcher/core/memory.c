@@ -4,15 +4,16 @@
 #include <stdlib.h>
 #include <uthash.h>
 #include <utlist.h>
+#include <xxhash.h>
 
 #include "mem.h"
 
-enum { KEY_SIZE = 13, ITEM_SIZE = 16, REVIEWS_PER_TASK = 16 };
+enum { ID_SIZE = 16, EVENTS_KEY_SIZE = 13, REVIEWS_KEY_SIZE = 21, ITEM_SIZE = 24 };
 
 /* An event that was seen; `chunk` is the one whose end it shares. */
 struct seen {
     UT_hash_handle hh;
-    uint64_t event;
+    struct fingerprint event;
     int64_t time_ms;
     uint64_t chunk;
 };
@@ -24,24 +25,24 @@ struct chunk {
     uint64_t number;
     int64_t newest_ms;
     size_t count;
-    uint64_t events[];
+    struct fingerprint events[];
 };
 
 struct item {
-    uint64_t reason;
+    struct fingerprint review;
     int64_t time_ms;
 };
 
 struct task {
     UT_hash_handle hh;
-    uint64_t id;
-    size_t count;
-    struct item items[REVIEWS_PER_TASK];
+    struct fingerprint id;
+    size_t count; /* at least 1 */
+    struct item *items;
 };
 
 /* What a noted event was before: nothing, or an older one. */
 struct pending {
-    uint64_t event;
+    struct fingerprint event;
     bool existed;
     int64_t time_ms;
     uint64_t chunk;
@@ -49,9 +50,10 @@ struct pending {
 
 /* What a task was before it was changed. */
 struct undo {
-    uint64_t id;
+    UT_hash_handle hh;
+    struct fingerprint id;
     size_t count; /* 0: there was none */
-    struct item items[REVIEWS_PER_TASK];
+    struct item *items;
 };
 
 struct memory {
@@ -67,17 +69,32 @@ struct memory {
     size_t pending_capacity;
     size_t leaving; /* chunks at the front that go with the next commit */
     struct task *tasks;
-    struct undo *undo;
-    size_t undo_count;
-    size_t undo_capacity;
+    struct undo *undo; /* by task; in the order of the first change */
 };
 
 struct memory *memory_new(const struct memory_settings *settings, uint32_t domain)
 {
+    assert(settings->reviews_per_task >= 1);
     struct memory *memory = mem_new(struct memory);
     memory->settings = *settings;
     memory->domain = domain;
     return memory;
+}
+
+static unsigned hash_of(const struct memory *memory, struct fingerprint id)
+{
+    return (unsigned)XXH3_64bits_withSeed(&id, sizeof(id), memory->settings.hash_seed);
+}
+
+static void forget_undo(struct memory *memory)
+{
+    struct undo *undo;
+    struct undo *next;
+    HASH_ITER(hh, memory->undo, undo, next) {
+        HASH_DEL(memory->undo, undo);
+        free(undo->items);
+        free(undo);
+    }
 }
 
 void memory_free(struct memory *memory)
@@ -98,10 +115,11 @@ void memory_free(struct memory *memory)
         free(chunk);
     HASH_ITER(hh, memory->tasks, task, next_task) {
         HASH_DEL(memory->tasks, task);
+        free(task->items);
         free(task);
     }
+    forget_undo(memory);
     free(memory->pending);
-    free(memory->undo);
     free(memory);
 }
 
@@ -115,18 +133,41 @@ size_t memory_review_count(const struct memory *memory)
     return HASH_COUNT(memory->tasks);
 }
 
+static size_t longest_chain(const UT_hash_table *table)
+{
+    size_t longest = 0;
+    for (unsigned i = 0; table != NULL && i < table->num_buckets; i++)
+        if (table->buckets[i].count > longest)
+            longest = table->buckets[i].count;
+    return longest;
+}
+
+size_t memory_longest_chain(const struct memory *memory)
+{
+    const UT_hash_table *tables[] = {
+        memory->seen == NULL ? NULL : memory->seen->hh.tbl,
+        memory->tasks == NULL ? NULL : memory->tasks->hh.tbl,
+        memory->undo == NULL ? NULL : memory->undo->hh.tbl,
+    };
+    size_t longest = 0;
+    for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]); i++)
+        if (longest_chain(tables[i]) > longest)
+            longest = longest_chain(tables[i]);
+    return longest;
+}
+
 /* --- Events
  * -----------------------------------------------------------------------------------------------------
  */
 
-static struct seen *find_seen(const struct memory *memory, uint64_t event)
+static struct seen *find_seen(const struct memory *memory, struct fingerprint event)
 {
     struct seen *found = NULL;
-    HASH_FIND(hh, memory->seen, &event, sizeof(event), found);
+    HASH_FIND_BYHASHVALUE(hh, memory->seen, &event, sizeof(event), hash_of(memory, event), found);
     return found;
 }
 
-bool memory_has_seen(const struct memory *memory, uint64_t event, int64_t time_ms)
+bool memory_has_seen(const struct memory *memory, struct fingerprint event, int64_t time_ms)
 {
     const struct seen *seen = find_seen(memory, event);
     if (seen == NULL)
@@ -135,20 +176,22 @@ bool memory_has_seen(const struct memory *memory, uint64_t event, int64_t time_m
     return apart_ms < memory->settings.dedupe_window_ms;
 }
 
-static struct seen *put_seen(struct memory *memory, uint64_t event, int64_t time_ms, uint64_t chunk)
+static struct seen *put_seen(struct memory *memory, struct fingerprint event, int64_t time_ms,
+                             uint64_t chunk)
 {
     struct seen *seen = find_seen(memory, event);
     if (seen == NULL) {
         seen = mem_new(struct seen);
         seen->event = event;
-        HASH_ADD(hh, memory->seen, event, sizeof(seen->event), seen);
+        HASH_ADD_BYHASHVALUE(hh, memory->seen, event, sizeof(seen->event), hash_of(memory, event),
+                             seen);
     }
     seen->time_ms = time_ms;
     seen->chunk = chunk;
     return seen;
 }
 
-void memory_note(struct memory *memory, uint64_t event, int64_t time_ms)
+void memory_note(struct memory *memory, struct fingerprint event, int64_t time_ms)
 {
     const struct seen *before = find_seen(memory, event);
     if (memory->settings.dedupe_window_ms == 0)
@@ -179,7 +222,7 @@ static void forget_seen(struct memory *memory, struct seen *seen)
 static struct chunk *add_chunk(struct memory *memory, uint64_t number, size_t count)
 {
     struct chunk *chunk =
-        (struct chunk *)mem_alloc(sizeof(struct chunk) + count * sizeof(uint64_t));
+        (struct chunk *)mem_alloc(sizeof(struct chunk) + count * sizeof(struct fingerprint));
     chunk->number = number;
     chunk->count = count;
     DL_APPEND(memory->chunks, chunk);
@@ -239,16 +282,29 @@ static void rollback_events(struct memory *memory)
  * ----------------------------------------------------------------------------------------------------
  */
 
-static struct task *find_task(const struct memory *memory, uint64_t id)
+static struct task *find_task(const struct memory *memory, struct fingerprint id)
 {
     struct task *found = NULL;
-    HASH_FIND(hh, memory->tasks, &id, sizeof(id), found);
+    HASH_FIND_BYHASHVALUE(hh, memory->tasks, &id, sizeof(id), hash_of(memory, id), found);
     return found;
 }
 
-static void put_task(struct memory *memory, uint64_t id, const struct item *items, size_t count)
+static struct item *copy_items(const struct item *items, size_t count)
+{
+    if (count == 0)
+        return NULL;
+    struct item *copy = (struct item *)mem_resize(NULL, count, sizeof(struct item));
+    memcpy(copy, items, count * sizeof(struct item));
+    return copy;
+}
+
+/* Takes over the items; without any, the task is forgotten. */
+static void put_task(struct memory *memory, struct fingerprint id, struct item *items, size_t count)
 {
     struct task *task = find_task(memory, id);
+    assert((items == NULL) == (count == 0));
+    if (task != NULL)
+        free(task->items);
     if (count == 0) {
         if (task != NULL)
             HASH_DEL(memory->tasks, task);
@@ -258,29 +314,28 @@ static void put_task(struct memory *memory, uint64_t id, const struct item *item
     if (task == NULL) {
         task = mem_new(struct task);
         task->id = id;
-        HASH_ADD(hh, memory->tasks, id, sizeof(task->id), task);
+        HASH_ADD_BYHASHVALUE(hh, memory->tasks, id, sizeof(task->id), hash_of(memory, id), task);
     }
-    memmove(task->items, items, count * sizeof(struct item));
+    task->items = items;
     task->count = count;
 }
 
 /* Remembers how a task was at the last commit. */
-static void remember(struct memory *memory, uint64_t id)
+static void remember(struct memory *memory, struct fingerprint id)
 {
     const struct task *task = find_task(memory, id);
-    for (size_t i = 0; i < memory->undo_count; i++)
-        if (memory->undo[i].id == id)
-            return;
-    if (memory->undo_count == memory->undo_capacity) {
-        memory->undo_capacity = memory->undo_capacity == 0 ? 16 : memory->undo_capacity * 2;
-        memory->undo =
-            (struct undo *)mem_resize(memory->undo, memory->undo_capacity, sizeof(struct undo));
-    }
-    struct undo *undo = &memory->undo[memory->undo_count++];
+    unsigned hash = hash_of(memory, id);
+    struct undo *undo = NULL;
+    HASH_FIND_BYHASHVALUE(hh, memory->undo, &id, sizeof(id), hash, undo);
+    if (undo != NULL)
+        return;
+    undo = mem_new(struct undo);
     undo->id = id;
-    undo->count = task == NULL ? 0 : task->count;
-    if (task != NULL)
-        memcpy(undo->items, task->items, task->count * sizeof(struct item));
+    if (task != NULL) {
+        undo->count = task->count;
+        undo->items = copy_items(task->items, task->count);
+    }
+    HASH_ADD_BYHASHVALUE(hh, memory->undo, id, sizeof(undo->id), hash, undo);
 }
 
 static bool is_over(const struct memory *memory, const struct item *item, int64_t time_ms)
@@ -288,36 +343,42 @@ static bool is_over(const struct memory *memory, const struct item *item, int64_
     return time_ms - item->time_ms >= memory->settings.review_window_ms;
 }
 
-bool memory_review_is_open(const struct memory *memory, uint64_t task_id, uint64_t reason,
-                           int64_t time_ms)
+bool memory_review_is_open(const struct memory *memory, struct fingerprint task_id,
+                           struct fingerprint review, int64_t time_ms)
 {
     const struct task *task = find_task(memory, task_id);
     for (size_t i = 0; task != NULL && i < task->count; i++)
-        if (task->items[i].reason == reason)
+        if (fingerprint_equal(task->items[i].review, review))
             return !is_over(memory, &task->items[i], time_ms);
     return false;
 }
 
-bool memory_open_review(struct memory *memory, uint64_t task_id, uint64_t reason, int64_t time_ms)
+bool memory_open_review(struct memory *memory, struct fingerprint task_id,
+                        struct fingerprint review, int64_t time_ms)
 {
     const struct task *task = find_task(memory, task_id);
-    struct item items[REVIEWS_PER_TASK];
-    size_t count = 0;
+    size_t before = task == NULL ? 0 : task->count;
     if (memory->settings.review_window_ms == 0)
         return true;
-    for (size_t i = 0; task != NULL && i < task->count; i++)
-        if (task->items[i].reason != reason && !is_over(memory, &task->items[i], time_ms))
-            items[count++] = task->items[i];
-    if (count == REVIEWS_PER_TASK ||
-        (task == NULL && HASH_COUNT(memory->tasks) >= memory->settings.review_tasks))
+    if (task == NULL && HASH_COUNT(memory->tasks) >= memory->settings.review_tasks)
         return false;
+    struct item *items = (struct item *)mem_resize(NULL, before + 1, sizeof(struct item));
+    size_t count = 0;
+    for (size_t i = 0; i < before; i++)
+        if (!fingerprint_equal(task->items[i].review, review) &&
+            !is_over(memory, &task->items[i], time_ms))
+            items[count++] = task->items[i];
+    if (count >= memory->settings.reviews_per_task) {
+        free(items);
+        return false;
+    }
+    items[count++] = (struct item){.review = review, .time_ms = time_ms};
     remember(memory, task_id);
-    items[count++] = (struct item){.reason = reason, .time_ms = time_ms};
     put_task(memory, task_id, items, count);
     return true;
 }
 
-void memory_close_reviews(struct memory *memory, uint64_t task_id)
+void memory_close_reviews(struct memory *memory, struct fingerprint task_id)
 {
     if (find_task(memory, task_id) == NULL)
         return;
@@ -327,10 +388,11 @@ void memory_close_reviews(struct memory *memory, uint64_t task_id)
 
 static void rollback_reviews(struct memory *memory)
 {
-    while (memory->undo_count > 0) {
-        const struct undo *undo = &memory->undo[--memory->undo_count];
+    for (struct undo *undo = memory->undo; undo != NULL; undo = (struct undo *)undo->hh.next) {
         put_task(memory, undo->id, undo->items, undo->count);
+        undo->items = NULL;
     }
+    forget_undo(memory);
 }
 
 /* --- Changelog
@@ -351,22 +413,48 @@ static uint64_t read_number(const uint8_t *place, size_t size)
     return number;
 }
 
-/* e: events of a chunk, r: reviews of a task; then the domain, then which chunk or task. */
-static struct bytes make_key(const struct memory *memory, uint8_t key[KEY_SIZE], char kind,
-                             uint64_t number)
+static void write_id(uint8_t *place, struct fingerprint id)
 {
-    key[0] = (uint8_t)kind;
-    write_number(key + 1, memory->domain, 4);
-    write_number(key + 5, number, 8);
-    return bytes_of(key, KEY_SIZE);
+    write_number(place, id.low, 8);
+    write_number(place + 8, id.high, 8);
 }
 
-static void append_item(struct buffer *value, uint64_t id, int64_t time_ms)
+static struct fingerprint read_id(const uint8_t *place)
+{
+    return (struct fingerprint){.low = read_number(place, 8), .high = read_number(place + 8, 8)};
+}
+
+/* E: events of a chunk, R: reviews of a task; then the domain, then which chunk or task. (Versions
+ * with 64-bit fingerprints wrote e and r: their records are not of ours.) */
+static struct bytes events_key(const struct memory *memory, uint8_t key[EVENTS_KEY_SIZE],
+                               uint64_t chunk)
+{
+    key[0] = 'E';
+    write_number(key + 1, memory->domain, 4);
+    write_number(key + 5, chunk, 8);
+    return bytes_of(key, EVENTS_KEY_SIZE);
+}
+
+static struct bytes reviews_key(const struct memory *memory, uint8_t key[REVIEWS_KEY_SIZE],
+                                struct fingerprint task)
+{
+    key[0] = 'R';
+    write_number(key + 1, memory->domain, 4);
+    write_id(key + 5, task);
+    return bytes_of(key, REVIEWS_KEY_SIZE);
+}
+
+static void append_item(struct buffer *value, struct fingerprint id, int64_t time_ms)
 {
     uint8_t *place = buffer_reserve(value, ITEM_SIZE);
-    write_number(place, id, 8);
-    write_number(place + 8, (uint64_t)time_ms, 8);
+    write_id(place, id);
+    write_number(place + ID_SIZE, (uint64_t)time_ms, 8);
     buffer_commit(value, ITEM_SIZE);
+}
+
+static int64_t item_time(const uint8_t *place)
+{
+    return (int64_t)read_number(place + ID_SIZE, 8);
 }
 
 static bool must_leave(const struct memory *memory, const struct chunk *chunk, size_t left)
@@ -377,42 +465,43 @@ static bool must_leave(const struct memory *memory, const struct chunk *chunk, s
 
 static void flush_events(struct memory *memory, memory_emit_fn *emit, void *context)
 {
-    uint8_t key[KEY_SIZE];
+    uint8_t key[EVENTS_KEY_SIZE];
     auto_buffer struct buffer value = {0};
     for (size_t i = 0; i < memory->pending_count; i++) {
         const struct seen *seen = find_seen(memory, memory->pending[i].event);
         append_item(&value, seen->event, seen->time_ms);
     }
     if (memory->pending_count > 0)
-        emit(context, make_key(memory, key, 'e', memory->next_chunk), buffer_peek(&value), true);
+        emit(context, events_key(memory, key, memory->next_chunk), buffer_peek(&value), true);
     size_t left = memory->chunk_events + memory->pending_count;
     memory->leaving = 0;
     for (const struct chunk *chunk = memory->chunks;
          chunk != NULL && must_leave(memory, chunk, left); chunk = chunk->next) {
-        emit(context, make_key(memory, key, 'e', chunk->number), bytes_of(NULL, 0), false);
+        emit(context, events_key(memory, key, chunk->number), bytes_of(NULL, 0), false);
         memory->leaving++;
+        assert(left >= chunk->count);
         left -= chunk->count;
     }
 }
 
 void memory_flush(struct memory *memory, memory_emit_fn *emit, void *context)
 {
-    uint8_t key[KEY_SIZE];
+    uint8_t key[REVIEWS_KEY_SIZE];
     flush_events(memory, emit, context);
-    for (size_t i = 0; i < memory->undo_count; i++) {
-        const struct task *task = find_task(memory, memory->undo[i].id);
+    for (const struct undo *undo = memory->undo; undo != NULL;
+         undo = (const struct undo *)undo->hh.next) {
+        const struct task *task = find_task(memory, undo->id);
         auto_buffer struct buffer value = {0};
         for (size_t k = 0; task != NULL && k < task->count; k++)
-            append_item(&value, task->items[k].reason, task->items[k].time_ms);
-        emit(context, make_key(memory, key, 'r', memory->undo[i].id), buffer_peek(&value),
-             task != NULL);
+            append_item(&value, task->items[k].review, task->items[k].time_ms);
+        emit(context, reviews_key(memory, key, undo->id), buffer_peek(&value), task != NULL);
     }
 }
 
 void memory_commit(struct memory *memory)
 {
     commit_events(memory);
-    memory->undo_count = 0;
+    forget_undo(memory);
 }
 
 void memory_rollback(struct memory *memory)
@@ -438,8 +527,8 @@ static void restore_chunk(struct memory *memory, uint64_t number, struct bytes v
     chunk = add_chunk(memory, number, count);
     for (size_t i = 0; i < count; i++) {
         const uint8_t *place = value.data + i * ITEM_SIZE;
-        int64_t time_ms = (int64_t)read_number(place + 8, 8);
-        chunk->events[i] = read_number(place, 8);
+        int64_t time_ms = item_time(place);
+        chunk->events[i] = read_id(place);
         put_seen(memory, chunk->events[i], time_ms, number);
         if (time_ms > chunk->newest_ms)
             chunk->newest_ms = time_ms;
@@ -448,27 +537,31 @@ static void restore_chunk(struct memory *memory, uint64_t number, struct bytes v
         memory->newest_ms = chunk->newest_ms;
 }
 
-static void restore_task(struct memory *memory, uint64_t id, struct bytes value)
+/* Of more reviews than may be, the newest: they stand last. */
+static void restore_task(struct memory *memory, struct fingerprint id, struct bytes value)
 {
-    struct item items[REVIEWS_PER_TASK];
     size_t count = value.size / ITEM_SIZE;
-    for (size_t i = 0; i < count && i < REVIEWS_PER_TASK; i++)
-        items[i] =
-            (struct item){.reason = read_number(value.data + i * ITEM_SIZE, 8),
-                          .time_ms = (int64_t)read_number(value.data + i * ITEM_SIZE + 8, 8)};
-    put_task(memory, id, items, count < REVIEWS_PER_TASK ? count : REVIEWS_PER_TASK);
+    size_t skipped =
+        count > memory->settings.reviews_per_task ? count - memory->settings.reviews_per_task : 0;
+    struct item *items = NULL;
+    if (count > 0)
+        items = (struct item *)mem_resize(NULL, count - skipped, sizeof(struct item));
+    for (size_t i = skipped; i < count; i++) {
+        const uint8_t *place = value.data + i * ITEM_SIZE;
+        items[i - skipped] = (struct item){.review = read_id(place), .time_ms = item_time(place)};
+    }
+    put_task(memory, id, items, count - skipped);
 }
 
 void memory_restore(struct memory *memory, struct bytes key, struct bytes value, bool has_value)
 {
-    assert(memory->pending_count == 0 && memory->undo_count == 0);
-    if (key.size != KEY_SIZE || read_number(key.data + 1, 4) != memory->domain ||
+    assert(memory->pending_count == 0 && memory->undo == NULL);
+    if (key.size < 5 || read_number(key.data + 1, 4) != memory->domain ||
         value.size % ITEM_SIZE != 0)
         return;
-    uint64_t number = read_number(key.data + 5, 8);
     struct bytes content = has_value ? value : bytes_of(NULL, 0);
-    if (key.data[0] == 'e')
-        restore_chunk(memory, number, content);
-    else if (key.data[0] == 'r')
-        restore_task(memory, number, content);
+    if (key.data[0] == 'E' && key.size == EVENTS_KEY_SIZE)
+        restore_chunk(memory, read_number(key.data + 5, 8), content);
+    else if (key.data[0] == 'R' && key.size == REVIEWS_KEY_SIZE)
+        restore_task(memory, read_id(key.data + 5), content);
 }

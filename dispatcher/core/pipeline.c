@@ -3,7 +3,6 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <xxhash.h>
 
 #include "dead_letter.h"
 #include "instant.h"
@@ -24,6 +23,7 @@ struct pipeline *pipeline_new(const struct pipeline_settings *settings)
     assert(settings->limits.hops <= 8);
     pipeline->settings = *settings;
     pipeline->scratch = matcher_scratch_new(&limits);
+    pipeline->fingerprinter = fingerprinter_new();
     return pipeline;
 }
 
@@ -32,6 +32,7 @@ void pipeline_free(struct pipeline *pipeline)
     if (pipeline == NULL)
         return;
     matcher_scratch_free(pipeline->scratch);
+    fingerprinter_free(pipeline->fingerprinter);
     free(pipeline->values);
     buffer_deinit(&pipeline->event_text);
     buffer_deinit(&pipeline->text);
@@ -207,18 +208,19 @@ static bool read_id(struct passage *passage)
 }
 
 /* Of source and id: what makes two events one. A source that is not a text does not count. */
-static uint64_t event_hash(const struct passage *passage)
+static struct fingerprint event_fingerprint(const struct passage *passage)
 {
     const struct field_value *source = &passage->values[EVENT_FIELD_SOURCE];
-    XXH64_hash_t salt =
-        source->kind == JSON_STRING ? XXH3_64bits(source->raw.data, source->raw.size) : 0;
-    return XXH3_64bits_withSeed(passage->event_id.data, passage->event_id.size, salt);
+    const struct bytes parts[] = {source->kind == JSON_STRING ? source->raw : bytes_of(NULL, 0),
+                                  passage->event_id};
+    return fingerprint_of(passage->pipeline->fingerprinter, parts, 2);
 }
 
 static bool is_duplicate(struct passage *passage)
 {
     if (passage->memory == NULL || !passage->has_own_id ||
-        !memory_has_seen(passage->memory, event_hash(passage), passage->record->timestamp_ms))
+        !memory_has_seen(passage->memory, event_fingerprint(passage),
+                         passage->record->timestamp_ms))
         return false;
     passage->decision->duplicate = true;
     passage->batch->counts.duplicates++;
@@ -231,7 +233,7 @@ static void remember(struct passage *passage)
     if (passage->memory == NULL || passage->decision->dead)
         return;
     if (passage->has_own_id)
-        memory_note(passage->memory, event_hash(passage), passage->record->timestamp_ms);
+        memory_note(passage->memory, event_fingerprint(passage), passage->record->timestamp_ms);
     review_remember(passage);
 }
 

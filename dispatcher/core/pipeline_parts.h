@@ -8,6 +8,7 @@ struct pipeline {
     struct pipeline_settings settings;
     const struct rule_set *rules;
     struct matcher_scratch *scratch;
+    struct fingerprinter *fingerprinter;
     struct field_value *values;
     bool asks_one; /* rule alone: */
     unsigned only;
@@ -94,8 +95,8 @@ bool draft_finish(struct passage *passage) MUST_CHECK;
 /* Appends the audit record, if the settings want one. */
 void audit_add(struct passage *passage);
 
-/* One review per task and reason is open at a time: marks the drafts of reviews that are open
- * already. */
+/* One review per task, queue and reason is open at a time: marks the drafts of reviews that are
+ * open already. */
 void review_check(struct passage *passage);
 
 /* Remembers the reviews that were asked for, and those that the event closes. */

@@ -1,18 +1,19 @@
-/* Manual reviews over time: one per task and reason is open, until an event of the task closes it.
- */
-#include <xxhash.h>
-
+/* Manual reviews over time: one per task, queue and reason is open, until an event of the task
+ * closes it. */
 #include "pipeline_parts.h"
 
-static uint64_t hash_of(struct bytes text, uint64_t seed)
+/* A task is its tenant's: two tenants may have tasks of one name. */
+static struct fingerprint task_of(const struct passage *passage)
 {
-    return XXH3_64bits_withSeed(text.data, text.size, seed);
+    const struct bytes parts[] = {passage->owner.tenant, passage->task_id};
+    return fingerprint_of(passage->pipeline->fingerprinter, parts, 2);
 }
 
-/* A task is its tenant's: two tenants may have tasks of one name. */
-static uint64_t task_of(const struct passage *passage)
+/* Another queue is another review: other people look at it. */
+static struct fingerprint review_of(const struct passage *passage, const struct draft *draft)
 {
-    return hash_of(passage->task_id, hash_of(passage->owner.tenant, 0));
+    const struct bytes parts[] = {draft->queue, draft->reason};
+    return fingerprint_of(passage->pipeline->fingerprinter, parts, 2);
 }
 
 static bool has_memory(const struct passage *passage)
@@ -26,7 +27,7 @@ void review_check(struct passage *passage)
         return;
     for (struct draft *draft = passage->drafts; draft != NULL; draft = draft->next) {
         if (draft->type != NOTIFICATION_REVIEW_ALERT ||
-            !memory_review_is_open(passage->memory, task_of(passage), hash_of(draft->reason, 0),
+            !memory_review_is_open(passage->memory, task_of(passage), review_of(passage, draft),
                                    passage->record->timestamp_ms))
             continue;
         draft->is_open = true;
@@ -52,7 +53,7 @@ void review_remember(struct passage *passage)
         memory_close_reviews(passage->memory, task_of(passage));
     for (const struct draft *draft = passage->drafts; draft != NULL; draft = draft->next)
         if (draft->type == NOTIFICATION_REVIEW_ALERT && !draft->is_open &&
-            !memory_open_review(passage->memory, task_of(passage), hash_of(draft->reason, 0),
+            !memory_open_review(passage->memory, task_of(passage), review_of(passage, draft),
                                 passage->record->timestamp_ms))
             passage->batch->counts.reviews_unremembered++;
 }

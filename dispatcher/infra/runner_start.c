@@ -1,5 +1,6 @@
 /* From nothing to a member of the group, and back after the producer was lost. */
 #include <stdio.h>
+#include <sys/random.h>
 
 #include "log.h"
 #include "monotonic.h"
@@ -204,13 +205,18 @@ static bool open_memories(struct runner *runner, bool kept)
         changelog_open(runner->options.kafka, settings->state_topic, &runner->changelog,
                        &runner->fatal) != STATUS_OK)
         return false;
-    const struct memories_options options = {
+    struct memories_options options = {
         .settings = settings_memory(settings),
         .group = settings->group,
         .topic = settings->state_topic,
         .changelog = runner->changelog,
         .stop = runner->options.stop,
     };
+    if (getrandom(&options.settings.hash_seed, sizeof(options.settings.hash_seed), 0) !=
+        sizeof(options.settings.hash_seed)) {
+        error_set(&runner->fatal, STATUS_FATAL, "the system gives no random numbers");
+        return false;
+    }
     runner->memories = memories_new(&options);
     return true;
 }

@@ -85,7 +85,7 @@ static const struct setting table[] = {
      .minimum = 1,
      .maximum = 100000000,
      .help = "Events remembered for each input partition; beyond it the oldest are forgotten. "
-             "About 100 bytes each."},
+             "About 130 bytes each."},
     {.path = "dispatcher.review.window",
      .type = SETTING_DURATION,
      .offset = TARGET(review_window_ms),
@@ -101,6 +101,14 @@ static const struct setting table[] = {
      .maximum = 100000000,
      .help = "Tasks with open reviews remembered for each input partition; beyond it an alert may "
              "be repeated."},
+    {.path = "dispatcher.review.per_task",
+     .type = SETTING_INTEGER,
+     .offset = TARGET(reviews_per_task),
+     .default_text = "16",
+     .minimum = 1,
+     .maximum = 1000,
+     .help = "Open reviews (queue and reason) remembered for each task; beyond it an alert may be "
+             "repeated."},
     {.path = "dispatcher.review.closed_by",
      .type = SETTING_LIST,
      .offset = TARGET(review_closed_by),
@@ -217,5 +225,6 @@ struct memory_settings settings_memory(const struct settings *settings)
         .dedupe_entries = (size_t)settings->dedupe_entries,
         .review_window_ms = settings->review_window_ms,
         .review_tasks = (size_t)settings->review_tasks,
+        .reviews_per_task = (size_t)settings->reviews_per_task,
     };
 }

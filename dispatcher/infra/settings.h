@@ -23,6 +23,7 @@ struct settings {
     int64_t dedupe_entries;
     int64_t review_window_ms;
     int64_t review_tasks;
+    int64_t reviews_per_task;
     struct config_list review_closed_by;
     int64_t batch_events;
     int64_t batch_ms;
@@ -42,6 +43,7 @@ struct config_group settings_group(struct settings *settings);
 struct pipeline_settings settings_pipeline(const struct settings *settings,
                                            const struct layout *layout);
 
+/* `hash_seed` is the caller's to fill. */
 struct memory_settings settings_memory(const struct settings *settings);
 
 #endif

@@ -336,7 +336,8 @@ END_TEST
 static const struct memory_settings remembered = {.dedupe_window_ms = 60000,
                                                   .dedupe_entries = 1000,
                                                   .review_window_ms = 3600000,
-                                                  .review_tasks = 100};
+                                                  .review_tasks = 100,
+                                                  .reviews_per_task = 16};
 
 START_TEST(an_event_that_was_seen_before_is_dropped)
 {
@@ -416,6 +417,27 @@ START_TEST(one_review_per_task_and_reason_is_open)
 }
 END_TEST
 
+START_TEST(another_queue_is_another_review)
+{
+    struct fixture fixture;
+    fixture_open(&fixture, "rules: [{name: r, when: {event: [a]}, review: {queue: '{data.team}', "
+                           "reason: escalated}}]");
+    fixture.memory = memory_new(&remembered, 0);
+    for (int round = 0; round < 2; round++) {
+        const size_t alerts = round == 0 ? 1 : 0;
+        fixture_feed(&fixture, "{\"event\":\"a\",\"tenantId\":\"t\",\"taskId\":\"1\",\"data\":"
+                               "{\"team\":\"legal\"}}");
+        ck_assert_uint_eq(fixture.batch.counts.notifications[NOTIFICATION_REVIEW_ALERT] > 0,
+                          alerts);
+        fixture_feed(&fixture, "{\"event\":\"a\",\"tenantId\":\"t\",\"taskId\":\"1\",\"data\":"
+                               "{\"team\":\"finance\"}}");
+        ck_assert_uint_eq(fixture.batch.counts.notifications[NOTIFICATION_REVIEW_ALERT] > 0,
+                          alerts);
+    }
+    fixture_close(&fixture);
+}
+END_TEST
+
 static struct bytes audit_of(const struct fixture *fixture)
 {
     const struct output *output = &fixture->batch.outputs[fixture->batch.output_count - 1];
@@ -465,4 +487,5 @@ TEST_PROGRAM("pipeline", rules_of_one_type_add_their_rooms_to_one_notification,
              limits_have_their_answers, trace_context_is_carried,
              a_rejected_record_is_a_dead_letter_with_its_problem,
              an_event_that_was_seen_before_is_dropped, a_dead_letter_may_come_again,
-             one_review_per_task_and_reason_is_open, every_decision_can_be_audited)
+             one_review_per_task_and_reason_is_open, another_queue_is_another_review,
+             every_decision_can_be_audited)
