@@ -7,6 +7,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "clocks.h"
 #include "unicode.h"
 
 enum { VALUE_LIMIT = 1000, WINDOW_SECONDS = 10, DEFAULT_BURST = 100, TAIL_SIZE = 8 };
@@ -205,9 +206,10 @@ static void put_head(struct line *line, const struct timespec *now, enum log_lev
 
 /* Whether this site may write now; what it suppressed before is handed over. Threads may race here
  * for a line more or less: the limit is one of order. */
-static bool site_admits(struct log_site *site, uint64_t second, uint32_t *suppressed)
+static bool site_admits(struct log_site *site, uint32_t *suppressed)
 {
-    uint64_t window = second / WINDOW_SECONDS + 1; /* a zeroed site is in none */
+    /* A zeroed site is in no window. */
+    uint64_t window = (uint64_t)(monotonic_ms() / (WINDOW_SECONDS * 1000)) + 1;
     if (__atomic_exchange_n(&site->window, window, __ATOMIC_RELAXED) != window)
         __atomic_store_n(&site->written, 0, __ATOMIC_RELAXED);
     if (__atomic_fetch_add(&site->written, 1, __ATOMIC_RELAXED) >= state.burst) {
@@ -238,11 +240,11 @@ void log_write(struct log_site *site, enum log_level level, const char *message,
     int saved = errno;
     struct timespec now;
     uint32_t suppressed = 0;
-    clock_gettime(CLOCK_REALTIME, &now);
-    if (!site_admits(site, (uint64_t)now.tv_sec, &suppressed)) {
+    if (!site_admits(site, &suppressed)) {
         errno = saved;
         return;
     }
+    clock_gettime(CLOCK_REALTIME, &now);
     if (!state.configured) {
         state.json = !isatty(state.descriptor);
         state.configured = true;

@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "monotonic.h"
+#include "clocks.h"
 
 enum { STUCK_MS = 120000 };
 

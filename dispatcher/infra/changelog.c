@@ -2,9 +2,9 @@
 
 #include <stdlib.h>
 
+#include "clocks.h"
 #include "log.h"
 #include "mem.h"
-#include "monotonic.h"
 
 enum { POLL_MS = 100, SILENCE_MS = 5000 };
 

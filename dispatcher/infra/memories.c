@@ -3,9 +3,9 @@
 #include <stdlib.h>
 #include <xxhash.h>
 
+#include "clocks.h"
 #include "log.h"
 #include "mem.h"
-#include "monotonic.h"
 #include "pipeline.h"
 
 enum { RESTORE_TIMEOUT_MS = 60000 };

@@ -4,12 +4,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "clocks.h"
 #include "consumer.h"
 #include "dead_letter.h"
 #include "log.h"
 #include "mem.h"
 #include "message_reader.h"
-#include "monotonic.h"
 #include "producer.h"
 #include "topics.h"
 

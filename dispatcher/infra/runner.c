@@ -2,9 +2,9 @@
 
 #include <stdlib.h>
 
+#include "clocks.h"
 #include "log.h"
 #include "mem.h"
-#include "monotonic.h"
 #include "runner_parts.h"
 
 enum { STATE_EVERY_MS = 500, PAUSE_STEP_MS = 50, CONNECTION_TIMEOUT_MS = 500 };

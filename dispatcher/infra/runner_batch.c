@@ -3,10 +3,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "clocks.h"
 #include "log.h"
 #include "mem.h"
 #include "message_reader.h"
-#include "monotonic.h"
 #include "runner_parts.h"
 
 enum { IDLE_POLL_MS = 100, REWIND_TIMEOUT_MS = 5000, REWIND_RETRY_MS = 500, CLOCK_EVERY = 32 };

@@ -1,8 +1,8 @@
 /* Sending a batch, and what each way of failing means for it. */
 #include <stdio.h>
 
+#include "clocks.h"
 #include "log.h"
-#include "monotonic.h"
 #include "runner_parts.h"
 
 enum { BACKOFF_FIRST_MS = 50, BACKOFF_LIMIT_MS = 2000, HALVE_AFTER = 3 };

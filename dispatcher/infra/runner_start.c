@@ -2,8 +2,8 @@
 #include <stdio.h>
 #include <sys/random.h>
 
+#include "clocks.h"
 #include "log.h"
-#include "monotonic.h"
 #include "runner_parts.h"
 
 enum {

@@ -1,14 +1,7 @@
 #include <stdio.h>
-#include <time.h>
 
+#include "clocks.h"
 #include "gateway_process_parts.h"
-
-static int64_t monotonic_ms(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 static size_t check_self(const struct gateway_process *process, struct health_check *checks)
 {

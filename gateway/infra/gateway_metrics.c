@@ -1,8 +1,8 @@
 #include "gateway_metrics.h"
 
 #include <stddef.h>
-#include <time.h>
 
+#include "clocks.h"
 #include "mem.h"
 #include "process_metrics.h"
 
@@ -346,10 +346,7 @@ static struct metrics *register_all(struct gateway_metrics *metrics)
 
 static void tell(const struct gateway_metrics *metrics)
 {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    siblings_tell(metrics->seat, (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000, metrics->ready,
-                  metrics->registry, metrics->base);
+    siblings_tell(metrics->seat, monotonic_ms(), metrics->ready, metrics->registry, metrics->base);
 }
 
 static void collect_total(void *context)

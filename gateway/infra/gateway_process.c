@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <sys/random.h>
 
+#include "clocks.h"
 #include "gateway_process_parts.h"
 #include "log.h"
 #include "mem.h"
@@ -60,7 +61,7 @@ static enum status open_identities(struct gateway_process *process, struct error
             return status;
     }
     struct identities_config config = {
-        .verifier = process->tokens, .policy = settings->policy, .wall_ms = gateway_wall_ms};
+        .verifier = process->tokens, .policy = settings->policy, .wall_ms = wall_ms};
     process->identities = identities_new(&config);
     return STATUS_OK;
 }

@@ -57,7 +57,6 @@ struct gateway_process {
 
 /* --- gateway_turn.c ------------------------------------------------------------------------- */
 
-int64_t gateway_wall_ms(void);
 /* SIGTERM and SIGINT send the clients away, SIGHUP reads the certificate again. Before any thread
  * is started: they must not be theirs. */
 enum status gateway_turn_take_signals(struct gateway_process *process,

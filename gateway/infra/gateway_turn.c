@@ -1,18 +1,11 @@
 #include <signal.h>
-#include <time.h>
 
+#include "clocks.h"
 #include "gateway_process_parts.h"
 #include "http_response.h"
 #include "log.h"
 
 enum { SECOND_MS = 1000 };
-
-int64_t gateway_wall_ms(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_REALTIME, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 /* --- What is called in each turn -------------------------------------------------------------- */
 
@@ -31,7 +24,7 @@ static int64_t wheel_deadline(void *context)
 static void kafka_readable(void *context, int64_t now_ms)
 {
     const struct gateway_process *process = context;
-    kafka_source_service(process->kafka, now_ms, gateway_wall_ms());
+    kafka_source_service(process->kafka, now_ms, wall_ms());
 }
 
 static int64_t kafka_deadline(void *context)
@@ -49,7 +42,7 @@ static void run_kafka(void *context, int64_t now_ms)
 static void tokens_readable(void *context, int64_t now_ms)
 {
     const struct gateway_process *process = context;
-    token_verifier_service(process->tokens, now_ms, gateway_wall_ms());
+    token_verifier_service(process->tokens, now_ms, wall_ms());
 }
 
 static int64_t tokens_deadline(void *context)
@@ -74,9 +67,9 @@ static void outlet_readable(void *context, int64_t now_ms)
 static void run_hub(void *context, int64_t now_ms)
 {
     const struct gateway_process *process = context;
-    socketio_adapter_set_time(process->adapter, now_ms, gateway_wall_ms());
+    socketio_adapter_set_time(process->adapter, now_ms, wall_ms());
     for (size_t i = 0; i < process->stream_count; i++)
-        wire_clients_set_time(process->streams[i], now_ms, gateway_wall_ms());
+        wire_clients_set_time(process->streams[i], now_ms, wall_ms());
     hub_run(process->hub, now_ms);
 }
 
@@ -126,7 +119,7 @@ static int64_t streams_deadline(void *context)
 static void run_between(void *context, int64_t now_ms)
 {
     const struct gateway_process *process = context;
-    kafka_source_service_live(process->kafka, now_ms, gateway_wall_ms());
+    kafka_source_service_live(process->kafka, now_ms, wall_ms());
     run_hub(context, now_ms);
     run_engineio(context, now_ms);
     run_streams(context, now_ms);
@@ -138,7 +131,7 @@ static void run_process(void *context, int64_t now_ms)
     struct gateway_process *process = context;
     if (now_ms >= process->date_ms) {
         char date[HTTP_DATE_SIZE];
-        http_date(gateway_wall_ms() / 1000, date);
+        http_date(wall_ms() / 1000, date);
         http_server_set_date(process->http, date);
         process->date_ms = now_ms + SECOND_MS;
         gateway_health_tell(process);

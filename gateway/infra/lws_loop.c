@@ -7,12 +7,12 @@
 #include <stdio.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <ev.h>
 #include <libwebsockets.h>
 
+#include "clocks.h"
 #include "log.h"
 #include "mem.h"
 #include "service_clock.h"
@@ -55,13 +55,6 @@ struct lws_loop {
     void (*received)(void *context, int signal);
     void *received_context;
 };
-
-static int64_t monotonic_ms(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 int64_t lws_loop_now_ms(struct lws_loop *loop)
 {

@@ -8,9 +8,9 @@
 #include <sys/prctl.h>
 #include <sys/random.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "clocks.h"
 #include "log.h"
 #include "lws_server.h"
 #include "worker_settings.h"
@@ -48,13 +48,6 @@ int64_t supervisor_delay_ms(unsigned failures)
     while (failures-- > 0 && delay_ms < SUPERVISOR_DELAY_MOST_MS)
         delay_ms *= 2;
     return delay_ms < SUPERVISOR_DELAY_MOST_MS ? delay_ms : SUPERVISOR_DELAY_MOST_MS;
-}
-
-static int64_t monotonic_ms(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
 static struct seat seat_of(const struct supervisor *supervisor, unsigned index)

@@ -1,6 +1,8 @@
-/* The clocks. */
-#ifndef DISPATCHER_INFRA_MONOTONIC_H
-#define DISPATCHER_INFRA_MONOTONIC_H
+/* The clocks. Deadlines, pauses and limits of rate go by the monotonic one, which no administrator
+ * and no NTP server moves; the wall clock is for what is compared with times from elsewhere
+ * (records, tokens) or is shown to people. */
+#ifndef COMMON_EDGE_CLOCKS_H
+#define COMMON_EDGE_CLOCKS_H
 
 #include <stdint.h>
 #include <time.h>
