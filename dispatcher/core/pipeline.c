@@ -33,7 +33,7 @@ void pipeline_free(struct pipeline *pipeline)
         return;
     matcher_scratch_free(pipeline->scratch);
     fingerprinter_free(pipeline->fingerprinter);
-    free(pipeline->values);
+    field_values_deinit(&pipeline->values);
     buffer_deinit(&pipeline->event_text);
     buffer_deinit(&pipeline->text);
     free(pipeline);
@@ -43,8 +43,6 @@ void pipeline_use_rules(struct pipeline *pipeline, const struct rule_set *rules)
 {
     pipeline->rules = rules;
     pipeline->asks_one = false;
-    pipeline->values = (struct field_value *)mem_resize(
-        pipeline->values, field_set_count(rule_set_fields(rules)), sizeof(struct field_value));
 }
 
 void pipeline_ask_only(struct pipeline *pipeline, unsigned rule)
@@ -305,10 +303,11 @@ static void process(struct passage *passage)
     passage->batch->counts.formats[format]++;
     if (!judge(passage, json, &result))
         return;
-    if (field_set_extract(rule_set_fields(pipeline->rules), json, pipeline->values) != STATUS_OK) {
+    if (field_set_extract(rule_set_fields(pipeline->rules), json, &pipeline->values) != STATUS_OK) {
         bury(passage, DEAD_MALFORMED, "not one valid JSON object");
         return;
     }
+    passage->values = pipeline->values.items;
     if (!read_id(passage) || is_duplicate(passage))
         return;
     passage->owner.tenant = passage_text(passage, EVENT_FIELD_TENANT);
@@ -334,7 +333,6 @@ void pipeline_process(struct pipeline *pipeline, struct memory *memory, const st
         .batch = batch,
         .decision = decision,
         .counts_before = batch->counts,
-        .values = pipeline->values,
     };
     passage.published_end = &passage.published;
     batch->counts.records++;

@@ -9,8 +9,8 @@ struct pipeline {
     const struct rule_set *rules;
     struct matcher_scratch *scratch;
     struct fingerprinter *fingerprinter;
-    struct field_value *values;
-    bool asks_one; /* rule alone: */
+    struct field_values values; /* of the last event */
+    bool asks_one;              /* rule alone: */
     unsigned only;
     struct buffer event_text; /* of an event that was not plain JSON */
     struct buffer text;       /* short-lived */
@@ -23,7 +23,7 @@ struct passage {
     const struct record *record;
     struct batch *batch;
     struct decision *decision;
-    const struct field_value *values;
+    const struct field_value *values; /* by slot; NULL until they are read */
     struct bytes event_id;
     struct bytes time;
     int64_t time_ms;

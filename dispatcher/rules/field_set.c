@@ -3,42 +3,59 @@
 #include <assert.h>
 #include <stdlib.h>
 
+#include "arena.h"
+#include "matcher_hash.h"
 #include "mem.h"
 
-#define NO_NODE UINT16_MAX
+#define NO_NODE UINT32_MAX
 #define NO_SLOT UINT32_MAX
-#define PATH_SIZE_LIMIT 1000
 
-/* A tree of path segments: children are a linked list, since an event's fields are few. */
+/* A tree of path segments: a node for each path and each beginning of one. */
 struct node {
-    struct bytes segment; /* owned; its data is freed with the set */
-    uint16_t first_child;
-    uint16_t next_sibling;
     uint32_t slot;
+    bool has_children;
+};
+
+/* From a node by a segment to a node. */
+struct edge {
+    uint32_t parent;
+    uint32_t child; /* NO_NODE: an empty place */
+    struct bytes segment;
 };
 
 struct field_set {
-    struct node *nodes;
-    size_t node_count;
+    struct arena arena; /* of the segments */
+    struct node *nodes; /* 0: the root */
+    uint32_t node_count;
+    uint32_t node_capacity;
+    struct edge *edges; /* open addressing, at most half full */
+    uint32_t edge_mask;
     unsigned slot_count;
 };
 
-static uint16_t add_node(struct field_set *set, struct bytes segment)
+static uint32_t add_node(struct field_set *set)
 {
-    set->nodes = (struct node *)mem_resize(set->nodes, set->node_count + 1, sizeof(struct node));
-    set->nodes[set->node_count] = (struct node){
-        .segment = bytes_of(mem_string(segment), segment.size),
-        .first_child = NO_NODE,
-        .next_sibling = NO_NODE,
-        .slot = NO_SLOT,
-    };
-    return (uint16_t)set->node_count++;
+    if (set->node_count == set->node_capacity) {
+        set->node_capacity = set->node_capacity == 0 ? 16 : set->node_capacity * 2;
+        set->nodes = (struct node *)mem_resize(set->nodes, set->node_capacity, sizeof(struct node));
+    }
+    set->nodes[set->node_count] = (struct node){.slot = NO_SLOT};
+    return set->node_count++;
+}
+
+static void make_table(struct field_set *set, uint32_t mask)
+{
+    set->edge_mask = mask;
+    set->edges = (struct edge *)mem_resize(NULL, (size_t)mask + 1, sizeof(struct edge));
+    for (size_t i = 0; i <= mask; i++)
+        set->edges[i].child = NO_NODE;
 }
 
 struct field_set *field_set_new(void)
 {
     struct field_set *set = mem_new(struct field_set);
-    add_node(set, bytes_of(NULL, 0));
+    add_node(set);
+    make_table(set, 31);
     return set;
 }
 
@@ -46,18 +63,36 @@ void field_set_free(struct field_set *set)
 {
     if (set == NULL)
         return;
-    for (size_t i = 0; i < set->node_count; i++)
-        free((void *)(uintptr_t)set->nodes[i].segment.data);
+    arena_deinit(&set->arena);
     free(set->nodes);
+    free(set->edges);
     free(set);
 }
 
-static uint16_t child_of(const struct field_set *set, uint16_t parent, struct bytes segment)
+/* The place of an edge in the table, or the empty one where it belongs. `steps` counts. */
+static struct edge *find_edge(const struct field_set *set, uint32_t parent, struct bytes segment,
+                              size_t *steps)
 {
-    uint16_t child = set->nodes[parent].first_child;
-    while (child != NO_NODE && !bytes_equal(set->nodes[child].segment, segment))
-        child = set->nodes[child].next_sibling;
-    return child;
+    uint32_t at = hash_bytes(segment, parent) & set->edge_mask;
+    for (;; at = (at + 1) & set->edge_mask) {
+        struct edge *edge = &set->edges[at];
+        ++*steps;
+        if (edge->child == NO_NODE ||
+            (edge->parent == parent && bytes_equal(edge->segment, segment)))
+            return edge;
+    }
+}
+
+static void grow_table(struct field_set *set)
+{
+    struct edge *old = set->edges;
+    uint32_t old_mask = set->edge_mask;
+    size_t steps = 0;
+    make_table(set, old_mask * 2 + 1);
+    for (size_t i = 0; i <= old_mask; i++)
+        if (old[i].child != NO_NODE)
+            *find_edge(set, old[i].parent, old[i].segment, &steps) = old[i];
+    free(old);
 }
 
 /* Splits the first segment off. False: that was the last. */
@@ -74,24 +109,31 @@ static bool split_segment(struct bytes *path, struct bytes *segment)
     return true;
 }
 
+static uint32_t add_child(struct field_set *set, uint32_t parent, struct bytes segment)
+{
+    size_t steps = 0;
+    struct edge *edge = find_edge(set, parent, segment, &steps);
+    if (edge->child != NO_NODE)
+        return edge->child;
+    uint32_t child = add_node(set);
+    *edge = (struct edge){parent, child, arena_copy(&set->arena, segment)};
+    set->nodes[parent].has_children = true;
+    if ((size_t)set->node_count * 2 > set->edge_mask)
+        grow_table(set);
+    return child;
+}
+
 enum status field_set_add(struct field_set *set, struct bytes path, unsigned *slot)
 {
-    if (path.size == 0 || path.size > PATH_SIZE_LIMIT)
+    if (path.size == 0 || path.size > FIELD_PATH_LIMIT)
         return STATUS_INVALID;
-    if (set->node_count + path.size >= NO_NODE || set->slot_count == FIELD_SET_LIMIT)
-        return STATUS_LIMIT;
-    uint16_t at = 0;
+    assert(set->node_count < NO_NODE / 4); /* a rules file has 32 MiB at most */
+    uint32_t at = 0;
     bool more;
     do {
         struct bytes segment;
         more = split_segment(&path, &segment);
-        uint16_t child = child_of(set, at, segment);
-        if (child == NO_NODE) {
-            child = add_node(set, segment);
-            set->nodes[child].next_sibling = set->nodes[at].first_child;
-            set->nodes[at].first_child = child;
-        }
-        at = child;
+        at = add_child(set, at, segment);
     } while (more);
     if (set->nodes[at].slot == NO_SLOT)
         set->nodes[at].slot = set->slot_count++;
@@ -104,60 +146,100 @@ unsigned field_set_count(const struct field_set *set)
     return set->slot_count;
 }
 
+/* --- Values --- */
+
+void field_values_deinit(struct field_values *values)
+{
+    free(values->items);
+    free(values->filled);
+    *values = (struct field_values){0};
+}
+
+static void clear_values(struct field_values *values, const struct field_set *set)
+{
+    for (size_t i = 0; i < values->filled_count; i++)
+        values->items[values->filled[i]].kind = JSON_ERROR;
+    values->filled_count = 0;
+    values->steps = 0;
+    if (values->capacity >= set->slot_count)
+        return;
+    values->items = (struct field_value *)mem_resize(values->items, set->slot_count,
+                                                     sizeof(struct field_value));
+    values->filled = (uint32_t *)mem_resize(values->filled, set->slot_count, sizeof(uint32_t));
+    for (; values->capacity < set->slot_count; values->capacity++)
+        values->items[values->capacity] = (struct field_value){.kind = JSON_ERROR};
+}
+
+/* Only the first value counts. */
+static void fill(struct field_values *values, uint32_t slot, struct field_value value)
+{
+    assert(values->items[slot].kind == JSON_ERROR && value.kind != JSON_ERROR);
+    values->items[slot] = value;
+    values->filled[values->filled_count++] = slot;
+}
+
 /* One pass: where it stands in the text, and the tree's node for each container open on the way. */
 struct extraction {
     const struct field_set *set;
     struct json_scanner scanner;
-    struct field_value *values;
+    struct field_values *values;
     unsigned open;
     struct {
-        uint16_t node;
+        uint32_t node;
         uint32_t slot; /* whose value this container is, or NO_SLOT */
         size_t start;  /* of the container's text */
         bool is_array;
     } path[FIELD_DEPTH_LIMIT];
 };
 
-static uint16_t node_of_key(const struct field_set *set, uint16_t at, struct bytes key)
+static uint32_t child_of(struct extraction *walk, uint32_t parent, struct bytes segment)
+{
+    if (!walk->set->nodes[parent].has_children)
+        return NO_NODE;
+    return find_edge(walk->set, parent, segment, &walk->values->steps)->child;
+}
+
+static uint32_t node_of_key(struct extraction *walk, uint32_t at, struct bytes key)
 {
     bool more;
     do {
         struct bytes segment;
         more = split_segment(&key, &segment);
-        at = child_of(set, at, segment);
+        at = child_of(walk, at, segment);
     } while (more && at != NO_NODE);
     return at;
 }
 
-static uint16_t node_of_token(const struct extraction *walk, uint16_t at)
+static uint32_t node_of_token(struct extraction *walk, uint32_t at)
 {
-    uint8_t decoded[PATH_SIZE_LIMIT];
+    uint8_t decoded[FIELD_PATH_LIMIT * 6];
     struct bytes key = walk->scanner.raw;
     if (walk->scanner.escaped) {
         if (key.size > sizeof(decoded))
             return NO_NODE;
         key = bytes_of(decoded, json_unescape(key, decoded));
     }
-    return node_of_key(walk->set, at, key);
+    return node_of_key(walk, at, key);
 }
 
 static bool wants(const struct extraction *walk, uint32_t slot)
 {
-    return slot != NO_SLOT && walk->values[slot].kind == JSON_ERROR;
+    return slot != NO_SLOT && walk->values->items[slot].kind == JSON_ERROR;
 }
 
-static void take_scalar(struct extraction *walk, enum json_token token, uint16_t node)
+static void take_scalar(struct extraction *walk, enum json_token token, uint32_t node)
 {
     uint32_t slot = walk->set->nodes[node].slot;
     if (!wants(walk, slot))
         return;
-    walk->values[slot] = (struct field_value){
-        .kind = token, .raw = walk->scanner.raw, .escaped = walk->scanner.escaped};
+    fill(walk->values, slot,
+         (struct field_value){
+             .kind = token, .raw = walk->scanner.raw, .escaped = walk->scanner.escaped});
 }
 
 /* Enters a container at `node`. `is_element`: it stands in an array, whose value was taken as a
  * whole. */
-static bool enter(struct extraction *walk, enum json_token token, uint16_t node, bool is_element)
+static bool enter(struct extraction *walk, enum json_token token, uint32_t node, bool is_element)
 {
     if (walk->open == FIELD_DEPTH_LIMIT)
         return false;
@@ -177,12 +259,13 @@ static void leave(struct extraction *walk)
     if (!wants(walk, slot))
         return;
     size_t start = walk->path[walk->open].start;
-    walk->values[slot] = (struct field_value){
-        .kind = walk->path[walk->open].is_array ? JSON_ARRAY : JSON_OBJECT,
-        .raw = bytes_of(walk->scanner.text.data + start, json_position(&walk->scanner) - start)};
+    fill(walk->values, slot,
+         (struct field_value){.kind = walk->path[walk->open].is_array ? JSON_ARRAY : JSON_OBJECT,
+                              .raw = bytes_of(walk->scanner.text.data + start,
+                                              json_position(&walk->scanner) - start)});
 }
 
-static bool step_value(struct extraction *walk, enum json_token token, uint16_t node,
+static bool step_value(struct extraction *walk, enum json_token token, uint32_t node,
                        bool is_element)
 {
     bool is_container = token == JSON_OBJECT || token == JSON_ARRAY;
@@ -192,23 +275,25 @@ static bool step_value(struct extraction *walk, enum json_token token, uint16_t 
             take_scalar(walk, token, node);
         return true;
     }
-    if (wanted->first_child == NO_NODE && (is_element || !wants(walk, wanted->slot)))
+    if (!wanted->has_children && (is_element || !wants(walk, wanted->slot)))
         return json_skip_container(&walk->scanner);
-    if (wanted->first_child != NO_NODE)
+    if (wanted->has_children)
         return enter(walk, token, node, is_element);
     size_t start = walk->scanner.start;
     if (!json_skip_container(&walk->scanner))
         return false;
-    walk->values[wanted->slot] = (struct field_value){
-        .kind = token,
-        .raw = bytes_of(walk->scanner.text.data + start, json_position(&walk->scanner) - start)};
+    fill(walk->values, wanted->slot,
+         (struct field_value){.kind = token,
+                              .raw = bytes_of(walk->scanner.text.data + start,
+                                              json_position(&walk->scanner) - start)});
     return true;
 }
 
 /* One token inside the innermost open container. */
 static bool step(struct extraction *walk, enum json_token token)
 {
-    uint16_t node = walk->path[walk->open - 1].node;
+    uint32_t node = walk->path[walk->open - 1].node;
+    walk->values->steps++;
     if (token == JSON_ERROR || token == JSON_END)
         return false;
     if (token == JSON_OBJECT_END || token == JSON_ARRAY_END) {
@@ -217,7 +302,7 @@ static bool step(struct extraction *walk, enum json_token token)
     }
     if (token != JSON_KEY)
         return step_value(walk, token, node, true);
-    uint16_t child = node_of_token(walk, node);
+    uint32_t child = node_of_token(walk, node);
     if (child == NO_NODE) {
         enum json_token value = json_value(&walk->scanner, NULL);
         return value != JSON_ERROR;
@@ -226,14 +311,13 @@ static bool step(struct extraction *walk, enum json_token token)
 }
 
 enum status field_set_extract(const struct field_set *set, struct bytes json,
-                              struct field_value *values)
+                              struct field_values *values)
 {
     struct extraction walk;
     walk.set = set;
     walk.values = values;
     walk.open = 0;
-    for (unsigned i = 0; i < set->slot_count; i++)
-        values[i] = (struct field_value){.kind = JSON_ERROR};
+    clear_values(values, set);
     json_init(&walk.scanner, json, FIELD_DEPTH_LIMIT);
     walk.scanner.utf8_trusted = true;
 

@@ -10,7 +10,7 @@
 #include "json.h"
 #include "status.h"
 
-enum { FIELD_SET_LIMIT = 4096, FIELD_DEPTH_LIMIT = 100 };
+enum { FIELD_DEPTH_LIMIT = 100, FIELD_PATH_LIMIT = 1000 /* bytes */ };
 
 struct field_value {
     enum json_token
@@ -23,15 +23,27 @@ struct field_set;
 struct field_set *field_set_new(void);
 void field_set_free(struct field_set *set);
 
-/* The slot of a path, the same for the same path. STATUS_INVALID: empty, or longer than 1,000
- * bytes; STATUS_LIMIT. */
+/* The slot of a path, the same for the same path. STATUS_INVALID: empty, or longer than
+ * FIELD_PATH_LIMIT. */
 enum status field_set_add(struct field_set *set, struct bytes path, unsigned *slot) MUST_CHECK;
 unsigned field_set_count(const struct field_set *set);
 
-/* Fills `values` (one per slot). The raw texts borrow from `json`, which must be valid UTF-8.
- * STATUS_MALFORMED or STATUS_TOO_DEEP: not one valid JSON object; then `values` is unspecified. */
+/* The values of one event, by slot; used again for the next, so that an event costs what it holds
+ * and not what the rules name. A zeroed struct is empty. */
+struct field_values {
+    struct field_value *items;
+    size_t capacity;
+    uint32_t *filled; /* slots that the last event had */
+    size_t filled_count;
+    size_t steps; /* tokens read and table entries looked at: what the last event cost */
+};
+void field_values_deinit(struct field_values *values);
+
+/* Fills `values` for this set. The raw texts borrow from `json`, which must be valid UTF-8.
+ * STATUS_MALFORMED or STATUS_TOO_DEEP: not one valid JSON object; then the values are unspecified.
+ */
 enum status field_set_extract(const struct field_set *set, struct bytes json,
-                              struct field_value *values) MUST_CHECK;
+                              struct field_values *values) MUST_CHECK;
 
 /* Appends what a person would call the value: a string's characters (NUL and lone surrogates as
  * U+FFFD), a number or boolean as it is spelled. False, and nothing appended: null, an array, an

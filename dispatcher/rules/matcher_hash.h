@@ -1,5 +1,6 @@
-/* The hash of the matcher's tables. Their keys come from the rules file; events only look up, so a
- * seed would protect nothing. */
+/* The hash of the tables of the matcher and of field_set. Their keys come from the rules file,
+ * which the operator writes; events only look up, and no look-up passes more than the keys that the
+ * rules put side by side. So they need no seed: what comes from outside never gets in. */
 #ifndef RULES_MATCHER_HASH_H
 #define RULES_MATCHER_HASH_H
 

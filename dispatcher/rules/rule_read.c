@@ -73,14 +73,10 @@ static bool read_boolean(struct rule_reader *reader, const struct document_node 
 static void check_room(struct rule_reader *reader, const struct document_node *node,
                        const struct template *template)
 {
-    struct field_value *values = (struct field_value *)arena_raw(
-        &reader->set->arena, field_set_count(reader->set->fields) * sizeof(struct field_value));
-    for (unsigned i = 0; i < field_set_count(reader->set->fields); i++)
-        values[i] = (struct field_value){.kind = JSON_STRING, .raw = BYTES_LITERAL("x")};
     auto_buffer struct buffer text = {0};
     struct room_name room;
     struct error error = {0};
-    template_render(template, values, &text);
+    template_fill(template, BYTES_LITERAL("x"), &text);
     if (room_parse(buffer_peek(&text), &room, &error) != STATUS_OK) {
         problems_add(reader->problems, node->line, node->column, "room %.*s: %s",
                      BYTES_PRINT(node->text), error.text);

@@ -79,8 +79,6 @@ static enum status parse_field(struct parser *parser)
         return fail(parser, start - 1, "a field without a name (write {{ for a brace)");
     enum status status =
         field_set_add(parser->fields, bytes_of(data + start, end - start), &part->slot);
-    if (status == STATUS_LIMIT)
-        return fail(parser, start, "too many different fields in the rules");
     if (status != STATUS_OK)
         return fail(parser, start, "a field's name is at most 1,000 bytes");
     parser->at = close + 1;
@@ -151,6 +149,12 @@ bool template_render(const struct template *template, const struct field_value *
         buffer_append(out, part->text);
     }
     return complete;
+}
+
+void template_fill(const struct template *template, struct bytes stand_in, struct buffer *out)
+{
+    for (size_t i = 0; i < template->count; i++)
+        buffer_append(out, template->parts[i].is_field ? stand_in : template->parts[i].text);
 }
 
 bool template_is_literal(const struct template *template)

@@ -26,6 +26,9 @@ void template_free(struct template *template);
 bool template_render(const struct template *template, const struct field_value *values,
                      struct buffer *out);
 
+/* Appends the text with `stand_in` for every field: what it looks like, without an event. */
+void template_fill(const struct template *template, struct bytes stand_in, struct buffer *out);
+
 /* The text holds no fields: it is the same for every event. */
 bool template_is_literal(const struct template *template);
 

@@ -1,4 +1,7 @@
 #include "field_set.h"
+
+#include <stdio.h>
+
 #include "mem.h"
 #include "suite.h"
 #include "template.h"
@@ -8,9 +11,12 @@
 static enum status extract_one(struct bytes path, struct bytes json, struct field_value *value)
 {
     struct field_set *set = field_set_new();
+    struct field_values values = {0};
     unsigned slot;
     ck_assert_int_eq(field_set_add(set, path, &slot), STATUS_OK);
-    enum status status = field_set_extract(set, json, value);
+    enum status status = field_set_extract(set, json, &values);
+    *value = values.items[slot];
+    field_values_deinit(&values);
     field_set_free(set);
     return status;
 }
@@ -57,17 +63,18 @@ START_TEST(a_container_and_what_is_in_it_are_both_found)
     struct field_set *set = field_set_new();
     unsigned whole;
     unsigned inside;
-    struct field_value values[2];
+    struct field_values values = {0};
     ck_assert_int_eq(field_set_add(set, TEXT("data"), &whole), STATUS_OK);
     ck_assert_int_eq(field_set_add(set, TEXT("data.n"), &inside), STATUS_OK);
-    ck_assert_int_eq(field_set_extract(set, TEXT("{\"data\":{\"n\":[7],\"m\":{}}}"), values),
+    ck_assert_int_eq(field_set_extract(set, TEXT("{\"data\":{\"n\":[7],\"m\":{}}}"), &values),
                      STATUS_OK);
-    ck_assert(bytes_equal_string(values[whole].raw, "{\"n\":[7],\"m\":{}}"));
-    ck_assert(bytes_equal_string(values[inside].raw, "[7]"));
+    ck_assert(bytes_equal_string(values.items[whole].raw, "{\"n\":[7],\"m\":{}}"));
+    ck_assert(bytes_equal_string(values.items[inside].raw, "[7]"));
     unsigned again;
     ck_assert_int_eq(field_set_add(set, TEXT("data.n"), &again), STATUS_OK);
     ck_assert_uint_eq(again, inside);
     ck_assert_uint_eq(field_set_count(set), 2);
+    field_values_deinit(&values);
     field_set_free(set);
 }
 END_TEST
@@ -85,17 +92,73 @@ START_TEST(only_one_json_object_is_extracted_from)
 }
 END_TEST
 
+/* Values are used again: what an event lacks is not what the one before it had. */
+START_TEST(no_value_is_left_from_the_event_before)
+{
+    struct field_set *set = field_set_new();
+    struct field_values values = {0};
+    unsigned a;
+    unsigned b;
+    ck_assert_int_eq(field_set_add(set, TEXT("a"), &a), STATUS_OK);
+    ck_assert_int_eq(field_set_extract(set, TEXT("{\"a\":1}"), &values), STATUS_OK);
+    ck_assert_int_eq(field_set_add(set, TEXT("b"), &b), STATUS_OK);
+    ck_assert_int_eq(field_set_extract(set, TEXT("{\"b\":2}"), &values), STATUS_OK);
+    ck_assert_int_eq(values.items[a].kind, JSON_ERROR);
+    ck_assert(bytes_equal_string(values.items[b].raw, "2"));
+    ck_assert_int_ne(field_set_extract(set, TEXT("{\"a\":2"), &values), STATUS_OK);
+    ck_assert_int_eq(field_set_extract(set, TEXT("{}"), &values), STATUS_OK);
+    ck_assert_int_eq(values.items[a].kind, JSON_ERROR);
+    ck_assert_int_eq(values.items[b].kind, JSON_ERROR);
+    field_values_deinit(&values);
+    field_set_free(set);
+}
+END_TEST
+
+/* What an event of 30 keys costs when rules name so many fields. */
+static size_t steps_with(unsigned fields)
+{
+    struct field_set *set = field_set_new();
+    struct field_values values = {0};
+    auto_buffer struct buffer event = {0};
+    char path[32];
+    unsigned slot;
+    for (unsigned i = 0; i < fields; i++) {
+        snprintf(path, sizeof(path), "data.field-%u", i);
+        ck_assert_int_eq(field_set_add(set, bytes_of_string(path), &slot), STATUS_OK);
+        ck_assert_uint_eq(slot, i);
+    }
+    buffer_append_string(&event, "{\"data\":{");
+    for (unsigned i = 0; i < 30; i++)
+        buffer_append_format(&event, "%s\"field-%u\":%u", i == 0 ? "" : ",", i * 7, i);
+    buffer_append_string(&event, "}}");
+    ck_assert_int_eq(field_set_extract(set, buffer_peek(&event), &values), STATUS_OK);
+    ck_assert_uint_eq(values.filled_count, 30);
+    size_t steps = values.steps;
+    field_values_deinit(&values);
+    field_set_free(set);
+    return steps;
+}
+
+START_TEST(an_event_costs_what_it_holds_and_not_what_rules_name)
+{
+    size_t few = steps_with(300);
+    size_t many = steps_with(100000);
+    ck_assert_msg(many < 2 * few && many < 200, "%zu, then %zu", few, many);
+}
+END_TEST
+
 static bool render(const char *text, const char *json, struct buffer *out)
 {
     struct field_set *set = field_set_new();
     struct template *template = NULL;
     struct error error = {0};
-    struct field_value values[8];
+    struct field_values values = {0};
     ck_assert_msg(template_parse(bytes_of_string(text), set, &template, &error) == STATUS_OK,
                   "%s: %s", text, error.text);
-    ck_assert_int_eq(field_set_extract(set, bytes_of_string(json), values), STATUS_OK);
+    ck_assert_int_eq(field_set_extract(set, bytes_of_string(json), &values), STATUS_OK);
     buffer_clear(out);
-    bool complete = template_render(template, values, out);
+    bool complete = template_render(template, values.items, out);
+    field_values_deinit(&values);
     template_free(template);
     field_set_free(set);
     return complete;
@@ -161,6 +224,8 @@ START_TEST(a_wrong_template_is_refused_with_its_place)
 END_TEST
 
 TEST_PROGRAM("template", a_field_is_found_by_its_path, the_first_value_at_a_path_is_its_value,
+             no_value_is_left_from_the_event_before,
+             an_event_costs_what_it_holds_and_not_what_rules_name,
              a_container_and_what_is_in_it_are_both_found, only_one_json_object_is_extracted_from,
              fields_are_put_into_the_text, what_no_client_could_take_is_replaced,
              a_default_stands_in_for_a_missing_field, a_wrong_template_is_refused_with_its_place)
