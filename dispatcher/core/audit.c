@@ -1,5 +1,6 @@
 /* The audit record of a decision: which rules, why a review, what was published. JSON; README.md
  * has its form. */
+#include <assert.h>
 #include <inttypes.h>
 
 #include "json.h"
@@ -74,6 +75,14 @@ static void append_reviews(const struct passage *passage, struct buffer *json)
         buffer_append_byte(json, ']');
 }
 
+static void append_skipped(const struct passage *passage, struct buffer *json)
+{
+    if (passage->decision->skipped_count == 0)
+        return;
+    buffer_append_string(json, ",\"skipped\":");
+    decision_skipped_json(passage->decision, passage->pipeline->rules, json);
+}
+
 static void append_notifications(const struct passage *passage, struct buffer *json)
 {
     const struct published *published = passage->decision->dead ? NULL : passage->published;
@@ -109,6 +118,7 @@ void audit_add(struct passage *passage)
     append_text(json, "outcome", bytes_of_string(outcome_of(decision)));
     append_rules(passage, json);
     append_reviews(passage, json);
+    append_skipped(passage, json);
     append_notifications(passage, json);
     if (decision->dead) {
         append_text(json, "reason", bytes_of_string(dead_reason_name(decision->reason)));
@@ -126,4 +136,24 @@ void audit_add(struct passage *passage)
     output->value = arena_copy(arena, buffer_peek(json));
     output->has_value = true;
     output->headers = NULL;
+}
+
+void decision_skipped_json(const struct decision *decision, const struct rule_set *rules,
+                           struct buffer *json)
+{
+    size_t told = 0;
+    buffer_append_byte(json, '[');
+    for (const struct skipped_room *skipped = decision->skipped; skipped != NULL;
+         skipped = skipped->next) {
+        buffer_append_string(json, told++ == 0 ? "{\"rule\":" : ",{\"rule\":");
+        json_write_string(json, rule_set_at(rules, skipped->rule)->name);
+        append_text(json, "room", skipped->room);
+        append_text(json, "reason", bytes_of_string(room_skip_name(skipped->reason)));
+        append_text(json, "problem", skipped->problem);
+        buffer_append_byte(json, '}');
+    }
+    assert(told <= ROOM_SKIPS_TOLD && told <= decision->skipped_count);
+    if (decision->skipped_count > told)
+        buffer_append_format(json, ",{\"more\":%zu}", decision->skipped_count - told);
+    buffer_append_byte(json, ']');
 }

@@ -61,6 +61,17 @@ enum room_skip {
 
 const char *room_skip_name(enum room_skip skip);
 
+enum { ROOM_SKIPS_TOLD = 20 }; /* of one event; more are only counted */
+
+/* A room (or a review, by its queue) that a rule named and no notification got. */
+struct skipped_room {
+    const struct skipped_room *next;
+    uint32_t rule; /* its index */
+    enum room_skip reason;
+    struct bytes room;    /* its name; if a field is missing, the template */
+    struct bytes problem; /* for a person */
+};
+
 struct batch_counts {
     uint64_t records;
     uint64_t formats[EVENT_FORMAT_COUNT];

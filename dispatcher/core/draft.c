@@ -20,66 +20,137 @@ struct bytes passage_text(struct passage *passage, enum event_field field)
         return value->raw;
     struct buffer *text = &passage->pipeline->text;
     buffer_clear(text);
-    if (!field_value_text(value, text))
+    if (!field_value_text(value, text, NULL))
         return bytes_of(NULL, 0);
     return arena_copy(arena_of(passage), buffer_peek(text));
 }
 
 /* The text of a template, in the batch's arena; NULL gives nothing. */
-static bool render(struct passage *passage, const struct template *template, struct bytes *out)
+static enum template_result render(struct passage *passage, const struct template *template,
+                                   struct bytes *out)
 {
     struct buffer *text = &passage->pipeline->text;
     *out = bytes_of(NULL, 0);
     if (template == NULL)
-        return true;
+        return TEMPLATE_DONE;
     buffer_clear(text);
-    bool complete = template_render(template, passage->values, text);
+    enum template_result result = template_render(template, passage->values, text);
     *out = arena_copy(arena_of(passage), buffer_peek(text));
-    return complete;
+    return result;
 }
 
-static bool is_complete(struct passage *passage, const struct template *template)
+static bool is_complete(const struct passage *passage, const struct template *template)
 {
-    struct buffer *text = &passage->pipeline->text;
-    buffer_clear(text);
-    return template_render(template, passage->values, text);
+    return template_missing(template, passage->values).size == 0;
 }
 
-/* Whether nothing that the rule's `missing` is about is missing. */
-static bool rule_is_complete(struct passage *passage, const struct rule *rule)
+/* The first template without which the rule's `missing` lets it do nothing; NULL: all are complete.
+ */
+static const struct template *find_incomplete(const struct passage *passage,
+                                              const struct rule *rule)
 {
     for (size_t i = 0; i < rule->notify_count; i++)
         for (size_t k = 0; k < rule->notify[i].room_count; k++)
             if (!is_complete(passage, rule->notify[i].rooms[k]))
-                return false;
-    return rule->review == NULL || (is_complete(passage, rule->review->queue) &&
-                                    is_complete(passage, rule->review->reason));
+                return rule->notify[i].rooms[k];
+    if (rule->review == NULL)
+        return NULL;
+    if (!is_complete(passage, rule->review->queue))
+        return rule->review->queue;
+    return is_complete(passage, rule->review->reason) ? NULL : rule->review->reason;
+}
+
+/* --- What is left out
+ * -------------------------------------------------------------------------------------------- */
+
+static void skip(struct passage *passage, enum room_skip reason, struct bytes room,
+                 const char *problem)
+{
+    struct decision *decision = passage->decision;
+    passage->batch->counts.room_skips[reason]++;
+    if (decision->skipped_count++ >= ROOM_SKIPS_TOLD)
+        return;
+    struct skipped_room *skipped =
+        (struct skipped_room *)arena_alloc(arena_of(passage), sizeof(struct skipped_room));
+    *skipped = (struct skipped_room){
+        .rule = passage->rule,
+        .reason = reason,
+        .room = room,
+        .problem = arena_copy(arena_of(passage), bytes_of_string(problem)),
+    };
+    *passage->skipped_end = skipped;
+    passage->skipped_end = &skipped->next;
+}
+
+/* A room or a review whose template did not give a name. */
+static void skip_template(struct passage *passage, const struct template *template,
+                          enum template_result result)
+{
+    char text[256];
+    struct bytes missing = template_missing(template, passage->values);
+    assert(result != TEMPLATE_DONE);
+    if (result == TEMPLATE_UNFIT) {
+        skip(passage, ROOM_SKIP_INVALID, template_source(template),
+             "a field holds U+0000 or half a surrogate pair");
+        return;
+    }
+    snprintf(text, sizeof(text), "the event has no %.*s",
+             (int)(missing.size < 200 ? missing.size : 200), (const char *)missing.data);
+    skip(passage, ROOM_SKIP_FIELD_MISSING, template_source(template), text);
+}
+
+/* A room that has no lane. */
+static void skip_lane(struct passage *passage, enum room_skip reason, struct bytes room,
+                      const char *problem)
+{
+    char text[640];
+    snprintf(text, sizeof(text), "%s (tenantId or userId of the event)", problem);
+    skip(passage, reason, room, reason == ROOM_SKIP_NO_OWNER ? text : problem);
+}
+
+/* --- Drafts
+ * ------------------------------------------------------------------------------------------------------
+ */
+
+static struct draft *new_draft(struct passage *passage, enum notification_type type,
+                               struct bytes queue, struct bytes reason)
+{
+    struct draft *draft = (struct draft *)arena_alloc(arena_of(passage), sizeof(struct draft));
+    *draft = (struct draft){
+        .type = type, .queue = queue, .reason = reason, .number = passage->draft_count++};
+    draft->lanes_end = &draft->lanes;
+    draft->rules_end = &draft->rules;
+    *passage->drafts_end = draft;
+    passage->drafts_end = &draft->next;
+    return draft;
 }
 
 static struct draft *find_draft(struct passage *passage, enum notification_type type,
                                 struct bytes queue, struct bytes reason)
 {
-    struct draft **place = &passage->drafts;
-    while (*place != NULL && !((*place)->type == type && bytes_equal((*place)->queue, queue) &&
-                               bytes_equal((*place)->reason, reason)))
-        place = &(*place)->next;
-    if (*place == NULL) {
-        *place = (struct draft *)arena_alloc(arena_of(passage), sizeof(struct draft));
-        (*place)->type = type;
-        (*place)->queue = queue;
-        (*place)->reason = reason;
-    }
-    return *place;
+    struct lookup *drafts = &passage->pipeline->drafts;
+    uint64_t hash = lookup_hash(drafts, lookup_hash(drafts, (uint64_t)type, queue), reason);
+    struct draft *draft;
+    for (uint32_t at = 0; (draft = (struct draft *)lookup_next(drafts, hash, &at)) != NULL;)
+        if (draft->type == type && bytes_equal(draft->queue, queue) &&
+            bytes_equal(draft->reason, reason))
+            return draft;
+    draft = new_draft(passage, type, queue, reason);
+    lookup_add(drafts, hash, draft);
+    return draft;
 }
 
+/* Rules come in the order of the file, each perhaps several times in a row. */
 static void add_rule(struct passage *passage, struct draft *draft, struct bytes name)
 {
-    struct draft_rule **place = &draft->rules;
-    for (; *place != NULL; place = &(*place)->next)
-        if (bytes_equal((*place)->name, name))
-            return;
-    *place = (struct draft_rule *)arena_alloc(arena_of(passage), sizeof(struct draft_rule));
-    (*place)->name = name;
+    if (draft->rule_count > 0 && draft->last_rule == passage->rule)
+        return;
+    struct draft_rule *rule =
+        (struct draft_rule *)arena_alloc(arena_of(passage), sizeof(struct draft_rule));
+    rule->name = name;
+    *draft->rules_end = rule;
+    draft->rules_end = &rule->next;
+    draft->last_rule = passage->rule;
     draft->rule_count++;
 }
 
@@ -90,33 +161,71 @@ static enum room_skip skip_of(enum status status)
                                       : ROOM_SKIP_NO_OWNER;
 }
 
+static bool lane_is_same(const struct lane_name *a, const struct lane_name *b)
+{
+    return lane_name_same(a, b) && bytes_equal(lane_name_scope(a), lane_name_scope(b));
+}
+
+static struct draft_lane *find_lane(struct passage *passage, struct draft *draft,
+                                    const struct lane_name *name)
+{
+    struct lookup *lanes = &passage->pipeline->lanes;
+    uint64_t salt = (uint64_t)draft->number << 32 | (uint32_t)name->partition;
+    uint64_t hash = lookup_hash(lanes, lookup_hash(lanes, salt, bytes_of_string(name->topic)),
+                                lane_name_scope(name));
+    struct draft_lane *lane;
+    for (uint32_t at = 0; (lane = (struct draft_lane *)lookup_next(lanes, hash, &at)) != NULL;)
+        if (lane->draft == draft && lane_is_same(&lane->name, name))
+            return lane;
+    lane = (struct draft_lane *)arena_raw(arena_of(passage), sizeof(struct draft_lane));
+    *lane = (struct draft_lane){.draft = draft, .name = *name};
+    lane->rooms_end = &lane->rooms;
+    *draft->lanes_end = lane;
+    draft->lanes_end = &lane->next;
+    lookup_add(lanes, hash, lane);
+    return lane;
+}
+
+static bool has_room(struct passage *passage, const struct draft *draft, struct bytes name,
+                     uint64_t hash)
+{
+    const struct draft_room *room;
+    for (uint32_t at = 0; (room = (const struct draft_room *)lookup_next(&passage->pipeline->rooms,
+                                                                         hash, &at)) != NULL;)
+        if (room->draft == draft && bytes_equal(room->name, name))
+            return true;
+    return false;
+}
+
 /* False: the event has too many rooms. A room that cannot be is counted and left out. */
 static bool add_room(struct passage *passage, struct draft *draft, struct bytes name)
 {
-    struct room_name room;
-    uint64_t *skips = passage->batch->counts.room_skips;
-    struct draft_room **place = &draft->rooms;
-    for (; *place != NULL; place = &(*place)->next)
-        if (bytes_equal((*place)->name, name))
-            return true;
-    if (room_parse(name, &room, NULL) != STATUS_OK) {
-        skips[ROOM_SKIP_INVALID]++;
+    struct room_name parsed;
+    struct lane_name lane_name;
+    struct error error = {0};
+    uint64_t hash = lookup_hash(&passage->pipeline->rooms, draft->number, name);
+    if (has_room(passage, draft, name, hash))
+        return true;
+    if (room_parse(name, &parsed, &error) != STATUS_OK) {
+        skip(passage, ROOM_SKIP_INVALID, name, error.text);
         return true;
     }
-    struct lane_name *lane =
-        (struct lane_name *)arena_raw(arena_of(passage), sizeof(struct lane_name));
-    enum status status =
-        layout_lane(passage->pipeline->settings.layout, &room, &passage->owner, lane, NULL);
+    enum status status = layout_lane(passage->pipeline->settings.layout, &parsed, &passage->owner,
+                                     &lane_name, &error);
     if (status != STATUS_OK) {
-        skips[skip_of(status)]++;
+        skip_lane(passage, skip_of(status), name, error.text);
         return true;
     }
     if (++passage->room_count > passage->pipeline->settings.limits.rooms_per_event)
         return false;
-    *place = (struct draft_room *)arena_alloc(arena_of(passage), sizeof(struct draft_room));
-    (*place)->name = name;
-    (*place)->lane = lane;
-    draft->room_count++;
+    struct draft_lane *lane = find_lane(passage, draft, &lane_name);
+    struct draft_room *room =
+        (struct draft_room *)arena_alloc(arena_of(passage), sizeof(struct draft_room));
+    *room = (struct draft_room){.draft = draft, .name = name};
+    *lane->rooms_end = room;
+    lane->rooms_end = &room->next;
+    lane->room_count++;
+    lookup_add(&passage->pipeline->rooms, hash, room);
     return true;
 }
 
@@ -140,8 +249,9 @@ static bool apply_notify(struct passage *passage, const struct rule *rule,
     struct draft *draft = find_draft(passage, notify->type, none, none);
     for (size_t i = 0; i < notify->room_count; i++) {
         struct bytes name;
-        if (!render(passage, notify->rooms[i], &name))
-            passage->batch->counts.room_skips[ROOM_SKIP_FIELD_MISSING]++;
+        enum template_result result = render(passage, notify->rooms[i], &name);
+        if (result != TEMPLATE_DONE)
+            skip_template(passage, notify->rooms[i], result);
         else if (!add_room(passage, draft, name))
             return false;
     }
@@ -160,7 +270,7 @@ static struct bytes due_time(struct passage *passage, const struct template *due
     struct bytes text;
     int64_t duration_ms;
     char instant[INSTANT_TEXT_SIZE];
-    if (due == NULL || !passage->has_time || !render(passage, due, &text) ||
+    if (due == NULL || !passage->has_time || render(passage, due, &text) != TEMPLATE_DONE ||
         !rule_read_duration(text, &duration_ms) ||
         !instant_format(passage->time_ms + duration_ms, instant))
         return bytes_of(NULL, 0);
@@ -172,10 +282,14 @@ static bool apply_review(struct passage *passage, const struct rule *rule)
     const struct rule_review *review = rule->review;
     struct bytes queue;
     struct bytes reason;
-    bool complete = render(passage, review->queue, &queue);
-    complete = render(passage, review->reason, &reason) && complete;
-    if (!complete) {
-        passage->batch->counts.room_skips[ROOM_SKIP_FIELD_MISSING]++;
+    enum template_result queue_result = render(passage, review->queue, &queue);
+    enum template_result reason_result = render(passage, review->reason, &reason);
+    if (queue_result != TEMPLATE_DONE) {
+        skip_template(passage, review->queue, queue_result);
+        return true;
+    }
+    if (reason_result != TEMPLATE_DONE) {
+        skip_template(passage, review->reason, reason_result);
         return true;
     }
     struct draft *draft = find_draft(passage, NOTIFICATION_REVIEW_ALERT, queue, reason);
@@ -196,8 +310,10 @@ static bool apply_review(struct passage *passage, const struct rule *rule)
 
 enum draft_result draft_apply(struct passage *passage, const struct rule *rule)
 {
-    if (rule->missing != RULE_MISSING_SKIP && !rule_is_complete(passage, rule)) {
-        passage->batch->counts.room_skips[ROOM_SKIP_FIELD_MISSING]++;
+    const struct template *incomplete =
+        rule->missing == RULE_MISSING_SKIP ? NULL : find_incomplete(passage, rule);
+    if (incomplete != NULL) {
+        skip_template(passage, incomplete, TEMPLATE_FIELD_MISSING);
         return rule->missing == RULE_MISSING_SKIP_RULE ? DRAFT_DONE : DRAFT_FIELD_MISSING;
     }
     for (size_t i = 0; i < rule->notify_count; i++)
@@ -361,30 +477,6 @@ static void add_headers(struct passage *passage, const struct notification_envel
     output->header_count = count;
 }
 
-static bool lane_is_same(const struct lane_name *a, const struct lane_name *b)
-{
-    return lane_name_same(a, b) && bytes_equal(lane_name_scope(a), lane_name_scope(b));
-}
-
-/* The rooms of the first one's lane, taken out of the draft's list. */
-static size_t take_lane(struct draft *draft, const struct lane_name *lane, struct bytes *rooms,
-                        struct buffer *hashes)
-{
-    size_t count = 0;
-    struct draft_room **place = &draft->rooms;
-    while (*place != NULL) {
-        struct draft_room *room = *place;
-        if (!lane_is_same(room->lane, lane)) {
-            place = &room->next;
-            continue;
-        }
-        rooms[count++] = room->name;
-        notification_append_room_hash(hashes, room_hash(lane_name_scope(lane), room->name));
-        *place = room->next;
-    }
-    return count;
-}
-
 static void note_published(struct passage *passage, const struct notification *view,
                            const struct lane_name *lane)
 {
@@ -395,17 +487,30 @@ static void note_published(struct passage *passage, const struct notification *v
     passage->published_end = &published->next;
 }
 
-static bool publish_lane(struct passage *passage, struct draft *draft,
+static const struct bytes *list_rooms(struct passage *passage, const struct draft_lane *lane,
+                                      struct buffer *hashes)
+{
+    struct bytes *rooms =
+        (struct bytes *)arena_raw(arena_of(passage), lane->room_count * sizeof(struct bytes));
+    size_t count = 0;
+    for (const struct draft_room *room = lane->rooms; room != NULL; room = room->next) {
+        rooms[count++] = room->name;
+        notification_append_room_hash(hashes, room_hash(lane_name_scope(&lane->name), room->name));
+    }
+    assert(count == lane->room_count);
+    return rooms;
+}
+
+static bool publish_lane(struct passage *passage, const struct draft_lane *lane,
                          const struct bytes *rule_names, struct notification *view)
 {
     struct pipeline *pipeline = passage->pipeline;
-    const struct lane_name *lane = draft->rooms->lane;
-    struct bytes *rooms =
-        (struct bytes *)arena_raw(arena_of(passage), draft->room_count * sizeof(struct bytes));
-    view->id = make_id(passage, draft, lane);
+    const struct draft *draft = lane->draft;
+    assert(lane->room_count > 0);
+    view->id = make_id(passage, draft, &lane->name);
     buffer_clear(&pipeline->text);
-    view->room_count = take_lane(draft, lane, rooms, &pipeline->text);
-    view->rooms = rooms;
+    view->room_count = lane->room_count;
+    view->rooms = list_rooms(passage, lane, &pipeline->text);
     view->rules = rule_names;
     view->rule_count = draft->rule_count;
     struct notification_envelope envelope = {
@@ -422,15 +527,15 @@ static bool publish_lane(struct passage *passage, struct draft *draft,
 
     struct output *output = batch_add(passage->batch);
     output->kind = OUTPUT_NOTIFICATION;
-    output->topic = lane->topic;
-    output->partition = lane->partition;
-    output->partition_count = lane->partition_count;
-    output->key = lane_name_key(lane);
+    output->topic = lane->name.topic;
+    output->partition = lane->name.partition;
+    output->partition_count = lane->name.partition_count;
+    output->key = lane_name_key(&lane->name);
     output->has_key = true;
     output->value = arena_copy(arena_of(passage), buffer_peek(&pipeline->text));
     output->has_value = true;
     add_headers(passage, &envelope, output);
-    note_published(passage, view, lane);
+    note_published(passage, view, &lane->name);
     passage->batch->counts.notifications[draft->type]++;
     return true;
 }
@@ -452,16 +557,16 @@ static bool finish_draft(struct passage *passage, struct draft *draft)
         names[count++] = rule->name;
     assert(count == draft->rule_count);
     fill_content(passage, draft, &view);
-    while (draft->rooms != NULL)
-        if (!publish_lane(passage, draft, names, &view))
+    for (const struct draft_lane *lane = draft->lanes; lane != NULL; lane = lane->next)
+        if (!publish_lane(passage, lane, names, &view))
             return false;
     return true;
 }
 
-bool draft_finish(struct passage *passage)
+const struct draft *draft_finish(struct passage *passage)
 {
     for (struct draft *draft = passage->drafts; draft != NULL; draft = draft->next)
         if (!draft->is_open && !finish_draft(passage, draft))
-            return false;
-    return true;
+            return draft;
+    return NULL;
 }

@@ -9,7 +9,7 @@
 #include "mem.h"
 #include "pipeline_parts.h"
 
-enum { EVENT_ID_LIMIT = 512, EVENT_VALUES_LIMIT = 20000, EVENT_STEPS_LIMIT = 200000 };
+enum { EVENT_ID_LIMIT = 512 };
 
 struct pipeline *pipeline_new(const struct pipeline_settings *settings)
 {
@@ -17,13 +17,16 @@ struct pipeline *pipeline_new(const struct pipeline_settings *settings)
     struct matcher_limits limits = {
         .event_size_max = settings->limits.event_bytes + settings->limits.event_bytes / 2 + 1024,
         .event_depth_max = FIELD_DEPTH_LIMIT,
-        .values_max = EVENT_VALUES_LIMIT,
-        .steps_max = EVENT_STEPS_LIMIT,
+        .values_max = settings->limits.values,
+        .steps_max = settings->limits.steps,
     };
     assert(settings->limits.hops <= 8);
     pipeline->settings = *settings;
     pipeline->scratch = matcher_scratch_new(&limits);
     pipeline->fingerprinter = fingerprinter_new();
+    pipeline->drafts.seed = settings->hash_seed;
+    pipeline->rooms.seed = settings->hash_seed;
+    pipeline->lanes.seed = settings->hash_seed;
     return pipeline;
 }
 
@@ -34,6 +37,9 @@ void pipeline_free(struct pipeline *pipeline)
     matcher_scratch_free(pipeline->scratch);
     fingerprinter_free(pipeline->fingerprinter);
     field_values_deinit(&pipeline->values);
+    lookup_deinit(&pipeline->drafts);
+    lookup_deinit(&pipeline->rooms);
+    lookup_deinit(&pipeline->lanes);
     buffer_deinit(&pipeline->event_text);
     buffer_deinit(&pipeline->text);
     free(pipeline);
@@ -140,7 +146,7 @@ static void select_rules(struct passage *passage, const struct matcher_result *r
             continue;
         if (rule->sampled && rule->sample_by != NULL) {
             buffer_clear(&pipeline->text);
-            template_render(rule->sample_by, passage->values, &pipeline->text);
+            (void)template_render(rule->sample_by, passage->values, &pipeline->text);
             subject = buffer_peek(&pipeline->text);
         }
         if (!pipeline->asks_one && !rule_samples(rule, subject))
@@ -242,6 +248,7 @@ static void notify(struct passage *passage)
     read_trace(passage);
     for (size_t i = 0; i < decision->rule_count; i++) {
         const struct rule *rule = rule_set_at(passage->pipeline->rules, decision->rules[i]);
+        passage->rule = decision->rules[i];
         switch (draft_apply(passage, rule)) {
         case DRAFT_DONE:
             break;
@@ -251,15 +258,41 @@ static void notify(struct passage *passage)
                      BYTES_PRINT(rule->name));
             return;
         case DRAFT_TOO_MANY_ROOMS:
-            bury_for(passage, DEAD_LIMIT, "more than %u rooms",
-                     passage->pipeline->settings.limits.rooms_per_event);
+            bury_for(passage, DEAD_LIMIT,
+                     "more than %u rooms (dispatcher.limits.rooms_per_event), at rule %.*s",
+                     passage->pipeline->settings.limits.rooms_per_event, BYTES_PRINT(rule->name));
             return;
         }
     }
     review_check(passage);
-    if (!draft_finish(passage))
-        bury_for(passage, DEAD_LIMIT, "a notification would be larger than %zu bytes",
-                 passage->pipeline->settings.limits.notification_bytes);
+    const struct draft *large = draft_finish(passage);
+    if (large != NULL)
+        bury_for(passage, DEAD_LIMIT,
+                 "a notification would be larger than %zu bytes "
+                 "(dispatcher.limits.notification_size), at rule %.*s",
+                 passage->pipeline->settings.limits.notification_bytes,
+                 BYTES_PRINT(large->rules->name));
+}
+
+static void bury_at_limit(struct passage *passage, const struct matcher_error *error)
+{
+    const struct pipeline *pipeline = passage->pipeline;
+    const struct pipeline_limits *limits = &pipeline->settings.limits;
+    struct bytes rule = BYTES_LITERAL("-");
+    if (error->rule != MATCHER_NO_RULE) {
+        unsigned index = rule_set_rule_of(pipeline->rules, error->rule);
+        rule = rule_set_at(pipeline->rules, index)->name;
+    }
+    if (error->limit == MATCHER_LIMIT_VALUES)
+        bury_for(passage, DEAD_LIMIT,
+                 "more than %u values at paths that rules name (dispatcher.limits.values), at rule "
+                 "%.*s",
+                 limits->values, BYTES_PRINT(rule));
+    else
+        bury_for(passage, DEAD_LIMIT,
+                 "judging the event takes more than %" PRIu64
+                 " steps (dispatcher.limits.steps), at rule %.*s",
+                 limits->steps, BYTES_PRINT(rule));
 }
 
 static bool judge(struct passage *passage, struct bytes json, struct matcher_result *result)
@@ -268,11 +301,13 @@ static bool judge(struct passage *passage, struct bytes json, struct matcher_res
     struct matcher_error error;
     enum status status =
         matcher_match(rule_set_matcher(pipeline->rules), pipeline->scratch, json, result, &error);
-    if (status != STATUS_OK) {
+    if (status == STATUS_OK)
+        return true;
+    if (error.limit != MATCHER_LIMIT_NONE)
+        bury_at_limit(passage, &error);
+    else
         bury_for(passage, reason_of(status), "%s at byte %zu", error.problem, error.offset);
-        return false;
-    }
-    return true;
+    return false;
 }
 
 static void process(struct passage *passage)
@@ -286,13 +321,17 @@ static void process(struct passage *passage)
     struct matcher_result result;
 
     if (record->value.size > limits->event_bytes) {
-        bury_for(passage, DEAD_TOO_LARGE, "the record has %zu bytes, the limit is %zu",
+        bury_for(passage, DEAD_TOO_LARGE,
+                 "the record has %zu bytes, the limit is %zu (dispatcher.limits.event_size)",
                  record->value.size, limits->event_bytes);
         return;
     }
     passage->hops = hops_of(record);
     if (passage->hops > limits->hops) {
-        bury_for(passage, DEAD_LOOP, "it has been through dispatchers %u times", passage->hops);
+        bury_for(
+            passage, DEAD_LOOP,
+            "it has been through dispatchers %u times, the limit is %u (dispatcher.limits.hops)",
+            passage->hops, limits->hops);
         return;
     }
     enum status status = event_canonical(record, &pipeline->event_text, &json, &format, &error);
@@ -335,6 +374,11 @@ void pipeline_process(struct pipeline *pipeline, struct memory *memory, const st
         .counts_before = batch->counts,
     };
     passage.published_end = &passage.published;
+    passage.drafts_end = &passage.drafts;
+    passage.skipped_end = &decision->skipped;
+    lookup_clear(&pipeline->drafts);
+    lookup_clear(&pipeline->rooms);
+    lookup_clear(&pipeline->lanes);
     batch->counts.records++;
     process(&passage);
     audit_add(&passage);

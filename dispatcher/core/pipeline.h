@@ -17,6 +17,8 @@ struct pipeline_limits {
     size_t event_bytes;        /* larger: dead letter, too-large */
     size_t notification_bytes; /* larger: dead letter, limit */
     unsigned rooms_per_event;  /* more: dead letter, limit */
+    unsigned values;           /* at paths that patterns name; more: dead letter, limit */
+    uint64_t steps;            /* of the matcher (matcher.h); more: dead letter, limit */
     unsigned hops; /* an event that has come this often through a dispatcher: dead letter, loop; at
                       most 8 */
 };
@@ -26,6 +28,8 @@ struct pipeline_limits {
         .event_bytes = (size_t)512 * 1024,        \
         .notification_bytes = (size_t)900 * 1024, \
         .rooms_per_event = 100,                   \
+        .values = 100000,                         \
+        .steps = 2000000,                         \
         .hops = 3,                                \
     })
 
@@ -44,6 +48,7 @@ struct pipeline_settings {
     enum audit_level audit;
     const char *const *review_closed_by; /* names of events that close the reviews of their task */
     size_t review_closed_by_count;
+    uint64_t hash_seed; /* random, of this process alone: decides nothing but where things lie */
 };
 
 struct pipeline;
@@ -65,12 +70,20 @@ struct decision {
     struct bytes event_id;
     const uint32_t *rules; /* indexes of the rules that matched, in the order of the file */
     size_t rule_count;
-    size_t first_output; /* its outputs in the batch: from here to the batch's end */
-    bool duplicate;      /* seen before: nothing was done */
+    size_t first_output;                /* its outputs in the batch: from here to the batch's end */
+    const struct skipped_room *skipped; /* the first ROOM_SKIPS_TOLD */
+    size_t skipped_count;               /* all */
+    bool duplicate;                     /* seen before: nothing was done */
     bool dead;
     enum dead_reason reason;
     const char *problem; /* if dead: for a person */
 };
+
+/* Appends what was left out, as a JSON array: {"rule", "room", "reason", "problem"} each; at the
+ * end
+ * {"more": n} if there was more. For the audit and for people. */
+void decision_skipped_json(const struct decision *decision, const struct rule_set *rules,
+                           struct buffer *json);
 
 /* Judges one record and appends its outputs and counts. What the outputs borrow of `record` must
  * outlive the batch's content. `memory` (of the record's partition; may be NULL) is asked and

@@ -2,6 +2,7 @@
 #ifndef DISPATCHER_CORE_PIPELINE_PARTS_H
 #define DISPATCHER_CORE_PIPELINE_PARTS_H
 
+#include "lookup.h"
 #include "pipeline.h"
 
 struct pipeline {
@@ -14,6 +15,9 @@ struct pipeline {
     unsigned only;
     struct buffer event_text; /* of an event that was not plain JSON */
     struct buffer text;       /* short-lived */
+    struct lookup drafts;     /* of the event at hand: struct draft, draft_room and draft_lane */
+    struct lookup rooms;
+    struct lookup lanes;
 };
 
 /* One event on its way. */
@@ -33,7 +37,11 @@ struct passage {
     struct bytes tracestate;
     unsigned hops;
     struct bytes task_id;
+    uint32_t rule; /* the index of the one that is being applied */
     struct draft *drafts;
+    struct draft **drafts_end;
+    unsigned draft_count;
+    const struct skipped_room **skipped_end;
     struct published *published; /* in order */
     struct published **published_end;
     unsigned room_count;
@@ -49,11 +57,21 @@ struct published {
     const struct lane_name *lane;
 };
 
-/* A room that a draft has, and where it lives. */
+/* A room that a draft has. */
 struct draft_room {
     struct draft_room *next;
+    const struct draft *draft;
     struct bytes name;
-    const struct lane_name *lane;
+};
+
+/* The rooms of a draft that live in one lane: one notification. */
+struct draft_lane {
+    struct draft_lane *next;
+    const struct draft *draft;
+    struct lane_name name;
+    struct draft_room *rooms; /* in order */
+    struct draft_room **rooms_end;
+    unsigned room_count;
 };
 
 struct draft_rule {
@@ -67,9 +85,12 @@ struct draft {
     enum notification_type type;
     struct bytes queue; /* of a review; else empty */
     struct bytes reason;
-    struct draft_room *rooms;
+    unsigned number; /* of this event */
+    struct draft_lane *lanes;
+    struct draft_lane **lanes_end;
     struct draft_rule *rules;
-    unsigned room_count;
+    struct draft_rule **rules_end;
+    uint32_t last_rule; /* the index of the last of `rules` */
     unsigned rule_count;
     struct bytes title;
     struct bytes body;
@@ -89,8 +110,9 @@ enum draft_result {
 /* Adds what a rule that matched asks for to the drafts. */
 enum draft_result draft_apply(struct passage *passage, const struct rule *rule) MUST_CHECK;
 
-/* Makes the notifications of all drafts. False: one is larger than the limit. */
-bool draft_finish(struct passage *passage) MUST_CHECK;
+/* Makes the notifications of all drafts. The draft of one that is larger than the limit; else NULL.
+ */
+const struct draft *draft_finish(struct passage *passage) MUST_CHECK;
 
 /* Appends the audit record, if the settings want one. */
 void audit_add(struct passage *passage);

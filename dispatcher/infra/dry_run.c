@@ -36,7 +36,9 @@ static void append_decision(const struct decision *decision, const struct rule_s
     }
     buffer_append_string(line, "],\"notifications\":[");
     append_notifications(batch, decision->first_output, line);
-    buffer_append_string(line, "],\"error\":");
+    buffer_append_string(line, "],\"skipped\":");
+    decision_skipped_json(decision, rules, line);
+    buffer_append_string(line, ",\"error\":");
     if (decision->dead) {
         auto_buffer struct buffer text = {0};
         buffer_append_format(&text, "%s: %s", dead_reason_name(decision->reason),

@@ -51,6 +51,19 @@ static void explain_rule(const struct rule_set *rules, unsigned index,
     fprintf(out, "%.*s: %.*s\n", BYTES_PRINT(rule->name), BYTES_PRINT(buffer_peek(&line)));
 }
 
+static void explain_skipped(const struct rule_set *rules, const struct decision *decision,
+                            FILE *out)
+{
+    size_t told = 0;
+    for (const struct skipped_room *skipped = decision->skipped; skipped != NULL;
+         skipped = skipped->next, told++)
+        fprintf(out, "   %.*s: %.*s is left out, %s: %.*s\n",
+                BYTES_PRINT(rule_set_at(rules, skipped->rule)->name), BYTES_PRINT(skipped->room),
+                room_skip_name(skipped->reason), BYTES_PRINT(skipped->problem));
+    if (decision->skipped_count > told)
+        fprintf(out, "   and %zu more\n", decision->skipped_count - told);
+}
+
 enum status explain(FILE *in, FILE *out, const struct pipeline_settings *settings,
                     const struct rule_set *rules)
 {
@@ -69,6 +82,7 @@ enum status explain(FILE *in, FILE *out, const struct pipeline_settings *setting
     pipeline_process(pipeline, NULL, &record, &batch, &decision);
     for (unsigned i = 0; i < rule_set_count(rules); i++)
         explain_rule(rules, i, &decision, scratch, record.value, out);
+    explain_skipped(rules, &decision, out);
     bool dead = decision.dead;
     if (dead)
         fprintf(out, "=> dead letter, %s: %s\n", dead_reason_name(decision.reason),

@@ -1,6 +1,7 @@
 #include "runner.h"
 
 #include <stdlib.h>
+#include <sys/random.h>
 
 #include "clocks.h"
 #include "log.h"
@@ -130,8 +131,11 @@ static void close_all(struct runner *runner)
 enum status runner_run(const struct runner_options *options, struct error *error)
 {
     struct runner *runner = mem_new(struct runner);
-    const struct pipeline_settings pipeline = settings_pipeline(options->settings, options->layout);
+    struct pipeline_settings pipeline = settings_pipeline(options->settings, options->layout);
     runner->options = *options;
+    if (getrandom(&runner->hash_seed, sizeof(runner->hash_seed), 0) != sizeof(runner->hash_seed))
+        abort(); /* never for so few bytes: getrandom(2) */
+    pipeline.hash_seed = runner->hash_seed;
     runner->limit = (size_t)options->settings->batch_events;
     runner->messages =
         (rd_kafka_message_t **)mem_resize(NULL, runner->limit, sizeof(rd_kafka_message_t *));

@@ -59,13 +59,26 @@ static void note_sources(struct runner *runner, size_t from, int source)
         runner->sources[i] = source;
 }
 
+/* Bounded as every line of the log: an event's first room, and some events. */
+static void log_skipped(const struct runner *runner, const struct record *record,
+                        const struct decision *decision)
+{
+    const struct rule_set *rules = pipeline_rules(runner->pipeline);
+    const struct skipped_room *skipped = decision->skipped;
+    log_info("room left out", LOG_BYTES("rule", rule_set_at(rules, skipped->rule)->name),
+             LOG_BYTES("room", skipped->room), LOG_STRING("why", room_skip_name(skipped->reason)),
+             LOG_BYTES("reason", skipped->problem), LOG_UNSIGNED("rooms", decision->skipped_count),
+             LOG_BYTES("event", decision->event_id), LOG_BYTES("topic", record->topic),
+             LOG_INTEGER("partition", record->partition), LOG_INTEGER("offset", record->offset));
+}
+
 void runner_judge(struct runner *runner)
 {
     int64_t now_ms = wall_ms();
     batch_reset(&runner->batch);
     for (size_t i = 0; i < runner->count; i++) {
         struct record record;
-        struct decision decision;
+        struct decision decision = {0};
         size_t before = runner->batch.output_count;
         message_read(runner->messages[i], &runner->batch.arena, &record);
         if (record.timestamp_ms > 0 && now_ms > record.timestamp_ms)
@@ -78,6 +91,8 @@ void runner_judge(struct runner *runner)
             pipeline_reject(runner->pipeline, &record, rejected->problem, &runner->batch);
         else
             pipeline_process(runner->pipeline, memory, &record, &runner->batch, &decision);
+        if (decision.skipped != NULL)
+            log_skipped(runner, &record, &decision);
         note_sources(runner, before, (int)i);
     }
     size_t before = runner->batch.output_count;

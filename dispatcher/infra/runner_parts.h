@@ -37,6 +37,7 @@ struct runner {
     struct memories *memories;
     int32_t input_partitions; /* of the input topic that has most */
     char identity[512];       /* group and slot: the transactional id and the member's name */
+    uint64_t hash_seed;       /* random: of the tables whose keys come from outside */
 
     /* The batch: records that were read and are not yet sent. */
     rd_kafka_message_t **messages;

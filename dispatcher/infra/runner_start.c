@@ -1,6 +1,5 @@
 /* From nothing to a member of the group, and back after the producer was lost. */
 #include <stdio.h>
-#include <sys/random.h>
 
 #include "clocks.h"
 #include "log.h"
@@ -212,11 +211,7 @@ static bool open_memories(struct runner *runner, bool kept)
         .changelog = runner->changelog,
         .stop = runner->options.stop,
     };
-    if (getrandom(&options.settings.hash_seed, sizeof(options.settings.hash_seed), 0) !=
-        sizeof(options.settings.hash_seed)) {
-        error_set(&runner->fatal, STATUS_FATAL, "the system gives no random numbers");
-        return false;
-    }
+    options.settings.hash_seed = runner->hash_seed;
     runner->memories = memories_new(&options);
     return true;
 }

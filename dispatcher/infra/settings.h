@@ -33,6 +33,8 @@ struct settings {
     int64_t event_bytes;
     int64_t notification_bytes;
     int64_t rooms_per_event;
+    int64_t values;
+    int64_t steps;
     int64_t hops;
     char *http_address;
     int64_t http_port;

@@ -333,30 +333,35 @@ enum status field_set_extract(const struct field_set *set, struct bytes json,
 
 /* Text that protobuf and every client take: no NUL, no lone surrogate (as json_unescape() leaves
  * it: ED A0..BF xx). */
-static void replace_unfit(struct buffer *out, size_t from)
+static bool replace_unfit(struct buffer *out, size_t from)
 {
+    bool replaced = false;
     static const char replacement[] = "\xEF\xBF\xBD"; /* U+FFFD */
     for (size_t i = from; i < out->end; i++) {
         if (out->data[i] == 0xED && out->end - i >= 3 && out->data[i + 1] >= 0xA0) {
             memcpy(out->data + i, replacement, 3);
+            replaced = true;
         } else if (out->data[i] == 0) {
             buffer_reserve(out, 2);
             memmove(out->data + i + 3, out->data + i + 1, out->end - i - 1);
             memcpy(out->data + i, replacement, 3);
             buffer_commit(out, 2);
             i += 2;
+            replaced = true;
         }
     }
+    return replaced;
 }
 
-bool field_value_text(const struct field_value *value, struct buffer *out)
+bool field_value_text(const struct field_value *value, struct buffer *out, bool *unfit)
 {
     switch (value->kind) {
     case JSON_STRING:
         if (value->escaped) {
             size_t before = buffer_size(out);
             json_unescape_append(value->raw, out);
-            replace_unfit(out, out->start + before);
+            if (replace_unfit(out, out->start + before) && unfit != NULL)
+                *unfit = true;
         } else {
             buffer_append(out, value->raw);
         }

@@ -45,9 +45,10 @@ void field_values_deinit(struct field_values *values);
 enum status field_set_extract(const struct field_set *set, struct bytes json,
                               struct field_values *values) MUST_CHECK;
 
-/* Appends what a person would call the value: a string's characters (NUL and lone surrogates as
- * U+FFFD), a number or boolean as it is spelled. False, and nothing appended: null, an array, an
- * object, or no such field. */
-bool field_value_text(const struct field_value *value, struct buffer *out) MUST_CHECK;
+/* Appends what a person would call the value: a string's characters, a number or boolean as it is
+ * spelled. False, and nothing appended: null, an array, an object, or no such field. NUL and lone
+ * surrogates, which no client takes, become U+FFFD; then *unfit (may be NULL) is set: different
+ * values may have this text, so that it is no name of anything. */
+bool field_value_text(const struct field_value *value, struct buffer *out, bool *unfit) MUST_CHECK;
 
 #endif

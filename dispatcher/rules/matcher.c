@@ -1,5 +1,6 @@
 /* Matching: from the facts of an event's values down the tree to conjunctions, and from those that
  * hold to rules. */
+#include <assert.h>
 #include <stdlib.h>
 
 #include "matcher_model.h"
@@ -21,14 +22,34 @@ static void add_rules(const struct match *match, const struct conjunction *conju
     }
 }
 
-static void check(const struct match *match, uint32_t number)
+/* A rule that lies beyond a node; for the text of an error. */
+static uint32_t rule_beyond(const struct matcher *matcher, uint32_t number)
+{
+    for (;;) {
+        const struct tree_node *node = &matcher->nodes[number];
+        if (node->conjunctions.count > 0) {
+            uint32_t conjunction = matcher->conjunction_lists[node->conjunctions.first];
+            return matcher->rule_lists[matcher->conjunctions[conjunction].rules.first];
+        }
+        assert(node->branches.count > 0); /* a node leads somewhere */
+        const struct branch *branch = &matcher->branches[node->branches.first];
+        number = branch->edges.count > 0    ? matcher->edges[branch->edges.first].node
+                 : branch->ranges.count > 0 ? matcher->ranges[branch->ranges.first].node
+                                            : matcher->guards[branch->guards.first].node;
+    }
+}
+
+/* The steps are used up on the way to a node. */
+static void blame_node(const struct match *match, uint32_t node)
+{
+    if (match->scratch->culprit == MATCHER_NO_RULE)
+        match->scratch->culprit = rule_beyond(match->matcher, node);
+}
+
+static void check_conditions(const struct match *match, const struct conjunction *conjunction)
 {
     const struct matcher *matcher = match->matcher;
     struct matcher_scratch *scratch = match->scratch;
-    if (scratch->conjunction_marks[number] == scratch->epoch || !spend(scratch, 1))
-        return;
-    scratch->conjunction_marks[number] = scratch->epoch;
-    const struct conjunction *conjunction = &matcher->conjunctions[number];
     bool bound = false;
     for (uint32_t i = 0; i < conjunction->checks.count; i++) {
         uint32_t condition = matcher->condition_lists[conjunction->checks.first + i];
@@ -39,6 +60,20 @@ static void check(const struct match *match, uint32_t number)
     }
     if (!bound || search_consistent(matcher, scratch, conjunction))
         add_rules(match, conjunction);
+}
+
+static void check(const struct match *match, uint32_t number)
+{
+    const struct matcher *matcher = match->matcher;
+    struct matcher_scratch *scratch = match->scratch;
+    const struct conjunction *conjunction = &matcher->conjunctions[number];
+    if (scratch->conjunction_marks[number] == scratch->epoch)
+        return;
+    scratch->conjunction_marks[number] = scratch->epoch;
+    if (spend(scratch, 1))
+        check_conditions(match, conjunction);
+    if (scratch->exhausted && scratch->culprit == MATCHER_NO_RULE)
+        scratch->culprit = matcher->rule_lists[conjunction->rules.first];
 }
 
 static void visit(const struct match *match, uint32_t number);
@@ -52,16 +87,25 @@ static void visit_guards(const struct match *match, const struct branch *branch)
     uint32_t index = branch->ranges.count > 0 ? first_value(scratch, branch->field) : NONE;
     for (; index != NONE; index = value_at(scratch, index)->next) {
         const struct value *value = value_at(scratch, index);
-        if (value->kind != VALUE_NUMBER || !spend(scratch, branch->ranges.count))
+        uint32_t tried = 0;
+        if (value->kind != VALUE_NUMBER)
             continue;
-        for (uint32_t i = 0; i < branch->ranges.count && ranges[i].low <= value->number; i++)
-            if (value->number <= ranges[i].high)
-                visit(match, ranges[i].node);
+        for (; tried < branch->ranges.count && ranges[tried].low <= value->number; tried++)
+            if (value->number <= ranges[tried].high)
+                visit(match, ranges[tried].node);
+        if (!spend(scratch, 1 + (uint64_t)tried)) {
+            blame_node(match, ranges[0].node);
+            return;
+        }
     }
     for (uint32_t i = 0; i < branch->guards.count; i++) {
         const struct guard *guard = &matcher->guards[branch->guards.first + i];
         if (condition_verdict(matcher, scratch, guard->condition) != VERDICT_NO)
             visit(match, guard->node);
+        if (scratch->exhausted) {
+            blame_node(match, guard->node);
+            return;
+        }
     }
 }
 
@@ -88,8 +132,10 @@ static void visit_branch(const struct match *match, const struct branch *branch)
         return;
     for (; index != NONE && branch->edges.count > 0; index = value_at(scratch, index)->next) {
         struct span facts = value_at(scratch, index)->facts;
-        if (!spend(scratch, facts.count))
+        if (!spend(scratch, facts.count)) {
+            blame_node(match, match->matcher->edges[branch->edges.first].node);
             return;
+        }
         for (uint32_t i = 0; i < facts.count; i++) {
             uint32_t fact = growing_numbers(&scratch->facts)[facts.first + i];
             uint32_t node = find_edge(match->matcher, branch->edges, fact);
@@ -156,11 +202,16 @@ static void sort_matched(const struct matcher *matcher, struct matcher_scratch *
     }
 }
 
-enum status matcher_error_steps(struct matcher_error *error, struct bytes event)
+enum status matcher_error_steps(const struct matcher_scratch *scratch, struct matcher_error *error,
+                                struct bytes event)
 {
+    assert(scratch->exhausted);
     if (error)
-        *error = (struct matcher_error){STATUS_LIMIT, event.size,
-                                        "judging the event takes too many steps"};
+        *error = (struct matcher_error){.status = STATUS_LIMIT,
+                                        .offset = event.size,
+                                        .problem = "judging the event takes too many steps",
+                                        .limit = MATCHER_LIMIT_STEPS,
+                                        .rule = scratch->culprit};
     return STATUS_LIMIT;
 }
 
@@ -175,7 +226,7 @@ enum status matcher_match(const struct matcher *matcher, struct matcher_scratch 
     visit_root(&match);
     sort_matched(matcher, scratch);
     if (scratch->exhausted)
-        return matcher_error_steps(error, event);
+        return matcher_error_steps(scratch, error, event);
     *result = (struct matcher_result){growing_numbers(&scratch->matched), scratch->matched.count};
     return STATUS_OK;
 }

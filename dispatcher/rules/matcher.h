@@ -45,8 +45,10 @@ struct matcher_limits {
     size_t event_size_max;    /* bytes of an event */
     unsigned event_depth_max; /* open brackets, at most JSON_DEPTH_MAX */
     unsigned values_max;      /* values that an event may have at the paths which rules name */
-    uint64_t steps_max; /* values tested, rules checked and elements tried to find one of each array
-                           that satisfies a rule: bounds what a hostile event costs */
+    uint64_t steps_max; /* what a hostile event may cost. A step is a value tested (one more for
+                           each 64 bytes of a text that is searched), a rule checked, something that
+                           a look-up tells of a value, or an element tried to find one of each array
+                           that satisfies a rule: some nanoseconds each */
 };
 
 #define MATCHER_LIMITS_DEFAULT                 \
@@ -54,7 +56,7 @@ struct matcher_limits {
         .event_size_max = (size_t)1024 * 1024, \
         .event_depth_max = 256,                \
         .values_max = 100000,                  \
-        .steps_max = 10000000,                 \
+        .steps_max = 2000000,                  \
     })
 
 struct matcher_scratch *matcher_scratch_new(const struct matcher_limits *limits);
@@ -67,11 +69,18 @@ struct matcher_result {
     size_t count;
 };
 
+/* Which of the limits an event met. */
+enum matcher_limit { MATCHER_LIMIT_NONE, MATCHER_LIMIT_VALUES, MATCHER_LIMIT_STEPS };
+
+enum { MATCHER_NO_RULE = UINT32_MAX };
+
 /* Why an event could not be judged. */
 struct matcher_error {
     enum status status;
     size_t offset;       /* of the byte in the event that is wrong; its size if none is */
     const char *problem; /* static text */
+    enum matcher_limit limit;
+    uint32_t rule; /* one that was being judged when the limit was met; MATCHER_NO_RULE */
 };
 
 /* Judges one event, which must be one JSON object (RFC 8259, UTF-8): all of it is checked, also

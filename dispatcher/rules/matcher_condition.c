@@ -82,7 +82,7 @@ static enum verdict judge(const struct matcher *matcher, struct matcher_scratch 
     bool all_inside = true; /* every value lies inside an array element */
     for (; index != NONE; index = value_at(scratch, index)->next) {
         const struct value *value = value_at(scratch, index);
-        if (!spend(scratch, 1 + condition->residuals.count))
+        if (!spend(scratch, residual_steps(condition, value)))
             return VERDICT_NO;
         all_inside = all_inside && value->member != 0;
         if (verdict == VERDICT_BOUND && value->member != 0)

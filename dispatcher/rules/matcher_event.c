@@ -17,6 +17,7 @@ struct reader {
     struct json_scanner scanner;
     struct frame frames[JSON_DEPTH_MAX];
     unsigned depth; /* frames in use */
+    uint32_t field; /* of the last value */
 };
 
 static void keep_value(struct reader *reader, enum json_token token, uint32_t field,
@@ -24,6 +25,7 @@ static void keep_value(struct reader *reader, enum json_token token, uint32_t fi
 {
     struct matcher_scratch *scratch = reader->scratch;
     const struct field *owner = &reader->matcher->fields[field];
+    reader->field = field;
     uint32_t index = (uint32_t)scratch->values.count;
     struct value *value = growing_add(&scratch->values, sizeof(*value));
     *value = (struct value){.text = reader->scanner.raw, .member = member, .next = NONE};
@@ -138,8 +140,40 @@ static enum status fail(struct matcher_error *error, enum status status, size_t 
                         const char *problem)
 {
     if (error)
-        *error = (struct matcher_error){status, offset, problem};
+        *error = (struct matcher_error){
+            .status = status, .offset = offset, .problem = problem, .rule = MATCHER_NO_RULE};
     return status;
+}
+
+/* A rule that names the field; for the text of an error. */
+static uint32_t rule_naming(const struct matcher *matcher, uint32_t field)
+{
+    for (uint32_t i = 0; i < matcher->conjunction_count; i++) {
+        const struct conjunction *conjunction = &matcher->conjunctions[i];
+        for (uint32_t k = 0; k < conjunction->conditions.count; k++) {
+            uint32_t number = matcher->condition_lists[conjunction->conditions.first + k];
+            if (matcher->conditions[number].field == field)
+                return matcher->rule_lists[conjunction->rules.first];
+        }
+    }
+    return MATCHER_NO_RULE;
+}
+
+static enum status fail_at_limit(const struct reader *reader, struct bytes event,
+                                 struct matcher_error *error)
+{
+    uint32_t rule = rule_naming(reader->matcher, reader->field);
+    if (reader->scratch->exhausted) {
+        reader->scratch->culprit = rule;
+        return matcher_error_steps(reader->scratch, error, event);
+    }
+    fail(error, STATUS_LIMIT, json_position(&reader->scanner),
+         "too many values at paths that rules name");
+    if (error) {
+        error->limit = MATCHER_LIMIT_VALUES;
+        error->rule = rule;
+    }
+    return STATUS_LIMIT;
 }
 
 enum status event_read(const struct matcher *matcher, struct matcher_scratch *scratch,
@@ -150,6 +184,7 @@ enum status event_read(const struct matcher *matcher, struct matcher_scratch *sc
     reader.matcher = matcher;
     reader.scratch = scratch;
     reader.depth = 0;
+    reader.field = NONE;
     if (event.size > limits->event_size_max)
         return fail(error, STATUS_TOO_LARGE, event.size, "the event is too large");
     scratch_begin(scratch, matcher, event);
@@ -164,9 +199,8 @@ enum status event_read(const struct matcher *matcher, struct matcher_scratch *sc
     while (good && reader.depth > 0) {
         const struct frame *frame = &reader.frames[reader.depth - 1];
         good = frame->array == NONE ? object_step(&reader, frame) : array_step(&reader, frame);
-        if (scratch->values.count > limits->values_max)
-            return fail(error, STATUS_LIMIT, json_position(&reader.scanner),
-                        "too many values at paths that rules name");
+        if (scratch->values.count > limits->values_max || scratch->exhausted)
+            return fail_at_limit(&reader, event, error);
     }
     if (!good || json_next(&reader.scanner) != JSON_END)
         return fail(error, reader.scanner.status, reader.scanner.problem_offset,

@@ -122,8 +122,10 @@ enum status matcher_explain(const struct matcher *matcher, struct matcher_scratc
     const struct span alternatives = matcher->rule_conjunctions[rule];
     uint32_t best = 0, place = 0;
     bool fails = find_failure(matcher, scratch, alternatives, &best, &place);
-    if (scratch->exhausted)
-        return matcher_error_steps(error, event);
+    if (scratch->exhausted) {
+        scratch->culprit = rule;
+        return matcher_error_steps(scratch, error, event);
+    }
     if (!fails) {
         buffer_append_string(text, "matches");
         return STATUS_OK;

@@ -300,9 +300,9 @@ static void find_nested(const struct matcher *matcher, struct matcher_scratch *s
             high = middle;
     }
     uint32_t item = low == items.first ? NONE : low - 1;
-    while (item != NONE && !contains(kind, matcher->nest_items[item].key, key))
+    while (item != NONE && !contains(kind, matcher->nest_items[item].key, key) && spend(scratch, 1))
         item = matcher->nest_items[item].parent;
-    for (; item != NONE; item = matcher->nest_items[item].parent)
+    for (; item != NONE && spend(scratch, 1); item = matcher->nest_items[item].parent)
         add_fact(scratch, value, matcher->nest_items[item].fact);
 }
 

@@ -260,7 +260,7 @@ struct matcher_scratch {
     struct growing matched;   /* uint32_t: rules */
     struct growing options;   /* uint32_t: members, for the search */
     struct growing levels;    /* for the search */
-    struct growing chosen;    /* by array, for the search */
+    struct growing chosen;    /* by array, for the search; all zero between two searches */
     uint8_t *text;            /* decoded strings */
     size_t text_size;
     size_t text_capacity;
@@ -271,7 +271,8 @@ struct matcher_scratch {
     uint64_t *rule_bits;
     size_t field_capacity, condition_capacity, conjunction_capacity, node_capacity, rule_capacity;
     uint64_t steps;
-    bool exhausted; /* steps_max is reached */
+    bool exhausted;   /* steps_max is reached */
+    uint32_t culprit; /* then: the rule at hand, MATCHER_NO_RULE until it is known */
 };
 
 /* --- between the files --------------------------------------------------------------------- */
@@ -310,7 +311,8 @@ bool search_consistent(const struct matcher *matcher, struct matcher_scratch *sc
                        const struct conjunction *conjunction);
 
 /* matcher.c: fills `error` (may be NULL) when steps_max is reached, and returns its status. */
-enum status matcher_error_steps(struct matcher_error *error, struct bytes event);
+enum status matcher_error_steps(const struct matcher_scratch *scratch, struct matcher_error *error,
+                                struct bytes event);
 
 /* matcher_scratch.c: readies the scratch for an event of a matcher. */
 void scratch_begin(struct matcher_scratch *scratch, const struct matcher *matcher,
@@ -335,6 +337,13 @@ static inline bool spend(struct matcher_scratch *scratch, uint64_t steps)
     if (scratch->steps > scratch->limits.steps_max)
         scratch->exhausted = true;
     return !scratch->exhausted;
+}
+
+/* What it costs to put a value to tests that no lookup answers. */
+static inline uint64_t residual_steps(const struct condition *condition, const struct value *value)
+{
+    uint64_t each = 1 + (value->kind == VALUE_STRING ? value->text.size / 64 : 0);
+    return 1 + condition->residuals.count * each;
 }
 
 #endif

@@ -110,6 +110,7 @@ void scratch_begin(struct matcher_scratch *scratch, const struct matcher *matche
     scratch->matched.count = 0;
     scratch->steps = 0;
     scratch->exhausted = false;
+    scratch->culprit = MATCHER_NO_RULE;
     *(struct member *)growing_add(&scratch->members, sizeof(struct member)) =
         (struct member){0, NONE};
 }

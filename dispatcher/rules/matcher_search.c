@@ -144,9 +144,10 @@ static bool satisfy(const struct search *search, uint32_t level, struct blame *b
         uint32_t member = growing_numbers(&search->scratch->options)[here->options.first + option];
         struct blame below = {{0}};
         choose(search, member, level);
-        if (satisfy(search, level + 1, &below))
-            return true;
+        bool satisfied = satisfy(search, level + 1, &below);
         undo(search, member, level);
+        if (satisfied)
+            return true;
         if (search->scratch->exhausted)
             return false;
         if (!blame_has(&below, level)) {
@@ -186,7 +187,7 @@ static struct span list_members(const struct matcher *matcher, struct matcher_sc
     for (uint32_t i = first_value(scratch, condition->field); i != NONE;
          i = value_at(scratch, i)->next) {
         const struct value *value = value_at(scratch, i);
-        if (!spend(scratch, 1 + condition->residuals.count))
+        if (!spend(scratch, residual_steps(condition, value)))
             break;
         if (!all && !condition_holds_for(matcher, scratch, condition, value))
             continue;
@@ -226,6 +227,18 @@ static uint32_t make_levels(const struct matcher *matcher, struct matcher_scratc
     return (uint32_t)scratch->levels.count;
 }
 
+/* Nothing is chosen of any array: every choice is undone, so that a search costs what it tries and
+ * not what the event has. */
+static struct choice *nothing_chosen(struct growing *chosen, size_t arrays)
+{
+    size_t before = chosen->capacity;
+    growing_reserve(chosen, arrays + 1, sizeof(struct choice));
+    struct choice *choices = chosen->items;
+    if (chosen->capacity > before)
+        memset(choices + before, 0, (chosen->capacity - before) * sizeof(struct choice));
+    return choices;
+}
+
 bool search_consistent(const struct matcher *matcher, struct matcher_scratch *scratch,
                        const struct conjunction *conjunction)
 {
@@ -239,9 +252,7 @@ bool search_consistent(const struct matcher *matcher, struct matcher_scratch *sc
     };
     assert(search.level_count <= LEVEL_MAX);
     search.levels = scratch->levels.items;
-    growing_reserve(&scratch->chosen, arrays + 1, sizeof(struct choice));
-    search.chosen = scratch->chosen.items;
-    memset(search.chosen, 0, arrays * sizeof(struct choice));
+    search.chosen = nothing_chosen(&scratch->chosen, arrays);
     struct blame blame = {{0}};
     return !scratch->exhausted && satisfy(&search, 0, &blame);
 }

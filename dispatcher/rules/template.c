@@ -12,10 +12,13 @@ struct part {
     bool has_default;
     unsigned slot;
     struct bytes text; /* literal or default; borrows from the template's text */
+    struct bytes path; /* of a field; borrows from the source */
 };
 
 struct template
 {
+    uint8_t *source;
+    size_t source_size;
     uint8_t *text; /* unescaped literals and defaults, one after another */
     size_t text_size;
     struct part *parts;
@@ -77,6 +80,7 @@ static enum status parse_field(struct parser *parser)
         return fail(parser, close, "`{` inside a field");
     if (end == start)
         return fail(parser, start - 1, "a field without a name (write {{ for a brace)");
+    part->path = bytes_of(parser->template->source + start, end - start);
     enum status status =
         field_set_add(parser->fields, bytes_of(data + start, end - start), &part->slot);
     if (status != STATUS_OK)
@@ -118,6 +122,8 @@ enum status template_parse(struct bytes text, struct field_set *fields, struct t
     struct parser parser = {
         .input = text, .fields = fields, .template = mem_new(struct template), .error = error};
     parser.template->text = (uint8_t *)mem_alloc(text.size + 1);
+    parser.template->source = (uint8_t *)mem_string(text);
+    parser.template->source_size = text.size;
     enum status status = parse_parts(&parser);
     if (status != STATUS_OK) {
         template_free(parser.template);
@@ -131,24 +137,47 @@ void template_free(struct template *template)
 {
     if (template == NULL)
         return;
+    free(template->source);
     free(template->text);
     free(template->parts);
     free(template);
 }
 
-bool template_render(const struct template *template, const struct field_value *values,
-                     struct buffer *out)
+enum template_result template_render(const struct template *template,
+                                     const struct field_value *values, struct buffer *out)
 {
     bool complete = true;
+    bool unfit = false;
     for (size_t i = 0; i < template->count; i++) {
         const struct part *part = &template->parts[i];
-        if (part->is_field && field_value_text(&values[part->slot], out))
+        if (part->is_field && field_value_text(&values[part->slot], out, &unfit))
             continue;
         if (part->is_field && !part->has_default)
             complete = false;
         buffer_append(out, part->text);
     }
-    return complete;
+    return !complete ? TEMPLATE_FIELD_MISSING : unfit ? TEMPLATE_UNFIT : TEMPLATE_DONE;
+}
+
+static bool has_text(const struct field_value *value)
+{
+    return value->kind == JSON_STRING || value->kind == JSON_NUMBER || value->kind == JSON_TRUE ||
+           value->kind == JSON_FALSE;
+}
+
+struct bytes template_missing(const struct template *template, const struct field_value *values)
+{
+    for (size_t i = 0; i < template->count; i++) {
+        const struct part *part = &template->parts[i];
+        if (part->is_field && !part->has_default && !has_text(&values[part->slot]))
+            return part->path;
+    }
+    return bytes_of(NULL, 0);
+}
+
+struct bytes template_source(const struct template *template)
+{
+    return bytes_of(template->source, template->source_size);
 }
 
 void template_fill(const struct template *template, struct bytes stand_in, struct buffer *out)

@@ -22,9 +22,21 @@ enum status template_parse(struct bytes text, struct field_set *fields, struct t
                            struct error *error) MUST_CHECK;
 void template_free(struct template *template);
 
-/* Appends the text. False: a field without a default is missing; its place stays empty. */
-bool template_render(const struct template *template, const struct field_value *values,
-                     struct buffer *out);
+enum template_result {
+    TEMPLATE_DONE,
+    TEMPLATE_FIELD_MISSING, /* a field without a default; its place stays empty */
+    TEMPLATE_UNFIT,         /* a field's text is no name (field_value_text()) */
+};
+
+/* Appends the text. */
+enum template_result template_render(const struct template *template,
+                                     const struct field_value *values, struct buffer *out);
+
+/* The path of the first field without a default that is missing; empty: none is. */
+struct bytes template_missing(const struct template *template, const struct field_value *values);
+
+/* The text it was parsed from. */
+struct bytes template_source(const struct template *template);
 
 /* Appends the text with `stand_in` for every field: what it looks like, without an event. */
 void template_fill(const struct template *template, struct bytes stand_in, struct buffer *out);

@@ -1,4 +1,5 @@
 #include "pipeline_fixture.h"
+#include "pipeline_parts.h"
 
 #include <stdio.h>
 
@@ -417,6 +418,174 @@ START_TEST(one_review_per_task_and_reason_is_open)
 }
 END_TEST
 
+START_TEST(what_is_left_out_is_told_with_its_reason)
+{
+    struct fixture fixture;
+    auto_buffer struct buffer json = {0};
+    fixture_open(
+        &fixture,
+        "rules:\n"
+        "  - {name: typo, when: {event: [a]}, rooms: ['task:{taskID}', 'task:{taskId}']}\n"
+        "  - {name: alert, when: {event: [a]}, review: {queue: '{data.team}', reason: r}}\n");
+    fixture_feed(&fixture, "{\"event\":\"a\",\"taskId\":\"1\"}");
+    ck_assert(!fixture.decision.dead);
+    ck_assert_uint_eq(fixture.decision.skipped_count, 3);
+    decision_skipped_json(&fixture.decision, fixture.rules, &json);
+    buffer_append_byte(&json, 0);
+    ck_assert_str_eq(
+        (const char *)buffer_peek(&json).data,
+        "[{\"rule\":\"typo\",\"room\":\"task:{taskID}\",\"reason\":\"field-missing\","
+        "\"problem\":\"the event has no taskID\"},"
+        "{\"rule\":\"typo\",\"room\":\"task:1\",\"reason\":\"no-owner\","
+        "\"problem\":\"no tenant, which the lane depends on (tenantId or userId of the event)\"},"
+        "{\"rule\":\"alert\",\"room\":\"{data.team}\",\"reason\":\"field-missing\","
+        "\"problem\":\"the event has no data.team\"}]");
+    fixture_close(&fixture);
+}
+END_TEST
+
+START_TEST(what_is_told_of_an_event_is_bounded)
+{
+    struct fixture fixture;
+    auto_buffer struct buffer rules_text = {0};
+    auto_buffer struct buffer json = {0};
+    buffer_append_string(&rules_text, "rules: [");
+    for (int i = 0; i < 100; i++)
+        buffer_append_format(&rules_text, "%s{name: r%d, when: {event: [a]}, rooms: ['task:{x}']}",
+                             i == 0 ? "" : ",", i);
+    buffer_append_string(&rules_text, "]");
+    buffer_append_byte(&rules_text, 0);
+    fixture_open(&fixture, (const char *)buffer_peek(&rules_text).data);
+    fixture_feed(&fixture, "{\"event\":\"a\"}");
+    ck_assert_uint_eq(fixture.decision.skipped_count, 100);
+    decision_skipped_json(&fixture.decision, fixture.rules, &json);
+    ck_assert(bytes_contain(buffer_peek(&json), ",{\"more\":80}]"));
+    ck_assert_uint_lt(buffer_size(&json), 3000);
+    fixture_close(&fixture);
+}
+END_TEST
+
+/* Rules that each ask for a room, or for a review, of their own: the whole costs in proportion. */
+static uint64_t steps_of_rules(unsigned rule_count, const char *form)
+{
+    struct fixture fixture;
+    auto_buffer struct buffer text = {0};
+    struct pipeline_settings settings = {.limits = PIPELINE_LIMITS_DEFAULT,
+                                         .dead_letter_topic = "dead"};
+    settings.limits.rooms_per_event = 10000;
+    settings.limits.notification_bytes = 10 << 20;
+    buffer_append_string(&text, "rules: [");
+    for (unsigned i = 0; i < rule_count; i++) {
+        buffer_append_format(&text, "%s{name: r%u, when: {event: [a]}, ", i == 0 ? "" : ",", i);
+        for (const char *at = form; *at != 0; at++)
+            if (*at == '#')
+                buffer_append_format(&text, "%u", i);
+            else
+                buffer_append_byte(&text, (uint8_t)*at);
+        buffer_append_byte(&text, '}');
+    }
+    buffer_append_string(&text, "]");
+    buffer_append_byte(&text, 0);
+    fixture_open_with(&fixture, (const char *)buffer_peek(&text).data, &settings);
+    fixture_feed(&fixture, "{\"event\":\"a\",\"tenantId\":\"t\"}");
+    ck_assert(!fixture.decision.dead);
+    ck_assert_uint_eq(fixture.decision.rule_count, rule_count);
+    uint64_t steps = fixture.pipeline->drafts.steps + fixture.pipeline->rooms.steps +
+                     fixture.pipeline->lanes.steps;
+    fixture_close(&fixture);
+    return steps;
+}
+
+START_TEST(rules_that_match_cost_in_proportion)
+{
+    static const char *const forms[] = {"rooms: ['task:#']", "review: {queue: legal, reason: r#}"};
+    for (size_t i = 0; i < 2; i++) {
+        uint64_t few = steps_of_rules(100, forms[i]);
+        uint64_t many = steps_of_rules(2000, forms[i]);
+        ck_assert_msg(many < 40 * few && many < 2000 * 30, "%s: %lu, then %lu", forms[i],
+                      (unsigned long)few, (unsigned long)many);
+    }
+}
+END_TEST
+
+/* The problem of the dead letter that an event became. */
+static const char *problem_of(struct fixture *fixture, const char *rules_text,
+                              struct buffer *event_text, const struct pipeline_limits *limits)
+{
+    const struct pipeline_settings settings = {.limits = *limits, .dead_letter_topic = "dead"};
+    buffer_append_byte(event_text, 0);
+    fixture_open_with(fixture, rules_text, &settings);
+    fixture_feed(fixture, (const char *)buffer_peek(event_text).data);
+    return fixture->decision.dead ? fixture->decision.problem : "";
+}
+
+START_TEST(a_dead_letter_names_the_limit_and_the_rule)
+{
+    static const char *const texts[] = {
+        "rules: [{name: plain, when: {event: [b]}, stop: true},"
+        "        {name: big, when: {n: [{numeric: ['>', 5]}]}, stop: true}]",
+        "rules: [{name: plain, when: {event: [b]}, stop: true},"
+        "        {name: big, when: {n: [{wildcard: 'a*b*c'}]}, stop: true}]",
+        "rules: [{name: plain, when: {event: [b]}, stop: true},"
+        "        {name: big, when: {n: [{anything-but: [0, 1, 2, 3, 4, 5, 6, 7]}]}, stop: true}]",
+    };
+    for (size_t i = 0; i < 6; i++) {
+        struct fixture fixture;
+        auto_buffer struct buffer event_text = {0};
+        struct pipeline_limits limits = PIPELINE_LIMITS_DEFAULT;
+        bool values = i >= 3;
+        if (values)
+            limits.values = 50;
+        else
+            limits.steps = 50;
+        buffer_append_string(&event_text, "{\"n\":[");
+        for (int n = 0; n < 100; n++)
+            buffer_append_format(&event_text, "%s%d", n == 0 ? "" : ",", n % 8);
+        buffer_append_string(&event_text, "],\"x\":[\"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\"]}");
+        const char *problem = problem_of(&fixture, texts[i % 3], &event_text, &limits);
+        ASSERT_HAS(problem, values ? "dispatcher.limits.values" : "dispatcher.limits.steps");
+        ASSERT_HAS(problem, "at rule big");
+        ASSERT_HAS(problem, "50");
+        fixture_close(&fixture);
+    }
+}
+END_TEST
+
+/* What rules and events of a normal size need is within the defaults. */
+START_TEST(the_defaults_hold_many_ranges_and_many_wildcards)
+{
+    const struct pipeline_limits limits = PIPELINE_LIMITS_DEFAULT;
+    for (int kind = 0; kind < 2; kind++) {
+        struct fixture fixture;
+        auto_buffer struct buffer rules_text = {0};
+        auto_buffer struct buffer event_text = {0};
+        int rule_count = kind == 0 ? 1000 : 3000;
+        buffer_append_string(&rules_text, "rules: [");
+        for (int i = 0; i < rule_count; i++)
+            buffer_append_format(&rules_text,
+                                 kind == 0 ? "%s{name: r%d, stop: true, when: {lines: {price: "
+                                             "[{numeric: ['>=', %d, '<', 5000]}]}}}"
+                                           : "%s{name: r%d, stop: true, when: {files: [{wildcard: "
+                                             "'*/report-%d-*.pdf'}]}}",
+                                 i == 0 ? "" : ",", i, i);
+        buffer_append_string(&rules_text, "]");
+        buffer_append_byte(&rules_text, 0);
+        buffer_append_string(&event_text, kind == 0 ? "{\"lines\":[" : "{\"files\":[");
+        for (int i = 0; i < (kind == 0 ? 200 : 50); i++)
+            buffer_append_format(&event_text,
+                                 kind == 0 ? "%s{\"price\":%d.5,\"quantity\":1}"
+                                           : "%s\"/archive/2026/report-%d-of-the-year.pdf\"",
+                                 i == 0 ? "" : ",", kind == 0 ? 500 + i * 10 : i);
+        buffer_append_string(&event_text, "]}");
+        const char *problem =
+            problem_of(&fixture, (const char *)buffer_peek(&rules_text).data, &event_text, &limits);
+        ck_assert_str_eq(problem, "");
+        ck_assert_uint_ge(fixture.decision.rule_count, 1);
+        fixture_close(&fixture);
+    }
+}
+END_TEST
+
 START_TEST(another_queue_is_another_review)
 {
     struct fixture fixture;
@@ -488,4 +657,6 @@ TEST_PROGRAM("pipeline", rules_of_one_type_add_their_rooms_to_one_notification,
              a_rejected_record_is_a_dead_letter_with_its_problem,
              an_event_that_was_seen_before_is_dropped, a_dead_letter_may_come_again,
              one_review_per_task_and_reason_is_open, another_queue_is_another_review,
-             every_decision_can_be_audited)
+             what_is_left_out_is_told_with_its_reason, what_is_told_of_an_event_is_bounded,
+             rules_that_match_cost_in_proportion, a_dead_letter_names_the_limit_and_the_rule,
+             the_defaults_hold_many_ranges_and_many_wildcards, every_decision_can_be_audited)

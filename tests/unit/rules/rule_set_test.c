@@ -2,6 +2,7 @@
 
 #include "mem.h"
 #include "rule_set.h"
+#include "rule_set_parts.h"
 #include "suite.h"
 
 static const char good[] = "rules:\n"
@@ -222,7 +223,36 @@ START_TEST(a_sample_is_stable_and_of_the_size_asked_for)
 }
 END_TEST
 
-TEST_PROGRAM("rule_set", every_key_has_its_effect, the_revision_is_that_of_the_text,
-             every_problem_is_told_at_once_with_its_place, a_file_that_is_no_rules_file_is_refused,
-             a_room_of_an_unknown_kind_is_refused, durations_are_read,
-             a_sample_is_stable_and_of_the_size_asked_for)
+/* What rules take beside their text, each with a template of its own. */
+static size_t memory_of(unsigned count, size_t *text_size)
+{
+    auto_buffer struct buffer text = {0};
+    auto_problems struct problems problems = {0};
+    struct rule_set *set = NULL;
+    buffer_append_string(&text, "rules: [");
+    for (unsigned i = 0; i < count; i++)
+        buffer_append_format(&text, "%s{name: r%u, when: {event: [e%u]}, rooms: ['task:{f%u}']}",
+                             i == 0 ? "" : ",", i, i, i);
+    buffer_append_string(&text, "]");
+    *text_size = buffer_size(&text);
+    ck_assert_int_eq(rule_set_parse(buffer_peek(&text), NULL, &set, &problems), STATUS_OK);
+    size_t bytes = set->arena.total;
+    rule_set_free(set);
+    return bytes;
+}
+
+START_TEST(rules_take_memory_in_proportion_to_their_text)
+{
+    size_t few_text;
+    size_t many_text;
+    size_t few = memory_of(500, &few_text);
+    size_t many = memory_of(5000, &many_text);
+    ck_assert_msg(few < few_text * 30 && many < many_text * 30, "%zu of %zu, %zu of %zu", few,
+                  few_text, many, many_text);
+}
+END_TEST
+
+TEST_PROGRAM("rule_set", rules_take_memory_in_proportion_to_their_text, every_key_has_its_effect,
+             the_revision_is_that_of_the_text, every_problem_is_told_at_once_with_its_place,
+             a_file_that_is_no_rules_file_is_refused, a_room_of_an_unknown_kind_is_refused,
+             durations_are_read, a_sample_is_stable_and_of_the_size_asked_for)

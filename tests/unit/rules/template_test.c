@@ -157,7 +157,7 @@ static bool render(const char *text, const char *json, struct buffer *out)
                   "%s: %s", text, error.text);
     ck_assert_int_eq(field_set_extract(set, bytes_of_string(json), &values), STATUS_OK);
     buffer_clear(out);
-    bool complete = template_render(template, values.items, out);
+    bool complete = template_render(template, values.items, out) != TEMPLATE_FIELD_MISSING;
     field_values_deinit(&values);
     template_free(template);
     field_set_free(set);

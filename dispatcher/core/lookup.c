@@ -1,0 +1,81 @@
+#include "lookup.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <xxhash.h>
+
+#include "mem.h"
+
+enum { SIZE_MIN = 32 };
+
+void lookup_deinit(struct lookup *lookup)
+{
+    free(lookup->entries);
+    *lookup = (struct lookup){.seed = lookup->seed};
+}
+
+void lookup_clear(struct lookup *lookup)
+{
+    lookup->count = 0;
+    if (++lookup->epoch != 0)
+        return;
+    for (size_t i = 0; lookup->entries != NULL && i <= lookup->mask; i++)
+        lookup->entries[i].epoch = 0;
+    lookup->epoch = 1;
+}
+
+uint64_t lookup_hash(const struct lookup *lookup, uint64_t salt, struct bytes name)
+{
+    return XXH3_64bits_withSeed(name.data, name.size, lookup->seed ^ salt);
+}
+
+static bool is_used(const struct lookup *lookup, const struct lookup_entry *entry)
+{
+    return entry->item != NULL && entry->epoch == lookup->epoch;
+}
+
+void *lookup_next(struct lookup *lookup, uint64_t hash, uint32_t *at)
+{
+    while (lookup->entries != NULL) {
+        const struct lookup_entry *entry =
+            &lookup->entries[((uint32_t)hash + (*at)++) & lookup->mask];
+        lookup->steps++;
+        if (!is_used(lookup, entry))
+            break;
+        if (entry->hash == hash)
+            return entry->item;
+    }
+    return NULL;
+}
+
+static void place(struct lookup *lookup, const struct lookup_entry *added)
+{
+    uint32_t at = (uint32_t)added->hash & lookup->mask;
+    while (is_used(lookup, &lookup->entries[at]))
+        at = (at + 1) & lookup->mask;
+    lookup->entries[at] = *added;
+}
+
+static void grow(struct lookup *lookup)
+{
+    struct lookup_entry *old = lookup->entries;
+    size_t old_size = old == NULL ? 0 : (size_t)lookup->mask + 1;
+    size_t size = old == NULL ? SIZE_MIN : old_size * 2;
+    assert(size - 1 < UINT32_MAX);
+    lookup->entries = (struct lookup_entry *)mem_alloc(size * sizeof(struct lookup_entry));
+    lookup->mask = (uint32_t)(size - 1);
+    for (size_t i = 0; i < old_size; i++)
+        if (is_used(lookup, &old[i]))
+            place(lookup, &old[i]);
+    free(old);
+}
+
+void lookup_add(struct lookup *lookup, uint64_t hash, void *item)
+{
+    assert(item != NULL);
+    if (lookup->entries == NULL || lookup->count > lookup->mask / 2)
+        grow(lookup);
+    const struct lookup_entry entry = {.hash = hash, .item = item, .epoch = lookup->epoch};
+    place(lookup, &entry);
+    lookup->count++;
+}
