@@ -29,15 +29,26 @@ struct fixed {
     const char *value;
 };
 
-static const struct fixed common_defaults[] = {
-    {"socket.keepalive.enable", "true"}, {"log.connection.close", "false"}, {NULL, NULL}};
+/* A broker that comes back is found within a second or so; a request that nobody answers is given
+ * up after ten, and so is a connection on which nobody speaks. */
+static const struct fixed common_defaults[] = {{"socket.keepalive.enable", "true"},
+                                               {"log.connection.close", "false"},
+                                               {"reconnect.backoff.max.ms", "1000"},
+                                               {"socket.connection.setup.timeout.ms", "10000"},
+                                               {NULL, NULL}};
+
+/* Not for producers: of a transactional one, librdkafka derives it from the transaction's. */
+static const struct fixed asking_defaults[] = {{"socket.timeout.ms", "10000"}, {NULL, NULL}};
 
 /* A reset is a declared gap, never a silent one; offsets are committed by whoever handled the
  * record; nothing of an open or aborted transaction is seen. */
-static const struct fixed consumer_defaults[] = {
-    {"auto.offset.reset", "error"},        {"enable.auto.commit", "false"},
-    {"enable.auto.offset.store", "false"}, {"enable.partition.eof", "true"},
-    {"isolation.level", "read_committed"}, {NULL, NULL}};
+static const struct fixed consumer_defaults[] = {{"auto.offset.reset", "error"},
+                                                 {"enable.auto.commit", "false"},
+                                                 {"enable.auto.offset.store", "false"},
+                                                 {"enable.partition.eof", "true"},
+                                                 {"isolation.level", "read_committed"},
+                                                 {"fetch.error.backoff.ms", "50"},
+                                                 {NULL, NULL}};
 
 static const struct fixed producer_defaults[] = {
     {"enable.idempotence", "true"}, {"acks", "all"}, {"linger.ms", "0"}, {NULL, NULL}};
@@ -268,6 +279,8 @@ rd_kafka_conf_t *kafka_settings_conf(const struct kafka_settings *settings, enum
     enum scope scope = scope_of(role);
     kafka_conf_set(conf, "client.id", client_id);
     set_all(conf, common_defaults);
+    if (scope != SCOPE_PRODUCER)
+        set_all(conf, asking_defaults);
     if (role == KAFKA_ROLE_CONSUMER)
         set_all(conf, consumer_defaults);
     if (scope == SCOPE_PRODUCER)

@@ -19,13 +19,14 @@
 #include "document.h"
 #include "problems.h"
 
+/* All: reconnect.backoff.max.ms 1 s, socket.connection.setup.timeout.ms 10 s. */
 enum kafka_role {
     KAFKA_ROLE_CONSUMER, /* auto.offset.reset=error, no auto commit, read_committed, partition EOF
-                            events */
+                            events, socket.timeout.ms 10 s, fetch.error.backoff.ms 50 */
     KAFKA_ROLE_PRODUCER, /* idempotent, acks=all */
     KAFKA_ROLE_TRANSACTIONAL_PRODUCER, /* + transaction.timeout.ms 10 s, retry.backoff.ms 1; the
                                           caller sets transactional.id and the delivery callback */
-    KAFKA_ROLE_ADMIN,                  /* metadata, watermarks, topics */
+    KAFKA_ROLE_ADMIN,                  /* metadata, watermarks, topics; socket.timeout.ms 10 s */
 };
 
 struct kafka_settings;

@@ -23,12 +23,8 @@ static void set_properties(rd_kafka_conf_t *conf, const struct kafka_client_opti
     kafka_conf_set(conf, "auto.offset.reset", "error");
     kafka_conf_set(conf, "isolation.level", "read_committed");
     kafka_conf_set(conf, "max.poll.interval.ms", "86400000"); /* a stopped process wakes up whole */
-    set_default(conf, settings, "reconnect.backoff.max.ms", "1000");
-    set_default(conf, settings, "socket.timeout.ms", "10000");
-    set_default(conf, settings, "log.connection.close", "false");
     if (options->purpose == KAFKA_PURPOSE_ASKING)
         return;
-    set_default(conf, settings, "fetch.error.backoff.ms", "50");
     if (kafka_has_queue_backoff())
         set_default(conf, settings, "fetch.queue.backoff.ms", "2");
     if (options->mock)

@@ -58,6 +58,45 @@ START_TEST(properties_pass_through_over_the_defaults_of_a_role)
 }
 END_TEST
 
+/* Both programs must notice a broker that is back, or silent, equally soon. */
+START_TEST(every_role_finds_a_broker_that_is_back_within_a_second)
+{
+    auto_problems struct problems problems = {0};
+    struct kafka_settings *settings = make("bootstrap.servers: a:1\n", NULL, &problems);
+    for (int role = KAFKA_ROLE_CONSUMER; role <= KAFKA_ROLE_ADMIN; role++) {
+        rd_kafka_conf_t *conf = kafka_settings_conf(settings, (enum kafka_role)role, "tester");
+        has(conf, "reconnect.backoff.max.ms", "1000");
+        has(conf, "socket.connection.setup.timeout.ms", "10000");
+        has(conf, "socket.keepalive.enable", "true");
+        has(conf, "log.connection.close", "false");
+        bool produces = role != KAFKA_ROLE_CONSUMER && role != KAFKA_ROLE_ADMIN;
+        has(conf, "socket.timeout.ms", produces ? "60000" : "10000");
+        rd_kafka_conf_destroy(conf);
+    }
+    kafka_settings_free(settings);
+}
+END_TEST
+
+/* librdkafka refuses a socket's time that is longer than the transaction's. */
+START_TEST(a_transaction_may_be_given_less_time)
+{
+    auto_problems struct problems problems = {0};
+    char text[256] = "";
+    struct kafka_settings *settings =
+        make("bootstrap.servers: 127.0.0.1:1\nproducer: {transaction.timeout.ms: 2000}\n"
+             "reconnect.backoff.max.ms: 300\nlog_level: 0\n",
+             NULL, &problems);
+    rd_kafka_conf_t *conf =
+        kafka_settings_conf(settings, KAFKA_ROLE_TRANSACTIONAL_PRODUCER, "tester");
+    has(conf, "reconnect.backoff.max.ms", "300");
+    kafka_conf_set(conf, "transactional.id", "tester-0");
+    rd_kafka_t *client = rd_kafka_new(RD_KAFKA_PRODUCER, conf, text, sizeof(text));
+    ck_assert_msg(client != NULL, "%s", text);
+    rd_kafka_destroy(client);
+    kafka_settings_free(settings);
+}
+END_TEST
+
 START_TEST(what_librdkafka_refuses_is_told_in_its_place)
 {
     char *environment[] = {(char[]){"SMARTSTACK_KAFKA_PLANET=1"}, NULL};
@@ -126,5 +165,7 @@ START_TEST(a_cluster_that_does_not_answer_is_unavailable)
 END_TEST
 
 TEST_PROGRAM("kafka_settings", properties_pass_through_over_the_defaults_of_a_role,
-             what_librdkafka_refuses_is_told_in_its_place, secrets_are_not_repeated,
-             the_mock_cluster_is_recognised, a_cluster_that_does_not_answer_is_unavailable)
+             every_role_finds_a_broker_that_is_back_within_a_second,
+             a_transaction_may_be_given_less_time, what_librdkafka_refuses_is_told_in_its_place,
+             secrets_are_not_repeated, the_mock_cluster_is_recognised,
+             a_cluster_that_does_not_answer_is_unavailable)
