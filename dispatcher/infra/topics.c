@@ -8,6 +8,21 @@
 
 enum { KNOWN_LIMIT = 100000, LEADER_WAIT_MS = 10000, LEADER_STEP_MS = 50 };
 
+/* A restore reads a partition of the state topic whole, so what is no longer true must go soon. By
+ * Kafka's defaults the newest gigabyte, or week, is in a segment that is never compacted, half of
+ * the rest may be waste, and a tombstone stays for a day after it has done its work. */
+static const struct {
+    const char *name;
+    const char *value;
+} compaction[] = {
+    {"cleanup.policy", "compact"},
+    {"segment.bytes", "16777216"},
+    {"segment.ms", "600000"},
+    {"min.cleanable.dirty.ratio", "0.1"},
+    {"max.compaction.lag.ms", "1800000"},
+    {"delete.retention.ms", "600000"},
+};
+
 struct known {
     UT_hash_handle hh;
     int32_t partition_count;
@@ -103,7 +118,8 @@ static enum status look_up(struct topics *topics, const char *name, int32_t *par
                           error);
 }
 
-static enum status read_result(rd_kafka_event_t *event, const char *name, struct error *error)
+static enum status read_result(rd_kafka_event_t *event, const char *name, bool *created,
+                               struct error *error)
 {
     if (event == NULL)
         return error_set(error, STATUS_UNAVAILABLE, "topic %s: no answer to its creation", name);
@@ -119,7 +135,8 @@ static enum status read_result(rd_kafka_event_t *event, const char *name, struct
             text = rd_kafka_topic_result_error_string(results[0]);
         }
     }
-    if (code == RD_KAFKA_RESP_ERR_NO_ERROR || code == RD_KAFKA_RESP_ERR_TOPIC_ALREADY_EXISTS)
+    *created = code == RD_KAFKA_RESP_ERR_NO_ERROR;
+    if (*created || code == RD_KAFKA_RESP_ERR_TOPIC_ALREADY_EXISTS)
         return STATUS_OK;
     bool permanent = code == RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED ||
                      code == RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED ||
@@ -142,8 +159,8 @@ static enum status create(struct topics *topics, const struct topic_request *req
         request->name, partitions, topics->options.replication_factor, text, sizeof(text));
     if (topic == NULL)
         return error_set(error, STATUS_DENIED, "topic %s: %s", request->name, text);
-    if (request->compacted)
-        (void)rd_kafka_NewTopic_set_config(topic, "cleanup.policy", "compact");
+    for (size_t i = 0; request->compacted && i < sizeof(compaction) / sizeof(compaction[0]); i++)
+        (void)rd_kafka_NewTopic_set_config(topic, compaction[i].name, compaction[i].value);
     rd_kafka_queue_t *queue = rd_kafka_queue_new(topics->options.client);
     rd_kafka_AdminOptions_t *options =
         rd_kafka_AdminOptions_new(topics->options.client, RD_KAFKA_ADMIN_OP_CREATETOPICS);
@@ -151,13 +168,14 @@ static enum status create(struct topics *topics, const struct topic_request *req
                                                     sizeof(text));
     rd_kafka_CreateTopics(topics->options.client, &topic, 1, options, queue);
     rd_kafka_event_t *event = rd_kafka_queue_poll(queue, topics->options.timeout_ms + 1000);
-    enum status status = read_result(event, request->name, error);
+    bool created = false;
+    enum status status = read_result(event, request->name, &created, error);
     if (event != NULL)
         rd_kafka_event_destroy(event);
     rd_kafka_AdminOptions_destroy(options);
     rd_kafka_queue_destroy(queue);
     rd_kafka_NewTopic_destroy(topic);
-    if (status == STATUS_OK)
+    if (created)
         log_info("topic created", LOG_STRING("topic", request->name),
                  LOG_INTEGER("partitions", partitions));
     return status;
