@@ -6,22 +6,24 @@
 #include "log.h"
 #include "mem.h"
 
-enum { POLL_MS = 100, SILENCE_MS = 5000 };
+enum { POLL_MS = 100, SILENCE_MS = 5000, ASK_TIMEOUT_MS = 5000 };
 
 struct changelog {
     const struct kafka_settings *kafka;
     const char *topic;
     rd_kafka_t *client;
+    rd_kafka_t *asking; /* sees what is not committed, too: only asked where a partition ends */
 };
 
-static rd_kafka_t *open_client(const struct kafka_settings *kafka, struct error *error)
+static rd_kafka_t *open_client(const struct kafka_settings *kafka, const char *isolation,
+                               struct error *error)
 {
     char text[512];
     rd_kafka_conf_t *conf = kafka_settings_conf(kafka, KAFKA_ROLE_CONSUMER, "dispatcher");
     kafka_conf_set(conf, "group.id", "smartstack-dispatcher-state"); /* never joined */
     kafka_conf_set(conf, "enable.auto.commit", "false");
     kafka_conf_set(conf, "enable.partition.eof", "true");
-    kafka_conf_set(conf, "isolation.level", "read_committed");
+    kafka_conf_set(conf, "isolation.level", isolation);
     kafka_conf_set(conf, "auto.offset.reset", "earliest");
     /* The end of a partition is told by an answer without records, and a broker would hold that
      * back. */
@@ -45,11 +47,17 @@ static void close_client(rd_kafka_t *client)
 enum status changelog_open(const struct kafka_settings *kafka, const char *topic,
                            struct changelog **changelog, struct error *error)
 {
-    rd_kafka_t *client = open_client(kafka, error);
+    rd_kafka_t *client = open_client(kafka, "read_committed", error);
     if (client == NULL)
         return STATUS_FATAL;
+    rd_kafka_t *asking = open_client(kafka, "read_uncommitted", error);
+    if (asking == NULL) {
+        close_client(client);
+        return STATUS_FATAL;
+    }
     *changelog = mem_new(struct changelog);
-    **changelog = (struct changelog){.kafka = kafka, .topic = topic, .client = client};
+    **changelog =
+        (struct changelog){.kafka = kafka, .topic = topic, .client = client, .asking = asking};
     return STATUS_OK;
 }
 
@@ -58,13 +66,14 @@ void changelog_close(struct changelog *changelog)
     if (changelog == NULL)
         return;
     close_client(changelog->client);
+    close_client(changelog->asking);
     free(changelog);
 }
 
 /* librdkafka's own may wait for ever for a partition whose broker was away for long. */
 static void renew_client(struct changelog *changelog)
 {
-    rd_kafka_t *client = open_client(changelog->kafka, NULL);
+    rd_kafka_t *client = open_client(changelog->kafka, "read_committed", NULL);
     if (client == NULL)
         return;
     close_client(changelog->client);
@@ -82,29 +91,33 @@ static bool assign(struct changelog *changelog, int32_t partition)
     return code == RD_KAFKA_RESP_ERR_NO_ERROR;
 }
 
-/* The end that a reader of committed records meets is before a transaction that is open; the high
- * watermark is behind it. What lay behind it at the first end must have been read. */
-static bool is_whole(struct changelog *changelog, const rd_kafka_message_t *end, int64_t *target)
+/* The end that a reader of committed records meets is before a transaction that is open; this one,
+ * the leader's high watermark of now, is behind it. */
+static enum status ask_end(struct changelog *changelog, int32_t partition, int64_t *end)
 {
     int64_t low;
-    int64_t high;
-    if (*target < 0) {
-        if (rd_kafka_get_watermark_offsets(changelog->client, changelog->topic, end->partition,
-                                           &low, &high) != RD_KAFKA_RESP_ERR_NO_ERROR)
-            return false;
-        *target = high;
+    int64_t high = -1;
+    rd_kafka_resp_err_t code = rd_kafka_query_watermark_offsets(
+        changelog->asking, changelog->topic, partition, &low, &high, ASK_TIMEOUT_MS);
+    if (code == RD_KAFKA_RESP_ERR_NO_ERROR && high >= 0) {
+        *end = high;
+        return STATUS_OK;
     }
-    return end->offset >= *target;
+    log_warning("state is not read, its end is not known", LOG_STRING("topic", changelog->topic),
+                LOG_INTEGER("partition", partition), LOG_STRING("error", rd_kafka_err2str(code)));
+    return STATUS_UNAVAILABLE;
 }
 
 enum status changelog_read(struct changelog *changelog, int32_t partition, int timeout_ms,
                            const volatile sig_atomic_t *stop, changelog_record_fn *take,
                            void *context)
 {
+    int64_t end = 0;
+    int64_t end_ms = monotonic_ms() + timeout_ms;
+    if (ask_end(changelog, partition, &end) != STATUS_OK)
+        return STATUS_UNAVAILABLE;
     int64_t now_ms = monotonic_ms();
-    int64_t end_ms = now_ms + timeout_ms;
     int64_t heard_ms = now_ms;
-    int64_t target = -1;
     bool whole = false;
     bool failed = !assign(changelog, partition);
     while (!whole && !failed && *stop == 0 && now_ms < end_ms) {
@@ -112,7 +125,7 @@ enum status changelog_read(struct changelog *changelog, int32_t partition, int t
         now_ms = monotonic_ms();
         if (message == NULL && now_ms - heard_ms > SILENCE_MS) {
             log_warning("state is not read, trying anew", LOG_STRING("topic", changelog->topic),
-                        LOG_INTEGER("partition", partition), LOG_INTEGER("end", target));
+                        LOG_INTEGER("partition", partition), LOG_INTEGER("end", end));
             renew_client(changelog);
             return STATUS_UNAVAILABLE;
         }
@@ -123,7 +136,7 @@ enum status changelog_read(struct changelog *changelog, int32_t partition, int t
             take(context, bytes_of(message->key, message->key_len),
                  bytes_of(message->payload, message->len), message->payload != NULL);
         } else if (message->err == RD_KAFKA_RESP_ERR__PARTITION_EOF) {
-            whole = is_whole(changelog, message, &target);
+            whole = message->offset >= end;
         } else {
             log_warning("state cannot be read now", LOG_STRING("topic", changelog->topic),
                         LOG_INTEGER("partition", partition),

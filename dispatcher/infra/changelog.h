@@ -1,6 +1,6 @@
-/* Reading one partition of the state topic from its beginning to its end: to the last committed
- * record, after every transaction that was open when it began has ended. Writing is the
- * transaction's business (producer.h). Blocks. */
+/* Reading one partition of the state topic from its beginning to its end: at least to where the
+ * broker said, asked first, that it ends. So every transaction that was open then has ended.
+ * Writing is the transaction's business (producer.h). Blocks. */
 #ifndef DISPATCHER_INFRA_CHANGELOG_H
 #define DISPATCHER_INFRA_CHANGELOG_H
 
