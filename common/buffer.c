@@ -15,11 +15,17 @@ void buffer_deinit(struct buffer *buffer)
     *buffer = (struct buffer){0};
 }
 
+/* No arithmetic on the null pointer of a buffer that was never filled. */
+static uint8_t *free_part(const struct buffer *buffer)
+{
+    return buffer->end ? buffer->data + buffer->end : buffer->data;
+}
+
 uint8_t *buffer_reserve(struct buffer *buffer, size_t size)
 {
     assert(buffer->start <= buffer->end && buffer->end <= buffer->capacity);
     if (buffer->capacity - buffer->end >= size)
-        return buffer->data + buffer->end;
+        return free_part(buffer);
     size_t content = buffer_size(buffer);
     if (buffer->start) {
         memmove(buffer->data, buffer->data + buffer->start, content);
@@ -34,7 +40,7 @@ uint8_t *buffer_reserve(struct buffer *buffer, size_t size)
         buffer->data = mem_resize(buffer->data, capacity, 1);
         buffer->capacity = capacity;
     }
-    return buffer->data + buffer->end;
+    return free_part(buffer);
 }
 
 void buffer_commit(struct buffer *buffer, size_t size)
