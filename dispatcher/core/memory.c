@@ -20,6 +20,7 @@ struct seen {
 
 /* The events of one commit: one record of the changelog, forgotten as one. */
 struct chunk {
+    UT_hash_handle hh;
     struct chunk *prev;
     struct chunk *next;
     uint64_t number;
@@ -60,10 +61,12 @@ struct memory {
     struct memory_settings settings;
     uint32_t domain;
     struct seen *seen;
-    struct chunk *chunks; /* oldest first */
-    size_t chunk_events;  /* in all chunks */
-    uint64_t next_chunk;
+    struct chunk *chunks;    /* oldest first */
+    struct chunk *by_number; /* the same */
+    size_t chunk_events;     /* in all chunks */
+    uint64_t next_chunk;     /* there is none of this number */
     int64_t newest_ms;
+    int64_t committed_ms; /* what that was at the last commit */
     struct pending *pending;
     size_t pending_count;
     size_t pending_capacity;
@@ -84,6 +87,11 @@ struct memory *memory_new(const struct memory_settings *settings, uint32_t domai
 static unsigned hash_of(const struct memory *memory, struct fingerprint id)
 {
     return (unsigned)XXH3_64bits_withSeed(&id, sizeof(id), memory->settings.hash_seed);
+}
+
+static unsigned hash_of_number(const struct memory *memory, uint64_t number)
+{
+    return (unsigned)XXH3_64bits_withSeed(&number, sizeof(number), memory->settings.hash_seed);
 }
 
 static void forget_undo(struct memory *memory)
@@ -111,6 +119,7 @@ void memory_free(struct memory *memory)
         HASH_DEL(memory->seen, seen);
         free(seen);
     }
+    HASH_CLEAR(hh, memory->by_number);
     DL_FOREACH_SAFE(memory->chunks, chunk, next_chunk)
         free(chunk);
     HASH_ITER(hh, memory->tasks, task, next_task) {
@@ -148,6 +157,7 @@ size_t memory_longest_chain(const struct memory *memory)
         memory->seen == NULL ? NULL : memory->seen->hh.tbl,
         memory->tasks == NULL ? NULL : memory->tasks->hh.tbl,
         memory->undo == NULL ? NULL : memory->undo->hh.tbl,
+        memory->by_number == NULL ? NULL : memory->by_number->hh.tbl,
     };
     size_t longest = 0;
     for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]); i++)
@@ -159,6 +169,13 @@ size_t memory_longest_chain(const struct memory *memory)
 /* --- Events
  * -----------------------------------------------------------------------------------------------------
  */
+
+/* How long after `from` it is `to`; 0 if it is not after it. Times come from records, and so may be
+ * as far apart as numbers go. */
+static uint64_t passed_ms(int64_t from_ms, int64_t to_ms)
+{
+    return to_ms > from_ms ? (uint64_t)to_ms - (uint64_t)from_ms : 0;
+}
 
 static struct seen *find_seen(const struct memory *memory, struct fingerprint event)
 {
@@ -172,8 +189,8 @@ bool memory_has_seen(const struct memory *memory, struct fingerprint event, int6
     const struct seen *seen = find_seen(memory, event);
     if (seen == NULL)
         return false;
-    int64_t apart_ms = time_ms > seen->time_ms ? time_ms - seen->time_ms : seen->time_ms - time_ms;
-    return apart_ms < memory->settings.dedupe_window_ms;
+    uint64_t apart_ms = passed_ms(seen->time_ms, time_ms) + passed_ms(time_ms, seen->time_ms);
+    return apart_ms < (uint64_t)memory->settings.dedupe_window_ms;
 }
 
 static struct seen *put_seen(struct memory *memory, struct fingerprint event, int64_t time_ms,
@@ -219,16 +236,36 @@ static void forget_seen(struct memory *memory, struct seen *seen)
     free(seen);
 }
 
+static struct chunk *find_chunk(const struct memory *memory, uint64_t number)
+{
+    struct chunk *found = NULL;
+    HASH_FIND_BYHASHVALUE(hh, memory->by_number, &number, sizeof(number),
+                          hash_of_number(memory, number), found);
+    return found;
+}
+
+/* Numbers go up. One that the changelog has may be any, and the last of all: then they begin anew,
+ * and those that are in use are passed over. */
+static void number_follows(struct memory *memory, uint64_t number)
+{
+    if (number >= memory->next_chunk)
+        memory->next_chunk = number + 1;
+    while (find_chunk(memory, memory->next_chunk) != NULL)
+        memory->next_chunk++;
+}
+
 static struct chunk *add_chunk(struct memory *memory, uint64_t number, size_t count)
 {
     struct chunk *chunk =
         (struct chunk *)mem_alloc(sizeof(struct chunk) + count * sizeof(struct fingerprint));
     chunk->number = number;
     chunk->count = count;
+    assert(find_chunk(memory, number) == NULL);
     DL_APPEND(memory->chunks, chunk);
+    HASH_ADD_BYHASHVALUE(hh, memory->by_number, number, sizeof(chunk->number),
+                         hash_of_number(memory, number), chunk);
     memory->chunk_events += count;
-    if (number >= memory->next_chunk)
-        memory->next_chunk = number + 1;
+    number_follows(memory, number);
     return chunk;
 }
 
@@ -241,6 +278,8 @@ static void drop_chunk(struct memory *memory, struct chunk *chunk)
             forget_seen(memory, seen);
     }
     DL_DELETE(memory->chunks, chunk);
+    HASH_DEL(memory->by_number, chunk);
+    assert(memory->chunk_events >= chunk->count);
     memory->chunk_events -= chunk->count;
     free(chunk);
 }
@@ -260,6 +299,7 @@ static void commit_events(struct memory *memory)
     }
     for (; memory->leaving > 0; memory->leaving--)
         drop_chunk(memory, memory->chunks);
+    memory->committed_ms = memory->newest_ms;
 }
 
 static void rollback_events(struct memory *memory)
@@ -276,6 +316,7 @@ static void rollback_events(struct memory *memory)
         }
     }
     memory->leaving = 0;
+    memory->newest_ms = memory->committed_ms;
 }
 
 /* --- Reviews
@@ -340,7 +381,7 @@ static void remember(struct memory *memory, struct fingerprint id)
 
 static bool is_over(const struct memory *memory, const struct item *item, int64_t time_ms)
 {
-    return time_ms - item->time_ms >= memory->settings.review_window_ms;
+    return passed_ms(item->time_ms, time_ms) >= (uint64_t)memory->settings.review_window_ms;
 }
 
 bool memory_review_is_open(const struct memory *memory, struct fingerprint task_id,
@@ -459,7 +500,8 @@ static int64_t item_time(const uint8_t *place)
 
 static bool must_leave(const struct memory *memory, const struct chunk *chunk, size_t left)
 {
-    return chunk->newest_ms + memory->settings.dedupe_window_ms <= memory->newest_ms ||
+    return passed_ms(chunk->newest_ms, memory->newest_ms) >=
+               (uint64_t)memory->settings.dedupe_window_ms ||
            left > memory->settings.dedupe_entries;
 }
 
@@ -513,15 +555,10 @@ void memory_rollback(struct memory *memory)
 static void restore_chunk(struct memory *memory, uint64_t number, struct bytes value)
 {
     size_t count = value.size / ITEM_SIZE;
-    /* A tombstone takes one of the oldest away; anything else is new, so that the search is short.
-     */
-    struct chunk *chunk = number < memory->next_chunk ? memory->chunks : NULL;
-    while (chunk != NULL && chunk->number != number)
-        chunk = chunk->next;
+    struct chunk *chunk = find_chunk(memory, number);
     if (chunk != NULL)
         drop_chunk(memory, chunk);
-    if (number >= memory->next_chunk)
-        memory->next_chunk = number + 1;
+    number_follows(memory, number);
     if (count == 0)
         return;
     chunk = add_chunk(memory, number, count);
@@ -535,6 +572,7 @@ static void restore_chunk(struct memory *memory, uint64_t number, struct bytes v
     }
     if (chunk->newest_ms > memory->newest_ms)
         memory->newest_ms = chunk->newest_ms;
+    memory->committed_ms = memory->newest_ms;
 }
 
 /* Of more reviews than may be, the newest: they stand last. */

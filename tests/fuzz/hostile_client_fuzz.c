@@ -6,6 +6,7 @@
 #include <assert.h>
 #include <stdio.h>
 
+#include "fuzz_input.h"
 #include "hostile_text.h"
 #include "hostile_witness.h"
 #include "hostile_world.h"
@@ -36,14 +37,10 @@ static struct client {
 
 static uint8_t next(void)
 {
-    if (client.input.size == 0)
-        return 0;
-    uint8_t byte = client.input.data[0];
-    client.input = bytes_skip(client.input, 1);
-    return byte;
+    return fuzz_byte(&client.input);
 }
 
-#define PICK(array) ((array)[next() % (sizeof(array) / sizeof((array)[0]))])
+#define PICK(array) FUZZ_PICK(&client.input, array)
 
 static unsigned pick_gateway(void)
 {
@@ -124,10 +121,7 @@ static void append_value(struct buffer *out, char letter)
             buffer_append_byte(out, 'x');
         break;
     default: /* bytes of the input */
-        size = next() % 64u;
-        size = size < client.input.size ? size : client.input.size;
-        buffer_append(out, bytes_of(client.input.data, size));
-        client.input = bytes_skip(client.input, size);
+        buffer_append(out, fuzz_bytes(&client.input, 63));
     }
 }
 

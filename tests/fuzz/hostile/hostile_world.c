@@ -363,6 +363,8 @@ static void open_hub(struct hostile_gateway *gateway)
         .policy = world.policy,
         .ring_bytes = 4096,
         .outbox_messages = 4,
+        .answers = 32,
+        .answer_bytes = 4096,
         .rooms_per_session = 5,
         .rooms_per_record = 8,
         .lanes_per_session = 3,
@@ -568,6 +570,10 @@ static void check_session(const struct session *session)
 {
     const struct hub_config *config = &session->hub->config;
     assert(session->outbox.messages <= config->outbox_messages);
+    /* What ends it stands behind the last. */
+    assert(session->outbox.count - session->outbox.messages <= config->answers + 1);
+    assert(session->outbox.answer_bytes <=
+           config->answer_bytes + ROOM_NAME_LIMIT + sizeof(struct item) + sizeof(struct control));
     assert(session->room_count <= config->rooms_per_session);
     assert(session->lane_count <= config->lanes_per_session);
     assert((unsigned)session->pending_joins + session->histories <= config->pending_joins);

@@ -317,6 +317,68 @@ START_TEST(a_batch_of_many_reviews_is_undone_and_done)
 }
 END_TEST
 
+/* Whoever produces an event chooses its time. */
+START_TEST(times_may_be_as_far_apart_as_numbers_go)
+{
+    struct memory *memory = memory_new(&settings, 0);
+    memory_note(memory, id(1), INT64_MIN);
+    memory_note(memory, id(2), INT64_MAX);
+    ck_assert(!memory_has_seen(memory, id(1), INT64_MAX));
+    ck_assert(!memory_has_seen(memory, id(2), INT64_MIN));
+    ck_assert(memory_has_seen(memory, id(2), INT64_MAX - 999));
+    ck_assert(memory_open_review(memory, id(3), id(1), INT64_MIN));
+    ck_assert(!memory_review_is_open(memory, id(3), id(1), INT64_MAX));
+    ck_assert(memory_open_review(memory, id(4), id(1), INT64_MAX));
+    ck_assert(memory_review_is_open(memory, id(4), id(1), INT64_MIN));
+    memory_commit(memory);
+    memory_free(memory);
+}
+END_TEST
+
+START_TEST(what_was_rolled_back_does_not_move_the_window)
+{
+    static struct changelog log;
+    struct memory *memory = memory_new(&settings, 0);
+    memory_note(memory, id(1), 10000);
+    memory_flush(memory, append, &log);
+    memory_commit(memory);
+    memory_note(memory, id(2), 99999);
+    memory_flush(memory, append, &log);
+    memory_rollback(memory);
+    memory_note(memory, id(3), 10500);
+    memory_flush(memory, append, &log);
+    memory_commit(memory);
+    ck_assert(memory_has_seen(memory, id(1), 10500));
+    clear(&log);
+    memory_free(memory);
+}
+END_TEST
+
+/* The last number of all, in a changelog that somebody else wrote to. */
+START_TEST(numbers_begin_anew_behind_the_last)
+{
+    static const uint8_t key[13] = {'E',  0,    0,    0,    0,    0xff, 0xff,
+                                    0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
+    static const uint8_t value[24] = {1};
+    static struct changelog log;
+    struct memory *memory = memory_new(&settings, 0);
+    append(&log, bytes_of(key, sizeof(key)), bytes_of(value, sizeof(value)), true);
+    memory_restore(memory, bytes_of(key, sizeof(key)), bytes_of(value, sizeof(value)), true);
+    for (uint64_t event = 5; event < 9; event++) {
+        memory_note(memory, id(event), 10000 + 600 * (int64_t)event);
+        memory_flush(memory, append, &log);
+        memory_commit(memory);
+    }
+    struct memory *again = restore(&log, 0);
+    ck_assert_uint_eq(memory_event_count(memory), 2); /* the others have left */
+    ck_assert_uint_eq(memory_event_count(again), 2);
+    ck_assert(memory_has_seen(again, id(8), 14800) && memory_has_seen(again, id(7), 14800));
+    clear(&log);
+    memory_free(again);
+    memory_free(memory);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("memory");
@@ -331,6 +393,9 @@ int main(void)
     tcase_add_test(tcase, who_chooses_the_ids_cannot_make_look_ups_long);
     tcase_add_test(tcase, the_seed_enters_no_record);
     tcase_add_test(tcase, a_batch_of_many_reviews_is_undone_and_done);
+    tcase_add_test(tcase, times_may_be_as_far_apart_as_numbers_go);
+    tcase_add_test(tcase, what_was_rolled_back_does_not_move_the_window);
+    tcase_add_test(tcase, numbers_begin_anew_behind_the_last);
     suite_add_tcase(suite, tcase);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);

@@ -1,0 +1,178 @@
+/* The dispatcher's memory, told by a changelog that holds anything, between batches of its own that
+ * are committed or rolled back. Whatever it was told, a memory that is made anew from all that was
+ * written answers as the one that wrote it: nothing is forgotten by a restart, nothing invented. */
+#include <assert.h>
+
+#include "fuzz_input.h"
+#include "memory.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+enum { DOMAIN = 7, RECORDS = 600, EVENTS = 8, TASKS = 6, REASONS = 3, OPERATIONS = 200 };
+
+struct record {
+    struct buffer key, value;
+    bool has_value;
+};
+
+static struct {
+    struct record records[RECORDS];
+    size_t count;
+} changelog;
+
+static const struct memory_settings settings = {.dedupe_window_ms = 1000,
+                                                .dedupe_entries = 12,
+                                                .review_window_ms = 2000,
+                                                .review_tasks = 4,
+                                                .reviews_per_task = 3};
+
+static struct fingerprint id_of(uint64_t number)
+{
+    return (struct fingerprint){.low = number, .high = number & 1};
+}
+
+static void write_record(void *context, struct bytes key, struct bytes value, bool has_value)
+{
+    (void)context;
+    assert(changelog.count < RECORDS);
+    struct record *record = &changelog.records[changelog.count++];
+    *record = (struct record){.has_value = has_value};
+    buffer_append(&record->key, key);
+    buffer_append(&record->value, value);
+}
+
+static struct memory *read_changelog(void)
+{
+    struct memory *memory = memory_new(&settings, DOMAIN);
+    for (size_t i = 0; i < changelog.count; i++)
+        memory_restore(memory, buffer_peek(&changelog.records[i].key),
+                       buffer_peek(&changelog.records[i].value), changelog.records[i].has_value);
+    return memory;
+}
+
+static void append_number(struct buffer *out, uint64_t number, size_t size)
+{
+    for (size_t i = 0; i < size; i++)
+        buffer_append_byte(out, (uint8_t)(number >> 8 * i));
+}
+
+static void append_id(struct buffer *out, struct fingerprint id)
+{
+    append_number(out, id.low, 8);
+    append_number(out, id.high, 8);
+}
+
+static uint64_t pick_number(struct bytes *input)
+{
+    static const uint64_t numbers[] = {0, 1, 2, 3, 4, 5, 6, 7, UINT64_MAX, INT64_MAX, 1ull << 63};
+    return FUZZ_PICK(input, numbers);
+}
+
+static int64_t pick_time(struct bytes *input)
+{
+    static const int64_t times_ms[] = {INT64_MAX, INT64_MIN, -1, 0};
+    uint8_t how = fuzz_byte(input);
+    return how < 240 ? 100 * how : times_ms[how % 4];
+}
+
+/* Somebody else's record, or one of ours that was damaged. */
+static void restore(struct memory *memory, struct bytes *input)
+{
+    static const char kinds[] = "EEERRRx";
+    auto_buffer struct buffer key = {0}, value = {0};
+    uint8_t how = fuzz_byte(input);
+    char kind = kinds[fuzz_byte(input) % (sizeof(kinds) - 1)];
+    buffer_append_byte(&key, (uint8_t)kind);
+    append_number(&key, how & 1 ? 1 : DOMAIN, 4);
+    if (kind == 'R')
+        append_id(&key, id_of(pick_number(input)));
+    else
+        append_number(&key, pick_number(input), 8);
+    if (how & 2)
+        buffer_append(&key, fuzz_bytes(input, 20));
+    for (unsigned i = fuzz_byte(input) % 24; i; i--) {
+        append_id(&value, id_of(pick_number(input)));
+        append_number(&value, (uint64_t)pick_time(input), 8);
+    }
+    if (how & 4)
+        buffer_append(&value, fuzz_bytes(input, 20));
+    memory_restore(memory, buffer_peek(&key), buffer_peek(&value), !(how & 8));
+    write_record(NULL, buffer_peek(&key), buffer_peek(&value), !(how & 8));
+}
+
+/* Some of a batch. */
+static void change(struct memory *memory, struct bytes *input)
+{
+    struct fingerprint event = id_of(pick_number(input));
+    struct fingerprint reason = id_of(fuzz_byte(input) % REASONS);
+    int64_t time_ms = pick_time(input);
+    switch (fuzz_byte(input) % 4) {
+    case 0:
+        (void)memory_open_review(memory, event, reason, time_ms);
+        break;
+    case 1:
+        memory_close_reviews(memory, event);
+        break;
+    default:
+        if (!memory_has_seen(memory, event, time_ms))
+            memory_note(memory, event, time_ms);
+    }
+}
+
+static void expect_same(const struct memory *a, const struct memory *b)
+{
+    static const int64_t times_ms[] = {0, 5000, 24000};
+    assert(memory_event_count(a) == memory_event_count(b));
+    assert(memory_review_count(a) == memory_review_count(b));
+    for (size_t i = 0; i < sizeof(times_ms) / sizeof(times_ms[0]); i++) {
+        for (uint64_t event = 0; event < EVENTS; event++)
+            assert(memory_has_seen(a, id_of(event), times_ms[i]) ==
+                   memory_has_seen(b, id_of(event), times_ms[i]));
+        for (uint64_t task = 0; task < TASKS; task++)
+            for (uint64_t reason = 0; reason < REASONS; reason++)
+                assert(memory_review_is_open(a, id_of(task), id_of(reason), times_ms[i]) ==
+                       memory_review_is_open(b, id_of(task), id_of(reason), times_ms[i]));
+    }
+}
+
+/* A batch of changes, written or not. */
+static void run_batch(struct memory *memory, struct bytes *input)
+{
+    for (unsigned i = fuzz_byte(input) % 8; i; i--)
+        change(memory, input);
+    uint8_t how = fuzz_byte(input);
+    size_t before = changelog.count;
+    if (how & 1)
+        memory_flush(memory, write_record, NULL);
+    if (how & 1 && how & 2) {
+        memory_commit(memory);
+        return;
+    }
+    while (changelog.count > before) { /* the transaction was aborted */
+        struct record *record = &changelog.records[--changelog.count];
+        buffer_deinit(&record->key);
+        buffer_deinit(&record->value);
+    }
+    memory_rollback(memory);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    struct bytes input = bytes_of(data, size);
+    struct memory *memory = memory_new(&settings, DOMAIN);
+    for (unsigned i = 0; i < OPERATIONS && input.size && changelog.count < RECORDS - 100; i++) {
+        if (fuzz_byte(&input) % 3 == 0)
+            restore(memory, &input);
+        else
+            run_batch(memory, &input);
+    }
+    struct memory *again = read_changelog();
+    expect_same(memory, again);
+    memory_free(again);
+    memory_free(memory);
+    for (; changelog.count; changelog.count--) {
+        buffer_deinit(&changelog.records[changelog.count - 1].key);
+        buffer_deinit(&changelog.records[changelog.count - 1].value);
+    }
+    return 0;
+}
