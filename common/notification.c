@@ -9,6 +9,7 @@
 #include "json.h"
 #include "mem.h"
 #include "notification.pb-c.h"
+#include "unicode.h"
 
 /* The text fields of each message: one table for all three forms. The name in C is the same in the
  * view and in the generated struct; the name in JSON is proto3's. */
@@ -192,6 +193,74 @@ static struct bytes view_of_data(ProtobufCBinaryData data)
     return bytes_of(data.data, data.len);
 }
 
+/* Whatever is in it goes to clients as JSON in UTF-8: one that cannot would end the connection of
+ * each that is given it. A lone surrogate in the manner of UTF-8 is written as an escape. */
+static bool text_is_sound(struct bytes text)
+{
+    while (text.size) {
+        uint32_t code;
+        size_t size = text.data[0] < 0x80 ? 1 : unicode_decode(text, &code);
+        if (size == 0 && text.size >= 3 && text.data[0] == 0xed && text.data[1] >= 0xa0 &&
+            text.data[1] <= 0xbf && (text.data[2] & 0xc0) == 0x80)
+            size = 3;
+        if (size == 0)
+            return false;
+        text = bytes_skip(text, size);
+    }
+    return true;
+}
+
+static bool texts_are_sound(const struct bytes *texts, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (!text_is_sound(texts[i]))
+            return false;
+    return true;
+}
+
+static bool data_is_sound(struct bytes data)
+{
+    return data.size == 0 || json_validate(data, JSON_DEPTH_MAX, NULL) == STATUS_OK;
+}
+
+static bool content_is_sound(const struct notification *view)
+{
+    switch (view->type) {
+    case NOTIFICATION_TASK_STATUS:
+#define X(field, json)                           \
+    if (!text_is_sound(view->task_status.field)) \
+        return false;
+        TASK_STATUS_TEXTS(X)
+#undef X
+        return data_is_sound(view->task_status.data);
+    case NOTIFICATION_CLIENT:
+#define X(field, json)                      \
+    if (!text_is_sound(view->client.field)) \
+        return false;
+        CLIENT_TEXTS(X)
+#undef X
+        return data_is_sound(view->client.data);
+    case NOTIFICATION_REVIEW_ALERT:
+#define X(field, json)                      \
+    if (!text_is_sound(view->review.field)) \
+        return false;
+        REVIEW_TEXTS(X)
+#undef X
+        return data_is_sound(view->review.data);
+    }
+    return false;
+}
+
+static bool is_sound(const struct notification *view)
+{
+    const struct bytes texts[] = {view->id,          view->time,
+                                  view->event_id,    view->rules_revision,
+                                  view->traceparent, view->tracestate};
+    return texts_are_sound(texts, sizeof(texts) / sizeof(texts[0])) &&
+           texts_are_sound(view->rooms, view->room_count) &&
+           texts_are_sound(view->rules, view->rule_count) && content_is_sound(view);
+}
+
 static enum status view_content(const Smartstack__V1__Notification *message,
                                 struct notification *view)
 {
@@ -254,6 +323,10 @@ enum status notification_decode(struct bytes value, struct notification **notifi
     view->rules_revision = bytes_of_string(message->rules_revision);
     view->traceparent = bytes_of_string(message->traceparent);
     view->tracestate = bytes_of_string(message->tracestate);
+    if (!is_sound(view)) {
+        notification_free(view);
+        return STATUS_MALFORMED;
+    }
     *notification = view;
     return STATUS_OK;
 }

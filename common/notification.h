@@ -96,7 +96,8 @@ struct notification {
 void notification_encode(const struct notification *notification, struct buffer *value);
 
 /* Decodes a record's value; it is copied, so `value` need not outlive the result, which the caller
- * frees with notification_free(). Fails with STATUS_MALFORMED (not a Notification) or
+ * frees with notification_free(). Fails with STATUS_MALFORMED (not a Notification, or one with text
+ * that is not UTF-8 or data that is not JSON, which could not be written as JSON) or
  * STATUS_UNSUPPORTED (a kind of content that this build does not know: skip and count it). Limits
  * are the caller's: memory is a small multiple of the size. */
 enum status notification_decode(struct bytes value, struct notification **notification) MUST_CHECK;

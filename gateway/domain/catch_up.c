@@ -94,7 +94,7 @@ void catch_up_start(struct session_lane *place)
         catch_up_give_up(place, "retention");
         return;
     }
-    uint64_t owed = (uint64_t)(lane->position - place->next) * lane->record_bytes;
+    uint64_t owed = lane_bytes_of(lane, lane->position - place->next);
     if (owed > hub->config.catch_up_bytes && place->next < lane->ring.from) {
         catch_up_give_up(place, "too_far");
         return;

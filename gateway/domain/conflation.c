@@ -140,7 +140,7 @@ static uint64_t hash_room_set(const struct message *message)
  * rooms of its last message there may have been somebody, who comes back. */
 static bool is_readable(struct conflation_table *table, struct message *message, uint64_t rooms)
 {
-    if (message->malformed || message->room_count == 0)
+    if (message->fault || message->room_count == 0)
         return false;
     return message->notification ||
            (table && table->room_sets[rooms % ROOM_SETS] > 0 && message_decode(message));

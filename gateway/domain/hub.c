@@ -20,7 +20,7 @@ struct hub *hub_new(const struct hub_config *config, const struct lane_source_op
     assert(config->lanes_per_session > 0);
     /* What a session is told at its beginning, of rooms that it may not have any more, fits. */
     assert(config->answers >= config->rooms_per_session && config->answer_bytes > 0);
-    assert(config->rooms_per_record > 0 && config->rooms_per_record <= UINT16_MAX);
+    assert(config->rooms_per_record > 0);
     assert(!config->recovery || config->key_count > 0);
     hub->config = *config;
     hub->source_ops = source_ops;
@@ -152,6 +152,12 @@ struct session *hub_open_session(struct hub *hub, const struct session_request *
 
 /* --- records -------------------------------------------------------------------------------- */
 
+/* What a broker calls an offset: none is below 0, and cursors hold no such. */
+static int64_t offset_of(int64_t offset)
+{
+    return offset < 0 ? 0 : offset;
+}
+
 static void lane_alive(struct lane *lane)
 {
     struct session_lane *place;
@@ -165,7 +171,8 @@ static void lane_alive(struct lane *lane)
 void hub_lane_opened(struct hub *hub, struct lane *lane, int64_t first, int64_t end)
 {
     struct session_lane *place, *next;
-    lane->first = first;
+    end = offset_of(end);
+    lane->first = offset_of(first);
     lane_alive(lane);
     if (lane->open) {
         if (end < lane->position)
@@ -185,7 +192,7 @@ void hub_lane_opened(struct hub *hub, struct lane *lane, int64_t first, int64_t 
 void hub_lane_ends(struct hub *hub, struct lane *lane, int64_t first, int64_t end)
 {
     (void)hub;
-    catch_up_ends(lane, first, end);
+    catch_up_ends(lane, offset_of(first), offset_of(end));
 }
 
 void hub_lane_unavailable(struct hub *hub, struct lane *lane, const char *reason, int64_t wall_ms)
@@ -215,7 +222,7 @@ static void offer_live(struct session_lane *place, struct message *message)
 void hub_record(struct hub *hub, struct lane *lane, const struct lane_record *record)
 {
     lane_alive(lane);
-    if (!lane->open || record->offset < lane->position)
+    if (!lane->open || record->offset < lane->position || record->offset == INT64_MAX)
         return;
     hub->stats.records++;
     struct message *message =
@@ -230,7 +237,7 @@ void hub_record(struct hub *hub, struct lane *lane, const struct lane_record *re
     lane_offer(lane, message, offer_live);
     conflation_note(lane, message);
     hub->stats.records_skipped += hub->stats.outbox_messages == queued;
-    hub->stats.records_malformed += message->malformed;
+    hub->stats.records_faulty[message->fault] += message->fault != RECORD_SOUND;
     lane->position = record->offset + 1;
     lane->head = (struct position){lane->position, message->check};
     ring_push(&lane->ring, message, lane_ring_limit(lane, &lane->ring));
@@ -300,7 +307,7 @@ bool hub_scan_record(struct hub *hub, struct lane *lane, const struct lane_recor
 void hub_scan_ended(struct hub *hub, struct lane *lane, enum status status, int64_t first)
 {
     (void)hub;
-    scan_ended(lane, status, first);
+    scan_ended(lane, status, offset_of(first));
 }
 
 /* --- time ----------------------------------------------------------------------------------- */
@@ -393,8 +400,7 @@ static void look_at(struct session *session)
     for (unsigned i = 0; i < session->told_lanes; i++) {
         const struct session_lane *place = session->lanes[i];
         int64_t records = session_position(place).next - place->reported;
-        if (records > 0 &&
-            (uint64_t)records * place->lane->record_bytes > hub->config.cursor_lag_bytes) {
+        if (records > 0 && lane_bytes_of(place->lane, records) > hub->config.cursor_lag_bytes) {
             struct control control = {0};
             session_push_control(session, ITEM_CURSOR, bytes_of("", 0), &control);
             return;

@@ -47,7 +47,7 @@ struct hub_config {
                                  `too_many_answers`. At least rooms_per_session */
     size_t answer_bytes;
     unsigned rooms_per_session;
-    unsigned rooms_per_record; /* a record that names more is malformed */
+    unsigned rooms_per_record; /* a record that names more is passed over */
     unsigned lanes_per_session;
     unsigned room_name_bytes;
     unsigned sessions;       /* hard limit of open sessions */
@@ -72,9 +72,10 @@ struct hub_config {
 struct hub_stats {
     uint64_t sessions_opened, sessions_refused, sessions_recovered, sessions_not_recovered,
         sessions_continued, sessions_closed;
-    uint64_t records, records_skipped, records_malformed, deliveries, deliveries_caught_up;
+    uint64_t records, records_skipped, deliveries, deliveries_caught_up;
     uint64_t rooms_left_out; /* of those given at connect */
     uint64_t joins, joins_refused, leaves, behind_entered, behind_closed, scans, scan_records, gaps;
+    uint64_t records_faulty[RECORD_FAULTS]; /* live or by a scan; by enum record_fault */
     uint64_t conflated;
     uint64_t overflowed; /* sessions ended for answers that they did not read */
     uint64_t histories, histories_incomplete, history_messages; /* asked for; cut off; given */

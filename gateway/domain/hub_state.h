@@ -210,6 +210,8 @@ void ring_trim(struct ring *ring, size_t bytes_limit);
 
 /* What a ring of the lane, its own or its scan's, may hold now. */
 size_t lane_ring_limit(const struct lane *lane, const struct ring *ring);
+/* About so many bytes are so many records of the lane (not below 0). */
+uint64_t lane_bytes_of(const struct lane *lane, int64_t records);
 /* After a ring of the lane has changed. */
 void lane_count_beyond(struct lane *lane);
 

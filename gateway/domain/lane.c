@@ -170,7 +170,7 @@ void ring_push(struct ring *ring, struct message *message, size_t bytes_limit)
     ring->count++;
     put(ring, slot, message);
     ring->unsettled++;
-    message->counted = (uint32_t)message_bytes(message);
+    message->counted = message_bytes(message);
     ring->bytes += message->counted;
     ring_trim(ring, bytes_limit);
 }
@@ -208,7 +208,7 @@ void ring_settle(struct ring *ring)
     for (; ring->unsettled; ring->unsettled--) {
         struct message *message = ring_at(ring, ring->count - ring->unsettled);
         message_forget_decoded(message);
-        uint32_t bytes = (uint32_t)message_bytes(message);
+        size_t bytes = message_bytes(message);
         ring->bytes += bytes - message->counted;
         message->counted = bytes;
     }
@@ -242,6 +242,14 @@ size_t lane_ring_limit(const struct lane *lane, const struct ring *ring)
     if (!lane->keeps)
         return hub->config.ring_bytes;
     return hub->config.ring_bytes + beyond_share(lane) + free_bytes;
+}
+
+uint64_t lane_bytes_of(const struct lane *lane, int64_t records)
+{
+    uint64_t bytes;
+    assert(records >= 0);
+    return __builtin_mul_overflow((uint64_t)records, lane->record_bytes, &bytes) ? UINT64_MAX
+                                                                                 : bytes;
 }
 
 void lane_count_beyond(struct lane *lane)

@@ -30,7 +30,17 @@ struct lane_source_ops {
     void (*scan_cancel)(void *source, struct lane *lane);
 };
 
-/* A record of a fan-out topic. Borrowed during the call. */
+/* Why a record is passed over: nobody is given it, and it is counted. */
+enum record_fault {
+    RECORD_SOUND,
+    RECORD_BAD_KEY,   /* longer than the key of any lane (LAYOUT_KEY_LIMIT) */
+    RECORD_BAD_ROOMS, /* a header of rooms that is none, or names fewer than the value; too many */
+    RECORD_BAD_VALUE, /* no notification */
+    RECORD_FAULTS
+};
+
+/* A record of a fan-out topic, as somebody wrote it: nothing in it is taken for granted. Borrowed
+ * during the call. */
 struct lane_record {
     int64_t offset;
     int64_t timestamp_ms;

@@ -32,53 +32,88 @@ static uint16_t record_check(const struct lane_record *record)
     return check ? check : 1;
 }
 
-/* A record without the header (another producer's, an older one's) is decoded to find its rooms. */
-static void hash_rooms(struct message *message, struct bytes scope)
+/* What a record says before its value is looked at. */
+struct record_head {
+    enum record_fault fault;
+    struct bytes scope;
+    struct bytes value;
+    size_t rooms;
+    struct notification *notification; /* of one without the header: its rooms are needed */
+};
+
+/* Decodes; the fault, or that there is none. */
+static enum record_fault decode(struct bytes value, size_t rooms_most,
+                                struct notification **notification)
 {
-    for (uint16_t i = 0; i < message->room_count; i++)
-        message->room_hashes[i] = room_hash(scope, message->notification->rooms[i]);
+    struct notification *decoded;
+    if (notification_decode(value, &decoded) != STATUS_OK)
+        return RECORD_BAD_VALUE;
+    if (decoded->room_count > rooms_most) {
+        notification_free(decoded);
+        return RECORD_BAD_ROOMS;
+    }
+    *notification = decoded;
+    return RECORD_SOUND;
+}
+
+static struct record_head read_head(const struct lane_record *record, bool room_keyed,
+                                    unsigned rooms_limit)
+{
+    struct record_head head = {.scope = room_keyed ? bytes_of("", 0) : record->key,
+                               .value = record->value,
+                               .rooms = record->room_hashes.size / 8};
+    if (record->key.size > LAYOUT_KEY_LIMIT)
+        head.fault = RECORD_BAD_KEY;
+    else if (record->room_hashes.size % 8 != 0 || head.rooms > rooms_limit)
+        head.fault = RECORD_BAD_ROOMS;
+    else if (head.rooms == 0)
+        head.fault = decode(record->value, rooms_limit, &head.notification);
+    if (head.fault)
+        return (struct record_head){.fault = head.fault};
+    if (head.notification)
+        head.rooms = head.notification->room_count;
+    return head;
+}
+
+/* A record without the header (another producer's, an older one's) was decoded to find its rooms.
+ */
+static void take_rooms(struct message *message, const struct lane_record *record,
+                       const struct record_head *head)
+{
+    for (uint32_t i = 0; i < message->room_count; i++) {
+        uint64_t hash;
+        if (head->notification) {
+            hash = room_hash(head->scope, head->notification->rooms[i]);
+        } else {
+            memcpy(&hash, record->room_hashes.data + 8 * (size_t)i, 8);
+            hash = le64toh(hash);
+        }
+        message->room_hashes[i] = hash;
+    }
 }
 
 struct message *message_new(uint32_t lane_id, const struct lane_record *record, bool room_keyed,
                             unsigned rooms_limit)
 {
-    struct bytes scope = room_keyed ? bytes_of("", 0) : record->key;
-    size_t rooms = record->room_hashes.size / 8;
-    bool malformed = record->room_hashes.size % 8 != 0;
-    struct notification *notification = NULL;
-    if (!malformed && rooms == 0) {
-        malformed = notification_decode(record->value, &notification) != STATUS_OK;
-        rooms = malformed ? 0 : notification->room_count;
-    }
-    if (rooms > rooms_limit) {
-        malformed = true;
-        rooms = 0;
-    }
-    assert(scope.size <= UINT16_MAX && record->value.size <= UINT32_MAX);
+    struct record_head head = read_head(record, room_keyed, rooms_limit);
+    assert(head.rooms <= rooms_limit && head.scope.size <= LAYOUT_KEY_LIMIT);
     struct message *message =
-        mem_alloc(sizeof(*message) + 8 * rooms + scope.size + record->value.size);
+        mem_alloc(sizeof(*message) + 8 * head.rooms + head.scope.size + head.value.size);
     message->references = 1;
     message->lane_id = lane_id;
     message->offset = record->offset;
     message->timestamp_ms = record->timestamp_ms;
     message->check = record_check(record);
-    message->room_count = (uint16_t)rooms;
-    message->value_size = (uint32_t)record->value.size;
-    message->scope_size = (uint16_t)scope.size;
-    message->malformed = malformed;
-    message->notification = notification;
-    if (scope.size)
-        memcpy(scope_of(message), scope.data, scope.size);
-    if (record->value.size)
-        memcpy(scope_of(message) + scope.size, record->value.data, record->value.size);
-    if (notification && !malformed)
-        hash_rooms(message, scope);
-    else
-        for (size_t i = 0; i < rooms; i++) {
-            uint64_t hash;
-            memcpy(&hash, record->room_hashes.data + 8 * i, 8);
-            message->room_hashes[i] = le64toh(hash);
-        }
+    message->fault = (uint8_t)head.fault;
+    message->room_count = (uint32_t)head.rooms;
+    message->scope_size = (uint32_t)head.scope.size;
+    message->value_size = head.value.size;
+    message->notification = head.notification;
+    if (head.scope.size)
+        memcpy(scope_of(message), head.scope.data, head.scope.size);
+    if (head.value.size)
+        memcpy(scope_of(message) + head.scope.size, head.value.data, head.value.size);
+    take_rooms(message, record, &head);
     return message;
 }
 
@@ -118,10 +153,11 @@ size_t message_bytes(const struct message *message)
 
 bool message_decode(struct message *message)
 {
-    if (!message->notification && !message->malformed)
-        message->malformed =
-            notification_decode(value_of(message), &message->notification) != STATUS_OK;
-    return !message->malformed;
+    if (!message->notification && !message->fault)
+        message->fault =
+            (uint8_t)decode(value_of(message), message->room_count, &message->notification);
+    assert(!message->fault == (message->notification != NULL));
+    return !message->fault;
 }
 
 void message_forget_decoded(struct message *message)

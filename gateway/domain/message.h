@@ -14,11 +14,11 @@ struct message {
     int64_t offset;
     int64_t timestamp_ms;
     uint16_t check; /* of the record; in cursors. Never 0 */
-    uint16_t room_count;
-    uint32_t value_size;
-    uint16_t scope_size;
-    uint32_t counted; /* what a ring has counted for it */
-    bool malformed;   /* the value could not be decoded; set by message_decode() */
+    uint8_t fault;  /* enum record_fault, as far as is known: message_decode() looks at the value */
+    uint32_t room_count;
+    uint32_t scope_size;
+    size_t value_size;
+    size_t counted;   /* what a ring has counted for it */
     bool conflatable; /* as configured; set by conflation_note() */
     bool superseded;  /* a later one of its task says all that it says to its rooms */
     struct notification *notification; /* NULL until decoded */
@@ -26,8 +26,8 @@ struct message {
     uint64_t room_hashes[]; /* room_count of them, then the scope of the rooms, then the value */
 };
 
-/* A copy of the record with one reference, which the caller owns. Header hashes beyond
- * `rooms_limit` make it malformed. */
+/* A copy of the record with one reference, which the caller owns. More rooms than `rooms_limit` are
+ * a fault. Of a record that has one, nothing is kept but where it stands. */
 struct message *message_new(uint32_t lane_id, const struct lane_record *record, bool room_keyed,
                             unsigned rooms_limit);
 struct message *message_ref(struct message *message);
@@ -48,8 +48,7 @@ void message_forget_decoded(struct message *message);
 /* Whether the notification names the room: the header's hash is only a filter. Decodes. */
 bool message_names_room(struct message *message, struct bytes scope, struct bytes name);
 
-/* The body for a transport, made at the first call for its slot. The message must not be
- * malformed. */
+/* The body for a transport, made at the first call for its slot. message_decode() was true. */
 struct bytes message_frame(struct message *message, const struct transport_ops *transport);
 
 #endif

@@ -230,7 +230,7 @@ bool scan_record(struct lane *lane, const struct lane_record *record)
 {
     struct scan *scan = &lane->scan;
     struct hub *hub = lane->hub;
-    if (!scan->running || record->offset < scan->next)
+    if (!scan->running || record->offset < scan->next || record->offset >= scan->until)
         return !scan->paused;
     hub->stats.scan_records++;
     struct message *message =
@@ -239,6 +239,7 @@ bool scan_record(struct lane *lane, const struct lane_record *record)
     bool decoded = history_scanned(lane, message);
     lane_offer(lane, message, offer_to_rider);
     conflation_note_scanned(lane, message);
+    hub->stats.records_faulty[message->fault] += message->fault != RECORD_SOUND;
     if (decoded)
         message_forget_decoded(message);
     scan->next = record->offset + 1;

@@ -132,7 +132,11 @@ static const struct row counters[] = {
 #undef HELP
     ROW("records_total", "Records of lanes read live.", hub.records),
     ROW("records_skipped_total", "Records without a member here.", hub.records_skipped),
-    ROW("records_malformed_total", "Records that are no notification.", hub.records_malformed),
+#define HELP "Records that were passed over, live or by a scan, by reason."
+    BY("records_faulty_total", HELP, "reason", "key", hub.records_faulty[RECORD_BAD_KEY]),
+    BY("records_faulty_total", HELP, "reason", "rooms", hub.records_faulty[RECORD_BAD_ROOMS]),
+    BY("records_faulty_total", HELP, "reason", "value", hub.records_faulty[RECORD_BAD_VALUE]),
+#undef HELP
     ROW("deliveries_total", "Notifications given to clients.", hub.deliveries),
     ROW("deliveries_caught_up_total", "Those of them that came from scans of the past.",
         hub.deliveries_caught_up),

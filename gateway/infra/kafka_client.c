@@ -80,8 +80,7 @@ void kafka_client_close(struct kafka_client *client)
 static void take_header(struct lane_record *record, const char *name, struct bytes value)
 {
     if (strcmp(name, NOTIFICATION_HEADER_ROOMS) == 0) {
-        if (value.size % 8 == 0)
-            record->room_hashes = value;
+        record->room_hashes = value;
     } else if (strcmp(name, NOTIFICATION_HEADER_LAYOUT) == 0) {
         record->layout_revision = value;
     } else if (strcmp(name, NOTIFICATION_HEADER_TYPE) == 0) {

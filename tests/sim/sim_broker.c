@@ -176,6 +176,27 @@ static void fill(struct sim_world *world, struct sim_record *record,
     memcpy(record->hashes, buffer_peek(&hashes).data, record->hash_size);
 }
 
+/* A record that is none: who reads it passes over it. Often it names the rooms of another, so that
+ * it is looked at. */
+static void make_alien(struct sim_world *world, struct sim_record *record,
+                       const struct sim_record *like)
+{
+    static const char garbage[] = "\x0a\xffgarbage";
+    unsigned kind = sim_below(&world->random, 5);
+    record->alien = true;
+    record->value_size = kind == 0 ? 0 : sizeof(garbage) - 1;
+    record->value = mem_alloc(sizeof(garbage));
+    memcpy(record->value, garbage, sizeof(garbage));
+    if (kind <= 2 && like->hash_size) {
+        memcpy(record->hashes, like->hashes, sizeof(record->hashes));
+        record->hash_size = like->hash_size;
+        memcpy(record->key, like->key, sizeof(record->key));
+    }
+    if (kind == 2)
+        record->hash_size = 9;
+    record->long_key = kind == 3;
+}
+
 /* The body says what each room's sequence number is. */
 void sim_publish(struct sim_world *world)
 {
@@ -185,8 +206,13 @@ void sim_publish(struct sim_world *world)
     if (count == 0)
         return;
     struct sim_lane *lane = chosen[0]->lane;
-    if (sim_once_in(&world->random, 3))
-        append(world, lane)->marker = true;
+    if (sim_once_in(&world->random, 3)) {
+        struct sim_record *marker = append(world, lane);
+        marker->marker = true;
+        if (sim_once_in(&world->random, 3))
+            make_alien(world, marker,
+                       &lane->records[sim_below(&world->random, (unsigned)lane->count)]);
+    }
     struct sim_record *record = append(world, lane);
     char id[160], task[16];
     int size =
@@ -320,11 +346,18 @@ static const struct lane_source_ops source_ops = {
     .scan_cancel = source_scan_cancel,
 };
 
+static bool is_given(const struct sim_record *record)
+{
+    return !record->marker || record->alien;
+}
+
 static struct lane_record record_view(const struct sim_record *record)
 {
+    static const uint8_t long_key[70000];
     return (struct lane_record){.offset = record->offset,
                                 .timestamp_ms = record->timestamp_ms,
-                                .key = bytes_of_string(record->key),
+                                .key = record->long_key ? bytes_of(long_key, sizeof(long_key))
+                                                        : bytes_of_string(record->key),
                                 .value = bytes_of(record->value, record->value_size),
                                 .room_hashes = bytes_of(record->hashes, record->hash_size)};
 }
@@ -342,7 +375,7 @@ static void read_live(struct sim_gateway *gateway, struct sim_reading *reading)
     for (; burst && reading->position < (int64_t)log->count; burst--) {
         const struct sim_record *record = &log->records[reading->position++];
         struct lane_record view = record_view(record);
-        if (!record->marker)
+        if (is_given(record))
             hub_record(hub, reading->lane, &view);
     }
     if (reading->position == (int64_t)log->count)
@@ -367,7 +400,7 @@ static void read_scan(struct sim_gateway *gateway, struct sim_reading *reading)
         }
         const struct sim_record *record = &log->records[reading->scan_at++];
         struct lane_record view = record_view(record);
-        if (!record->marker && !hub_scan_record(hub, reading->lane, &view))
+        if (is_given(record) && !hub_scan_record(hub, reading->lane, &view))
             reading->scan_paused = true;
     }
 }

@@ -36,6 +36,7 @@ bool sim_once_in(struct sim_random *random, unsigned n);
 
 struct sim_record {
     bool marker; /* takes an offset, is never delivered */
+    bool alien;  /* a marker too: a record that no dispatcher of ours wrote */
     int64_t offset;
     int64_t timestamp_ms;
     uint8_t *value;
@@ -43,6 +44,7 @@ struct sim_record {
     uint8_t hashes[8 * 4];
     size_t hash_size;
     char key[32];
+    bool long_key; /* another, of any length */
     unsigned task;
     bool conflatable;
     unsigned room_count;

@@ -4,6 +4,7 @@
 #include "document.h"
 #include "hand_source.h"
 #include "layout.h"
+#include "mem.h"
 #include "notification.h"
 #include "policy.h"
 #include "suite.h"
@@ -238,6 +239,48 @@ START_TEST(a_log_that_was_made_again_and_is_shorter_as_yet_is_noticed)
 }
 END_TEST
 
+/* Opens it, lets it live for a while, and ends it: whatever the other gateway says, it goes on or
+ * is sent away. */
+static void try_state(struct bytes state)
+{
+    struct session *session = open_session(&there, state);
+    if (!*take(session)) { /* it waits for a record that it says it has */
+        now_ms += 200000;
+        run(&there);
+        ck_assert_str_ne(take(session), "");
+    }
+    session_close(session);
+    run(&there);
+    ck_assert_uint_eq(hub_stats(there.hub)->sessions, 0);
+    ck_assert_uint_eq(hub_stats(there.hub)->rooms, 0);
+}
+
+START_TEST(whatever_another_gateway_says_is_checked)
+{
+    static const uint8_t others[] = {0, 1, 0x7f, 0x80, 0xff};
+    struct session *session = start();
+    struct buffer state = {0};
+    ck_assert_int_eq(session_hand_over(session, &state), STATUS_OK);
+    session_close(session);
+    run(&here);
+    struct bytes whole = buffer_peek(&state);
+    for (size_t size = 1; size < whole.size; size++)
+        try_state(bytes_of(whole.data, size));
+    uint8_t *changed = mem_alloc(whole.size);
+    for (size_t i = 0; i < whole.size; i++)
+        for (size_t j = 0; j < sizeof(others); j++) {
+            memcpy(changed, whole.data, whole.size);
+            changed[i] = others[j];
+            try_state(bytes_of(changed, whole.size));
+        }
+    free(changed);
+    session = open_session(&there, whole);
+    buffer_deinit(&state);
+    stop(session);
+}
+END_TEST
+
 TEST_PROGRAM("hand_over", a_session_goes_on_where_its_lane_was_not_read_before,
              what_was_published_on_the_way_follows, a_log_that_was_made_again_on_the_way_is_noticed,
-             a_log_that_was_made_again_and_is_shorter_as_yet_is_noticed)
+             a_log_that_was_made_again_and_is_shorter_as_yet_is_noticed,
+             whatever_another_gateway_says_is_checked)
