@@ -41,7 +41,7 @@ const never = (emitter, event) => emitter.on(event, () => assert.fail(`${event} 
 const isOffset = (value) => assert.equal(typeof value, 'string');
 
 for (const transports of TRANSPORTS)
-    describe(`stock client by ${transports.join(' and ')}`, LIMIT, () => {
+    describe(`stock client by ${transports.join(' and ')}`, { timeout: 240000 * SLOW }, () => {
         const connected = async (...more) => {
             const socket = client(transports, ...more);
             await next(socket, 'connect');

@@ -71,8 +71,7 @@ for (const name of asked)
                 clientSuite = await startEcho(log('client-suite'), { options: ['--application', 'client-suite', ...options] });
             });
             after(async () => {
-                await endWell(suites);
-                await endWell(clientSuite);
+                await Promise.all([suites, clientSuite].filter(Boolean).map(endWell));
             });
 
             for (const transports of TRANSPORTS)

@@ -133,7 +133,7 @@ test(`the gateway takes ${INPUTS} hostile inputs (seed ${SEED})`, { timeout: (12
         await sleep(500); // for what should not come
         /* Sessions that were left alone end by their heartbeat. */
         await eventually(() => status(gateway.pid).descriptors <= before.descriptors,
-            { timeout: 90000, interval: 200, what: () => `${status(gateway.pid).descriptors} descriptors, ${before.descriptors} before` });
+            { timeout: 90000 * SLOW, interval: 200, what: () => `${status(gateway.pid).descriptors} descriptors, ${before.descriptors} before` });
         console.log(JSON.stringify({ seconds, counts, notifications: last, memoryKb: { before: before.memoryKb, peak, after: status(gateway.pid).memoryKb } }));
         assert.deepEqual(wrongs, []);
         witnesses.check(last);

@@ -59,7 +59,7 @@ test(`${INPUTS} hostile inputs (seed ${SEED})`, { timeout: (60000 + INPUTS * 100
         const seen = await witnesses.finish();
         /* Sessions that were left alone end by their heartbeat. */
         await eventually(() => status(server.pid).descriptors <= before.descriptors,
-            { timeout: 60000, interval: 200, what: () => `${status(server.pid).descriptors} descriptors, ${before.descriptors} before` });
+            { timeout: 60000 * SLOW, interval: 200, what: () => `${status(server.pid).descriptors} descriptors, ${before.descriptors} before` });
         const after = status(server.pid);
         console.log(JSON.stringify({ seconds, counts, memoryKb: { before: before.memoryKb, peak, after: after.memoryKb }, witnesses: seen }));
         assert.deepEqual(wrongs, []);

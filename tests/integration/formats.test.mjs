@@ -21,7 +21,7 @@ describe('formats', { timeout: 120000 * SLOW }, () => {
         gateway = await world.gateway();
         backend = await world.backend();
     });
-    after(() => world.close());
+    after(() => world?.close());
 
     /* A client in the task's room, another in another's, with the frames that the first one got as they came. */
     async function watch(taskId) {

@@ -85,7 +85,7 @@ test('streams: notifications come once and in order, whichever gateway dies', { 
     const began = Date.now();
     await gateway.stop();
     await eventually(() => clients['smartstack.v1.json'].welcomes.length === 5 && clients.sse.sessions.length === 5, { what: 'all to return' });
-    assert.ok(Date.now() - began < 6000 * SLOW, 'within seconds');
+    assert.ok(Date.now() - began < 20000 * SLOW, 'long before anything would have given up');
     assert.equal(clients['smartstack.v1.json'].closes.at(-1).code, 1012);
     assert.ok(await world.metric(last, 'smartstack_gateway_stream_connections') === 3);
 });
@@ -95,10 +95,11 @@ test('streams: what is asked is answered, and what must not be is refused', { ti
         access: { join: ['task:*', 'review:legal'], events: ['task.cancel'] },
         cors: { origins: ['https://app.example'], credentials: true },
         sse: { cookie: 'smartstack_token', heartbeat: '300ms', retry: '200ms' },
-        websocket: { query_token: true, ping_interval: '300ms', ping_timeout: '300ms', hello_timeout: '1s' },
+        websocket: { query_token: true, ping_interval: '300ms', ping_timeout: '20s' },
     } } });
     const gateway = await world.gateway();
     const url = gateway.url;
+    const strict = await world.gateway({ name: 'gateway-strict', settings: { gateway: { websocket: { ping_timeout: '300ms', hello_timeout: `${SLOW}s` } } } });
 
     for (const protocol of PROTOCOLS) {
         const client = await new WebSocketClient(url, { protocol, headers: { Authorization: `Bearer ${claims()}` }, connect: { heartbeat: true } }).connect();
@@ -120,9 +121,12 @@ test('streams: what is asked is answered, and what must not be is refused', { ti
         assert.equal((await client.ask({ type: 'token', token: claims({ sub: 'other' }) })).error.code, 'other_principal');
         assert.equal((await client.ask({ type: 'connect' })).error.code, 'already_connected');
         await eventually(() => client.kinds().includes('ping'), { what: 'a heartbeat' });
-        await eventually(() => client.closes.length, { what: 'an end for want of a pong' });
-        assert.deepEqual(client.closes[0], { code: 1013, reason: 'ping_timeout' });
         client.disconnect();
+
+        const mute = new WebSocketClient(strict.url, { protocol, token: claims(), connect: { heartbeat: true } }).start();
+        await eventually(() => mute.closes.some(({ reason }) => reason === 'ping_timeout'), { what: 'an end for want of a pong' });
+        assert.equal(mute.closes.find(({ reason }) => reason === 'ping_timeout').code, 1013);
+        mute.disconnect();
 
         const byFrames = await new WebSocketClient(url, { protocol, query: `?token=${claims()}` }).connect();
         await sleep(1500);
@@ -134,7 +138,7 @@ test('streams: what is asked is answered, and what must not be is refused', { ti
         assert.deepEqual(nobody.closes[0], { code: 4401, reason: 'token_expired' });
         assert.equal(nobody.messages[0].error.code, 'token_expired');
 
-        const silent = new WebSocket(`${url.replace('http', 'ws')}/ws`, protocol);
+        const silent = new WebSocket(`${strict.url.replace('http', 'ws')}/ws`, protocol);
         const [code, reason] = await new Promise((resolve) => silent.on('close', (...all) => resolve(all)));
         assert.deepEqual([code, reason.toString()], [1008, 'hello_timeout']);
     }
@@ -175,21 +179,22 @@ test('streams: what is asked is answered, and what must not be is refused', { ti
 
 test('streams: a token that expires is told, and taken anew', { timeout: 100000 * SLOW }, async (t) => {
     const world = await World.open(t, 'streams-expiry', { settings: { gateway: {
-        token: { expiry_grace: '1s', leeway: '0s' }, sse: { retry: '200ms' },
+        token: { expiry_grace: `${2000 * SLOW}ms`, leeway: '0s' }, sse: { retry: '200ms' },
     } } });
     const { url } = await world.gateway();
-    const soon = () => claims({ exp: later(2) });
-    const lazy = await new WebSocketClient(url, { token: soon() }).connect();
-    const keen = await new WebSocketClient(url, { protocol: 'smartstack.v1.protobuf', token: soon() }).connect();
-    const stream = await new EventClient(url, { token: soon() }).connect();
+    const soon = claims({ exp: later(2 * SLOW) }); // long enough to connect with it
+    const lazy = new WebSocketClient(url, { token: soon });
+    const keen = new WebSocketClient(url, { protocol: 'smartstack.v1.protobuf', token: soon });
+    const stream = new EventClient(url, { token: soon });
+    await Promise.all([lazy, keen, stream].map((one) => one.connect()));
     await eventually(() => keen.kinds().includes('token_expired'), { what: 'the news' });
-    assert.equal(keen.messages.at(-1).graceMs, 1000);
+    assert.equal(keen.messages.at(-1).graceMs, 2000 * SLOW);
     assert.equal((await keen.ask({ type: 'token', token: claims() })).type, 'ack');
     await eventually(() => lazy.closes.length && stream.source.readyState === 2, { what: 'the end of who has none' });
     assert.deepEqual(lazy.closes[0], { code: 4401, reason: 'token_expired' });
     assert.equal(stream.events.at(-1).event, 'token_expired');
     assert.equal(stream.errors.at(-1).code, 401, 'it came back with the old one');
-    await sleep(1500);
+    await sleep(500); // its grace began no later
     assert.equal(keen.closes.length, 0);
     keen.disconnect();
 });

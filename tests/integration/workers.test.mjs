@@ -37,8 +37,14 @@ async function figure(gateway, name) {
     return Number(at[0].split(' ').at(-1));
 }
 
-/* As many askers as it takes to meet every worker. */
-const figures = (gateway, name) => Promise.all(Array.from({ length: 6 * WORKERS }, () => figure(gateway, name)));
+/* As many askers as it takes to meet every worker: each tells the others once a second. */
+function eventuallyAll(gateway, name, expected) {
+    let figures;
+    return eventually(async () => {
+        figures = await Promise.all(Array.from({ length: 6 * WORKERS }, () => figure(gateway, name)));
+        return figures.every((value) => value === expected);
+    }, { interval: 250, what: () => `${name} ${expected} from all: ${figures}` });
+}
 
 async function connectAll(world, gateway, options = {}) {
     const clients = await Promise.all(TASKS.map((taskId) => world.client(gateway, { rooms: [`task:${taskId}`], options })));
@@ -71,12 +77,11 @@ test('default transports on one port; whoever is asked counts for all', { timeou
         await eventually(() => clients.every(({ transport }) => transport === 'websocket'), { timeout: 20000 * SLOW, what: 'all upgrades' });
         await expectAll(clients, 30);
         assert.ok(clients.every(({ connects }) => connects.length === 0), 'nobody came back');
-        await sleep(1500); // each tells the others once a second
         for (const [name, expected] of [['sessions', TASKS.length], ['engineio_sessions{transport="websocket"}', TASKS.length],
             ['engineio_sessions{transport="polling"}', 0], ['deliveries_total', TASKS.length * 30], ['workers', WORKERS],
             ['kafka_up', 1], ['takeovers_total{outcome="failed"}', 0]])
-            assert.deepEqual(new Set(await figures(gateway, name)), new Set([expected]), name);
-        assert.ok(await figure(gateway, 'takeovers_total{outcome="done"}') > TASKS.length / 4, 'sessions moved');
+            await eventuallyAll(gateway, name, expected);
+        await eventually(async () => await figure(gateway, 'takeovers_total{outcome="done"}') > TASKS.length / 4, { what: 'sessions that moved' });
         for (const path of ['/livez', '/readyz'])
             assert.match((await get(gateway, path)).text, /"workers":\{"status":"ok","detail":"4 of 4"\}/);
     }));
@@ -87,8 +92,7 @@ test('long-polling alone', { timeout: 180000 * SLOW }, (t) => withWorkers(t, 'wo
         await publish(backend, 1, 20);
         await expectAll(clients, 20);
         assert.ok(clients.every(({ connects }) => connects.length === 0), 'nobody came back');
-        await sleep(1500);
-        assert.ok(await figure(gateway, 'forwards_total{outcome="passed_on"}') > TASKS.length, 'polls were passed on');
+        await eventually(async () => await figure(gateway, 'forwards_total{outcome="passed_on"}') > TASKS.length, { what: 'polls that were passed on' });
         assert.equal(await figure(gateway, 'forwards_total{outcome="failed"}'), 0);
     }));
 
@@ -109,8 +113,8 @@ test('a worker that is killed: its clients go on elsewhere, and it comes back', 
         assert.ok(clients.some(({ connects }) => connects.length > 0), 'some came back');
         assert.ok(clients.every(({ connects }) => connects.every(Boolean)), 'all of them recovered');
         await eventually(async () => await figure(gateway, 'workers') === WORKERS, { timeout: 20000 * SLOW, what: 'all workers again' });
-        assert.equal(await figure(gateway, 'worker_starts_total'), WORKERS + 2);
-        assert.equal(await figure(gateway, 'sessions'), TASKS.length);
+        await eventuallyAll(gateway, 'worker_starts_total', WORKERS + 2);
+        await eventuallyAll(gateway, 'sessions', TASKS.length);
         assert.match(gateway.text(), /a worker died, it is started again.*signal=9/);
     }));
 
@@ -120,7 +124,7 @@ test('a worker that hangs is seen', { timeout: 120000 * SLOW }, (t) => withWorke
         process.kill(hanging, 'SIGSTOP');
         const ask = (path) => Promise.race([get(gateway, path), sleep(500).then(() => null)]); // some connections are its own
         try {
-            await eventually(async () => (await ask('/livez'))?.code === 503, { timeout: 30000, what: '/livez tells' });
+            await eventually(async () => (await ask('/livez'))?.code === 503, { what: '/livez tells' });
             assert.ok((await Promise.all(Array.from({ length: 12 }, () => ask('/readyz')))).every((answer) => !answer || answer.code === 503));
         } finally {
             process.kill(hanging, 'SIGCONT');
@@ -135,12 +139,14 @@ test('SIGTERM sends clients away at one pace for all, and all end', { timeout: 1
         const gone = [];
         clients.forEach(({ socket }) => socket.on('disconnect', () => gone.push(performance.now())));
         const workers = workersOf(gateway);
+        const began = performance.now();
         gateway.signal('SIGTERM');
         process.kill(workers[0], 'SIGTERM'); // as systemd does: to every process
         assert.deepEqual(await gateway.waitEnd(25000 * SLOW), { code: 0, signal: null }, gateway.tail());
-        await eventually(() => gone.length === TASKS.length, { timeout: 5000, what: () => `all told, ${gone.length} were` });
-        const busiest = Math.max(...Array.from(gone, (at) => gone.filter((other) => other >= at && other < at + 1000).length));
-        assert.ok(busiest <= 20 + 2 * WORKERS, `${busiest} in one second`);
+        await eventually(() => gone.length === TASKS.length, { what: () => `all told, ${gone.length} were` });
+        /* One of the workers has a quarter of them or more, and a quarter of the pace. */
+        const took = gone.at(-1) - began;
+        assert.ok(took > 1000 * (TASKS.length - WORKERS) / 20, `${TASKS.length} clients in ${took} ms, at 20 a second`);
         assert.ok(workers.every((pid) => !fs.existsSync(`/proc/${pid}`)), 'all have ended');
     }));
 
@@ -150,7 +156,7 @@ test('the supervisor dies: no worker stays', { timeout: 120000 * SLOW }, (t) => 
         assert.equal(workers.length, WORKERS);
         await gateway.kill();
         const isGone = (pid) => !fs.existsSync(`/proc/${pid}`) || / [ZX] /.test(fs.readFileSync(`/proc/${pid}/stat`, 'utf8'));
-        await eventually(() => workers.every(isGone), { timeout: 5000, what: 'all have ended' });
+        await eventually(() => workers.every(isGone), { what: 'all have ended' });
     }));
 
 test('what no worker can start with ends the gateway', { timeout: 60000 * SLOW }, async (t) => {

@@ -1,9 +1,10 @@
 /* Hostile HTTP. Each input does what it does to the server, and returns what was wrong with how the server took it, or
  * undefined. An answer that refuses has a code from 400 on. */
 import { openPolling, openWebSocket, poll, post, QUERY, Raw, request, target, upgrade } from './raw.mjs';
+import { SLOW } from '../../integration/lib/places.mjs';
 import { sleep } from '../../integration/lib/wait.mjs';
 
-const PATIENCE_MS = 20000; // a busy machine is no fault of the server
+const PATIENCE_MS = 20000 * SLOW; // a busy machine is no fault of the server
 
 const bytes = (random, size) => Buffer.from(Array.from({ length: size }, () => random.integer(0, 256)));
 

@@ -1,12 +1,12 @@
 /* Hostile frames, packets and upgrades. As in http_inputs.mjs, each returns what was wrong with how the server took it. */
 import fs from 'node:fs';
 import path from 'node:path';
-import { TESTS_DIR } from '../../integration/lib/places.mjs';
+import { SLOW, TESTS_DIR } from '../../integration/lib/places.mjs';
 import { sleep } from '../../integration/lib/wait.mjs';
 import { mutate } from './mutate.mjs';
 import { closeCode, frame, openPolling, openWebSocket, poll, post, Raw, target, upgrade } from './raw.mjs';
 
-const PATIENCE_MS = 20000;
+const PATIENCE_MS = 20000 * SLOW; // a busy machine is no fault of the server
 
 /* Sent behind a handshake, it must end the connection; with `code` if that is given. */
 async function mustEnd(port, path, data, what, code) {

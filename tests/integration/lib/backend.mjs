@@ -6,6 +6,7 @@ import { promisify } from 'node:util';
 import protobuf from 'protobufjs';
 import { Partitioners } from 'kafkajs';
 import { SOURCE_DIR } from './places.mjs';
+import { PATIENCE } from './wait.mjs';
 
 export const INPUT_TOPIC = 'tasks.events';
 
@@ -87,5 +88,5 @@ export async function produceByKcat(broker, { key, value, headers = {} }, { dire
     const file = path.join(directory, `kcat-${process.pid}-${Math.random().toString(36).slice(2)}`);
     fs.writeFileSync(file, value);
     const more = Object.entries(headers).flatMap(([name, text]) => ['-H', `${name}=${text}`]);
-    await run('kcat', ['-P', '-b', broker.address, '-t', topic, '-k', key, ...more, file], { timeout: 20000 });
+    await run('kcat', ['-P', '-b', broker.address, '-t', topic, '-k', key, ...more, file], { timeout: PATIENCE });
 }

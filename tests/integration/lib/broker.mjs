@@ -7,7 +7,7 @@ import path from 'node:path';
 import { PROGRAMS } from './places.mjs';
 import { freePort } from './ports.mjs';
 import { Program } from './program.mjs';
-import { eventually } from './wait.mjs';
+import { eventually, PATIENCE } from './wait.mjs';
 
 process.env.KAFKAJS_NO_PARTITIONER_WARNING = '1';
 
@@ -18,6 +18,7 @@ class Broker {
     kafka(clientId = 'test') {
         return new Kafka({
             clientId, brokers: [this.address], logLevel: logLevel.NOTHING,
+            connectionTimeout: 20000, requestTimeout: PATIENCE,
             retry: { initialRetryTime: 100, maxRetryTime: 1000, retries: 60 },
         });
     }
@@ -114,16 +115,27 @@ export class RealBroker extends Broker {
             if (!this.program.alive)
                 throw Object.assign(new Error(`the broker has ended\n${this.program.tail()}`), { final: true });
             return this.program.text().slice(skip).includes('Kafka Server started');
-        }, { timeout: 60000, what: () => `a broker\n${this.program.tail()}` });
+        }, { what: () => `a broker\n${this.program.tail()}` });
         return this;
     }
 
-    /* TOPICS: {name: partitions}. */
+    /* TOPICS: {name: partitions}. Returns when every partition can be written and read. A broker names a topic before it hosts
+     * it ("This server does not host this topic-partition"), and one under load long before. */
     async createTopics(topics) {
-        await this.admin((admin) => admin.createTopics({
-            waitForLeaders: true,
-            topics: Object.entries(topics).map(([topic, numPartitions]) => ({ topic, numPartitions, replicationFactor: 1 })),
-        }));
+        await this.admin(async (admin) => {
+            const wanted = Object.entries(topics).map(([topic, numPartitions]) => ({ topic, numPartitions, replicationFactor: 1 }));
+            await admin.createTopics({ topics: wanted, waitForLeaders: false, timeout: PATIENCE });
+        });
+        for (const [topic, partitions] of Object.entries(topics))
+            await eventually(async () => (await this.ends(topic)).length === partitions, { what: `${partitions} partitions of ${topic}` });
+    }
+
+    /* Returns when the broker has none of them any more. */
+    async deleteTopics(...topics) {
+        await this.admin(async (admin) => {
+            await admin.deleteTopics({ topics, timeout: PATIENCE });
+            await eventually(async () => !(await admin.listTopics()).some((topic) => topics.includes(topic)), { what: `the end of ${topics}` });
+        });
     }
 
     async topics() { return (await this.admin((admin) => admin.listTopics())).sort(); }

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import crypto from 'node:crypto';
 import { io } from 'socket.io-client';
-import { eventually, within } from './wait.mjs';
+import { eventually, PATIENCE, within } from './wait.mjs';
 
 export const EVENTS = ['task.status', 'notification', 'review.alert'];
 
@@ -30,7 +30,7 @@ export class Client {
         }
     }
 
-    async connect(timeout = 15000) {
+    async connect(timeout = PATIENCE) {
         const connected = new Promise((resolve, reject) => {
             this.socket.once('connect', resolve);
             this.socket.once('connect_error', (error) => {
@@ -46,7 +46,7 @@ export class Client {
     get transport() { return this.socket.io.engine?.transport?.name; }
 
     /* The answer to a subscription, whatever it is. */
-    ask(event, ...args) { return this.socket.timeout(15000).emitWithAck(event, ...args); }
+    ask(event, ...args) { return this.socket.timeout(PATIENCE).emitWithAck(event, ...args); }
 
     async subscribe(...rooms) {
         for (const room of rooms) {
@@ -59,7 +59,7 @@ export class Client {
     /* Notifications of a room, in the order in which they came. */
     room(room) { return this.received.filter(({ notification }) => notification.rooms.includes(room)); }
 
-    async waitCount(count, timeout = 20000) {
+    async waitCount(count, timeout = PATIENCE) {
         await eventually(() => this.received.length >= count,
             { timeout, what: () => `${count} notifications, ${this.received.length} came` });
         return this.received;

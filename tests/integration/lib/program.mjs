@@ -2,7 +2,11 @@
  * however that ends (the kernel kills it if node is killed). */
 import { spawn } from 'node:child_process';
 import fs from 'node:fs';
-import { eventually } from './wait.mjs';
+import { SLOW } from './places.mjs';
+import { eventually, PATIENCE } from './wait.mjs';
+
+/* How long a program may take to end in good order. */
+const END_TIMEOUT = 20000 * SLOW;
 
 const running = new Set();
 
@@ -58,7 +62,7 @@ export class Program {
     }
 
     /* Resolves to {code, signal} when it has ended. */
-    async waitEnd(timeout = 15000) {
+    async waitEnd(timeout = END_TIMEOUT) {
         let timer;
         const late = new Promise((resolve) => { timer = setTimeout(resolve, timeout, null); });
         const end = await Promise.race([this.ended, late]);
@@ -69,7 +73,7 @@ export class Program {
     }
 
     /* Asks it to end and returns how it did. */
-    async stop(timeout = 15000) {
+    async stop(timeout = END_TIMEOUT) {
         if (!this.child)
             return this.end;
         this.signal('SIGTERM');
@@ -95,7 +99,7 @@ export class Program {
     tail(lines = 25) { return `--- last lines of ${this.log}\n${this.text().trimEnd().split('\n').slice(-lines).join('\n')}`; }
 
     /* Resolves to the match once its output has one; rejects if it ends first. */
-    waitText(pattern, timeout = 20000) {
+    waitText(pattern, timeout = PATIENCE) {
         return eventually(() => {
             const match = this.text().match(pattern);
             if (!match && !this.alive)

@@ -10,7 +10,7 @@ import { WebSocket } from 'ws';
 import { decodeNotification } from './backend.mjs';
 import { EVENTS } from './client.mjs';
 import { SOURCE_DIR } from './places.mjs';
-import { eventually, within } from './wait.mjs';
+import { eventually, PATIENCE, within } from './wait.mjs';
 
 let types;
 const type = (name) => (types ??= protobuf.loadSync(path.join(SOURCE_DIR, 'proto/client.proto'))).lookupType(`smartstack.v1.${name}`);
@@ -114,7 +114,7 @@ export class WebSocketClient {
         const id = ++this.lastId;
         const answer = new Promise((resolve, reject) => this.waiting.set(id, { resolve, reject }));
         this.send({ ...message, id });
-        return within(15000, answer, `an answer to ${message.type}`);
+        return within(PATIENCE, answer, `an answer to ${message.type}`);
     }
 
     async subscribe(...rooms) {

@@ -8,7 +8,7 @@ import { Client, token } from './client.mjs';
 import { newDataDirectory, newLogDirectory, PROGRAMS, SLOW } from './places.mjs';
 import { freePort } from './ports.mjs';
 import { Program } from './program.mjs';
-import { eventually } from './wait.mjs';
+import { eventually, PATIENCE } from './wait.mjs';
 
 /* A gateway waits for clients that do not come for their last word: as many as it has lost without a sign. */
 const END_TIMEOUT = 60000;
@@ -81,8 +81,13 @@ export class World {
         if (broker !== 'none') {
             const Kind = broker === 'embedded' ? EmbeddedBroker : RealBroker;
             world.broker = new Kind({ directory: world.data, logs: world.logs, topics, settings: brokerSettings, environment: brokerEnvironment });
-            await world.broker.start();
-            await world.broker.createTopics(topics);
+            try {
+                await world.broker.start();
+                await world.broker.createTopics(topics);
+            } catch (error) { // nobody has the world yet who could end it
+                await world.close();
+                throw error;
+            }
         }
         return world;
     }
@@ -145,7 +150,7 @@ export class World {
         return program;
     }
 
-    waitReady(program, timeout = 20000 * SLOW) {
+    waitReady(program, timeout = PATIENCE) {
         let answer = 'none';
         return eventually(async () => {
             if (!program.alive)
@@ -182,7 +187,10 @@ export class World {
         return lines.reduce((sum, line) => sum + Number(line.split(' ').at(-1)), 0);
     }
 
-    async close() {
+    /* Ends all of it, once. */
+    close() { return (this.closed ??= this.#end()); }
+
+    async #end() {
         this.clients.forEach((client) => client.disconnect());
         await Promise.allSettled(this.backends.map((backend) => backend.disconnect()));
         const ends = await Promise.allSettled(this.programs.map(async (program) => {
