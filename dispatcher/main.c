@@ -106,6 +106,7 @@ static void print_help(void)
         "out\n"
         "  dispatcher --config FILE --redrive          send dead letters again to where they came "
         "from\n"
+        "  dispatcher --version\n"
         "\n"
         "--config with --check-rules, --dry-run or --explain: with the layout of that "
         "configuration.\n"
@@ -284,15 +285,11 @@ static bool tries_rules(enum mode mode)
 static int read_arguments(int count, char **values, struct arguments *arguments)
 {
     static const struct option options[] = {
-        {"config", required_argument, NULL, 'c'},
-        {"check-config", no_argument, NULL, 'k'},
-        {"check-rules", required_argument, NULL, 'r'},
-        {"dry-run", no_argument, NULL, 'd'},
-        {"rules", required_argument, NULL, 'f'},
-        {"help", no_argument, NULL, 'h'},
-        {"explain", no_argument, NULL, 'e'},
-        {"redrive", no_argument, NULL, 'v'},
-        {NULL, 0, NULL, 0},
+        {"config", required_argument, NULL, 'c'},      {"check-config", no_argument, NULL, 'k'},
+        {"check-rules", required_argument, NULL, 'r'}, {"dry-run", no_argument, NULL, 'd'},
+        {"rules", required_argument, NULL, 'f'},       {"help", no_argument, NULL, 'h'},
+        {"explain", no_argument, NULL, 'e'},           {"redrive", no_argument, NULL, 'v'},
+        {"version", no_argument, NULL, 'V'},           {NULL, 0, NULL, 0},
     };
     int option;
     while ((option = getopt_long(count, values, "h", options, NULL)) != -1) {
@@ -321,6 +318,9 @@ static int read_arguments(int count, char **values, struct arguments *arguments)
             break;
         case 'h':
             print_help();
+            return EXIT_SUCCESS;
+        case 'V':
+            puts(SMARTSTACK_VERSION);
             return EXIT_SUCCESS;
         default:
             return EXIT_USAGE; /* getopt has said why */
