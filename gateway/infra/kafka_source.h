@@ -5,12 +5,12 @@
  *
  * What a lane goes through:
  *
- *      open() -> resolving --(ends known: hub_lane_opened)--> reading --(log cut:
- * hub_lane_broken)-+ ^  |                                          |  ^ | |  +-(topic missing,
- * broker away: hub_lane_unavailable, again later)           | | |  |                             |
- *                 |                     broker away: hub_lane_unavailable                        |
- *                 |                     back and the log whole: hub_lane_position                |
- *                 +------------------------------------------------------------------------------+
+ *      open() --> RESOLVING --ends known:--> READING --broker away:--> READING ON
+ *                  |  ^  ^    hub_lane_opened  | ^    hub_lane_unavailable  |  |
+ *                  |  |  |                     | '--back: hub_lane_position-'  |
+ *                  |  |  |                     |                               |
+ *                  '--'  '---------------------'---log cut: hub_lane_broken----'
+ *      topic missing or broker away: hub_lane_unavailable, and again later
  *
  * Reading is not interrupted while the broker is away: librdkafka goes on by itself where it was.
  * A record or a position of an unavailable lane means that it can be read again. After

@@ -4,10 +4,15 @@
  * transport's to judge. Nor does it interpret payloads: JSON is checked and handed on as the slice
  * it came in, never written again.
  *
- *      2 - /admin , 12 ["hello",1,{"a":2}]         <type>[<attachments>-][<namespace>,][<ack
- * id>][JSON] |   |        |   |      '-- arguments |   |        |   '-- event |   |        '-- ack
- * id |   '-- namespace, "/" if it is not named
- *      '-- type                                                                                  */
+ *      <type>[<attachments>-][<namespace>,][<ack id>][JSON]
+ *
+ *      5 1- /admin, 12 ["hello",{"_placeholder":true,"num":0}]
+ *      |  |    |     |     |     '-- arguments
+ *      |  |    |     |     '-- event
+ *      |  |    |     '-- ack id: an answer is wanted
+ *      |  |    '-- namespace, "/" if it is not named
+ *      |  '-- attachments: so many binary messages follow
+ *      '-- type; the spaces are not in it */
 #ifndef GATEWAY_PROTOCOL_SOCKETIO_PACKET_H
 #define GATEWAY_PROTOCOL_SOCKETIO_PACKET_H
 

@@ -1,8 +1,9 @@
 /* A WebSocket that has reached this gateway, for a session of another: a guest, until the session
  * is here.
  *
- *      EXPECTED --"2probe"--> ASKING --may be probed: "3probe"--> GREETED --"5"--> TAKING --the
- * session--> its link
+ *      EXPECTED --"2probe"--> ASKING --may be probed: "3probe"--> GREETED --"5"--> TAKING
+ *                                                                                    |
+ *                                                 the session's link <--the session--'
  *
  * Whatever goes wrong ends only the WebSocket: before "5" the client goes on polling, after it the
  * client comes back. */

@@ -1,14 +1,15 @@
 /* What the files of the Engine.IO server share. Not for others.
  *
- *                 handshake (GET)                     handshake (upgrade request)
- *                       |                                       |
- *                    POLLING --probe, then "5" on a link--> WEBSOCKET
- *                       |                                       |
- *                       '---------- close() --> CLOSING <-------'        queue flushed, then "1" or
- * a close frame
- *                                                  |
- *      connection lost, timeout, violation -----> DEAD                   out of the table; freed at
- * the end of the turn   */
+ *      handshake (GET)                           handshake (upgrade request)
+ *            |                                              |
+ *            v                                              v
+ *         POLLING ------ probe, then "5" on a link ---> WEBSOCKET
+ *            |                                              |
+ *            '------ close() ------> CLOSING <--------------'
+ *                                       |  its queue is flushed, then "1" or a close frame
+ *                                       v
+ *      any -- connection lost, ------> DEAD: out of the table, freed at the end of the turn
+ *             timeout, violation */
 #ifndef GATEWAY_TRANSPORT_ENGINEIO_PRIVATE_H
 #define GATEWAY_TRANSPORT_ENGINEIO_PRIVATE_H
 

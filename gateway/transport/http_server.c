@@ -9,8 +9,8 @@
 
 /*   HEAD --head--> BODY --end--> HANDLING --answer--> HEAD
  *     |             |               |
- *     '-------------'------ DEAD ---'      closed, refused or taken; freed when nobody is inside
- * the connection */
+ *     '-------------'---------------'--> DEAD: closed, refused or taken. Freed when nobody is inside
+ *                                        the connection */
 enum phase {
     PHASE_HEAD,     /* between requests, or in the middle of a head */
     PHASE_BODY,     /* the route has seen the head, the body is being read */

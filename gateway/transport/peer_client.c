@@ -14,8 +14,9 @@ enum {
 };
 
 /*   DIALING --writable--> BUSY --answer--> IDLE --request--> BUSY
- *      '--------------------'----------------'---> freed: closed, cancelled, failed, idle for too
- * long */
+ *      |                    |                |
+ *      '--------------------'----------------'--> freed: closed, cancelled, failed, or idle too long
+ */
 struct peer_channel {
     struct wire *wire;
     struct peer *peer;
