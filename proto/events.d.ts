@@ -139,8 +139,8 @@ export interface ServerToClientEvents {
     live: (about: Record<string, never>, cursor: Cursor) => void;
     cursor: (cursor: Cursor) => void;
     token_expired: (about: TokenExpired) => void;
-    /** Why the connection ends, where the client is to blame: too_many_answers. */
-    error: (about: Refusal) => void;
+    /** Why the connection is about to end, or what an event without an answer has come to. */
+    error: (refusal: Refusal) => void;
 }
 
 export interface Refusal {
@@ -179,7 +179,7 @@ export interface Auth {
 }
 /** A CONNECT_ERROR's error: why, in `data`. */
 export interface ConnectError extends Error {
-    data?: { code: string };
+    data?: Refusal;
 }
 
 /* --- smartstack.v1.json. The meaning of each message is in gateway/protocol/README.md. */

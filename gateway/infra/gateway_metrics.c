@@ -20,6 +20,7 @@ struct snapshot {
     struct client_events_stats events;
     struct socketio_adapter_stats adapter;
     struct peer_client_stats peers;
+    uint64_t refusals[REFUSAL_COUNT];
     uint64_t loop_gaps;
     uint64_t kafka_up;
     uint64_t one; /* this process */
@@ -216,6 +217,13 @@ static const struct row counters[] = {
     BY("peer_client_total", HELP, "event", "late", peers.timeouts),
     BY("peer_client_total", HELP, "event", "dialed", peers.dialed),
 #undef HELP
+#define HELP \
+    "Requests, connections and rooms that were refused or ended, by the word that was given."
+#define X(word, message) BY("refusals_total", HELP, "reason", #word, refusals[REFUSAL_##word]),
+    REFUSAL_TABLE(X)
+#undef X
+        BY("refusals_total", HELP, "reason", "other", refusals[REFUSAL_OTHER]),
+#undef HELP
     ROW("loop_gaps_total", "Times that the process could not run for a while.", loop_gaps),
     ROW("worker_starts_total", "Worker processes started.", one),
 };
@@ -300,6 +308,8 @@ static void take_snapshot(struct gateway_metrics *metrics)
         to->events = *client_events_stats(from->events);
     if (from->adapter)
         to->adapter = *socketio_adapter_stats(from->adapter);
+    if (from->refusals)
+        memcpy(to->refusals, from->refusals->counts, sizeof(to->refusals));
     to->peers = gateway_peers_client_stats(from->peers);
 }
 

@@ -9,6 +9,7 @@
 #include "kafka_source.h"
 #include "lws_server.h"
 #include "metrics.h"
+#include "refusals.h"
 #include "siblings.h"
 #include "socketio_adapter.h"
 #include "socketio_server.h"
@@ -31,6 +32,7 @@ struct gateway_metrics_sources {
     const struct client_events *events;
     const struct socketio_adapter *adapter;
     const struct gateway_peers *peers;
+    const struct refusals *refusals;
 };
 
 /* `seat`: of this worker, whose siblings are counted as well; NULL: there are none. Borrowed. */

@@ -8,6 +8,7 @@
 #include "gateway_process_parts.h"
 #include "log.h"
 #include "mem.h"
+#include "refusal_log.h"
 
 enum {
     TOKENS_WAITING_LIMIT = 10000,
@@ -173,6 +174,7 @@ static enum status open_http(struct gateway_process *process, struct error *erro
         .body_timeout_ms = settings->body_timeout_ms,
         .idle_timeout_ms = settings->idle_timeout_ms,
         .pipeline_bytes = 65536,
+        .refusals = &process->refusals,
     };
     process->http = http_server_new(&config, &process->wheel);
     process->operations = (struct operations){
@@ -204,7 +206,8 @@ static void open_socketio(struct gateway_process *process)
                                               .events = process->events,
                                               .wheel = &process->wheel,
                                               .random = fill_random,
-                                              .expiry_grace_ms = settings->token_expiry_grace_ms};
+                                              .expiry_grace_ms = settings->token_expiry_grace_ms,
+                                              .refusals = &process->refusals};
     process->adapter = socketio_adapter_new(&adapter);
     struct socketio_config config = {
         .engineio = {.path = settings->path,
@@ -228,6 +231,8 @@ static void open_socketio(struct gateway_process *process)
                    .packet_bytes =
                        (uint64_t)(settings->max_payload * (SOCKETIO_MAX_ATTACHMENTS + 1))},
         .connect_timeout_ms = settings->connect_timeout_ms,
+        .refusals = (unsigned)settings->token_refusals,
+        .refusals_ms = settings->token_refusals_ms,
         .ops = &socketio_adapter_ops,
         .application = process->adapter,
     };
@@ -261,6 +266,8 @@ static void open_websocket(struct gateway_process *process)
         .rooms = (uint32_t)settings->raw_rooms,
         .json_depth = (uint32_t)settings->json_depth,
         .query_token = settings->raw_query_token,
+        .refusals = (unsigned)settings->token_refusals,
+        .refusals_ms = settings->token_refusals_ms,
         .hello_timeout_ms = settings->raw_hello_timeout_ms,
         .message_timeout_ms = settings->raw_message_timeout_ms,
         .ping_interval_ms = settings->raw_ping_interval_ms,
@@ -350,6 +357,7 @@ enum status gateway_process_open(const struct gateway_settings *settings,
     made->settings = settings;
     made->shared = shared;
     made->seat = seat;
+    made->refusals.told = refusal_log;
     made->metrics = gateway_metrics_new(seat);
     enum status status = open_parts(made, error);
     if (status != STATUS_OK) {
@@ -368,7 +376,8 @@ enum status gateway_process_open(const struct gateway_settings *settings,
                                               .tokens = made->tokens,
                                               .events = made->events,
                                               .adapter = made->adapter,
-                                              .peers = made->peers};
+                                              .peers = made->peers,
+                                              .refusals = &made->refusals};
     gateway_metrics_attach(made->metrics, &sources);
     *process = made;
     return STATUS_OK;

@@ -35,6 +35,7 @@ struct gateway_process {
     struct kafka_outlet *outlet; /* NULL: clients send no events */
     struct client_events *events;
     struct hub *hub;
+    struct refusals refusals;
     struct http_cors cors;
     struct http_server *http;
     struct static_files *files;

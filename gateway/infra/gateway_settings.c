@@ -155,6 +155,11 @@ static const struct setting table[] = {
             .help = "For an unknown key it is not read sooner than this after the last time."),
     SETTING(DURATION, "token.expiry_grace", token_expiry_grace_ms, "30s", RANGE(0, HOURS),
             .help = "Time for a client to bring a fresh token when its own has expired."),
+    SETTING(INTEGER, "token.refusals", token_refusals, "5", RANGE(1, 1000),
+            .help = "So many tokens and connects of one connection may be refused within "
+                    "token.refusals_window; then it is closed."),
+    SETTING(DURATION, "token.refusals_window", token_refusals_ms, "60s", RANGE(1000, HOURS),
+            .help = "How long refused tokens count against a connection."),
     SETTING(TREE, "access", access_node, NULL,
             .help = "Rooms from claims: tenant_claim, user_claim, connect (given), join (allowed), "
                     "and events that clients may send. See gateway/domain/policy.h."),

@@ -66,6 +66,7 @@ struct gateway_settings {
     char *token_issuer;
     char *token_audience;
     bool token_allow_endless;
+    int64_t token_refusals, token_refusals_ms;
     int64_t token_leeway_ms, token_refresh_ms, token_refetch_ms, token_expiry_grace_ms;
     const struct document_node *access_node;
 

@@ -4,7 +4,7 @@ static bool is_reading(struct http_exchange *exchange, const struct http_request
 {
     if (request->method == HTTP_GET || request->method == HTTP_HEAD)
         return true;
-    http_exchange_refuse(exchange, 405);
+    http_exchange_refuse(exchange, 405, "method");
     return false;
 }
 

@@ -196,7 +196,7 @@ static void on_request(void *route, struct http_exchange *exchange,
     struct bytes known;
     (void)now_ms;
     if (request->method != HTTP_GET && request->method != HTTP_HEAD) {
-        http_exchange_refuse(exchange, 405);
+        http_exchange_refuse(exchange, 405, "method");
         return;
     }
     if (http_percent_decode(request->path, false, &path) == STATUS_OK) {
@@ -204,7 +204,7 @@ static void on_request(void *route, struct http_exchange *exchange,
         HASH_FIND(hh, files->files, name.data, name.size, file);
     }
     if (!file)
-        http_exchange_refuse(exchange, 404);
+        http_exchange_refuse(exchange, 404, "not_found");
     else
         answer(exchange, file,
                http_request_field(request, "if-none-match", &known) &&

@@ -42,7 +42,8 @@ bool socketio_decoder_is_collecting(const struct socketio_decoder *decoder)
     return collection && collection->count < collection->packet.attachment_count;
 }
 
-static enum status begin_collection(struct socketio_decoder *decoder, struct bytes text)
+static enum status begin_collection(struct socketio_decoder *decoder, struct bytes text,
+                                    struct socketio_packet *packet)
 {
     struct socketio_collection *collection = mem_new(struct socketio_collection);
     buffer_append(&collection->text, text);
@@ -52,7 +53,8 @@ static enum status begin_collection(struct socketio_decoder *decoder, struct byt
         socketio_decode(buffer_peek(&collection->text), decoder->limits, &collection->packet);
     if (status) {
         release(decoder);
-        return status;
+        /* Its head is given once more, out of what the caller has. */
+        return status == STATUS_TOO_DEEP ? socketio_decode(text, decoder->limits, packet) : status;
     }
     collection->packet.attachments = collection->attachments;
     return STATUS_INCOMPLETE;
@@ -70,7 +72,7 @@ enum status socketio_decoder_text(struct socketio_decoder *decoder, struct bytes
     bool binary = text.size && (text.data[0] == '0' + SOCKETIO_BINARY_EVENT ||
                                 text.data[0] == '0' + SOCKETIO_BINARY_ACK);
     if (binary)
-        return begin_collection(decoder, text);
+        return begin_collection(decoder, text, packet);
     return socketio_decode(text, decoder->limits, packet);
 }
 

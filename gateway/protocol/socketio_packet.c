@@ -252,7 +252,10 @@ enum status socketio_decode(struct bytes text, const struct socketio_limits *lim
     }
     struct json_scanner scanner;
     json_init(&scanner, text, limits->json_depth);
+    struct socketio_packet head = found;
     status = scan_payload(&scanner, &found);
+    if (status == STATUS_TOO_DEEP)
+        *packet = head;
     if (status)
         return status;
     if (json_next(&scanner) != JSON_END)

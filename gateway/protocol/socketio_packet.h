@@ -66,7 +66,9 @@ struct socketio_packet {
  *   STATUS_MALFORMED   anything that is not a packet: type, attachments (1 to 10), ack id, JSON,
  *                      payload of the wrong shape for its type, a reserved event name, a
  *                      placeholder beyond the attachments
- *   STATUS_TOO_DEEP, STATUS_TOO_LARGE  see socketio_limits */
+ *   STATUS_TOO_DEEP    see socketio_limits; *packet has what stands before the JSON, so that it can
+ *                      be answered: type, namespace, ack id, attachment_count
+ *   STATUS_TOO_LARGE   see socketio_limits */
 enum status socketio_decode(struct bytes text, const struct socketio_limits *limits,
                             struct socketio_packet *packet) MUST_CHECK;
 

@@ -303,21 +303,26 @@ void ws_json_append_history_ack(struct buffer *out, struct bytes id, uint32_t co
                          complete ? "true" : "false");
 }
 
-void ws_json_append_error(struct buffer *out, struct bytes id, const char *code,
-                          struct bytes message)
+static void append_problem(struct buffer *out, struct bytes id, const char *code,
+                           struct bytes message)
 {
     append_type(out, "error", id);
     buffer_append_format(out, ",\"error\":{\"code\":\"%s\"", code);
     append_text(out, "message", message);
+}
+
+void ws_json_append_error(struct buffer *out, struct bytes id, const char *code,
+                          struct bytes message)
+{
+    append_problem(out, id, code, message);
     buffer_append_string(out, "}}");
 }
 
 void ws_json_append_rooms_error(struct buffer *out, struct bytes id, const char *code,
-                                struct bytes rooms)
+                                struct bytes message, struct bytes rooms)
 {
-    append_type(out, "error", id);
-    buffer_append_format(out, ",\"error\":{\"code\":\"%s\",\"message\":\"%s\",\"rooms\":", code,
-                         code);
+    append_problem(out, id, code, message);
+    buffer_append_string(out, ",\"rooms\":");
     buffer_append(out, rooms);
     buffer_append_string(out, "}}");
 }

@@ -67,6 +67,7 @@ struct ws_answer {
     struct bytes room;                     /* UNSUBSCRIBED */
     const char *reason;                    /* WELCOME, UNSUBSCRIBED */
     const char *code;                      /* ERROR */
+    struct bytes message;                  /* ERROR: what the code says to a person */
     const struct ws_refused_room *refused; /* ERROR */
     size_t refused_count;
     int64_t ping_interval_ms, ping_timeout_ms; /* WELCOME */

@@ -60,22 +60,28 @@ static void guest_free(struct guest *guest)
     free(guest);
 }
 
-static void write_close(struct guest *guest, unsigned code)
+static void write_close(struct guest *guest, unsigned code, const char *word)
 {
     if (guest->wire->writable) {
         auto_buffer struct buffer frame = {0};
-        websocket_append_close(&frame, code, "");
+        websocket_append_close(&frame, code, word ? word : "");
         wire_write(guest->wire, buffer_peek(&frame));
     }
     wire_close(guest->wire, WIRE_FLUSH);
 }
 
-/* code 0: the wire is gone already. */
-static void guest_end(struct guest *guest, unsigned code)
+/* code 0: the wire is gone already; word NULL: the client has closed it. */
+static void guest_end(struct guest *guest, unsigned code, const char *word)
 {
+    assert(code || !word);
     guest->server->stats.taken_over_failed++;
+    if (word)
+        refusals_note(
+            http_server_refusals(guest->server->http),
+            &(struct refusal_note){
+                .transport = "engineio", .word = word, .ends = true, .wire = guest->wire});
     if (code)
-        write_close(guest, code);
+        write_close(guest, code, word);
     if (guest->state == GUEST_GREETED)
         errand_send(guest->server, &guest->address, "/peer/abandon", buffer_peek(&guest->query));
     guest->over = true;
@@ -87,7 +93,7 @@ static void guest_late(struct timer *timer, int64_t now_ms)
 {
     (void)now_ms;
     guest_end((struct guest *)((char *)timer - offsetof(struct guest, timer)),
-              WEBSOCKET_CLOSE_NO_CODE);
+              WEBSOCKET_CLOSE_POLICY, "upgrade_timeout");
 }
 
 /* ---- Answers of the session's gateway ---- */
@@ -97,7 +103,7 @@ static void greet(struct guest *guest, const struct http_reply *reply)
     static const char name[] = "&probe=";
     if (!reply || reply->code != 200 || reply->body.size != REMOTE_PROBE_SIZE - 1 ||
         !guest->wire->writable) {
-        guest_end(guest, WEBSOCKET_CLOSE_NO_CODE);
+        guest_end(guest, WEBSOCKET_CLOSE_TRY_AGAIN, "cannot_continue");
         return;
     }
     buffer_append_string(&guest->query, name);
@@ -116,7 +122,7 @@ static void settle(struct guest *guest, const struct http_reply *reply, int64_t 
         bytes_of(buffer_peek(&guest->query).data + sizeof("sid=") - 1, guest->sid_size);
     if (!reply || reply->code != 200 ||
         !take_over_session(server, sid, reply->body, guest->wire, &guest->reader, now_ms)) {
-        guest_end(guest, WEBSOCKET_CLOSE_NO_CODE);
+        guest_end(guest, WEBSOCKET_CLOSE_TRY_AGAIN, "cannot_continue");
         return;
     }
     struct wire *wire = guest->wire;
@@ -152,7 +158,7 @@ static void take_message(struct guest *guest, const struct websocket_item *item)
         timer_wheel_cancel(guest->server->wheel, &guest->timer); /* the request has its own */
         ask(guest, &guest->request, BYTES_LITERAL("/peer/take"));
     } else {
-        guest_end(guest, WEBSOCKET_CLOSE_NO_CODE);
+        guest_end(guest, WEBSOCKET_CLOSE_POLICY, "bad_upgrade");
     }
 }
 
@@ -164,7 +170,7 @@ static void take_item(struct guest *guest, const struct websocket_item *item)
         take_message(guest, item);
         break;
     case WEBSOCKET_CLOSE:
-        guest_end(guest, item->close_code);
+        guest_end(guest, item->close_code, NULL);
         break;
     case WEBSOCKET_PING:
     case WEBSOCKET_PONG:
@@ -176,9 +182,15 @@ static void take_item(struct guest *guest, const struct websocket_item *item)
 static void hold(struct guest *guest, struct bytes bytes)
 {
     if (buffer_size(&guest->held) + bytes.size > guest->server->poll_bytes + HELD_LIMIT)
-        guest_end(guest, WEBSOCKET_CLOSE_TOO_BIG);
+        guest_end(guest, WEBSOCKET_CLOSE_TOO_BIG, "too_large");
     else
         buffer_append(&guest->held, bytes);
+}
+
+static void guest_fail(struct guest *guest)
+{
+    unsigned code = websocket_reader_close_code(&guest->reader);
+    guest_end(guest, code, refusal_of_frame(code));
 }
 
 static void guest_bytes(void *receiver, struct bytes bytes, int64_t now_ms)
@@ -192,7 +204,7 @@ static void guest_bytes(void *receiver, struct bytes bytes, int64_t now_ms)
         if (status == STATUS_OK)
             take_item(guest, &item);
         else if (status != STATUS_INCOMPLETE)
-            guest_end(guest, websocket_reader_close_code(&guest->reader));
+            guest_fail(guest);
     }
     if (!guest->over && bytes.size)
         hold(guest, bytes);
@@ -209,7 +221,7 @@ static void guest_writable(void *receiver, int64_t now_ms)
 static void guest_closed(void *receiver, int64_t now_ms)
 {
     (void)now_ms;
-    guest_end(receiver, 0);
+    guest_end(receiver, 0, NULL);
 }
 
 static const struct wire_receiver_ops receiver_ops = {
@@ -258,7 +270,7 @@ void guest_request(struct engineio_server *server, struct http_exchange *exchang
 void guests_free(struct engineio_server *server)
 {
     while (server->guests) {
-        write_close(server->guests, WEBSOCKET_CLOSE_GOING_AWAY);
+        write_close(server->guests, WEBSOCKET_CLOSE_GOING_AWAY, "restart");
         guest_free(server->guests);
     }
 }

@@ -163,6 +163,7 @@ void hand_over_session(struct engineio_session *session, int64_t now_ms)
     if (status == STATUS_INCOMPLETE)
         return;
     if (status != STATUS_OK || session->state != SESSION_OPEN) {
+        engineio_session_close_for(session, WEBSOCKET_CLOSE_TRY_AGAIN, "cannot_continue");
         session_end_for(session, ENGINEIO_CLOSE_SERVER, now_ms);
         return;
     }
@@ -210,6 +211,13 @@ static void keep_handshake(struct engineio_session *session, const struct moved 
     session->fields_size = (uint32_t)moved->fields.size;
 }
 
+/* Nothing here can go on from its state. */
+static void refuse_moved(struct engineio_session *session, int64_t now_ms)
+{
+    engineio_session_close_for(session, WEBSOCKET_CLOSE_TRY_AGAIN, "cannot_continue");
+    session_end_for(session, ENGINEIO_CLOSE_SERVER, now_ms);
+}
+
 bool take_over_session(struct engineio_server *server, struct bytes sid, struct bytes state,
                        struct wire *wire, const struct websocket_reader *reader, int64_t now_ms)
 {
@@ -237,6 +245,6 @@ bool take_over_session(struct engineio_server *server, struct bytes sid, struct 
     if (session->connection)
         session_mark_dirty(session);
     else
-        session_end_for(session, ENGINEIO_CLOSE_SERVER, now_ms);
+        refuse_moved(session, now_ms);
     return true;
 }

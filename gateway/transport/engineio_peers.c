@@ -237,7 +237,7 @@ bool is_peer(struct engineio_server *server, struct http_exchange *exchange,
         peer_identity_knows(server->peers.identity, token))
         return true;
     server->stats.peer_refused++;
-    http_exchange_refuse(exchange, 401);
+    http_exchange_refuse(exchange, 401, "not_a_peer");
     return false;
 }
 

@@ -126,9 +126,11 @@ static void poll(struct engineio_session *session, struct http_exchange *exchang
     struct polling *polling = session->polling;
     struct request_mark mark = mark_of(request);
     if (!replace_poll(polling, &mark)) {
-        answer_error(exchange, ENGINEIO_ERROR_BAD_REQUEST, NULL);
-        session_end_for(session, polling->get ? ENGINEIO_CLOSE_PROTOCOL : ENGINEIO_CLOSE_TRANSPORT,
-                        now_ms);
+        answer_problem(exchange, "requests_overlap");
+        if (polling->get)
+            session_fail(session, WEBSOCKET_CLOSE_POLICY, "requests_overlap", now_ms);
+        else
+            session_end_for(session, ENGINEIO_CLOSE_TRANSPORT, now_ms);
         return;
     }
     polling->gzip =
@@ -232,7 +234,7 @@ static void take_body(struct engineio_session *session, struct http_exchange *ex
     server->stats.posts++;
     polling->post = NULL;
     if (is_too_large(server, body)) {
-        http_exchange_answer(exchange, &(struct http_answer){.code = 413});
+        http_exchange_refuse(exchange, 413, "too_large");
         return;
     }
     uint64_t digest = digest_of(body);
@@ -247,8 +249,10 @@ static void take_body(struct engineio_session *session, struct http_exchange *ex
         answer(exchange, "text/html", BYTES_LITERAL("ok"), false, old_browser);
         return;
     }
-    answer_error(exchange, ENGINEIO_ERROR_BAD_REQUEST, NULL);
-    session_end_for(session, ENGINEIO_CLOSE_PROTOCOL, now_ms);
+    const char *word =
+        status == STATUS_LIMIT || status == STATUS_TOO_LARGE ? "too_large" : "bad_packet";
+    answer_problem(exchange, word);
+    session_fail(session, WEBSOCKET_CLOSE_POLICY, word, now_ms);
 }
 
 static void post(struct engineio_session *session, struct http_exchange *exchange,
@@ -264,8 +268,9 @@ static void post(struct engineio_session *session, struct http_exchange *exchang
         polling->post = NULL;
     }
     if (octets || polling->post) {
-        answer_error(exchange, ENGINEIO_ERROR_BAD_REQUEST, NULL);
-        session_end_for(session, ENGINEIO_CLOSE_PROTOCOL, now_ms);
+        const char *word = octets ? "bad_packet" : "requests_overlap";
+        answer_problem(exchange, word);
+        session_fail(session, WEBSOCKET_CLOSE_POLICY, word, now_ms);
         return;
     }
     http_exchange_set_context(exchange, &polling->owner);
@@ -362,7 +367,7 @@ void polling_detach(struct engineio_session *session, enum engineio_packet_type 
         answer_error(polling->take, ENGINEIO_ERROR_UNKNOWN_SID, NULL);
     if (polling->probe) {
         polling->probe->session = NULL;
-        link_close(polling->probe, WEBSOCKET_CLOSE_NO_CODE);
+        link_close(polling->probe, WEBSOCKET_CLOSE_NO_CODE, NULL);
     }
     buffer_deinit(&polling->last_body);
     free(polling);

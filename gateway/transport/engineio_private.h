@@ -99,7 +99,10 @@ struct engineio_session {
     uint8_t state;
     uint8_t heartbeat;
     uint8_t close_reason;
-    bool told_closed; /* the application has had its last call */
+    uint16_t close_code; /* over WebSocket, with `word`; 0: what the reason comes to */
+    const char *word;    /* why it ends, for the client; NULL: what the reason comes to */
+    bool told_closed;    /* the application has had its last call */
+    bool noted;          /* why it ends has been counted */
     bool dirty;
     bool awake;     /* the application has something to pull */
     bool ping_due;  /* "2" is to be sent */
@@ -158,6 +161,9 @@ bool session_packet(struct engineio_session *session, const struct engineio_pack
 void session_end_for(struct engineio_session *session, enum engineio_close reason, int64_t now_ms);
 void session_mark_dirty(struct engineio_session *session);
 /* The last answer or write of a closing session is out. */
+/* Ends the session for what its client sent; the code is that of a close frame. */
+void session_fail(struct engineio_session *session, unsigned code, const char *word,
+                  int64_t now_ms);
 void session_finish(struct engineio_session *session, int64_t now_ms);
 /* Its client closed it while no poll was held: one may be on its way that was sent before. */
 bool session_is_left(const struct engineio_session *session);
@@ -202,9 +208,9 @@ struct link *link_of_wire(struct engineio_session *session, struct wire *wire,
 /* What came while the session was deaf. */
 void link_hear_held(struct link *link, int64_t now_ms);
 void link_flush(struct link *link, int64_t now_ms);
-/* Sends a close frame if it can, and closes the wire. The link is freed at the end of the turn. */
-void link_close(struct link *link, unsigned code);
-void link_close_because(struct link *link, unsigned code, const char *reason);
+/* Sends a close frame if it can, and closes the wire. The link is freed at the end of the turn.
+ * word: NULL: none. */
+void link_close(struct link *link, unsigned code, const char *word);
 
 /* engineio_peers.c */
 /* A request for a session that may be another gateway's: passed on, or refused. */
@@ -259,6 +265,8 @@ enum { SESSION_COOKIE_SIZE = 192 };
 const char *session_cookie(const struct engineio_session *session,
                            char cookie[SESSION_COOKIE_SIZE]);
 void answer_error(struct http_exchange *exchange, enum engineio_error error, const char *message);
+/* A bad request (400, code 3) that says in which way. */
+void answer_problem(struct http_exchange *exchange, const char *word);
 
 /* poll_compressor.c */
 struct poll_compressor *poll_compressor_new(void);

@@ -23,7 +23,28 @@ const char *engineio_close_text(enum engineio_close reason)
 
 /* ---- Refusals ---- */
 
-void answer_error(struct http_exchange *exchange, enum engineio_error error, const char *message)
+static const char *word_of(enum engineio_error error)
+{
+    switch (error) {
+    case ENGINEIO_ERROR_UNKNOWN_TRANSPORT:
+        return "unknown_transport";
+    case ENGINEIO_ERROR_UNKNOWN_SID:
+        return "unknown_sid";
+    case ENGINEIO_ERROR_BAD_HANDSHAKE_METHOD:
+        return "bad_handshake_method";
+    case ENGINEIO_ERROR_BAD_REQUEST:
+        return "bad_request";
+    case ENGINEIO_ERROR_FORBIDDEN:
+        return "forbidden";
+    case ENGINEIO_ERROR_UNSUPPORTED_PROTOCOL_VERSION:
+        return "unsupported_protocol_version";
+    }
+    assert(!"an error of Engine.IO");
+    return NULL;
+}
+
+static void answer_json(struct http_exchange *exchange, enum engineio_error error,
+                        const char *message)
 {
     struct buffer body = {0};
     engineio_append_error(&body, error, message);
@@ -33,6 +54,18 @@ void answer_error(struct http_exchange *exchange, enum engineio_error error, con
     buffer_deinit(&body);
 }
 
+void answer_error(struct http_exchange *exchange, enum engineio_error error, const char *message)
+{
+    http_exchange_note_refusal(exchange, "engineio", word_of(error));
+    answer_json(exchange, error, message);
+}
+
+void answer_problem(struct http_exchange *exchange, const char *word)
+{
+    http_exchange_note_refusal(exchange, "engineio", word);
+    answer_json(exchange, ENGINEIO_ERROR_BAD_REQUEST, refusal_message(word));
+}
+
 void refuse_request(struct http_exchange *exchange, bool upgrade, enum engineio_error error,
                     const char *message)
 {
@@ -40,6 +73,7 @@ void refuse_request(struct http_exchange *exchange, bool upgrade, enum engineio_
         answer_error(exchange, error, message);
         return;
     }
+    http_exchange_note_refusal(exchange, "engineio", word_of(error));
     /* A client that asked for a WebSocket is told in the words of the JavaScript server. */
     http_exchange_answer(
         exchange, &(struct http_answer){
@@ -94,9 +128,8 @@ void refuse_full(struct engineio_server *server, struct http_exchange *exchange)
 {
     struct http_field retry = http_field_of("Retry-After", "1");
     server->stats.refused++;
-    http_exchange_answer(
-        exchange,
-        &(struct http_answer){.code = 503, .fields = &retry, .field_count = 1, .close = true});
+    http_exchange_refuse_finally(exchange, 503, server->draining ? "ending" : "too_many_sessions",
+                                 &retry);
 }
 
 static void handshake(struct engineio_server *server, struct http_exchange *exchange,

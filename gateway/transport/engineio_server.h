@@ -145,6 +145,10 @@ void engineio_session_listen(struct engineio_session *session);
 /* Ends the session: what is queued still goes out, nothing more comes in or is pulled; `closed`
  * follows at the end of the turn. */
 void engineio_session_close(struct engineio_session *session);
+/* The same with a word for the client (refusals.h) and the close code that goes with it over
+ * WebSocket; a polling client hears only what was sent before. The first word counts.
+ * It is not counted here as a refusal: who gives it does that. */
+void engineio_session_close_for(struct engineio_session *session, unsigned code, const char *word);
 
 /* The same for a client that asks for more than it reads: a WebSocket ends with 1008 and
  * `too_many_answers`. */

@@ -219,6 +219,79 @@ void engineio_session_overflow(struct engineio_session *session)
     begin_closing(session, ENGINEIO_CLOSE_OVERFLOW);
 }
 
+static void keep_word(struct engineio_session *session, unsigned code, const char *word)
+{
+    if (session->word)
+        return;
+    session->word = word;
+    session->close_code = (uint16_t)code;
+}
+
+void engineio_session_close_for(struct engineio_session *session, unsigned code, const char *word)
+{
+    assert(word && websocket_close_code_is_valid(code));
+    if (session->state == SESSION_OPEN)
+        keep_word(session, code, word);
+    session->noted = true; /* by whoever found the word */
+    begin_closing(session, ENGINEIO_CLOSE_SERVER);
+}
+
+void session_fail(struct engineio_session *session, unsigned code, const char *word, int64_t now_ms)
+{
+    assert(word && websocket_close_code_is_valid(code));
+    if (session->state == SESSION_OPEN)
+        keep_word(session, code, word);
+    session_end_for(session, ENGINEIO_CLOSE_PROTOCOL, now_ms);
+}
+
+/* Whoever ends it says why; these go without saying. */
+static void complete_word(struct engineio_session *session)
+{
+    switch ((enum engineio_close)session->close_reason) {
+    case ENGINEIO_CLOSE_PING_TIMEOUT:
+        keep_word(session, WEBSOCKET_CLOSE_TRY_AGAIN, "ping_timeout");
+        break;
+    case ENGINEIO_CLOSE_OVERFLOW:
+        keep_word(session, WEBSOCKET_CLOSE_POLICY, "too_many_answers");
+        break;
+    case ENGINEIO_CLOSE_PROTOCOL:
+        keep_word(session, WEBSOCKET_CLOSE_POLICY, "bad_packet");
+        break;
+    case ENGINEIO_CLOSE_CLIENT:
+    case ENGINEIO_CLOSE_TRANSPORT:
+    case ENGINEIO_CLOSE_SERVER:
+    case ENGINEIO_CLOSE_COUNT:
+        break;
+    }
+}
+
+/* Once, and as long as its wire is there. */
+static void note_end(struct engineio_session *session)
+{
+    const struct wire *wire = session->link ? session->link->wire : NULL;
+    if (session->noted)
+        return;
+    session->noted = true;
+    complete_word(session);
+    if (session->word)
+        refusals_note(
+            http_server_refusals(session->server->http),
+            &(struct refusal_note){
+                .transport = "engineio", .word = session->word, .ends = true, .wire = wire});
+}
+
+static void close_link(struct engineio_session *session)
+{
+    const char *word = session->word;
+    unsigned code = session->close_code;
+    if (!word && session->server->draining) {
+        word = "restart";
+        code = WEBSOCKET_CLOSE_GOING_AWAY;
+    }
+    link_close(session->link, word ? code : WEBSOCKET_CLOSE_NO_CODE, word);
+    session->link = NULL;
+}
+
 void engineio_session_send(struct engineio_session *session, bool binary, const struct bytes *parts,
                            size_t count)
 {
@@ -240,6 +313,7 @@ void session_tell_closed(struct engineio_session *session, int64_t now_ms)
     if (session->told_closed)
         return;
     session->told_closed = true;
+    note_end(session);
     session->server->stats.closed[session->close_reason]++;
     if (session->connection)
         session->server->config.ops->closed(session->connection,
@@ -257,14 +331,10 @@ void session_end_for(struct engineio_session *session, enum engineio_close reaso
     session->state = SESSION_DEAD;
     timer_wheel_cancel(server->wheel, &session->timer);
     HASH_DELETE(hh, server->sessions, session);
+    note_end(session);
     if (session->link) {
         server->stats.websocket--;
-        if (session->close_reason == ENGINEIO_CLOSE_OVERFLOW)
-            link_close_because(session->link, WEBSOCKET_CLOSE_POLICY, "too_many_answers");
-        else
-            link_close(session->link,
-                       server->draining ? WEBSOCKET_CLOSE_GOING_AWAY : WEBSOCKET_CLOSE_NO_CODE);
-        session->link = NULL;
+        close_link(session);
     }
     if (session->polling) {
         server->stats.polling--;
@@ -339,7 +409,7 @@ bool session_packet(struct engineio_session *session, const struct engineio_pack
         plan_ping(session, now_ms);
         break;
     case ENGINEIO_PING: /* in this revision only the server pings */
-        session_end_for(session, ENGINEIO_CLOSE_PROTOCOL, now_ms);
+        session_fail(session, WEBSOCKET_CLOSE_POLICY, "bad_packet", now_ms);
         break;
     case ENGINEIO_CLOSE:
         leave(session, now_ms);

@@ -15,19 +15,14 @@ static void link_bury(struct link *link)
     link->server->dead_links = link;
 }
 
-void link_close(struct link *link, unsigned code)
-{
-    link_close_because(link, code, "");
-}
-
-void link_close_because(struct link *link, unsigned code, const char *reason)
+void link_close(struct link *link, unsigned code, const char *word)
 {
     struct wire *wire = link->wire;
     if (!wire)
         return;
     if (wire->writable) {
         struct buffer frame = {0};
-        websocket_append_close(&frame, code, reason);
+        websocket_append_close(&frame, code, word ? word : "");
         wire_write(wire, buffer_peek(&frame));
         buffer_deinit(&frame);
     }
@@ -35,11 +30,20 @@ void link_close_because(struct link *link, unsigned code, const char *reason)
     link_bury(link);
 }
 
+static void note(const struct link *link, const char *word)
+{
+    if (word)
+        refusals_note(http_server_refusals(link->server->http),
+                      &(struct refusal_note){
+                          .transport = "engineio", .word = word, .ends = true, .wire = link->wire});
+}
+
 /* A probe that came to nothing: only the WebSocket goes, polling lives on. */
-static void abandon_probe(struct link *link, unsigned code)
+static void abandon_probe(struct link *link, unsigned code, const char *word)
 {
     struct engineio_session *session = link->session;
-    link_close(link, code);
+    note(link, word);
+    link_close(link, code, word);
     if (!session)
         return;
     link->session = NULL;
@@ -54,7 +58,7 @@ static void upgrade_late(struct timer *timer, int64_t now_ms)
     (void)now_ms;
     struct polling *polling =
         (struct polling *)((char *)timer - offsetof(struct polling, upgrade_timer));
-    abandon_probe(polling->probe, WEBSOCKET_CLOSE_NO_CODE);
+    abandon_probe(polling->probe, WEBSOCKET_CLOSE_POLICY, "upgrade_timeout");
 }
 
 /* ---- Upgrade ---- */
@@ -97,7 +101,7 @@ static void take_probe(struct link *link, const struct websocket_item *item)
              bytes_equal(item->payload, BYTES_LITERAL("5")))
         complete_upgrade(link);
     else
-        abandon_probe(link, WEBSOCKET_CLOSE_NO_CODE);
+        abandon_probe(link, WEBSOCKET_CLOSE_POLICY, "bad_upgrade");
 }
 
 /* ---- Frames ---- */
@@ -112,7 +116,7 @@ static void take_message(struct link *link, const struct websocket_item *item, i
     struct engineio_packet packet = engineio_binary(item->payload);
     if (item->opcode == WEBSOCKET_TEXT &&
         engineio_decode(item->payload, &link->server->decoded, &packet) != STATUS_OK)
-        session_end_for(session, ENGINEIO_CLOSE_PROTOCOL, now_ms);
+        session_fail(session, WEBSOCKET_CLOSE_POLICY, "bad_packet", now_ms);
     else
         (void)session_packet(session, &packet, now_ms);
 }
@@ -127,15 +131,25 @@ static void take_pong_request(struct link *link, struct bytes payload)
     session_mark_dirty(session);
 }
 
-/* The connection is over, by its peer or by what it sent. */
-static void link_over(struct link *link, unsigned code, enum engineio_close reason, int64_t now_ms)
+/* The connection is over, by its peer: the close frame is answered by another. */
+static void link_left(struct link *link, unsigned code, int64_t now_ms)
 {
     if (link->probing) {
-        abandon_probe(link, code);
+        abandon_probe(link, code, NULL);
         return;
     }
-    link_close(link, code);
-    session_end_for(link->session, reason, now_ms);
+    link_close(link, code, NULL);
+    session_end_for(link->session, ENGINEIO_CLOSE_TRANSPORT, now_ms);
+}
+
+/* Or by what it sent. */
+static void link_fail(struct link *link, unsigned code, const char *word, int64_t now_ms)
+{
+    if (link->probing) {
+        abandon_probe(link, code, word);
+        return;
+    }
+    session_fail(link->session, code, word, now_ms);
 }
 
 static void take_item(struct link *link, const struct websocket_item *item, int64_t now_ms)
@@ -149,7 +163,7 @@ static void take_item(struct link *link, const struct websocket_item *item, int6
         take_pong_request(link, item->payload);
         break;
     case WEBSOCKET_CLOSE:
-        link_over(link, item->close_code, ENGINEIO_CLOSE_TRANSPORT, now_ms);
+        link_left(link, item->close_code, now_ms);
         break;
     case WEBSOCKET_PONG:
     case WEBSOCKET_CONTINUATION:
@@ -161,7 +175,7 @@ static void take_item(struct link *link, const struct websocket_item *item, int6
 static void hold(struct link *link, struct bytes bytes, int64_t now_ms)
 {
     if (buffer_size(&link->held) + bytes.size > link->server->poll_bytes + HELD_SLACK)
-        link_over(link, WEBSOCKET_CLOSE_TOO_BIG, ENGINEIO_CLOSE_PROTOCOL, now_ms);
+        link_fail(link, WEBSOCKET_CLOSE_TOO_BIG, "too_large", now_ms);
     else
         buffer_append(&link->held, bytes);
 }
@@ -178,11 +192,11 @@ static void link_bytes(void *receiver, struct bytes bytes, int64_t now_ms)
         enum status status = websocket_reader_next(&link->reader, &bytes, &item);
         if (status == STATUS_INCOMPLETE)
             return;
+        unsigned code = websocket_reader_close_code(&link->reader);
         if (status == STATUS_OK)
             take_item(link, &item, now_ms);
         else
-            link_over(link, websocket_reader_close_code(&link->reader), ENGINEIO_CLOSE_PROTOCOL,
-                      now_ms);
+            link_fail(link, code, refusal_of_frame(code), now_ms);
     }
 }
 
@@ -205,7 +219,7 @@ static void link_closed(void *receiver, int64_t now_ms)
 {
     struct link *link = receiver;
     link_bury(link);
-    link_over(link, WEBSOCKET_CLOSE_NO_CODE, ENGINEIO_CLOSE_TRANSPORT, now_ms);
+    link_left(link, WEBSOCKET_CLOSE_NO_CODE, now_ms);
 }
 
 static const struct wire_receiver_ops receiver_ops = {
@@ -365,8 +379,12 @@ static void close_second(struct engineio_server *server, struct http_exchange *e
 {
     auto_buffer struct buffer rest = {0}, frame = {0};
     struct wire *wire = websocket_welcome(server, exchange, key, &rest);
+    static const char word[] = "second_websocket";
+    refusals_note(
+        http_server_refusals(server->http),
+        &(struct refusal_note){.transport = "engineio", .word = word, .ends = true, .wire = wire});
     if (wire->writable) {
-        websocket_append_close(&frame, WEBSOCKET_CLOSE_NO_CODE, "");
+        websocket_append_close(&frame, WEBSOCKET_CLOSE_POLICY, word);
         wire_write(wire, buffer_peek(&frame));
     }
     wire_close(wire, WIRE_FLUSH);

@@ -168,12 +168,48 @@ void http_exchange_drop(struct http_exchange *exchange)
     close_wire(exchange, WIRE_ABORT);
 }
 
-void http_exchange_refuse(struct http_exchange *exchange, unsigned code)
+struct refusals *http_server_refusals(const struct http_server *server)
 {
-    http_exchange_answer(exchange,
-                         &(struct http_answer){.code = code,
-                                               .content_type = "text/plain; charset=UTF-8",
-                                               .body = bytes_of_string(http_reason(code))});
+    return server->config.refusals;
+}
+
+void http_exchange_note_refusal(const struct http_exchange *exchange, const char *transport,
+                                const char *word)
+{
+    refusals_note(exchange->server->config.refusals,
+                  &(struct refusal_note){
+                      .transport = transport, .word = word, .ends = true, .wire = exchange->wire});
+}
+
+static struct bytes write_problem(struct buffer *body, const char *word)
+{
+    buffer_append_string(body, "{\"error\":");
+    refusal_append_json(body, word, NULL);
+    buffer_append_string(body, "}\n");
+    return buffer_peek(body);
+}
+
+static void refuse(struct http_exchange *exchange, struct http_answer *answer, const char *word)
+{
+    auto_buffer struct buffer body = {0};
+    http_exchange_note_refusal(exchange, "http", word);
+    answer->content_type = "application/json";
+    answer->body = write_problem(&body, word);
+    http_exchange_answer(exchange, answer);
+}
+
+void http_exchange_refuse(struct http_exchange *exchange, unsigned code, const char *word)
+{
+    refuse(exchange, &(struct http_answer){.code = code}, word);
+}
+
+void http_exchange_refuse_finally(struct http_exchange *exchange, unsigned code, const char *word,
+                                  const struct http_field *field)
+{
+    refuse(exchange,
+           &(struct http_answer){
+               .code = code, .fields = field, .field_count = field ? 1 : 0, .close = true},
+           word);
 }
 
 struct wire *http_exchange_take(struct http_exchange *exchange, struct buffer *rest)
@@ -252,7 +288,7 @@ static void begin_request(struct http_exchange *exchange, const struct http_requ
     time_phase(exchange, TIMING_BODY, now_ms + server->config.body_timeout_ms);
     const struct http_route *route = exchange->route;
     if (!route) {
-        http_exchange_refuse(exchange, 404);
+        http_exchange_refuse(exchange, 404, "not_found");
         return;
     }
     if (route->body_bytes)
@@ -286,7 +322,7 @@ static void end_request(struct http_exchange *exchange, int64_t now_ms)
     if (!exchange->has_body)
         return;
     if (!route->body) {
-        http_exchange_refuse(exchange, 400);
+        http_exchange_refuse(exchange, 400, "bad_request"); /* no route here takes one */
         return;
     }
     struct buffer body =
@@ -294,6 +330,22 @@ static void end_request(struct http_exchange *exchange, int64_t now_ms)
     exchange->body = (struct buffer){0};
     route->body(route->route, exchange, buffer_peek(&body), now_ms);
     buffer_deinit(&body);
+}
+
+/* What the reader of requests, or the clock, has to say against one. */
+static const char *input_problem(unsigned code)
+{
+    switch (code) {
+    case 408:
+        return "http_timeout";
+    case 413:
+        return "too_large";
+    case 414:
+    case 431:
+        return "head_too_large";
+    default:
+        return "bad_http";
+    }
 }
 
 /* Answers what was not a request, or took too long, and ends the connection. */
@@ -305,11 +357,11 @@ static void refuse_input(struct http_exchange *exchange, unsigned code, int64_t 
         exchange->minor_version = 1;
         exchange->head_method = false;
     }
-    struct http_answer answer = {.code = code};
-    if (code != 413) {
-        answer.content_type = "text/plain; charset=UTF-8";
-        answer.body = bytes_of_string(http_reason(code));
-    }
+    const char *word = input_problem(code);
+    auto_buffer struct buffer body = {0};
+    struct http_answer answer = {
+        .code = code, .content_type = "application/json", .body = write_problem(&body, word)};
+    http_exchange_note_refusal(exchange, "http", word);
     bool written = may_answer && write_answer(exchange, &answer, true);
     if (owed)
         tell_aborted(exchange, HTTP_ABORT_REFUSED, now_ms);
@@ -414,6 +466,8 @@ static void wire_bytes(void *receiver, struct bytes bytes, int64_t now_ms)
     if (http_reader_buffered(&exchange->reader) <= exchange->server->config.pipeline_bytes)
         return;
     exchange->server->stats.malformed++;
+    /* An answer is owed to the request before, so there is no place for one to these. */
+    http_exchange_note_refusal(exchange, "http", "too_many_requests");
     tell_aborted(exchange, HTTP_ABORT_CLOSED, now_ms);
     close_wire(exchange, WIRE_ABORT);
 }

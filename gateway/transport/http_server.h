@@ -16,6 +16,7 @@
 #include "buffer.h"
 #include "http_cors.h"
 #include "http_request.h"
+#include "refusals.h"
 #include "timer_wheel.h"
 #include "wire.h"
 
@@ -30,6 +31,7 @@ struct http_server_config {
     int64_t idle_timeout_ms; /* between requests */
     size_t
         pipeline_bytes; /* kept behind a request that is not answered; more closes the connection */
+    struct refusals *refusals; /* where refusals are counted; borrowed; NULL: nowhere */
 };
 
 enum http_abort {
@@ -107,7 +109,15 @@ size_t http_exchange_cors_fields(const struct http_exchange *exchange,
 /* For logs. */
 void http_exchange_peer(const struct http_exchange *exchange, char text[WIRE_PEER_SIZE]);
 
-/* A short text answer, for routes that refuse: "404 Not Found". */
-void http_exchange_refuse(struct http_exchange *exchange, unsigned code);
+/* A refusal with a body that says why: {"error":{"code":"not_found","message":"..."}}. */
+void http_exchange_refuse(struct http_exchange *exchange, unsigned code, const char *word);
+/* The same, with fields, and the end of the connection. */
+void http_exchange_refuse_finally(struct http_exchange *exchange, unsigned code, const char *word,
+                                  const struct http_field *field);
+/* Counts a refusal that the caller answers in its own form. */
+void http_exchange_note_refusal(const struct http_exchange *exchange, const char *transport,
+                                const char *word);
+/* Where the server counts refusals; NULL: nowhere. */
+struct refusals *http_server_refusals(const struct http_server *server);
 
 #endif

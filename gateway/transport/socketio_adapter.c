@@ -10,6 +10,7 @@
 #include "pack.h"
 #include "room.h"
 #include "socketio_private.h"
+#include "websocket_frame.h"
 
 /* --- ends --------------------------------------------------------------------------------------
  */
@@ -32,23 +33,45 @@ static void socket_free(struct adapter_socket *socket)
     free(socket);
 }
 
-void socketio_adapter_turn_away(struct adapter_socket *socket, const char *reason, bool transient)
+void socketio_adapter_note(const struct adapter_socket *socket, const char *reason,
+                           const char *claim, bool ends)
 {
-    if (transient) {
-        socketio_socket_close_transport(socket->socket);
-    } else {
-        struct buffer *text = &socket->adapter->text;
-        buffer_clear(text);
-        buffer_append_format(text, "{\"code\":\"%s\"}", reason);
-        socketio_socket_refuse(socket->socket, bytes_of_string(reason), buffer_peek(text));
+    struct refusal_note note = {
+        .transport = "socketio", .word = reason, .claim = claim, .ends = ends};
+    if (socket->session) {
+        note.user = session_user(socket->session);
+        note.tenant = session_tenant(socket->session);
+        note.session = session_public_id(socket->session);
     }
+    refusals_note(socket->adapter->config.refusals, &note);
+}
+
+static void refuse_connect(struct adapter_socket *socket, const char *reason, const char *claim)
+{
+    auto_buffer struct buffer data = {0};
+    auto_buffer struct buffer message = {0};
+    refusal_append_json(&data, reason, claim);
+    refusal_append_message(&message, reason, claim);
+    socketio_socket_refuse(socket->socket, buffer_peek(&message), buffer_peek(&data));
+}
+
+void socketio_adapter_turn_away(struct adapter_socket *socket, const char *reason,
+                                const char *claim, bool transient)
+{
+    socketio_adapter_note(socket, reason, claim, true);
+    if (transient)
+        socketio_socket_close_transport(socket->socket, WEBSOCKET_CLOSE_TRY_AGAIN, reason);
+    else
+        refuse_connect(socket, reason, claim);
     socket_free(socket);
 }
 
-void socketio_adapter_end(struct adapter_socket *socket, bool transient)
+void socketio_adapter_end(struct adapter_socket *socket, const char *reason, bool transient)
 {
+    socketio_adapter_note(socket, reason, NULL, true);
+    socketio_socket_tell(socket->socket, reason);
     if (transient)
-        socketio_socket_close_transport(socket->socket);
+        socketio_socket_close_transport(socket->socket, WEBSOCKET_CLOSE_TRY_AGAIN, reason);
     else
         socketio_socket_disconnect(socket->socket);
     socket_free(socket);
@@ -56,12 +79,7 @@ void socketio_adapter_end(struct adapter_socket *socket, bool transient)
 
 void socketio_adapter_end_overflowed(struct adapter_socket *socket, const char *reason)
 {
-    struct buffer *text = &socket->adapter->text;
-    buffer_clear(text);
-    buffer_append_format(
-        text, "{\"code\":\"%s\",\"message\":\"more answers wait than may: read them\"}", reason);
-    struct socketio_event event = {.name = BYTES_LITERAL("error"), .arguments = buffer_peek(text)};
-    socketio_socket_emit(socket->socket, &event, NULL);
+    socketio_socket_tell(socket->socket, reason);
     socketio_socket_close_overflowed(socket->socket);
     socket_free(socket);
 }
@@ -76,7 +94,7 @@ static void expire(struct timer *timer, int64_t now_ms)
     struct socketio_adapter *adapter = socket->adapter;
     if (socket->expired) { /* nobody brought a fresh token: the stock client returns with one by its
                               auth function */
-        socketio_adapter_end(socket, true);
+        socketio_adapter_end(socket, "token_expired", true);
         return;
     }
     char arguments[64];
@@ -120,7 +138,7 @@ static void enter(struct adapter_socket *socket, const struct identity *identity
     adapter->config.random(adapter->config.random_context, request.random, sizeof(request.random));
     socket->session = hub_open_session(adapter->config.hub, &request);
     if (!socket->session) {
-        socketio_adapter_turn_away(socket, "too_many_sessions", true);
+        socketio_adapter_turn_away(socket, "too_many_sessions", NULL, true);
         return;
     }
     set_expiry(socket, identity->expires_ms);
@@ -130,12 +148,13 @@ static void enter(struct adapter_socket *socket, const struct identity *identity
 static void acknowledge(struct adapter_socket *socket, uint64_t request, const char *problem)
 {
     struct buffer *text = &socket->adapter->text;
+    if (problem)
+        socketio_adapter_note(socket, problem, NULL, false);
     if (request == REQUEST_SILENT)
         return;
     buffer_clear(text);
     if (problem)
-        buffer_append_format(text, "{\"ok\":false,\"error\":{\"code\":\"%s\",\"message\":\"%s\"}}",
-                             problem, problem);
+        refusal_append_answer(text, problem, NULL);
     else
         buffer_append_string(text, "{\"ok\":true}");
     socketio_socket_ack(socket->socket, request - 1, buffer_peek(text), NULL, 0);
@@ -152,6 +171,8 @@ static void answer_refresh(struct adapter_socket *socket, uint64_t request,
         set_expiry(socket, identity->expires_ms);
     }
     acknowledge(socket, request, problem);
+    if (verdict == IDENTITY_REFUSED)
+        socketio_socket_count_refusal(socket->socket);
 }
 
 static void decided(struct identity_waiter *waiter, enum identity_verdict verdict,
@@ -171,7 +192,7 @@ static void decided(struct identity_waiter *waiter, enum identity_verdict verdic
     else if (verdict == IDENTITY_KNOWN)
         enter(socket, identity, bytes_of_string(private_id), bytes_of_string(cursor));
     else
-        socketio_adapter_turn_away(socket, identity->reason, verdict == IDENTITY_TROUBLE);
+        socketio_adapter_turn_away(socket, identity->reason, NULL, verdict == IDENTITY_TROUBLE);
 }
 
 /* A string member of the auth payload, without its quotes; escapes do not occur in what we ask for.
@@ -231,7 +252,7 @@ static void *connect_socket(void *application, struct socketio_socket *handle, s
     if (verdict == IDENTITY_KNOWN)
         enter(socket, &identity, private_id, cursor);
     else
-        socketio_adapter_turn_away(socket, identity.reason, verdict == IDENTITY_TROUBLE);
+        socketio_adapter_turn_away(socket, identity.reason, NULL, verdict == IDENTITY_TROUBLE);
     return socket; /* nobody looks at it if it was turned away */
 }
 
@@ -442,7 +463,7 @@ static void *take_over(void *application, struct socketio_socket *handle, struct
         socket->session = hub_open_session(adapter->config.hub, &request);
     }
     if (!socket->session)
-        socketio_adapter_turn_away(socket, "cannot_continue", true);
+        socketio_adapter_turn_away(socket, "cannot_continue", NULL, true);
     return socket; /* nobody looks at it if it was turned away */
 }
 

@@ -3,10 +3,10 @@
  * (socketio_server.h), and no decision of its own (hub.h).
  *
  * What a client sees, in each namespace (requests are events with an ack, answered by {ok:true} or
- * {ok:false, error:{code, message}}):
+ * {ok:false, error:{code, message}}; codes and messages: refusals.h):
  *
  * - CONNECT {token?, pid?, offset?, ...}: CONNECT {sid, pid}, or CONNECT_ERROR {message,
- * data:{code}}
+ * data:{code, message}}
  * - "subscribe" (room | {room}, {since?, last?}?): the event "subscribed" {room}, then the ack.
  * With options, "history" {room, event, data} for each of the room's notifications since that time
  * or of its last so many before them, and the ack has history:{count, complete}
@@ -21,9 +21,8 @@
  * - "stale" {since}, "live" {}: the broker is away, or back with nothing lost
  * - "cursor": only a newer cursor, nothing to handle
  * - "token_expired" {graceMs}: answer with "token" in time, or the connection is closed
- *
- * - "error" {code, message}: the connection ends for what the client did. `too_many_answers`: it
- *   asks and does not read; over WebSocket the close frame says so too (1008)
+ * - "error" {code, message}: why the connection is about to end (over WebSocket the close frame
+ *   says so too), or what an event without an ack has come to
  *
  * Every event but the last two ends with the cursor as its last argument, which the client keeps by
  * itself and returns at its next CONNECT. */
@@ -45,7 +44,8 @@ struct socketio_adapter_config {
     struct timer_wheel *wheel;    /* borrowed */
     void (*random)(void *random_context, uint8_t *out, size_t size);
     void *random_context;
-    int64_t expiry_grace_ms; /* from token_expired to the end */
+    int64_t expiry_grace_ms;   /* from token_expired to the end */
+    struct refusals *refusals; /* where they are counted; borrowed; NULL: nowhere */
 };
 
 struct socketio_adapter_stats {

@@ -47,9 +47,14 @@ struct sent {
 };
 
 /* Trouble of ours closes the transport, after which the stock client comes back; CONNECT_ERROR and
- * DISCONNECT would keep it away (hazards 10). The socket is freed. */
-void socketio_adapter_turn_away(struct adapter_socket *socket, const char *reason, bool transient);
-void socketio_adapter_end(struct adapter_socket *socket, bool transient);
+ * DISCONNECT would keep it away (hazards 10). The client is told the reason first. The socket is
+ * freed. claim: NULL, or the one that is missing. */
+void socketio_adapter_turn_away(struct adapter_socket *socket, const char *reason,
+                                const char *claim, bool transient);
+void socketio_adapter_end(struct adapter_socket *socket, const char *reason, bool transient);
+/* A request was refused: counted. */
+void socketio_adapter_note(const struct adapter_socket *socket, const char *reason,
+                           const char *claim, bool ends);
 /* It has asked for more than it reads. */
 void socketio_adapter_end_overflowed(struct adapter_socket *socket, const char *reason);
 

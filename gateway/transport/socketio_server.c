@@ -7,6 +7,7 @@
 #include "base64.h"
 #include "mem.h"
 #include "pack.h"
+#include "websocket_frame.h"
 
 struct connection;
 
@@ -29,6 +30,8 @@ struct connection {
     struct socketio_decoder decoder;
     struct timer timer; /* to the first CONNECT, later to the last attachment */
     unsigned waiting;   /* sockets */
+    unsigned refusals;  /* since then: */
+    int64_t refusals_since_ms;
     bool closing;
 };
 
@@ -37,6 +40,7 @@ struct socketio_server {
     struct engineio_server *engineio;
     struct timer_wheel *wheel;
     struct socketio_stats stats;
+    struct refusals *refusals; /* NULL: nobody counts them */
     struct buffer scratch;
 };
 
@@ -82,15 +86,6 @@ static void retire(struct socketio_socket *socket)
     engineio_session_wake(socket->connection->session);
 }
 
-static void violation(struct connection *connection)
-{
-    if (connection->closing)
-        return;
-    connection->closing = true;
-    connection->server->stats.violations++;
-    engineio_session_close(connection->session);
-}
-
 /* ---- Sending ---- */
 
 static struct buffer *begin_text(struct socketio_server *server)
@@ -111,6 +106,80 @@ static void send_attachments(struct connection *connection, const struct bytes *
     for (uint32_t i = 0; i < count; i++)
         engineio_session_send(connection->session, true, &attachments[i], 1);
 }
+
+/* ---- Refusing ---- */
+
+static void tell(struct connection *connection, struct bytes name_space, const char *word)
+{
+    auto_buffer struct buffer problem = {0};
+    refusal_append_json(&problem, word, NULL);
+    struct socketio_event event = {.name_space = name_space,
+                                   .name = BYTES_LITERAL("error"),
+                                   .arguments = buffer_peek(&problem)};
+    socketio_append_event(begin_text(connection->server), &event);
+    send_text(connection);
+}
+
+void socketio_socket_tell(struct socketio_socket *socket, const char *word)
+{
+    assert(!socket->gone);
+    if (socket->accepted)
+        tell(socket->connection, bytes_of_string(socket->name), word);
+}
+
+/* Who has joined nothing hears of it in a close frame, or, polling, in the main namespace. */
+static void tell_anywhere(struct connection *connection, const char *word)
+{
+    const struct socketio_socket *socket;
+    DL_FOREACH(connection->sockets, socket) {
+        if (!socket->gone && socket->accepted) {
+            tell(connection, bytes_of_string(socket->name), word);
+            return;
+        }
+    }
+    if (!engineio_session_is_websocket(connection->session))
+        tell(connection, BYTES_LITERAL("/"), word);
+}
+
+static void note(const struct connection *connection, const char *word, bool ends)
+{
+    refusals_note(connection->server->refusals,
+                  &(struct refusal_note){.transport = "socketio", .word = word, .ends = ends});
+}
+
+static void violation(struct connection *connection, const char *word)
+{
+    if (connection->closing)
+        return;
+    connection->closing = true;
+    connection->server->stats.violations++;
+    note(connection, word, true);
+    tell_anywhere(connection, word);
+    engineio_session_close_for(connection->session, WEBSOCKET_CLOSE_POLICY, word);
+}
+
+/* A token costs a signature, so nobody may try for ever. */
+static void count_refusal(struct connection *connection)
+{
+    const struct socketio_server *server = connection->server;
+    int64_t now_ms = server->wheel->now_ms;
+    if (connection->refusals == 0 ||
+        now_ms - connection->refusals_since_ms >= server->config.refusals_ms) {
+        connection->refusals = 0;
+        connection->refusals_since_ms = now_ms;
+    }
+    assert(connection->refusals < server->config.refusals || connection->closing);
+    if (++connection->refusals >= server->config.refusals)
+        violation(connection, "too_many_refusals");
+}
+
+void socketio_socket_count_refusal(struct socketio_socket *socket)
+{
+    assert(!socket->gone);
+    count_refusal(socket->connection);
+}
+
+/* ---- Answers ---- */
 
 void socketio_socket_accept(struct socketio_socket *socket, struct bytes sid, struct bytes pid)
 {
@@ -149,8 +218,9 @@ void socketio_socket_refuse(struct socketio_socket *socket, struct bytes message
                                   bytes_of_string(socket->name), message, data);
     send_text(socket->connection);
     retire(socket);
-    /* In no namespace again, as at the beginning: it has as long to be let into one. */
     struct connection *connection = socket->connection;
+    count_refusal(connection);
+    /* In no namespace again, as at the beginning: it has as long to be let into one. */
     if (!has_socket(connection) && !connection->closing)
         timer_wheel_set(connection->server->wheel, &connection->timer,
                         connection->server->wheel->now_ms +
@@ -166,12 +236,13 @@ void socketio_socket_disconnect(struct socketio_socket *socket)
     retire(socket);
 }
 
-void socketio_socket_close_transport(struct socketio_socket *socket)
+void socketio_socket_close_transport(struct socketio_socket *socket, unsigned code,
+                                     const char *word)
 {
     struct connection *connection = socket->connection;
     retire(socket);
     connection->closing = true;
-    engineio_session_close(connection->session);
+    engineio_session_close_for(connection->session, code, word);
 }
 
 void socketio_socket_close_overflowed(struct socketio_socket *socket)
@@ -224,15 +295,17 @@ static void take_connect(struct connection *connection, const struct socketio_pa
 {
     struct socketio_server *server = connection->server;
     if (find_socket(connection, packet->name_space)) {
-        violation(connection);
+        violation(connection, "connect_again");
         return;
     }
     const char *name = find_namespace(server, packet->name_space);
     if (!name) {
         server->stats.connects_refused++;
+        note(connection, "no_such_namespace", false);
         socketio_append_connect_error(begin_text(server), packet->name_space,
                                       BYTES_LITERAL("Invalid namespace"), bytes_of(NULL, 0));
         send_text(connection);
+        count_refusal(connection);
         return;
     }
     timer_wheel_cancel(server->wheel, &connection->timer);
@@ -264,7 +337,7 @@ static void take_packet(struct connection *connection, const struct socketio_pac
     }
     struct socketio_socket *socket = find_socket(connection, packet->name_space);
     if (!socket) {
-        violation(connection);
+        violation(connection, "namespace_not_joined");
         return;
     }
     switch (packet->type) {
@@ -283,17 +356,77 @@ static void take_packet(struct connection *connection, const struct socketio_pac
         break;
     case SOCKETIO_CONNECT:
     case SOCKETIO_CONNECT_ERROR:
-        violation(connection);
+        violation(connection, "bad_packet");
         break;
     }
+}
+
+/* ---- Packets that are none ---- */
+
+static void refuse_connect(struct connection *connection, const struct socketio_packet *head,
+                           const char *word)
+{
+    struct socketio_server *server = connection->server;
+    auto_buffer struct buffer data = {0};
+    refusal_append_json(&data, word, NULL);
+    server->stats.connects_refused++;
+    socketio_append_connect_error(begin_text(server), head->name_space,
+                                  bytes_of_string(refusal_message(word)), buffer_peek(&data));
+    send_text(connection);
+    count_refusal(connection);
+}
+
+static void refuse_event(struct connection *connection, const struct socketio_packet *head,
+                         const char *word)
+{
+    auto_buffer struct buffer answer = {0};
+    if (!head->has_ack_id) {
+        tell(connection, head->name_space, word);
+        return;
+    }
+    refusal_append_answer(&answer, word, NULL);
+    socketio_append_ack(begin_text(connection->server), head->name_space, head->ack_id,
+                        buffer_peek(&answer), 0);
+    send_text(connection);
+}
+
+/* Whose head can be read, and whose JSON is nested too deep: a client may have such data in good
+ * faith, and would come back with it. Attachments would follow a binary packet, as part of nothing.
+ */
+static void refuse_packet(struct connection *connection, const struct socketio_packet *head)
+{
+    static const char word[] = "too_deep";
+    bool joined = find_socket(connection, head->name_space) != NULL;
+    if (head->type == SOCKETIO_CONNECT && !joined)
+        refuse_connect(connection, head, word);
+    else if (head->type == SOCKETIO_EVENT && joined)
+        refuse_event(connection, head, word);
+    else
+        violation(connection, word);
+    if (!connection->closing)
+        note(connection, word, false);
+}
+
+static void refuse_message(struct connection *connection, enum status status,
+                           const struct socketio_packet *head)
+{
+    if (status == STATUS_TOO_DEEP)
+        refuse_packet(connection, head);
+    else if (status == STATUS_INCOMPLETE)
+        violation(connection, "namespace_not_joined");
+    else
+        violation(connection, status == STATUS_TOO_LARGE ? "too_large" : "bad_packet");
 }
 
 /* ---- The Engine.IO application ---- */
 
 static void too_late(struct timer *timer, int64_t now_ms)
 {
+    struct connection *connection =
+        (struct connection *)((char *)timer - offsetof(struct connection, timer));
     (void)now_ms;
-    violation((struct connection *)((char *)timer - offsetof(struct connection, timer)));
+    violation(connection, socketio_decoder_is_collecting(&connection->decoder) ? "message_timeout"
+                                                                               : "connect_timeout");
 }
 
 static bool allow(void *application, const struct http_request *request, const char **message)
@@ -330,7 +463,7 @@ static void message(void *context, struct bytes data, bool binary, int64_t now_m
             timer_wheel_cancel(server->wheel, &connection->timer);
         take_packet(connection, &packet, now_ms);
     } else if (status != STATUS_INCOMPLETE || !connection->sockets) {
-        violation(connection);
+        refuse_message(connection, status, &packet);
     } else if (!was_collecting) {
         timer_wheel_set(server->wheel, &connection->timer,
                         now_ms + server->config.attachments_timeout_ms);
@@ -547,6 +680,11 @@ struct socketio_server *socketio_server_new(const struct socketio_config *config
         server->config.connect_timeout_ms = 45000;
     if (!server->config.attachments_timeout_ms)
         server->config.attachments_timeout_ms = 30000;
+    if (!server->config.refusals)
+        server->config.refusals = 5;
+    if (!server->config.refusals_ms)
+        server->config.refusals_ms = 60000;
+    server->refusals = http_server_refusals(http);
     server->config.engineio.ops = config->ops->hand_over ? &moving_ops : &staying_ops;
     server->config.engineio.application = server;
     server->engineio = engineio_server_new(&server->config.engineio, http, wheel);

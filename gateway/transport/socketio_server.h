@@ -1,7 +1,12 @@
 /* Socket.IO v5, the server's side (socket.io-protocol, revision 5), over engineio_server:
  * namespaces, CONNECT and its answer, events and acks both ways, attachments, and what ends a
  * connection. Payloads pass through as they came. Not here: what events mean; that is the
- * application's, be it the gateway's adapter or an echo. */
+ * application's, be it the gateway's adapter or an echo.
+ *
+ * What must not be sent ends the connection; before that the client gets the event "error" {code,
+ * message} (refusals.h), and over WebSocket a close frame with the same code as its reason. JSON
+ * that is nested too deep ends nothing: it is answered, by the ack if the client wants one, else by
+ * that event, or by CONNECT_ERROR. */
 #ifndef GATEWAY_TRANSPORT_SOCKETIO_SERVER_H
 #define GATEWAY_TRANSPORT_SOCKETIO_SERVER_H
 
@@ -54,6 +59,9 @@ struct socketio_config {
     struct socketio_limits limits;
     int64_t connect_timeout_ms; /* to the first CONNECT, and from a refusal to the next; 0: 45 s */
     int64_t attachments_timeout_ms; /* for all attachments of a packet to come; 0: 30 s */
+    unsigned refusals;   /* so many CONNECTs and tokens of one connection may be refused within
+                            refusals_ms, then it is closed; 0: 5 */
+    int64_t refusals_ms; /* 0: 60 s */
     const struct socketio_application_ops *ops;
     void *application;
 };
@@ -91,10 +99,18 @@ void socketio_socket_refuse(struct socketio_socket *socket, struct bytes message
  * gone. */
 void socketio_socket_disconnect(struct socketio_socket *socket);
 /* Ends the whole connection, after which a client comes back; the socket is gone for its
- * application, which hears nothing more of it. What is queued still goes out. */
-void socketio_socket_close_transport(struct socketio_socket *socket);
+ * application, which hears nothing more of it. What is queued still goes out; then the client is
+ * told why, as engineio_session_close_for() does it. */
+void socketio_socket_close_transport(struct socketio_socket *socket, unsigned code,
+                                     const char *word);
 /* The same, as beyond engineio_config.queue_bytes: it asks for more than it reads. */
 void socketio_socket_close_overflowed(struct socketio_socket *socket);
+/* The event "error" {code, message}: why what follows happens. A socket that has not been accepted
+ * gets none. */
+void socketio_socket_tell(struct socketio_socket *socket, const char *word);
+/* A token of an accepted socket's was refused: counts as a CONNECT that was. May end the
+ * connection. */
+void socketio_socket_count_refusal(struct socketio_socket *socket);
 
 /* `event->name_space` is set by the call. event->attachment_count attachments follow the packet. */
 void socketio_socket_emit(struct socketio_socket *socket, const struct socketio_event *event,

@@ -30,21 +30,28 @@ static void write_event(struct adapter_socket *socket, struct engineio_writer *w
     engineio_writer_text(writer, parts, 6);
 }
 
+static void append_refusal(struct buffer *text, const char *problem, const char *claim)
+{
+    buffer_append_byte(text, '[');
+    refusal_append_answer(text, problem, claim);
+    buffer_append_byte(text, ']');
+}
+
 /* The answer to what `delivery` is about. */
 static void write_ack(struct adapter_socket *socket, struct engineio_writer *writer,
                       const struct delivery *delivery)
 {
     uint64_t request = delivery->request;
     const char *problem = delivery->reason;
+    if (problem)
+        socketio_adapter_note(socket, problem, delivery->claim, false);
     if (request == REQUEST_SILENT || request == 0)
         return;
     struct buffer *text = &socket->adapter->text;
     struct socketio_packet ack = {.type = SOCKETIO_ACK, .has_ack_id = true, .ack_id = request - 1};
     buffer_clear(text);
     if (problem)
-        buffer_append_format(text,
-                             "[{\"ok\":false,\"error\":{\"code\":\"%s\",\"message\":\"%s\"}}]",
-                             problem, problem);
+        append_refusal(text, problem, delivery->claim);
     else if (delivery->has_history)
         buffer_append_format(text, "[{\"ok\":true,\"history\":{\"count\":%u,\"complete\":%s}}]",
                              delivery->history_count,
@@ -122,7 +129,7 @@ static void end(struct adapter_socket *socket, const struct delivery *delivery)
     if (delivery->overflow)
         socketio_adapter_end_overflowed(socket, delivery->reason);
     else
-        socketio_adapter_end(socket, delivery->transient);
+        socketio_adapter_end(socket, delivery->reason, delivery->transient);
 }
 
 bool socketio_stream_write(struct adapter_socket *socket, struct engineio_writer *writer,
@@ -160,7 +167,7 @@ bool socketio_stream_write(struct adapter_socket *socket, struct engineio_writer
         write_event(socket, writer, BYTES_LITERAL("\"live\",{}"), delivery->cursor);
         break;
     case DELIVERY_REFUSED:
-        socketio_adapter_turn_away(socket, delivery->reason, delivery->transient);
+        socketio_adapter_turn_away(socket, delivery->reason, delivery->claim, delivery->transient);
         return false;
     case DELIVERY_CLOSE:
         end(socket, delivery);

@@ -58,6 +58,21 @@ struct buffer *sse_begin_data(struct sse_client *client)
     return &client->adapter->event;
 }
 
+void sse_note(const struct sse_client *client, const char *problem, const char *claim, bool ends)
+{
+    struct refusal_note note = {.transport = "sse",
+                                .word = problem,
+                                .claim = claim,
+                                .ends = ends,
+                                .wire = client->client.wire};
+    if (client->client.session) {
+        note.user = session_user(client->client.session);
+        note.tenant = session_tenant(client->client.session);
+        note.session = session_public_id(client->client.session);
+    }
+    refusals_note(client->adapter->refusals, &note);
+}
+
 /* --- the end of a stream ---------------------------------------------------------------------- */
 
 /* An EventSource comes back by itself, with its last id. */
@@ -70,10 +85,12 @@ static void end_into(struct sse_client *client, struct buffer *out)
 
 static void end(struct sse_client *client, const char *reason)
 {
-    if (sse_is_opening(client))
+    if (sse_is_opening(client)) {
         sse_send_away(client, reason);
-    else
-        end_into(client, wire_client_queue(&client->client));
+        return;
+    }
+    sse_note(client, reason, NULL, true);
+    end_into(client, wire_client_queue(&client->client));
 }
 
 /* --- the stream ------------------------------------------------------------------------------- */
@@ -82,6 +99,8 @@ static void write_lost_room(struct sse_client *client, const struct delivery *de
                             struct buffer *out)
 {
     struct buffer *data = sse_begin_data(client);
+    if (delivery->reason)
+        sse_note(client, delivery->reason, NULL, false);
     buffer_append_string(data, "{\"room\":");
     json_write_string(data, delivery->room);
     if (delivery->reason)
@@ -95,7 +114,7 @@ static void refuse_session(struct sse_client *client, const struct delivery *del
     if (delivery->transient)
         sse_send_away(client, delivery->reason);
     else
-        sse_refuse(client, 403, delivery->reason);
+        sse_refuse(client, 403, delivery->reason, delivery->claim);
 }
 
 static void deliver(struct wire_client *base, const struct delivery *delivery, struct buffer *out)
@@ -138,7 +157,7 @@ static void deliver(struct wire_client *base, const struct delivery *delivery, s
         if (sse_is_opening(client))
             refuse_session(client, delivery);
         else
-            end_into(client, out);
+            sse_end_telling(client, out, delivery->reason);
         break;
     }
     /* What comes before all rooms are joined is kept back, and little: else it comes again. */
@@ -210,7 +229,7 @@ static void refused(struct wire_client *base, const char *reason, bool transient
     if (transient)
         sse_send_away(client_of(base), reason);
     else
-        sse_refuse(client_of(base), 401, reason);
+        sse_refuse(client_of(base), 401, reason, NULL);
 }
 
 /* Nobody can bring a fresh token over a stream: the client returns with one, in its cookie. */
@@ -218,7 +237,7 @@ static void expired(struct wire_client *base)
 {
     struct sse_client *client = client_of(base);
     if (sse_is_opening(client)) {
-        sse_refuse(client, 401, "token_expired");
+        sse_refuse(client, 401, "token_expired", NULL);
         return;
     }
     buffer_append_format(sse_begin_data(client), "{\"graceMs\":%lld}",
@@ -269,6 +288,7 @@ struct sse_adapter *sse_adapter_new(const struct sse_adapter_config *config,
 {
     struct sse_adapter *adapter = mem_new(struct sse_adapter);
     adapter->config = *config;
+    adapter->refusals = http_server_refusals(http);
     wire_clients_init(&adapter->clients, &config->clients, &client_ops);
     http_server_add_route(http, &(struct http_route){.path = config->path,
                                                      .cors = config->cors,

@@ -21,7 +21,7 @@ static uint32_t retry_of(struct sse_adapter *adapter)
     return retry_ms / 2 + (uint32_t)((uint64_t)retry_ms * random / UINT16_MAX);
 }
 
-struct refusal {
+struct instead {
     unsigned code;
     const char *content_type;
     struct buffer body;
@@ -29,21 +29,27 @@ struct refusal {
     size_t field_count;
 };
 
-static void append_problem(struct buffer *out, const char *problem, struct bytes room)
+/* What is wrong with a request. */
+struct problem {
+    const char *word;
+    const char *claim, *room; /* that it is about; NULL: none */
+};
+
+static void append_problem(struct buffer *out, const struct problem *problem)
 {
-    buffer_append_format(out, "{\"error\":{\"code\":\"%s\",\"message\":\"%s\"", problem, problem);
-    if (room.size) {
+    buffer_append_string(out, "{\"error\":{");
+    refusal_append_members(out, problem->word, problem->claim);
+    if (problem->room) {
         buffer_append_string(out, ",\"room\":");
-        json_write_string(out, room);
+        json_write_string(out, bytes_of_string(problem->room));
     }
     buffer_append_string(out, "}}");
 }
 
-static void refusal_init(struct refusal *refusal, unsigned code, const char *problem,
-                         const char *room)
+static void refusal_init(struct instead *refusal, unsigned code, const struct problem *problem)
 {
-    *refusal = (struct refusal){.code = code, .content_type = "application/json"};
-    append_problem(&refusal->body, problem, bytes_of_string(room));
+    *refusal = (struct instead){.code = code, .content_type = "application/json"};
+    append_problem(&refusal->body, problem);
     buffer_append_byte(&refusal->body, '\n');
     refusal->field_count = 1;
     if (code == 401)
@@ -56,25 +62,26 @@ static void refusal_init(struct refusal *refusal, unsigned code, const char *pro
         refusal->field_count = 0;
 }
 
-static void refusal_init_transient(struct refusal *refusal, struct sse_adapter *adapter,
-                                   const char *problem, bool names_stream)
+static void refusal_init_transient(struct instead *refusal, struct sse_adapter *adapter,
+                                   const char *word, bool names_stream)
 {
+    const struct problem problem = {.word = word};
     if (!names_stream) {
-        refusal_init(refusal, 503, problem, NULL);
+        refusal_init(refusal, 503, &problem);
         return;
     }
-    *refusal = (struct refusal){.code = 200, .content_type = "text/event-stream"};
+    *refusal = (struct instead){.code = 200, .content_type = "text/event-stream"};
     refusal->field = http_field_of("Cache-Control", "no-store");
     refusal->field_count = 1;
     auto_buffer struct buffer data = {0};
-    append_problem(&data, problem, bytes_of(NULL, 0));
+    append_problem(&data, &problem);
     sse_append_retry(&refusal->body, retry_of(adapter));
     sse_append_body(&refusal->body, BYTES_LITERAL("unavailable"), buffer_peek(&data));
     sse_append_tail(&refusal->body, bytes_of(NULL, 0));
 }
 
 /* Before the wire is ours. */
-static void refuse_exchange(struct http_exchange *exchange, struct refusal *refusal)
+static void refuse_exchange(struct http_exchange *exchange, struct instead *refusal)
 {
     http_exchange_answer(exchange, &(struct http_answer){.code = refusal->code,
                                                          .content_type = refusal->content_type,
@@ -96,7 +103,7 @@ void sse_opening_free(struct sse_client *client)
     client->opening = NULL;
 }
 
-static void refuse_client(struct sse_client *client, struct refusal *refusal)
+static void refuse_client(struct sse_client *client, struct instead *refusal)
 {
     struct opening *opening = client->opening;
     struct http_field fields[HTTP_CORS_FIELDS + 1];
@@ -116,24 +123,36 @@ static void refuse_client(struct sse_client *client, struct refusal *refusal)
     wire_client_end(&client->client);
 }
 
-static void refuse_with(struct sse_client *client, unsigned code, const char *problem,
-                        const char *room)
+static void refuse_with(struct sse_client *client, unsigned code, const struct problem *problem)
 {
-    struct refusal refusal;
-    refusal_init(&refusal, code, problem, room);
+    struct instead refusal;
+    sse_note(client, problem->word, problem->claim, true);
+    refusal_init(&refusal, code, problem);
     refuse_client(client, &refusal);
 }
 
-void sse_refuse(struct sse_client *client, unsigned code, const char *problem)
+void sse_refuse(struct sse_client *client, unsigned code, const char *problem, const char *claim)
 {
-    refuse_with(client, code, problem, NULL);
+    refuse_with(client, code, &(struct problem){.word = problem, .claim = claim});
 }
 
 void sse_send_away(struct sse_client *client, const char *problem)
 {
-    struct refusal refusal;
+    struct instead refusal;
+    sse_note(client, problem, NULL, true);
     refusal_init_transient(&refusal, client->adapter, problem, client->opening->names_stream);
     refuse_client(client, &refusal);
+}
+
+/* It has begun, so there can be no other answer. */
+void sse_end_telling(struct sse_client *client, struct buffer *out, const char *problem)
+{
+    sse_note(client, problem, NULL, true);
+    append_problem(sse_begin_data(client), &(struct problem){.word = problem});
+    sse_append_event(client, out, "unavailable", bytes_of(NULL, 0));
+    if (client->chunked)
+        http_response_write_last_chunk(out);
+    wire_client_end(&client->client);
 }
 
 /* --- the beginning ---------------------------------------------------------------------------- */
@@ -190,16 +209,14 @@ static void confirm_rooms(struct sse_client *client, struct buffer *out, struct 
  * ours. */
 static void end_begun(struct sse_client *client, struct buffer *out)
 {
-    append_problem(sse_begin_data(client), client->opening->refusal, bytes_of(NULL, 0));
-    sse_append_event(client, out, "unavailable", bytes_of(NULL, 0));
-    if (client->chunked)
-        http_response_write_last_chunk(out);
-    wire_client_end(&client->client);
+    sse_end_telling(client, out, client->opening->refusal);
 }
 
 static unsigned refusal_code(const char *problem)
 {
-    return strcmp(problem, "not_allowed") == 0    ? 403
+    return strcmp(problem, "not_allowed") == 0 || strcmp(problem, "tenant_missing") == 0 ||
+                   strcmp(problem, "user_missing") == 0
+               ? 403
            : strcmp(problem, "no_such_room") == 0 ? 404
                                                   : 400;
 }
@@ -216,8 +233,10 @@ static void settle_opening(struct sse_client *client, struct buffer *out, struct
     else if (opening->refusal_transient)
         sse_send_away(client, opening->refusal);
     else
-        refuse_with(client, refusal_code(opening->refusal), opening->refusal,
-                    opening->refused_room);
+        refuse_with(client, refusal_code(opening->refusal),
+                    &(struct problem){.word = opening->refusal,
+                                      .claim = opening->refusal_claim,
+                                      .room = opening->refused_room});
 }
 
 /* Who comes back has the history of its rooms already, unless it was cut off in the middle of one.
@@ -269,6 +288,7 @@ void sse_take_join(struct sse_client *client, const struct delivery *delivery, s
     assert(opening && opening->joins_left > 0);
     if (delivery->kind == DELIVERY_JOIN_REFUSED && !opening->refusal) {
         opening->refusal = delivery->reason;
+        opening->refusal_claim = delivery->claim;
         opening->refusal_transient = delivery->transient;
         opening->refused_room = mem_string(delivery->room);
     }
@@ -393,8 +413,9 @@ static void open_client(struct sse_adapter *adapter, struct http_exchange *excha
 
 static void refuse_request(struct http_exchange *exchange, unsigned code, const char *problem)
 {
-    struct refusal refusal;
-    refusal_init(&refusal, code, problem, NULL);
+    struct instead refusal;
+    http_exchange_note_refusal(exchange, "sse", problem);
+    refusal_init(&refusal, code, &(struct problem){.word = problem});
     refuse_exchange(exchange, &refusal);
 }
 
@@ -418,7 +439,8 @@ void sse_handle_request(void *route, struct http_exchange *exchange,
         return;
     }
     if (adapter->clients.draining) {
-        struct refusal refusal;
+        struct instead refusal;
+        http_exchange_note_refusal(exchange, "sse", "ending");
         refusal_init_transient(&refusal, adapter, "ending", names_stream);
         refuse_exchange(exchange, &refusal);
         return;

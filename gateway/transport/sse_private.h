@@ -12,6 +12,7 @@ enum { ID_SEPARATOR = '.' };
 
 struct sse_adapter {
     struct sse_adapter_config config;
+    struct refusals *refusals; /* NULL: nobody counts them */
     struct wire_clients clients;
     struct buffer event, id; /* being written */
 };
@@ -20,7 +21,8 @@ struct sse_adapter {
 struct opening {
     struct buffer rooms; /* of the query: each its size in two bytes, and its name */
     unsigned joins_left;
-    const char *refusal; /* the first room that was refused */
+    const char *refusal;       /* the first room that was refused */
+    const char *refusal_claim; /* that it lacks; NULL: none */
     char *refused_room;
     char *sid;
     const char *reason;
@@ -84,10 +86,14 @@ void sse_take_opened(struct sse_client *client, const struct delivery *delivery,
 void sse_take_join(struct sse_client *client, const struct delivery *delivery, struct buffer *out);
 void sse_take_history(struct sse_client *client, const struct delivery *delivery,
                       struct buffer *out);
-/* Answers instead of the stream, and ends the client. */
-void sse_refuse(struct sse_client *client, unsigned code, const char *problem);
+/* Answers instead of the stream, and ends the client. claim: that is missing; NULL: none. */
+void sse_refuse(struct sse_client *client, unsigned code, const char *problem, const char *claim);
 /* The same for trouble of ours: it comes back by itself. */
 void sse_send_away(struct sse_client *client, const char *problem);
+/* Tells by the event `unavailable`, and ends the client: the stream has begun. */
+void sse_end_telling(struct sse_client *client, struct buffer *out, const char *problem);
+/* Counts it. */
+void sse_note(const struct sse_client *client, const char *problem, const char *claim, bool ends);
 void sse_opening_free(struct sse_client *client);
 
 #endif

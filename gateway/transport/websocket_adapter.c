@@ -126,6 +126,12 @@ static void take_item(struct websocket_client *client, const struct websocket_it
     }
 }
 
+static void fail(struct websocket_client *client)
+{
+    unsigned code = websocket_reader_close_code(&client->reader);
+    websocket_end_violation(client, code, refusal_of_frame(code));
+}
+
 static void take_bytes(struct wire_client *base, struct bytes bytes, int64_t now_ms)
 {
     struct websocket_client *client = client_of(base);
@@ -142,8 +148,7 @@ static void take_bytes(struct wire_client *base, struct bytes bytes, int64_t now
         if (status == STATUS_OK)
             take_item(client, &item, now_ms);
         else
-            websocket_end_violation(client, websocket_reader_close_code(&client->reader),
-                                    "bad_frame");
+            fail(client);
     }
 }
 
@@ -153,7 +158,7 @@ static void refused(struct wire_client *base, const char *reason, bool transient
 {
     websocket_turn_away(client_of(base), wire_client_queue(base),
                         transient ? WEBSOCKET_CLOSE_TRY_AGAIN : WEBSOCKET_CLOSE_UNAUTHORIZED,
-                        reason);
+                        reason, NULL);
 }
 
 static void expired(struct wire_client *base)
@@ -198,20 +203,6 @@ static const struct wire_client_ops client_ops = {
 
 /* --- the upgrade ------------------------------------------------------------------------------ */
 
-static void refuse_upgrade(struct http_exchange *exchange, unsigned code, const char *text)
-{
-    struct http_field fields[] = {
-        http_field_of(code == 503 ? "Retry-After" : "Sec-WebSocket-Version",
-                      code == 503 ? "1" : "13"),
-    };
-    http_exchange_answer(exchange, &(struct http_answer){.code = code,
-                                                         .content_type = "text/plain",
-                                                         .fields = fields,
-                                                         .field_count = code != 400,
-                                                         .body = bytes_of_string(text),
-                                                         .close = true});
-}
-
 static const struct websocket_codec *choose_codec(const struct http_request *request)
 {
     for (size_t i = 0; i < WEBSOCKET_CODECS; i++)
@@ -247,15 +238,16 @@ static void handle_request(void *route, struct http_exchange *exchange,
     struct bytes key;
     enum status status = websocket_check_handshake(request, &key);
     const struct websocket_codec *codec = choose_codec(request);
+    struct http_field version = http_field_of("Sec-WebSocket-Version", "13");
+    struct http_field retry = http_field_of("Retry-After", "1");
     if (status == STATUS_UNSUPPORTED) {
-        refuse_upgrade(exchange, 426, "WebSocket version 13 is needed\n");
+        http_exchange_refuse_finally(exchange, 426, "bad_handshake", &version);
     } else if (status != STATUS_OK) {
-        refuse_upgrade(exchange, 400, "a WebSocket handshake is needed\n");
+        http_exchange_refuse_finally(exchange, 400, "bad_handshake", NULL);
     } else if (!codec) {
-        refuse_upgrade(exchange, 400,
-                       "a subprotocol is needed: smartstack.v1.json or smartstack.v1.protobuf\n");
+        http_exchange_refuse_finally(exchange, 400, "subprotocol", NULL);
     } else if (adapter->clients.draining) {
-        refuse_upgrade(exchange, 503, "ending\n");
+        http_exchange_refuse_finally(exchange, 503, "ending", &retry);
     } else {
         char *token = http_token_find(request, adapter->config.query_token ? "token" : NULL, NULL);
         buffer_clear(&adapter->text);
@@ -269,10 +261,12 @@ static void handle_request(void *route, struct http_exchange *exchange,
 struct websocket_adapter *websocket_adapter_new(const struct websocket_adapter_config *config,
                                                 struct http_server *http)
 {
-    assert(config->rooms > 0 && config->rooms <= WS_ROOMS_MAX && config->requests > 0);
+    assert(config->rooms > 0 && config->rooms <= WS_ROOMS_MAX && config->requests > 0 &&
+           config->refusals > 0);
     struct websocket_adapter *adapter = mem_new(struct websocket_adapter);
     adapter->config = *config;
     adapter->limits = (struct websocket_codec_limits){config->rooms, config->json_depth};
+    adapter->refusals = http_server_refusals(http);
     wire_clients_init(&adapter->clients, &config->clients, &client_ops);
     http_server_add_route(
         http,

@@ -8,9 +8,9 @@
  *      token, event, ping          -> ack, error, pong
  *
  * Close codes: 1000 the client wanted it; 1002, 1003, 1007, 1009 it sent what must not be sent;
- * 1008 with the reason hello_timeout, connect_first or too_many_answers; 1012 this gateway ends and
- * 1013 it has trouble: come back as you are; 4401 the token was refused or has expired: come back
- * with another; 4403 who this is may not be here. */
+ * 1008 with the reason hello_timeout, connect_first, too_many_refusals or too_many_answers; 1012
+ * this gateway ends and 1013 it has trouble: come back as you are; 4401 the token was refused or
+ * has expired: come back with another; 4403 who this is may not be here. */
 #ifndef GATEWAY_TRANSPORT_WEBSOCKET_ADAPTER_H
 #define GATEWAY_TRANSPORT_WEBSOCKET_ADAPTER_H
 
@@ -34,7 +34,10 @@ struct websocket_adapter_config {
     unsigned requests;            /* subscriptions not yet answered; more are refused */
     uint32_t rooms;               /* of one message */
     uint32_t json_depth;
-    bool query_token;           /* take a token from the query's `token` too */
+    bool query_token;  /* take a token from the query's `token` too */
+    unsigned refusals; /* so many tokens of one connection may be refused within refusals_ms, then
+                          it is closed; at least 1 */
+    int64_t refusals_ms;
     int64_t hello_timeout_ms;   /* from the upgrade to the welcome */
     int64_t message_timeout_ms; /* for all fragments of a message to arrive */
     int64_t ping_interval_ms;

@@ -86,7 +86,7 @@ static enum status decode_json(struct bytes message, const struct websocket_code
 static void append_error(struct buffer *out, const struct ws_answer *answer)
 {
     if (answer->refused_count == 0) {
-        ws_json_append_error(out, answer->id, answer->code, bytes_of_string(answer->code));
+        ws_json_append_error(out, answer->id, answer->code, answer->message);
         return;
     }
     auto_buffer struct buffer rooms = {0};
@@ -96,7 +96,7 @@ static void append_error(struct buffer *out, const struct ws_answer *answer)
         buffer_append_format(&rooms, ",\"code\":\"%s\"}", answer->refused[i].code);
     }
     buffer_append_byte(&rooms, ']');
-    ws_json_append_rooms_error(out, answer->id, answer->code, buffer_peek(&rooms));
+    ws_json_append_rooms_error(out, answer->id, answer->code, answer->message, buffer_peek(&rooms));
 }
 
 static void append_json(struct buffer *out, const struct ws_answer *answer)

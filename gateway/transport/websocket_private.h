@@ -13,7 +13,7 @@
 struct websocket_adapter {
     struct websocket_adapter_config config;
     struct websocket_codec_limits limits;
-    struct http_server *http;
+    struct refusals *refusals; /* NULL: nobody counts them */
     struct wire_clients clients;
     struct websocket_scratch scratch;
     struct ws_request request; /* the one being handled */
@@ -26,6 +26,7 @@ struct pending {
     uint64_t number;
     uint32_t left;
     uint32_t refused_count;
+    const char *claim;                /* that the first refused room lacks; NULL: none */
     bool has_history, history_is_cut; /* of any room */
     uint32_t history_count;           /* of all rooms */
     struct ws_refused_room *refused;  /* room_count of them; their rooms are ours */
@@ -50,7 +51,9 @@ struct websocket_client {
     struct event_sender sender;
     struct buffer cursor; /* names a room, and the client has not been told it yet */
     int64_t beat_ms;      /* when the last ping was sent */
-    int64_t inside_ms;    /* when the message began that is not whole yet; 0: none */
+    unsigned refusals;    /* tokens, since then: */
+    int64_t refusals_since_ms;
+    int64_t inside_ms; /* when the message began that is not whole yet; 0: none */
     uint8_t phase;
     bool heartbeat; /* beats are messages */
     bool beat;      /* a sign of life is due */
@@ -71,9 +74,10 @@ void websocket_answer(struct websocket_client *client, const struct ws_answer *a
 /* The client asked for something; without an id it only hears what went wrong. */
 void websocket_answer_request(struct websocket_client *client, struct bytes id,
                               const char *problem);
-/* The error that answers `connect`, and the end. */
+/* The error that answers `connect`, and the end. claim: that is missing; NULL: none. */
 void websocket_turn_away(struct websocket_client *client, struct buffer *out, unsigned code,
-                         const char *reason);
+                         const char *reason, const char *claim);
+/* "": the client has closed it. */
 void websocket_end(struct websocket_client *client, unsigned code, const char *reason);
 /* For what must not be sent. */
 void websocket_end_violation(struct websocket_client *client, unsigned code, const char *reason);
@@ -83,7 +87,7 @@ void websocket_set_timer(struct websocket_client *client, int64_t deadline_ms);
 void websocket_take_request(struct websocket_client *client, const struct ws_request *request,
                             int64_t now_ms);
 /* wire_client_ops.refreshed */
-void websocket_refreshed(struct wire_client *client, const char *problem);
+void websocket_refreshed(struct wire_client *client, const char *problem, bool transient);
 /* Nobody waits for these answers any more. */
 void websocket_forget_requests(struct websocket_client *client);
 void pending_free(struct websocket_client *client, struct pending *pending);

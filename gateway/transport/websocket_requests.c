@@ -1,3 +1,4 @@
+#include <assert.h>
 #include <stdlib.h>
 
 #include <utlist.h>
@@ -81,11 +82,26 @@ static void ask_token(struct websocket_client *client, const struct ws_request *
     wire_client_refresh(&client->client, &question);
 }
 
-void websocket_refreshed(struct wire_client *base, const char *problem)
+/* A token costs a signature, so nobody may try for ever. */
+static bool has_tried_enough(struct websocket_client *client)
+{
+    const struct websocket_adapter_config *config = &client->adapter->config;
+    int64_t now_ms = client->client.clients->now_ms;
+    if (client->refusals == 0 || now_ms - client->refusals_since_ms >= config->refusals_ms) {
+        client->refusals = 0;
+        client->refusals_since_ms = now_ms;
+    }
+    assert(client->refusals < config->refusals);
+    return ++client->refusals >= config->refusals;
+}
+
+void websocket_refreshed(struct wire_client *base, const char *problem, bool transient)
 {
     struct websocket_client *client = client_of(base);
     websocket_answer_request(client, buffer_peek(&client->id), problem);
     buffer_deinit(&client->id);
+    if (problem && !transient && has_tried_enough(client))
+        websocket_end_violation(client, WEBSOCKET_CLOSE_POLICY, "too_many_refusals");
 }
 
 static void sent_free(struct sent *sent)

@@ -6,11 +6,30 @@
 #include "mem.h"
 #include "websocket_private.h"
 
+static void note(const struct websocket_client *client, const char *word, const char *claim,
+                 bool ends)
+{
+    struct refusal_note refusal = {.transport = "websocket",
+                                   .word = word,
+                                   .claim = claim,
+                                   .ends = ends,
+                                   .wire = client->client.wire};
+    const struct session *session = client->client.session;
+    if (session) {
+        refusal.user = session_user(session);
+        refusal.tenant = session_tenant(session);
+        refusal.session = session_public_id(session);
+    }
+    refusals_note(client->adapter->refusals, &refusal);
+}
+
 /* --- what goes out ---------------------------------------------------------------------------- */
 
 static void say(struct websocket_client *client, struct buffer *out, const struct ws_answer *answer)
 {
     struct buffer *text = &client->adapter->text;
+    assert((answer->kind == WS_ANSWER_ERROR) == (answer->code != NULL));
+    assert((answer->kind == WS_ANSWER_ERROR) == (answer->message.size > 0));
     buffer_clear(text);
     client->codec->append(text, answer);
     websocket_append_frame(out, client->codec->opcode, buffer_peek(text));
@@ -26,16 +45,23 @@ void websocket_answer(struct websocket_client *client, const struct ws_answer *a
 /* The client asked for something; without an id it only hears what went wrong. */
 void websocket_answer_request(struct websocket_client *client, struct bytes id, const char *problem)
 {
-    if (problem)
+    if (problem) {
+        note(client, problem, NULL, false);
         websocket_answer(client,
-                         &(struct ws_answer){.kind = WS_ANSWER_ERROR, .id = id, .code = problem});
-    else if (id.size)
+                         &(struct ws_answer){.kind = WS_ANSWER_ERROR,
+                                             .id = id,
+                                             .code = problem,
+                                             .message = bytes_of_string(refusal_message(problem))});
+    } else if (id.size) {
         websocket_answer(client, &(struct ws_answer){.kind = WS_ANSWER_ACK, .id = id});
+    }
 }
 
 static void end_into(struct websocket_client *client, struct buffer *out, unsigned code,
                      const char *reason)
 {
+    if (reason[0])
+        note(client, reason, NULL, true);
     websocket_append_close(out, code, reason);
     timer_wheel_cancel(client->adapter->config.clients.wheel, &client->timer);
     wire_client_end(&client->client);
@@ -69,6 +95,8 @@ static struct pending *pending_find(struct websocket_client *client, uint64_t nu
 static void note_refusal(struct pending *pending, const struct delivery *delivery)
 {
     struct ws_refused_room *refused = &pending->refused[pending->refused_count++];
+    if (pending->refused_count == 1)
+        pending->claim = delivery->claim;
     refused->room = bytes_of(mem_string(delivery->room), delivery->room.size);
     refused->code = delivery->reason;
 }
@@ -99,6 +127,7 @@ static void answer_pending(struct websocket_client *client, const struct deliver
             &(struct ws_answer){.kind = WS_ANSWER_CURSOR, .cursor = buffer_peek(&cursor)});
         buffer_deinit(&cursor);
     }
+    auto_buffer struct buffer message = {0};
     struct ws_answer last = {.kind = WS_ANSWER_ACK,
                              .id = pending->id,
                              .has_history = pending->has_history,
@@ -107,6 +136,9 @@ static void answer_pending(struct websocket_client *client, const struct deliver
     if (pending->refused_count) {
         last.kind = WS_ANSWER_ERROR;
         last.code = pending->refused[0].code;
+        refusal_append_message(&message, last.code, pending->claim);
+        last.message = buffer_peek(&message);
+        note(client, last.code, pending->claim, false);
         last.refused = pending->refused;
         last.refused_count = pending->refused_count;
     }
@@ -160,11 +192,15 @@ static void write_history(struct websocket_client *client, const struct delivery
 }
 
 void websocket_turn_away(struct websocket_client *client, struct buffer *out, unsigned code,
-                         const char *reason)
+                         const char *reason, const char *claim)
 {
+    auto_buffer struct buffer message = {0};
+    refusal_append_message(&message, reason, claim);
     say(client, out,
-        &(struct ws_answer){
-            .kind = WS_ANSWER_ERROR, .id = buffer_peek(&client->id), .code = reason});
+        &(struct ws_answer){.kind = WS_ANSWER_ERROR,
+                            .id = buffer_peek(&client->id),
+                            .code = reason,
+                            .message = buffer_peek(&message)});
     end_into(client, out, code, reason);
 }
 
@@ -198,6 +234,8 @@ void websocket_deliver(struct wire_client *base, const struct delivery *delivery
             answer_pending(client, delivery, out);
             return;
         }
+        if (delivery->reason)
+            note(client, delivery->reason, NULL, false);
         answer.kind = WS_ANSWER_UNSUBSCRIBED;
         break;
     case DELIVERY_CURSOR:
@@ -210,7 +248,7 @@ void websocket_deliver(struct wire_client *base, const struct delivery *delivery
         answer.kind = WS_ANSWER_LIVE;
         break;
     case DELIVERY_REFUSED:
-        websocket_turn_away(client, out, code, delivery->reason);
+        websocket_turn_away(client, out, code, delivery->reason, delivery->claim);
         return;
     case DELIVERY_CLOSE:
         client->adapter->clients.stats.violations += delivery->overflow;

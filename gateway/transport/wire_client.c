@@ -95,7 +95,7 @@ static void answer_refresh(struct wire_client *client, enum identity_verdict ver
         client->clients->stats.refreshed++;
         set_expiry(client, identity->expires_ms);
     }
-    client->clients->ops->refreshed(client, problem);
+    client->clients->ops->refreshed(client, problem, verdict == IDENTITY_TROUBLE);
 }
 
 static void question_free(struct wire_question *question)

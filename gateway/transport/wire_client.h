@@ -27,8 +27,9 @@ struct wire_client_ops {
     bool (*may_write)(const struct wire_client *client);
     /* It has no session: nobody knows it, or there is no room. Must end the client. */
     void (*refused)(struct wire_client *client, const char *reason, bool transient);
-    /* The answer to wire_client_refresh(); NULL: done. */
-    void (*refreshed)(struct wire_client *client, const char *problem);
+    /* The answer to wire_client_refresh(); NULL: done. transient: the problem is ours. May end the
+     * client. */
+    void (*refreshed)(struct wire_client *client, const char *problem, bool transient);
     /* Its token has expired: tell it. After expiry_grace_ms without another: end it. */
     void (*expired)(struct wire_client *client);
     void (*expiry_over)(struct wire_client *client);

@@ -122,8 +122,19 @@ for (const transports of TRANSPORTS)
             const socket = await connected(transports);
             const most = nested(JSON_DEPTH - 1); // the event's own array is one
             assert.deepEqual(await socket.emitWithAck('echo', most), most);
+            const refused = await socket.emitWithAck('echo', nested(JSON_DEPTH));
+            assert.deepEqual([refused.ok, refused.error.code], [false, 'too_deep']);
+            socket.emit('message', nested(500));
+            assert.equal((await next(socket, 'error'))[0].code, 'too_deep');
+            assert.equal(await socket.emitWithAck('echo', 'still here'), 'still here');
+        });
+
+        it('is told why before it is closed for what it sent', LIMIT, async () => {
+            const socket = await connected(transports);
             const lost = next(socket, 'disconnect');
-            socket.emit('echo', nested(JSON_DEPTH), () => assert.fail('it was answered'));
+            const told = next(socket, 'error');
+            socket.io._packet({ type: 2, nsp: '/nowhere', data: ['x'] });
+            assert.equal((await told)[0].code, 'namespace_not_joined');
             assert.equal((await lost)[0], 'transport close');
         });
 

@@ -208,7 +208,7 @@ test('streams: while the broker is away the client knows, and comes back by itse
     const stream = new EventClient(url, { token: claims() });
     await eventually(() => socket.closes.length >= 2 && stream.events.length >= 2, { timeout: 20000 * SLOW, what: 'attempts' });
     assert.deepEqual(socket.closes[0], { code: 1013, reason: 'unavailable' });
-    assert.deepEqual(stream.events[0], { event: 'unavailable', data: { error: { code: 'unavailable', message: 'unavailable' } }, cursor: '' });
+    assert.deepEqual(stream.events[0], { event: 'unavailable', data: { error: { code: 'unavailable', message: 'not possible now: try again' } }, cursor: '' });
     const busy = await get(`${url}/sse`, { authorization: `Bearer ${claims()}` });
     assert.deepEqual([busy.status, busy.headers['retry-after']], [503, '1']);
     await world.broker.createTopics({ 'fanout.tenant': 8, 'fanout.review.legal': 1 });

@@ -4,6 +4,7 @@ import crypto from 'node:crypto';
 import { once } from 'node:events';
 import http from 'node:http';
 import { test } from 'node:test';
+import { WebSocket } from 'ws';
 import { Client, token } from './lib/client.mjs';
 import { SLOW } from './lib/places.mjs';
 import { freePort } from './lib/ports.mjs';
@@ -71,6 +72,25 @@ test('tokens: what is wrong with one is told', { timeout: 60000 * SLOW }, async 
     for (const [what, given] of Object.entries(wrong))
         assert.match(await refusal(t, gateway, given) ?? '', /^[a-z_]+$/, what);
     assert.equal(await refusal(t, gateway, wrong.expired), 'token_expired');
+    assert.equal(await world.metric(gateway, 'smartstack_gateway_refusals_total{reason="token_expired"}'), 2);
+    assert.match(gateway.text(), /client refused.*token_expired/);
+    assert.doesNotMatch(gateway.text(), new RegExp(wrong.expired.split('.')[1]));
+});
+
+/* So that bad signatures cannot cost the loop: the event loop of everybody. */
+test('tokens: who brings bad ones again and again is closed', { timeout: 60000 * SLOW }, async (t) => {
+    const world = await World.open(t, 'tokens-again', { broker: 'embedded', settings: { gateway: { token: { refusals: 3 } } } });
+    const gateway = await world.gateway();
+    const socket = new WebSocket(`${gateway.url.replace('http', 'ws')}/socket.io/?EIO=4&transport=websocket`);
+    const heard = [];
+    socket.on('message', (data) => {
+        heard.push(String(data).slice(0, 2));
+        socket.send('40{"token":"x"}');
+    });
+    const [code, reason] = await once(socket, 'close');
+    assert.deepEqual([code, String(reason)], [1008, 'too_many_refusals']);
+    assert.deepEqual(heard, ['0{', '44', '44', '44']);
+    assert.equal(await world.metric(gateway, 'smartstack_gateway_refusals_total{reason="too_many_refusals"}'), 1);
 });
 
 /* A server of keys; `keys` are those that it shows. */

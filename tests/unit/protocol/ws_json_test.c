@@ -157,10 +157,10 @@ START_TEST(answers_are_written)
     ws_json_append_error(&out, none, "bad", BYTES_LITERAL("a \"b\""));
     expect_text(&out,
                 "{\"type\":\"error\",\"error\":{\"code\":\"bad\",\"message\":\"a \\\"b\\\"\"}}");
-    ws_json_append_rooms_error(&out, BYTES_LITERAL("2"), "not_allowed",
+    ws_json_append_rooms_error(&out, BYTES_LITERAL("2"), "not_allowed", BYTES_LITERAL("no \"way\""),
                                BYTES_LITERAL("[{\"room\":\"a:b\",\"code\":\"not_allowed\"}]"));
     expect_text(&out, "{\"type\":\"error\",\"id\":2,\"error\":{\"code\":\"not_allowed\","
-                      "\"message\":\"not_allowed\",\"rooms\":[{\"room\":\"a:b\","
+                      "\"message\":\"no \\\"way\\\"\",\"rooms\":[{\"room\":\"a:b\","
                       "\"code\":\"not_allowed\"}]}}");
     ws_json_append_unsubscribed(&out, BYTES_LITERAL("task:\"1"), "not_allowed", BYTES_LITERAL("c"));
     expect_text(&out, "{\"type\":\"unsubscribed\",\"room\":\"task:\\\"1\","

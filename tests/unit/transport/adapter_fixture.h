@@ -9,8 +9,9 @@
 #include "sse_adapter.h"
 #include "websocket_adapter.h"
 
-/* Tokens: "good" is usr_1 of acme, "other" usr_2, "soon" usr_1 for one second; "bad" is refused,
- * "trouble" is ours, and about "late" it is told by fixture_decide(). */
+/* Tokens: "good" is usr_1 of acme, "other" usr_2, "soon" usr_1 for one second; "tenantless" usr_1
+ * of nobody; "bad" is refused, "trouble" is ours, and about "late" it is told by fixture_decide().
+ */
 struct adapter_fixture {
     struct hub *hub;
     struct websocket_adapter *websocket;

@@ -200,7 +200,7 @@ static void payload_limits(void)
     snprintf(text, sizeof(text), "POST %s HTTP/1.1\r\nHost: x\r\nContent-Length: 1333334\r\n\r\n",
              echo.url);
     fake_send(wire, bytes_of_string(text));
-    ck_assert_str_eq(fake_answer(wire, 413), "");
+    ck_assert_ptr_nonnull(strstr(fake_answer(wire, 413), "\"code\":\"too_large\""));
     ck_assert_uint_eq(echo.closes, 0);
     fake_ask("POST", echo.url, "4still here", 200);
     fake_ask("POST", echo.url, "abc", 400);

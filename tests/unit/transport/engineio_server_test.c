@@ -12,7 +12,7 @@ static void second_is_closed(void)
 {
     struct fake_wire *second = echo_open_probe();
     ck_assert(bytes_start_with(buffer_peek(&second->out), BYTES_LITERAL("HTTP/1.1 101")));
-    ck_assert_str_eq(fake_frames(second), "<close 1005>");
+    ck_assert_str_eq(fake_frames(second), "<close 1008>");
     ck_assert(second->closed);
 }
 

@@ -65,7 +65,7 @@ START_TEST(the_confirmation_comes_before_the_ack)
                      "42[\"unsubscribed\",{\"room\":\"task:42\"},<cursor>]|432[{\"ok\":true}]");
     ck_assert_str_eq(ask(wire, "423[\"subscribe\",\"secret:1\"]"),
                      "433[{\"ok\":false,\"error\":{\"code\":\"not_allowed\",\"message\":"
-                     "\"not_allowed\"}}]");
+                     "\"the token does not allow this\"}}]");
     fixture_stop();
 }
 END_TEST
@@ -82,7 +82,7 @@ START_TEST(history_comes_before_the_confirmation)
             "task:42") "|431[{\"ok\":true,\"history\":{\"count\":2,\"complete\":true}}]");
     ck_assert_str_eq(ask(wire, "422[\"subscribe\",{\"room\":\"task:43\"},{\"since\":1e3}]"),
                      "432[{\"ok\":false,\"error\":{\"code\":\"bad_history\",\"message\":"
-                     "\"bad_history\"}}]");
+                     "\"`since` is a time, `last` a number; one of them is needed\"}}]");
     ck_assert_str_eq(
         ask(wire,
             "423[\"subscribe\",\"task:42\",{\"since\":\"1970-01-01T00:00:00.001Z\",\"last\":1}]"),
@@ -166,6 +166,46 @@ START_TEST(who_writes_to_a_websocket_and_does_not_read_is_ended)
 }
 END_TEST
 
-TEST_PROGRAM("socketio_adapter", the_confirmation_comes_before_the_ack,
-             history_comes_before_the_confirmation, who_posts_and_does_not_poll_is_ended,
-             who_writes_to_a_websocket_and_does_not_read_is_ended)
+START_TEST(who_is_refused_is_told_why)
+{
+    fixture_start(false);
+    struct fake_wire *wire = fake_upgrade("/socket.io/?EIO=4&transport=websocket", NULL);
+    fake_frames(wire);
+    ck_assert_str_eq(
+        ask(wire, "40"),
+        "44{\"message\":\"there is no token: bring one in `auth.token` or the "
+        "Authorization field\",\"data\":{\"code\":\"token_missing\",\"message\":\"there "
+        "is no token: bring one in `auth.token` or the Authorization field\"}}");
+    ck_assert_str_eq(
+        ask(wire, "40{\"token\":\"tenantless\"}"),
+        "44{\"message\":\"the token says no tenant, which its rooms depend on (claim "
+        "\\\"tenant\\\")\",\"data\":{\"code\":\"tenant_missing\",\"message\":\"the token says "
+        "no tenant, which its rooms depend on (claim \\\"tenant\\\")\"}}");
+    ck_assert_ptr_nonnull(strstr(ask(wire, "40{\"token\":\"good\"}"), "40{\"sid\":\""));
+    fixture_stop();
+}
+END_TEST
+
+START_TEST(an_end_is_told_before_it_comes)
+{
+    fixture_start(false);
+    struct fake_wire *wire = fake_upgrade("/socket.io/?EIO=4&transport=websocket", NULL);
+    fake_frame(wire, "40{\"token\":\"soon\"}");
+    fake_turn();
+    for (int i = 0; i < 15 && !wire->closed; i++) {
+        fake_frames(wire);
+        fake_pass(100);
+        if (!wire->closed)
+            fake_frame(wire, "3");
+    }
+    ck_assert_str_eq(fake_frames(wire),
+                     "42[\"error\",{\"code\":\"token_expired\",\"message\":\"the token has "
+                     "expired\"}]|<close 1013>");
+    fixture_stop();
+}
+END_TEST
+
+TEST_PROGRAM("socketio_adapter", who_posts_and_does_not_poll_is_ended,
+             who_writes_to_a_websocket_and_does_not_read_is_ended, who_is_refused_is_told_why,
+             an_end_is_told_before_it_comes, the_confirmation_comes_before_the_ack,
+             history_comes_before_the_confirmation)

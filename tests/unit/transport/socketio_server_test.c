@@ -12,6 +12,7 @@ static unsigned connects, disconnects, acks;
 static enum socketio_disconnect last_reason;
 static bool answer_later;
 static unsigned to_pull;
+static struct refusals refusals;
 
 static void accept_socket(struct socketio_socket *socket)
 {
@@ -40,7 +41,7 @@ static void event(void *context, const struct socketio_packet *packet, int64_t n
     if (socketio_event_is(packet, "leave")) {
         socketio_socket_disconnect(socket);
     } else if (socketio_event_is(packet, "hang up")) {
-        socketio_socket_close_transport(socket);
+        socketio_socket_close_transport(socket, 1013, "unavailable");
     } else if (packet->has_ack_id) {
         socketio_socket_ack(socket, packet->ack_id, packet->arguments, packet->attachments,
                             packet->attachment_count);
@@ -84,6 +85,8 @@ static void start(bool byte_by_byte)
     fake_engineio.path = "/socket.io/";
     fake_socketio.namespaces = names;
     fake_socketio.ops = &ops;
+    refusals = (struct refusals){0};
+    fake_http.refusals = &refusals;
     fake_start(NULL, byte_by_byte);
     connects = disconnects = acks = to_pull = 0;
     answer_later = false;
@@ -102,6 +105,17 @@ static struct fake_wire *open_connected(void)
     fake_frame(wire, "40");
     ck_assert_str_eq(fake_frames(wire), "40{\"sid\":\"SID\"}");
     return wire;
+}
+
+/* The connection was closed with 1008 and this reason, and the client was told that before. */
+static void expect_close(struct fake_wire *wire, const char *told, const char *reason)
+{
+    char expected[512];
+    struct bytes out = buffer_peek(&wire->out);
+    ck_assert_msg(memmem(out.data, out.size, reason, strlen(reason)), "%s", reason);
+    ck_assert_uint_eq(fake_http.refusals->counts[refusal_of(reason)], 1);
+    snprintf(expected, sizeof(expected), "%s<close 1008>", told);
+    ck_assert_str_eq(fake_frames(wire), expected);
 }
 
 #define BOTH_FEEDS(...)                                \
@@ -160,40 +174,114 @@ START_TEST(payloads_and_attachments_come_back_as_they_were){BOTH_FEEDS({
 
     START_TEST(violations_close_the_connection)
 {
-    static const char *const early[] = {
-        "42[\"x\"]", "41", "43", "4abc", "4", "451-[\"x\",{\"_placeholder\":true,\"num\":0}]"};
-    static const char *const late[] = {"40",
-                                       "42{}",
-                                       "42[]",
-                                       "42abc[\"x\"]",
-                                       "44{\"message\":\"x\"}",
-                                       "42/custom,[\"x\"]",
-                                       "4abc",
-                                       "47[\"x\"]",
-                                       "42[\"connect\"]",
-                                       "42[\"disconnecting\"]",
-                                       "450-[\"x\"]",
-                                       "4511-[\"x\"]",
-                                       "41{\"a\":1}",
-                                       "40null"};
+    static const char *const early[][2] = {
+        {"42[\"x\"]", "namespace_not_joined"},
+        {"41", "namespace_not_joined"},
+        {"43", "bad_packet"},
+        {"4abc", "bad_packet"},
+        {"4", "bad_packet"},
+        {"451-[\"x\",{\"_placeholder\":true,\"num\":0}]", "namespace_not_joined"}};
+    static const char *const late[][2] = {{"40", "connect_again"},
+                                          {"42{}", "bad_packet"},
+                                          {"42[]", "bad_packet"},
+                                          {"42abc[\"x\"]", "bad_packet"},
+                                          {"44{\"message\":\"x\"}", "bad_packet"},
+                                          {"42/custom,[\"x\"]", "namespace_not_joined"},
+                                          {"4abc", "bad_packet"},
+                                          {"47[\"x\"]", "bad_packet"},
+                                          {"42[\"connect\"]", "bad_packet"},
+                                          {"42[\"disconnecting\"]", "bad_packet"},
+                                          {"450-[\"x\"]", "bad_packet"},
+                                          {"4511-[\"x\"]", "bad_packet"},
+                                          {"41{\"a\":1}", "bad_packet"},
+                                          {"40null", "bad_packet"}};
     for (int bytewise = 0; bytewise < 2; bytewise++) {
         for (size_t i = 0; i < sizeof(early) / sizeof(early[0]); i++) {
             start(bytewise);
             struct fake_wire *wire = open_websocket();
-            fake_frame(wire, early[i]);
-            ck_assert_msg(wire->closed, "%s", early[i]);
+            fake_frame(wire, early[i][0]);
+            ck_assert_msg(wire->closed, "%s", early[i][0]);
+            expect_close(wire, "", early[i][1]);
             fake_stop();
         }
         for (size_t i = 0; i < sizeof(late) / sizeof(late[0]); i++) {
+            char told[256];
             start(bytewise);
             struct fake_wire *wire = open_connected();
-            fake_frame(wire, late[i]);
-            ck_assert_msg(wire->closed, "%s", late[i]);
+            fake_frame(wire, late[i][0]);
+            ck_assert_msg(wire->closed, "%s", late[i][0]);
+            snprintf(told, sizeof(told), "42[\"error\",{\"code\":\"%s\",\"message\":\"%s\"}]|",
+                     late[i][1], refusal_message(late[i][1]));
+            expect_close(wire, told, late[i][1]);
             ck_assert_uint_eq(disconnects, 1);
             ck_assert_int_eq(last_reason, SOCKETIO_DISCONNECT_TRANSPORT);
             fake_stop();
         }
     }
+}
+END_TEST
+
+/* Clients may have such data in good faith: they are told, and stay. */
+START_TEST(json_that_is_nested_too_deep_is_refused_and_ends_nothing)
+{
+    char text[512], deep[256];
+    memset(deep, '[', 100);
+    memset(deep + 100, ']', 100);
+    deep[200] = '\0';
+    BOTH_FEEDS({
+        struct fake_wire *wire = open_websocket();
+        snprintf(text, sizeof(text), "40{\"a\":%s}", deep);
+        fake_frame(wire, text);
+        ck_assert_str_eq(
+            fake_frames(wire),
+            "44{\"message\":\"JSON nested deeper than a client may send\",\"data\":{\"code\":"
+            "\"too_deep\",\"message\":\"JSON nested deeper than a client may send\"}}");
+        fake_frame(wire, "40");
+        fake_frames(wire);
+        snprintf(text, sizeof(text), "42[\"x\",%s]", deep);
+        fake_frame(wire, text);
+        ck_assert_str_eq(fake_frames(wire),
+                         "42[\"error\",{\"code\":\"too_deep\",\"message\":\"JSON nested deeper "
+                         "than a client may send\"}]");
+        snprintf(text, sizeof(text), "427[\"x\",%s]", deep);
+        fake_frame(wire, text);
+        ck_assert_str_eq(fake_frames(wire),
+                         "437[{\"ok\":false,\"error\":{\"code\":\"too_deep\",\"message\":"
+                         "\"JSON nested deeper than a client may send\"}}]");
+        fake_frame(wire, "42[\"x\",1]");
+        ck_assert_str_eq(fake_frames(wire), "42[\"back\",1]");
+        snprintf(text, sizeof(text), "451-[\"x\",%s]", deep);
+        fake_frame(wire, text); /* an attachment would follow it */
+        ck_assert(wire->closed);
+        ck_assert_uint_eq(fake_http.refusals->counts[REFUSAL_too_deep], 4);
+    })
+}
+END_TEST
+
+START_TEST(who_is_refused_again_and_again_is_closed)
+{
+    fake_socketio.refusals = 3;
+    fake_socketio.refusals_ms = 500;
+    BOTH_FEEDS({
+        struct fake_wire *wire = open_websocket();
+        for (int i = 0; i < 2; i++)
+            fake_frame(wire, "40{\"no\":1}");
+        ck_assert(!wire->closed);
+        for (int i = 0; i < 2; i++) { /* refusals are forgotten */
+            fake_pass(295);
+            fake_frame(wire, "3");
+        }
+        fake_frame(wire, "40{\"no\":1}");
+        fake_frame(wire, "40/random,");
+        ck_assert(!wire->closed);
+        fake_frames(wire);
+        fake_frame(wire, "40{\"no\":1}");
+        ck_assert(wire->closed);
+        expect_close(wire, "44{\"message\":\"go away\",\"data\":{\"code\":7}}|",
+                     "too_many_refusals");
+    })
+    fake_socketio.refusals = 0;
+    fake_socketio.refusals_ms = 0;
 }
 END_TEST
 
@@ -311,7 +399,10 @@ START_TEST(a_violation_over_polling_is_an_orderly_close){BOTH_FEEDS({
     snprintf(url, sizeof(url), "/socket.io/?EIO=4&transport=polling&sid=%s", fake_handshake(sid));
     struct fake_wire *poll = fake_request("GET", url, NULL);
     fake_ask("POST", url, "42[\"early\"]", 200);
-    ck_assert_str_eq(fake_answer(poll, 200), "1");
+    ck_assert_str_eq(fake_answer(poll, 200),
+                     "42[\"error\",{\"code\":\"namespace_not_joined\",\"message\":\"a packet for "
+                     "a namespace that is not joined\"}]");
+    ck_assert_str_eq(fake_ask("GET", url, NULL, 200), "1");
     fake_ask("GET", url, NULL, 400);
     snprintf(url, sizeof(url), "/socket.io/?EIO=4&transport=polling&sid=%s", fake_handshake(sid));
     ck_assert_str_eq(fake_ask("POST", url,
@@ -319,7 +410,10 @@ START_TEST(a_violation_over_polling_is_an_orderly_close){BOTH_FEEDS({
                               "40",
                               200),
                      "ok");
-    ck_assert_str_eq(fake_ask("GET", url, NULL, 200), "40{\"sid\":\"SID\"}");
+    ck_assert_str_eq(fake_ask("GET", url, NULL, 200),
+                     "40{\"sid\":\"SID\"}\x1e"
+                     "42[\"error\",{\"code\":\"connect_again\",\"message\":\"the namespace is "
+                     "joined already\"}]");
     ck_assert_str_eq(fake_ask("GET", url, NULL, 200), "6\x1e"
                                                       "1");
     fake_ask("GET", url, NULL, 400);
@@ -327,6 +421,8 @@ START_TEST(a_violation_over_polling_is_an_orderly_close){BOTH_FEEDS({
 
     TEST_PROGRAM("socketio_server", namespaces_are_joined_left_and_refused,
                  payloads_and_attachments_come_back_as_they_were, violations_close_the_connection,
+                 json_that_is_nested_too_deep_is_refused_and_ends_nothing,
+                 who_is_refused_again_and_again_is_closed,
                  text_among_attachments_and_attachments_without_a_header_are_violations,
                  attachments_that_do_not_come_end_the_connection,
                  a_client_that_joins_nothing_is_let_go,

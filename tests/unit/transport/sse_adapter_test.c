@@ -253,7 +253,7 @@ START_TEST(trouble_of_ours_sends_an_event_source_round_again)
     ck_assert_ptr_nonnull(strstr(fake_answer(plain, 503), "\"unavailable\""));
     ck_assert_str_eq(behind_retry(fake_answer(wire, 200)),
                      "event: unavailable\ndata: {\"error\":{\"code\":\"unavailable\","
-                     "\"message\":\"unavailable\"}}\n\n");
+                     "\"message\":\"not possible now: try again\"}}\n\n");
     ck_assert_ptr_nonnull(strstr(fake_answer(trouble, 200), "\"no_keys\""));
     ck_assert(wire->closed && plain->closed && trouble->closed);
     fixture_stop();

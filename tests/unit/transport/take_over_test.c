@@ -74,7 +74,7 @@ static void *take_over(void *application, struct socketio_socket *socket, struct
     taken++;
     last_socket = socket;
     if (bytes_equal_string(state, "spoiled"))
-        socketio_socket_close_transport(socket);
+        socketio_socket_close_transport(socket, 1013, "unavailable");
     else if (!later)
         socketio_socket_continue(socket);
     return socket;
@@ -391,7 +391,7 @@ START_TEST(one_upgrade_at_a_time){BOTH_FEEDS({
     ck_assert(second->closed);
     fake_at(0);
     second = fake_upgrade(upgrade_url, NULL);
-    ck_assert_str_eq(fake_frames(second), "<close 1005>");
+    ck_assert_str_eq(fake_frames(second), "<close 1008>");
     ck_assert(second->closed);
     fake_frame(wire, "5");
     ck_assert_uint_eq(taken, 1);

@@ -251,6 +251,27 @@ START_TEST(protobuf_says_the_same)
 }
 END_TEST
 
+START_TEST(tokens_are_not_tried_for_ever)
+{
+    fixture_start(false);
+    struct fake_wire *wire = open_websocket(JSON_FIELD);
+    fake_frame(wire, "{\"type\":\"connect\",\"token\":\"good\"}");
+    fake_turn();
+    fake_frames(wire);
+    fake_frame(wire, "{\"type\":\"token\",\"token\":\"trouble\"}"); /* ours: not counted */
+    for (int i = 0; i < 2; i++)
+        fake_frame(wire, "{\"type\":\"token\",\"token\":\"bad\"}");
+    ck_assert(!wire->closed);
+    fake_frames(wire);
+    fake_frame(wire, "{\"type\":\"token\",\"token\":\"bad\"}");
+    fake_turn();
+    ck_assert_str_eq(fake_frames(wire),
+                     "{\"type\":\"error\",\"error\":{\"code\":\"token_invalid\",\"message\":"
+                     "\"refused\"}}|<close 1008>");
+    fixture_stop();
+}
+END_TEST
+
 /* --- what must not be sent */
 
 static void expect_end(const char *protocol, const char *text, const char *heard)
@@ -433,7 +454,8 @@ START_TEST(an_expired_token_is_told_and_may_be_refreshed)
     fixture_decide(true);
     ck_assert_str_eq(fake_frames(keen),
                      "{\"type\":\"error\",\"id\":2,\"error\":{\"code\":\"too_many_requests\","
-                     "\"message\":\"too_many_requests\"}}|{\"type\":\"ack\",\"id\":1}");
+                     "\"message\":\"too many requests of this session are not answered "
+                     "yet\"}}|{\"type\":\"ack\",\"id\":1}");
     for (int i = 0; i < 6; i++) {
         fake_pass(100);
         if (!lazy->closed)
@@ -456,8 +478,9 @@ START_TEST(who_it_is_may_be_found_out_later)
     struct fake_wire *wire = open_websocket(JSON_FIELD);
     fake_frame(wire, "{\"type\":\"connect\",\"token\":\"late\"}");
     fake_frame(wire, "{\"type\":\"subscribe\",\"id\":1,\"rooms\":[\"task:1\"]}");
-    ck_assert_str_eq(fake_frames(wire), "{\"type\":\"error\",\"id\":1,\"error\":{\"code\":"
-                                        "\"not_connected\",\"message\":\"not_connected\"}}");
+    ck_assert_str_eq(fake_frames(wire),
+                     "{\"type\":\"error\",\"id\":1,\"error\":{\"code\":"
+                     "\"not_connected\",\"message\":\"the session is not open yet\"}}");
     fixture_decide(true);
     ck_assert_str_eq(frames(wire), WELCOME);
     struct fake_wire *gone = open_websocket(JSON_FIELD);
@@ -467,7 +490,7 @@ START_TEST(who_it_is_may_be_found_out_later)
     struct fake_wire *trouble = open_websocket(JSON_FIELD);
     fake_frame(trouble, "{\"type\":\"connect\",\"token\":\"trouble\"}");
     ck_assert_str_eq(fake_frames(trouble), "{\"type\":\"error\",\"error\":{\"code\":\"no_keys\","
-                                           "\"message\":\"no_keys\"}}|<close 1013>");
+                                           "\"message\":\"refused\"}}|<close 1013>");
     fixture_stop();
 }
 END_TEST
@@ -510,8 +533,9 @@ START_TEST(lanes_that_do_not_open_are_trouble_of_ours)
     struct fake_wire *wire = open_websocket(JSON_FIELD);
     fake_frame(wire, "{\"type\":\"connect\",\"token\":\"good\"}");
     fake_pass(1500);
-    ck_assert_str_eq(fake_frames(wire), "{\"type\":\"error\",\"error\":{\"code\":\"unavailable\","
-                                        "\"message\":\"unavailable\"}}|<close 1013>");
+    ck_assert_str_eq(fake_frames(wire),
+                     "{\"type\":\"error\",\"error\":{\"code\":\"unavailable\","
+                     "\"message\":\"not possible now: try again\"}}|<close 1013>");
     fixture_stop();
 }
 END_TEST
@@ -624,8 +648,8 @@ START_TEST(a_close_is_answered)
 }
 END_TEST
 
-TEST_PROGRAM("websocket_adapter", the_golden_conversation_is_held, protobuf_says_the_same,
-             what_must_not_be_sent_ends_the_connection,
+TEST_PROGRAM("websocket_adapter", tokens_are_not_tried_for_ever, the_golden_conversation_is_held,
+             protobuf_says_the_same, what_must_not_be_sent_ends_the_connection,
              answers_that_nobody_takes_end_the_connection,
              more_answers_at_once_than_may_wait_end_the_connection,
              subscriptions_that_wait_are_bounded,

@@ -1,0 +1,84 @@
+#include "refusals.h"
+
+#include <assert.h>
+
+#include "json.h"
+#include "websocket_frame.h"
+
+static const struct {
+    const char *word, *message;
+} table[] = {
+#define X(word, message) {#word, message},
+    REFUSAL_TABLE(X)
+#undef X
+        {"other", "refused"},
+};
+
+_Static_assert(sizeof(table) / sizeof(table[0]) == REFUSAL_COUNT, "a row for each word");
+
+enum refusal refusal_of(const char *word)
+{
+    assert(word);
+    unsigned index = 0;
+    while (index < REFUSAL_OTHER && strcmp(table[index].word, word) != 0)
+        index++;
+    return (enum refusal)index;
+}
+
+const char *refusal_word(enum refusal refusal)
+{
+    assert(refusal < REFUSAL_COUNT);
+    return table[refusal].word;
+}
+
+const char *refusal_of_frame(unsigned close_code)
+{
+    return close_code == WEBSOCKET_CLOSE_TOO_BIG        ? "too_large"
+           : close_code == WEBSOCKET_CLOSE_INVALID_TEXT ? "bad_text"
+                                                        : "bad_frame";
+}
+
+const char *refusal_message(const char *word)
+{
+    return table[refusal_of(word)].message;
+}
+
+void refusal_append_message(struct buffer *out, const char *word, const char *claim)
+{
+    assert(!claim || claim[0]); /* a claim has a name */
+    buffer_append_string(out, refusal_message(word));
+    if (claim)
+        buffer_append_format(out, " (claim \"%s\")", claim);
+}
+
+void refusal_append_members(struct buffer *out, const char *word, const char *claim)
+{
+    auto_buffer struct buffer message = {0};
+    refusal_append_message(&message, word, claim);
+    buffer_append_format(out, "\"code\":\"%s\",\"message\":", word);
+    json_write_string(out, buffer_peek(&message));
+}
+
+void refusal_append_json(struct buffer *out, const char *word, const char *claim)
+{
+    buffer_append_byte(out, '{');
+    refusal_append_members(out, word, claim);
+    buffer_append_byte(out, '}');
+}
+
+void refusal_append_answer(struct buffer *out, const char *word, const char *claim)
+{
+    buffer_append_string(out, "{\"ok\":false,\"error\":");
+    refusal_append_json(out, word, claim);
+    buffer_append_byte(out, '}');
+}
+
+void refusals_note(struct refusals *refusals, const struct refusal_note *note)
+{
+    assert(note->word && note->transport);
+    if (!refusals)
+        return;
+    refusals->counts[refusal_of(note->word)]++;
+    if (refusals->told)
+        refusals->told(refusals->context, note);
+}
