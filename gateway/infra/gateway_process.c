@@ -192,6 +192,18 @@ static enum status open_http(struct gateway_process *process, struct error *erro
     return status;
 }
 
+static bool is_development(const struct gateway_settings *settings)
+{
+    return settings->auth_mode == GATEWAY_AUTH_DEVELOPMENT;
+}
+
+/* Whose pages may connect; NULL: tokens decide, wherever they come from. */
+static const struct http_origins *origins_of(const struct gateway_process *process)
+{
+    const struct gateway_settings *settings = process->settings;
+    return settings->cors_origins.count || is_development(settings) ? &process->admitted : NULL;
+}
+
 static void open_socketio(struct gateway_process *process)
 {
     static const char *const fields[] = {"authorization", NULL};
@@ -200,6 +212,8 @@ static void open_socketio(struct gateway_process *process)
     process->origins = strings_of(&settings->cors_origins);
     process->cors =
         (struct http_cors){.origins = process->origins, .credentials = settings->cors_credentials};
+    process->admitted =
+        (struct http_origins){.listed = process->origins, .loopback = is_development(settings)};
     struct socketio_adapter_config adapter = {.hub = process->hub,
                                               .identity_ops = &identities_ops,
                                               .identifier = process->identities,
@@ -223,6 +237,7 @@ static void open_socketio(struct gateway_process *process)
                      .compress = settings->compress,
                      .cookie = settings->cookie,
                      .cors = settings->cors_origins.count ? &process->cors : NULL,
+                     .origins = origins_of(process),
                      .handshake_fields = fields,
                      .random = fill_random},
         .namespaces = process->namespaces,
@@ -260,6 +275,7 @@ static void open_websocket(struct gateway_process *process)
         .clients = stream_config(process),
         .events = process->events,
         .path = settings->raw_path,
+        .origins = origins_of(process),
         .message_bytes = (uint64_t)settings->raw_message,
         .queue_bytes = (size_t)settings->raw_queue,
         .requests = (unsigned)settings->raw_requests,
@@ -286,6 +302,7 @@ static void open_sse(struct gateway_process *process)
     struct sse_adapter_config config = {
         .clients = stream_config(process),
         .path = settings->sse_path,
+        .origins = origins_of(process),
         .cors = settings->cors_origins.count ? &process->cors : NULL,
         .cookie = settings->sse_cookie,
         .rooms = (unsigned)settings->sse_rooms,

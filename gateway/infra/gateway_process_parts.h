@@ -39,6 +39,7 @@ struct gateway_process {
     struct http_cors cors;
     struct http_server *http;
     struct static_files *files;
+    struct http_origins admitted;
     struct socketio_server *socketio;
     struct socketio_adapter *adapter;
     struct websocket_adapter *websocket; /* NULL: off */

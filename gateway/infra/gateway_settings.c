@@ -57,7 +57,8 @@ static const struct setting table[] = {
             .help = "PEM file of the certificate's key."),
     SETTING(LIST, "cors.origins", cors_origins, NULL, RANGE(0, 100),
             .help = "Origins of pages on other hosts that may connect; * for any. Compared "
-                    "exactly."),
+                    "exactly. If there are any, or in development mode, others are refused; "
+                    "in development mode pages of this machine may connect, too."),
     SETTING(BOOLEAN, "cors.credentials", cors_credentials, "false",
             .help = "Let those pages send cookies."),
 

@@ -352,6 +352,7 @@ struct engineio_server *engineio_server_new(const struct engineio_config *config
                                     .path = config->path,
                                     .body_bytes = server->poll_bytes,
                                     .cors = config->cors,
+                                    .origins = config->origins,
                                     .request = handle_request,
                                     .body = handle_body,
                                     .aborted = handle_aborted,

@@ -79,6 +79,7 @@ struct engineio_config {
     const char *cookie;     /* name; NULL: none */
     const char *sid_prefix; /* of every sid, up to 44 characters of the URL alphabet; NULL: none */
     const struct http_cors *cors;
+    const struct http_origins *origins; /* of pages that may connect; NULL: any */
     const char *const
         *handshake_fields; /* request fields kept with the session, NULL-terminated; NULL: none */
     void (*random)(void *random_context, uint8_t *out, size_t size);

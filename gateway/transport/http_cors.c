@@ -1,5 +1,6 @@
 #include "http_cors.h"
 
+#include "http_head.h"
 #include "http_response.h"
 
 static bool any_origin(const struct http_cors *cors)
@@ -60,4 +61,48 @@ size_t http_cors_preflight(const struct http_cors *cors, const struct http_reque
     else if (reflects)
         fields[count++] = http_field_of("Vary", "Access-Control-Request-Headers");
     return count;
+}
+
+/* "https://example.com:8443" -> "example.com:8443"; empty: it has none. */
+static struct bytes authority_of(struct bytes origin)
+{
+    const uint8_t *slashes = memmem(origin.data, origin.size, "://", 3);
+    return slashes ? bytes_skip(origin, (size_t)(slashes - origin.data) + 3) : bytes_of("", 0);
+}
+
+static bool is_loopback(struct bytes authority)
+{
+    static const char *const hosts[] = {"localhost", "127.0.0.1", "[::1]"};
+    for (size_t i = 0; i < sizeof(hosts) / sizeof(hosts[0]); i++) {
+        struct bytes host = bytes_of_string(hosts[i]);
+        if (bytes_start_with(authority, host) &&
+            (authority.size == host.size || authority.data[host.size] == ':'))
+            return true;
+    }
+    return false;
+}
+
+static bool is_listed(const char *const *listed, struct bytes origin)
+{
+    for (; *listed; listed++)
+        if (strcmp(*listed, "*") == 0 || bytes_equal_string(origin, *listed))
+            return true;
+    return false;
+}
+
+bool http_origins_admit(const struct http_origins *origins, const struct http_request *request)
+{
+    struct bytes origin, host;
+    size_t count = http_request_count(request, "origin");
+    if (count == 0)
+        return true;
+    if (count > 1 || !http_request_field(request, "origin", &origin))
+        return false;
+    if (is_listed(origins->listed, origin))
+        return true;
+    struct bytes authority = authority_of(origin);
+    if (origins->loopback)
+        return is_loopback(authority);
+    return authority.size && http_request_field(request, "host", &host) &&
+           http_equal_ignoring_case(authority, host);
 }

@@ -300,6 +300,10 @@ static void begin_request(struct http_exchange *exchange, const struct http_requ
             return;
         }
     }
+    if (route->origins && !http_origins_admit(route->origins, request)) {
+        http_exchange_refuse(exchange, 403, "origin_not_allowed");
+        return;
+    }
     bool expects = request->expect_continue && request->has_body;
     route->request(route->route, exchange, request, now_ms);
     if (expects && exchange->phase == PHASE_BODY && exchange->wire->writable) {

@@ -44,6 +44,7 @@ struct http_route {
     const char *path;             /* borrowed; a prefix if it ends with '/', else the whole path */
     uint64_t body_bytes;          /* 0: the server's limit */
     const struct http_cors *cors; /* NULL: off. If on, OPTIONS never reaches the route */
+    const struct http_origins *origins; /* NULL: pages from anywhere; others get 403 */
     void (*request)(void *route, struct http_exchange *exchange, const struct http_request *request,
                     int64_t now_ms);
     void (*body)(void *route, struct http_exchange *exchange, struct bytes body,

@@ -292,6 +292,7 @@ struct sse_adapter *sse_adapter_new(const struct sse_adapter_config *config,
     wire_clients_init(&adapter->clients, &config->clients, &client_ops);
     http_server_add_route(http, &(struct http_route){.path = config->path,
                                                      .cors = config->cors,
+                                                     .origins = config->origins,
                                                      .request = sse_handle_request,
                                                      .route = adapter});
     return adapter;

@@ -29,12 +29,13 @@ struct sse_adapter;
 
 struct sse_adapter_config {
     struct wire_clients_config clients;
-    const char *path;             /* borrowed, as what follows */
-    const struct http_cors *cors; /* NULL: off */
-    const char *cookie;           /* name of the cookie that holds a token; NULL: none does */
-    unsigned rooms;               /* of one request */
-    uint32_t retry_ms;            /* when a client comes again: around this, each at another time */
-    int64_t open_timeout_ms;      /* from the request to the stream */
+    const char *path;                   /* borrowed, as what follows */
+    const struct http_cors *cors;       /* NULL: off */
+    const struct http_origins *origins; /* of pages that may connect; NULL: any */
+    const char *cookie;                 /* name of the cookie that holds a token; NULL: none does */
+    unsigned rooms;                     /* of one request */
+    uint32_t retry_ms;       /* when a client comes again: around this, each at another time */
+    int64_t open_timeout_ms; /* from the request to the stream */
     int64_t heartbeat_ms;
     int64_t write_timeout_ms; /* a client that takes nothing at all for so long is closed */
 };

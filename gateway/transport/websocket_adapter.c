@@ -268,9 +268,10 @@ struct websocket_adapter *websocket_adapter_new(const struct websocket_adapter_c
     adapter->limits = (struct websocket_codec_limits){config->rooms, config->json_depth};
     adapter->refusals = http_server_refusals(http);
     wire_clients_init(&adapter->clients, &config->clients, &client_ops);
-    http_server_add_route(
-        http,
-        &(struct http_route){.path = config->path, .request = handle_request, .route = adapter});
+    http_server_add_route(http, &(struct http_route){.path = config->path,
+                                                     .origins = config->origins,
+                                                     .request = handle_request,
+                                                     .route = adapter});
     return adapter;
 }
 

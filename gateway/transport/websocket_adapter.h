@@ -27,12 +27,13 @@ enum {
 
 struct websocket_adapter_config {
     struct wire_clients_config clients;
-    struct client_events *events; /* borrowed; NULL: clients send none */
-    const char *path;             /* borrowed */
-    uint64_t message_bytes;       /* largest message of a client */
-    size_t queue_bytes;           /* answers that wait; beyond it the connection is closed */
-    unsigned requests;            /* subscriptions not yet answered; more are refused */
-    uint32_t rooms;               /* of one message */
+    struct client_events *events;       /* borrowed; NULL: clients send none */
+    const char *path;                   /* borrowed */
+    const struct http_origins *origins; /* of pages that may connect; borrowed; NULL: any */
+    uint64_t message_bytes;             /* largest message of a client */
+    size_t queue_bytes;                 /* answers that wait; beyond it the connection is closed */
+    unsigned requests;                  /* subscriptions not yet answered; more are refused */
+    uint32_t rooms;                     /* of one message */
     uint32_t json_depth;
     bool query_token;  /* take a token from the query's `token` too */
     unsigned refusals; /* so many tokens of one connection may be refused within refusals_ms, then

@@ -63,6 +63,14 @@ static void start(bool byte_by_byte)
                                                            .aborted = aborted});
     http_server_add_route(
         world.http, &(struct http_route){.path = "/hold/cors/", .cors = &cors, .request = hold});
+    static const struct http_origins listed = {.listed = origins};
+    http_server_add_route(
+        world.http,
+        &(struct http_route){.path = "/hold/listed/", .origins = &listed, .request = hold});
+    static const struct http_origins loopback = {.listed = origins, .loopback = true};
+    http_server_add_route(
+        world.http,
+        &(struct http_route){.path = "/hold/local/", .origins = &loopback, .request = hold});
     held = NULL;
     requests = bodies = aborts = 0;
 }
@@ -273,7 +281,54 @@ START_TEST(cross_origin_rules_are_on_preflights_answers_and_errors){BOTH_FEEDS({
     ck_assert_ptr_nonnull(strstr(text, "Vary: Origin\r\n"));
 })} END_TEST
 
-    START_TEST(a_blocked_wire_takes_no_further_request)
+    static bool is_admitted(const char *path, const char *origin)
+{
+    char text[256];
+    unsigned before = requests;
+    struct fake_wire *wire = fake_open();
+    snprintf(text, sizeof(text), "GET %s HTTP/1.1\r\nHost: Own.test:81\r\n%s\r\n", path, origin);
+    send(wire, text);
+    bool admitted = requests > before;
+    if (admitted)
+        answer_held("x");
+    else
+        ck_assert_ptr_nonnull(strstr(fake_answer(wire, 403), "\"code\":\"origin_not_allowed\""));
+    fake_cut(wire);
+    return admitted;
+}
+
+START_TEST(pages_of_other_origins_are_refused)
+{
+    static const struct {
+        const char *field;
+        bool listed, local;
+    } cases[] = {
+        {"", true, true}, /* no page */
+        {"Origin: https://b.test\r\n", true, true},
+        {"Origin: https://B.test\r\n", false, false},
+        {"Origin: https://evil.test\r\n", false, false},
+        {"Origin: null\r\n", false, false},
+        {"Origin: https://b.test\r\nOrigin: https://a.test\r\n", false, false},
+        {"Origin: https://own.test:81\r\n", true, false}, /* the page that comes from here */
+        {"Origin: https://own.test\r\n", false, false},
+        {"Origin: http://localhost:3000\r\n", false, true},
+        {"Origin: http://127.0.0.1\r\n", false, true},
+        {"Origin: http://[::1]:8080\r\n", false, true},
+        {"Origin: http://localhost.evil.test\r\n", false, false},
+        {"Origin: http://127.0.0.1.evil.test:80\r\n", false, false},
+    };
+    start(false);
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        ck_assert_msg(is_admitted("/hold/listed/", cases[i].field) == cases[i].listed, "listed: %s",
+                      cases[i].field);
+        ck_assert_msg(is_admitted("/hold/local/", cases[i].field) == cases[i].local, "local: %s",
+                      cases[i].field);
+    }
+    fake_stop();
+}
+END_TEST
+
+START_TEST(a_blocked_wire_takes_no_further_request)
 {
     start(false);
     struct fake_wire *wire = fake_open();
@@ -312,5 +367,5 @@ TEST_PROGRAM("http_server", pipelined_requests_are_answered_in_order_one_at_a_ti
              http_1_0_and_close_end_the_connection_after_the_answer,
              the_client_is_told_to_go_on_with_its_body,
              cross_origin_rules_are_on_preflights_answers_and_errors,
-             a_blocked_wire_takes_no_further_request,
+             pages_of_other_origins_are_refused, a_blocked_wire_takes_no_further_request,
              draining_closes_idle_connections_and_those_that_are_answered)
