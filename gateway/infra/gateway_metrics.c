@@ -18,8 +18,10 @@ struct snapshot {
     struct lws_server_stats sockets;
     struct token_stats tokens;
     struct client_events_stats events;
+    struct kafka_outlet_stats outlet;
     struct socketio_adapter_stats adapter;
     struct peer_client_stats peers;
+    struct identity_queue_stats identities;
     uint64_t refusals[REFUSAL_COUNT];
     uint64_t loop_gaps;
     uint64_t kafka_up;
@@ -176,6 +178,11 @@ static const struct row counters[] = {
     BY("token_keys_read_total", HELP, "outcome", "done", tokens.reads),
     BY("token_keys_read_total", HELP, "outcome", "failed", tokens.read_failures),
 #undef HELP
+#define HELP \
+    "Checks of who a client is that had to wait for a later turn, and those beyond what may."
+    BY("identities_total", HELP, "event", "deferred", identities.deferred),
+    BY("identities_total", HELP, "event", "refused", identities.refused),
+#undef HELP
 #define HELP "Sessions whose token expired, and those that brought a fresh one."
     BY("token_expiry_total", HELP, "event", "expired", adapter.expired),
     BY("token_expiry_total", HELP, "event", "refreshed", adapter.refreshed),
@@ -192,6 +199,7 @@ static const struct row counters[] = {
     BY("client_events_refused_total", HELP, "reason", "too_large", events.refused_size),
     BY("client_events_refused_total", HELP, "reason", "rate_limited", events.refused_rate),
     BY("client_events_refused_total", HELP, "reason", "too_many_requests", events.refused_busy),
+    BY("client_events_refused_total", HELP, "reason", "buffer_full", outlet.refused),
 #undef HELP
 #define HELP "Polls passed on to the gateway of their session, and those that it did not answer."
     BY("forwards_total", HELP, "outcome", "passed_on", engineio.forwards),
@@ -253,6 +261,12 @@ static const struct row gauges[] = {
     ROW("scans_running", "Scans running now.", scans.running),
     ROW("scans_waiting", "Scans waiting now.", scans.waiting),
     ROW("tokens_waiting", "Tokens that wait for keys now.", tokens.waiting),
+    ROW("client_events_waiting", "Events of clients that the broker has not confirmed yet.",
+        outlet.messages),
+    ROW("client_events_waiting_bytes", "Their bytes, headers included.", outlet.bytes),
+    ROW("identities_waiting", "Clients whose token has still to be checked now.",
+        identities.waiting),
+    ROW("identities_waiting_bytes", "Bytes of what they brought.", identities.bytes),
     ROW("peer_connections", "Connections to other gateways now.", peers.connections),
     ROW("kafka_up", "1 while the broker answers (all workers).", kafka_up),
     ROW("workers", "Worker processes now, of which all figures here are the sum.", one),
@@ -306,8 +320,12 @@ static void take_snapshot(struct gateway_metrics *metrics)
         to->tokens = *token_stats(from->tokens);
     if (from->events)
         to->events = *client_events_stats(from->events);
+    if (from->outlet)
+        to->outlet = *kafka_outlet_stats(from->outlet);
     if (from->adapter)
         to->adapter = *socketio_adapter_stats(from->adapter);
+    if (from->identities)
+        to->identities = *identity_queue_stats(from->identities);
     if (from->refusals)
         memcpy(to->refusals, from->refusals->counts, sizeof(to->refusals));
     to->peers = gateway_peers_client_stats(from->peers);

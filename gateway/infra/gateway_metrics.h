@@ -6,6 +6,8 @@
 #include "client_events.h"
 #include "gateway_peers.h"
 #include "hub.h"
+#include "identity_queue.h"
+#include "kafka_outlet.h"
 #include "kafka_source.h"
 #include "lws_server.h"
 #include "metrics.h"
@@ -30,8 +32,10 @@ struct gateway_metrics_sources {
     const struct lws_server *sockets;
     const struct token_verifier *tokens;
     const struct client_events *events;
+    const struct kafka_outlet *outlet;
     const struct socketio_adapter *adapter;
     const struct gateway_peers *peers;
+    const struct identity_queue *identities;
     const struct refusals *refusals;
 };
 

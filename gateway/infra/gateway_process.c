@@ -12,6 +12,7 @@
 
 enum {
     TOKENS_WAITING_LIMIT = 10000,
+    TOKENS_WAITING_BYTES = 64 * 1024 * 1024,
     STREAM_WRITE_BYTES = 64 * 1024,
 };
 
@@ -64,6 +65,12 @@ static enum status open_identities(struct gateway_process *process, struct error
     struct identities_config config = {
         .verifier = process->tokens, .policy = settings->policy, .wall_ms = wall_ms};
     process->identities = identities_new(&config);
+    struct identity_queue_config queue = {.ops = &identities_ops,
+                                          .identifier = process->identities,
+                                          .per_turn = (unsigned)settings->token_checks,
+                                          .waiting = TOKENS_WAITING_LIMIT,
+                                          .bytes = TOKENS_WAITING_BYTES};
+    process->identity_queue = identity_queue_new(&queue);
     return STATUS_OK;
 }
 
@@ -89,6 +96,7 @@ static enum status open_events(struct gateway_process *process, struct error *er
                                          .client_id = "smartstack-gateway",
                                          .topic = settings->events_topic,
                                          .messages = (unsigned)settings->events_buffered,
+                                         .bytes = (uint64_t)settings->events_buffered_bytes,
                                          .timeout_ms = settings->events_timeout_ms};
     if (policy_has_events(settings->policy)) {
         enum status status = kafka_outlet_open(&outlet, &process->outlet, error);
@@ -215,8 +223,8 @@ static void open_socketio(struct gateway_process *process)
     process->admitted =
         (struct http_origins){.listed = process->origins, .loopback = is_development(settings)};
     struct socketio_adapter_config adapter = {.hub = process->hub,
-                                              .identity_ops = &identities_ops,
-                                              .identifier = process->identities,
+                                              .identity_ops = &identity_queue_ops,
+                                              .identifier = process->identity_queue,
                                               .events = process->events,
                                               .wheel = &process->wheel,
                                               .random = fill_random,
@@ -257,8 +265,8 @@ static void open_socketio(struct gateway_process *process)
 static struct wire_clients_config stream_config(struct gateway_process *process)
 {
     return (struct wire_clients_config){.hub = process->hub,
-                                        .identity_ops = &identities_ops,
-                                        .identifier = process->identities,
+                                        .identity_ops = &identity_queue_ops,
+                                        .identifier = process->identity_queue,
                                         .wheel = &process->wheel,
                                         .random = fill_random,
                                         .write_bytes = STREAM_WRITE_BYTES,
@@ -392,8 +400,10 @@ enum status gateway_process_open(const struct gateway_settings *settings,
                                               .sockets = made->sockets,
                                               .tokens = made->tokens,
                                               .events = made->events,
+                                              .outlet = made->outlet,
                                               .adapter = made->adapter,
                                               .peers = made->peers,
+                                              .identities = made->identity_queue,
                                               .refusals = &made->refusals};
     gateway_metrics_attach(made->metrics, &sources);
     *process = made;
@@ -423,6 +433,7 @@ void gateway_process_close(struct gateway_process *process)
     client_events_free(process->events);
     kafka_outlet_close(process->outlet);
     kafka_source_close(process->kafka);
+    identity_queue_free(process->identity_queue);
     identities_free(process->identities);
     token_verifier_close(process->tokens);
     static_files_close(process->files);

@@ -8,6 +8,7 @@
 #include "gateway_process.h"
 #include "hub.h"
 #include "identities.h"
+#include "identity_queue.h"
 #include "kafka_outlet.h"
 #include "kafka_source.h"
 #include "lws_server.h"
@@ -31,15 +32,16 @@ struct gateway_process {
     struct operations operations;
     struct token_verifier *tokens; /* NULL: development */
     struct identities *identities;
+    struct identity_queue *identity_queue; /* in front of them */
     struct kafka_source *kafka;
     struct kafka_outlet *outlet; /* NULL: clients send no events */
     struct client_events *events;
     struct hub *hub;
     struct refusals refusals;
     struct http_cors cors;
+    struct http_origins admitted;
     struct http_server *http;
     struct static_files *files;
-    struct http_origins admitted;
     struct socketio_server *socketio;
     struct socketio_adapter *adapter;
     struct websocket_adapter *websocket; /* NULL: off */

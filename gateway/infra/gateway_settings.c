@@ -161,6 +161,8 @@ static const struct setting table[] = {
                     "token.refusals_window; then it is closed."),
     SETTING(DURATION, "token.refusals_window", token_refusals_ms, "60s", RANGE(1000, HOURS),
             .help = "How long refused tokens count against a connection."),
+    SETTING(INTEGER, "token.checks_per_turn", token_checks, "32", RANGE(1, 10000),
+            .help = "Tokens checked before who is connected gets his turn again."),
     SETTING(TREE, "access", access_node, NULL,
             .help = "Rooms from claims: tenant_claim, user_claim, connect (given), join (allowed), "
                     "and events that clients may send. See gateway/domain/policy.h."),
@@ -244,6 +246,9 @@ static const struct setting table[] = {
             .help = "Events of one session at once."),
     SETTING(INTEGER, "client_events.buffered", events_buffered, "10000", RANGE(1, 1000000),
             .help = "Events of all sessions that may wait for the broker."),
+    SETTING(SIZE, "client_events.buffered_bytes", events_buffered_bytes, "64MiB",
+            RANGE(64 * KIB, 1024 * GIB),
+            .help = "The same in bytes, headers included; more than one event of max_size."),
     SETTING(DURATION, "client_events.timeout", events_timeout_ms, "10s", RANGE(1000, HOURS),
             .help = "How long one may wait; then its client is told to try again."),
 
@@ -418,6 +423,18 @@ static void check_peers(const struct gateway_settings *settings, struct problems
                      "gateway.peers.timeout: must be below gateway.socketio.ping_timeout");
 }
 
+/* Names of users, rooms and the like, which travel with an event. */
+enum { EVENT_HEADERS_BYTES = 4096 };
+
+static void check_events(const struct gateway_settings *settings, struct problems *problems)
+{
+    if (settings->events_buffered_bytes < settings->event_bytes + EVENT_HEADERS_BYTES)
+        problems_add(problems, 0, 0,
+                     "gateway.client_events.buffered_bytes: holds not even one event of "
+                     "gateway.client_events.max_size and its headers (%d bytes)",
+                     EVENT_HEADERS_BYTES);
+}
+
 void gateway_settings_finish(struct gateway_settings *settings, struct problems *problems)
 {
     check_token(settings, problems);
@@ -427,6 +444,7 @@ void gateway_settings_finish(struct gateway_settings *settings, struct problems 
     check_cookie("gateway.sse.cookie", settings->sse_cookie, problems);
     check_keys(settings, problems);
     check_peers(settings, problems);
+    check_events(settings, problems);
     if (policy_new(settings->access_node, &settings->policy, problems) != STATUS_OK)
         settings->policy = NULL;
     if (conflation_new(settings->conflate.items, settings->conflate.count, &settings->conflation,

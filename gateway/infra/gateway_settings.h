@@ -66,7 +66,7 @@ struct gateway_settings {
     char *token_issuer;
     char *token_audience;
     bool token_allow_endless;
-    int64_t token_refusals, token_refusals_ms;
+    int64_t token_refusals, token_refusals_ms, token_checks;
     int64_t token_leeway_ms, token_refresh_ms, token_refetch_ms, token_expiry_grace_ms;
     const struct document_node *access_node;
 
@@ -91,6 +91,7 @@ struct gateway_settings {
     /* gateway.client_events */
     char *events_topic;
     int64_t event_bytes, events_pending, events_rate, events_burst, events_buffered;
+    int64_t events_buffered_bytes;
     int64_t events_timeout_ms;
 
     /* gateway.peers */

@@ -57,6 +57,19 @@ static void run_tokens(void *context, int64_t now_ms)
         tokens_readable(context, now_ms);
 }
 
+static void run_identities(void *context, int64_t now_ms)
+{
+    const struct gateway_process *process = context;
+    (void)now_ms;
+    identity_queue_turn(process->identity_queue);
+}
+
+static int64_t identities_deadline(void *context)
+{
+    const struct gateway_process *process = context;
+    return identity_queue_deadline_ms(process->identity_queue);
+}
+
 static void outlet_readable(void *context, int64_t now_ms)
 {
     const struct gateway_process *process = context;
@@ -206,6 +219,7 @@ static void add_chores(struct gateway_process *process)
     lws_loop_add_chore(loop, &(struct lws_chore){run_kafka, kafka_deadline, process});
     if (process->tokens)
         lws_loop_add_chore(loop, &(struct lws_chore){run_tokens, tokens_deadline, process});
+    lws_loop_add_chore(loop, &(struct lws_chore){run_identities, identities_deadline, process});
     lws_loop_add_chore(loop, &(struct lws_chore){run_hub, hub_deadline, process});
     lws_loop_add_chore(loop, &(struct lws_chore){run_engineio, engineio_deadline, process});
     lws_loop_add_chore(loop, &(struct lws_chore){run_streams, streams_deadline, process});

@@ -8,18 +8,21 @@
 #include "log.h"
 #include "mem.h"
 
-enum { CLOSE_MS = 500, HEADERS = 9 };
+enum { CLOSE_MS = 500, HEADERS = 9, RECORD_OVERHEAD = 512 };
 
 struct kafka_outlet {
     int descriptor;
     rd_kafka_t *producer;
     rd_kafka_topic_t *topic;
     rd_kafka_queue_t *queue;
+    uint64_t messages_most, bytes_most;
+    struct kafka_outlet_stats stats;
 };
 
 /* What travels with a message. */
 struct letter {
     struct outlet_ticket *ticket; /* NULL: forgotten */
+    uint64_t bytes;
 };
 
 /* --- The broker's answers
@@ -36,9 +39,13 @@ static enum status status_of(rd_kafka_resp_err_t code)
 
 static void delivered(rd_kafka_t *producer, const rd_kafka_message_t *message, void *opaque)
 {
+    struct kafka_outlet *outlet = opaque;
     struct letter *letter = message->_private;
     struct outlet_ticket *ticket = letter->ticket;
-    (void)producer, (void)opaque;
+    (void)producer;
+    assert(outlet->stats.messages > 0 && outlet->stats.bytes >= letter->bytes);
+    outlet->stats.messages--;
+    outlet->stats.bytes -= letter->bytes;
     free(letter);
     if (message->err != RD_KAFKA_RESP_ERR_NO_ERROR)
         log_warning("client event not delivered",
@@ -80,14 +87,29 @@ static rd_kafka_headers_t *headers_of(const struct outlet_record *record)
     return headers;
 }
 
+/* What librdkafka keeps of it; names of headers are short. */
+static uint64_t bytes_of_record(const struct outlet_record *record)
+{
+    return 2 * record->user.size + record->event.size + record->payload.size + record->id.size +
+           record->tenant.size + 2 * record->session.size + record->room.size +
+           record->traceparent.size + record->tracestate.size + RECORD_OVERHEAD;
+}
+
 static enum status send_record(void *context, const struct outlet_record *record,
                                struct outlet_ticket *ticket)
 {
     struct kafka_outlet *outlet = context;
+    uint64_t bytes = bytes_of_record(record);
+    if (outlet->stats.messages >= outlet->messages_most ||
+        bytes > outlet->bytes_most - outlet->stats.bytes) {
+        outlet->stats.refused++;
+        return STATUS_LIMIT;
+    }
     struct bytes key = record->user.size > 0 ? record->user : record->session;
     struct letter *letter = mem_new(struct letter);
     rd_kafka_headers_t *headers = headers_of(record);
     letter->ticket = ticket;
+    letter->bytes = bytes;
     rd_kafka_vu_t values[] = {
         {.vtype = RD_KAFKA_VTYPE_RKT, .u.rkt = outlet->topic},
         {.vtype = RD_KAFKA_VTYPE_MSGFLAGS, .u.i = RD_KAFKA_MSG_F_COPY},
@@ -102,6 +124,8 @@ static enum status send_record(void *context, const struct outlet_record *record
         rd_kafka_produceva(outlet->producer, values, sizeof(values) / sizeof(values[0]));
     if (!error) {
         ticket->pending = letter;
+        outlet->stats.messages++;
+        outlet->stats.bytes += bytes;
         return STATUS_OK;
     }
     enum status status = rd_kafka_error_code(error) == RD_KAFKA_RESP_ERR__QUEUE_FULL
@@ -130,7 +154,13 @@ const struct outlet_ops kafka_outlet_ops = {.send = send_record, .forget = forge
  * -------------------------------------------------------------------------------------------------
  */
 
-static rd_kafka_conf_t *configure(const struct kafka_outlet_config *config)
+const struct kafka_outlet_stats *kafka_outlet_stats(const struct kafka_outlet *outlet)
+{
+    return &outlet->stats;
+}
+
+static rd_kafka_conf_t *configure(const struct kafka_outlet_config *config,
+                                  struct kafka_outlet *outlet)
 {
     char number[24];
     rd_kafka_conf_t *conf =
@@ -139,9 +169,12 @@ static rd_kafka_conf_t *configure(const struct kafka_outlet_config *config)
     kafka_conf_set(conf, "message.timeout.ms", number);
     snprintf(number, sizeof(number), "%u", config->messages);
     kafka_conf_set(conf, "queue.buffering.max.messages", number);
+    snprintf(number, sizeof(number), "%llu", (unsigned long long)(config->bytes / 1024 + 1));
+    kafka_conf_set(conf, "queue.buffering.max.kbytes", number);
     if (!kafka_settings_get(config->settings, KAFKA_ROLE_PRODUCER, "linger.ms"))
         kafka_conf_set(conf, "linger.ms", "1");
     rd_kafka_conf_set_dr_msg_cb(conf, delivered);
+    rd_kafka_conf_set_opaque(conf, outlet);
     return conf;
 }
 
@@ -150,10 +183,12 @@ enum status kafka_outlet_open(const struct kafka_outlet_config *config,
 {
     char text[256];
     struct kafka_outlet *made = mem_new(struct kafka_outlet);
+    made->messages_most = config->messages;
+    made->bytes_most = config->bytes;
     enum status status = event_descriptor_open(&made->descriptor, error);
     if (status != STATUS_OK)
         goto failed;
-    rd_kafka_conf_t *conf = configure(config);
+    rd_kafka_conf_t *conf = configure(config, made);
     made->producer = rd_kafka_new(RD_KAFKA_PRODUCER, conf, text, sizeof(text));
     if (!made->producer) {
         rd_kafka_conf_destroy(conf);

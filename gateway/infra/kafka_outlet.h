@@ -19,6 +19,7 @@ struct kafka_outlet_config {
     const char *client_id;
     const char *topic;
     unsigned messages;  /* on their way at most */
+    uint64_t bytes;     /* likewise: keys, values and headers */
     int64_t timeout_ms; /* what the broker has not taken by then has failed */
 };
 
@@ -29,6 +30,12 @@ void kafka_outlet_close(struct kafka_outlet *outlet);
 
 /* The pointer that goes with it is the outlet. */
 extern const struct outlet_ops kafka_outlet_ops;
+
+struct kafka_outlet_stats {
+    uint64_t refused;         /* beyond messages or bytes */
+    uint64_t messages, bytes; /* on their way now */
+};
+const struct kafka_outlet_stats *kafka_outlet_stats(const struct kafka_outlet *outlet);
 
 /* For the loop: service when the descriptor is readable. */
 int kafka_outlet_descriptor(const struct kafka_outlet *outlet);

@@ -6,6 +6,7 @@
 #include <utlist.h>
 
 #include "mem.h"
+#include "policy.h"
 #include "room.h"
 
 enum { ID_BYTES = 16, TRACEPARENT_LIMIT = 64, TRACESTATE_LIMIT = 512, MILLI = 1000 };
@@ -44,6 +45,17 @@ static bool is_trace(struct bytes text, size_t limit)
     return text.size <= limit;
 }
 
+/* As room keys are: text without control characters. It becomes a header. */
+static bool is_name(struct bytes name)
+{
+    return name.size <= POLICY_EVENT_NAME_LIMIT && room_key_valid(name);
+}
+
+static bool is_owner(struct bytes owner)
+{
+    return owner.size == 0 || room_key_valid(owner);
+}
+
 static bool is_well_formed(const struct client_event *event)
 {
     return (event->id.size == 0 || room_key_valid(event->id)) &&
@@ -75,12 +87,16 @@ static const char *judge(struct client_events *events, struct event_sender *send
                          int64_t now_ms)
 {
     struct client_events_stats *stats = &events->stats;
+    if (!is_name(event->name))
+        return refuse(&stats->refused_malformed, "bad_event_name");
     enum status allowed =
         events->config.outlet_ops ? session_may_send(session, event->name) : STATUS_NOT_FOUND;
     if (allowed == STATUS_NOT_FOUND)
         return refuse(&stats->refused_unknown, "unknown_event");
     if (allowed != STATUS_OK)
         return refuse(&stats->refused_denied, "not_allowed");
+    if (!is_owner(session_user(session)) || !is_owner(session_tenant(session)))
+        return refuse(&stats->refused_malformed, "bad_claims");
     if (!is_well_formed(event))
         return refuse(&stats->refused_malformed, "bad_request");
     if (event->room.size > 0 && !session_is_in(session, event->room))

@@ -87,7 +87,7 @@ struct event_sender {
 
 /* Slices of what a client sent; empty: it did not say. */
 struct client_event {
-    struct bytes name;
+    struct bytes name;    /* plain text, at most POLICY_EVENT_NAME_LIMIT bytes */
     struct bytes payload; /* raw JSON; empty: null */
     struct bytes id;      /* empty: one is made */
     struct bytes room;    /* the session must be in it */
@@ -95,9 +95,9 @@ struct client_event {
     struct bytes tracestate;
 };
 
-/* NULL: on its way, sent->answered() follows. Else why not, a word for the client: unknown_event,
- * not_allowed, bad_request, too_large, rate_limited, too_many_requests, unavailable; then `sent` is
- * not used. */
+/* NULL: on its way, sent->answered() follows. Else why not, a word for the client: bad_event_name,
+ * unknown_event, not_allowed, bad_claims, bad_request, too_large, rate_limited, too_many_requests,
+ * unavailable; then `sent` is not used. */
 const char *client_events_send(struct client_events *events, struct event_sender *sender,
                                const struct session *session, const struct client_event *event,
                                struct sent_event *sent, int64_t now_ms) MUST_CHECK;

@@ -28,6 +28,7 @@ struct identity_waiter {
     void (*decided)(struct identity_waiter *waiter, enum identity_verdict verdict,
                     const struct identity *identity);
     void *pending; /* the implementation's */
+    void *queued;  /* identity_queue.h's */
 };
 
 struct identity_ops {

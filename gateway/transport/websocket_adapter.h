@@ -2,7 +2,7 @@
  * smartstack.v1.json and smartstack.v1.protobuf (gateway/protocol/README.md says what a client
  * sends and sees). No decision of its own (hub.h).
  *
- *      GET /ws, Upgrade            -> 101, or 400, 426, 503
+ *      GET /ws, Upgrade            -> 101, or 400, 403, 426, 503
  *      connect                     -> welcome, or error and a close
  *      subscribe, unsubscribe      -> cursor, then ack or error
  *      token, event, ping          -> ack, error, pong

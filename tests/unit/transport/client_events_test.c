@@ -5,12 +5,13 @@
 #include <stdio.h>
 
 #include "mem.h"
+#include "policy.h"
 #include "suite.h"
 
 /* --- What the hub says of the session */
 
 struct session {
-    int unused;
+    const char *user; /* NULL: u1 */
 };
 
 enum status session_may_send(const struct session *session, struct bytes event)
@@ -29,8 +30,7 @@ bool session_is_in(const struct session *session, struct bytes room)
 
 struct bytes session_user(const struct session *session)
 {
-    (void)session;
-    return BYTES_LITERAL("u1");
+    return bytes_of_string(session->user ? session->user : "u1");
 }
 
 struct bytes session_tenant(const struct session *session)
@@ -232,7 +232,38 @@ START_TEST(without_an_outlet_no_event_is_known)
 }
 END_TEST
 
-TEST_PROGRAM("client_events", an_event_goes_out_with_whose_it_is_and_is_answered,
+/* Names, ids and whose it is become headers of a record, and stand in logs. */
+START_TEST(what_becomes_a_header_is_plain_and_short)
+{
+    static char long_name[POLICY_EVENT_NAME_LIMIT + 2];
+    static const struct bytes names[] = {
+        BYTES_LITERAL(""),          BYTES_LITERAL("task.\r\ncancel"),
+        BYTES_LITERAL("task\x1b["), BYTES_LITERAL("task\0cancel"),
+        BYTES_LITERAL("\xff"),      BYTES_LITERAL("\xc2\x85")};
+    start(10);
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        struct client_event named = {.name = names[i]};
+        ck_assert_str_eq(send_at(&named, 0), "bad_event_name");
+        struct client_event identified = {.name = cancel.name, .id = names[i]};
+        ck_assert_str_eq(send_at(&identified, 0), names[i].size ? "bad_request" : "sent");
+    }
+    memset(long_name, 'a', sizeof(long_name) - 1);
+    struct client_event named = {.name = bytes_of_string(long_name)};
+    ck_assert_str_eq(send_at(&named, 0), "bad_event_name");
+    named.name.size--;
+    ck_assert_str_eq(send_at(&named, 0), "unknown_event");
+    session.user = "u\n1";
+    ck_assert_str_eq(send_at(&cancel, 0), "bad_claims");
+    session.user = NULL;
+    ck_assert_uint_eq(client_events_stats(events)->refused_malformed, 13);
+    while (sender.sent)
+        free(client_events_take(&sender));
+    client_events_free(events);
+}
+END_TEST
+
+TEST_PROGRAM("client_events", what_becomes_a_header_is_plain_and_short,
+             an_event_goes_out_with_whose_it_is_and_is_answered,
              what_may_not_be_sent_is_refused_with_a_word, a_burst_passes_and_then_the_rate_holds,
              a_session_has_few_on_their_way_and_takes_them_back_when_it_ends,
              without_an_outlet_no_event_is_known)
