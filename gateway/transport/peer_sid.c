@@ -2,6 +2,7 @@
 
 #include <arpa/inet.h>
 #include <assert.h>
+#include <ctype.h>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
@@ -11,10 +12,13 @@
 #include "base64.h"
 
 enum {
-    FORMAT_IPV4 = 0x14,
-    FORMAT_IPV6 = 0x16,
+    FORMAT_IPV4 = 0x24,
+    FORMAT_IPV6 = 0x26,
+    FORMAT_SHOWN_IPV4 = 0x14, /* format, address, port, boot id, MAC: all but the MAC readable */
+    FORMAT_SHOWN_IPV6 = 0x16,
     MAC_BYTES = 8,
     DIGEST_BYTES = 32,
+    PLACE_BYTES_LIMIT = 16 + 2, /* address and port */
     PACKED_BYTES_LIMIT = 33
 };
 
@@ -109,23 +113,52 @@ static void add_secret(struct peer_identity *identity, struct bytes secret)
     uint8_t shown[DIGEST_BYTES];
     size_t at = identity->secret_count++;
     digest(secret, BYTES_LITERAL("smartstack session id"), identity->keys[at]);
+    digest(secret, BYTES_LITERAL("smartstack session id mask"), identity->masks[at]);
     digest(secret, BYTES_LITERAL("smartstack peer token"), shown);
     for (size_t i = 0; i < DIGEST_BYTES; i++)
         snprintf(&identity->tokens[at][2 * i], 3, "%02x", shown[i]);
 }
 
+/* Masks a place, or takes the mask off. `head`: format and boot id. */
+static void mask(const uint8_t key[DIGEST_BYTES], const uint8_t head[1 + PEER_BOOT_BYTES],
+                 uint8_t *place, size_t size)
+{
+    uint8_t stream[DIGEST_BYTES];
+    assert(size <= PLACE_BYTES_LIMIT);
+    digest(bytes_of(key, DIGEST_BYTES), bytes_of(head, 1 + PEER_BOOT_BYTES), stream);
+    for (size_t i = 0; i < size; i++)
+        place[i] ^= stream[i];
+}
+
+static size_t pack_place(const struct peer_address *address, uint8_t place[PLACE_BYTES_LIMIT])
+{
+    size_t ip = is_ipv4(address) ? 4 : 16;
+    memcpy(place, address->ip + sizeof(address->ip) - ip, ip);
+    place[ip] = (uint8_t)(address->port >> 8);
+    place[ip + 1] = (uint8_t)address->port;
+    return ip + 2;
+}
+
+static void unpack_place(const uint8_t *place, size_t size, struct peer_address *address)
+{
+    size_t ip = size - 2;
+    assert(ip == 4 || ip == 16);
+    memcpy(address->ip, mapped, sizeof(mapped));
+    memcpy(address->ip + sizeof(address->ip) - ip, place, ip);
+    address->port = (uint16_t)(place[ip] << 8 | place[ip + 1]);
+}
+
 static void make_prefix(struct peer_identity *identity, const uint8_t boot[PEER_BOOT_BYTES])
 {
-    const struct peer_address *own = &identity->own;
+    uint8_t head[1 + PEER_BOOT_BYTES], place[PLACE_BYTES_LIMIT], mac[MAC_BYTES];
     auto_buffer struct buffer packed = {0};
     auto_buffer struct buffer text = {0};
-    uint8_t mac[MAC_BYTES];
-    bool four = is_ipv4(own);
-    buffer_append_byte(&packed, four ? FORMAT_IPV4 : FORMAT_IPV6);
-    buffer_append(&packed, four ? bytes_of(own->ip + sizeof(mapped), 4) : bytes_of(own->ip, 16));
-    buffer_append_byte(&packed, (uint8_t)(own->port >> 8));
-    buffer_append_byte(&packed, (uint8_t)own->port);
-    buffer_append(&packed, bytes_of(boot, PEER_BOOT_BYTES));
+    size_t size = pack_place(&identity->own, place);
+    head[0] = is_ipv4(&identity->own) ? FORMAT_IPV4 : FORMAT_IPV6;
+    memcpy(head + 1, boot, PEER_BOOT_BYTES);
+    mask(identity->masks[0], head, place, size);
+    buffer_append(&packed, bytes_of(head, sizeof(head)));
+    buffer_append(&packed, bytes_of(place, size));
     sign(identity->keys[0], buffer_peek(&packed), mac);
     buffer_append(&packed, bytes_of(mac, sizeof(mac)));
     base64_encode(buffer_peek(&packed), &text);
@@ -148,11 +181,32 @@ void peer_identity_init(struct peer_identity *identity, const struct bytes *secr
 
 /* ---- Reading ---- */
 
+static bool is_shown(uint8_t format)
+{
+    return format == FORMAT_SHOWN_IPV4 || format == FORMAT_SHOWN_IPV6;
+}
+
+/* 0: no format of ours. */
+static size_t place_size(uint8_t format)
+{
+    if (format == FORMAT_IPV4 || format == FORMAT_SHOWN_IPV4)
+        return 4 + 2;
+    return format == FORMAT_IPV6 || format == FORMAT_SHOWN_IPV6 ? 16 + 2 : 0;
+}
+
 static size_t packed_size(uint8_t format)
 {
-    if (format == FORMAT_IPV4)
-        return 1 + 4 + 2 + PEER_BOOT_BYTES + MAC_BYTES;
-    return format == FORMAT_IPV6 ? 1 + 16 + 2 + PEER_BOOT_BYTES + MAC_BYTES : 0;
+    size_t place = place_size(format);
+    return place ? 1 + PEER_BOOT_BYTES + place + MAC_BYTES : 0;
+}
+
+/* Ids travel on in requests to peers. */
+static bool is_plain(struct bytes sid)
+{
+    for (size_t i = 0; i < sid.size; i++)
+        if (!isalnum(sid.data[i]) && sid.data[i] != '-' && sid.data[i] != '_')
+            return false;
+    return true;
 }
 
 /* The packed form out of the front of a session id; 0: none is there. */
@@ -163,8 +217,6 @@ static size_t unpack(struct bytes sid, uint8_t packed[PACKED_BYTES_LIMIT])
     auto_buffer struct buffer out = {0};
     for (size_t i = 0; i < size; i++) {
         char c = (char)sid.data[i];
-        if (c == '+' || c == '/')
-            return 0;
         text[i] = (char)(c == '-' ? '+' : c == '_' ? '/' : c);
     }
     if (size < 4 || base64_decode(bytes_of(text, 4), &out) != STATUS_OK)
@@ -179,16 +231,18 @@ static size_t unpack(struct bytes sid, uint8_t packed[PACKED_BYTES_LIMIT])
     return wanted;
 }
 
-static bool is_signed(const struct peer_identity *identity, struct bytes packed,
-                      const uint8_t mac[MAC_BYTES])
+/* Whose key it is; secret_count: nobody's. All are tried, whichever it is. */
+static size_t signer_of(const struct peer_identity *identity, struct bytes packed,
+                        const uint8_t mac[MAC_BYTES])
 {
-    bool valid = false;
+    size_t signer = identity->secret_count;
     for (size_t i = 0; i < identity->secret_count; i++) {
         uint8_t own[MAC_BYTES];
         sign(identity->keys[i], packed, own);
-        valid |= CRYPTO_memcmp(own, mac, MAC_BYTES) == 0;
+        if (CRYPTO_memcmp(own, mac, MAC_BYTES) == 0)
+            signer = i;
     }
-    return valid;
+    return signer;
 }
 
 enum status peer_identity_locate(const struct peer_identity *identity, struct bytes sid,
@@ -198,14 +252,18 @@ enum status peer_identity_locate(const struct peer_identity *identity, struct by
     size_t size = unpack(sid, packed);
     if (size == 0)
         return STATUS_NOT_FOUND;
+    if (!is_plain(sid))
+        return STATUS_DENIED;
     size -= MAC_BYTES;
-    if (!is_signed(identity, bytes_of(packed, size), packed + size))
+    size_t signer = signer_of(identity, bytes_of(packed, size), packed + size);
+    if (signer == identity->secret_count)
         return STATUS_DENIED;
     struct peer_address found;
-    size_t ip = packed[0] == FORMAT_IPV4 ? 4 : 16;
-    memcpy(found.ip, mapped, sizeof(mapped));
-    memcpy(found.ip + sizeof(found.ip) - ip, packed + 1, ip);
-    found.port = (uint16_t)(packed[1 + ip] << 8 | packed[2 + ip]);
+    bool shown = is_shown(packed[0]);
+    uint8_t *place = packed + 1 + (shown ? 0 : PEER_BOOT_BYTES);
+    if (!shown)
+        mask(identity->masks[signer], packed, place, place_size(packed[0]));
+    unpack_place(place, place_size(packed[0]), &found);
     if (memcmp(found.ip, identity->own.ip, sizeof(found.ip)) == 0 &&
         found.port == identity->own.port)
         return STATUS_NOT_FOUND;

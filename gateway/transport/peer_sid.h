@@ -1,14 +1,16 @@
-/* How a session id names its gateway: the address and port where that gateway listens for its peers
- * and the boot it was made in, packed, and signed with the peers' shared secret, so that nobody
- * makes a gateway connect to where he likes. Also the token by which peers know each other. Pure.
- * Not the connections (peer_client.h).
+/* How a session id names its gateway: the address and port where that gateway listens for its
+ * peers, sealed with the peers' shared secret, so that no client learns them, and nobody makes a
+ * gateway connect to where he likes. Also the token by which peers know each other. Pure. Not the
+ * connections (peer_client.h).
  *
- *      version and family | address | port | boot id | MAC          21 bytes with IPv4, 33 with
- * IPv6
+ *      version and family | boot id | address and port, masked | MAC
+ *                                                   21 bytes with IPv4, 33 with IPv6
  *
- * in the URL's base64 alphabet, without padding since the sizes are multiples of three. The newest
- * secret signs, each of them verifies: a new secret is first added to all gateways as the last,
- * then moved to the front, then the old one goes. */
+ * in the URL's base64 alphabet, without padding since the sizes are multiples of three. The mask is
+ * HMAC-SHA256 of version and boot id, which is drawn anew at each start, under a key of its own;
+ * the MAC is over all that stands before it. The newest secret seals, each of them opens: a new
+ * secret is first added to all gateways as the last, then moved to the front, then the old one
+ * goes. Ids of gateways before this form, which showed the address and signed it, are read too. */
 #ifndef GATEWAY_TRANSPORT_PEER_SID_H
 #define GATEWAY_TRANSPORT_PEER_SID_H
 
@@ -41,7 +43,8 @@ struct peer_identity {
     struct peer_address own;
     struct peer_network networks[PEER_NETWORKS_LIMIT];
     size_t network_count;
-    uint8_t keys[PEER_SECRETS_LIMIT][32];
+    uint8_t keys[PEER_SECRETS_LIMIT][32];  /* of MACs */
+    uint8_t masks[PEER_SECRETS_LIMIT][32]; /* keys of masks */
     char tokens[PEER_SECRETS_LIMIT]
                [PEER_TOKEN_SIZE]; /* the first is ours to show, all are accepted */
     size_t secret_count;
@@ -66,7 +69,9 @@ void peer_identity_init(struct peer_identity *identity, const struct bytes *secr
 
 /* The gateway of a session id.
  *   STATUS_NOT_FOUND  no prefix of a gateway, or this gateway's own address: of this boot, or of
- * one that is over STATUS_DENIED     not signed by us, or outside the networks */
+ *                     one that is over
+ *   STATUS_DENIED     not sealed by us, outside the networks, or with anything in it that no
+ *                     session id has */
 enum status peer_identity_locate(const struct peer_identity *identity, struct bytes sid,
                                  struct peer_address *address) MUST_CHECK;
 

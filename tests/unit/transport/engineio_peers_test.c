@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 
+#include "base64.h"
 #include "fake_peers.h"
 #include "suite.h"
 
@@ -359,9 +360,80 @@ START_TEST(a_new_secret_is_accepted_before_it_is_used)
 }
 END_TEST
 
-TEST_PROGRAM("engineio_peers", polls_reach_their_session_through_any_gateway,
-             a_poll_is_held_as_long_as_at_home, a_poll_that_its_client_gives_up_ends_the_session,
-             a_half_sent_post_reaches_nobody, a_dead_gateway_takes_its_sessions_with_it,
+static struct peer_identity identity_at(const char *address, uint8_t boot)
+{
+    struct peer_identity identity = {.own = {.port = 8081}, .network_count = 1};
+    const struct bytes secret = BYTES_LITERAL("old");
+    const uint8_t boot_id[PEER_BOOT_BYTES] = {1, 2, 3, 4, 5, boot};
+    ck_assert(peer_address_parse(address, &identity.own) &&
+              peer_network_parse("::/0", &identity.networks[0]));
+    peer_identity_init(&identity, &secret, 1, boot_id);
+    return identity;
+}
+
+/* Clients see session ids. */
+START_TEST(an_id_shows_nobody_where_its_gateway_is)
+{
+    static const char *const addresses[] = {"10.0.0.7", "fd00::7"};
+    struct peer_identity other = identity_at("10.0.0.8", 0);
+    struct peer_address found;
+    for (size_t i = 0; i < 2; i++) {
+        struct peer_identity identity = identity_at(addresses[i], 6), again;
+        size_t skipped = i ? 0 : 12; /* of the mapped form */
+        auto_buffer struct buffer packed = {0};
+        char text[PEER_PREFIX_SIZE];
+        memcpy(text, identity.prefix, sizeof(text));
+        for (char *c = text; *c; c++)
+            *c = (char)(*c == '-' ? '+' : *c == '_' ? '/' : *c);
+        ck_assert(base64_decode(bytes_of_string(text), &packed) == STATUS_OK);
+        ck_assert_ptr_null(memmem(buffer_peek(&packed).data, buffer_size(&packed),
+                                  identity.own.ip + skipped, sizeof(identity.own.ip) - skipped));
+        ck_assert_ptr_null(memmem(buffer_peek(&packed).data, buffer_size(&packed), "\x1f\x91", 2));
+        ck_assert_int_eq(peer_identity_locate(&other, bytes_of_string(identity.prefix), &found),
+                         STATUS_OK);
+        ck_assert_mem_eq(&found, &identity.own, sizeof(found));
+        again = identity_at(addresses[i], 7); /* nor that two are of one gateway */
+        ck_assert(strncmp(again.prefix + 10, identity.prefix + 10, 8) != 0);
+    }
+}
+END_TEST
+
+/* While gateways are changed one by one. */
+START_TEST(ids_of_gateways_before_they_were_sealed_are_read)
+{
+    struct peer_identity identity = identity_at("10.0.0.8", 0);
+    struct peer_address found, address = {.port = 8081};
+    ck_assert(peer_address_parse("10.0.0.7", &address));
+    ck_assert_int_eq(
+        peer_identity_locate(&identity, BYTES_LITERAL("FAoAAAcfkQECAwQFBs3YY7amla0z"), &found),
+        STATUS_OK);
+    ck_assert_mem_eq(&found, &address, sizeof(found));
+    ck_assert_int_eq(
+        peer_identity_locate(&identity, BYTES_LITERAL("FAoAAAcfkQECAwQFBs3YY7amla0A"), &found),
+        STATUS_DENIED);
+}
+END_TEST
+
+/* It stands in requests to them. */
+START_TEST(nothing_but_an_id_reaches_peers)
+{
+    static const char *const behind[] = {" HTTP/1.1\r\nX: y", "\r\n", "&sid=x", "%41", "+", "/"};
+    struct peer_identity identity = identity_at("10.0.0.8", 0), other = identity_at("10.0.0.7", 1);
+    struct peer_address found;
+    for (size_t i = 0; i < sizeof(behind) / sizeof(behind[0]); i++) {
+        char sid[128];
+        snprintf(sid, sizeof(sid), "%s%s", other.prefix, behind[i]);
+        ck_assert_int_eq(peer_identity_locate(&identity, bytes_of_string(sid), &found),
+                         STATUS_DENIED);
+    }
+}
+END_TEST
+
+TEST_PROGRAM("engineio_peers", an_id_shows_nobody_where_its_gateway_is,
+             ids_of_gateways_before_they_were_sealed_are_read, nothing_but_an_id_reaches_peers,
+             polls_reach_their_session_through_any_gateway, a_poll_is_held_as_long_as_at_home,
+             a_poll_that_its_client_gives_up_ends_the_session, a_half_sent_post_reaches_nobody,
+             a_dead_gateway_takes_its_sessions_with_it,
              a_gateway_that_says_nothing_is_waited_for_only_so_long,
              a_repeated_request_is_answered_alike_and_done_once,
              a_poll_goes_on_by_another_gateway_when_its_bearer_dies,
