@@ -1,7 +1,7 @@
 /* Why a client is refused, or its connection ended: the words that clients, logs and metrics see,
- * what each says to a person, and how often each was said. One table for all transports; the README
- * of gateway/ shows it. A word stays what it is, its text may be said better. Not a decision: that
- * is made where the word is given. */
+ * what each says to a person, and how often each was said. One table for all transports;
+ * deploy/docs/refusals.md shows it. A word stays what it is, its text may be said better. Not a
+ * decision: that is made where the word is given. */
 #ifndef GATEWAY_TRANSPORT_REFUSALS_H
 #define GATEWAY_TRANSPORT_REFUSALS_H
 

@@ -261,10 +261,13 @@ static void handle_request(void *route, struct http_exchange *exchange,
 struct websocket_adapter *websocket_adapter_new(const struct websocket_adapter_config *config,
                                                 struct http_server *http)
 {
-    assert(config->rooms > 0 && config->rooms <= WS_ROOMS_MAX && config->requests > 0 &&
-           config->refusals > 0);
+    assert(config->rooms > 0 && config->rooms <= WS_ROOMS_MAX && config->requests > 0);
     struct websocket_adapter *adapter = mem_new(struct websocket_adapter);
     adapter->config = *config;
+    if (!adapter->config.refusals)
+        adapter->config.refusals = 5;
+    if (!adapter->config.refusals_ms)
+        adapter->config.refusals_ms = 60000;
     adapter->limits = (struct websocket_codec_limits){config->rooms, config->json_depth};
     adapter->refusals = http_server_refusals(http);
     wire_clients_init(&adapter->clients, &config->clients, &client_ops);

@@ -35,10 +35,10 @@ struct websocket_adapter_config {
     unsigned requests;                  /* subscriptions not yet answered; more are refused */
     uint32_t rooms;                     /* of one message */
     uint32_t json_depth;
-    bool query_token;  /* take a token from the query's `token` too */
-    unsigned refusals; /* so many tokens of one connection may be refused within refusals_ms, then
-                          it is closed; at least 1 */
-    int64_t refusals_ms;
+    bool query_token;    /* take a token from the query's `token` too */
+    unsigned refusals;   /* so many tokens of one connection may be refused within refusals_ms, then
+                          it is closed; 0: 5 */
+    int64_t refusals_ms; /* 0: 60 s */
     int64_t hello_timeout_ms;   /* from the upgrade to the welcome */
     int64_t message_timeout_ms; /* for all fragments of a message to arrive */
     int64_t ping_interval_ms;

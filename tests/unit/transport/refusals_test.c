@@ -1,35 +1,35 @@
-/* The table of refusals, which README shows. */
+/* The table of refusals, which a document shows. */
 #include "refusals.h"
 
 #include <stdio.h>
 
 #include "suite.h"
 
-static struct buffer readme;
+static struct buffer document;
 
-static void read_readme(void)
+static void read_document(void)
 {
-    FILE *file = fopen(README, "r");
+    FILE *file = fopen(DOCUMENT, "r");
     ck_assert_ptr_nonnull(file);
     uint8_t portion[4096];
     for (size_t got; (got = fread(portion, 1, sizeof(portion), file)) > 0;)
-        buffer_append(&readme, bytes_of(portion, got));
+        buffer_append(&document, bytes_of(portion, got));
     fclose(file);
 }
 
-START_TEST(the_readme_has_each_word_and_what_it_says)
+START_TEST(the_document_has_each_word_and_what_it_says)
 {
-    read_readme();
-    struct bytes text = buffer_peek(&readme);
+    read_document();
+    struct bytes text = buffer_peek(&document);
     for (unsigned i = 0; i < REFUSAL_OTHER; i++) {
         auto_buffer struct buffer row = {0};
         const char *word = refusal_word((enum refusal)i);
         buffer_append_format(&row, "\n| `%s` | %s |\n", word, refusal_message(word));
         ck_assert_msg(memmem(text.data, text.size, buffer_peek(&row).data, buffer_size(&row)),
-                      "README lacks%.*s", BYTES_PRINT(buffer_peek(&row)));
+                      "the document lacks%.*s", BYTES_PRINT(buffer_peek(&row)));
         ck_assert_uint_eq(refusal_of(word), i);
     }
-    buffer_deinit(&readme);
+    buffer_deinit(&document);
 }
 END_TEST
 
@@ -65,5 +65,5 @@ START_TEST(what_stands_in_no_table_is_counted_as_other)
 }
 END_TEST
 
-TEST_PROGRAM("refusals", the_readme_has_each_word_and_what_it_says,
+TEST_PROGRAM("refusals", the_document_has_each_word_and_what_it_says,
              a_claim_that_is_missing_is_named, what_stands_in_no_table_is_counted_as_other)
