@@ -42,7 +42,7 @@ class Demo {
             if (this.child.exitCode !== null)
                 throw Object.assign(new Error(`deploy/demo has ended\n${this.text()}`), { final: true });
             return this.lines.includes(`ready ${url}`);
-        }, { timeout: 240000, what: () => `ready ${url}\n${this.text()}` });
+        }, { timeout: 420000, what: () => `ready ${url}\n${this.text()}` });
     }
 
     /* As Ctrl-C does: to the whole group. Or as a service manager does: to the command alone. */
@@ -100,7 +100,7 @@ async function assertLivePage(world, url, t) {
     }
 }
 
-test('deploy/demo shows live tasks in a browser, and Ctrl-C leaves nothing behind', { timeout: 600000 }, async (t) => {
+test('deploy/demo shows live tasks in a browser, and Ctrl-C leaves nothing behind', { timeout: 900000 }, async (t) => {
     const world = await World.open(t, 'demo-embedded', { broker: 'none' });
     const port = await freePort();
     const demo = new Demo(['--port', String(port), '--no-install'], path.join(world.logs, 'demo.log'));
@@ -113,7 +113,7 @@ test('deploy/demo shows live tasks in a browser, and Ctrl-C leaves nothing behin
     await demo.assertLeavesNothing();
 });
 
-test('deploy/demo --kafka does the same on a real broker, with events of other producers', { timeout: 600000 }, async (t) => {
+test('deploy/demo --kafka does the same on a real broker, with events of other producers', { timeout: 900000 }, async (t) => {
     const world = await World.open(t, 'demo-kafka', { topics: {} });
     const port = await freePort();
     const demo = new Demo(['--port', String(port), '--no-install', '--kafka', world.broker.address], path.join(world.logs, 'demo.log'));
