@@ -106,6 +106,51 @@ bool instant_parse(struct bytes text, int64_t *instant_ms)
     return true;
 }
 
+static bool is_digit(uint8_t byte)
+{
+    return byte >= '0' && byte <= '9';
+}
+
+/* Digits and perhaps a fraction. */
+static bool guess_number(struct bytes text, int64_t *instant_ms)
+{
+    int64_t whole = 0;
+    int milliseconds = 0;
+    size_t at = 0;
+    for (; at < text.size && at < 15 && is_digit(text.data[at]); at++)
+        whole = whole * 10 + (text.data[at] - '0');
+    if (!read_fraction(text, &at, &milliseconds) || at != text.size || whole < 100000000 ||
+        whole >= INT64_C(100000000000000))
+        return false;
+    *instant_ms = whole < INT64_C(100000000000) ? whole * 1000 + milliseconds : whole;
+    return true;
+}
+
+bool instant_guess(struct bytes text, int64_t *instant_ms)
+{
+    enum { DATE_SIZE = 10, SECONDS_SIZE = 19 /* 2026-03-02T08:01:56 */, TEXT_LIMIT = 64 };
+    uint8_t copy[TEXT_LIMIT + 2];
+    if (guess_number(text, instant_ms))
+        return true;
+    if (text.size < SECONDS_SIZE || text.size > TEXT_LIMIT)
+        return false;
+    memcpy(copy, text.data, text.size);
+    size_t size = text.size;
+    if (copy[DATE_SIZE] == ' ')
+        copy[DATE_SIZE] = 'T';
+    bool has_offset = false;
+    for (size_t i = SECONDS_SIZE; i < size; i++)
+        has_offset = has_offset || (!is_digit(copy[i]) && copy[i] != '.');
+    if (!has_offset) {
+        copy[size++] = 'Z';
+    } else if (size >= 5 && (copy[size - 5] == '+' || copy[size - 5] == '-')) {
+        memmove(copy + size - 1, copy + size - 2, 2);
+        copy[size - 2] = ':';
+        size++;
+    }
+    return instant_parse(bytes_of(copy, size), instant_ms);
+}
+
 bool instant_format(int64_t instant_ms, char text[INSTANT_TEXT_SIZE])
 {
     if (instant_ms < 0 || instant_ms >= INT64_C(253402300800000))

@@ -33,6 +33,7 @@ static bool is_wanted(const struct passage *passage)
 static const char *outcome_of(const struct decision *decision)
 {
     return decision->dead             ? "dead-letter"
+           : decision->tombstone      ? "tombstone"
            : decision->duplicate      ? "duplicate"
            : decision->rule_count > 0 ? "matched"
                                       : "unmatched";
@@ -83,6 +84,17 @@ static void append_skipped(const struct passage *passage, struct buffer *json)
     decision_skipped_json(passage->decision, passage->pipeline->rules, json);
 }
 
+static void append_remarks(const struct passage *passage, struct buffer *json)
+{
+    bool some = false;
+    for (size_t i = 0; i < EVENT_REMARK_COUNT; i++)
+        some = some || passage->decision->remarks[i] != NULL;
+    if (!some)
+        return;
+    buffer_append_string(json, ",\"remarks\":");
+    decision_remarks_json(passage->decision, json);
+}
+
 static void append_notifications(const struct passage *passage, struct buffer *json)
 {
     const struct published *published = passage->decision->dead ? NULL : passage->published;
@@ -119,6 +131,7 @@ void audit_add(struct passage *passage)
     append_rules(passage, json);
     append_reviews(passage, json);
     append_skipped(passage, json);
+    append_remarks(passage, json);
     append_notifications(passage, json);
     if (decision->dead) {
         append_text(json, "reason", bytes_of_string(dead_reason_name(decision->reason)));
@@ -156,4 +169,19 @@ void decision_skipped_json(const struct decision *decision, const struct rule_se
     if (decision->skipped_count > told)
         buffer_append_format(json, ",{\"more\":%zu}", decision->skipped_count - told);
     buffer_append_byte(json, ']');
+}
+
+void decision_remarks_json(const struct decision *decision, struct buffer *json)
+{
+    bool some = false;
+    buffer_append_byte(json, '{');
+    for (int i = 0; i < EVENT_REMARK_COUNT; i++) {
+        if (decision->remarks[i] == NULL)
+            continue;
+        buffer_append_format(json, "%s\"%s\":", some ? "," : "",
+                             event_remark_name((enum event_remark)i));
+        json_write_string(json, bytes_of_string(decision->remarks[i]));
+        some = true;
+    }
+    buffer_append_byte(json, '}');
 }

@@ -27,6 +27,17 @@ const char *room_skip_name(enum room_skip skip)
     return names[skip];
 }
 
+const char *event_remark_name(enum event_remark remark)
+{
+    static const char *const names[] = {
+#define X(name, text) [name] = text,
+        EVENT_REMARKS(X)
+#undef X
+    };
+    assert((unsigned)remark < EVENT_REMARK_COUNT);
+    return names[remark];
+}
+
 void batch_reset(struct batch *batch)
 {
     arena_reset(&batch->arena);

@@ -72,8 +72,24 @@ struct skipped_room {
     struct bytes problem; /* for a person */
 };
 
+/* What of an event was not what it says it is, and was replaced or left out. */
+#define EVENT_REMARKS(X)   \
+    X(REMARK_TIME, "time") \
+    X(REMARK_PROGRESS, "progress")
+
+enum event_remark {
+#define X(name, text) name,
+    EVENT_REMARKS(X)
+#undef X
+        EVENT_REMARK_COUNT
+};
+
+const char *event_remark_name(enum event_remark remark);
+
 struct batch_counts {
     uint64_t records;
+    uint64_t tombstones; /* records that are no events */
+    uint64_t remarks[EVENT_REMARK_COUNT];
     uint64_t formats[EVENT_FORMAT_COUNT];
     uint64_t matched;              /* events that at least one rule matched */
     uint64_t duplicates;           /* events dropped because they were seen before */

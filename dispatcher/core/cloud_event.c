@@ -1,21 +1,30 @@
 /* CloudEvents 1.0, in structured mode (JSON event format) and binary mode (Kafka protocol
  * binding, 3.2). */
-#include <openssl/evp.h>
+#include <assert.h>
 #include <strings.h>
 
+#include "base64.h"
 #include "event_parts.h"
 #include "json.h"
 #include "unicode.h"
 
-/* Which member an attribute becomes. `subject` is not here: it gives way to `taskid`. */
+enum { NAME_LIMIT = 256 /* bytes of an attribute's name */ };
+
+/* Which member an attribute becomes; empty: none. `subject` is not here: it gives way to `taskid`.
+ */
 static struct bytes member_of(struct bytes attribute)
 {
     static const struct {
         const char *attribute;
         const char *member;
     } names[] = {
-        {"type", "event"},          {"taskid", "taskId"}, {"tenantid", "tenantId"},
-        {"projectid", "projectId"}, {"userid", "userId"}, {"tasktype", "type"},
+        {"type", "event"},
+        {"taskid", "taskId"},
+        {"tenantid", "tenantId"},
+        {"projectid", "projectId"},
+        {"userid", "userId"},
+        {"tasktype", "type"},
+        {"event", ""}, /* the type is the event: an extension of this name cannot be a second */
     };
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
         if (bytes_equal_string(attribute, names[i].attribute))
@@ -23,35 +32,54 @@ static struct bytes member_of(struct bytes attribute)
     return attribute;
 }
 
-/* What every CloudEvent must have (section 3.1 of the specification), and whether subject names the
- * task. */
+/* What every CloudEvent must have (section 3.1 of the specification), and what decides about other
+ * attributes. Texts are as they stand in a JSON text. */
 struct attributes {
-    bool specversion;
     bool id;
     bool source;
     bool type;
     bool taskid;
+    bool event;
+    bool data;
+    bool base64; /* of version 0.3: `data` is encoded so */
+    struct bytes version;
+    struct bytes content_type;
+    struct bytes data_base64;
+    bool has_data_base64;
 };
 
-static void note(struct attributes *attributes, struct bytes name)
+static void note(struct attributes *attributes, struct bytes name, struct bytes value)
 {
-    attributes->specversion |= bytes_equal_string(name, "specversion");
     attributes->id |= bytes_equal_string(name, "id");
     attributes->source |= bytes_equal_string(name, "source");
     attributes->type |= bytes_equal_string(name, "type");
     attributes->taskid |= bytes_equal_string(name, "taskid");
+    attributes->event |= bytes_equal_string(name, "event");
+    attributes->data |= bytes_equal_string(name, "data");
+    if (bytes_equal_string(name, "specversion"))
+        attributes->version = value;
+    if (bytes_equal_string(name, "datacontenttype"))
+        attributes->content_type = value;
+    if (bytes_equal_string(name, "datacontentencoding"))
+        attributes->base64 = bytes_equal_string(value, "base64");
 }
 
 static enum status check(const struct attributes *attributes, struct error *error)
 {
-    const char *missing = !attributes->specversion ? "specversion"
-                          : !attributes->id        ? "id"
-                          : !attributes->source    ? "source"
-                          : !attributes->type      ? "type"
-                                                   : NULL;
-    if (missing == NULL)
-        return STATUS_OK;
-    return error_set(error, STATUS_MALFORMED, "CloudEvent without %s", missing);
+    struct bytes version = attributes->version;
+    const char *missing = version.size == 0     ? "specversion"
+                          : !attributes->id     ? "id"
+                          : !attributes->source ? "source"
+                          : !attributes->type   ? "type"
+                                                : NULL;
+    if (missing != NULL)
+        return error_set(error, STATUS_MALFORMED, "CloudEvent without %s", missing);
+    if (!bytes_start_with(version, BYTES_LITERAL("1.")) && !bytes_equal_string(version, "0.3"))
+        return error_set(error, STATUS_UNSUPPORTED, "CloudEvents of version %.*s",
+                         (int)(version.size < 20 ? version.size : 20), (const char *)version.data);
+    if (attributes->data && attributes->has_data_base64)
+        return error_set(error, STATUS_MALFORMED, "CloudEvent with both data and data_base64");
+    return STATUS_OK;
 }
 
 static struct bytes name_of(const struct attributes *attributes, struct bytes attribute)
@@ -61,29 +89,87 @@ static struct bytes name_of(const struct attributes *attributes, struct bytes at
     return member_of(attribute);
 }
 
-/* One pass over the members of a structured event. With `out` NULL it only notes their names. */
+/* --- Structured mode --- */
+
+/* A member of a structured event: the decoded name, the first token of the value, and its text. */
+struct member {
+    uint8_t decoded[NAME_LIMIT];
+    struct bytes name;
+    enum json_token kind;
+    struct bytes value;
+};
+
+/* The text of a string value without its quotes. */
+static struct bytes inside(const struct member *member)
+{
+    assert(member->kind == JSON_STRING && member->value.size >= 2);
+    return bytes_of(member->value.data + 1, member->value.size - 2);
+}
+
+/* The next member after `{` or another; JSON_KEY, or what stands there instead. A name that is too
+ * long to be an attribute's is left as it is spelled. */
+static enum json_token next_member(struct json_scanner *scanner, struct member *member)
+{
+    enum json_token token = json_next(scanner);
+    if (token != JSON_KEY)
+        return token;
+    member->name = scanner->raw;
+    if (scanner->escaped && scanner->raw.size <= sizeof(member->decoded))
+        member->name = bytes_of(member->decoded, json_unescape(scanner->raw, member->decoded));
+    member->kind = json_value(scanner, &member->value);
+    return member->kind == JSON_ERROR ? JSON_ERROR : JSON_KEY;
+}
+
+static enum status note_member(struct attributes *attributes, const struct member *member,
+                               struct error *error)
+{
+    bool is_text = member->kind == JSON_STRING;
+    note(attributes, member->name, is_text ? inside(member) : member->value);
+    if (!bytes_equal_string(member->name, "data_base64"))
+        return STATUS_OK;
+    if (!is_text)
+        return error_set(error, STATUS_MALFORMED, "data_base64 is not a text");
+    attributes->has_data_base64 = true;
+    attributes->data_base64 = inside(member);
+    return STATUS_OK;
+}
+
+static void write_member(struct attributes *attributes, const struct member *member,
+                         struct buffer *out)
+{
+    struct bytes name = name_of(attributes, member->name);
+    bool is_data = bytes_equal_string(member->name, "data");
+    if (bytes_equal_string(member->name, "data_base64") ||
+        (name.size == 0 && member->name.size > 0))
+        return;
+    if (is_data && attributes->base64 && member->kind == JSON_STRING) {
+        attributes->data_base64 = inside(member);
+        attributes->has_data_base64 = true;
+        return;
+    }
+    json_member(out, name);
+    buffer_append(out, member->value);
+}
+
+/* One pass over the members of a structured event. With `out` NULL it only notes them. */
 static enum status walk(struct bytes text, struct attributes *attributes, struct buffer *out,
                         struct error *error)
 {
     struct json_scanner scanner;
-    json_init(&scanner, text, 100);
+    struct member member;
+    json_init(&scanner, text, JSON_DEPTH_MAX);
     if (json_next(&scanner) == JSON_OBJECT) {
         enum json_token token;
-        while ((token = json_next(&scanner)) == JSON_KEY) {
-            struct bytes key = scanner.raw;
-            struct bytes value;
-            bool plain = !scanner.escaped; /* attribute names are a-z and 0-9 */
-            enum json_token kind = json_value(&scanner, &value);
-            if (kind == JSON_ERROR)
-                break;
-            if (!plain || kind == JSON_NULL)
-                continue; /* null: as if it were not there (JSON event format, 2.2) */
-            if (out == NULL) {
-                note(attributes, key);
-                continue;
-            }
-            json_member(out, name_of(attributes, key));
-            buffer_append(out, value);
+        while ((token = next_member(&scanner, &member)) == JSON_KEY) {
+            enum status status = STATUS_OK;
+            if (member.kind == JSON_NULL)
+                continue; /* as if it were not there (JSON event format, 2.2) */
+            if (out == NULL)
+                status = note_member(attributes, &member, error);
+            else
+                write_member(attributes, &member, out);
+            if (status != STATUS_OK)
+                return status;
         }
         if (token == JSON_OBJECT_END && json_next(&scanner) == JSON_END)
             return STATUS_OK;
@@ -91,6 +177,32 @@ static enum status walk(struct bytes text, struct attributes *attributes, struct
     return error_set(error, STATUS_MALFORMED, "not a JSON object: %s at byte %zu",
                      scanner.problem == NULL ? "another value" : scanner.problem,
                      scanner.problem_offset);
+}
+
+/* The binary data of a structured event (JSON event format, 3.1.3): what it holds is as good as
+ * data in binary mode. */
+static enum status append_base64_data(const struct attributes *attributes, struct buffer *out,
+                                      struct error *error)
+{
+    auto_buffer struct buffer text = {0};
+    auto_buffer struct buffer content_type = {0};
+    auto_buffer struct buffer data = {0};
+    json_unescape_append(attributes->data_base64, &text);
+    json_unescape_append(attributes->content_type, &content_type);
+    if (base64_decode(buffer_peek(&text), &data) != STATUS_OK)
+        return error_set(error, STATUS_MALFORMED, "data_base64 is not base64");
+    return append_data(buffer_peek(&data), media_type(buffer_peek(&content_type)), out, error);
+}
+
+/* Looked for only in texts that hold the word; an event of ours has `event`. */
+bool cloud_event_is_inside(struct bytes text)
+{
+    static const char word[] = "\"specversion\"";
+    struct attributes attributes = {0};
+    return text.size > 0 && text.data[0] == '{' &&
+           memmem(text.data, text.size, word, sizeof(word) - 1) != NULL &&
+           walk(text, &attributes, NULL, NULL) == STATUS_OK && !attributes.event &&
+           check(&attributes, NULL) == STATUS_OK;
 }
 
 enum status cloud_event_from_json(struct bytes text, struct buffer *out, struct error *error)
@@ -103,15 +215,26 @@ enum status cloud_event_from_json(struct bytes text, struct buffer *out, struct 
         return status;
     buffer_append_byte(out, '{');
     status = walk(text, &attributes, out, error);
+    if (status == STATUS_OK && attributes.has_data_base64)
+        status = append_base64_data(&attributes, out, error);
     buffer_append_byte(out, '}');
     return status;
 }
 
-static bool attribute_name(const struct record_header *header, struct bytes *name)
+/* --- Binary mode --- */
+
+/* The attribute that a header holds, in lower case, as all names are. */
+static bool attribute_name(const struct record_header *header, uint8_t lower[NAME_LIMIT],
+                           struct bytes *name)
 {
-    if (header->name.size <= 3 || strncasecmp((const char *)header->name.data, "ce_", 3) != 0)
+    if (header->name.size <= 3 || header->name.size > NAME_LIMIT ||
+        strncasecmp((const char *)header->name.data, "ce_", 3) != 0)
         return false;
-    *name = bytes_skip(header->name, 3);
+    *name = bytes_of(lower, header->name.size - 3);
+    for (size_t i = 0; i < name->size; i++) {
+        uint8_t byte = header->name.data[i + 3];
+        lower[i] = byte >= 'A' && byte <= 'Z' ? (uint8_t)(byte | 0x20) : byte;
+    }
     return true;
 }
 
@@ -127,35 +250,51 @@ static bool is_utf8(struct bytes text)
     return true;
 }
 
-static void append_base64(struct buffer *out, struct bytes data)
+static bool type_ends(struct bytes type, const char *suffix)
 {
-    uint8_t *place = buffer_reserve(out, (data.size + 2) / 3 * 4 + 1); /* and a NUL */
-    buffer_commit(out, (size_t)EVP_EncodeBlock(place, data.data, (int)data.size));
+    size_t size = strlen(suffix);
+    return type.size >= size &&
+           strncasecmp((const char *)type.data + type.size - size, suffix, size) == 0;
 }
 
-static enum status append_data(const struct record *record, struct bytes content_type,
-                               struct buffer *out, struct error *error)
+static bool is_text_type(struct bytes type)
 {
-    if (!record->has_value || record->value.size == 0)
-        return STATUS_OK;
-    if (content_type.size == 0 || content_type_is_json(content_type)) {
+    return (type.size > 5 && strncasecmp((const char *)type.data, "text/", 5) == 0) ||
+           type_ends(type, "/xml") || type_ends(type, "+xml");
+}
+
+/* Without a content type, what looks like JSON must be JSON. */
+static bool looks_like_json(struct bytes data)
+{
+    size_t at = 0;
+    while (at < data.size && (data.data[at] == ' ' || data.data[at] == '\t' ||
+                              data.data[at] == '\r' || data.data[at] == '\n'))
+        at++;
+    if (at == data.size)
+        return false;
+    return data.data[at] == '{' || data.data[at] == '[' || data.data[at] == '"' ||
+           json_validate(data, JSON_DEPTH_MAX, NULL) == STATUS_OK;
+}
+
+enum status append_data(struct bytes data, struct bytes content_type, struct buffer *out,
+                        struct error *error)
+{
+    struct bytes unframed = data;
+    skip_framing(&unframed);
+    json_member(out, BYTES_LITERAL("data"));
+    if (content_type_is_json(content_type) ||
+        (content_type.size == 0 && looks_like_json(unframed))) {
         size_t offset = 0;
-        if (json_validate(record->value, 100, &offset) != STATUS_OK)
+        if (json_validate(unframed, JSON_DEPTH_MAX, &offset) != STATUS_OK)
             return error_set(error, STATUS_MALFORMED, "the data is not JSON: byte %zu", offset);
-        json_member(out, BYTES_LITERAL("data"));
-        buffer_append(out, record->value);
-        return STATUS_OK;
+        buffer_append(out, unframed);
+    } else if ((content_type.size == 0 || is_text_type(content_type)) && is_utf8(data)) {
+        json_write_string(out, data);
+    } else {
+        buffer_append_string(out, "{\"base64\":\"");
+        base64_encode(data, out);
+        buffer_append_string(out, "\"}");
     }
-    if (content_type.size > 5 && strncasecmp((const char *)content_type.data, "text/", 5) == 0 &&
-        is_utf8(record->value)) {
-        json_member(out, BYTES_LITERAL("data"));
-        json_write_string(out, record->value);
-        return STATUS_OK;
-    }
-    json_member(out, BYTES_LITERAL("data_base64"));
-    buffer_append_byte(out, '"');
-    append_base64(out, record->value);
-    buffer_append_byte(out, '"');
     return STATUS_OK;
 }
 
@@ -163,24 +302,30 @@ enum status cloud_event_from_headers(const struct record *record, struct bytes c
                                      struct buffer *out, struct error *error)
 {
     struct attributes attributes = {0};
+    uint8_t lower[NAME_LIMIT];
     struct bytes name;
     for (size_t i = 0; i < record->header_count; i++)
-        if (attribute_name(&record->headers[i], &name))
-            note(&attributes, name);
+        if (attribute_name(&record->headers[i], lower, &name))
+            note(&attributes, name, record->headers[i].value);
     enum status status = check(&attributes, error);
     if (status != STATUS_OK)
         return status;
 
     buffer_append_byte(out, '{');
     for (size_t i = 0; i < record->header_count; i++) {
-        if (!attribute_name(&record->headers[i], &name))
+        if (!attribute_name(&record->headers[i], lower, &name))
             continue;
         if (!is_utf8(name) || !is_utf8(record->headers[i].value))
             return error_set(error, STATUS_MALFORMED, "a CloudEvents header is not UTF-8");
+        if (name_of(&attributes, name).size == 0)
+            continue;
         json_member(out, name_of(&attributes, name));
         json_write_string(out, record->headers[i].value);
     }
-    status = append_data(record, content_type, out, error);
+    if (content_type.size == 0)
+        content_type = media_type(attributes.content_type);
+    if (record->has_value && record->value.size > 0)
+        status = append_data(record->value, content_type, out, error);
     buffer_append_byte(out, '}');
     return status;
 }

@@ -338,22 +338,6 @@ static struct bytes data_of(const struct passage *passage)
     return data->raw;
 }
 
-static bool read_progress(const struct passage *passage, double *progress)
-{
-    const struct field_value *value = &passage->values[EVENT_FIELD_PROGRESS];
-    char text[64];
-    if (value->kind != JSON_NUMBER)
-        value = &passage->values[EVENT_FIELD_DATA_PROGRESS];
-    if (value->kind != JSON_NUMBER || value->raw.size >= sizeof(text))
-        return false;
-    snprintf(text, sizeof(text), "%.*s", BYTES_PRINT(value->raw));
-    double number = strtod(text, NULL);
-    if (!(number > -1e300 && number < 1e300))
-        return false;
-    *progress = number;
-    return true;
-}
-
 /* The event's own status; without one, the last word of its name: task.completed is completed. */
 static struct bytes status_of(struct passage *passage, struct bytes event)
 {
@@ -391,7 +375,8 @@ static void fill_content(struct passage *passage, const struct draft *draft,
             .tenant_id = passage->owner.tenant,
             .data = data_of(passage),
         };
-        view->task_status.has_progress = read_progress(passage, &view->task_status.progress);
+        view->task_status.has_progress = passage->has_progress;
+        view->task_status.progress = passage->progress;
         break;
     case NOTIFICATION_CLIENT:
         view->client = (struct client_notification){
@@ -439,11 +424,13 @@ static void add_part(struct buffer *text, struct bytes part)
 static struct bytes make_id(struct passage *passage, const struct draft *draft,
                             const struct lane_name *lane)
 {
-    const struct field_value *source = &passage->values[EVENT_FIELD_SOURCE];
+    bool has_source = passage->values[EVENT_FIELD_SOURCE].kind == JSON_STRING;
+    struct bytes source =
+        has_source ? passage_text(passage, EVENT_FIELD_SOURCE) : bytes_of(NULL, 0);
     struct buffer *text = &passage->pipeline->text;
     char id[33];
     buffer_clear(text);
-    add_part(text, source->kind == JSON_STRING ? source->raw : bytes_of(NULL, 0));
+    add_part(text, source);
     add_part(text, passage->event_id);
     add_part(text, bytes_of_string(notification_event_name(draft->type)));
     add_part(text, bytes_of_string(lane->topic));

@@ -18,8 +18,7 @@ const char *event_format_name(enum event_format format)
     return names[format];
 }
 
-/* The media type alone: "application/json; charset=utf-8" is application/json. */
-static struct bytes media_type(struct bytes content_type)
+struct bytes media_type(struct bytes content_type)
 {
     size_t size = 0;
     while (size < content_type.size && content_type.data[size] != ';' &&
@@ -52,28 +51,116 @@ void json_member(struct buffer *out, struct bytes name)
     buffer_append_byte(out, ':');
 }
 
-static enum status format_of(const struct record *record, struct bytes *content_type,
+/* Confluent's wire format: 0 and four bytes of schema id, or 1 and sixteen. Neither JSON nor a
+ * protobuf message begins with 0 or 1. */
+enum framing skip_framing(struct bytes *value)
+{
+    static const struct bytes mark = BYTES_LITERAL("\xEF\xBB\xBF");
+    enum framing framing = FRAMING_NONE;
+    size_t prefix = value->size == 0 ? 0 : value->data[0] == 0 ? 5 : value->data[0] == 1 ? 17 : 0;
+    if (prefix > 0 && value->size > prefix) {
+        *value = bytes_skip(*value, prefix);
+        framing = FRAMING_PREFIX;
+    }
+    if (bytes_start_with(*value, mark))
+        *value = bytes_skip(*value, mark.size);
+    return framing;
+}
+
+/* Only UTF-8, and ASCII within it, is read. False: another character set. */
+static bool is_utf8_charset(struct bytes content_type)
+{
+    static const char name[] = "charset=";
+    for (size_t at = media_type(content_type).size; at + sizeof(name) - 1 < content_type.size;
+         at++) {
+        if (strncasecmp((const char *)content_type.data + at, name, sizeof(name) - 1) != 0)
+            continue;
+        struct bytes value = bytes_skip(content_type, at + sizeof(name) - 1);
+        if (value.size > 0 && value.data[0] == '"')
+            value = bytes_skip(value, 1);
+        return (value.size >= 5 && strncasecmp((const char *)value.data, "utf-8", 5) == 0) ||
+               (value.size >= 4 && strncasecmp((const char *)value.data, "utf8", 4) == 0) ||
+               (value.size >= 8 && strncasecmp((const char *)value.data, "us-ascii", 8) == 0);
+    }
+    return true;
+}
+
+static bool is_protobuf(struct bytes type)
+{
+    return type_is(type, "application/protobuf") || type_is(type, "application/x-protobuf") ||
+           type_is(type, "application/vnd.google.protobuf");
+}
+
+static enum status refuse_type(struct bytes type, struct error *error)
+{
+    static const char cloud[] = "application/cloudevents";
+    int size = (int)(type.size < 100 ? type.size : 100);
+    if (type_is(type, "application/cloudevents-batch+json"))
+        return error_set(error, STATUS_UNSUPPORTED,
+                         "a batch of CloudEvents: send each as a record of its own");
+    if (type.size > sizeof(cloud) - 1 &&
+        strncasecmp((const char *)type.data, cloud, sizeof(cloud) - 1) == 0)
+        return error_set(error, STATUS_UNSUPPORTED,
+                         "a CloudEvent as %.*s: only JSON is read (application/cloudevents+json), "
+                         "or binary mode",
+                         size, (const char *)type.data);
+    return error_set(error, STATUS_UNSUPPORTED, "content type %.*s is not an event", size,
+                     (const char *)type.data);
+}
+
+static bool is_binary_cloud_event(const struct record *record)
+{
+    struct bytes value;
+    return record_find_header(record, "ce_specversion", &value) ||
+           record_find_header(record, "ce_type", &value);
+}
+
+bool event_is_tombstone(const struct record *record)
+{
+    return !record->has_value && !is_binary_cloud_event(record);
+}
+
+/* Without a content type: what is framed, or has its schema in a header, may be protobuf. */
+static enum event_format guess_format(const struct record *record)
+{
+    struct bytes value = record->value;
+    struct bytes schema;
+    enum framing framing = skip_framing(&value);
+    if (framing == FRAMING_NONE && !record_find_header(record, "__value_schema_id", &schema))
+        return EVENT_JSON;
+    return value.size > 0 && value.data[0] == '{' ? EVENT_JSON : EVENT_PROTOBUF;
+}
+
+static bool holds_cloud_event(const struct record *record)
+{
+    struct bytes value = record->value;
+    skip_framing(&value);
+    return cloud_event_is_inside(value);
+}
+
+static enum status format_of(const struct record *record, struct bytes *type,
                              enum event_format *format, struct error *error)
 {
     struct bytes value;
     bool has_type = record_find_header(record, "content-type", &value) && value.size > 0;
-    *content_type = has_type ? media_type(value) : bytes_of(NULL, 0);
-    if (has_type && type_is(*content_type, "application/cloudevents+json")) {
+    *type = has_type ? media_type(value) : bytes_of(NULL, 0);
+    if (has_type && !is_utf8_charset(value))
+        return error_set(error, STATUS_UNSUPPORTED, "content type %.*s: only UTF-8 is read",
+                         (int)(value.size < 100 ? value.size : 100), (const char *)value.data);
+    if (type_is(*type, "application/cloudevents+json") || type_is(*type, "application/cloudevents"))
         *format = EVENT_CLOUD_STRUCTURED;
-    } else if (record_find_header(record, "ce_specversion", &value) ||
-               record_find_header(record, "ce_type", &value)) {
+    else if (is_binary_cloud_event(record))
         *format = EVENT_CLOUD_BINARY;
-    } else if (has_type && (type_is(*content_type, "application/protobuf") ||
-                            type_is(*content_type, "application/x-protobuf"))) {
+    else if (holds_cloud_event(record))
+        *format = EVENT_CLOUD_STRUCTURED;
+    else if (is_protobuf(*type))
         *format = EVENT_PROTOBUF;
-    } else if (!has_type || (content_type_is_json(*content_type) &&
-                             !type_is(*content_type, "application/cloudevents-batch+json"))) {
+    else if (!has_type)
+        *format = guess_format(record);
+    else if (content_type_is_json(*type) && !type_is(*type, "application/cloudevents-batch+json"))
         *format = EVENT_JSON;
-    } else {
-        return error_set(error, STATUS_UNSUPPORTED, "content type %.*s is not an event",
-                         (int)(content_type->size < 100 ? content_type->size : 100),
-                         (const char *)content_type->data);
-    }
+    else
+        return refuse_type(*type, error);
     return STATUS_OK;
 }
 
@@ -88,23 +175,25 @@ enum status event_canonical(const struct record *record, struct buffer *scratch,
     if (found != EVENT_CLOUD_BINARY && !record->has_value)
         return error_set(error, STATUS_UNSUPPORTED, "the record has no value");
 
+    struct bytes value = record->value;
+    enum framing framing = found == EVENT_CLOUD_BINARY ? FRAMING_NONE : skip_framing(&value);
     buffer_clear(scratch);
     switch (found) {
     case EVENT_JSON:
         break;
     case EVENT_CLOUD_STRUCTURED:
-        status = cloud_event_from_json(record->value, scratch, error);
+        status = cloud_event_from_json(value, scratch, error);
         break;
     case EVENT_CLOUD_BINARY:
         status = cloud_event_from_headers(record, content_type, scratch, error);
         break;
     case EVENT_PROTOBUF:
-        status = task_event_from_protobuf(record->value, scratch, error);
+        status = task_event_from_protobuf(value, framing, scratch, error);
         break;
     }
     if (status != STATUS_OK)
         return status;
-    *json = found == EVENT_JSON ? record->value : buffer_peek(scratch);
+    *json = found == EVENT_JSON ? value : buffer_peek(scratch);
     *format = found;
     return STATUS_OK;
 }

@@ -1,17 +1,29 @@
 /* A task event in one form, however it was produced: the JSON text that rules see. Not yet judged:
  * that the text is valid JSON is for the matcher to say.
  *
- * Told apart by headers:
- *   content-type application/cloudevents+json           CloudEvents, structured mode
- *   a header ce_specversion or ce_type                  CloudEvents, binary mode; content-type is
- * that of the data content-type application/protobuf, .../x-protobuf   TaskEvent, also with
- * Confluent's prefix content-type application/json, text/json, .../...+json, or none       JSON as
- * it is, not copied
+ * Told apart in this order:
+ *
+ *   content-type application/cloudevents[+json]      CloudEvents, structured mode
+ *   a header ce_specversion or ce_type               CloudEvents, binary mode
+ *   a JSON object with specversion, id, source
+ *     and type, and without event                    CloudEvents, structured mode
+ *   content-type application/protobuf, .../x-protobuf
+ *     or application/vnd.google.protobuf             TaskEvent
+ *   content-type application/json, text/json, +json  JSON as it is, not copied
+ *   no content-type                                  JSON; or a TaskEvent, if it is framed and
+ *                                                    does not begin with {
+ *
+ * (The third: SDKs that give the data's content type in structured mode.) In binary mode
+ * content-type is that of the data.
+ *
+ * Confluent's framing (0 and a schema id of four bytes, or 1 and one of sixteen, before the value;
+ * or in a header of its own) and a byte order mark are passed over, whatever the content type.
  *
  * CloudEvents attributes become members so: type -> event; subject -> taskId unless there is an
  * extension taskid; extensions taskid, tenantid, projectid, userid -> taskId, tenantId, projectId,
- * userId; tasktype -> type; any other attribute under its own name. The data becomes `data`, byte
- * for byte if it is JSON; text/... becomes a JSON string; anything else becomes `data_base64`. */
+ * userId; tasktype -> type; any other attribute under its own name (but not `event`, which is the
+ * type's). The data becomes `data`: byte for byte if it is JSON, a JSON string if it is text, else
+ * {"base64": "..."}. */
 #ifndef DISPATCHER_CORE_EVENT_H
 #define DISPATCHER_CORE_EVENT_H
 
@@ -31,9 +43,12 @@ enum { EVENT_FORMAT_COUNT = 4 };
 /* "json", "cloudevents", "cloudevents-binary", "protobuf": for metrics and the audit. Static. */
 const char *event_format_name(enum event_format format);
 
+/* A record that says that its key is no more: it has no value, and no event in its headers. */
+bool event_is_tombstone(const struct record *record);
+
 /* The JSON text of the record's event: the record's own bytes, or made in `scratch`, which is
  * cleared first. On failure `error` says why, for the dead letter: STATUS_MALFORMED, or
- * STATUS_UNSUPPORTED (another content type, no value). */
+ * STATUS_UNSUPPORTED (another content type, character set or version, a batch, no value). */
 enum status event_canonical(const struct record *record, struct buffer *scratch, struct bytes *json,
                             enum event_format *format, struct error *error) MUST_CHECK;
 

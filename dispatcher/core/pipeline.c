@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "dead_letter.h"
+#include "event_keys.h"
 #include "instant.h"
 #include "mem.h"
 #include "pipeline_parts.h"
@@ -27,6 +28,7 @@ struct pipeline *pipeline_new(const struct pipeline_settings *settings)
     pipeline->drafts.seed = settings->hash_seed;
     pipeline->rooms.seed = settings->hash_seed;
     pipeline->lanes.seed = settings->hash_seed;
+    pipeline->keys.seed = settings->hash_seed;
     return pipeline;
 }
 
@@ -40,6 +42,8 @@ void pipeline_free(struct pipeline *pipeline)
     lookup_deinit(&pipeline->drafts);
     lookup_deinit(&pipeline->rooms);
     lookup_deinit(&pipeline->lanes);
+    lookup_deinit(&pipeline->keys);
+    buffer_deinit(&pipeline->last_keys);
     buffer_deinit(&pipeline->event_text);
     buffer_deinit(&pipeline->text);
     free(pipeline);
@@ -158,19 +162,86 @@ static void select_rules(struct passage *passage, const struct matcher_result *r
     }
 }
 
+static void remark(struct passage *passage, enum event_remark kind, const char *format, ...)
+    PRINTF_LIKE(3, 4);
+
+static void remark(struct passage *passage, enum event_remark kind, const char *format, ...)
+{
+    char text[256];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(text, sizeof(text), format, arguments);
+    va_end(arguments);
+    passage->batch->counts.remarks[kind]++;
+    passage->decision->remarks[kind] =
+        (const char *)arena_copy(&passage->batch->arena, bytes_of_string(text)).data;
+}
+
+/* A value for a text of ours: not too much of it. */
+#define SHOWN(value) (int)((value)->raw.size < 60 ? (value)->raw.size : 60), (value)->raw.data
+
+static bool find_time(struct passage *passage, const struct field_value *value)
+{
+    if (value->kind == JSON_STRING) {
+        passage->time = passage_text(passage, EVENT_FIELD_TIME);
+        if (instant_parse(passage->time, &passage->time_ms))
+            return true;
+        return instant_guess(passage->time, &passage->time_ms);
+    }
+    return value->kind == JSON_NUMBER && instant_guess(value->raw, &passage->time_ms);
+}
+
+/* The event's own time, as it is spelled if that is RFC 3339; else the record's. */
 static void read_time(struct passage *passage)
 {
+    const struct field_value *value = &passage->values[EVENT_FIELD_TIME];
     char text[INSTANT_TEXT_SIZE];
-    passage->time = passage_text(passage, EVENT_FIELD_TIME);
-    passage->has_time = passage->values[EVENT_FIELD_TIME].kind == JSON_STRING &&
-                        instant_parse(passage->time, &passage->time_ms);
-    if (passage->has_time)
-        return;
+    int64_t exact_ms;
+    if (find_time(passage, value)) {
+        passage->has_time = true;
+        if (value->kind == JSON_STRING && instant_parse(passage->time, &exact_ms))
+            return;
+    } else {
+        passage->time_ms = passage->record->timestamp_ms;
+        if (value->kind != JSON_ERROR && value->kind != JSON_NULL)
+            remark(passage, REMARK_TIME, "time is no time, the record's is taken: %.*s",
+                   SHOWN(value));
+    }
     passage->time = bytes_of(NULL, 0);
-    passage->time_ms = passage->record->timestamp_ms;
     passage->has_time = instant_format(passage->time_ms, text);
     if (passage->has_time)
         passage->time = arena_copy(&passage->batch->arena, bytes_of_string(text));
+}
+
+/* A percentage: a number, or a text of one, with or without %. */
+static bool parse_progress(struct passage *passage, const struct field_value *value)
+{
+    struct bytes raw = value->raw;
+    char text[64];
+    char *end;
+    if (value->kind == JSON_STRING && raw.size > 0 && raw.data[raw.size - 1] == '%')
+        raw.size--;
+    if ((value->kind != JSON_NUMBER && value->kind != JSON_STRING) || raw.size == 0 ||
+        raw.size >= sizeof(text) ||
+        (raw.data[0] != '-' && (raw.data[0] < '0' || raw.data[0] > '9')))
+        return false;
+    snprintf(text, sizeof(text), "%.*s", BYTES_PRINT(raw));
+    passage->progress = strtod(text, &end);
+    return *end == 0 && passage->progress >= 0 && passage->progress <= 100 &&
+           strpbrk(text, "xXpP") == NULL;
+}
+
+static void read_progress(struct passage *passage)
+{
+    const struct field_value *value = &passage->values[EVENT_FIELD_PROGRESS];
+    if (value->kind == JSON_ERROR || value->kind == JSON_NULL)
+        value = &passage->values[EVENT_FIELD_DATA_PROGRESS];
+    if (value->kind == JSON_ERROR || value->kind == JSON_NULL)
+        return;
+    passage->has_progress = parse_progress(passage, value);
+    if (!passage->has_progress)
+        remark(passage, REMARK_PROGRESS,
+               "progress is no percentage (0 to 100), it is left out: %.*s", SHOWN(value));
 }
 
 /* Text of others, from headers that nobody has checked: printable ASCII or nothing. */
@@ -212,10 +283,11 @@ static bool read_id(struct passage *passage)
 }
 
 /* Of source and id: what makes two events one. A source that is not a text does not count. */
-static struct fingerprint event_fingerprint(const struct passage *passage)
+static struct fingerprint event_fingerprint(struct passage *passage)
 {
-    const struct field_value *source = &passage->values[EVENT_FIELD_SOURCE];
-    const struct bytes parts[] = {source->kind == JSON_STRING ? source->raw : bytes_of(NULL, 0),
+    bool has_source = passage->values[EVENT_FIELD_SOURCE].kind == JSON_STRING;
+    const struct bytes parts[] = {has_source ? passage_text(passage, EVENT_FIELD_SOURCE)
+                                             : bytes_of(NULL, 0),
                                   passage->event_id};
     return fingerprint_of(passage->pipeline->fingerprinter, parts, 2);
 }
@@ -245,6 +317,7 @@ static void notify(struct passage *passage)
 {
     const struct decision *decision = passage->decision;
     read_time(passage);
+    read_progress(passage);
     read_trace(passage);
     for (size_t i = 0; i < decision->rule_count; i++) {
         const struct rule *rule = rule_set_at(passage->pipeline->rules, decision->rules[i]);
@@ -310,6 +383,75 @@ static bool judge(struct passage *passage, struct bytes json, struct matcher_res
     return false;
 }
 
+/* Members that say who or what an event is about. */
+static const struct {
+    enum event_field field;
+    const char *name;
+} identities[] = {
+    {EVENT_FIELD_ID, "id"},           {EVENT_FIELD_SOURCE, "source"},
+    {EVENT_FIELD_TENANT, "tenantId"}, {EVENT_FIELD_PROJECT, "projectId"},
+    {EVENT_FIELD_USER, "userId"},     {EVENT_FIELD_TASK, "taskId"},
+};
+enum { IDENTITY_COUNT = sizeof(identities) / sizeof(identities[0]) };
+
+/* Which rules match, and the values of the fields. */
+static bool read_once(struct passage *passage, struct bytes json, struct matcher_result *result)
+{
+    struct pipeline *pipeline = passage->pipeline;
+    if (!judge(passage, json, result))
+        return false;
+    if (field_set_extract(rule_set_fields(pipeline->rules), json, &pipeline->values) != STATUS_OK) {
+        bury(passage, DEAD_MALFORMED, "not one valid JSON object");
+        return false;
+    }
+    passage->values = pipeline->values.items;
+    return true;
+}
+
+/* An event that has a key twice is read again without what the last one replaces. */
+static bool read_event(struct passage *passage, struct bytes json, struct matcher_result *result)
+{
+    struct pipeline *pipeline = passage->pipeline;
+    const char *names[IDENTITY_COUNT + 1] = {NULL};
+    struct error error = {0};
+    if (!read_once(passage, json, result))
+        return false;
+    if (!result->repeats_keys && !pipeline->values.repeats_keys)
+        return true;
+    for (size_t i = 0; i < IDENTITY_COUNT; i++)
+        names[i] = identities[i].name;
+    buffer_clear(&pipeline->last_keys);
+    enum status status =
+        event_keep_last_keys(json, names, &pipeline->keys, &pipeline->last_keys, &error);
+    if (status != STATUS_OK) {
+        bury(passage, reason_of(status), error.text);
+        return false;
+    }
+    if (!read_once(passage, buffer_peek(&pipeline->last_keys), result))
+        return false;
+    assert(!result->repeats_keys && !pipeline->values.repeats_keys);
+    return true;
+}
+
+/* Texts that no client takes would be replaced, so that different ones become the same name. */
+static bool check_names(struct passage *passage)
+{
+    struct buffer *text = &passage->pipeline->text;
+    for (size_t i = 0; i < IDENTITY_COUNT; i++) {
+        const struct field_value *value = &passage->values[identities[i].field];
+        bool unfit = false;
+        if (value->kind != JSON_STRING || !value->escaped)
+            continue;
+        buffer_clear(text);
+        if (field_value_text(value, text, &unfit) && unfit) {
+            bury_for(passage, DEAD_MALFORMED, "%s holds U+0000 or half a surrogate pair",
+                     identities[i].name);
+            return false;
+        }
+    }
+    return true;
+}
+
 static void process(struct passage *passage)
 {
     struct pipeline *pipeline = passage->pipeline;
@@ -320,6 +462,12 @@ static void process(struct passage *passage)
     struct error error = {0};
     struct matcher_result result;
 
+    if (event_is_tombstone(record)) {
+        passage->batch->counts.tombstones++;
+        passage->decision->tombstone = true;
+        passage->decision->event_id = origin_of(&passage->batch->arena, record);
+        return;
+    }
     if (record->value.size > limits->event_bytes) {
         bury_for(passage, DEAD_TOO_LARGE,
                  "the record has %zu bytes, the limit is %zu (dispatcher.limits.event_size)",
@@ -340,13 +488,8 @@ static void process(struct passage *passage)
         return;
     }
     passage->batch->counts.formats[format]++;
-    if (!judge(passage, json, &result))
+    if (!read_event(passage, json, &result) || !check_names(passage))
         return;
-    if (field_set_extract(rule_set_fields(pipeline->rules), json, &pipeline->values) != STATUS_OK) {
-        bury(passage, DEAD_MALFORMED, "not one valid JSON object");
-        return;
-    }
-    passage->values = pipeline->values.items;
     if (!read_id(passage) || is_duplicate(passage))
         return;
     passage->owner.tenant = passage_text(passage, EVENT_FIELD_TENANT);

@@ -73,7 +73,9 @@ struct decision {
     size_t first_output;                /* its outputs in the batch: from here to the batch's end */
     const struct skipped_room *skipped; /* the first ROOM_SKIPS_TOLD */
     size_t skipped_count;               /* all */
-    bool duplicate;                     /* seen before: nothing was done */
+    const char *remarks[EVENT_REMARK_COUNT]; /* for a person; NULL: nothing to say */
+    bool tombstone;                          /* no event: nothing was done */
+    bool duplicate;                          /* seen before: nothing was done */
     bool dead;
     enum dead_reason reason;
     const char *problem; /* if dead: for a person */
@@ -84,6 +86,9 @@ struct decision {
  * {"more": n} if there was more. For the audit and for people. */
 void decision_skipped_json(const struct decision *decision, const struct rule_set *rules,
                            struct buffer *json);
+
+/* Appends the remarks as a JSON object: {"time": "...", ...}. */
+void decision_remarks_json(const struct decision *decision, struct buffer *json);
 
 /* Judges one record and appends its outputs and counts. What the outputs borrow of `record` must
  * outlive the batch's content. `memory` (of the record's partition; may be NULL) is asked and

@@ -14,10 +14,12 @@ struct pipeline {
     bool asks_one;              /* rule alone: */
     unsigned only;
     struct buffer event_text; /* of an event that was not plain JSON */
+    struct buffer last_keys;  /* of an event that has a key twice */
     struct buffer text;       /* short-lived */
     struct lookup drafts;     /* of the event at hand: struct draft, draft_room and draft_lane */
     struct lookup rooms;
     struct lookup lanes;
+    struct lookup keys; /* of an event that has a key twice */
 };
 
 /* One event on its way. */
@@ -35,6 +37,8 @@ struct passage {
     struct room_owner owner;
     struct bytes traceparent;
     struct bytes tracestate;
+    double progress;
+    bool has_progress;
     unsigned hops;
     struct bytes task_id;
     uint32_t rule; /* the index of the one that is being applied */

@@ -24,18 +24,15 @@
     X(traceparent, "traceparent") \
     X(tracestate, "tracestate")
 
-/* Confluent's wire format: 0, four bytes of schema id, then the message's index path: zigzag count
- * and members, a single 0 standing for the first message. No protobuf message begins with 0. */
-static bool skip_confluent_prefix(struct bytes *value)
+/* Which message of its schema this is, before the message in Confluent's wire format: a zigzag
+ * count and as many indexes, a single 0 standing for the first message. (Old serialisers wrote
+ * plain numbers: 1 and 0 for the first message. No zigzag count is odd.) */
+static bool skip_message_index(struct bytes *value)
 {
-    if (value->size == 0 || value->data[0] != 0)
-        return true;
-    if (value->size < 6)
+    struct bytes rest = *value;
+    if (rest.size == 0 || rest.data[0] >= 0x80)
         return false;
-    struct bytes rest = bytes_skip(*value, 5);
-    unsigned count = rest.data[0] >> 1;
-    if (rest.data[0] >= 0x80 || (rest.data[0] & 1) != 0)
-        return false;
+    unsigned count = (rest.data[0] & 1) != 0 ? rest.data[0] : rest.data[0] >> 1;
     rest = bytes_skip(rest, 1);
     for (; count > 0; count--) {
         while (rest.size > 0 && rest.data[0] >= 0x80)
@@ -46,6 +43,75 @@ static bool skip_confluent_prefix(struct bytes *value)
     }
     *value = rest;
     return true;
+}
+
+/* --- Texts --- */
+
+static bool read_varint(struct bytes *rest, uint64_t *number)
+{
+    *number = 0;
+    for (unsigned shift = 0; shift < 64 && rest->size > 0; shift += 7) {
+        uint8_t byte = rest->data[0];
+        *rest = bytes_skip(*rest, 1);
+        *number |= (uint64_t)(byte & 0x7f) << shift;
+        if (byte < 0x80)
+            return true;
+    }
+    return false;
+}
+
+/* The next field of a message and, if it is length-delimited, its content. False: not well formed,
+ * which unpacking has found as well. */
+static bool next_field(struct bytes *rest, uint64_t *field, bool *delimited, struct bytes *content)
+{
+    uint64_t key;
+    uint64_t size = 0;
+    if (!read_varint(rest, &key))
+        return false;
+    *field = key >> 3;
+    *delimited = (key & 7) == 2;
+    *content = bytes_of(NULL, 0);
+    switch (key & 7) {
+    case 0:
+        return read_varint(rest, &size);
+    case 1:
+        size = 8;
+        break;
+    case 2:
+        if (!read_varint(rest, &size))
+            return false;
+        break;
+    case 5:
+        size = 4;
+        break;
+    default:
+        return false;
+    }
+    if (size > rest->size)
+        return false;
+    *content = bytes_of(rest->data, (size_t)size);
+    *rest = bytes_skip(*rest, (size_t)size);
+    return true;
+}
+
+/* Unpacked texts end with a NUL, so one that holds a NUL would be taken for what stands before it.
+ * The name of such a field, or NULL. */
+static const char *find_text_with_nul(struct bytes message)
+{
+    const ProtobufCMessageDescriptor *descriptor = &smartstack__v1__task_event__descriptor;
+    uint64_t number;
+    bool delimited;
+    struct bytes content;
+    while (message.size > 0 && next_field(&message, &number, &delimited, &content)) {
+        if (!delimited || content.size == 0 || number > INT32_MAX ||
+            memchr(content.data, 0, content.size) == NULL)
+            continue;
+        const ProtobufCFieldDescriptor *field =
+            protobuf_c_message_descriptor_get_field(descriptor, (unsigned)number);
+        if (field != NULL && field->type == PROTOBUF_C_TYPE_STRING)
+            return field->name;
+    }
+    return NULL;
 }
 
 static void append_text(struct buffer *out, const char *name, const char *text)
@@ -84,7 +150,7 @@ static void append_tags(struct buffer *out, char **tags, size_t count)
 static enum status append_members(struct buffer *out, struct bytes object, struct error *error)
 {
     struct json_scanner scanner;
-    json_init(&scanner, object, 100);
+    json_init(&scanner, object, JSON_DEPTH_MAX);
     enum json_token token = json_next(&scanner);
     while (token == JSON_OBJECT || token == JSON_KEY) {
         if (token == JSON_KEY) {
@@ -121,7 +187,7 @@ static enum status append_event(const Smartstack__V1__TaskEvent *event, struct b
     if (event->data.len > 0) {
         struct bytes data = bytes_of(event->data.data, event->data.len);
         size_t offset = 0;
-        if (json_validate(data, 100, &offset) != STATUS_OK)
+        if (json_validate(data, JSON_DEPTH_MAX, &offset) != STATUS_OK)
             return error_set(error, STATUS_MALFORMED, "TaskEvent.data is not JSON: byte %zu",
                              offset);
         json_member(out, BYTES_LITERAL("data"));
@@ -148,16 +214,20 @@ static void leave_to_arena(void *arena, void *piece)
     (void)piece;
 }
 
-enum status task_event_from_protobuf(struct bytes value, struct buffer *out, struct error *error)
+enum status task_event_from_protobuf(struct bytes value, enum framing framing, struct buffer *out,
+                                     struct error *error)
 {
-    if (!skip_confluent_prefix(&value))
+    if (framing == FRAMING_PREFIX && !skip_message_index(&value))
         return error_set(error, STATUS_MALFORMED,
-                         "neither a TaskEvent nor Confluent's wire format");
+                         "neither JSON nor a TaskEvent follows the schema id");
     auto_arena struct arena arena = {.reserved = value.size * 2 + 2048};
     ProtobufCAllocator allocator = {allocate_in_arena, leave_to_arena, &arena};
     Smartstack__V1__TaskEvent *event =
         smartstack__v1__task_event__unpack(&allocator, value.size, value.data);
     if (event == NULL)
         return error_set(error, STATUS_MALFORMED, "not a TaskEvent");
+    const char *name = find_text_with_nul(value);
+    if (name != NULL)
+        return error_set(error, STATUS_MALFORMED, "TaskEvent.%s holds a NUL", name);
     return append_event(event, out, error);
 }

@@ -28,6 +28,13 @@ static void init_pipeline_series(struct dispatcher_metrics *metrics)
                                        "Events that at least one rule matched.", NULL);
     metrics->duplicates = metrics_counter(registry, NAME("duplicates_total"),
                                           "Events dropped because they were seen before.", NULL);
+    metrics->tombstones = metrics_counter(registry, NAME("tombstones_total"),
+                                          "Records without a value: no events.", NULL);
+    for (int i = 0; i < EVENT_REMARK_COUNT; i++)
+        metrics->remarks[i] = metrics_counter(
+            registry, NAME("fields_replaced_total"),
+            "Fields of events that were not what they say they are, replaced or left out.",
+            METRIC_LABELS("field", event_remark_name((enum event_remark)i)));
     metrics->reviews_open =
         metrics_counter(registry, NAME("reviews_already_open_total"),
                         "Review alerts left out because such a review is open.", NULL);
@@ -103,6 +110,9 @@ void dispatcher_metrics_count(struct dispatcher_metrics *metrics, const struct b
     metric_counter_add(metrics->records, counts->records);
     metric_counter_add(metrics->matched, counts->matched);
     metric_counter_add(metrics->duplicates, counts->duplicates);
+    metric_counter_add(metrics->tombstones, counts->tombstones);
+    for (int i = 0; i < EVENT_REMARK_COUNT; i++)
+        metric_counter_add(metrics->remarks[i], counts->remarks[i]);
     metric_counter_add(metrics->reviews_open, counts->reviews_open);
     metric_counter_add(metrics->reviews_unremembered, counts->reviews_unremembered);
     for (int i = 0; i < EVENT_FORMAT_COUNT; i++)

@@ -12,6 +12,8 @@ struct dispatcher_metrics {
     struct metric_counter *formats[EVENT_FORMAT_COUNT];
     struct metric_counter *matched;
     struct metric_counter *duplicates;
+    struct metric_counter *tombstones;
+    struct metric_counter *remarks[EVENT_REMARK_COUNT];
     struct metric_counter *reviews_open;
     struct metric_counter *reviews_unremembered;
     struct metric_counter *notifications[NOTIFICATION_TYPE_COUNT];

@@ -38,6 +38,8 @@ static void append_decision(const struct decision *decision, const struct rule_s
     append_notifications(batch, decision->first_output, line);
     buffer_append_string(line, "],\"skipped\":");
     decision_skipped_json(decision, rules, line);
+    buffer_append_string(line, ",\"remarks\":");
+    decision_remarks_json(decision, line);
     buffer_append_string(line, ",\"error\":");
     if (decision->dead) {
         auto_buffer struct buffer text = {0};

@@ -83,6 +83,9 @@ enum status explain(FILE *in, FILE *out, const struct pipeline_settings *setting
     for (unsigned i = 0; i < rule_set_count(rules); i++)
         explain_rule(rules, i, &decision, scratch, record.value, out);
     explain_skipped(rules, &decision, out);
+    for (int i = 0; i < EVENT_REMARK_COUNT; i++)
+        if (decision.remarks[i] != NULL)
+            fprintf(out, "   %s\n", decision.remarks[i]);
     bool dead = decision.dead;
     if (dead)
         fprintf(out, "=> dead letter, %s: %s\n", dead_reason_name(decision.reason),

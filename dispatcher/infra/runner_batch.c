@@ -72,6 +72,16 @@ static void log_skipped(const struct runner *runner, const struct record *record
              LOG_INTEGER("partition", record->partition), LOG_INTEGER("offset", record->offset));
 }
 
+static void log_remarks(const struct record *record, const struct decision *decision)
+{
+    for (size_t i = 0; i < EVENT_REMARK_COUNT; i++)
+        if (decision->remarks[i] != NULL)
+            log_info("event is not as it says", LOG_STRING("reason", decision->remarks[i]),
+                     LOG_BYTES("event", decision->event_id), LOG_BYTES("topic", record->topic),
+                     LOG_INTEGER("partition", record->partition),
+                     LOG_INTEGER("offset", record->offset));
+}
+
 void runner_judge(struct runner *runner)
 {
     int64_t now_ms = wall_ms();
@@ -93,6 +103,7 @@ void runner_judge(struct runner *runner)
             pipeline_process(runner->pipeline, memory, &record, &runner->batch, &decision);
         if (decision.skipped != NULL)
             log_skipped(runner, &record, &decision);
+        log_remarks(&record, &decision);
         note_sources(runner, before, (int)i);
     }
     size_t before = runner->batch.output_count;

@@ -152,6 +152,7 @@ void field_values_deinit(struct field_values *values)
 {
     free(values->items);
     free(values->filled);
+    free(values->objects);
     *values = (struct field_values){0};
 }
 
@@ -161,6 +162,18 @@ static void clear_values(struct field_values *values, const struct field_set *se
         values->items[values->filled[i]].kind = JSON_ERROR;
     values->filled_count = 0;
     values->steps = 0;
+    values->repeats_keys = false;
+    if (values->object_capacity < set->node_count) {
+        values->objects =
+            (uint32_t *)mem_resize(values->objects, set->node_count, sizeof(uint32_t));
+        memset(values->objects, 0, set->node_count * sizeof(uint32_t));
+        values->object_capacity = set->node_count;
+        values->object_count = 0;
+    }
+    if (values->object_count > UINT32_MAX / 2) { /* more than one event can enter */
+        memset(values->objects, 0, values->object_capacity * sizeof(uint32_t));
+        values->object_count = 0;
+    }
     if (values->capacity >= set->slot_count)
         return;
     values->items = (struct field_value *)mem_resize(values->items, set->slot_count,
@@ -189,6 +202,7 @@ struct extraction {
         uint32_t slot; /* whose value this container is, or NO_SLOT */
         size_t start;  /* of the container's text */
         bool is_array;
+        uint32_t object; /* its number; of an array: 0 */
     } path[FIELD_DEPTH_LIMIT];
 };
 
@@ -248,6 +262,7 @@ static bool enter(struct extraction *walk, enum json_token token, uint32_t node,
     walk->path[walk->open].slot = wants(walk, slot) ? slot : NO_SLOT;
     walk->path[walk->open].start = walk->scanner.start;
     walk->path[walk->open].is_array = token == JSON_ARRAY;
+    walk->path[walk->open].object = token == JSON_ARRAY ? 0 : ++walk->values->object_count;
     walk->open++;
     return true;
 }
@@ -307,6 +322,9 @@ static bool step(struct extraction *walk, enum json_token token)
         enum json_token value = json_value(&walk->scanner, NULL);
         return value != JSON_ERROR;
     }
+    uint32_t object = walk->path[walk->open - 1].object;
+    walk->values->repeats_keys |= walk->values->objects[child] == object;
+    walk->values->objects[child] = object;
     return step_value(walk, json_next(&walk->scanner), child, false);
 }
 

@@ -35,7 +35,11 @@ struct field_values {
     size_t capacity;
     uint32_t *filled; /* slots that the last event had */
     size_t filled_count;
-    size_t steps; /* tokens read and table entries looked at: what the last event cost */
+    uint32_t *objects; /* of each path: the object whose key led to it last */
+    size_t object_capacity;
+    uint32_t object_count;
+    bool repeats_keys; /* an object has a key on the way to a wanted path twice */
+    size_t steps;      /* tokens read and table entries looked at: what the last event cost */
 };
 void field_values_deinit(struct field_values *values);
 

@@ -227,7 +227,9 @@ enum status matcher_match(const struct matcher *matcher, struct matcher_scratch 
     sort_matched(matcher, scratch);
     if (scratch->exhausted)
         return matcher_error_steps(scratch, error, event);
-    *result = (struct matcher_result){growing_numbers(&scratch->matched), scratch->matched.count};
+    *result = (struct matcher_result){.rules = growing_numbers(&scratch->matched),
+                                      .count = scratch->matched.count,
+                                      .repeats_keys = scratch->repeats_keys};
     return STATUS_OK;
 }
 

@@ -67,6 +67,8 @@ void matcher_scratch_free(struct matcher_scratch *scratch);
 struct matcher_result {
     const uint32_t *rules; /* ascending, each once; borrowed until the scratch is used again */
     size_t count;
+    bool repeats_keys; /* an object has a key on the way to a named path twice, and all its values
+                          were judged; other readers of the event may see only the last */
 };
 
 /* Which of the limits an event met. */

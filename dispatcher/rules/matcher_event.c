@@ -9,6 +9,7 @@ struct frame {
     uint32_t node;   /* of the paths */
     uint32_t member; /* the innermost array element it lies in; for arrays: around the array */
     uint32_t array;  /* NONE: an object */
+    uint32_t object; /* its number; 0: an array */
 };
 
 struct reader {
@@ -76,8 +77,10 @@ static bool take_value(struct reader *reader, enum json_token token, uint32_t no
     if (token == JSON_OBJECT && path->key_lengths == 0)
         return json_skip_container(&reader->scanner);
     if (token == JSON_OBJECT || token == JSON_ARRAY) {
-        uint32_t array = token == JSON_ARRAY ? new_array(reader->scratch) : NONE;
-        reader->frames[reader->depth++] = (struct frame){node, member, array};
+        bool is_array = token == JSON_ARRAY;
+        uint32_t array = is_array ? new_array(reader->scratch) : NONE;
+        uint32_t object = is_array ? 0 : ++reader->scratch->object_count;
+        reader->frames[reader->depth++] = (struct frame){node, member, array, object};
     } else if (path->field != NONE) {
         keep_value(reader, token, path->field, member);
     }
@@ -132,6 +135,10 @@ static bool object_step(struct reader *reader, const struct frame *frame)
     uint32_t node = paths_step(reader->matcher, frame->node, key);
     if (node == NONE)
         return json_value(&reader->scanner, NULL) != JSON_ERROR;
+    uint32_t *last_object = &reader->scratch->path_objects[node];
+    if (*last_object == frame->object)
+        reader->scratch->repeats_keys = true;
+    *last_object = frame->object;
     token = json_next(&reader->scanner);
     return token != JSON_ERROR && take_value(reader, token, node, frame->member);
 }
@@ -195,7 +202,7 @@ enum status event_read(const struct matcher *matcher, struct matcher_scratch *sc
                     "an event must be a JSON object");
     bool good = token == JSON_OBJECT;
     if (good)
-        reader.frames[reader.depth++] = (struct frame){0, 0, NONE};
+        reader.frames[reader.depth++] = (struct frame){0, 0, NONE, ++scratch->object_count};
     while (good && reader.depth > 0) {
         const struct frame *frame = &reader.frames[reader.depth - 1];
         good = frame->array == NONE ? object_step(&reader, frame) : array_step(&reader, frame);

@@ -177,6 +177,7 @@ struct matcher {
     struct arena arena;
     unsigned rule_count;
     struct path_node *path_nodes; /* 0: the root */
+    uint32_t path_node_count;
     struct path_edge *path_edges; /* open addressing */
     uint32_t path_edge_mask;
     struct field *fields;
@@ -268,8 +269,12 @@ struct matcher_scratch {
     uint32_t *condition_marks;   /* epoch << 2 | verdict */
     uint32_t *conjunction_marks; /* epoch: was checked */
     uint32_t *node_marks;        /* epoch: was visited */
+    uint32_t *path_objects;      /* of each path node: the object whose key led to it last */
     uint64_t *rule_bits;
-    size_t field_capacity, condition_capacity, conjunction_capacity, node_capacity, rule_capacity;
+    size_t field_capacity, condition_capacity, conjunction_capacity, node_capacity, rule_capacity,
+        path_capacity;
+    uint32_t object_count; /* objects entered, of all events: their names in path_objects */
+    bool repeats_keys;
     uint64_t steps;
     bool exhausted;   /* steps_max is reached */
     uint32_t culprit; /* then: the rule at hand, MATCHER_NO_RULE until it is known */

@@ -100,4 +100,5 @@ void paths_build(struct matcher *matcher)
         }
         matcher->path_nodes[node].field = i;
     }
+    matcher->path_node_count = node_count;
 }

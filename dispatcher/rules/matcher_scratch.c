@@ -55,6 +55,7 @@ void matcher_scratch_free(struct matcher_scratch *scratch)
     free(scratch->condition_marks);
     free(scratch->conjunction_marks);
     free(scratch->node_marks);
+    free(scratch->path_objects);
     free(scratch->rule_bits);
     free(scratch);
 }
@@ -95,7 +96,14 @@ void scratch_begin(struct matcher_scratch *scratch, const struct matcher *matche
         widen(scratch->node_marks, &scratch->node_capacity, matcher->node_count, sizeof(uint32_t));
     scratch->rule_bits = widen(scratch->rule_bits, &scratch->rule_capacity,
                                (size_t)matcher->rule_count / 64 + 1, sizeof(uint64_t));
+    scratch->path_objects = widen(scratch->path_objects, &scratch->path_capacity,
+                                  matcher->path_node_count, sizeof(uint32_t));
     next_epoch(scratch);
+    /* An event enters at most one object for each of its bytes. */
+    if (scratch->object_count > UINT32_MAX - event.size) {
+        memset(scratch->path_objects, 0, scratch->path_capacity * sizeof(uint32_t));
+        scratch->object_count = 0;
+    }
     /* Decoded strings are no longer than the event, nor is one of them in lower case. */
     if (scratch->text_capacity < 2 * event.size) {
         scratch->text_capacity = 2 * event.size;
@@ -110,6 +118,7 @@ void scratch_begin(struct matcher_scratch *scratch, const struct matcher *matche
     scratch->matched.count = 0;
     scratch->steps = 0;
     scratch->exhausted = false;
+    scratch->repeats_keys = false;
     scratch->culprit = MATCHER_NO_RULE;
     *(struct member *)growing_add(&scratch->members, sizeof(struct member)) =
         (struct member){0, NONE};

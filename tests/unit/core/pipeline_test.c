@@ -418,6 +418,147 @@ START_TEST(one_review_per_task_and_reason_is_open)
 }
 END_TEST
 
+static const char last_rules[] =
+    "rules:\n"
+    "  - {name: first, when: {data: {state: [one]}}, rooms: ['task:1']}\n"
+    "  - {name: last, when: {data: {state: [two]}}, rooms: ['task:{data.room}']}\n";
+
+/* Patterns, rooms and clients see one value of a key that stands there twice: the last. */
+START_TEST(of_equal_keys_the_last_counts_for_everybody)
+{
+    static const char *const events[] = {
+        "{\"tenantId\":\"t\",\"data\":{\"state\":\"one\",\"room\":\"a\",\"state\":\"two\",\"room\":"
+        "\"b\"}}",
+        "{\"tenantId\":\"t\",\"data\":{\"state\":\"one\"},\"data\":{\"state\":\"two\",\"room\":"
+        "\"b\"}}",
+        "{\"tenantId\":\"t\",\"data\":{\"state\":\"one\",\"st\\u0061te\":\"two\",\"room\":\"b\"}}",
+        "{\"tenantId\":\"t\",\"data\":5,\"data\" : {\"state\":\"two\" "
+        ",\"x\":{\"y\":1,\"y\":2},\"room\":\"b\"}}",
+    };
+    struct fixture fixture;
+    auto_buffer struct buffer json = {0};
+    fixture_open(&fixture, last_rules);
+    for (size_t i = 0; i < sizeof(events) / sizeof(events[0]); i++) {
+        fixture_feed(&fixture, events[i]);
+        ck_assert_msg(!fixture.decision.dead, "%s", fixture.decision.problem);
+        ck_assert_uint_eq(fixture.decision.rule_count, 1);
+        ck_assert_uint_eq(fixture.decision.rules[0], 1);
+        const char *text = fixture_json(&fixture, 0, &json);
+        ASSERT_HAS(text, "\"rooms\":[\"task:b\"]");
+        ck_assert_msg(strstr(text, "one") == NULL && strstr(text, "\"y\":1") == NULL, "%s", text);
+    }
+    /* The same key in other objects is another. */
+    fixture_feed(
+        &fixture,
+        "{\"tenantId\":\"t\",\"data\":[{\"state\":\"one\"},{\"state\":\"two\",\"room\":\"b\"}]}");
+    ck_assert_uint_eq(fixture.decision.rule_count, 2);
+    fixture_close(&fixture);
+}
+END_TEST
+
+START_TEST(who_an_event_is_about_is_said_once_and_plainly)
+{
+    static const struct {
+        const char *event;
+        const char *word;
+    } cases[] = {
+        {"{\"id\":\"1\",\"id\":\"2\"}", "has id twice"},
+        {"{\"tenantId\":\"a\",\"x\":1,\"tenantI\\u0064\":\"b\"}", "has tenantId twice"},
+        {"{\"taskId\":\"a\",\"taskId\":\"a\"}", "has taskId twice"},
+        {"{\"userId\":null,\"userId\":\"a\"}", "has userId twice"},
+        {"{\"source\":\"a\",\"source\":\"b\"}", "has source twice"},
+        {"{\"tenantId\":\"t\\u0000evil\"}", "tenantId holds"},
+        {"{\"id\":\"\\ud800\"}", "id holds"},
+        {"{\"taskId\":\"x\\udc00y\"}", "taskId holds"},
+    };
+    struct fixture fixture;
+    fixture_open(&fixture, last_rules);
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        fixture_feed(&fixture, cases[i].event);
+        ck_assert_msg(fixture.decision.dead, "%s", cases[i].event);
+        ck_assert_int_eq(fixture.decision.reason, DEAD_MALFORMED);
+        ASSERT_HAS(fixture.decision.problem, cases[i].word);
+    }
+    fixture_feed(
+        &fixture,
+        "{\"id\":\"\\ud83d\\ude00\",\"tenantId\":\"t\",\"data\":{\"id\":1,\"id\":2,\"state\":"
+        "\"one\"}}");
+    ck_assert(!fixture.decision.dead);
+    /* Elsewhere such a text is no room. */
+    fixture_feed(&fixture,
+                 "{\"tenantId\":\"t\",\"data\":{\"state\":\"two\",\"room\":\"a\\u0000\"}}");
+    ck_assert_uint_eq(fixture.batch.counts.room_skips[ROOM_SKIP_INVALID], 1);
+    ck_assert_uint_eq(fixture.batch.output_count, 0);
+    fixture_close(&fixture);
+}
+END_TEST
+
+START_TEST(a_tombstone_is_counted_and_no_event)
+{
+    struct fixture fixture;
+    fixture_open(&fixture, last_rules);
+    struct record record = {.has_value = false};
+    fixture_feed_record(&fixture, &record);
+    ck_assert(!fixture.decision.dead && fixture.decision.tombstone);
+    ck_assert_uint_eq(fixture.batch.output_count, 0);
+    ck_assert_uint_eq(fixture.batch.counts.tombstones, 1);
+    fixture_close(&fixture);
+}
+END_TEST
+
+START_TEST(times_and_percentages_are_taken_where_they_are_plain_else_told)
+{
+    static const struct {
+        const char *member;
+        const char *shown; /* in the notification; begins with ! if it must not be there */
+        const char *remark;
+    } cases[] = {
+        {"\"time\":1772438516419", "\"time\":\"2026-03-02T08:01:56.419Z\"", NULL},
+        {"\"time\":\"1772438516\"", "\"time\":\"2026-03-02T08:01:56.000Z\"", NULL},
+        {"\"time\":\"2026-03-02T08:01:56\"", "\"time\":\"2026-03-02T08:01:56.000Z\"", NULL},
+        {"\"time\":\"2026-03-02T09:01:56+01:00\"", "\"time\":\"2026-03-02T09:01:56+01:00\"", NULL},
+        {"\"time\":\"soon\"", "\"time\":\"2026-03-02T08:01:56.419Z\"",
+         "the record's is taken: soon"},
+        {"\"time\":[1]", "\"time\":\"2026-03-02T08:01:56.419Z\"", "the record's is taken"},
+        {"\"time\":null", "\"time\":\"2026-03-02T08:01:56.419Z\"", NULL},
+        {"\"progress\":40.5", "\"progress\":40.5", NULL},
+        {"\"progress\":\"42\"", "\"progress\":42", NULL},
+        {"\"progress\":\"42.5%\"", "\"progress\":42.5", NULL},
+        {"\"data\":{\"progress\":\"7\"}", "\"progress\":7,", NULL},
+        {"\"progress\":140", "!progress",
+         "progress is no percentage (0 to 100), it is left out: 140"},
+        {"\"progress\":-1", "!progress", "progress is no percentage"},
+        {"\"progress\":\"half\"", "!progress", "progress is no percentage"},
+        {"\"progress\":\"0x10\"", "!progress", "progress is no percentage"},
+        {"\"progress\":1e999", "!progress", "progress is no percentage"},
+    };
+    struct fixture fixture;
+    auto_buffer struct buffer json = {0};
+    char text[256];
+    fixture_open(&fixture, "rules: [{name: r, when: {event: [a]}, rooms: ['task:{taskId}']}]");
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        snprintf(text, sizeof(text), "{\"event\":\"a\",\"tenantId\":\"t\",\"taskId\":\"1\",%s}",
+                 cases[i].member);
+        fixture_feed(&fixture, text);
+        ck_assert(!fixture.decision.dead);
+        const char *shown = fixture_json(&fixture, 0, &json);
+        if (cases[i].shown[0] == '!')
+            ck_assert_msg(strstr(shown, cases[i].shown + 1) == NULL, "%s", shown);
+        else
+            ASSERT_HAS(shown, cases[i].shown);
+        const char *time = fixture.decision.remarks[REMARK_TIME];
+        const char *remark = time != NULL ? time : fixture.decision.remarks[REMARK_PROGRESS];
+        ck_assert_msg((remark != NULL) == (cases[i].remark != NULL), "%s", text);
+        if (remark != NULL)
+            ASSERT_HAS(remark, cases[i].remark);
+        ck_assert_uint_eq(fixture.batch.counts.remarks[REMARK_TIME] +
+                              fixture.batch.counts.remarks[REMARK_PROGRESS],
+                          remark != NULL);
+    }
+    fixture_close(&fixture);
+}
+END_TEST
+
 START_TEST(what_is_left_out_is_told_with_its_reason)
 {
     struct fixture fixture;
@@ -657,6 +798,9 @@ TEST_PROGRAM("pipeline", rules_of_one_type_add_their_rooms_to_one_notification,
              a_rejected_record_is_a_dead_letter_with_its_problem,
              an_event_that_was_seen_before_is_dropped, a_dead_letter_may_come_again,
              one_review_per_task_and_reason_is_open, another_queue_is_another_review,
+             of_equal_keys_the_last_counts_for_everybody,
+             who_an_event_is_about_is_said_once_and_plainly, a_tombstone_is_counted_and_no_event,
+             times_and_percentages_are_taken_where_they_are_plain_else_told,
              what_is_left_out_is_told_with_its_reason, what_is_told_of_an_event_is_bounded,
              rules_that_match_cost_in_proportion, a_dead_letter_names_the_limit_and_the_rule,
              the_defaults_hold_many_ranges_and_many_wildcards, every_decision_can_be_audited)

@@ -135,7 +135,7 @@ static void check_error(const struct matcher_limits *limits, const char *event, 
 {
     struct matcher_scratch *scratch = matcher_scratch_new(limits);
     struct matcher *matcher = MATCHER("{\"a\":[1]}", "{\"b\":{\"c\":[1]}}");
-    struct matcher_result result = {NULL, 77};
+    struct matcher_result result = {.rules = NULL, .count = 77};
     struct matcher_error error = {0};
     enum status status = matcher_match(matcher, scratch, bytes_of_string(event), &result, &error);
     ck_assert_msg(status == wanted && error.status == wanted && error.offset == offset,
@@ -219,7 +219,7 @@ START_TEST(too_much_work_for_one_event_is_an_error)
     struct matcher_limits limits = MATCHER_LIMITS_DEFAULT;
     limits.steps_max = 500;
     struct matcher_scratch *scratch = matcher_scratch_new(&limits);
-    struct matcher_result result = {NULL, 77};
+    struct matcher_result result = {.rules = NULL, .count = 77};
     struct matcher_error error = {0};
     ck_assert_int_eq(matcher_match(matcher, scratch, buffer_peek(&event), &result, &error),
                      STATUS_LIMIT);

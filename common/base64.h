@@ -1,6 +1,6 @@
 /* Base64 with padding (RFC 4648 section 4), strict, on libcrypto's codec. Not the URL alphabet. */
-#ifndef GATEWAY_PROTOCOL_BASE64_H
-#define GATEWAY_PROTOCOL_BASE64_H
+#ifndef COMMON_BASE64_H
+#define COMMON_BASE64_H
 
 #include "buffer.h"
 
