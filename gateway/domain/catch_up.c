@@ -1,3 +1,4 @@
+#include <stddef.h>
 #include <stdlib.h>
 
 #include "history.h"
@@ -47,7 +48,7 @@ struct position catch_up_reached(const struct session_lane *place)
 static void set_live(struct session_lane *place)
 {
     struct lane *lane = place->lane;
-    place->state = LANE_LIVE;
+    place_move(place, LANE_LIVE);
     if (place->next < lane->position)
         place->next = lane->position;
     place->live_from = place->next;
@@ -59,6 +60,9 @@ static void doubt(struct session_lane *place)
 {
     struct lane *lane = place->lane;
     struct hub *hub = lane->hub;
+    assert(place->state == LANE_OPENING && !wait_is_set(&place->ahead));
+    if (!place->doubtful)
+        DL_APPEND2(lane->doubtful_places, place, list_prev, list_next);
     place->doubtful = true;
     if (lane->in_doubt)
         return;
@@ -67,6 +71,24 @@ static void doubt(struct session_lane *place)
     lane->doubt_due_ms = INT64_MAX;
     DL_APPEND2(hub->doubtful, lane, doubt_prev, doubt_next);
     hub->source_ops->ends(hub->source, lane);
+}
+
+static void doubt_no_more(struct session_lane *place)
+{
+    assert(place->doubtful);
+    place->doubtful = false;
+    DL_DELETE2(place->lane->doubtful_places, place, list_prev, list_next);
+}
+
+void catch_up_leave(struct session_lane *place)
+{
+    struct lane *lane = place->lane;
+    if (place->doubtful)
+        doubt_no_more(place);
+    waits_remove(&lane->places_ahead, &place->ahead);
+    if (place->state == LANE_SCANNING)
+        place_move(place, LANE_BEHIND);
+    assert(!place->aboard);
 }
 
 /* Compares the cursor's last record with the ring's. False: they differ. `place->check` is cleared
@@ -106,12 +128,12 @@ void catch_up_start(struct session_lane *place)
     if (place->check && place->next - 1 < lane->first)
         place->check = 0; /* the record has just been removed; its successor is still there */
     if (place->check || place->next < lane->ring.from) {
-        place->state = LANE_SCANNING;
+        place_move(place, LANE_SCANNING);
         scan_want(lane);
     } else if (place->next >= lane->position) {
         set_live(place);
     } else {
-        place->state = LANE_BEHIND;
+        place_move(place, LANE_BEHIND);
         session_wake(place->session);
     }
     session_try_open(place->session);
@@ -123,29 +145,23 @@ void catch_up_ends(struct lane *lane, int64_t first, int64_t end)
     struct session_lane *place, *next;
     lane->first = first;
     bool believed = hub->now_ms >= lane->doubt_until_ms, left = false;
-    DL_FOREACH_SAFE2(lane->sessions, place, next, next_session) {
-        if (!place->doubtful)
-            continue;
+    DL_FOREACH_SAFE2(lane->doubtful_places, place, next, list_next) {
+        hub->stats.steps++;
         if (place->next > end && !believed) {
             left = true;
             continue;
         }
-        place->doubtful = false;
-        if (place->next > end) {
+        doubt_no_more(place);
+        if (place->next > end)
             catch_up_give_up(place, "truncated");
-            continue;
-        }
-        if (place->next <= lane->position) { /* this gateway has come up meanwhile */
+        else if (place->next <= lane->position) /* this gateway has come up meanwhile */
             catch_up_start(place);
-            continue;
+        else if (place->check) /* judged when the record before it has arrived here */
+            waits_add(&lane->places_ahead, &place->ahead, place->next);
+        else {
+            place_move(place, LANE_LIVE); /* what lies below the cursor is skipped as it arrives */
+            session_try_open(place->session);
         }
-        if (place->check) { /* judged when the record before it has arrived here */
-            if (lane->awaited > place->next)
-                lane->awaited = place->next;
-            continue;
-        }
-        place->state = LANE_LIVE; /* what lies below the cursor is skipped as it arrives */
-        session_try_open(place->session);
     }
     if (left) {
         lane->doubt_due_ms = hub->now_ms + DOUBT_RETRY_MS;
@@ -155,23 +171,21 @@ void catch_up_ends(struct lane *lane, int64_t first, int64_t end)
     }
 }
 
+static struct session_lane *place_of(struct wait *ahead)
+{
+    return (struct session_lane *)((char *)ahead - offsetof(struct session_lane, ahead));
+}
+
 void catch_up_arrived(struct lane *lane)
 {
-    struct session_lane *place, *next;
-    int64_t awaited = INT64_MAX;
-    lane->awaited = INT64_MAX;
-    DL_FOREACH_SAFE2(lane->sessions, place, next, next_session) {
-        if (place->state != LANE_OPENING || place->doubtful)
-            continue;
-        if (place->next <= lane->position)
-            catch_up_start(place);
-        else if (place->next < awaited)
-            awaited = place->next;
+    struct wait *wait;
+    while ((wait = waits_take(&lane->places_ahead, lane->position))) {
+        lane->hub->stats.steps++;
+        assert(place_of(wait)->state == LANE_OPENING && !place_of(wait)->doubtful);
+        catch_up_start(place_of(wait));
     }
-    lane->awaited = awaited;
-    awaited = history_arrived(lane);
-    if (lane->awaited > awaited)
-        lane->awaited = awaited;
+    if (waits_reach(&lane->histories_ahead, lane->position))
+        history_arrived(lane);
 }
 
 /* --- from the ring -------------------------------------------------------------------------- */
@@ -241,7 +255,7 @@ struct message *catch_up_next(struct session *session)
         if (place->state != LANE_BEHIND)
             continue;
         if (place->next < place->lane->ring.from) {
-            place->state = LANE_SCANNING;
+            place_move(place, LANE_SCANNING);
             scan_want(place->lane);
             continue;
         }

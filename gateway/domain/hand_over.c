@@ -123,7 +123,7 @@ static bool take_lane(struct session_lane *place, struct bytes *rest)
         return false;
     /* Verified as in a cursor: the log may have been made again, and only one of the two gateways
      * know it. */
-    place->state = LANE_OPENING;
+    place_move(place, LANE_OPENING);
     place->next = (int64_t)next;
     place->check = (uint16_t)check;
     place->given = (struct position){(int64_t)next, (uint16_t)check};

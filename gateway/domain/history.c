@@ -1,5 +1,6 @@
 #include "history.h"
 
+#include <stddef.h>
 #include <stdlib.h>
 
 #include "mem.h"
@@ -99,6 +100,8 @@ static void move(struct history *history, enum history_state state)
     struct hub *hub = history->hub;
     if (history->state == HISTORY_READY)
         DL_DELETE2(hub->histories, history, prev, next_ready);
+    if (history->state == HISTORY_AHEAD)
+        waits_remove(&history->lane->histories_ahead, &history->ahead);
     history->state = (uint8_t)state;
     if (state == HISTORY_READY)
         DL_APPEND2(hub->histories, history, prev, next_ready);
@@ -135,13 +138,27 @@ void history_start(struct history *history)
         move(history, HISTORY_READY);
 }
 
+static void get_off(struct history *history)
+{
+    struct scan *scan = &history->lane->scan;
+    if (!history->aboard)
+        return;
+    assert(scan->history_riders > 0);
+    if (!history->first_seen && history->first_index >= scan->first_at && scan->first_count > 0) {
+        assert(scan->firsts[history->first_index] == history);
+        scan->firsts[history->first_index] = NULL;
+    }
+    history->aboard = false;
+    scan->history_riders--;
+}
+
 /* It is whole, or given up. */
 static void collect_no_more(struct history *history)
 {
     if (history->state == HISTORY_WHOLE)
         return;
+    get_off(history);
     move(history, HISTORY_WHOLE);
-    history->aboard = false;
     DL_DELETE2(history->lane->histories, history, lane_prev, lane_next);
     DL_DELETE2(history->room->histories, history, room_prev, room_next);
     history->hub->stats.histories_waiting--;
@@ -312,8 +329,7 @@ static void look(struct history *history, size_t *looks)
             look_through_ring(history, read, looks);
         if (history->next < until) {
             move(history, HISTORY_AHEAD);
-            if (lane->awaited > until)
-                lane->awaited = until;
+            waits_add(&lane->histories_ahead, &history->ahead, until);
             return;
         }
     } while (look_further(history));
@@ -327,29 +343,48 @@ void history_run(struct hub *hub)
         look(hub->histories, &looks);
 }
 
-int64_t history_arrived(struct lane *lane)
+void history_arrived(struct lane *lane)
 {
-    struct history *history;
-    int64_t awaited = INT64_MAX;
-    DL_FOREACH2(lane->histories, history, lane_next) {
-        if (history->state != HISTORY_AHEAD)
-            continue;
-        int64_t until = catch_up_reach(session_find_lane(history->session, lane));
-        if (until <= lane->position)
-            move(history, HISTORY_READY);
-        else if (until < awaited)
-            awaited = until;
+    struct wait *wait;
+    while ((wait = waits_take(&lane->histories_ahead, lane->position))) {
+        lane->hub->stats.steps++;
+        move((struct history *)((char *)wait - offsetof(struct history, ahead)), HISTORY_READY);
     }
-    return awaited;
 }
 
 /* --- on scans --------------------------------------------------------------------------------- */
+
+static int by_next(const void *a, const void *b)
+{
+    const struct history *const *left = a, *const *right = b;
+    return ((*left)->next > (*right)->next) - ((*left)->next < (*right)->next);
+}
+
+/* Those that have not seen their first record, by where they begin. */
+static void expect_firsts(struct lane *lane, size_t count)
+{
+    struct scan *scan = &lane->scan;
+    struct history *history;
+    assert(!scan->firsts && scan->first_count == 0);
+    if (count == 0)
+        return;
+    scan->firsts = mem_resize(NULL, count, sizeof(struct history *));
+    DL_FOREACH2(lane->histories, history, lane_next)
+        if (history->aboard && !history->first_seen)
+            scan->firsts[scan->first_count++] = history;
+    assert(scan->first_count == count);
+    qsort(scan->firsts, count, sizeof(struct history *), by_next);
+    for (size_t i = 0; i < count; i++)
+        scan->firsts[i]->first_index = (uint32_t)i;
+}
 
 int64_t history_board(struct lane *lane)
 {
     struct history *history;
     int64_t from = INT64_MAX;
+    size_t firsts = 0;
     DL_FOREACH2(lane->histories, history, lane_next) {
+        lane->hub->stats.steps++;
         if (history->state != HISTORY_SCAN)
             continue;
         if (history->next >= lane->ring.from) { /* the ring has grown backwards */
@@ -357,35 +392,26 @@ int64_t history_board(struct lane *lane)
             continue;
         }
         history->aboard = true;
-        lane->scan.first_looks += !history->first_seen;
+        lane->scan.history_riders++;
+        firsts += !history->first_seen;
         if (history->next < from)
             from = history->next;
     }
+    expect_firsts(lane, firsts);
     return from;
-}
-
-bool history_rides(const struct lane *lane)
-{
-    const struct history *history;
-    DL_FOREACH2(lane->histories, history, lane_next)
-        if (history->aboard)
-            return true;
-    return false;
 }
 
 static void look_at_firsts(struct lane *lane, const struct message *message)
 {
-    struct history *history;
-    unsigned left = 0;
-    DL_FOREACH2(lane->histories, history, lane_next) {
-        if (!history->aboard || history->first_seen)
-            continue;
-        if (message->offset >= history->next)
+    struct scan *scan = &lane->scan;
+    for (; scan->first_at < scan->first_count; scan->first_at++) {
+        struct history *history = scan->firsts[scan->first_at];
+        if (history && history->next > message->offset)
+            break;
+        lane->hub->stats.steps++;
+        if (history)
             look_at_first(history, message);
-        else
-            left++;
     }
-    lane->scan.first_looks = left;
 }
 
 static void offer(struct history *history, struct message *message)
@@ -400,7 +426,7 @@ static void offer(struct history *history, struct message *message)
         history->next = message->offset + 1;
         return;
     }
-    history->aboard = false; /* it is whole, or looks further back */
+    get_off(history); /* it is whole, or looks further back */
     move(history, HISTORY_READY);
     history->next = until;
     if (end.next == 0 || end.next > until)
@@ -412,8 +438,7 @@ static void offer(struct history *history, struct message *message)
 bool history_scanned(struct lane *lane, struct message *message)
 {
     bool decoded = false;
-    if (lane->scan.first_looks)
-        look_at_firsts(lane, message);
+    look_at_firsts(lane, message);
     if (!lane->histories)
         return false;
     for (unsigned i = 0; i < message->room_count; i++)
@@ -434,8 +459,8 @@ bool history_scanned(struct lane *lane, struct message *message)
 void history_scan_over(struct lane *lane, bool useless)
 {
     struct history *history;
-    lane->scan.first_looks = 0;
     DL_FOREACH2(lane->histories, history, lane_next) {
+        lane->hub->stats.steps++;
         if (history->state != HISTORY_SCAN)
             continue;
         if (history->aboard && history->next < lane->scan.next)
@@ -445,7 +470,11 @@ void history_scan_over(struct lane *lane, bool useless)
             history->span /= NEXT_STEP;
             history->begun = false;
         }
-        history->aboard = false;
+        get_off(history);
         move(history, HISTORY_READY);
     }
+    assert(lane->scan.history_riders == 0);
+    free(lane->scan.firsts);
+    lane->scan.firsts = NULL;
+    lane->scan.first_count = lane->scan.first_at = 0;
 }

@@ -47,14 +47,16 @@ struct history {
     bool last_bound;  /* that is the configured limit, not what was asked for */
     bool since_bound; /* likewise */
     uint8_t state;
-    bool aboard;     /* rides on the scan that runs */
-    bool begun;      /* the following hold */
-    bool first_seen; /* the first record at or after `next` was looked at */
-    bool reached;    /* nothing that was asked for lies before what is looked through */
-    bool overflowed; /* more were found than `last` */
-    bool cut;        /* some were left out for want of memory */
-    bool shrinks;    /* records are larger than they were thought: it looks less far, not further */
-    uint64_t span;   /* bytes that are looked through */
+    bool aboard;          /* rides on the scan that runs */
+    uint32_t first_index; /* in scan.firsts, if it is aboard and not first_seen */
+    bool begun;           /* the following hold */
+    bool first_seen;      /* the first record at or after `next` was looked at */
+    bool reached;         /* nothing that was asked for lies before what is looked through */
+    bool overflowed;      /* more were found than `last` */
+    bool cut;             /* some were left out for want of memory */
+    bool shrinks;  /* records are larger than they were thought: it looks less far, not further */
+    uint64_t span; /* bytes that are looked through */
+    struct wait ahead; /* in lane->histories_ahead: HISTORY_AHEAD */
     int64_t low, next; /* from where; the next offset to look at */
     struct position end;
     struct message **messages; /* circular; capacity is a power of two */
@@ -85,7 +87,6 @@ bool history_is_complete(const struct history *history);
 /* Those that need the scan which is about to begin go aboard; the lowest offset that they need, or
  * INT64_MAX. */
 int64_t history_board(struct lane *lane);
-bool history_rides(const struct lane *lane);
 /* A record of the scan, before it is offered to sessions: from a history's end on it may be theirs.
  * True: the message was decoded for it. */
 bool history_scanned(struct lane *lane, struct message *message);
@@ -95,7 +96,7 @@ void history_scan_over(struct lane *lane, bool useless);
 /* --- for the hub */
 
 void history_run(struct hub *hub);
-/* The lane's position has grown; the lowest offset that is still waited for, or INT64_MAX. */
-int64_t history_arrived(struct lane *lane);
+/* The lane's position has reached what some wait for. */
+void history_arrived(struct lane *lane);
 
 #endif

@@ -180,7 +180,7 @@ void hub_lane_opened(struct hub *hub, struct lane *lane, int64_t first, int64_t 
         return;
     }
     lane->open = true;
-    lane->awaited = INT64_MAX;
+    assert(lane->places_ahead.count == 0 && lane->histories_ahead.count == 0);
     lane->position = end;
     lane->head = (struct position){.next = end};
     ring_clear(&lane->ring, end);
@@ -213,7 +213,7 @@ static void offer_live(struct session_lane *place, struct message *message)
         return;
     if (session_offer(place, message))
         return;
-    place->state = LANE_BEHIND;
+    place_move(place, LANE_BEHIND);
     place->next = message->offset;
     place->session->progress_ms = place->lane->hub->now_ms;
     place->lane->hub->stats.behind_entered++;
@@ -244,8 +244,7 @@ void hub_record(struct hub *hub, struct lane *lane, const struct lane_record *re
     hub->stats.ring_bytes += lane->ring.bytes - ring_bytes;
     if (lane->keeps)
         lane_count_beyond(lane);
-    if (lane->position >= lane->awaited)
-        catch_up_arrived(lane);
+    catch_up_arrived(lane);
 }
 
 void hub_lane_position(struct hub *hub, struct lane *lane, int64_t position)
@@ -254,8 +253,7 @@ void hub_lane_position(struct hub *hub, struct lane *lane, int64_t position)
     lane_alive(lane);
     if (lane->open && position > lane->position)
         lane->position = position;
-    if (lane->position >= lane->awaited)
-        catch_up_arrived(lane);
+    catch_up_arrived(lane);
 }
 
 /* A session that is not let in yet: what is queued for it is of the old log. */
@@ -267,9 +265,8 @@ static void leave_broken_lane(struct session_lane *place, const char *reason)
         return;
     }
     session_clear_outbox(session);
-    place->state = LANE_OPENING;
-    place->aboard = false;
-    place->doubtful = false;
+    catch_up_leave(place);
+    place_move(place, LANE_OPENING);
 }
 
 void hub_lane_broken(struct hub *hub, struct lane *lane, const char *reason)
@@ -312,43 +309,17 @@ void hub_scan_ended(struct hub *hub, struct lane *lane, enum status status, int6
 
 /* --- time ----------------------------------------------------------------------------------- */
 
-static void expire_join(struct session *session, struct pending *pending)
-{
-    struct bytes name = bytes_of(pending->room, pending->room_size);
-    struct control control = {
-        .request = pending->request, .reason = "unavailable", .transient = true};
-    bool joins = true;
-    for (unsigned i = 0; i < session->room_count; i++)
-        if (bytes_equal(room_name_of(session->rooms[i].room), name)) {
-            /* Only its history did not come: the session was in the room before. */
-            joins = !pending->history || session_room_is_held(session, i);
-            break;
-        }
-    history_free(pending->history);
-    session->pending_joins--;
-    session->hub->stats.joins_refused++;
-    session_push_control(session, ITEM_JOIN_REFUSED, name, &control);
-    if (!joins)
-        return;
-    session_forget_joins(session, name, false, "unavailable");
-    for (unsigned i = 0; i < session->room_count; i++)
-        if (bytes_equal(room_name_of(session->rooms[i].room), name)) {
-            session_detach_room(session, i);
-            return;
-        }
-}
-
 static void expire_pending(struct hub *hub)
 {
     while (hub->pending && hub->pending->deadline_ms <= hub->now_ms) {
         struct pending *pending = hub->pending;
-        DL_DELETE(hub->pending, pending);
         if (pending->lane) {
-            expire_join(pending->session, pending);
-        } else {
-            pending->session->opening->pending = NULL;
-            session_end(pending->session, "unavailable", true);
+            session_expire_join(pending);
+            continue;
         }
+        DL_DELETE(hub->pending, pending);
+        pending->session->opening->pending = NULL;
+        session_end(pending->session, "unavailable", true);
         free(pending);
     }
 }

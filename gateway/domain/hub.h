@@ -77,6 +77,7 @@ struct hub_stats {
     uint64_t joins, joins_refused, leaves, behind_entered, behind_closed, scans, scan_records, gaps;
     uint64_t records_faulty[RECORD_FAULTS]; /* live or by a scan; by enum record_fault */
     uint64_t conflated;
+    uint64_t steps; /* elements that loops over sessions, joins and histories of others have seen */
     uint64_t overflowed; /* sessions ended for answers that they did not read */
     uint64_t histories, histories_incomplete, history_messages; /* asked for; cut off; given */
     uint64_t sessions, rooms, lanes, lanes_open, ring_bytes, read_back_bytes, outbox_messages,

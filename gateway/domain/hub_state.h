@@ -32,6 +32,7 @@
 #include "hub.h"
 #include "message.h"
 #include "policy.h"
+#include "waits.h"
 
 #include <assert.h>
 
@@ -70,14 +71,18 @@ struct scan {
     int64_t from; /* where it began */
     int64_t next; /* offset after the last record it gave */
     int64_t until;
-    struct ring kept; /* what it gave, for those who come meanwhile: [kept.from, next) */
-    int64_t retry_ms; /* not before, after a failure */
+    struct ring kept;            /* what it gave, for those who come meanwhile: [kept.from, next) */
+    int64_t retry_ms;            /* not before, after a failure */
+    struct session_lane *places; /* DL list: all in LANE_SCANNING; those that are full first */
+    size_t riders;               /* of them, so many ride on it */
+    size_t history_riders;
     struct session_lane *
         *checks; /* riders whose cursor is still to be verified, by offset; NULL: left */
     size_t check_count, check_at;
-    unsigned riders; /* when it began */
-    unsigned
-        first_looks; /* histories that wait for the first record at or after where they begin */
+    /* Histories that wait for the first record at or after where they begin, by that; NULL: left */
+    struct history **firsts;
+    size_t first_count, first_at;
+    bool served;                            /* there were riders when it began */
     uint64_t bytes, records;                /* so many it gave */
     bool useless;                           /* larger than histories may be: it is to be given up */
     struct position last;                   /* after the last record it gave */
@@ -95,12 +100,12 @@ struct lane {
     bool in_linger;
     bool stale; /* the source says it cannot be read now */
     int64_t stale_since_ms;
-    int64_t first;        /* the log's first offset when last told */
-    int64_t position;     /* the next offset to arrive */
-    struct position head; /* after the last record seen */
-    int64_t
-        awaited; /* the lowest cursor that waits for the position to reach it; INT64_MAX: none */
-    uint64_t record_bytes; /* running mean of record sizes, for the horizon */
+    int64_t first;                /* the log's first offset when last told */
+    int64_t position;             /* the next offset to arrive */
+    struct position head;         /* after the last record seen */
+    struct waits places_ahead;    /* cursors that wait for the position to reach them */
+    struct waits histories_ahead; /* and histories */
+    uint64_t record_bytes;        /* running mean of record sizes, for the horizon */
     struct ring ring;
     uint64_t ring_turn;                     /* the turn in which the ring was settled */
     struct conflation_table *last_messages; /* of the ring */
@@ -114,6 +119,7 @@ struct lane {
     int64_t keeps_until_ms; /* INT64_MAX: while its scan runs */
     size_t beyond;          /* bytes it holds beyond that share */
     struct lane *keeps_prev, *keeps_next;
+    struct session_lane *doubtful_places; /* DL list */
     bool in_doubt; /* in the hub's list: sessions have cursors beyond this gateway's position */
     int64_t doubt_until_ms; /* then the broker's end is believed */
     int64_t doubt_due_ms;   /* when to ask again; INT64_MAX: asked */
@@ -232,16 +238,23 @@ struct session_lane {
     uint32_t room_count;
     uint8_t state;
     bool aboard;   /* rides on the running scan */
+    bool full;     /* has had as much of the scan as its queue may hold */
     bool doubtful; /* the cursor lies beyond what this gateway has seen: the broker's end decides */
+    bool ordered;  /* by session_rooms_changed() */
+    uint32_t check_index;                     /* in scan.checks, if it is aboard with a check */
     int64_t reported;                         /* `next` in the last cursor given */
+    struct wait ahead;                        /* in lane->places_ahead */
     struct session_lane *prev, *next_session; /* in lane->sessions */
+    /* In scan.places (LANE_SCANNING) or lane->doubtful_places (LANE_OPENING). */
+    struct session_lane *list_prev, *list_next;
 };
 
 struct session_room {
     struct room *room;
-    uint32_t member;       /* index in room->members */
-    int32_t private_index; /* in the private id's list of rooms; -1: joined later */
-    bool told;             /* the client knows (OPENED or JOINED was given): it stands in cursors */
+    struct session_lane *place; /* in the room's lane */
+    uint32_t member;            /* index in room->members */
+    int32_t private_index;      /* in the private id's list of rooms; -1: joined later */
+    bool told; /* the client knows (OPENED or JOINED was given): it stands in cursors */
 };
 
 enum item_kind {
@@ -294,7 +307,8 @@ struct pending {
     struct history *history; /* that a join brings; NULL: none. Owned */
     uint64_t request;
     int64_t deadline_ms;
-    struct pending *prev, *next;
+    struct pending *prev, *next;         /* all of the hub, by deadline */
+    struct pending *own_prev, *own_next; /* of a join: the session's own, oldest first */
     uint16_t room_size;
     uint8_t room[];
 };
@@ -322,6 +336,7 @@ struct session {
     struct opening *opening; /* until OPENED was given */
     uint8_t tag[CURSOR_TAG_BYTES];
     uint8_t public_id[CURSOR_PUBLIC_ID_BYTES];
+    struct pending *joins; /* DL list, oldest first: pending_joins of them */
     struct outbox outbox;
     int64_t progress_ms;         /* when it last took something, or fell behind */
     struct session *prev, *next; /* all sessions, or the dying */
@@ -380,6 +395,8 @@ void session_answer_join(struct pending *pending);
  * NULL.
  */
 void session_forget_joins(struct session *session, struct bytes room, bool all, const char *reason);
+/* Its lane did not open, or its history did not come, in time: it is refused, and freed. */
+void session_expire_join(struct pending *pending);
 void session_detach_room(struct session *session, size_t index);
 void session_detach_all(struct session *session);
 /* The lane of a room of the session's; NULL, or why it has none: no_such_room, or the words that
@@ -402,6 +419,11 @@ void session_opening_free(struct session *session);
 void session_clear_outbox(struct session *session);
 void session_reap(struct session *session);
 bool session_is_behind(const struct session *session);
+
+/* --- place.c -------------------------------------------------------------------------------- */
+
+/* How a place may change is in a table there. */
+void place_move(struct session_lane *place, enum lane_state state);
 
 /* --- resume.c ------------------------------------------------------------------------------- */
 
@@ -434,8 +456,10 @@ void catch_up_turn(struct hub *hub);
 void catch_up_run(struct hub *hub);
 /* The broker's ends, for cursors beyond the gateway's position. */
 void catch_up_ends(struct lane *lane, int64_t first, int64_t end);
-/* The lane's position has reached `awaited`. */
+/* The lane's position has grown. */
 void catch_up_arrived(struct lane *lane);
+/* The session no longer stands in the lane. */
+void catch_up_leave(struct session_lane *place);
 /* When catch_up_run() is due. */
 int64_t catch_up_deadline(const struct hub *hub);
 /* Ends whatever catches up on the lane. */
@@ -459,6 +483,8 @@ void scan_run(struct hub *hub);
 int64_t scan_deadline(const struct hub *hub);
 /* The session no longer stands in the lane. */
 void scan_leave(struct session_lane *place);
+/* Its queue has taken as much as it may: whether it rides on is looked at after transports have. */
+void scan_fill(struct session_lane *place);
 /* Ends whatever is read, and is kept of it. */
 void scan_forget(struct lane *lane);
 

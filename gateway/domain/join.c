@@ -6,9 +6,12 @@
 static void pending_join_free(struct pending *pending)
 {
     struct session *session = pending->session;
+    assert(pending->lane && session->pending_joins > 0);
     DL_DELETE(session->hub->pending, pending);
+    DL_DELETE2(session->joins, pending, own_prev, own_next);
     free(pending);
     session->pending_joins--;
+    assert(!session->joins == (session->pending_joins == 0));
 }
 
 void session_answer_join(struct pending *pending)
@@ -23,10 +26,9 @@ void session_answer_join(struct pending *pending)
 void session_answer_joins(struct session *session, struct lane *lane)
 {
     struct pending *pending, *next;
-    if (!session->pending_joins)
-        return;
-    DL_FOREACH_SAFE(session->hub->pending, pending, next) {
-        if (pending->session != session || pending->lane != lane)
+    DL_FOREACH_SAFE2(session->joins, pending, next, own_next) {
+        session->hub->stats.steps++;
+        if (pending->lane != lane)
             continue;
         if (pending->history)
             history_start(pending->history);
@@ -67,6 +69,7 @@ static struct pending *expect_join(struct session *session, struct lane *lane, s
     pending->room_size = (uint16_t)room.size;
     memcpy(pending->room, room.data, room.size);
     DL_APPEND(hub->pending, pending);
+    DL_APPEND2(session->joins, pending, own_prev, own_next);
     session->pending_joins++;
     return pending;
 }
@@ -196,17 +199,38 @@ void session_join_with_history(struct session *session, struct bytes room, uint6
 void session_forget_joins(struct session *session, struct bytes room, bool all, const char *reason)
 {
     struct pending *pending, *next;
-    if (!session->pending_joins)
-        return;
-    DL_FOREACH_SAFE(session->hub->pending, pending, next) {
+    DL_FOREACH_SAFE2(session->joins, pending, next, own_next) {
         struct bytes waiting = bytes_of(pending->room, pending->room_size);
-        if (pending->session != session || !pending->lane || (!all && !bytes_equal(waiting, room)))
+        session->hub->stats.steps++;
+        if (!all && !bytes_equal(waiting, room))
             continue;
         if (reason)
             refuse_join(session, waiting, pending->request, reason, false);
         history_free(pending->history);
         pending_join_free(pending);
     }
+}
+
+void session_expire_join(struct pending *pending)
+{
+    struct session *session = pending->session;
+    auto_free char *copy = mem_string(bytes_of(pending->room, pending->room_size));
+    struct bytes name = bytes_of(copy, pending->room_size);
+    struct control control = {
+        .request = pending->request, .reason = "unavailable", .transient = true};
+    int index = find_room(session, name);
+    /* Or only its history did not come: the session was in the room before. */
+    bool joins = index < 0 || !pending->history || session_room_is_held(session, (size_t)index);
+    history_free(pending->history);
+    pending_join_free(pending);
+    session->hub->stats.joins_refused++;
+    session_push_control(session, ITEM_JOIN_REFUSED, name, &control);
+    if (!joins)
+        return;
+    session_forget_joins(session, name, false, "unavailable");
+    index = find_room(session, name);
+    if (index >= 0)
+        session_detach_room(session, (size_t)index);
 }
 
 void session_leave(struct session *session, struct bytes name, uint64_t request)

@@ -275,7 +275,6 @@ struct lane *lane_get(struct hub *hub, const struct lane_name *name)
     lane->topic = mem_string(bytes_of(key, (size_t)size));
     lane->partition = name->partition;
     lane->room_keyed = name->room_keyed;
-    lane->awaited = INT64_MAX;
     lane->record_bytes = 512;
     HASH_ADD_KEYPTR(hh, hub->lanes, lane->topic, (size_t)size, lane);
     hub->stats.lanes++;
@@ -295,6 +294,9 @@ void lane_free(struct lane *lane)
     hub->stats.lanes_open -= lane->open;
     hub->stats.ring_bytes -= lane->ring.bytes;
     HASH_DELETE(hh, hub->lanes, lane);
+    assert(!lane->doubtful_places && !lane->scan.places);
+    waits_deinit(&lane->places_ahead);
+    waits_deinit(&lane->histories_ahead);
     ring_clear(&lane->ring, 0);
     lane_count_beyond(lane);
     conflation_table_free(&lane->last_messages);

@@ -74,7 +74,7 @@ static void drop_lane(struct session_lane *place)
     struct session *session = place->session;
     struct lane *lane = place->lane;
     struct hub *hub = session->hub;
-    scan_leave(place);
+    catch_up_leave(place);
     if (lane->stale)
         session_lane_live(place);
     DL_DELETE2(lane->sessions, place, prev, next_session);
@@ -109,8 +109,8 @@ struct session_lane *session_attach(struct session *session, struct lane *lane, 
         session->rooms =
             mem_resize(session->rooms, session->room_capacity, sizeof(struct session_room));
     }
-    session->rooms[session->room_count] =
-        (struct session_room){.room = room, .member = room->count, .private_index = private_index};
+    session->rooms[session->room_count] = (struct session_room){
+        .room = room, .place = place, .member = room->count, .private_index = private_index};
     room->members[room->count++] =
         (struct member){.session = session, .index = session->room_count++};
     return place;
@@ -135,22 +135,15 @@ bool session_room_is_held(const struct session *session, size_t index)
     return own->room->members[own->member].held;
 }
 
-/* Moves the lanes of the rooms that are told (or not) behind the `ordered` first ones, in order of
- * first mention. */
-static unsigned order_lanes(struct session *session, unsigned ordered, bool told)
+/* Puts the lanes of the rooms that are told (or not) behind the `ordered` first ones, in order of
+ * first mention. Each lane has a room, so none is lost. */
+static uint32_t order_lanes(struct session *session, uint32_t ordered, bool told)
 {
-    for (unsigned i = 0; i < session->room_count && ordered < session->lane_count; i++) {
-        unsigned at = ordered;
-        if (session->rooms[i].told != told)
+    for (uint32_t i = 0; i < session->room_count && ordered < session->lane_count; i++) {
+        struct session_lane *place = session->rooms[i].place;
+        if (session->rooms[i].told != told || place->ordered)
             continue;
-        /* Rooms that were freed have left the array. NOLINTNEXTLINE(clang-analyzer-unix.Malloc) */
-        while (at < session->lane_count && session->lanes[at]->lane != session->rooms[i].room->lane)
-            at++;
-        if (at == session->lane_count)
-            continue; /* already placed */
-        struct session_lane *place = session->lanes[at];
-        memmove(&session->lanes[ordered + 1], &session->lanes[ordered],
-                (at - ordered) * sizeof(struct session_lane *));
+        place->ordered = true;
         session->lanes[ordered++] = place;
     }
     return ordered;
@@ -160,14 +153,17 @@ static unsigned order_lanes(struct session *session, unsigned ordered, bool told
 void session_rooms_changed(struct session *session)
 {
     session->rooms_changed = true;
+    for (uint32_t i = 0; i < session->lane_count; i++)
+        session->lanes[i]->ordered = false;
     session->told_lanes = order_lanes(session, 0, true);
-    order_lanes(session, session->told_lanes, false);
+    uint32_t all = order_lanes(session, session->told_lanes, false);
+    assert(all == session->lane_count);
 }
 
-void session_detach_room(struct session *session, size_t index)
+static void detach_room(struct session *session, size_t index)
 {
     struct room *room = session->rooms[index].room;
-    struct session_lane *place = session_find_lane(session, room->lane);
+    struct session_lane *place = session->rooms[index].place;
     struct member last = room->members[--room->count];
     uint32_t hole = session->rooms[index].member;
     if (hole != room->count) {
@@ -182,12 +178,19 @@ void session_detach_room(struct session *session, size_t index)
     room_release(room);
     if (--place->room_count == 0)
         drop_lane(place);
+}
+
+void session_detach_room(struct session *session, size_t index)
+{
+    assert(index < session->room_count);
+    detach_room(session, index);
     session_rooms_changed(session);
 }
 
 void session_detach_all(struct session *session)
 {
     while (session->room_count)
-        session_detach_room(session, session->room_count - 1u);
-    assert(session->lane_count == 0);
+        detach_room(session, session->room_count - 1u);
+    session_rooms_changed(session);
+    assert(session->lane_count == 0 && session->told_lanes == 0);
 }

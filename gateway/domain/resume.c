@@ -149,7 +149,7 @@ static bool walk_room(struct walk *walk, struct bytes name, int private_index)
     struct session_lane *place =
         session_attach(session, lane, lane_name_scope(&lane_name), name, private_index);
     if (!known) {
-        place->state = LANE_OPENING;
+        place_move(place, LANE_OPENING);
         place->next = position.next;
         place->given = position;
         place->check = position.check;

@@ -83,11 +83,13 @@ static int by_next(const void *a, const void *b)
 static void want_another(struct lane *lane)
 {
     struct session_lane *place;
-    DL_FOREACH2(lane->sessions, place, next_session)
-        if (can_board(place)) {
-            scan_want(lane);
-            return;
-        }
+    DL_FOREACH2(lane->scan.places, place, list_next) {
+        lane->hub->stats.steps++;
+        if (!can_board(place))
+            continue;
+        scan_want(lane);
+        return;
+    }
 }
 
 static void scan_over(struct lane *lane)
@@ -99,7 +101,7 @@ static void scan_over(struct lane *lane)
     lane->scan.running = false;
     lane->scan.paused = false;
     lane->scan.useless = false;
-    lane->scan.riders = 0;
+    lane->scan.served = false;
     lane->scan.bytes = lane->scan.records = 0;
     lane->scan.last = (struct position){0};
     free(lane->scan.checks);
@@ -116,9 +118,11 @@ static void scan_over(struct lane *lane)
 static void release_covered(struct lane *lane)
 {
     struct session_lane *place, *next;
-    DL_FOREACH_SAFE2(lane->sessions, place, next, next_session)
-        if (place->state == LANE_SCANNING && first_needed(place) >= lane->ring.from)
+    DL_FOREACH_SAFE2(lane->scan.places, place, next, list_next) {
+        lane->hub->stats.steps++;
+        if (first_needed(place) >= lane->ring.from)
             catch_up_start(place);
+    }
 }
 
 /* Boards who can ride and starts at the hindmost. */
@@ -127,14 +131,15 @@ static void scan_start(struct lane *lane)
     struct hub *hub = lane->hub;
     struct scan *scan = &lane->scan;
     struct session_lane *place;
-    unsigned riders = 0, checks = 0;
+    size_t checks = 0;
     release_covered(lane);
     int64_t from = history_board(lane);
-    DL_FOREACH2(lane->sessions, place, next_session) {
+    DL_FOREACH2(lane->scan.places, place, list_next) {
+        hub->stats.steps++;
         if (!can_board(place))
             continue;
         place->aboard = true;
-        riders++;
+        scan->riders++;
         checks += place->check != 0;
         if (first_needed(place) < from)
             from = first_needed(place);
@@ -143,14 +148,16 @@ static void scan_start(struct lane *lane)
         return;
     if (checks) {
         scan->checks = mem_resize(NULL, checks, sizeof(struct session_lane *));
-        DL_FOREACH2(lane->sessions, place, next_session)
+        DL_FOREACH2(lane->scan.places, place, list_next)
             if (place->aboard && place->check)
                 scan->checks[scan->check_count++] = place;
         qsort(scan->checks, scan->check_count, sizeof(struct session_lane *), by_next);
+        for (size_t i = 0; i < scan->check_count; i++)
+            scan->checks[i]->check_index = (uint32_t)i;
     }
     keep(lane);
     scan->running = true;
-    scan->riders = riders;
+    scan->served = scan->riders > 0;
     scan->from = scan->next = scan->kept.from = from;
     scan->until = lane->ring.from;
     assert(from < scan->until);
@@ -163,11 +170,26 @@ static void scan_start(struct lane *lane)
 void scan_leave(struct session_lane *place)
 {
     struct scan *scan = &place->lane->scan;
-    if (place->aboard && place->check)
-        for (size_t i = scan->check_at; i < scan->check_count; i++)
-            if (scan->checks[i] == place)
-                scan->checks[i] = NULL;
+    if (!place->aboard)
+        return;
+    assert(place->state == LANE_SCANNING && scan->riders > 0);
+    if (place->check && place->check_index >= scan->check_at && scan->check_count > 0) {
+        assert(scan->checks[place->check_index] == place);
+        scan->checks[place->check_index] = NULL;
+    }
     place->aboard = false;
+    scan->riders--;
+}
+
+void scan_fill(struct session_lane *place)
+{
+    struct scan *scan = &place->lane->scan;
+    if (place->full)
+        return;
+    place->full = true;
+    DL_DELETE2(scan->places, place, list_prev, list_next);
+    DL_PREPEND2(scan->places, place, list_prev, list_next);
+    scan->paused = true;
 }
 
 /* Gets off where the scan stands now. */
@@ -193,7 +215,6 @@ static void verify_riders(struct lane *lane, int64_t offset, uint16_t check)
             place->check = 0;
             session_try_open(place->session);
         } else {
-            place->aboard = false;
             catch_up_give_up(place, "recreated");
         }
     }
@@ -206,11 +227,11 @@ static void offer_to_rider(struct session_lane *place, struct message *message)
     if (session_offer(place, message)) {
         place->lane->hub->stats.deliveries_caught_up++;
         if (place->session->outbox.messages >= place->lane->hub->config.outbox_messages)
-            place->lane->scan.paused = true;
+            scan_fill(place);
         return;
     }
     place->next = message->offset; /* boards the next scan here */
-    place->aboard = false;
+    scan_leave(place);
 }
 
 /* Histories may not look through more than a limit, in bytes, but can only say where to begin in
@@ -220,7 +241,7 @@ static void measure(struct lane *lane, size_t record_bytes)
     struct scan *scan = &lane->scan;
     scan->bytes += record_bytes;
     scan->records++;
-    if (scan->riders || scan->useless || scan->bytes <= 2 * lane->hub->config.history.bytes)
+    if (scan->served || scan->useless || scan->bytes <= 2 * lane->hub->config.history.bytes)
         return;
     lane->record_bytes = scan->bytes / scan->records;
     scan->useless = scan->paused = true;
@@ -268,7 +289,8 @@ void scan_ended(struct lane *lane, enum status status, int64_t first)
         lane->scan.retry_ms = lane->hub->now_ms + SCAN_RETRY_MS;
     }
     scan_over(lane);
-    DL_FOREACH_SAFE2(lane->sessions, place, next, next_session) {
+    DL_FOREACH_SAFE2(lane->scan.places, place, next, list_next) {
+        lane->hub->stats.steps++;
         if (!place->aboard)
             continue;
         alight(place);
@@ -284,18 +306,17 @@ void scan_ended(struct lane *lane, enum status status, int64_t first)
 static void go_on(struct lane *lane)
 {
     struct hub *hub = lane->hub;
-    struct session_lane *place;
-    unsigned riders = 0;
-    DL_FOREACH2(lane->sessions, place, next_session) {
-        if (!place->aboard)
-            continue;
-        if (place->session->outbox.messages >= hub->config.outbox_messages)
+    struct scan *scan = &lane->scan;
+    for (struct session_lane *place; (place = scan->places) && place->full;) {
+        hub->stats.steps++;
+        place->full = false;
+        DL_DELETE2(scan->places, place, list_prev, list_next);
+        DL_APPEND2(scan->places, place, list_prev, list_next);
+        if (place->aboard && place->session->outbox.messages >= hub->config.outbox_messages)
             alight(place);
-        else
-            riders++;
     }
-    lane->scan.paused = false;
-    bool needed = riders || history_rides(lane) || (lane->session_count && keeps_all(lane));
+    scan->paused = false;
+    bool needed = scan->riders || scan->history_riders || (lane->session_count && keeps_all(lane));
     if (needed && !lane->scan.useless) {
         hub->source_ops->scan_resume(hub->source, lane);
         return;

@@ -77,7 +77,7 @@ void session_lane_opened(struct session_lane *place)
         return;
     }
     if (place->state == LANE_OPENING) {
-        place->state = LANE_LIVE;
+        place_move(place, LANE_LIVE);
         place->next = lane->position;
         place->given = lane->head;
     }

@@ -153,6 +153,8 @@ static const struct row counters[] = {
     ROW("behind_closed_total", "Sessions closed for staying behind.", hub.behind_closed),
     BY("sessions_ended_total", "Sessions that were ended for what their clients did, by reason.",
        "reason", "too_many_answers", hub.overflowed),
+    ROW("loop_steps_total", "Sessions, joins and histories that were looked at for each other.",
+        hub.steps),
     ROW("conflated_total", "Notifications that a slow client was spared for a later one.",
         hub.conflated),
     ROW("histories_total", "Subscriptions that asked for a room's past.", hub.histories),
