@@ -194,6 +194,16 @@ static enum status fail(struct yaml_reader *reader, const yaml_event_t *event, c
                         (unsigned)event->start_mark.column + 1, "%s", text);
 }
 
+/* Whether the character at a parser's mark, which counts characters, is a tab. */
+static bool is_tab(struct bytes text, size_t index)
+{
+    size_t at = 0;
+    for (; at < text.size && index > 0; at++)
+        if (at + 1 == text.size || (text.data[at + 1] & 0xC0) != 0x80)
+            index--;
+    return at < text.size && text.data[at] == '\t';
+}
+
 static enum status fail_in_parser(struct yaml_reader *reader)
 {
     const yaml_parser_t *parser = &reader->parser;
@@ -205,9 +215,12 @@ static enum status fail_in_parser(struct yaml_reader *reader)
         return STATUS_MALFORMED;
     }
     error_set_at(error, (unsigned)parser->problem_mark.line + 1,
-                 (unsigned)parser->problem_mark.column + 1, "%s%s%s",
+                 (unsigned)parser->problem_mark.column + 1, "%s%s%s%s",
                  parser->problem ? parser->problem : "not YAML", parser->context ? ", " : "",
-                 parser->context ? parser->context : "");
+                 parser->context ? parser->context : "",
+                 is_tab(reader->builder->document->text, parser->problem_mark.index)
+                     ? ": a tab; YAML is indented with spaces"
+                     : "");
     return STATUS_MALFORMED;
 }
 

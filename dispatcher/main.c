@@ -30,6 +30,8 @@ struct arguments {
     enum mode mode;
     const char *config;
     const char *rules;
+    char **more_rules; /* of --check-rules */
+    int more_count;
 };
 
 static volatile sig_atomic_t stop_requested;
@@ -98,7 +100,8 @@ static void print_help(void)
         "\n"
         "  dispatcher --config FILE                    run\n"
         "  dispatcher --config FILE --check-config     check the configuration and its rules file\n"
-        "  dispatcher --check-rules FILE               check a rules file and run the tests in it\n"
+        "  dispatcher --check-rules FILE...            check rules files and run the tests in "
+        "them\n"
         "  dispatcher --dry-run --rules FILE           one JSON event per line in, one decision "
         "per line out\n"
         "\n"
@@ -110,6 +113,8 @@ static void print_help(void)
         "\n"
         "--config with --check-rules, --dry-run or --explain: with the layout of that "
         "configuration.\n"
+        "\n"
+        "-: from stdin, as a rules file of --check-rules.\n"
         "\n"
         "Settings, each also an environment variable:\n\n");
     config_help(groups, 2, &text);
@@ -147,8 +152,8 @@ static int check_rules(const char *file, const struct rule_set *rules,
     return EXIT_SUCCESS;
 }
 
-static int with_rules(const struct arguments *arguments, const struct layout *layout,
-                      const struct settings *settings)
+static int with_rules(const struct arguments *arguments, const char *file,
+                      const struct layout *layout, const struct settings *settings)
 {
     auto_problems struct problems problems = {0};
     struct rule_set *rules = NULL;
@@ -156,8 +161,8 @@ static int with_rules(const struct arguments *arguments, const struct layout *la
         .layout = layout, .limits = PIPELINE_LIMITS_DEFAULT, .dead_letter_topic = ""};
     if (settings != NULL)
         pipeline.limits = settings_pipeline(settings, layout).limits;
-    if (rules_file_read(arguments->rules, layout, &rules, &problems) != STATUS_OK)
-        return config_report(&problems, arguments->rules);
+    if (rules_file_read(file, layout, &rules, &problems) != STATUS_OK)
+        return config_report(&problems, file);
     enum status status = STATUS_OK;
     int code = EXIT_SUCCESS;
     if (arguments->mode == MODE_DRY_RUN)
@@ -165,23 +170,35 @@ static int with_rules(const struct arguments *arguments, const struct layout *la
     else if (arguments->mode == MODE_EXPLAIN)
         status = explain(stdin, stdout, &pipeline, rules);
     else
-        code = check_rules(arguments->rules, rules, &pipeline);
+        code = check_rules(file, rules, &pipeline);
     rule_set_free(rules);
     return status == STATUS_OK ? code : EXIT_FAILURE;
+}
+
+/* Every file, whatever is wrong with those before it. */
+static int with_files(const struct arguments *arguments, const struct layout *layout,
+                      const struct settings *settings)
+{
+    int code = with_rules(arguments, arguments->rules, layout, settings);
+    for (int i = 0; i < arguments->more_count; i++) {
+        int next = with_rules(arguments, arguments->more_rules[i], layout, settings);
+        code = code == EXIT_SUCCESS ? next : code;
+    }
+    return code;
 }
 
 static int try_rules(const struct arguments *arguments)
 {
     if (arguments->config == NULL) {
         struct layout *layout = open_layout();
-        int code = with_rules(arguments, layout, NULL);
+        int code = with_files(arguments, layout, NULL);
         layout_free(layout);
         return code;
     }
     struct setup setup = {0};
     int code = setup_load(&setup, arguments->config);
     if (code == EXIT_SUCCESS)
-        code = with_rules(arguments, setup.shared.layout, &setup.settings);
+        code = with_files(arguments, setup.shared.layout, &setup.settings);
     setup_deinit(&setup);
     return code;
 }
@@ -326,8 +343,10 @@ static int read_arguments(int count, char **values, struct arguments *arguments)
             return EXIT_USAGE; /* getopt has said why */
         }
     }
-    if (optind < count)
+    if (optind < count && arguments->mode != MODE_CHECK_RULES)
         return refuse("only options are expected");
+    arguments->more_rules = values + optind;
+    arguments->more_count = count - optind;
     if (tries_rules(arguments->mode) && arguments->rules == NULL)
         return refuse("--rules FILE is missing");
     if (!tries_rules(arguments->mode) && arguments->config == NULL)

@@ -44,7 +44,8 @@ static bool signature_is_same(const struct signature *a, const struct signature 
 
 static enum status read_file(const char *path, struct buffer *text, struct problems *problems)
 {
-    int descriptor = open(path, O_RDONLY | O_CLOEXEC);
+    bool is_stdin = strcmp(path, "-") == 0;
+    int descriptor = is_stdin ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC);
     ssize_t count = descriptor < 0 ? -1 : 1;
     while (count > 0 && buffer_size(text) <= RULES_FILE_SIZE_LIMIT) {
         count = read(descriptor, buffer_reserve(text, 65536), 65536);
@@ -54,7 +55,7 @@ static enum status read_file(const char *path, struct buffer *text, struct probl
             count = 1;
     }
     int code = errno;
-    if (descriptor >= 0)
+    if (descriptor >= 0 && !is_stdin)
         close(descriptor);
     if (count < 0) {
         problems_add(problems, 0, 0, "%s: %s", path, strerror(code));

@@ -5,7 +5,7 @@
 
 #include "rule_set.h"
 
-/* Reads and checks a file. Problems have their places; STATUS_IO: it cannot be read (one problem).
+/* Reads and checks a file, or stdin if the path is "-". Problems have their places; STATUS_IO: it cannot be read (one problem).
  */
 enum status rules_file_read(const char *path, const struct layout *layout, struct rule_set **set,
                             struct problems *problems) MUST_CHECK;

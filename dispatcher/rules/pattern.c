@@ -83,6 +83,21 @@ enum status parser_fail(struct parser *parser, const char *format, ...)
     return status;
 }
 
+bool parser_recover(struct parser *parser, enum status status, const struct json_scanner *before)
+{
+    if (status != STATUS_INVALID || parser->all == NULL)
+        return false;
+    assert(parser->error->status == STATUS_INVALID);
+    if (parser->all_count < parser->all_max)
+        parser->all[parser->all_count] = *parser->error;
+    parser->all_count++;
+    parser->scanner = *before;
+    if (json_value(&parser->scanner, NULL) == JSON_ERROR)
+        return false;
+    *parser->error = (struct pattern_error){0};
+    return true;
+}
+
 enum json_token parser_next(struct parser *parser)
 {
     enum json_token token = json_next(&parser->scanner);
@@ -236,6 +251,24 @@ static enum status read_or(struct parser *parser, struct drafts *drafts, bool ro
     return STATUS_OK;
 }
 
+/* A value where a list or an object is due: what was meant is shown. */
+static enum status refuse_value(struct parser *parser, struct bytes name)
+{
+    struct bytes shown =
+        bytes_skip(bytes_of(parser->scanner.text.data, json_position(&parser->scanner)),
+                   parser->scanner.start);
+    if (shown.size > 60)
+        return parser_fail(parser, "a field takes a list of matchers or an object of fields");
+    if (is_reserved(name))
+        return parser_fail(parser,
+                           "a field takes a list of matchers or an object of fields; a matcher "
+                           "stands in a list: [{\"%.*s\": %.*s}]",
+                           BYTES_PRINT(name), BYTES_PRINT(shown));
+    return parser_fail(parser,
+                       "a field takes a list of matchers or an object of fields: write [%.*s]",
+                       BYTES_PRINT(shown));
+}
+
 /* Reads what stands at the key that is the last token. */
 static enum status read_member(struct parser *parser, struct drafts *drafts, bool root, bool in_or)
 {
@@ -258,7 +291,7 @@ static enum status read_member(struct parser *parser, struct drafts *drafts, boo
     else if (token == JSON_ARRAY)
         status = read_leaf(parser, drafts);
     else
-        status = parser_fail(parser, "a field takes a list of matchers or an object of fields");
+        status = refuse_value(parser, name);
     parser->path.end = parser->path.start + parent;
     return status;
 }
@@ -271,7 +304,13 @@ static enum status read_object(struct parser *parser, struct drafts *drafts, boo
     for (enum json_token token; !status && (token = parser_next(parser)) != JSON_OBJECT_END;) {
         if (token == JSON_ERROR)
             return parser->error->status;
+        const struct json_scanner before = parser->scanner;
+        size_t path_size = buffer_size(&parser->path);
         status = read_member(parser, drafts, root, in_or);
+        if (parser_recover(parser, status, &before)) {
+            parser->path.end = parser->path.start + path_size;
+            status = STATUS_OK;
+        }
         members++;
     }
     if (!status && members == 0)
@@ -303,28 +342,32 @@ static void finish(struct parser *parser, const struct drafts *drafts, struct pa
     }
 }
 
+/* Reads all of the pattern's text, whose first error is in parser->error. */
+static enum status read_all(struct parser *parser, struct bytes json, struct drafts *drafts)
+{
+    const struct draft empty = {0};
+    json_init(&parser->scanner, json, parser->limits->depth_max);
+    if (json.size > parser->limits->size_max)
+        return parser_fail_at(parser, STATUS_TOO_LARGE, 0, "larger than %zu bytes",
+                              parser->limits->size_max);
+    if (parser_next(parser) != JSON_OBJECT)
+        return parser_fail_at(parser, STATUS_INVALID, parser->scanner.start,
+                              "a pattern is an object");
+    drafts->items = mem_resize(NULL, 1, sizeof(struct draft));
+    drafts->items[drafts->count++] = draft_copy(&empty);
+    enum status status = read_object(parser, drafts, true, false);
+    if (!status && parser_next(parser) != JSON_END)
+        status = parser->error->status;
+    return status;
+}
+
 enum status pattern_read(struct bytes json, const struct pattern_limits *limits,
                          struct arena *arena, struct pattern *pattern, struct pattern_error *error)
 {
     struct pattern_error first = {0};
     struct parser parser = {.arena = arena, .limits = limits, .error = &first};
     struct drafts drafts = {0};
-    enum status status = STATUS_OK;
-    json_init(&parser.scanner, json, limits->depth_max);
-    if (json.size > limits->size_max)
-        status =
-            parser_fail_at(&parser, STATUS_TOO_LARGE, 0, "larger than %zu bytes", limits->size_max);
-    else if (parser_next(&parser) != JSON_OBJECT)
-        status =
-            parser_fail_at(&parser, STATUS_INVALID, parser.scanner.start, "a pattern is an object");
-    if (!status) {
-        const struct draft empty = {0};
-        drafts.items = mem_resize(NULL, 1, sizeof(struct draft));
-        drafts.items[drafts.count++] = draft_copy(&empty);
-        status = read_object(&parser, &drafts, true, false);
-    }
-    if (!status && parser_next(&parser) != JSON_END)
-        status = parser.error->status;
+    enum status status = read_all(&parser, json, &drafts);
     if (!status)
         finish(&parser, &drafts, pattern);
     else if (error)
@@ -333,4 +376,23 @@ enum status pattern_read(struct bytes json, const struct pattern_limits *limits,
     buffer_deinit(&parser.path);
     free(parser.leaves);
     return status;
+}
+
+size_t pattern_check(struct bytes json, const struct pattern_limits *limits,
+                     struct pattern_error *errors, size_t max)
+{
+    auto_arena struct arena arena = {0};
+    struct pattern_error last = {0};
+    struct parser parser = {
+        .arena = &arena, .limits = limits, .error = &last, .all = errors, .all_max = max};
+    struct drafts drafts = {0};
+    if (read_all(&parser, json, &drafts) != STATUS_OK && last.status != STATUS_OK) {
+        if (parser.all_count < max)
+            errors[parser.all_count] = last;
+        parser.all_count++;
+    }
+    drafts_free(&drafts);
+    buffer_deinit(&parser.path);
+    free(parser.leaves);
+    return parser.all_count < max ? parser.all_count : max;
 }

@@ -33,4 +33,10 @@ struct pattern_error {
     char text[256];     /* always terminated; does not repeat the place */
 };
 
+/* Everything that is wrong with a pattern, up to `max` errors in the order of the text, and how many
+ * they are; 0: it is good. Behind an error that spoils the text (no JSON, a limit) nothing is looked
+ * at. */
+size_t pattern_check(struct bytes json, const struct pattern_limits *limits,
+                     struct pattern_error *errors, size_t max) MUST_CHECK;
+
 #endif

@@ -323,17 +323,22 @@ static struct bytes compact(struct bytes source, struct arena *arena)
 enum status parser_leaf(struct parser *parser, struct leaf *leaf)
 {
     struct tests tests = {0};
-    size_t start = parser->scanner.start;
-    for (enum json_token token; (token = parser_next(parser)) != JSON_ARRAY_END;) {
+    size_t start = parser->scanner.start, matchers = 0;
+    for (;; matchers++) {
+        const struct json_scanner before = parser->scanner;
+        enum json_token token = parser_next(parser);
         struct test test;
+        if (token == JSON_ARRAY_END)
+            break;
         enum status status = read_matcher(parser, token, &test);
-        if (status) {
+        if (!status)
+            add_test(&tests, &test);
+        else if (!parser_recover(parser, status, &before)) {
             free(tests.items);
             return status;
         }
-        add_test(&tests, &test);
     }
-    if (tests.count == 0)
+    if (matchers == 0)
         return parser_fail_at(parser, STATUS_INVALID, start, "an empty list");
     leaf->offset = start;
     leaf->test_count = tests.count;

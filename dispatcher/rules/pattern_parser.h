@@ -10,11 +10,20 @@ struct parser {
     struct arena *arena;
     const struct pattern_limits *limits;
     struct pattern_error *error; /* never NULL */
-    struct buffer path;          /* of the object being read */
-    struct leaf *leaves;         /* grown by doubling */
+    struct pattern_error *all;   /* of pattern_check(): errors after which reading went on; NULL:
+                                    the first error ends it */
+    size_t all_count;
+    size_t all_max;
+    struct buffer path;  /* of the object being read */
+    struct leaf *leaves; /* grown by doubling */
     size_t leaf_count;
     size_t leaf_capacity;
 };
+
+/* Whether reading may go on after this status: then the error is put aside, and what `before` was
+ * about to read is skipped. */
+bool parser_recover(struct parser *parser, enum status status,
+                    const struct json_scanner *before) MUST_CHECK;
 
 /* Records the error at the last token, unless one is recorded, and returns its status. */
 enum status parser_fail(struct parser *parser, const char *format, ...) PRINTF_LIKE(2, 3);

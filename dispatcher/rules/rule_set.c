@@ -10,6 +10,8 @@
 
 #define NOT_ENABLED UINT32_MAX
 
+enum { PATTERN_ERRORS_LIMIT = 16 /* told of one pattern */ };
+
 static const struct document_limits file_limits = {
     .text_bytes = RULES_FILE_SIZE_LIMIT, .nodes = 4000000, .depth = 120};
 
@@ -45,16 +47,41 @@ static void check_names(const struct rule_set *set, struct problems *problems)
 
 /* A rule that is not enabled is checked as well, but not added. */
 static enum status read_pattern(struct matcher_builder *builder, struct bytes json, bool enabled,
-                                unsigned *number, struct pattern_error *error)
+                                unsigned *number)
 {
     if (enabled)
-        return matcher_builder_add(builder, json, number, error);
+        return matcher_builder_add(builder, json, number, NULL);
     unsigned unused;
     const struct pattern_limits limits = PATTERN_LIMITS_DEFAULT;
     struct matcher_builder *checker = matcher_builder_new(&limits);
-    enum status status = matcher_builder_add(checker, json, &unused, error);
+    enum status status = matcher_builder_add(checker, json, &unused, NULL);
     matcher_builder_free(checker);
     return status;
+}
+
+/* Tells all that is wrong with a pattern, where it stands in the document. */
+static void tell_pattern(struct rule_reader *reader, struct bytes json,
+                         const struct document_map *map)
+{
+    const struct pattern_limits limits = PATTERN_LIMITS_DEFAULT;
+    struct pattern_error wrong[PATTERN_ERRORS_LIMIT];
+    size_t count = pattern_check(json, &limits, wrong, PATTERN_ERRORS_LIMIT);
+    assert(count > 0); /* adding it has failed */
+    for (size_t i = 0; i < count; i++) {
+        unsigned line;
+        unsigned column;
+        document_map_find(map, wrong[i].offset, &line, &column);
+        problems_add(reader->problems, line, column, "when: %s", wrong[i].text);
+    }
+}
+
+/* A key twice is legal in a pattern, and then the last one counts; nobody means that. */
+static void refuse_duplicates(struct rule_reader *reader, const struct document_node *node)
+{
+    if (node->kind == DOCUMENT_MAPPING)
+        document_check_keys(node, NULL, "when", reader->problems);
+    for (size_t i = 0; i < node->count; i++)
+        refuse_duplicates(reader, node->entries[i].value);
 }
 
 /* The pattern goes to the matcher as JSON text; where it is wrong, the document knows the place. */
@@ -71,18 +98,15 @@ static void add_pattern(struct rule_reader *reader, struct matcher_builder *buil
                      "a rule without `when` (an event pattern)");
         return;
     }
+    refuse_duplicates(reader, when);
     if (document_emit_json(reader->document, when, &json, &map, &error) != STATUS_OK) {
         problems_add_error(reader->problems, &error);
         return;
     }
     unsigned number = NOT_ENABLED;
-    struct pattern_error wrong;
-    if (read_pattern(builder, buffer_peek(&json), set->rules[index].enabled, &number, &wrong) !=
+    if (read_pattern(builder, buffer_peek(&json), set->rules[index].enabled, &number) !=
         STATUS_OK) {
-        unsigned line;
-        unsigned column;
-        document_map_find(&map, wrong.offset, &line, &column);
-        problems_add(reader->problems, line, column, "when: %s", wrong.text);
+        tell_pattern(reader, buffer_peek(&json), &map);
         return;
     }
     set->number_of_rule[index] = number;

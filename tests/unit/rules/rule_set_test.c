@@ -130,6 +130,46 @@ START_TEST(every_problem_is_told_at_once_with_its_place)
 }
 END_TEST
 
+START_TEST(every_problem_of_a_pattern_is_told_at_once)
+{
+    assert_problems(
+        "rules:\n"
+        "  - name: a\n"
+        "    stop: true\n"
+        "    when:\n"
+        "      event: task.completed\n"
+        "      type: {prefix: task.}\n"
+        "      n: [1, {numeric: [\"<\"]}, 2, {prefx: x}]\n"
+        "      deep: {er: [], good: [x], bad: {}}\n"
+        "      $or: [{a: [{wildcard: \"**\"}]}, {b: 5}]\n"
+        "      e: [x]\n"
+        "      e: [y]\n"
+        "      inner: {k: [1], k: [2]}\n",
+        (const char *const[]){
+            "rules:5:14: when: a field takes a list of matchers or an object of fields: "
+            "write [\"task.completed\"]",
+            "rules:6:22: when: a field takes a list of matchers or an object of fields; a "
+            "matcher stands in a list: [{\"prefix\": \"task.\"}]",
+            "rules:7:25: when: expected a number",
+            "rules:7:36: when: there is no operator \"prefx\"", "rules:8:18: when: an empty list",
+            "rules:8:38: when: an empty object", "rules:9:29: when: two '*' in a row",
+            "rules:9:42: when: a field takes",
+            "rules:11:7: when: the key \"e\" stands here twice (first in line 10)",
+            "rules:12:23: when: the key \"k\" stands here twice", NULL});
+}
+END_TEST
+
+START_TEST(a_tab_is_called_a_tab)
+{
+    assert_problems("rules:\n\t- name: a\n",
+                    (const char *const[]){"rules:2:1: found character that "
+                                          "cannot start any token",
+                                          NULL});
+    assert_problems("rules: # \xc3\xa9\n\t- name: a\n",
+                    (const char *const[]){": a tab; YAML is indented with spaces", NULL});
+}
+END_TEST
+
 START_TEST(a_file_that_is_no_rules_file_is_refused)
 {
     static const char *const texts[] = {"",
@@ -252,7 +292,8 @@ START_TEST(rules_take_memory_in_proportion_to_their_text)
 }
 END_TEST
 
-TEST_PROGRAM("rule_set", rules_take_memory_in_proportion_to_their_text, every_key_has_its_effect,
+TEST_PROGRAM("rule_set", every_problem_of_a_pattern_is_told_at_once, a_tab_is_called_a_tab,
+             rules_take_memory_in_proportion_to_their_text, every_key_has_its_effect,
              the_revision_is_that_of_the_text, every_problem_is_told_at_once_with_its_place,
              a_file_that_is_no_rules_file_is_refused, a_room_of_an_unknown_kind_is_refused,
              durations_are_read, a_sample_is_stable_and_of_the_size_asked_for)
