@@ -109,7 +109,7 @@ struct conflation_table {
     uint16_t room_sets[ROOM_SETS]; /* how many slots' rooms have this hash */
 };
 
-static uint64_t task_of(const struct notification *notification)
+static uint64_t task_of(const struct hub *hub, const struct notification *notification)
 {
     struct bytes id = {0};
     if (notification->type == NOTIFICATION_TASK_STATUS)
@@ -118,7 +118,7 @@ static uint64_t task_of(const struct notification *notification)
         id = notification->client.task_id;
     else if (notification->type == NOTIFICATION_REVIEW_ALERT)
         id = notification->review.task_id;
-    return id.size ? XXH3_64bits(id.data, id.size) | 1 : 0;
+    return id.size ? XXH3_64bits_withSeed(id.data, id.size, hub->config.hash_seed) | 1 : 0;
 }
 
 static struct message *message_in(const struct last_message *last, const struct ring *ring)
@@ -165,7 +165,7 @@ static void note(struct conflation_table **table, struct lane *lane, struct mess
     uint64_t rooms = hash_room_set(message);
     if (!is_readable(*table, message, rooms))
         return;
-    uint64_t task = task_of(message->notification);
+    uint64_t task = task_of(lane->hub, message->notification);
     if (!task)
         return;
     if (!*table)

@@ -9,8 +9,6 @@ enum {
     SWEEP_ROUNDS = 10,   /* periods in which every session is looked at once */
 };
 
-uint64_t hub_hash_seed;
-
 struct hub *hub_new(const struct hub_config *config, const struct lane_source_ops *source_ops,
                     void *source)
 {

@@ -63,7 +63,8 @@ struct hub_config {
     unsigned scans;          /* concurrent scans */
     size_t read_back_bytes;  /* of what scans have read, kept for others, all lanes together */
     struct history_limits history;
-    bool recovery;        /* hand out cursors and private ids */
+    uint64_t hash_seed; /* random, of this process alone: where names from outside lie in tables */
+    bool recovery;      /* hand out cursors and private ids */
     struct bytes keys[4]; /* secrets for cursors and private ids, newest first; copied */
     unsigned key_count;   /* at least one if recovery is on */
 };

@@ -36,10 +36,9 @@
 
 #include <assert.h>
 
-/* uthash: seeded, since room names come from outside. */
-extern uint64_t hub_hash_seed;
-#define HASH_FUNCTION(key, size, value) \
-    (value) = (unsigned)XXH3_64bits_withSeed(key, size, hub_hash_seed)
+/* uthash's own function is not used: names come from outside, so keys are hashed with the hub's seed
+ * (hub_hash()). */
+#define HASH_FUNCTION(key, size, value) (value) = hub_hash_is_needed
 #include <utlist.h>
 #include <xxhash.h>
 
@@ -540,5 +539,11 @@ struct hub {
     struct buffer private_id;  /* the delivery's */
     struct message *delivered; /* keeps a delivery's body alive until the next call */
 };
+
+/* Of keys in the hub's tables. */
+static inline unsigned hub_hash(const struct hub *hub, const void *key, size_t size)
+{
+    return (unsigned)XXH3_64bits_withSeed(key, size, hub->config.hash_seed);
+}
 
 #endif

@@ -266,7 +266,8 @@ struct lane *lane_get(struct hub *hub, const struct lane_name *name)
     char key[LAYOUT_TOPIC_LIMIT + 16];
     int size = snprintf(key, sizeof(key), "%s/%d", name->topic, (int)name->partition);
     struct lane *lane;
-    HASH_FIND(hh, hub->lanes, key, (size_t)size, lane);
+    unsigned hash = hub_hash(hub, key, (size_t)size);
+    HASH_FIND_BYHASHVALUE(hh, hub->lanes, key, (size_t)size, hash, lane);
     if (lane)
         return lane;
     lane = mem_new(struct lane);
@@ -276,7 +277,7 @@ struct lane *lane_get(struct hub *hub, const struct lane_name *name)
     lane->partition = name->partition;
     lane->room_keyed = name->room_keyed;
     lane->record_bytes = 512;
-    HASH_ADD_KEYPTR(hh, hub->lanes, lane->topic, (size_t)size, lane);
+    HASH_ADD_KEYPTR_BYHASHVALUE(hh, hub->lanes, lane->topic, (size_t)size, hash, lane);
     hub->stats.lanes++;
     hub->source_ops->open(hub->source, lane, name->topic, name->partition);
     return lane;
@@ -309,8 +310,16 @@ void lane_free(struct lane *lane)
 struct room *room_find(struct lane *lane, uint64_t hash)
 {
     struct room *room;
-    HASH_FIND(hh, lane->rooms, &hash, sizeof(hash), room);
+    HASH_FIND_BYHASHVALUE(hh, lane->rooms, &hash, sizeof(hash),
+                          hub_hash(lane->hub, &hash, sizeof(hash)), room);
     return room;
+}
+
+/* Of its hash, in the lane's table. */
+static void add_first(struct lane *lane, struct room *room)
+{
+    HASH_ADD_BYHASHVALUE(hh, lane->rooms, hash, sizeof(room->hash),
+                         hub_hash(lane->hub, &room->hash, sizeof(room->hash)), room);
 }
 
 static bool room_is(const struct room *room, struct bytes scope, struct bytes name)
@@ -337,7 +346,7 @@ struct room *room_get(struct lane *lane, struct bytes scope, struct bytes name)
         room->same_hash = first->same_hash;
         first->same_hash = room;
     } else {
-        HASH_ADD(hh, lane->rooms, hash, sizeof(room->hash), room);
+        add_first(lane, room);
     }
     lane->hub->stats.rooms++;
     return room;
@@ -353,7 +362,7 @@ void room_release(struct room *room)
     if (first == room) {
         HASH_DELETE(hh, lane->rooms, room);
         if (room->same_hash)
-            HASH_ADD(hh, lane->rooms, hash, sizeof(room->hash), room->same_hash);
+            add_first(lane, room->same_hash);
     } else {
         while (first->same_hash != room)
             first = first->same_hash;

@@ -86,6 +86,7 @@ static enum status open_kafka(struct gateway_process *process, struct error *err
         .probe_interval_ms = settings->probe_interval_ms,
         .record_age = gateway_metrics_record_age(process->metrics),
     };
+    fill_random(NULL, (uint8_t *)&config.hash_seed, sizeof(config.hash_seed));
     return kafka_source_open(&config, &process->kafka, error);
 }
 
@@ -158,6 +159,7 @@ static void open_hub(struct gateway_process *process)
         .recovery = settings->recovery,
     };
     set_recovery_keys(process, &config);
+    fill_random(NULL, (uint8_t *)&config.hash_seed, sizeof(config.hash_seed));
     process->hub = hub_new(&config, &kafka_source_ops, process->kafka);
     kafka_source_attach(process->kafka, process->hub);
 }

@@ -1,6 +1,6 @@
 #include <xxhash.h>
 
-/* uthash's own is slow and more than the analyser can follow. */
+/* uthash's own is slow and more than the analyser can follow. For pointers; names have a seed. */
 #define HASH_FUNCTION(key, size, value) (value) = (unsigned)XXH3_64bits(key, size)
 #include "kafka_lanes.h"
 
@@ -20,6 +20,12 @@ static size_t key_size(const char *topic)
     return offsetof(struct lane_key, topic) + strlen(topic);
 }
 
+/* Topics may be named after what clients ask for. */
+static unsigned hash_of_name(const struct kafka_lanes *lanes, const void *key, size_t size)
+{
+    return (unsigned)XXH3_64bits_withSeed(key, size, lanes->seed);
+}
+
 struct kafka_lane *kafka_lanes_add(struct kafka_lanes *lanes, struct lane *lane, const char *topic,
                                    int32_t partition)
 {
@@ -31,7 +37,8 @@ struct kafka_lane *kafka_lanes_add(struct kafka_lanes *lanes, struct lane *lane,
     entry->lane = lane;
     entry->id = ++lanes->last_id;
     HASH_ADD(by_lane, lanes->by_lane, lane, sizeof(void *), entry);
-    HASH_ADD_KEYPTR(by_name, lanes->by_name, &entry->partition, key_size(topic), entry);
+    HASH_ADD_KEYPTR_BYHASHVALUE(by_name, lanes->by_name, &entry->partition, key_size(topic),
+                                hash_of_name(lanes, &entry->partition, key_size(topic)), entry);
     return entry;
 }
 
@@ -81,6 +88,7 @@ struct kafka_lane *kafka_lanes_named(const struct kafka_lanes *lanes, const char
         return NULL;
     memcpy(key.topic, topic, size);
     struct kafka_lane *entry;
-    HASH_FIND(by_name, lanes->by_name, &key, key_size(topic), entry);
+    HASH_FIND_BYHASHVALUE(by_name, lanes->by_name, &key, key_size(topic),
+                          hash_of_name(lanes, &key, key_size(topic)), entry);
     return entry;
 }

@@ -41,6 +41,7 @@ struct kafka_lanes {
     struct kafka_lane *by_name;
     struct kafka_lane *closed;
     uint64_t last_id;
+    uint64_t seed; /* random */
 };
 
 struct kafka_lane *kafka_lanes_add(struct kafka_lanes *lanes, struct lane *lane, const char *topic,

@@ -191,6 +191,7 @@ enum status kafka_source_open(const struct kafka_source_config *config,
 {
     struct kafka_source *made = mem_new(struct kafka_source);
     made->config = *config;
+    made->lanes.seed = config->hash_seed;
     made->ask_ms = INT64_MAX;
     made->probe_ms = 0; /* the broker is looked for at once */
     struct kafka_client_options asking = {.settings = config->settings,

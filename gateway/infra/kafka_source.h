@@ -35,6 +35,7 @@ struct kafka_source_config {
     const struct kafka_settings *settings; /* borrowed until it is closed */
     const struct layout *layout;           /* borrowed until it is closed */
     const char *client_id;                 /* borrowed until it is closed */
+    uint64_t hash_seed;                    /* random, of the table of lanes */
     unsigned scans;                        /* consumers for catch-up */
     unsigned records_per_turn;             /* live records handed over before the loop may turn */
     int64_t probe_interval_ms;             /* how often the broker is asked whether it is there */

@@ -462,6 +462,7 @@ void sim_gateway_start(struct sim_world *world, struct sim_gateway *gateway)
         .catch_up_bytes = 1u << 30,
         .scans = 1 + sim_below(&world->random, 2),
         .read_back_bytes = sim_below(&world->random, 20000),
+        .hash_seed = 1, /* the same each time */
         .recovery = true,
         .keys = {BYTES_LITERAL("the secret of the simulation")},
         .key_count = 1,
