@@ -102,22 +102,24 @@ static const struct layout_rule *rule_of(const struct layout *layout, struct byt
 {
     const struct layout_rule *rule = NULL, *large = NULL;
     HASH_FIND(hh, layout->kinds, kind.data, kind.size, rule);
-    if (rule && tenant.size && (rule->key.uses & LAYOUT_USES(LAYOUT_PLACE_TENANT)))
+    if (rule && tenant.size && layout_rule_tenant_keyed(rule) &&
+        !(rule->topic.uses & LAYOUT_USES(LAYOUT_PLACE_KEY)))
         HASH_FIND(hh, layout->large_tenants, tenant.data, tenant.size, large);
     return large ? large : rule;
 }
 
-/* The owner has what the templates need, in valid syntax. */
+/* The owner has what the room belongs to and the templates need, in valid syntax. */
 static enum status check_owner(const struct layout_rule *rule, const struct layout_values *values,
                                struct error *error)
 {
     static const enum layout_place places[] = {LAYOUT_PLACE_TENANT, LAYOUT_PLACE_USER};
     for (int i = 0; i < 2; i++) {
         struct bytes value = values->of[places[i]];
-        if (!((rule->topic.uses | rule->key.uses) & LAYOUT_USES(places[i])))
+        if (!((rule->topic.uses | rule->key.uses) & LAYOUT_USES(places[i])) &&
+            (rule->shared || places[i] != LAYOUT_PLACE_TENANT))
             continue;
         if (value.size == 0)
-            return error_set(error, STATUS_INVALID, "no %s, which the lane depends on",
+            return error_set(error, STATUS_INVALID, "no %s, to whom rooms of this kind belong",
                              layout_place_text(places[i]));
         if (!room_key_valid(value))
             return error_set(error, STATUS_INVALID,
@@ -146,6 +148,42 @@ static enum status check_topic_values(const struct layout *layout, const struct 
     return STATUS_OK;
 }
 
+bool lane_scope_take(enum lane_scope rule, struct bytes key, struct bytes *scope)
+{
+    const uint8_t *separator = NULL;
+    switch (rule) {
+    case LANE_SCOPE_KEY:
+        *scope = key;
+        return true;
+    case LANE_SCOPE_TENANT:
+        separator = key.size ? memchr(key.data, LAYOUT_KEY_SEPARATOR, key.size) : NULL;
+        *scope = bytes_of(key.data, separator ? (size_t)(separator - key.data) : 0);
+        return separator != NULL;
+    case LANE_SCOPE_NONE:
+        *scope = bytes_of(key.data, 0);
+        return true;
+    }
+    return false;
+}
+
+/* The record key, with the tenant in front of what does not hold it. False: it is too long. */
+static bool write_key(const struct layout_rule *rule, const struct layout_values *values,
+                      uint8_t key[LAYOUT_KEY_LIMIT], size_t *size)
+{
+    size_t front = 0, rest;
+    if (!rule->shared && !layout_rule_tenant_keyed(rule)) {
+        struct bytes tenant = values->of[LAYOUT_PLACE_TENANT];
+        assert(tenant.size > 0 && tenant.size < LAYOUT_KEY_LIMIT);
+        memcpy(key, tenant.data, tenant.size);
+        key[tenant.size] = LAYOUT_KEY_SEPARATOR;
+        front = tenant.size + 1;
+    }
+    if (!layout_template_expand(&rule->key, values, key + front, LAYOUT_KEY_LIMIT - front, &rest))
+        return false;
+    *size = front + rest;
+    return true;
+}
+
 enum status layout_lane(const struct layout *layout, const struct room_name *room,
                         const struct room_owner *owner, struct lane_name *lane, struct error *error)
 {
@@ -165,17 +203,21 @@ enum status layout_lane(const struct layout *layout, const struct room_name *roo
         return status;
     uint8_t topic[LAYOUT_TOPIC_LIMIT], key[LAYOUT_KEY_LIMIT];
     size_t topic_size, key_size;
+    struct bytes scope;
     if (!layout_template_expand(&rule->topic, &values, topic, sizeof(topic), &topic_size))
         return error_set(error, STATUS_TOO_LARGE, "a topic name of more than %d characters",
                          LAYOUT_TOPIC_LIMIT);
-    if (!layout_template_expand(&rule->key, &values, key, sizeof(key), &key_size))
+    if (!write_key(rule, &values, key, &key_size))
         return error_set(error, STATUS_TOO_LARGE, "a record key of more than %d bytes",
                          LAYOUT_KEY_LIMIT);
+    bool scoped = lane_scope_take(layout_rule_scope(rule), bytes_of(key, key_size), &scope);
+    assert(scoped && (scope.size > 0 || rule->shared));
     memcpy(lane->topic, topic, topic_size);
     lane->topic[topic_size] = '\0';
     memcpy(lane->key, key, key_size);
     lane->key_size = (uint16_t)key_size;
-    lane->room_keyed = layout_rule_room_keyed(rule);
+    lane->scope_size = (uint16_t)scope.size;
+    lane->scope = layout_rule_scope(rule);
     lane->partition_count = rule->partition_count;
     lane->partition = murmur2_partition(lane_name_key(lane), rule->partition_count);
     return STATUS_OK;

@@ -5,12 +5,13 @@
  *     layout: tenant            # a preset: tenant (default), user, none
  *     rooms:                    # adds to the preset's kinds, changes them, or removes one
  *       task:   {topic: fanout.tenant, key: "{tenant}", partitions: 8}
- *       review: {topic: "fanout.review.{key}"}
+ *       review: {topic: "fanout.review.{key}", key: "{tenant}"}
+ *       news:   {topic: fanout.news, shared: true}
  *       project: null
- *     large_tenants:            # for this tenant, the kinds whose key is {tenant} live there
- *       acme: {topic: fanout.acme, partitions: 32, key: "{room}"}
- *     allow:                    # the values that may enter a topic name
- *       review: [legal, fraud, "team-*"]
+ *     large_tenants:            # for this tenant, the kinds whose key is {tenant} live there, but
+ *                               # for those with {key} in their topic: they have topics of their
+ * own acme: {topic: fanout.acme, partitions: 32, key: "{room}"} allow:                    # the
+ * values that may enter a topic name review: [legal, fraud, "team-*"]
  *
  * Topic templates hold {kind}, {key}, {tenant}, {user}. A value enters only if it is 1 to 64 of
  * A-Z, a-z, 0-9, - and _, and `allow` names it: {key} under the room's kind, {tenant} under
@@ -18,13 +19,20 @@
  * writes the events then decides how many topics there are.
  *
  * Key templates hold either at most one of {tenant}, {user}, or any of {room}, {kind}, {key};
- * without one: {room}. Kinds whose topics can coincide have one key template and one partition
- * count. Partition counts are configuration, not asked from the broker: without `partitions`, that
- * of another kind with the same topic, else 1 if the topic template holds {key}, else 8.
+ * without one: {room}. Kinds whose topics can coincide have one key template, one partition count
+ * and are all `shared` or none. Partition counts are configuration, not asked from the broker:
+ * without `partitions`, that of another kind with the same topic, else 1 if the topic template
+ * holds {key}, else 8.
  *
- * A room's identity is its topic, its scope and its name. The scope is the record key where the key
- * says whose the room is ({tenant}, {user}, or no placeholder); it is empty where the key is made
- * from the room itself: there one record, with one key, may name several rooms of its lane. */
+ * A room's identity is its topic, its scope and its name. A room is its tenant's: two tenants'
+ * rooms of one name are two rooms. Where the key template does not hold {tenant}, the record key
+ * begins with the tenant and LAYOUT_KEY_SEPARATOR all the same. Only a kind that is configured as
+ * `shared` has rooms that belong to no tenant: whoever may join them, of any tenant, gets what any
+ * tenant's events bring to them.
+ *
+ * The scope is the front of the record key: all of it where the key says whose the room is
+ * ({tenant}, {user}, or no placeholder); the tenant where the rest is made from the room, since one
+ * record, with one key, may name several rooms of its lane; nothing where such a kind is shared. */
 #ifndef COMMON_LAYOUT_H
 #define COMMON_LAYOUT_H
 
@@ -39,6 +47,8 @@ enum {
     LAYOUT_KINDS_LIMIT = 64,
     LAYOUT_TOPICS_LIMIT = 4096, /* topics and patterns that a layout can come to */
     LAYOUT_PARTITIONS_DEFAULT = 8,
+    /* Between the tenant and the rest of a record key: no tenant, user or room holds it. */
+    LAYOUT_KEY_SEPARATOR = 0x1F,
 };
 
 struct layout;
@@ -63,11 +73,23 @@ struct room_owner {
     struct bytes user;
 };
 
+/* How much of a record key is the scope of its rooms. */
+enum lane_scope {
+    LANE_SCOPE_KEY,    /* all of it */
+    LANE_SCOPE_TENANT, /* what stands before LAYOUT_KEY_SEPARATOR */
+    LANE_SCOPE_NONE,   /* nothing: the rooms are shared and the key is made from them */
+};
+
+/* The salt of room_hash() and the second part of a room's identity: the front of a record's key.
+ * False: the key has none, no room of this layout has such a key. */
+bool lane_scope_take(enum lane_scope rule, struct bytes key, struct bytes *scope) MUST_CHECK;
+
 struct lane_name {
     char topic[LAYOUT_TOPIC_LIMIT + 1];
     uint8_t key[LAYOUT_KEY_LIMIT]; /* the record key */
     uint16_t key_size;
-    bool room_keyed; /* the key is made from the room: the scope is empty */
+    uint16_t scope_size; /* so much of the key is the scope */
+    enum lane_scope scope;
     int32_t partition;
     int32_t partition_count;
 };
@@ -77,11 +99,10 @@ static inline struct bytes lane_name_key(const struct lane_name *lane)
     return bytes_of(lane->key, lane->key_size);
 }
 
-/* The salt of room_hash() and the second part of a room's identity. Of a record: its key, or
- * nothing if its lane is room_keyed. */
+/* As lane_scope_take() gives it for the key. */
 static inline struct bytes lane_name_scope(const struct lane_name *lane)
 {
-    return bytes_of(lane->key, lane->room_keyed ? 0 : lane->key_size);
+    return bytes_of(lane->key, lane->scope_size);
 }
 
 /* Two rooms are in one lane. */
@@ -91,8 +112,8 @@ static inline bool lane_name_same(const struct lane_name *a, const struct lane_n
 }
 
 /* The lane of a room. No allocation. Fails (error may be NULL) with STATUS_NOT_FOUND: no such kind;
- * STATUS_INVALID: the owner lacks the tenant or user that the template needs, or has one of invalid
- * syntax; STATUS_DENIED: a value that may not enter a topic name; STATUS_TOO_LARGE. */
+ * STATUS_INVALID: the owner lacks the tenant or user that the room belongs to, or has one of
+ * invalid syntax; STATUS_DENIED: a value that may not enter a topic name; STATUS_TOO_LARGE. */
 enum status layout_lane(const struct layout *layout, const struct room_name *room,
                         const struct room_owner *owner, struct lane_name *lane,
                         struct error *error) MUST_CHECK;
@@ -101,7 +122,7 @@ struct layout_topic {
     const char *name; /* if pattern: `*` stands for a value, once or several times */
     int32_t partition_count;
     bool pattern;
-    bool room_keyed;
+    enum lane_scope scope;
 };
 
 /* All topics and patterns, sorted by name. The dispatcher creates the former at its start, those of
@@ -113,7 +134,8 @@ const struct layout_topic *layout_topic_find(const struct layout *layout, struct
 
 bool layout_has_kind(const struct layout *layout, struct bytes kind);
 
-/* A hash of what decides where rooms live (kinds, templates, counts, large tenants; not `allow`),
+/* A hash of what decides where rooms live (kinds, templates, counts, what is shared, large tenants;
+ * not `allow`),
  * the same for equal layouts however they are written. In record headers and cursors; zero never.
  */
 uint64_t layout_revision(const struct layout *layout);

@@ -13,6 +13,7 @@ struct layout_rule {
     struct layout_template topic;
     struct layout_template key;
     int32_t partition_count; /* 0 while it is not yet decided */
+    bool shared;             /* its rooms belong to no tenant */
     bool configured;         /* not from the preset alone */
     unsigned line;
     unsigned column;
@@ -47,6 +48,18 @@ static inline bool layout_rule_room_keyed(const struct layout_rule *rule)
 {
     return rule->key.uses & (LAYOUT_USES(LAYOUT_PLACE_ROOM) | LAYOUT_USES(LAYOUT_PLACE_KIND) |
                              LAYOUT_USES(LAYOUT_PLACE_KEY));
+}
+
+static inline bool layout_rule_tenant_keyed(const struct layout_rule *rule)
+{
+    return rule->key.uses & LAYOUT_USES(LAYOUT_PLACE_TENANT);
+}
+
+static inline enum lane_scope layout_rule_scope(const struct layout_rule *rule)
+{
+    if (!layout_rule_room_keyed(rule))
+        return LANE_SCOPE_KEY;
+    return rule->shared ? LANE_SCOPE_NONE : LANE_SCOPE_TENANT;
 }
 
 /* 1 to 64 of A-Z a-z 0-9 - _. */

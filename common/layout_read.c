@@ -10,7 +10,7 @@ struct preset_rule {
     const char *preset;
     const char *kind;
     const char *topic;
-    const char *key; /* NULL: the default */
+    const char *key;
 };
 
 static const struct preset_rule preset_rules[] = {
@@ -18,10 +18,10 @@ static const struct preset_rule preset_rules[] = {
     {"tenant", "project", "fanout.tenant", "{tenant}"},
     {"tenant", "user", "fanout.tenant", "{tenant}"},
     {"tenant", "task", "fanout.tenant", "{tenant}"},
-    {"tenant", "review", "fanout.review.{key}", NULL},
+    {"tenant", "review", "fanout.review.{key}", "{tenant}"},
     {"user", "user", "fanout.user", "{user}"},
     {"user", "task", "fanout.user", "{user}"},
-    {"user", "review", "fanout.review.{key}", NULL},
+    {"user", "review", "fanout.review.{key}", "{tenant}"},
 };
 
 /* A mapping of the configuration that describes one rule. */
@@ -29,6 +29,7 @@ struct rule_text {
     struct bytes topic; /* empty: not given */
     struct bytes key;
     int64_t partition_count; /* 0: not given */
+    bool shared;
     const struct document_node *node;
     const char *what; /* for problems */
 };
@@ -92,6 +93,13 @@ static const char *key_fault(const struct layout_template *key)
     return NULL;
 }
 
+static const char *shared_fault(const struct layout_rule *rule)
+{
+    if (rule->shared && ((rule->topic.uses | rule->key.uses) & LAYOUT_USES(LAYOUT_PLACE_TENANT)))
+        return "what is shared by tenants holds {tenant} neither in its topic nor in its key";
+    return NULL;
+}
+
 static void add_rule(struct layout_rule **rules, const char *name, const struct rule_text *text,
                      bool is_kind, struct problems *problems)
 {
@@ -110,6 +118,9 @@ static void add_rule(struct layout_rule **rules, const char *name, const struct 
         fault = topic_fault(&rule->topic, !is_kind);
     if (!fault)
         fault = key_fault(&rule->key);
+    rule->shared = text->shared;
+    if (!fault)
+        fault = shared_fault(rule);
     if (fault) {
         problems_add(problems, line, column, "%s: %s", text->what, fault);
         layout_template_deinit(&rule->topic);
@@ -153,15 +164,31 @@ static bool read_string(const struct document_node *node, const char *key, struc
     return false;
 }
 
-/* Reads {topic, key, partitions}. */
-static bool read_rule_text(const struct document_node *node, struct rule_text *text,
+static bool read_shared(const struct document_node *node, struct rule_text *text,
+                        struct problems *problems)
+{
+    const struct document_node *shared = document_find(node, "shared");
+    if (!shared)
+        return true;
+    text->shared = shared->kind == DOCUMENT_BOOLEAN && shared->boolean;
+    if (shared->kind == DOCUMENT_BOOLEAN)
+        return true;
+    problems_add(problems, shared->line, shared->column, "%s.shared: expected true or false",
+                 text->what);
+    return false;
+}
+
+/* Reads {topic, key, partitions} and, of a kind, {shared}. */
+static bool read_rule_text(const struct document_node *node, bool is_kind, struct rule_text *text,
                            struct problems *problems)
 {
-    static const char *const names[] = {"topic", "key", "partitions", NULL};
-    if (!document_check_keys(node, names, text->what, problems))
+    static const char *const names[] = {"topic", "key", "partitions", "shared", NULL};
+    static const char *const tenant_names[] = {"topic", "key", "partitions", NULL};
+    if (!document_check_keys(node, is_kind ? names : tenant_names, text->what, problems))
         return false;
     bool good = read_string(node, "topic", text, &text->topic, problems);
     good = read_string(node, "key", text, &text->key, problems) && good;
+    good = read_shared(node, text, problems) && good;
     const struct document_node *count = document_find(node, "partitions");
     if (count && (!document_read_integer(count, &text->partition_count) ||
                   text->partition_count < 1 || text->partition_count > LAYOUT_PARTITIONS_LIMIT)) {
@@ -189,16 +216,16 @@ static void read_kind(struct layout *layout, const struct document_entry *entry,
         return;
     }
     struct rule_text text = {.node = entry->value, .what = what};
-    if (!read_rule_text(entry->value, &text, problems))
+    if (!read_rule_text(entry->value, true, &text, problems))
         return;
     struct layout_rule *preset = NULL;
     HASH_FIND_STR(layout->kinds, kind, preset);
     auto_free char *topic = NULL, *key = NULL;
     if (text.topic.size == 0 && preset) {
-        /* What is not said is as in the preset. */
+        /* What is not said is as in the preset; what is shared has no tenant in its key. */
         topic = mem_string(bytes_of_string(preset->topic.text));
         text.topic = bytes_of_string(topic);
-        if (text.key.size == 0) {
+        if (text.key.size == 0 && !(text.shared && layout_rule_tenant_keyed(preset))) {
             key = mem_string(bytes_of_string(preset->key.text));
             text.key = bytes_of_string(key);
         }
@@ -226,7 +253,7 @@ static void read_large_tenant(struct layout *layout, const struct document_entry
     }
     snprintf(what, sizeof(what), "large_tenants.%s", tenant);
     struct rule_text text = {.node = entry->value, .what = what};
-    if (!read_rule_text(entry->value, &text, problems))
+    if (!read_rule_text(entry->value, false, &text, problems))
         return;
     if (text.topic.size == 0)
         problem_at(problems, entry->value, what, "has no topic");

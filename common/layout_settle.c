@@ -8,6 +8,9 @@
 #include "layout_internal.h"
 #include "mem.h"
 
+/* How record keys are made from what is configured; part of the revision. 2: with the tenant. */
+enum { KEY_FORMAT = 2 };
+
 /* A topic that a rule can come to. */
 struct candidate {
     const char *name; /* in layout->names; `*` for any value */
@@ -178,6 +181,10 @@ static void check_pair(const struct layout *layout, const struct candidate *a,
         problems_add(problems, at->line, at->column,
                      "%s and %s share the topic %s but have different keys, %s and %s",
                      a->rule->name, b->rule->name, b->name, a->rule->key.text, b->rule->key.text);
+    else if (a->rule->shared != b->rule->shared)
+        problems_add(problems, at->line, at->column,
+                     "%s and %s share the topic %s but only %s is shared by tenants", a->rule->name,
+                     b->rule->name, b->name, a->rule->shared ? a->rule->name : b->rule->name);
     else if (a->rule->partition_count != b->rule->partition_count)
         problems_add(problems, at->line, at->column,
                      "%s and %s share the topic %s but have different partition counts, %d and %d",
@@ -222,7 +229,7 @@ static void fill_topics(struct layout *layout, const struct candidates *candidat
             (struct layout_topic){.name = item->name,
                                   .partition_count = item->rule->partition_count,
                                   .pattern = item->pattern,
-                                  .room_keyed = layout_rule_room_keyed(item->rule)};
+                                  .scope = layout_rule_scope(item->rule)};
     }
 }
 
@@ -248,7 +255,8 @@ static void append_canonical(const struct layout_rule *rules, struct buffer *out
         const char *texts[] = {sorted[i]->name, sorted[i]->topic.text, sorted[i]->key.text};
         for (int j = 0; j < 3; j++)
             buffer_append(out, bytes_of(texts[j], strlen(texts[j]) + 1));
-        buffer_append_format(out, "%d", sorted[i]->partition_count);
+        buffer_append_format(out, "%d%s", sorted[i]->partition_count,
+                             sorted[i]->shared ? " shared" : "");
         buffer_append_byte(out, '\0');
     }
     free(sorted);
@@ -266,6 +274,7 @@ void layout_settle(struct layout *layout, struct problems *problems)
     fill_topics(layout, &candidates);
     free(candidates.items);
     auto_buffer struct buffer canonical = {0};
+    buffer_append_format(&canonical, "%d:", KEY_FORMAT);
     append_canonical(layout->kinds, &canonical);
     append_canonical(layout->large_tenants, &canonical);
     struct bytes text = buffer_peek(&canonical);

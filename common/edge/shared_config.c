@@ -25,7 +25,8 @@ static const struct setting settings[] = {
      .type = SETTING_TREE,
      .offset = offsetof(struct shared_config, rooms_node),
      .help = "Kinds of rooms over those of the layout: `kind: {topic: template, key: template, "
-             "partitions: count}`; null removes a kind."},
+             "partitions: count}`; null removes a kind. A room is its tenant's, unless its kind "
+             "is `shared: true`."},
     {.path = "large_tenants",
      .type = SETTING_TREE,
      .offset = offsetof(struct shared_config, large_tenants_node),

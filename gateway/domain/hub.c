@@ -224,7 +224,7 @@ void hub_record(struct hub *hub, struct lane *lane, const struct lane_record *re
         return;
     hub->stats.records++;
     struct message *message =
-        message_new(lane->id, record, lane->room_keyed, hub->config.rooms_per_record);
+        message_new(lane->id, record, lane->scope, hub->config.rooms_per_record);
     lane->record_bytes = (7 * lane->record_bytes + record->value.size + 1) / 8;
     size_t ring_bytes = lane->ring.bytes;
     if (lane->ring_turn != hub->turn) {

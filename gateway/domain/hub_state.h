@@ -94,7 +94,7 @@ struct lane {
     char *topic; /* key of the hub's table, with the partition */
     int32_t partition;
     uint32_t id;
-    bool room_keyed; /* see lane_name_scope() */
+    enum lane_scope scope;
     bool open;
     bool in_linger;
     bool stale; /* the source says it cannot be read now */

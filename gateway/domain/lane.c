@@ -275,7 +275,7 @@ struct lane *lane_get(struct hub *hub, const struct lane_name *name)
     lane->id = ++hub->next_lane_id;
     lane->topic = mem_string(bytes_of(key, (size_t)size));
     lane->partition = name->partition;
-    lane->room_keyed = name->room_keyed;
+    lane->scope = name->scope;
     lane->record_bytes = 512;
     HASH_ADD_KEYPTR_BYHASHVALUE(hh, hub->lanes, lane->topic, (size_t)size, hash, lane);
     hub->stats.lanes++;

@@ -33,7 +33,7 @@ struct lane_source_ops {
 /* Why a record is passed over: nobody is given it, and it is counted. */
 enum record_fault {
     RECORD_SOUND,
-    RECORD_BAD_KEY,   /* longer than the key of any lane (LAYOUT_KEY_LIMIT) */
+    RECORD_BAD_KEY,   /* none that a lane of the layout has: too long, or without a scope */
     RECORD_BAD_ROOMS, /* a header of rooms that is none, or names fewer than the value; too many */
     RECORD_BAD_VALUE, /* no notification */
     RECORD_FAULTS

@@ -56,13 +56,11 @@ static enum record_fault decode(struct bytes value, size_t rooms_most,
     return RECORD_SOUND;
 }
 
-static struct record_head read_head(const struct lane_record *record, bool room_keyed,
+static struct record_head read_head(const struct lane_record *record, enum lane_scope rule,
                                     unsigned rooms_limit)
 {
-    struct record_head head = {.scope = room_keyed ? bytes_of("", 0) : record->key,
-                               .value = record->value,
-                               .rooms = record->room_hashes.size / 8};
-    if (record->key.size > LAYOUT_KEY_LIMIT)
+    struct record_head head = {.value = record->value, .rooms = record->room_hashes.size / 8};
+    if (record->key.size > LAYOUT_KEY_LIMIT || !lane_scope_take(rule, record->key, &head.scope))
         head.fault = RECORD_BAD_KEY;
     else if (record->room_hashes.size % 8 != 0 || head.rooms > rooms_limit)
         head.fault = RECORD_BAD_ROOMS;
@@ -92,10 +90,10 @@ static void take_rooms(struct message *message, const struct lane_record *record
     }
 }
 
-struct message *message_new(uint32_t lane_id, const struct lane_record *record, bool room_keyed,
-                            unsigned rooms_limit)
+struct message *message_new(uint32_t lane_id, const struct lane_record *record,
+                            enum lane_scope rule, unsigned rooms_limit)
 {
-    struct record_head head = read_head(record, room_keyed, rooms_limit);
+    struct record_head head = read_head(record, rule, rooms_limit);
     assert(head.rooms <= rooms_limit && head.scope.size <= LAYOUT_KEY_LIMIT);
     struct message *message =
         mem_alloc(sizeof(*message) + 8 * head.rooms + head.scope.size + head.value.size);

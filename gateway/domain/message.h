@@ -5,6 +5,7 @@
 #define GATEWAY_DOMAIN_MESSAGE_H
 
 #include "lane_source.h"
+#include "layout.h"
 #include "notification.h"
 #include "transport.h"
 
@@ -26,10 +27,11 @@ struct message {
     uint64_t room_hashes[]; /* room_count of them, then the scope of the rooms, then the value */
 };
 
-/* A copy of the record with one reference, which the caller owns. More rooms than `rooms_limit` are
- * a fault. Of a record that has one, nothing is kept but where it stands. */
-struct message *message_new(uint32_t lane_id, const struct lane_record *record, bool room_keyed,
-                            unsigned rooms_limit);
+/* A copy of the record with one reference, which the caller owns. `rule` says what of the record's
+ * key is its rooms' scope; a key without one is a fault, and so are more rooms than `rooms_limit`.
+ * Of a record that has a fault, nothing is kept but where it stands. */
+struct message *message_new(uint32_t lane_id, const struct lane_record *record,
+                            enum lane_scope rule, unsigned rooms_limit);
 struct message *message_ref(struct message *message);
 void message_unref(struct message *message);
 

@@ -255,7 +255,7 @@ bool scan_record(struct lane *lane, const struct lane_record *record)
         return !scan->paused;
     hub->stats.scan_records++;
     struct message *message =
-        message_new(lane->id, record, lane->room_keyed, hub->config.rooms_per_record);
+        message_new(lane->id, record, lane->scope, hub->config.rooms_per_record);
     verify_riders(lane, record->offset, message->check);
     bool decoded = history_scanned(lane, message);
     lane_offer(lane, message, offer_to_rider);

@@ -60,7 +60,7 @@ static void check_layout(const struct document_node *root)
             continue;
         const struct layout_topic *topic = layout_topic_find(layout, bytes_of_string(lane.topic));
         assert(topic && topic->partition_count == lane.partition_count);
-        assert(topic->room_keyed == lane.room_keyed);
+        assert(topic->scope == lane.scope);
         assert(lane.partition >= 0 && lane.partition < lane.partition_count);
     }
     layout_free(layout);

@@ -33,9 +33,37 @@ void sim_trace(const struct sim_client *client, const char *format, ...)
     printf("\n");
 }
 
+static const char access_by_tenant[] =
+    "connect: [\"user:{sub}\", \"tenant:all\", \"review:{reviewQueues}\"]\n"
+    "join: [\"task:*\"]\n";
+
+static const struct sim_plan plans[] = {
+    {.layout = "tenant",
+     .rooms = "tenant: {partitions: 2}\n"
+              "task: {topic: fanout.task, key: \"{room}\", partitions: 2}\n"
+              "project: null\n",
+     .access = access_by_tenant,
+     .has_tenant_rooms = true},
+    {.layout = "tenant",
+     .rooms = "tenant: {partitions: 1}\n",
+     .access = access_by_tenant,
+     .has_tenant_rooms = true},
+    {.layout = "user",
+     .rooms = "user: {partitions: 2}\n",
+     .access = "connect: [\"user:{sub}\", \"review:{reviewQueues}\"]\njoin: [\"task:*\"]\n",
+     .by_user = true},
+    {.layout = "tenant",
+     .rooms = "tenant: {partitions: 2}\n",
+     .large_tenants = "t0: {topic: fanout.t0, partitions: 2, key: \"{room}\"}\n",
+     .access = access_by_tenant,
+     .has_tenant_rooms = true},
+};
+
 static struct document *parse(const struct sim_world *world, const char *yaml)
 {
-    struct document *document;
+    struct document *document = NULL;
+    if (!yaml)
+        return NULL;
     struct error error;
     if (document_parse(bytes_of_string(yaml), NULL, &document, &error) != STATUS_OK)
         sim_fail(world, "%s", error.text);
@@ -45,22 +73,27 @@ static struct document *parse(const struct sim_world *world, const char *yaml)
 static void configure(struct sim_world *world)
 {
     auto_problems struct problems problems = {0};
-    struct document *document =
-        parse(world, "tenant: {topic: fanout.tenant, key: \"{tenant}\", partitions: 2}\n"
-                     "user: {topic: fanout.tenant, key: \"{tenant}\", partitions: 2}\n"
-                     "task: {topic: fanout.task, key: \"{room}\", partitions: 2}\n");
+    world->plan = &plans[world->seed / 2 % (sizeof(plans) / sizeof(plans[0]))];
+    struct document *rooms = parse(world, world->plan->rooms);
+    struct document *large = parse(world, world->plan->large_tenants);
+    struct document *access = parse(world, world->plan->access);
     struct document *allow = parse(world, "review: [legal, finance]");
-    struct layout_source source = {.rooms = document_root(document), .allow = document_root(allow)};
+    struct layout_source source = {.preset = bytes_of_string(world->plan->layout),
+                                   .rooms = document_root(rooms),
+                                   .large_tenants = large ? document_root(large) : NULL,
+                                   .allow = document_root(allow)};
     enum status status = layout_new(&source, &world->layout, &problems);
     static char progress[] = "task.progress", running[] = "*/running";
     char *const items[] = {progress, running};
     if (status == STATUS_OK)
-        status = policy_new(NULL, &world->policy, &problems);
+        status = policy_new(document_root(access), &world->policy, &problems);
     if (status == STATUS_OK && world->seed % 2)
         status = conflation_new(items, 2, &world->conflation, &problems);
     if (status != STATUS_OK)
         sim_fail(world, "configuration: %s", problems.items[0].text);
-    document_free(document);
+    document_free(rooms);
+    document_free(large);
+    document_free(access);
     document_free(allow);
 }
 

@@ -41,10 +41,11 @@ struct sim_lane *sim_lane_of(struct sim_world *world, const char *topic, int32_t
     return lane;
 }
 
-static void add_room(struct sim_world *world, const char *tenant, const char *name)
+static void add_room(struct sim_world *world, const char *tenant, const char *user,
+                     const char *name)
 {
     struct sim_room *room = &world->rooms[world->room_count];
-    struct room_owner owner = {bytes_of_string(tenant), bytes_of_string("u")};
+    struct room_owner owner = {bytes_of_string(tenant), bytes_of_string(user)};
     struct room_name parsed;
     struct lane_name lane;
     SIM_CHECK(world, world->room_count < SIM_ROOMS, "too many rooms");
@@ -53,31 +54,46 @@ static void add_room(struct sim_world *world, const char *tenant, const char *na
         sim_fail(world, "no lane for %s", name);
     world->room_count++;
     snprintf(room->tenant, sizeof(room->tenant), "%s", tenant);
+    snprintf(room->user, sizeof(room->user), "%s", user);
     snprintf(room->name, sizeof(room->name), "%s", name);
-    snprintf(room->key, sizeof(room->key), "%.*s", BYTES_PRINT(lane_name_key(&lane)));
-    room->room_keyed = lane.room_keyed;
+    SIM_CHECK(world, lane.key_size < sizeof(room->key) && lane.scope_size < sizeof(room->scope),
+              "a longer key than planned");
+    memcpy(room->key, lane.key, lane.key_size);
+    memcpy(room->scope, lane.key, lane.scope_size);
     room->lane = sim_lane_of(world, lane.topic, lane.partition);
+}
+
+static void add_tasks(struct sim_world *world, const char *tenant, const char *user, unsigned count)
+{
+    char name[48];
+    for (unsigned task = 0; task < count; task++) {
+        snprintf(name, sizeof(name), "task:00000000-0000-4000-8000-00000000000%u", task);
+        add_room(world, tenant, user, name);
+    }
+}
+
+static void add_rooms_of(struct sim_world *world, const char *tenant)
+{
+    char name[48], user[8];
+    if (world->plan->has_tenant_rooms)
+        add_room(world, tenant, "", "tenant:all");
+    for (unsigned i = 0; i < 3; i++) {
+        snprintf(user, sizeof(user), "u%u", i);
+        snprintf(name, sizeof(name), "user:%s", user);
+        add_room(world, tenant, user, name);
+        if (world->plan->by_user)
+            add_tasks(world, tenant, user, 2);
+    }
+    if (!world->plan->by_user)
+        add_tasks(world, tenant, "", 4);
+    add_room(world, tenant, "", "review:legal");
+    add_room(world, tenant, "", "review:finance");
 }
 
 void sim_broker_init(struct sim_world *world)
 {
-    for (unsigned tenant = 0; tenant < 2; tenant++) {
-        char name[48], text[8];
-        snprintf(text, sizeof(text), "t%u", tenant);
-        snprintf(name, sizeof(name), "tenant:t%u", tenant);
-        add_room(world, text, name);
-        for (unsigned user = 0; user < 3; user++) {
-            snprintf(name, sizeof(name), "user:u%u", user);
-            add_room(world, text, name);
-        }
-        for (unsigned task = 0; task < 4; task++) {
-            snprintf(name, sizeof(name), "task:00000000-0000-4000-8000-0000000000%u%u", tenant,
-                     task);
-            add_room(world, text, name);
-        }
-    }
-    add_room(world, "", "review:legal");
-    add_room(world, "", "review:finance");
+    add_rooms_of(world, "t0");
+    add_rooms_of(world, "t1");
 }
 
 static void free_records(struct sim_lane *lane)
@@ -127,8 +143,9 @@ static unsigned choose_rooms(struct sim_world *world, struct sim_room *chosen[3]
     }
     for (unsigned tries = 0; tries < 20 && count < wanted; tries++) {
         struct sim_room *room = &world->rooms[sim_below(&world->random, world->room_count)];
-        bool fits = room->lane->exists && (count == 0 || (room->lane == chosen[0]->lane &&
-                                                          strcmp(room->key, chosen[0]->key) == 0));
+        bool fits = room->lane->exists &&
+                    (count == 0 ||
+                     (room->lane == chosen[0]->lane && strcmp(room->scope, chosen[0]->scope) == 0));
         for (unsigned i = 0; i < count; i++)
             fits = fits && chosen[i] != room;
         if (fits)
@@ -162,8 +179,8 @@ static void fill(struct sim_world *world, struct sim_record *record,
     auto_buffer struct buffer value = {0};
     for (unsigned i = 0; i < record->room_count; i++) {
         const struct sim_room *room = &world->rooms[record->rooms[i]];
-        struct bytes scope = bytes_of_string(room->room_keyed ? "" : room->key);
-        notification_append_room_hash(&hashes, room_hash(scope, notification->rooms[i]));
+        notification_append_room_hash(
+            &hashes, room_hash(bytes_of_string(room->scope), notification->rooms[i]));
     }
     notification_encode(notification, &value);
     SIM_CHECK(world, buffer_size(&value), "an empty notification");

@@ -43,7 +43,7 @@ struct sim_record {
     size_t value_size;
     uint8_t hashes[8 * 4];
     size_t hash_size;
-    char key[32];
+    char key[64];
     bool long_key; /* another, of any length */
     unsigned task;
     bool conflatable;
@@ -64,10 +64,11 @@ struct sim_lane {
 /* What a room must have delivered, in order. */
 struct sim_room {
     char tenant[8];
+    char user[8]; /* whose alone it is; empty: the tenant's */
     char name[48];
     struct sim_lane *lane;
-    char key[32];
-    bool room_keyed;
+    char key[64];
+    char scope[16];
     unsigned published; /* sequence numbers 1.. */
 };
 
@@ -153,11 +154,20 @@ struct sim_client {
     int64_t lane_offset[SIM_LANES]; /* last handled, to see doubles across rooms */
 };
 
+/* A layout, and the rooms that there are in it. Both tenants have the same names. */
+struct sim_plan {
+    const char *layout;                         /* a preset */
+    const char *rooms, *large_tenants, *access; /* YAML; NULL: nothing */
+    bool has_tenant_rooms;
+    bool by_user; /* each user has tasks of its own, of the same names */
+};
+
 struct sim_world {
     uint64_t seed;
     unsigned step;
     struct sim_random random;
     int64_t now_ms;
+    const struct sim_plan *plan;
     struct layout *layout;
     struct policy *policy;
     struct conflation *conflation; /* NULL in every other world */

@@ -158,7 +158,7 @@ export async function run({ random, report, faults: count, values }) {
             name: 'reference',
             settings: {
                 dispatcher: { group: 'reference', dead_letter_topic: 'reference.dead' },
-                rooms: { tenant: rooms, project: rooms, user: rooms, task: rooms, review: { topic: 'reference.review', key: '{room}', partitions: 1 } },
+                rooms: { tenant: rooms, project: rooms, user: rooms, task: rooms, review: { topic: 'reference.review', key: '{tenant}', partitions: 1 } },
             },
         });
         await untilQuiet(REFERENCE);

@@ -79,11 +79,10 @@ START_TEST(by_default_a_tenant_is_one_lane)
     ck_assert(bytes_equal_string(lane_name_scope(&lane), "acme"));
     ck_assert_int_eq(lane.partition_count, 8);
     ck_assert_int_eq(lane.partition, murmur2_partition(BYTES_LITERAL("acme"), 8));
-    ck_assert_int_eq(lane_of(&made, "review:legal", NULL, NULL, &lane), STATUS_OK);
+    ck_assert_int_eq(lane_of(&made, "review:legal", "acme", NULL, &lane), STATUS_OK);
     ck_assert_str_eq(lane.topic, "fanout.review.legal");
     ck_assert_int_eq(lane.partition_count, 1);
-    ck_assert_uint_eq(lane_name_scope(&lane).size, 0);
-    ck_assert(lane.room_keyed);
+    ck_assert(bytes_equal_string(lane_name_scope(&lane), "acme"));
     ck_assert_uint_eq(layout_topic_count(made.layout), 2);
     ck_assert_str_eq(layout_topic_at(made.layout, 0)->name, "fanout.review.legal");
     ck_assert_str_eq(layout_topic_at(made.layout, 1)->name, "fanout.tenant");
@@ -102,7 +101,7 @@ START_TEST(what_a_lane_needs_must_be_there_and_allowed)
     ck_assert_int_eq(lane_of(&made, "review:team-a.b", "acme", "7", &lane), STATUS_DENIED);
     ck_assert_int_eq(lane_of(&made, "review:../x", "acme", "7", &lane), STATUS_DENIED);
     ck_assert_int_eq(lane.partition, 77);
-    ck_assert_int_eq(lane_of(&made, "review:team-a", NULL, NULL, &lane), STATUS_OK);
+    ck_assert_int_eq(lane_of(&made, "review:team-a", "acme", NULL, &lane), STATUS_OK);
     ck_assert_str_eq(lane.topic, "fanout.review.team-a");
     drop(&made);
     made = good("");
@@ -111,14 +110,98 @@ START_TEST(what_a_lane_needs_must_be_there_and_allowed)
 }
 END_TEST
 
-START_TEST(the_user_layout_needs_no_tenant)
+START_TEST(the_user_layout_is_by_tenant_and_user)
 {
     struct made made = good("layout: user");
     struct lane_name lane;
-    ck_assert_int_eq(lane_of(&made, "task:42", NULL, "7", &lane), STATUS_OK);
+    ck_assert_int_eq(lane_of(&made, "task:42", NULL, "7", &lane), STATUS_INVALID);
+    ck_assert_int_eq(lane_of(&made, "task:42", "acme", NULL, &lane), STATUS_INVALID);
+    ck_assert_int_eq(lane_of(&made, "task:42", "acme", "7", &lane), STATUS_OK);
     ck_assert_str_eq(lane.topic, "fanout.user");
-    ck_assert(bytes_equal_string(lane_name_key(&lane), "7"));
+    ck_assert(bytes_equal_string(lane_name_key(&lane), "acme\x1f"
+                                                       "7"));
+    ck_assert(bytes_equal(lane_name_scope(&lane), lane_name_key(&lane)));
     ck_assert_int_eq(lane_of(&made, "tenant:acme", "acme", "7", &lane), STATUS_NOT_FOUND);
+    drop(&made);
+}
+END_TEST
+
+/* Every kind of every layout, and both ways to say where a room's lane is. */
+START_TEST(equal_names_of_two_tenants_are_two_rooms)
+{
+    static const char *const layouts[] = {
+        "layout: tenant",
+        "layout: user",
+        "layout: none\nrooms: {task: {topic: t}, user: {topic: t}, tenant: {topic: t}}",
+        "layout: none\nrooms: {task: {topic: t, key: all}, project: {topic: p, key: '{user}'}}",
+        "layout: none\nrooms: {task: {topic: 't.{key}', key: '{kind}.{key}'}}\nallow: {task: [x]}",
+        "rooms: {review: {topic: 'r.{key}', key: '{user}'}}\nallow: {review: [x]}",
+        "allow: {review: [x]}\nlarge_tenants: {acme: {topic: a}, globex: {topic: b, key: all}}",
+    };
+    static const char *const names[] = {"task:x", "user:x", "project:x", "tenant:x", "review:x"};
+    for (size_t i = 0; i < sizeof(layouts) / sizeof(layouts[0]); i++) {
+        struct made made = good(layouts[i]);
+        unsigned rooms = 0;
+        for (size_t j = 0; j < sizeof(names) / sizeof(names[0]); j++) {
+            struct lane_name acme, globex;
+            enum status status = lane_of(&made, names[j], "acme", "u", &acme);
+            ck_assert_int_eq(lane_of(&made, names[j], "globex", "u", &globex), status);
+            if (status != STATUS_OK)
+                continue;
+            rooms++;
+            ck_assert_int_eq(lane_of(&made, names[j], NULL, "u", &acme), STATUS_INVALID);
+            ck_assert_msg(!bytes_equal(lane_name_scope(&acme), lane_name_scope(&globex)), "%s",
+                          names[j]);
+            ck_assert(bytes_start_with(lane_name_key(&acme), lane_name_scope(&acme)));
+            struct bytes scope;
+            ck_assert(lane_scope_take(acme.scope, lane_name_key(&acme), &scope));
+            ck_assert(bytes_equal(scope, lane_name_scope(&acme)));
+        }
+        ck_assert_uint_gt(rooms, 0);
+        drop(&made);
+    }
+}
+END_TEST
+
+START_TEST(no_tenant_makes_the_key_of_another)
+{
+    struct made made = good("layout: user");
+    struct lane_name lane;
+    ck_assert_int_eq(lane_of(&made, "task:1",
+                             "a\x1f"
+                             "b",
+                             "c", &lane),
+                     STATUS_INVALID);
+    ck_assert_int_eq(lane_of(&made, "task:1", "a",
+                             "b\x1f"
+                             "c",
+                             &lane),
+                     STATUS_INVALID);
+    drop(&made);
+    struct bytes scope;
+    ck_assert(!lane_scope_take(LANE_SCOPE_TENANT, BYTES_LITERAL("acme"), &scope));
+    ck_assert(!lane_scope_take(LANE_SCOPE_TENANT, bytes_of(NULL, 0), &scope));
+}
+END_TEST
+
+START_TEST(what_is_shared_by_tenants_says_so)
+{
+    struct made made = good("rooms: {review: {shared: true}, news: {topic: n, shared: true}}\n"
+                            "allow: {review: [legal]}");
+    struct lane_name acme, globex;
+    ck_assert_int_eq(lane_of(&made, "review:legal", "acme", NULL, &acme), STATUS_OK);
+    ck_assert_int_eq(lane_of(&made, "review:legal", NULL, NULL, &globex), STATUS_OK);
+    ck_assert_str_eq(acme.topic, "fanout.review.legal");
+    ck_assert(bytes_equal_string(lane_name_key(&acme), "review:legal"));
+    ck_assert_int_eq(acme.scope, LANE_SCOPE_NONE);
+    ck_assert_uint_eq(lane_name_scope(&acme).size, 0);
+    ck_assert(bytes_equal(lane_name_key(&acme), lane_name_key(&globex)));
+    ck_assert_int_eq(lane_of(&made, "news:1", NULL, NULL, &acme), STATUS_OK);
+    ck_assert_int_eq(lane_of(&made, "task:1", NULL, "7", &acme), STATUS_INVALID);
+    drop(&made);
+    made = good("layout: user\nrooms: {user: {shared: true}, task: {shared: true}}");
+    ck_assert_int_eq(lane_of(&made, "task:1", "acme", "7", &acme), STATUS_OK);
+    ck_assert(bytes_equal_string(lane_name_scope(&acme), "7"));
     drop(&made);
 }
 END_TEST
@@ -130,15 +213,15 @@ START_TEST(a_large_tenant_has_a_topic_of_its_own)
     struct lane_name lane;
     ck_assert_int_eq(lane_of(&made, "task:42", "acme", NULL, &lane), STATUS_OK);
     ck_assert_str_eq(lane.topic, "fanout.acme");
-    ck_assert(bytes_equal_string(lane_name_key(&lane), "task:42"));
-    ck_assert_int_eq(lane.partition, murmur2_partition(BYTES_LITERAL("task:42"), 32));
-    ck_assert_uint_eq(lane_name_scope(&lane).size, 0);
+    ck_assert(bytes_equal_string(lane_name_key(&lane), "acme\x1ftask:42"));
+    ck_assert_int_eq(lane.partition, murmur2_partition(BYTES_LITERAL("acme\x1ftask:42"), 32));
+    ck_assert(bytes_equal_string(lane_name_scope(&lane), "acme"));
     ck_assert_int_eq(lane_of(&made, "task:42", "globex", NULL, &lane), STATUS_OK);
     ck_assert_str_eq(lane.topic, "fanout.tenant");
     ck_assert_int_eq(lane_of(&made, "review:legal", "acme", NULL, &lane), STATUS_OK);
     ck_assert_str_eq(lane.topic, "fanout.review.legal");
     const struct layout_topic *topic = layout_topic_find(made.layout, BYTES_LITERAL("fanout.acme"));
-    ck_assert(topic && topic->room_keyed && topic->partition_count == 32);
+    ck_assert(topic && topic->scope == LANE_SCOPE_TENANT && topic->partition_count == 32);
     drop(&made);
 }
 END_TEST
@@ -158,11 +241,12 @@ START_TEST(kinds_are_added_changed_and_removed)
     ck_assert_int_eq(lane.partition_count, 16);
     ck_assert_int_eq(lane_of(&made, "user:1", "acme", "1", &lane), STATUS_NOT_FOUND);
     ck_assert(!layout_has_kind(made.layout, BYTES_LITERAL("user")));
-    ck_assert_int_eq(lane_of(&made, "document:7", NULL, NULL, &lane), STATUS_OK);
+    ck_assert_int_eq(lane_of(&made, "document:7", "acme", NULL, &lane), STATUS_OK);
     ck_assert_str_eq(lane.topic, "fanout.document.7");
     ck_assert_int_eq(lane.partition_count, 2);
-    ck_assert_int_eq(lane_of(&made, "device:d", NULL, NULL, &lane), STATUS_OK);
-    ck_assert(bytes_equal_string(lane_name_key(&lane), "device/d"));
+    ck_assert_int_eq(lane_of(&made, "device:d", "acme", NULL, &lane), STATUS_OK);
+    ck_assert(bytes_equal_string(lane_name_key(&lane), "acme\x1f"
+                                                       "device/d"));
     const struct layout_topic *topic =
         layout_topic_find(made.layout, BYTES_LITERAL("fanout.document.xyz"));
     ck_assert(topic && topic->pattern && topic->partition_count == 2);
@@ -203,6 +287,13 @@ START_TEST(problems_are_told_in_their_place)
     has_problem("rooms:\n  x: {topic: 'a.{key}', key: all}\n  y: {topic: 'a.b{key}'}\n"
                 "allow: {x: ['*'], y: ['*']}",
                 3, "different keys");
+    has_problem("rooms:\n  x: {topic: a, key: '{tenant}', shared: true}", 2,
+                "neither in its topic");
+    has_problem("rooms:\n  x: {topic: 'a.{tenant}', shared: true}\nallow: {tenant: [b]}", 2,
+                "neither in its topic");
+    has_problem("rooms:\n  x: {topic: a, shared: 1}", 2, "true or false");
+    has_problem("rooms:\n  x: {topic: a, shared: true}\n  y: {topic: a}", 3, "only x is shared");
+    has_problem("large_tenants:\n  acme: {topic: a, shared: true}", 2, "unknown key");
     has_problem("large_tenants:\n  acme: {topic: 'a.{key}'}", 2, "no placeholders");
     has_problem("large_tenants:\n  acme: {topic: fanout.tenant}", 2, "of its own");
     has_problem("large_tenants:\n  a: {topic: x}\n  b: {topic: x}", 3, "of its own");
@@ -235,13 +326,14 @@ START_TEST(the_revision_is_that_of_the_mapping_and_not_of_its_writing)
         "layout: none\n"
         "rooms:\n"
         "  task: {topic: fanout.tenant, key: '{tenant}', partitions: 8}\n"
-        "  review: {topic: 'fanout.review.{key}'}\n"
+        "  review: {topic: 'fanout.review.{key}', key: '{tenant}'}\n"
         "  user: {key: '{tenant}', topic: fanout.tenant}\n"
         "  project: {topic: fanout.tenant, key: '{tenant}'}\n"
         "  tenant: {topic: fanout.tenant, key: '{tenant}'}\n"
         "allow: {review: [a, b]}\n"};
     static const char *const other[] = {"layout: user", "rooms: {task: {partitions: 9}}",
                                         "rooms: {project: null}",
+                                        "rooms: {review: {shared: true}}\nallow: {review: [a]}",
                                         "large_tenants: {acme: {topic: x}}"};
     uint64_t revision = 0;
     for (size_t i = 0; i < sizeof(same) / sizeof(same[0]); i++) {
@@ -261,7 +353,8 @@ START_TEST(the_revision_is_that_of_the_mapping_and_not_of_its_writing)
 END_TEST
 
 TEST_PROGRAM("layout", by_default_a_tenant_is_one_lane, what_a_lane_needs_must_be_there_and_allowed,
-             the_user_layout_needs_no_tenant, a_large_tenant_has_a_topic_of_its_own,
-             kinds_are_added_changed_and_removed, problems_are_told_in_their_place,
-             too_many_topics_are_a_problem,
+             the_user_layout_is_by_tenant_and_user, equal_names_of_two_tenants_are_two_rooms,
+             no_tenant_makes_the_key_of_another, what_is_shared_by_tenants_says_so,
+             a_large_tenant_has_a_topic_of_its_own, kinds_are_added_changed_and_removed,
+             problems_are_told_in_their_place, too_many_topics_are_a_problem,
              the_revision_is_that_of_the_mapping_and_not_of_its_writing)

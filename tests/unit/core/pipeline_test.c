@@ -573,14 +573,14 @@ START_TEST(what_is_left_out_is_told_with_its_reason)
     ck_assert_uint_eq(fixture.decision.skipped_count, 3);
     decision_skipped_json(&fixture.decision, fixture.rules, &json);
     buffer_append_byte(&json, 0);
-    ck_assert_str_eq(
-        (const char *)buffer_peek(&json).data,
-        "[{\"rule\":\"typo\",\"room\":\"task:{taskID}\",\"reason\":\"field-missing\","
-        "\"problem\":\"the event has no taskID\"},"
-        "{\"rule\":\"typo\",\"room\":\"task:1\",\"reason\":\"no-owner\","
-        "\"problem\":\"no tenant, which the lane depends on (tenantId or userId of the event)\"},"
-        "{\"rule\":\"alert\",\"room\":\"{data.team}\",\"reason\":\"field-missing\","
-        "\"problem\":\"the event has no data.team\"}]");
+    ck_assert_str_eq((const char *)buffer_peek(&json).data,
+                     "[{\"rule\":\"typo\",\"room\":\"task:{taskID}\",\"reason\":\"field-missing\","
+                     "\"problem\":\"the event has no taskID\"},"
+                     "{\"rule\":\"typo\",\"room\":\"task:1\",\"reason\":\"no-owner\","
+                     "\"problem\":\"no tenant, to whom rooms of this kind belong (tenantId or "
+                     "userId of the event)\"},"
+                     "{\"rule\":\"alert\",\"room\":\"{data.team}\",\"reason\":\"field-missing\","
+                     "\"problem\":\"the event has no data.team\"}]");
     fixture_close(&fixture);
 }
 END_TEST

@@ -25,7 +25,7 @@ static struct message *make_in(int64_t offset, unsigned number)
                                         .task_status = {.event = BYTES_LITERAL("task.progress")}};
     notification_encode(&notification, &value);
     struct lane_record record = {.offset = offset, .value = buffer_peek(&value)};
-    struct message *message = message_new(1, &record, true, 10);
+    struct message *message = message_new(1, &record, LANE_SCOPE_NONE, 10);
     ck_assert(message_decode(message));
     return message;
 }
