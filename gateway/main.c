@@ -61,7 +61,7 @@ static int setup_load(struct setup *setup, const struct arguments *arguments)
         shared_config_finish(&setup->shared, environ, &problems);
         if (arguments->workers)
             read_workers(arguments->workers, &setup->settings, &problems);
-        gateway_settings_finish(&setup->settings, &problems);
+        gateway_settings_finish(&setup->settings, setup->shared.layout, &problems);
     }
     return config_report(&problems, file);
 }

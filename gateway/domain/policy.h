@@ -2,14 +2,16 @@
  * may send to the backend, decided from the claims of its token. Pure. Not here: whether the claims
  * are true (infra/token), in which lane a room stands (layout.h).
  *
- * Configuration (`gateway.access`); what is left out has the value shown, but for `if` and events,
- * of which there are none:
+ * deploy/docs/rights.md is the manual for those who configure it.
+ *
+ * Configuration (`gateway.access`). Without `connect` these rooms are given, as far as the layout
+ * has their kinds; without `join` or `events` there are none of these:
  *
  *     tenant_claim: tenant
  *     user_claim: sub
- *     connect: ["user:{sub}", "tenant:{tenant}", "review:{reviewQueues}"]
+ *     connect: ["user:{sub}", "review:{reviewQueues}"]
  *     join:
- *       - "task:*"
+ *       - "task:*"                                             # for example
  *       - {room: "project:*", if: {role: [member, admin]}}
  *     events:
  *       - "task.cancel"
@@ -32,6 +34,7 @@
 #include "bytes.h"
 #include "claims.h"
 #include "document.h"
+#include "layout.h"
 #include "problems.h"
 #include "status.h"
 
@@ -47,9 +50,11 @@ enum {
 };
 
 /* Makes the policy of a configuration node; NULL or null: the default policy. Every problem is
- * added, with its place; then STATUS_INVALID. Nothing is borrowed. The caller frees *policy. */
-enum status policy_new(const struct document_node *node, struct policy **policy,
-                       struct problems *problems) MUST_CHECK;
+ * added, with its place; then STATUS_INVALID. That a template can come to no room of the layout is
+ * a problem too, and so is a policy that opens none; `layout` may be NULL: then it is not looked
+ * at. Nothing is borrowed. The caller frees *policy. */
+enum status policy_new(const struct document_node *node, const struct layout *layout,
+                       struct policy **policy, struct problems *problems) MUST_CHECK;
 void policy_free(struct policy *policy);
 
 /* The names of the claims that say whose a session is. Borrowed. */

@@ -33,6 +33,7 @@ struct policy_event_rule {
 };
 
 struct policy {
+    const struct layout *layout; /* while it is made: what templates are checked against */
     struct policy_names names;
     struct policy_template connect[POLICY_TEMPLATES_LIMIT];
     size_t connect_count;

@@ -49,6 +49,27 @@ static void read_identity(struct policy *policy, const struct document_node *nod
                "tenant_claim and user_claim must be different claims");
 }
 
+/* Whether the layout has rooms of this kind and, of a room that is the same for every token, this
+ * room. */
+static enum status check_layout(const struct layout *layout, const struct policy_template *template,
+                                struct error *error)
+{
+    static const struct room_owner owner = {BYTES_LITERAL("x"), BYTES_LITERAL("x")};
+    struct bytes kind = policy_template_kind(template);
+    struct room_name room;
+    struct lane_name lane;
+    if (!layout)
+        return STATUS_OK;
+    if (!layout_has_kind(layout, kind))
+        return error_set(error, STATUS_NOT_FOUND, "the layout has no rooms of kind \"%.*s\"",
+                         BYTES_PRINT(kind));
+    if (template->count > 1 || template->open)
+        return STATUS_OK;
+    if (room_parse(template->pieces[0].literal, &room, error) != STATUS_OK)
+        return STATUS_INVALID;
+    return layout_lane(layout, &room, &owner, &lane, error);
+}
+
 static bool add_template(struct policy *policy, const struct document_node *node, bool may_be_open,
                          struct policy_template *template, struct problems *problems)
 {
@@ -57,10 +78,16 @@ static bool add_template(struct policy *policy, const struct document_node *node
         problem_at(problems, node, "a template of a room must be a string");
         return false;
     }
-    if (policy_template_init(template, node->text, may_be_open, &policy->names, &error) ==
-        STATUS_OK)
+    if (policy_template_init(template, node->text, may_be_open, &policy->names, &error) !=
+        STATUS_OK) {
+        problem_at(problems, node, error.text);
+        return false;
+    }
+    if (check_layout(policy->layout, template, &error) == STATUS_OK)
         return true;
-    problem_at(problems, node, error.text);
+    problems_add(problems, node->line, node->column, "%.*s: %s", BYTES_PRINT(node->text),
+                 error.text);
+    policy_template_deinit(template);
     return false;
 }
 
@@ -255,31 +282,31 @@ static void add_default_connect(struct policy *policy, const char *kind, const c
     char text[ROOM_NAME_LIMIT];
     int size = snprintf(text, sizeof(text), "%s:{%s}", kind, claim);
     struct policy_template *template = &policy->connect[policy->connect_count];
+    if (policy->layout && !layout_has_kind(policy->layout, bytes_of_string(kind)))
+        return;
     if (policy_template_init(template, bytes_of(text, (size_t)size), false, &policy->names, NULL) ==
         STATUS_OK)
         policy->connect_count++;
 }
 
+/* The least that is of use: what concerns the user, and what the token's issuer has named. Who
+ * reads a whole project or tenant is a decision that somebody writes down. */
 static void set_default_connect(struct policy *policy)
 {
     add_default_connect(policy, "user", policy->names.items[CLAIMS_FIELD_USER]);
-    add_default_connect(policy, "tenant", policy->names.items[CLAIMS_FIELD_TENANT]);
     add_default_connect(policy, "review", "reviewQueues");
 }
 
-static void set_default_join(struct policy *policy)
+static void check_use(const struct policy *policy, const struct document_node *node,
+                      struct problems *problems)
 {
-    static const char *const rooms[] = {"task:*", "project:*"};
-    for (size_t i = 0; i < sizeof(rooms) / sizeof(rooms[0]); i++) {
-        struct policy_template *template = &policy->join[policy->join_count].room;
-        if (policy_template_init(template, bytes_of_string(rooms[i]), true, &policy->names, NULL) ==
-            STATUS_OK)
-            policy->join_count++;
-    }
+    if (policy->connect_count + policy->join_count == 0)
+        problems_add(problems, node ? node->line : 0, node ? node->column : 0,
+                     "access: no room is open to anybody: `connect` and `join` say which are");
 }
 
-enum status policy_new(const struct document_node *node, struct policy **policy,
-                       struct problems *problems)
+enum status policy_new(const struct document_node *node, const struct layout *layout,
+                       struct policy **policy, struct problems *problems)
 {
     static const char *const keys[] = {"tenant_claim", "user_claim", "connect",
                                        "join",         "events",     NULL};
@@ -289,6 +316,7 @@ enum status policy_new(const struct document_node *node, struct policy **policy,
         return STATUS_INVALID;
     size_t found_before = problems->count + problems->omitted;
     struct policy *made = mem_new(struct policy);
+    made->layout = layout;
     read_identity(made, node, problems);
     const struct document_node *connect = node ? document_find(node, "connect") : NULL;
     const struct document_node *join = node ? document_find(node, "join") : NULL;
@@ -298,11 +326,12 @@ enum status policy_new(const struct document_node *node, struct policy **policy,
         set_default_connect(made);
     if (join)
         read_join(made, join, problems);
-    else
-        set_default_join(made);
     const struct document_node *events = node ? document_find(node, "events") : NULL;
     if (events)
         read_events(made, events, problems);
+    if (problems->count + problems->omitted == found_before)
+        check_use(made, node, problems);
+    made->layout = NULL;
     if (problems->count + problems->omitted > found_before) {
         policy_free(made);
         return STATUS_INVALID;

@@ -139,6 +139,15 @@ void policy_template_deinit(struct policy_template *template)
     template->count = 0;
 }
 
+struct bytes policy_template_kind(const struct policy_template *template)
+{
+    assert(template->count > 0 && !template->pieces[0].is_claim);
+    struct bytes text = template->pieces[0].literal;
+    const uint8_t *colon = memchr(text.data, ':', text.size);
+    assert(colon);
+    return bytes_of(text.data, (size_t)(colon - text.data));
+}
+
 /* --- Use
  * --------------------------------------------------------------------------------------------------
  */

@@ -39,6 +39,9 @@ enum status policy_template_init(struct policy_template *template, struct bytes 
                                  struct error *error) MUST_CHECK;
 void policy_template_deinit(struct policy_template *template);
 
+/* What stands before the colon. */
+struct bytes policy_template_kind(const struct policy_template *template);
+
 /* Calls `each` for every well-formed room that a closed template comes to, at most `*budget` times
  * (which is counted down). */
 void policy_template_expand(const struct policy_template *template, const struct claims *claims,

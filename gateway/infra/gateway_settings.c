@@ -164,8 +164,9 @@ static const struct setting table[] = {
     SETTING(INTEGER, "token.checks_per_turn", token_checks, "32", RANGE(1, 10000),
             .help = "Tokens checked before who is connected gets his turn again."),
     SETTING(TREE, "access", access_node, NULL,
-            .help = "Rooms from claims: tenant_claim, user_claim, connect (given), join (allowed), "
-                    "and events that clients may send. See gateway/domain/policy.h."),
+            .help = "Rooms from claims: tenant_claim (tenant), user_claim (sub), connect (given; "
+                    "user:{sub} and review:{reviewQueues}), join (allowed; none), and events that "
+                    "clients may send (none). See deploy/docs/rights.md."),
 
     /* --- Limits */
     SETTING(INTEGER, "limits.sessions", sessions, "100000", RANGE(1, 10000000),
@@ -435,7 +436,8 @@ static void check_events(const struct gateway_settings *settings, struct problem
                      EVENT_HEADERS_BYTES);
 }
 
-void gateway_settings_finish(struct gateway_settings *settings, struct problems *problems)
+void gateway_settings_finish(struct gateway_settings *settings, const struct layout *layout,
+                             struct problems *problems)
 {
     check_token(settings, problems);
     check_paths(settings, problems);
@@ -445,7 +447,7 @@ void gateway_settings_finish(struct gateway_settings *settings, struct problems 
     check_keys(settings, problems);
     check_peers(settings, problems);
     check_events(settings, problems);
-    if (policy_new(settings->access_node, &settings->policy, problems) != STATUS_OK)
+    if (policy_new(settings->access_node, layout, &settings->policy, problems) != STATUS_OK)
         settings->policy = NULL;
     if (conflation_new(settings->conflate.items, settings->conflate.count, &settings->conflation,
                        problems) != STATUS_OK)

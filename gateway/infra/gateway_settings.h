@@ -115,7 +115,8 @@ struct gateway_settings {
 struct config_group gateway_settings_group(struct gateway_settings *settings);
 
 /* Makes the policy and finds contradictions, adding problems. */
-void gateway_settings_finish(struct gateway_settings *settings, struct problems *problems);
+void gateway_settings_finish(struct gateway_settings *settings, const struct layout *layout,
+                             struct problems *problems);
 void gateway_settings_deinit(struct gateway_settings *settings);
 
 /* The keys for cursors and private ids, newest first, borrowed: those that are configured; else the

@@ -363,13 +363,16 @@ static void start(bool room_keyed)
                                  : parse("tenant: {topic: t, key: \"{tenant}\", partitions: 1}\n"
                                          "user: {topic: t, key: \"{tenant}\", partitions: 1}\n"
                                          "task: {topic: t, key: \"{tenant}\", partitions: 1}\n");
+    struct document *access =
+        parse("{connect: ['user:{sub}', 'tenant:{tenant}'], join: ['task:*', 'project:*']}");
     struct layout_source source = {.rooms = document_root(rooms)};
     enum status status = layout_new(&source, &lane.layout, &problems);
     assert(status == STATUS_OK);
-    status = policy_new(NULL, &lane.policy, &problems);
+    status = policy_new(document_root(access), lane.layout, &lane.policy, &problems);
     assert(status == STATUS_OK);
     (void)status;
     document_free(rooms);
+    document_free(access);
     struct hub_config config = hand_config(lane.layout, lane.policy);
     config.ring_bytes = 4096;
     config.outbox_messages = 3;

@@ -86,7 +86,7 @@ static void configure(struct sim_world *world)
     static char progress[] = "task.progress", running[] = "*/running";
     char *const items[] = {progress, running};
     if (status == STATUS_OK)
-        status = policy_new(document_root(access), &world->policy, &problems);
+        status = policy_new(document_root(access), world->layout, &world->policy, &problems);
     if (status == STATUS_OK && world->seed % 2)
         status = conflation_new(items, 2, &world->conflation, &problems);
     if (status != STATUS_OK)

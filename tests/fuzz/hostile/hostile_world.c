@@ -627,7 +627,7 @@ static void configure(void)
     struct layout_source source = {.rooms = document_root(rooms), .allow = document_root(allow)};
     enum status status = layout_new(&source, &world.layout, &problems);
     assert(status == STATUS_OK);
-    status = policy_new(document_root(access), &world.policy, &problems);
+    status = policy_new(document_root(access), NULL, &world.policy, &problems);
     assert(status == STATUS_OK);
     (void)status;
     document_free(rooms);

@@ -15,6 +15,9 @@ const END_TIMEOUT = 60000;
 
 export const SECRET = 'a-secret-of-the-tests-0123456789abcdef';
 
+/* Everybody reads tasks and projects of his tenant: most tests are of other things than rights. */
+const ACCESS = { connect: ['user:{sub}', 'tenant:{tenant}', 'review:{reviewQueues}'], join: ['task:*', 'project:*'] };
+
 /* Gateways of one world are peers, each at a port of its own. */
 const PEERS = { secret: 'a-secret-of-the-peers-0123456789abcdef', address: '127.0.0.1', port: 0, network: ['127.0.0.0/8'] };
 
@@ -46,7 +49,7 @@ export function configuration({ bootstrap, dispatcherPort, gatewayPort, rulesFil
         log: { format: 'text' },
         allow: { review: ['legal'] },
         dispatcher: { rules: rulesFile, http: { port: dispatcherPort } },
-        gateway: { http: { port: gatewayPort }, token: { secret: SECRET }, peers: PEERS },
+        gateway: { access: ACCESS, http: { port: gatewayPort }, token: { secret: SECRET }, peers: PEERS },
     };
     return merge(base, settings);
 }

@@ -139,7 +139,7 @@ static void begin(struct client *clients, unsigned count, size_t read_back_bytes
     auto_problems struct problems problems = {0};
     memset(&world, 0, sizeof(world));
     ck_assert(layout_new(&source, &world.layout, &problems) == STATUS_OK);
-    ck_assert(policy_new(NULL, &world.policy, &problems) == STATUS_OK);
+    world.policy = hand_policy();
     start_gateway(read_back_bytes);
     memset(clients, 0, count * sizeof(*clients));
     for (unsigned i = 0; i < count; i++)

@@ -196,7 +196,7 @@ static void begin(void)
     auto_problems struct problems problems = {0};
     memset(&world, 0, sizeof(world));
     ck_assert(layout_new(&source, &world.layout, &problems) == STATUS_OK);
-    ck_assert(policy_new(NULL, &world.policy, &problems) == STATUS_OK);
+    world.policy = hand_policy();
     ck_assert(conflation_new(items, 3, &world.conflation, &problems) == STATUS_OK);
     start_gateway();
     connect();

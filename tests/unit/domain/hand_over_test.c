@@ -139,7 +139,7 @@ static struct session *start(void)
     struct document *access = parse("connect: [\"user:{sub}\"]");
     struct layout_source source = {.rooms = document_root(rooms)};
     ck_assert_int_eq(layout_new(&source, &layout, &problems), STATUS_OK);
-    ck_assert_int_eq(policy_new(document_root(access), &policy, &problems), STATUS_OK);
+    ck_assert_int_eq(policy_new(document_root(access), layout, &policy, &problems), STATUS_OK);
     document_free(rooms);
     document_free(access);
     end = 0;

@@ -1,5 +1,8 @@
 #include "hand_source.h"
 
+#include "policy.h"
+#include "suite.h"
+
 static void open_lane(void *context, struct lane *lane, const char *topic, int32_t partition)
 {
     struct hand_source *source = context;
@@ -62,6 +65,21 @@ const struct lane_source_ops hand_source_ops = {.open = open_lane,
                                                 .scan = scan_lane,
                                                 .scan_resume = resume_scan,
                                                 .scan_cancel = cancel_scan};
+
+struct policy *hand_policy(void)
+{
+    static const char yaml[] =
+        "connect: ['user:{sub}', 'tenant:{tenant}', 'review:{reviewQueues}']\n"
+        "join: ['task:*', 'project:*']\n";
+    auto_problems struct problems problems = {0};
+    struct document *access;
+    struct policy *policy = NULL;
+    struct error error;
+    ck_assert(document_parse(bytes_of_string(yaml), NULL, &access, &error) == STATUS_OK);
+    ck_assert(policy_new(document_root(access), NULL, &policy, &problems) == STATUS_OK);
+    document_free(access);
+    return policy;
+}
 
 struct hub_config hand_config(const struct layout *layout, const struct policy *policy)
 {

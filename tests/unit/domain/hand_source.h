@@ -20,6 +20,9 @@ extern const struct lane_source_ops hand_source_ops;
 /* Settings under which nothing happens by limit or time; a test sets what it is about. */
 struct hub_config hand_config(const struct layout *layout, const struct policy *policy);
 
+/* Everybody reads tasks, projects and all of his tenant. To be freed. */
+struct policy *hand_policy(void);
+
 /* Answers, if asked: the log is [first, end). */
 void hand_open(struct hand_source *source, struct hub *hub, int64_t first, int64_t end);
 

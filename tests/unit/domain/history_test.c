@@ -201,7 +201,7 @@ static void begin(void)
     said[0] = cursor[0] = private_id[0] = '\0';
     blocked = false;
     ck_assert(layout_new(&source, &world.layout, &problems) == STATUS_OK);
-    ck_assert(policy_new(NULL, &world.policy, &problems) == STATUS_OK);
+    world.policy = hand_policy();
     world.config = hand_config(world.layout, world.policy);
     world.config.ring_bytes = RING_BYTES;
     world.config.outbox_messages = OUTBOX;

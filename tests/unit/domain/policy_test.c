@@ -22,7 +22,7 @@ static void open_policy(struct setting *setting, const char *yaml, const char *c
         ck_assert_msg(parsed == STATUS_OK, "%s", error.text);
         node = document_root(setting->document);
     }
-    enum status status = policy_new(node, &setting->policy, &problems);
+    enum status status = policy_new(node, NULL, &setting->policy, &problems);
     ck_assert_msg(status == STATUS_OK, "%s", problems.count ? problems.items[0].text : "?");
     ck_assert(problems_empty(&problems));
     problems_deinit(&problems);
@@ -58,15 +58,16 @@ static bool may_join(const struct setting *setting, const char *room)
     return policy_may_join(setting->policy, setting->claims, bytes_of_string(room));
 }
 
-START_TEST(the_default_gives_user_tenant_and_review_queues)
+START_TEST(the_default_is_what_concerns_the_user_and_the_queues_of_the_token)
 {
     struct setting setting;
     open_policy(
         &setting, NULL,
         "{\"sub\":\"u1\",\"tenant\":\"acme\",\"reviewQueues\":[\"legal\",\"fraud\"],\"x\":1}");
-    ck_assert_str_eq(connect_rooms(&setting), "user:u1 tenant:acme review:legal review:fraud ");
-    ck_assert(may_join(&setting, "task:42"));
-    ck_assert(may_join(&setting, "project:p"));
+    ck_assert_str_eq(connect_rooms(&setting), "user:u1 review:legal review:fraud ");
+    ck_assert(!may_join(&setting, "task:42"));
+    ck_assert(!may_join(&setting, "project:p"));
+    ck_assert(!may_join(&setting, "tenant:acme"));
     ck_assert(may_join(&setting, "review:legal"));
     ck_assert(may_join(&setting, "user:u1"));
     ck_assert(!may_join(&setting, "review:other"));
@@ -184,7 +185,7 @@ START_TEST(bad_claims_are_refused)
     struct policy *policy;
     struct claims *claims = NULL;
     struct problems problems = {0};
-    ck_assert_int_eq(policy_new(NULL, &policy, &problems), STATUS_OK);
+    ck_assert_int_eq(policy_new(NULL, NULL, &policy, &problems), STATUS_OK);
     ck_assert_int_eq(policy_claims(policy, BYTES_LITERAL("[]"), &claims), STATUS_MALFORMED);
     ck_assert_int_eq(policy_claims(policy, BYTES_LITERAL(""), &claims), STATUS_MALFORMED);
     ck_assert_int_eq(policy_claims(policy, BYTES_LITERAL("{\"sub\":\"a\",\"sub\":\"b\"}"), &claims),
@@ -216,7 +217,6 @@ START_TEST(events_are_those_of_the_rules)
                      STATUS_NOT_FOUND);
     ck_assert_int_eq(policy_may_send(setting.policy, setting.claims, BYTES_LITERAL("review.done")),
                      STATUS_OK);
-    ck_assert(may_join(&setting, "task:1"));
     close_policy(&setting);
     open_policy(&setting, "events:\n- {event: \"review.*\", if: {role: reviewer}}\n", "{}");
     ck_assert_int_eq(policy_may_send(setting.policy, setting.claims, BYTES_LITERAL("review.done")),
@@ -228,7 +228,8 @@ START_TEST(events_are_those_of_the_rules)
 }
 END_TEST
 
-static void check_problem(const char *yaml, unsigned line, const char *part)
+static void check_problem_with(const struct layout *layout, const char *yaml, unsigned line,
+                               const char *part)
 {
     struct document *document;
     struct error error = {0};
@@ -236,8 +237,8 @@ static void check_problem(const char *yaml, unsigned line, const char *part)
                   "%s: %s", yaml, error.text);
     struct problems problems = {0};
     struct policy *policy = NULL;
-    ck_assert_msg(policy_new(document_root(document), &policy, &problems) == STATUS_INVALID, "%s",
-                  yaml);
+    ck_assert_msg(policy_new(document_root(document), layout, &policy, &problems) == STATUS_INVALID,
+                  "%s", yaml);
     ck_assert_ptr_null(policy);
     ck_assert_uint_ge(problems.count, 1);
     ck_assert_uint_eq(problems.items[0].line, line);
@@ -245,6 +246,55 @@ static void check_problem(const char *yaml, unsigned line, const char *part)
     problems_deinit(&problems);
     document_free(document);
 }
+
+static void check_problem(const char *yaml, unsigned line, const char *part)
+{
+    check_problem_with(NULL, yaml, line, part);
+}
+
+static struct layout *layout_of(const char *preset, const char *allow_yaml)
+{
+    struct document *allow;
+    struct layout *layout = NULL;
+    struct error error;
+    struct problems problems = {0};
+    ck_assert(document_parse(bytes_of_string(allow_yaml), NULL, &allow, &error) == STATUS_OK);
+    struct layout_source source = {.preset = bytes_of_string(preset),
+                                   .allow = document_root(allow)};
+    ck_assert(layout_new(&source, &layout, &problems) == STATUS_OK);
+    document_free(allow);
+    return layout;
+}
+
+START_TEST(rooms_that_the_layout_does_not_have_are_a_problem)
+{
+    struct layout *by_user = layout_of("user", "{review: [legal, 'team-*']}");
+    check_problem_with(by_user, "connect:\n- \"tenant:{tenant}\"\n", 2,
+                       "no rooms of kind \"tenant\"");
+    check_problem_with(by_user, "join:\n- \"task:*\"\n- \"project:*\"\n", 3, "\"project\"");
+    check_problem_with(by_user, "join:\n- {room: \"planet:{sub}\", if: {a: b}}\n", 2, "\"planet\"");
+    check_problem_with(by_user, "connect: [\"review:finance\"]\n", 1, "allow.review");
+    check_problem_with(NULL, "connect: []\nevents: [a]\n", 1, "no room is open");
+    layout_free(by_user);
+    struct layout *none = layout_of("none", "{}");
+    check_problem_with(none, "events: [a]\n", 1, "no room is open");
+    layout_free(none);
+}
+END_TEST
+
+START_TEST(the_default_goes_with_every_layout)
+{
+    static const char *const presets[] = {"tenant", "user"};
+    for (size_t i = 0; i < 2; i++) {
+        struct layout *layout = layout_of(presets[i], "{review: [legal]}");
+        struct policy *policy;
+        struct problems problems = {0};
+        ck_assert_int_eq(policy_new(NULL, layout, &policy, &problems), STATUS_OK);
+        policy_free(policy);
+        layout_free(layout);
+    }
+}
+END_TEST
 
 START_TEST(configuration_errors_have_a_place_and_a_reason)
 {
@@ -274,9 +324,10 @@ START_TEST(configuration_errors_have_a_place_and_a_reason)
 }
 END_TEST
 
-TEST_PROGRAM("policy", the_default_gives_user_tenant_and_review_queues, absent_claims_give_no_room,
-             conditions_compare_as_text_and_all_must_hold, templates_combine_claims_with_text,
-             a_claim_value_is_never_a_pattern, claims_are_found_by_exact_name_before_path,
-             tenant_and_user_are_one_value_or_none, only_what_the_policy_names_is_kept,
-             events_are_those_of_the_rules, bad_claims_are_refused,
-             configuration_errors_have_a_place_and_a_reason)
+TEST_PROGRAM("policy", the_default_is_what_concerns_the_user_and_the_queues_of_the_token,
+             rooms_that_the_layout_does_not_have_are_a_problem, the_default_goes_with_every_layout,
+             absent_claims_give_no_room, conditions_compare_as_text_and_all_must_hold,
+             templates_combine_claims_with_text, a_claim_value_is_never_a_pattern,
+             claims_are_found_by_exact_name_before_path, tenant_and_user_are_one_value_or_none,
+             only_what_the_policy_names_is_kept, events_are_those_of_the_rules,
+             bad_claims_are_refused, configuration_errors_have_a_place_and_a_reason)

@@ -145,8 +145,11 @@ static void start(struct gateway *gateway, const char *rooms_yaml, const char *a
         ck_assert(document_parse(bytes_of_string(access_yaml), NULL, &access, &error) == STATUS_OK);
     struct layout_source source = {.rooms = rooms ? document_root(rooms) : NULL};
     ck_assert(layout_new(&source, &gateway->layout, &problems) == STATUS_OK);
-    ck_assert(policy_new(access ? document_root(access) : NULL, &gateway->policy, &problems) ==
-              STATUS_OK);
+    if (access)
+        ck_assert(policy_new(document_root(access), gateway->layout, &gateway->policy, &problems) ==
+                  STATUS_OK);
+    else
+        gateway->policy = hand_policy();
     document_free(rooms);
     document_free(access);
     struct hub_config config = hand_config(gateway->layout, gateway->policy);

@@ -108,7 +108,7 @@ static void start(unsigned clients)
     struct layout_source source = {.rooms = document_root(rooms)};
     memset(&world, 0, sizeof(world));
     ck_assert_int_eq(layout_new(&source, &world.layout, &problems), STATUS_OK);
-    ck_assert_int_eq(policy_new(document_root(access), &world.policy, &problems), STATUS_OK);
+    ck_assert_int_eq(policy_new(document_root(access), NULL, &world.policy, &problems), STATUS_OK);
     document_free(rooms);
     document_free(access);
     world.config = hand_config(world.layout, world.policy);

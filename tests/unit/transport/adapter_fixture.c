@@ -334,7 +334,7 @@ static void configure(void)
                                     "join: [\"task:*\", \"review:legal\", \"nowhere:*\"]");
     struct layout_source source = {.rooms = document_root(rooms), .allow = document_root(allow)};
     ck_assert_int_eq(layout_new(&source, &layout, &problems), STATUS_OK);
-    ck_assert_int_eq(policy_new(document_root(access), &policy, &problems), STATUS_OK);
+    ck_assert_int_eq(policy_new(document_root(access), NULL, &policy, &problems), STATUS_OK);
     document_free(rooms);
     document_free(allow);
     document_free(access);

@@ -28,9 +28,9 @@ export class Identity extends EventTarget {
     return { token, tenant: this.tenant.id, user: this.user.id, reviewQueues: this.user.reviewQueues };
   }
 
-  /** What the gateway's default policy gives at connect. */
+  /** What deploy/config/smartstack.yaml gives at connect. */
   get rooms() {
-    return [`user:${this.user.id}`, `tenant:${this.tenant.id}`, ...this.user.reviewQueues.map((queue) => `review:${queue}`)];
+    return [`user:${this.user.id}`, ...this.user.reviewQueues.map((queue) => `review:${queue}`), `tenant:${this.tenant.id}`];
   }
 
   get projects() {
