@@ -95,6 +95,10 @@ export type Room = `${string}:${string}`;
 /** Opaque. */
 export type Cursor = string;
 
+/** A room that nobody asked for is given: the rights have grown. In Socket.IO also before the answer to a `subscribe`. */
+export interface Subscribed {
+    room: Room;
+}
 export interface Unsubscribed {
     room: Room;
     reason?: string;
@@ -132,7 +136,7 @@ export interface ServerToClientEvents {
     notification: (notification: ClientNotificationNotification, cursor: Cursor) => void;
     'review.alert': (notification: ReviewAlertNotification, cursor: Cursor) => void;
     history: (about: History, cursor: Cursor) => void;
-    subscribed: (about: { room: Room }, cursor: Cursor) => void;
+    subscribed: (about: Subscribed, cursor: Cursor) => void;
     unsubscribed: (about: Unsubscribed, cursor: Cursor) => void;
     session: (about: SessionLost, cursor: Cursor) => void;
     stale: (about: Stale, cursor: Cursor) => void;
@@ -216,6 +220,7 @@ export type ServerMessage =
     | { type: 'cursor'; cursor: Cursor }
     | { type: 'ack'; id: MessageId; history?: HistorySummary }
     | { type: 'error'; id?: MessageId; error: Refusal & { rooms?: { room: string; code: string }[] } }
+    | ({ type: 'subscribed'; cursor?: Cursor } & Subscribed)
     | ({ type: 'unsubscribed'; cursor?: Cursor } & Unsubscribed)
     | ({ type: 'stale'; cursor?: Cursor } & Stale)
     | { type: 'live'; cursor?: Cursor }
@@ -228,6 +233,7 @@ export type ServerMessage =
 export interface StreamEvents extends NotificationsByEvent {
     history: History;
     session: { sid: string; recovered: boolean; reason?: string; history?: HistorySummary };
+    subscribed: Subscribed;
     unsubscribed: Unsubscribed;
     stale: Stale;
     live: Record<string, never>;

@@ -94,7 +94,7 @@ enum status private_id_decode(struct bytes text, const struct cursor_keys *keys,
  */
 
 struct cursor {
-    struct bytes left;   /* bit i (of byte i / 8): room i of the private id was left */
+    struct bytes left;   /* bits about the private id's rooms that are gone (session_mark_left) */
     struct bytes joined; /* packed rooms, in order */
     struct bytes
         positions; /* one for each lane of what remains and was joined, in order of first mention */

@@ -6,7 +6,7 @@
 #include "mem.h"
 #include "pack.h"
 
-enum { FORMAT_VERSION = 1 };
+enum { FORMAT_VERSION = 2 };
 
 /* --- here --- */
 
@@ -28,7 +28,7 @@ static void append_rooms(const struct session *session, struct buffer *state)
 {
     pack_number(state, session->private_rooms);
     pack_bytes(state,
-               bytes_of(session->left, session->left ? (session->private_rooms + 7u) / 8 : 0));
+               bytes_of(session->left, session->left ? left_size(session->private_rooms) : 0));
     pack_number(state, session->room_count);
     for (unsigned i = 0; i < session->room_count; i++) {
         pack_bytes(state, room_name_of(session->rooms[i].room));
@@ -83,7 +83,7 @@ static bool take_private_rooms(struct session *session, struct bytes *rest)
     uint64_t count;
     struct bytes left;
     if (!unpack_limited(rest, session->hub->config.rooms_per_session, &count) ||
-        !unpack_bytes(rest, &left) || (left.size && left.size != (count + 7) / 8))
+        !unpack_bytes(rest, &left) || (left.size && left.size != left_size(count)))
         return false;
     session->private_rooms = (uint32_t)count;
     if (left.size) {

@@ -135,6 +135,7 @@ struct session *hub_open_session(struct hub *hub, const struct session_request *
         free(session->left);
         session->left = NULL;
         buffer_clear(&session->opening->lost);
+        buffer_clear(&session->opening->left);
         problem = resume_fresh(session);
     }
     if (problem) {

@@ -74,7 +74,8 @@ struct hub_stats {
     uint64_t sessions_opened, sessions_refused, sessions_recovered, sessions_not_recovered,
         sessions_continued, sessions_closed;
     uint64_t records, records_skipped, deliveries, deliveries_caught_up;
-    uint64_t rooms_left_out; /* of those given at connect */
+    uint64_t rooms_left_out;                      /* of those given at connect */
+    uint64_t refreshed, rooms_lost, rooms_gained; /* claims replaced; by them, or at a return */
     uint64_t joins, joins_refused, leaves, behind_entered, behind_closed, scans, scan_records, gaps;
     uint64_t records_faulty[RECORD_FAULTS]; /* live or by a scan; by enum record_fault */
     uint64_t conflated;
@@ -155,8 +156,15 @@ bool session_is_in(const struct session *session, struct bytes room);
 /* Whether the session may send this event: as policy_may_send(). */
 enum status session_may_send(const struct session *session, struct bytes event) MUST_CHECK;
 
-/* Whether other claims name the session's own tenant and user. */
-bool session_is_of(const struct session *session, struct bytes claims);
+/* Replaces the session's claims, a verified JSON object, by those of a fresh token; what is asked
+ * from here on is judged by them. Answered in the stream under `request` (not 0): REFRESHED. Before
+ * it comes LEFT (request 0, `not_allowed`) for each room that they do not open; from there on
+ * nothing of these rooms is given. Rooms that they give at connect, and those before did not, are
+ * joined: JOINED (request 0) as soon as their lanes are there; if they do not come, the session
+ * ends, transiently. NULL; or the word for why nothing is changed, and not answered in the stream:
+ * other_principal (of another tenant or user), bad_claims (as policy_claims()), not_connected. */
+const char *session_refresh(struct session *session, struct bytes claims, uint64_t request,
+                            int64_t now_ms) MUST_CHECK;
 
 /* The transport lost or ended the session. Always safe, also from inside transport_ops.ready; the
  * session must not be used afterwards. */

@@ -5,6 +5,7 @@
  *   outbox.c     what is queued for a session, and who must be told
  *   session.c    opening, the stream of deliveries, the end
  *   join.c       how it comes into a room and leaves it
+ *   refresh.c    rights that change
  *   hand_over.c  a session that goes on at another gateway
  *   resume.c     private ids and cursors: made, and followed back
  *   catch_up.c   sessions behind the head of a lane: where each stands, and from the ring
@@ -261,6 +262,7 @@ enum item_kind {
     ITEM_JOINED,
     ITEM_JOIN_REFUSED,
     ITEM_LEFT,
+    ITEM_REFRESHED,
     ITEM_CURSOR,
     ITEM_STALE,
     ITEM_LIVE,
@@ -330,8 +332,8 @@ struct session {
     bool signaled;      /* transport_ops.ready was called and it has not yet been told "none" */
     bool rooms_changed; /* cursor_rooms is out of date */
     bool recovered;
-    uint8_t *left;           /* bitmap of private rooms that were left; NULL: none */
-    char *cursor_rooms;      /* text of the cursor's constant part */
+    uint8_t *left;      /* two bits for each private room; see session_mark_left(). NULL: none */
+    char *cursor_rooms; /* text of the cursor's constant part */
     struct opening *opening; /* until OPENED was given */
     uint8_t tag[CURSOR_TAG_BYTES];
     uint8_t public_id[CURSOR_PUBLIC_ID_BYTES];
@@ -351,6 +353,7 @@ struct opening {
     bool refusal_transient;
     struct buffer
         lost; /* rooms of the cursor that are not allowed any more: size and name of each */
+    struct buffer left; /* rooms of the private id that the client has left: likewise */
     uint8_t random[32];
     bool resumed;
     bool continued; /* from another gateway; `resumed` too */
@@ -397,6 +400,30 @@ void session_forget_joins(struct session *session, struct bytes room, bool all, 
 /* Its lane did not open, or its history did not come, in time: it is refused, and freed. */
 void session_expire_join(struct pending *pending);
 void session_detach_room(struct session *session, size_t index);
+/* The session is out of the room, and its joins of it are refused: the client has left it, or it is
+ * `lost` since the claims do not open it. */
+void session_drop_room(struct session *session, size_t index, bool lost);
+/* The session was attached to a room that nobody asked for: it is told, when the lane is open. */
+void session_settle_gain(struct session *session, size_t index);
+/* Joins the rooms of connect that the session is not in, but for those that the client has left:
+ * size and name of each. */
+void session_gain_rooms(struct session *session, struct bytes left);
+
+/* Of a room in the private id: it is gone, and it was not the client who left it but its rights. */
+enum left_bit { LEFT_GONE, LEFT_LOST, LEFT_BITS };
+
+static inline size_t left_size(size_t private_rooms)
+{
+    return (LEFT_BITS * private_rooms + 7) / 8;
+}
+
+static inline bool left_has(struct bytes left, size_t private_index, enum left_bit bit)
+{
+    size_t at = LEFT_BITS * private_index + bit;
+    return at / 8 < left.size && (left.data[at / 8] >> (at % 8) & 1);
+}
+
+void session_mark_left(struct session *session, size_t private_index, bool lost);
 void session_detach_all(struct session *session);
 /* The lane of a room of the session's; NULL, or why it has none: no_such_room, or the words that
  * session_claim_named_by() knows. */

@@ -128,6 +128,11 @@ static void settle_join(struct session *session, size_t index, const struct join
         history_start(pending->history);
 }
 
+void session_settle_gain(struct session *session, size_t index)
+{
+    settle_join(session, index, &(struct join){.request = 0});
+}
+
 /* Joining again changes nothing (hazards 7), but may bring a history. */
 static void join_again(struct session *session, size_t index, const struct join *join)
 {
@@ -204,7 +209,7 @@ void session_forget_joins(struct session *session, struct bytes room, bool all, 
         session->hub->stats.steps++;
         if (!all && !bytes_equal(waiting, room))
             continue;
-        if (reason)
+        if (reason && pending->request) /* else nobody asked */
             refuse_join(session, waiting, pending->request, reason, false);
         history_free(pending->history);
         pending_join_free(pending);
@@ -223,6 +228,10 @@ void session_expire_join(struct pending *pending)
     bool joins = index < 0 || !pending->history || session_room_is_held(session, (size_t)index);
     history_free(pending->history);
     pending_join_free(pending);
+    if (control.request == 0) { /* as at connect: the client comes again, to all that it may have */
+        session_end(session, "unavailable", true);
+        return;
+    }
     session->hub->stats.joins_refused++;
     session_push_control(session, ITEM_JOIN_REFUSED, name, &control);
     if (!joins)
@@ -233,6 +242,16 @@ void session_expire_join(struct pending *pending)
         session_detach_room(session, (size_t)index);
 }
 
+void session_drop_room(struct session *session, size_t index, bool lost)
+{
+    assert(index < session->room_count);
+    const struct session_room *own = &session->rooms[index];
+    if (own->private_index >= 0)
+        session_mark_left(session, (size_t)own->private_index, lost);
+    session_forget_joins(session, room_name_of(own->room), false, lost ? "not_allowed" : "left");
+    session_detach_room(session, index);
+}
+
 void session_leave(struct session *session, struct bytes name, uint64_t request)
 {
     if (session->state != SESSION_OPEN || session->overflowed)
@@ -240,14 +259,7 @@ void session_leave(struct session *session, struct bytes name, uint64_t request)
     int index = find_room(session, name);
     struct control control = {.request = request, .reason = index < 0 ? "not_joined" : NULL};
     if (index >= 0) {
-        int private_index = session->rooms[index].private_index;
-        if (private_index >= 0) {
-            if (!session->left)
-                session->left = mem_alloc((session->private_rooms + 7u) / 8);
-            session->left[private_index / 8] |= (uint8_t)(1u << (private_index % 8));
-        }
-        session_forget_joins(session, name, false, "left");
-        session_detach_room(session, (size_t)index);
+        session_drop_room(session, (size_t)index, false);
         session->hub->stats.leaves++;
     }
     if (name.size > ROOM_NAME_LIMIT)

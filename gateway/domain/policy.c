@@ -107,6 +107,14 @@ static bool conditions_hold(const struct policy_conditions *conditions, const st
     return true;
 }
 
+bool policy_gives(const struct policy *policy, const struct claims *claims, struct bytes room)
+{
+    for (size_t i = 0; i < policy->connect_count; i++)
+        if (policy_template_match(&policy->connect[i], claims, room))
+            return true;
+    return false;
+}
+
 bool policy_may_join(const struct policy *policy, const struct claims *claims, struct bytes room)
 {
     struct room_name parsed;
@@ -116,10 +124,7 @@ bool policy_may_join(const struct policy *policy, const struct claims *claims, s
         if (conditions_hold(&policy->join[i].conditions, claims) &&
             policy_template_match(&policy->join[i].room, claims, room))
             return true;
-    for (size_t i = 0; i < policy->connect_count; i++)
-        if (policy_template_match(&policy->connect[i], claims, room))
-            return true;
-    return false;
+    return policy_gives(policy, claims, room);
 }
 
 bool policy_has_events(const struct policy *policy)

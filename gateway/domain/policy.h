@@ -75,6 +75,9 @@ typedef void policy_room_fn(void *context, struct bytes room);
 void policy_connect_rooms(const struct policy *policy, const struct claims *claims,
                           policy_room_fn *each, void *context);
 
+/* Whether policy_connect_rooms() gives the room, as far as it goes. */
+bool policy_gives(const struct policy *policy, const struct claims *claims, struct bytes room);
+
 /* Whether the session may be in the room. False also for a name that is not well formed. */
 bool policy_may_join(const struct policy *policy, const struct claims *claims, struct bytes room);
 

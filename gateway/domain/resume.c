@@ -82,6 +82,7 @@ void resume_give_up(struct session *session, const char *reason)
     free(session->opening->private_id);
     session->opening->private_id = NULL;
     buffer_clear(&session->opening->lost);
+    buffer_clear(&session->opening->left);
     free(session->left);
     session->left = NULL;
     session_clear_outbox(session);
@@ -138,7 +139,7 @@ static bool walk_room(struct walk *walk, struct bytes name, int private_index)
         return false;
     if (!policy_may_join(hub->config.policy, session->claims, name)) {
         if (private_index >= 0)
-            session->left[private_index / 8] |= (uint8_t)(1u << (private_index % 8));
+            session_mark_left(session, (size_t)private_index, true);
         buffer_append_byte(&session->opening->lost, (uint8_t)name.size);
         buffer_append(&session->opening->lost, name);
         return true;
@@ -157,9 +158,14 @@ static bool walk_room(struct walk *walk, struct bytes name, int private_index)
     return true;
 }
 
-static bool bit_of(struct bytes bits, unsigned index)
+/* The client has left it, or it was lost before; what was lost may be given again. */
+static void walk_past(struct session *session, struct bytes name, size_t private_index, bool lost)
 {
-    return index / 8 < bits.size && bits.data[index / 8] >> (index % 8) & 1;
+    session_mark_left(session, private_index, lost);
+    if (lost)
+        return;
+    buffer_append_byte(&session->opening->left, (uint8_t)name.size);
+    buffer_append(&session->opening->left, name);
 }
 
 static bool walk_all(struct walk *walk, struct bytes private_rooms, const struct cursor *cursor)
@@ -168,12 +174,13 @@ static bool walk_all(struct walk *walk, struct bytes private_rooms, const struct
     uint8_t name[ROOM_NAME_LIMIT];
     size_t size;
     unsigned index = 0, limit = session->hub->config.rooms_per_session;
-    session->left = mem_alloc((limit + 7u) / 8);
+    session->left = mem_alloc(left_size(limit));
     for (struct bytes rest = private_rooms; rest.size; index++) {
         if (index >= limit || !cursor_unpack_room(&rest, name, &size))
             return false;
-        if (bit_of(cursor->left, index))
-            session->left[index / 8] |= (uint8_t)(1u << (index % 8));
+        if (left_has(cursor->left, index, LEFT_GONE))
+            walk_past(session, bytes_of(name, size), index,
+                      left_has(cursor->left, index, LEFT_LOST));
         else if (!walk_room(walk, bytes_of(name, size), (int)index))
             return false;
     }
@@ -258,7 +265,7 @@ static void encode_rooms(struct session *session)
             cursor_pack_room(&joined, room_name_of(session->rooms[i].room));
     struct cursor cursor = {.joined = buffer_peek(&joined)};
     if (session->left)
-        cursor.left = bytes_of(session->left, (session->private_rooms + 7u) / 8);
+        cursor.left = bytes_of(session->left, left_size(session->private_rooms));
     cursor_encode_rooms(&cursor, session->tag, &session->hub->keys, &text);
     free(session->cursor_rooms);
     session->cursor_rooms = mem_string(buffer_peek(&text));

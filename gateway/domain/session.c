@@ -138,6 +138,7 @@ void session_opening_free(struct session *session)
         return;
     free(session->opening->private_id);
     buffer_deinit(&session->opening->lost);
+    buffer_deinit(&session->opening->left);
     free(session->opening);
     session->opening = NULL;
 }
@@ -163,6 +164,8 @@ static void give_opened(struct session *session, struct delivery *delivery)
         session_push_control(session, ITEM_LEFT, name, &control);
         rest = bytes_skip(rest, 1 + name.size);
     }
+    if (opening->resumed && !opening->continued) /* the rights may have grown meanwhile */
+        session_gain_rooms(session, buffer_peek(&opening->left));
     struct control live = {0};
     if (session->stale_lanes && !opening->was_stale)
         tell_stale(session);
@@ -208,9 +211,9 @@ static struct session_lane *place_of_message(struct session *session, const stru
 
 static const enum delivery_kind delivery_kinds[] = {
     [ITEM_JOINED] = DELIVERY_JOINED, [ITEM_JOIN_REFUSED] = DELIVERY_JOIN_REFUSED,
-    [ITEM_LEFT] = DELIVERY_LEFT,     [ITEM_CURSOR] = DELIVERY_CURSOR,
-    [ITEM_STALE] = DELIVERY_STALE,   [ITEM_LIVE] = DELIVERY_LIVE,
-    [ITEM_CLOSE] = DELIVERY_CLOSE};
+    [ITEM_LEFT] = DELIVERY_LEFT,     [ITEM_REFRESHED] = DELIVERY_REFRESHED,
+    [ITEM_CURSOR] = DELIVERY_CURSOR, [ITEM_STALE] = DELIVERY_STALE,
+    [ITEM_LIVE] = DELIVERY_LIVE,     [ITEM_CLOSE] = DELIVERY_CLOSE};
 
 /* What lies below the end of the history has been given: the cursor that names the room says so. */
 static void give_history_end(struct session *session, struct history *history,
@@ -277,7 +280,7 @@ static void give_cursor(struct session *session, struct delivery *delivery)
 {
     assert(session->state == SESSION_OPEN || delivery->kind == DELIVERY_CLOSE);
     if (session->hub->config.recovery && delivery->kind != DELIVERY_JOIN_REFUSED &&
-        delivery->kind != DELIVERY_CLOSE)
+        delivery->kind != DELIVERY_REFRESHED && delivery->kind != DELIVERY_CLOSE)
         delivery->cursor = resume_cursor(session);
 }
 
@@ -410,17 +413,6 @@ enum status session_may_send(const struct session *session, struct bytes event)
 {
     return session->claims ? policy_may_send(session->hub->config.policy, session->claims, event)
                            : STATUS_DENIED;
-}
-
-bool session_is_of(const struct session *session, struct bytes json)
-{
-    struct claims *claims;
-    if (!session->claims || policy_claims(session->hub->config.policy, json, &claims) != STATUS_OK)
-        return false;
-    bool same = bytes_equal(claims_tenant(claims), session_tenant(session)) &&
-                bytes_equal(claims_user(claims), session_user(session));
-    claims_free(claims);
-    return same;
 }
 
 struct bytes session_public_id(const struct session *session)

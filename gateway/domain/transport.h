@@ -53,25 +53,27 @@ enum delivery_kind {
     DELIVERY_REFUSED,      /* the session was not let in: CONNECT_ERROR. Last */
     DELIVERY_NOTIFICATION, /* a message for a room of the session */
     DELIVERY_HISTORY,      /* a message from before a join, whose answer follows */
-    DELIVERY_JOINED, /* answer to session_join(): tell the client the cursor first, then acknowledge
-                      */
+    DELIVERY_JOINED,       /* answer to session_join(): tell the client the cursor first, then
+                              acknowledge;       or a room that its rights have brought (request 0) */
     DELIVERY_JOIN_REFUSED, /* answer to session_join() */
-    DELIVERY_LEFT,   /* answer to session_leave(), or a room that was lost (request 0) with `reason`
-                      */
-    DELIVERY_CURSOR, /* nothing but a newer cursor, hidden from the application */
-    DELIVERY_STALE,  /* the broker is away since `since_ms` */
-    DELIVERY_LIVE,   /* the broker is back, nothing was lost */
-    DELIVERY_CLOSE   /* the transport must end the session with `reason`. Last */
+    DELIVERY_LEFT, /* answer to session_leave(), or a room that was lost (request 0) with `reason`
+                    */
+    DELIVERY_REFRESHED, /* answer to session_refresh() */
+    DELIVERY_CURSOR,    /* nothing but a newer cursor, hidden from the application */
+    DELIVERY_STALE,     /* the broker is away since `since_ms` */
+    DELIVERY_LIVE,      /* the broker is back, nothing was lost */
+    DELIVERY_CLOSE      /* the transport must end the session with `reason`. Last */
 };
 
 /* One step of a session's stream. Everything borrowed is valid until the next call to the hub. */
 struct delivery {
     enum delivery_kind kind;
-    struct bytes cursor; /* text that ends the event; empty for REFUSED, JOIN_REFUSED and CLOSE */
+    struct bytes cursor; /* text that ends the event; empty for REFUSED, JOIN_REFUSED, REFRESHED and
+                            CLOSE */
     struct bytes body;   /* NOTIFICATION, HISTORY: what transport_ops.encode made */
     struct bytes room;   /* HISTORY, JOINED, JOIN_REFUSED, LEFT */
-    uint64_t request; /* HISTORY, JOINED, JOIN_REFUSED, LEFT: the number given with the request; 0
-                         if nobody asked */
+    uint64_t request; /* HISTORY, JOINED, JOIN_REFUSED, LEFT, REFRESHED: the number given with the
+                         request; 0 if nobody asked */
     bool has_history; /* JOINED: a history was asked for and has been given: */
     bool history_complete;  /* all that was asked for; else a limit or retention has cut it off */
     uint32_t history_count; /* so many */

@@ -333,6 +333,13 @@ void ws_json_append_ping(struct buffer *out)
     buffer_append_byte(out, '}');
 }
 
+void ws_json_append_subscribed(struct buffer *out, struct bytes room, struct bytes cursor)
+{
+    append_type(out, "subscribed", bytes_of(NULL, 0));
+    append_text(out, "room", room);
+    ws_json_append_tail(out, cursor);
+}
+
 void ws_json_append_unsubscribed(struct buffer *out, struct bytes room, const char *reason,
                                  struct bytes cursor)
 {

@@ -101,6 +101,7 @@ void ws_json_append_ping(struct buffer *out);
 void ws_json_append_pong(struct buffer *out, struct bytes id);
 
 /* What happens to a session by itself. Each ends with its cursor, unless that is empty. */
+void ws_json_append_subscribed(struct buffer *out, struct bytes room, struct bytes cursor);
 void ws_json_append_unsubscribed(struct buffer *out, struct bytes room, const char *reason,
                                  struct bytes cursor);
 void ws_json_append_stale(struct buffer *out, int64_t since_ms, struct bytes cursor);

@@ -43,6 +43,7 @@ enum ws_answer_kind {
     WS_ANSWER_CURSOR,
     WS_ANSWER_ACK,
     WS_ANSWER_ERROR,
+    WS_ANSWER_SUBSCRIBED,
     WS_ANSWER_UNSUBSCRIBED,
     WS_ANSWER_STALE,
     WS_ANSWER_LIVE,
@@ -64,7 +65,7 @@ struct ws_answer {
     struct bytes id; /* as it came */
     struct bytes cursor;
     struct bytes sid, session;             /* WELCOME */
-    struct bytes room;                     /* UNSUBSCRIBED */
+    struct bytes room;                     /* SUBSCRIBED, UNSUBSCRIBED */
     const char *reason;                    /* WELCOME, UNSUBSCRIBED */
     const char *code;                      /* ERROR */
     struct bytes message;                  /* ERROR: what the code says to a person */

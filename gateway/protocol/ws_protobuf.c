@@ -213,6 +213,7 @@ void ws_protobuf_append(struct buffer *out, const struct ws_answer *answer)
     Smartstack__V1__ServerMessage message = SMARTSTACK__V1__SERVER_MESSAGE__INIT;
     Smartstack__V1__Ack ack = SMARTSTACK__V1__ACK__INIT;
     Smartstack__V1__HistorySummary history = SMARTSTACK__V1__HISTORY_SUMMARY__INIT;
+    Smartstack__V1__Subscribed subscribed = SMARTSTACK__V1__SUBSCRIBED__INIT;
     Smartstack__V1__Stale stale = SMARTSTACK__V1__STALE__INIT;
     Smartstack__V1__Live live = SMARTSTACK__V1__LIVE__INIT;
     Smartstack__V1__TokenExpired expired = SMARTSTACK__V1__TOKEN_EXPIRED__INIT;
@@ -237,6 +238,10 @@ void ws_protobuf_append(struct buffer *out, const struct ws_answer *answer)
         break;
     case WS_ANSWER_ERROR:
         CONTENT(ERROR, error) = make_error(&arena, answer);
+        break;
+    case WS_ANSWER_SUBSCRIBED:
+        subscribed.room = text_of(&arena, answer->room);
+        CONTENT(SUBSCRIBED, subscribed) = &subscribed;
         break;
     case WS_ANSWER_UNSUBSCRIBED:
         CONTENT(UNSUBSCRIBED, unsubscribed) = make_unsubscribed(&arena, answer);

@@ -164,15 +164,17 @@ static void answer_refresh(struct adapter_socket *socket, uint64_t request,
                            enum identity_verdict verdict, const struct identity *identity)
 {
     const char *problem = verdict == IDENTITY_KNOWN ? NULL : identity->reason;
-    if (!problem && !session_is_of(socket->session, identity->claims))
-        problem = "other_principal";
-    if (!problem) {
-        socket->adapter->stats.refreshed++;
-        set_expiry(socket, identity->expires_ms);
+    if (!problem)
+        problem =
+            session_refresh(socket->session, identity->claims, request, socket->adapter->now_ms);
+    if (problem) {
+        acknowledge(socket, request, problem);
+        if (verdict == IDENTITY_REFUSED)
+            socketio_socket_count_refusal(socket->socket);
+        return;
     }
-    acknowledge(socket, request, problem);
-    if (verdict == IDENTITY_REFUSED)
-        socketio_socket_count_refusal(socket->socket);
+    socket->adapter->stats.refreshed++;
+    set_expiry(socket, identity->expires_ms);
 }
 
 static void decided(struct identity_waiter *waiter, enum identity_verdict verdict,

@@ -151,6 +151,7 @@ bool socketio_stream_write(struct adapter_socket *socket, struct engineio_writer
         write_ack(socket, writer, delivery);
         break;
     case DELIVERY_JOIN_REFUSED:
+    case DELIVERY_REFRESHED:
         write_ack(socket, writer, delivery);
         break;
     case DELIVERY_LEFT:

@@ -95,8 +95,9 @@ static void end(struct sse_client *client, const char *reason)
 
 /* --- the stream ------------------------------------------------------------------------------- */
 
-static void write_lost_room(struct sse_client *client, const struct delivery *delivery,
-                            struct buffer *out)
+/* It was given or lost without being asked for. */
+static void write_room(struct sse_client *client, const struct delivery *delivery,
+                       const char *event, struct buffer *out)
 {
     struct buffer *data = sse_begin_data(client);
     if (delivery->reason)
@@ -106,7 +107,7 @@ static void write_lost_room(struct sse_client *client, const struct delivery *de
     if (delivery->reason)
         buffer_append_format(data, ",\"reason\":\"%s\"", delivery->reason);
     buffer_append_byte(data, '}');
-    sse_append_event(client, out, "unsubscribed", delivery->cursor);
+    sse_append_event(client, out, event, delivery->cursor);
 }
 
 static void refuse_session(struct sse_client *client, const struct delivery *delivery)
@@ -132,10 +133,15 @@ static void deliver(struct wire_client *base, const struct delivery *delivery, s
         break;
     case DELIVERY_JOINED:
     case DELIVERY_JOIN_REFUSED:
-        sse_take_join(client, delivery, out);
+        if (delivery->request)
+            sse_take_join(client, delivery, out);
+        else
+            write_room(client, delivery, "subscribed", out);
+        break;
+    case DELIVERY_REFRESHED: /* a stream brings no token but when it comes */
         break;
     case DELIVERY_LEFT:
-        write_lost_room(client, delivery, out);
+        write_room(client, delivery, "unsubscribed", out);
         break;
     case DELIVERY_CURSOR:
         if (client->private_id)

@@ -193,7 +193,7 @@ static void freed(struct wire_client *base)
 static const struct wire_client_ops client_ops = {
     .deliver = websocket_deliver,
     .refused = refused,
-    .refreshed = websocket_refreshed,
+    .refresh_refused = websocket_refresh_refused,
     .expired = expired,
     .expiry_over = expiry_over,
     .going_away = going_away,

@@ -126,6 +126,9 @@ static void append_json(struct buffer *out, const struct ws_answer *answer)
     case WS_ANSWER_ERROR:
         append_error(out, answer);
         break;
+    case WS_ANSWER_SUBSCRIBED:
+        ws_json_append_subscribed(out, answer->room, answer->cursor);
+        break;
     case WS_ANSWER_UNSUBSCRIBED:
         ws_json_append_unsubscribed(out, answer->room, answer->reason, answer->cursor);
         break;

@@ -55,9 +55,10 @@ struct websocket_client {
     int64_t refusals_since_ms;
     int64_t inside_ms; /* when the message began that is not whole yet; 0: none */
     uint8_t phase;
-    bool heartbeat; /* beats are messages */
-    bool beat;      /* a sign of life is due */
-    bool heard;     /* something came since the beat */
+    bool heartbeat;  /* beats are messages */
+    bool beat;       /* a sign of life is due */
+    bool heard;      /* something came since the beat */
+    bool refreshing; /* a token was brought, and is not answered */
 };
 
 static inline struct websocket_client *client_of(struct wire_client *client)
@@ -86,8 +87,8 @@ void websocket_set_timer(struct websocket_client *client, int64_t deadline_ms);
 /* websocket_requests.c */
 void websocket_take_request(struct websocket_client *client, const struct ws_request *request,
                             int64_t now_ms);
-/* wire_client_ops.refreshed */
-void websocket_refreshed(struct wire_client *client, const char *problem, bool transient);
+/* wire_client_ops.refresh_refused */
+void websocket_refresh_refused(struct wire_client *client, const char *problem, bool transient);
 /* Nobody waits for these answers any more. */
 void websocket_forget_requests(struct websocket_client *client);
 void pending_free(struct websocket_client *client, struct pending *pending);

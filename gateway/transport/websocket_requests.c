@@ -73,11 +73,12 @@ static void ask_rooms(struct websocket_client *client, const struct ws_request *
 
 static void ask_token(struct websocket_client *client, const struct ws_request *request)
 {
-    if (wire_client_is_asking(&client->client)) {
+    if (client->refreshing) {
         websocket_answer_request(client, request->id, "too_many_requests");
         return;
     }
     struct identity_question question = {.token = request->token, .auth = request->auth};
+    client->refreshing = true;
     buffer_append(&client->id, request->id);
     wire_client_refresh(&client->client, &question);
 }
@@ -95,12 +96,14 @@ static bool has_tried_enough(struct websocket_client *client)
     return ++client->refusals >= config->refusals;
 }
 
-void websocket_refreshed(struct wire_client *base, const char *problem, bool transient)
+void websocket_refresh_refused(struct wire_client *base, const char *problem, bool transient)
 {
     struct websocket_client *client = client_of(base);
+    assert(client->refreshing);
+    client->refreshing = false;
     websocket_answer_request(client, buffer_peek(&client->id), problem);
     buffer_deinit(&client->id);
-    if (problem && !transient && has_tried_enough(client))
+    if (!transient && has_tried_enough(client))
         websocket_end_violation(client, WEBSOCKET_CLOSE_POLICY, "too_many_refusals");
 }
 

@@ -147,6 +147,16 @@ static void answer_pending(struct websocket_client *client, const struct deliver
     pending_free(client, pending);
 }
 
+static void acknowledge_refresh(struct websocket_client *client, struct buffer *out)
+{
+    assert(client->refreshing);
+    client->refreshing = false;
+    if (buffer_size(&client->id))
+        say(client, out,
+            &(struct ws_answer){.kind = WS_ANSWER_ACK, .id = buffer_peek(&client->id)});
+    buffer_deinit(&client->id);
+}
+
 static void welcome(struct websocket_client *client, const struct delivery *delivery,
                     struct buffer *out)
 {
@@ -227,7 +237,14 @@ void websocket_deliver(struct wire_client *base, const struct delivery *delivery
         return;
     case DELIVERY_JOINED:
     case DELIVERY_JOIN_REFUSED:
-        answer_pending(client, delivery, out);
+        if (delivery->request) {
+            answer_pending(client, delivery, out);
+            return;
+        }
+        answer.kind = WS_ANSWER_SUBSCRIBED;
+        break;
+    case DELIVERY_REFRESHED:
+        acknowledge_refresh(client, out);
         return;
     case DELIVERY_LEFT:
         if (delivery->request) {

@@ -8,6 +8,8 @@
 
 #include "mem.h"
 
+enum { REFRESH_REQUEST = 1 }; /* there is one at a time */
+
 /* Until it is known who the client is. */
 struct wire_question {
     struct identity_waiter waiter;
@@ -89,13 +91,15 @@ static void answer_refresh(struct wire_client *client, enum identity_verdict ver
                            const struct identity *identity)
 {
     const char *problem = verdict == IDENTITY_KNOWN ? NULL : identity->reason;
-    if (!problem && !session_is_of(client->session, identity->claims))
-        problem = "other_principal";
-    if (!problem) {
-        client->clients->stats.refreshed++;
-        set_expiry(client, identity->expires_ms);
+    if (!problem)
+        problem = session_refresh(client->session, identity->claims, REFRESH_REQUEST,
+                                  client->clients->now_ms);
+    if (problem) {
+        client->clients->ops->refresh_refused(client, problem, verdict == IDENTITY_TROUBLE);
+        return;
     }
-    client->clients->ops->refreshed(client, problem, verdict == IDENTITY_TROUBLE);
+    client->clients->stats.refreshed++;
+    set_expiry(client, identity->expires_ms);
 }
 
 static void question_free(struct wire_question *question)

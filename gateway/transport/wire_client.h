@@ -27,9 +27,9 @@ struct wire_client_ops {
     bool (*may_write)(const struct wire_client *client);
     /* It has no session: nobody knows it, or there is no room. Must end the client. */
     void (*refused)(struct wire_client *client, const char *reason, bool transient);
-    /* The answer to wire_client_refresh(); NULL: done. transient: the problem is ours. May end the
-     * client. */
-    void (*refreshed)(struct wire_client *client, const char *problem, bool transient);
+    /* The answer to wire_client_refresh(), if it is refused; else it is in the stream: REFRESHED.
+     * transient: the problem is ours. May end the client. */
+    void (*refresh_refused)(struct wire_client *client, const char *problem, bool transient);
     /* Its token has expired: tell it. After expiry_grace_ms without another: end it. */
     void (*expired)(struct wire_client *client);
     void (*expiry_over)(struct wire_client *client);
@@ -111,8 +111,8 @@ static inline bool wire_client_is_asking(const struct wire_client *client)
 {
     return client->question != NULL;
 }
-/* A fresh token for an open session; not while another is being asked. ops->refreshed() follows,
- * maybe from inside. */
+/* A fresh token for an open session; not while another is being asked. The answer follows, a
+ * refusal maybe from inside. */
 void wire_client_refresh(struct wire_client *client, const struct identity_question *question);
 /* Where to append what is to be written soon. The caller bounds it. */
 struct buffer *wire_client_queue(struct wire_client *client);

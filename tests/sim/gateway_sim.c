@@ -214,6 +214,7 @@ static void run_seed(uint64_t seed, unsigned steps, struct sim_world *total)
     total->scans += world->scans;
     total->conflated += world->conflated;
     total->histories += world->histories;
+    total->refreshed += world->refreshed;
     total->histories_complete += world->histories_complete;
     total->history_messages += world->history_messages;
     sim_broker_deinit(world);
@@ -251,12 +252,12 @@ int main(int count, char **arguments)
         run_seed(seed + i, steps, &total);
     printf("%llu seeds from %llu: %llu published, %llu handled, %llu recovered, %llu fresh, %llu "
            "caught up, "
-           "%llu conflated, %llu scans, %llu histories (%llu complete) of %llu\n",
+           "%llu conflated, %llu scans, %llu histories (%llu complete) of %llu, %llu refreshed\n",
            (unsigned long long)seeds, (unsigned long long)seed, (unsigned long long)total.published,
            (unsigned long long)total.handled, (unsigned long long)total.recovered,
            (unsigned long long)total.fresh, (unsigned long long)total.caught_up,
            (unsigned long long)total.conflated, (unsigned long long)total.scans,
            (unsigned long long)total.histories, (unsigned long long)total.histories_complete,
-           (unsigned long long)total.history_messages);
+           (unsigned long long)total.history_messages, (unsigned long long)total.refreshed);
     return total.handled ? EXIT_SUCCESS : EXIT_FAILURE;
 }

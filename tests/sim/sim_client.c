@@ -55,6 +55,9 @@ void sim_connections_reap(struct sim_world *world, const struct sim_gateway *gat
     }
 }
 
+static int room_index(const struct sim_client *client, const char *name);
+
+/* What was on its way to be answered may or may not have happened. */
 void sim_client_cut(struct sim_client *client, bool told)
 {
     struct sim_connection *connection = client->connection;
@@ -66,12 +69,14 @@ void sim_client_cut(struct sim_client *client, bool told)
     connection->client = NULL;
     for (unsigned i = 0; i < SIM_ROOMS; i++) {
         struct sim_membership *membership = &client->rooms[i];
-        bool uncertain = membership->uncertain || membership->leaving;
+        bool taken = client->refreshing && (int)i == room_index(client, "review:legal");
+        bool uncertain = membership->uncertain || membership->leaving || taken;
         if (!membership->joined || uncertain)
             *membership = (struct sim_membership){.uncertain = uncertain};
         membership->asked = false;
         membership->history = (struct sim_history){0}; /* to be asked for again */
     }
+    client->refreshing = false;
     if (told)
         connection_free(client->world, connection);
 }
@@ -85,6 +90,7 @@ void sim_client_init(struct sim_world *world, unsigned number)
     *client = (struct sim_client){.world = world, .number = number, .next_request = 1};
     snprintf(client->tenant, sizeof(client->tenant), "t%u", number % 2);
     snprintf(client->user, sizeof(client->user), "u%u", number / 2 % 3);
+    client->legal = number % 3 == 0;
     memset(client->lane_offset, 0xff, sizeof(client->lane_offset));
 }
 
@@ -151,7 +157,7 @@ static void start_afresh(struct sim_client *client)
     enter(client, name);
     if (client->world->plan->has_tenant_rooms)
         enter(client, "tenant:all");
-    if (client->number % 3 == 0)
+    if (client->legal)
         enter(client, "review:legal");
 }
 
@@ -360,12 +366,20 @@ static void handle(struct sim_client *client, struct sim_packet *packet)
         handle_history_end(client, packet);
         break;
     case DELIVERY_LEFT:
-        if (!packet->reason || client->rooms[room_index(client, packet->text)].uncertain)
+        if (!packet->reason || strcmp(packet->reason, "not_allowed") == 0 ||
+            client->rooms[room_index(client, packet->text)].uncertain)
             leave(client, packet->text);
         break;
     case DELIVERY_JOIN_REFUSED:
         client->rooms[room_index(client, packet->text)].asked = false;
         client->rooms[room_index(client, packet->text)].history = (struct sim_history){0};
+        return;
+    case DELIVERY_REFRESHED: /* what it has lost it was told before */
+        SIM_CHECK(client->world,
+                  client->legal || !client->rooms[room_index(client, "review:legal")].joined,
+                  "client %u keeps a room that its token does not name", client->number);
+        client->world->refreshed++;
+        client->refreshing = false;
         return;
     case DELIVERY_CURSOR:
     case DELIVERY_STALE:
@@ -409,6 +423,13 @@ static void pump(struct sim_connection *connection, unsigned limit)
     }
 }
 
+static struct bytes claims_of(const struct sim_client *client, char text[128])
+{
+    int size = snprintf(text, 128, "{\"tenant\":\"%s\",\"sub\":\"%s\",\"reviewQueues\":[%s]}",
+                        client->tenant, client->user, client->legal ? "\"legal\"" : "");
+    return bytes_of(text, (size_t)size);
+}
+
 static void connect_somewhere(struct sim_client *client)
 {
     struct sim_world *world = client->world;
@@ -420,13 +441,13 @@ static void connect_somewhere(struct sim_client *client)
         snprintf(client->user, sizeof(client->user), "u%u", sim_below(&world->random, 3));
         client->switched = true;
     }
-    snprintf(claims, sizeof(claims), "{\"tenant\":\"%s\",\"sub\":\"%s\",\"reviewQueues\":[%s]}",
-             client->tenant, client->user, client->number % 3 == 0 ? "\"legal\"" : "");
+    if (!world->quiet && sim_once_in(&world->random, 6))
+        client->legal = !client->legal;
     struct sim_connection *connection = mem_new(struct sim_connection);
     struct session_request request = {
         .transport = &transport,
         .connection = connection,
-        .claims = bytes_of_string(claims),
+        .claims = claims_of(client, claims),
         .private_id = bytes_of_string(client->private_id),
         .cursor = bytes_of_string(client->cursor),
         .now_ms = world->now_ms,
@@ -471,8 +492,7 @@ static void join_or_leave(struct sim_client *client)
     struct sim_membership *membership = &client->rooms[index];
     struct session *session = client->connection->session;
     struct bytes name = bytes_of_string(room->name);
-    if (!may_know(client, room) || strcmp(room->name, "review:finance") == 0 ||
-        (strcmp(room->name, "review:legal") == 0 && client->number % 3 != 0) || membership->asked ||
+    if (!may_know(client, room) || strncmp(room->name, "review:", 7) == 0 || membership->asked ||
         membership->leaving)
         return;
     if (!membership->uncertain && sim_once_in(&world->random, 2)) {
@@ -487,6 +507,22 @@ static void join_or_leave(struct sim_client *client)
         membership->asked = true;
         session_join(session, name, client->next_request++, world->now_ms);
     }
+}
+
+/* With more rights, or fewer, or the same. */
+static void refresh(struct sim_client *client)
+{
+    struct sim_world *world = client->world;
+    char claims[128];
+    if (sim_below(&world->random, 4))
+        client->legal = !client->legal;
+    sim_trace(client, "brings a token %s the queue", client->legal ? "with" : "without");
+    client->refreshing = true;
+    const char *problem = session_refresh(client->connection->session, claims_of(client, claims),
+                                          client->next_request++, world->now_ms);
+    /* It may have been ended, and not know it. */
+    SIM_CHECK(world, !problem || strcmp(problem, "not_connected") == 0, "a token is refused: %s",
+              problem);
 }
 
 void sim_client_step(struct sim_client *client)
@@ -515,12 +551,18 @@ void sim_client_step(struct sim_client *client)
     if (client->connection == connection && client->opened && !world->quiet &&
         sim_once_in(&world->random, 10))
         join_or_leave(client);
+    if (client->connection == connection && client->opened && !world->quiet &&
+        !client->refreshing && sim_once_in(&world->random, 40))
+        refresh(client);
 }
 
 void sim_client_check_complete(const struct sim_client *client)
 {
     const struct sim_world *world = client->world;
     SIM_CHECK(world, client->opened, "client %u is not connected at rest", client->number);
+    const struct sim_membership *legal = &client->rooms[room_index(client, "review:legal")];
+    SIM_CHECK(world, legal->joined == client->legal || legal->uncertain,
+              "client %u: its rooms are not those of its token", client->number);
     for (unsigned i = 0; i < world->room_count; i++) {
         const struct sim_membership *membership = &client->rooms[i];
         if (!membership->joined)

@@ -150,7 +150,9 @@ struct sim_client {
     struct sim_membership rooms[SIM_ROOMS]; /* as world->rooms */
     uint64_t next_request;
     bool opened;
-    bool switched; /* to another user, who must not get on with the session of the one before */
+    bool legal;      /* its token names the review queue */
+    bool refreshing; /* has brought a fresh token, which is not answered */
+    bool switched;   /* to another user, who must not get on with the session of the one before */
     int64_t lane_offset[SIM_LANES]; /* last handled, to see doubles across rooms */
 };
 
@@ -184,7 +186,7 @@ struct sim_world {
                           declared gaps */
     bool lanes_recreated;
     uint64_t published, handled, recovered, fresh, caught_up, scans, conflated;
-    uint64_t histories, history_messages, histories_complete;
+    uint64_t histories, history_messages, histories_complete, refreshed;
 };
 
 /* Ends the program with seed and step. */

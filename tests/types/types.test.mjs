@@ -52,6 +52,7 @@ test('notifications have the fields of the messages', () => {
 test('the JSON subprotocol has the fields of the protobuf one', () => {
     const root = load('client.proto');
     assert.deepEqual(members('Welcome'), [...fields(root, 'Welcome'), 'cursor', 'id'].sort());
+    assert.deepEqual(members('Subscribed'), fields(root, 'Subscribed'));
     assert.deepEqual(members('Unsubscribed'), fields(root, 'Unsubscribed'));
     assert.deepEqual(members('Stale'), fields(root, 'Stale'));
     assert.deepEqual(members('TokenExpired'), fields(root, 'TokenExpired'));

@@ -49,7 +49,7 @@ static void configure(void)
     struct layout_source source = {.rooms = document_root(rooms)};
     memset(&world, 0, sizeof(world));
     ck_assert_int_eq(layout_new(&source, &world.layout, &problems), STATUS_OK);
-    ck_assert_int_eq(policy_new(document_root(access), &world.policy, &problems), STATUS_OK);
+    ck_assert_int_eq(policy_new(document_root(access), NULL, &world.policy, &problems), STATUS_OK);
     document_free(access);
     document_free(rooms);
     world.config = hand_config(world.layout, world.policy);

@@ -157,7 +157,7 @@ static void start(void)
     struct layout_source source = {.rooms = document_root(rooms)};
     memset(&world, 0, sizeof(world));
     ck_assert_int_eq(layout_new(&source, &world.layout, &problems), STATUS_OK);
-    ck_assert_int_eq(policy_new(document_root(access), &world.policy, &problems), STATUS_OK);
+    ck_assert_int_eq(policy_new(document_root(access), NULL, &world.policy, &problems), STATUS_OK);
     document_free(access);
     document_free(rooms);
     make_values();

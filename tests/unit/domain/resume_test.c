@@ -77,6 +77,7 @@ static void ready(struct session *session, void *connection)
                                         [DELIVERY_JOINED] = "joined",
                                         [DELIVERY_JOIN_REFUSED] = "refused",
                                         [DELIVERY_LEFT] = "left",
+                                        [DELIVERY_REFRESHED] = "refreshed",
                                         [DELIVERY_CURSOR] = "cursor",
                                         [DELIVERY_CLOSE] = "close",
                                         [DELIVERY_REFUSED] = "turned away"};
@@ -158,6 +159,8 @@ static void start(struct gateway *gateway, const char *rooms_yaml, const char *a
     config.cursor_lag_bytes = LAG;
     config.catch_up_bytes = HORIZON;
     config.read_back_bytes = 0;
+    config.history = (struct history_limits){
+        .messages = 8, .bytes = 1 << 20, .age_ms = INT64_MAX, .buffered = 1 << 20};
     if (world.rooms)
         config.rooms_per_session = world.rooms;
     world.hub = hub_new(&config, &hand_source_ops, &world.source);
@@ -405,7 +408,151 @@ START_TEST(a_claim_that_is_missing_is_named)
 }
 END_TEST
 
-TEST_PROGRAM("resume", a_room_that_there_is_not_is_left_out_and_told,
+/* --- rights that change */
+
+static const char by_claims[] =
+    "{connect: ['user:{sub}', 'project:{projects}', "
+    "'review:{reviewQueues}'], join: [{room: 'task:*', if: {role: member}}]}";
+
+#define CLAIMS(more) "{\"sub\":\"usr_1\",\"tenant\":\"acme\"" more "}"
+
+static const char *refresh(const char *claims)
+{
+    return session_refresh(world.session, bytes_of_string(claims), 7, world.now_ms);
+}
+
+static void begin_with(struct gateway *gateway, const char *claims)
+{
+    static const char rooms[] = "{review: {topic: fanout.review, key: '{tenant}', partitions: 1}}";
+    memset(&world, 0, sizeof(world));
+    start(gateway, rooms, by_claims);
+    connect(claims);
+    ck_assert_str_eq(world.told, "fresh; ");
+    world.told[0] = 0;
+}
+
+static void is_told(const char *expected)
+{
+    turn(1);
+    ck_assert_str_eq(world.told, expected);
+    world.told[0] = 0;
+}
+
+START_TEST(a_fresh_token_takes_and_gives_rooms)
+{
+    struct gateway gateway;
+    begin_with(&gateway, CLAIMS(",\"projects\":[\"a\",\"b\"],\"role\":\"member\""));
+    join("task:1", 1);
+    is_told("joined task:1; ");
+    publish(1, "task:1"); /* owed before, and given before it is told */
+    ck_assert_ptr_null(refresh(CLAIMS(",\"projects\":[\"b\",\"c\"]")));
+    publish(1, "task:1");
+    publish(1, "project:a");
+    publish(1, "project:c");
+    is_told("notification; left project:a: not_allowed; left task:1: not_allowed; "
+            "joined project:c; refreshed; notification; ");
+    join("task:1", 2);
+    join("project:a", 3);
+    is_told("refused task:1: not_allowed; refused project:a: not_allowed; ");
+    ck_assert_ptr_null(refresh(CLAIMS(",\"projects\":[\"a\",\"b\",\"c\"],\"role\":\"member\"")));
+    is_told("joined project:a; refreshed; ");
+    join("task:1", 4);
+    publish(1, "project:a");
+    is_told("joined task:1; notification; ");
+    end(&gateway);
+}
+END_TEST
+
+START_TEST(another_users_token_changes_nothing)
+{
+    struct gateway gateway;
+    begin_with(&gateway, CLAIMS(",\"role\":\"member\""));
+    ck_assert_str_eq(refresh("{\"sub\":\"usr_2\",\"tenant\":\"acme\",\"role\":\"x\"}"),
+                     "other_principal");
+    ck_assert_str_eq(refresh("{\"sub\":\"usr_1\",\"tenant\":\"other\"}"), "other_principal");
+    ck_assert_str_eq(refresh("{\"sub\":\"usr_1\"}"), "other_principal");
+    ck_assert_str_eq(refresh("[]"), "bad_claims");
+    join("task:1", 1);
+    is_told("joined task:1; ");
+    session_close(world.session);
+    world.session = NULL;
+    turn(1);
+    connect(CLAIMS(""));
+    end(&gateway);
+}
+END_TEST
+
+/* What was lost comes back with the rights, what the client has left does not; what was lost and is
+ * not given again is not told again. */
+START_TEST(rights_that_changed_between_two_connections_count)
+{
+    struct gateway gateway;
+    begin_with(&gateway, CLAIMS(",\"projects\":[\"a\",\"b\"]"));
+    session_leave(world.session, BYTES_LITERAL("project:b"), 1);
+    is_told("left project:b; ");
+    ck_assert_ptr_null(refresh(CLAIMS("")));
+    is_told("left project:a: not_allowed; refreshed; ");
+    session_close(world.session);
+    connect(CLAIMS(""));
+    ck_assert_str_eq(world.told, "recovered; ");
+    session_close(world.session);
+    connect(CLAIMS(",\"projects\":[\"a\",\"b\",\"c\"]"));
+    ck_assert_str_eq(world.told, "recovered; joined project:a; joined project:c; ");
+    world.told[0] = 0;
+    publish(1, "project:a");
+    publish(1, "project:b");
+    is_told("notification; ");
+    session_close(world.session);
+    connect(CLAIMS(",\"projects\":[\"a\",\"b\",\"c\"]"));
+    ck_assert_str_eq(world.told, "recovered; ");
+    session_close(world.session);
+    connect(CLAIMS(",\"projects\":[\"c\"]"));
+    ck_assert_str_eq(world.told, "recovered; left project:a: not_allowed; ");
+    end(&gateway);
+}
+END_TEST
+
+START_TEST(a_join_that_waits_is_judged_by_the_new_claims)
+{
+    static const struct history_request history = {.since_ms = INT64_MIN, .last = 1};
+    struct gateway gateway;
+    begin_with(&gateway, CLAIMS(",\"role\":\"member\""));
+    session_join_with_history(world.session, BYTES_LITERAL("task:1"), 5, &history, world.now_ms, 1);
+    ck_assert_ptr_null(refresh(CLAIMS("")));
+    turn(1);
+    ck_assert(!session_is_in(world.session, BYTES_LITERAL("task:1")));
+    ck_assert_msg(strstr(world.told, "left task:1: not_allowed; refreshed; "), "%s", world.told);
+    ck_assert(strstr(world.told, "refused task:1: not_allowed; "));
+    ck_assert(!strstr(world.told, "joined"));
+    end(&gateway);
+}
+END_TEST
+
+/* Who is given a room whose lane does not come is let go, as at connect: it returns to all of it.
+ */
+START_TEST(a_room_that_is_given_and_does_not_come_ends_the_session)
+{
+    struct gateway gateway;
+    begin_with(&gateway, CLAIMS(""));
+    ck_assert_ptr_null(refresh(CLAIMS(",\"projects\":[\"a\"]")));
+    is_told("joined project:a; refreshed; ");
+    struct bytes claims =
+        BYTES_LITERAL(CLAIMS(",\"projects\":[\"a\"],\"reviewQueues\":[\"legal\"]"));
+    ck_assert_ptr_null(session_refresh(world.session, claims, 8, world.now_ms));
+    hub_run(world.hub, world.now_ms += 1); /* the second lane is not answered */
+    ck_assert_str_eq(world.told, "refreshed; ");
+    hub_run(world.hub, world.now_ms += 100000);
+    ck_assert_str_eq(world.told, "refreshed; close: unavailable; ");
+    ck_assert_str_eq(refresh(CLAIMS("")), "not_connected");
+    end(&gateway);
+}
+END_TEST
+
+TEST_PROGRAM("resume", a_fresh_token_takes_and_gives_rooms, another_users_token_changes_nothing,
+             rights_that_changed_between_two_connections_count,
+             a_join_that_waits_is_judged_by_the_new_claims,
+             a_room_that_is_given_and_does_not_come_ends_the_session,
+             a_room_that_there_is_not_is_left_out_and_told,
              more_rooms_than_a_session_may_have_are_left_out_and_told,
              a_claim_that_is_missing_is_named, a_room_that_is_not_allowed_any_more_is_told,
              a_hash_is_not_a_room, another_layout_gives_a_fresh_session,

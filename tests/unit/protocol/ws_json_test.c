@@ -162,6 +162,8 @@ START_TEST(answers_are_written)
     expect_text(&out, "{\"type\":\"error\",\"id\":2,\"error\":{\"code\":\"not_allowed\","
                       "\"message\":\"no \\\"way\\\"\",\"rooms\":[{\"room\":\"a:b\","
                       "\"code\":\"not_allowed\"}]}}");
+    ws_json_append_subscribed(&out, BYTES_LITERAL("task:\"1"), BYTES_LITERAL("c"));
+    expect_text(&out, "{\"type\":\"subscribed\",\"room\":\"task:\\\"1\",\"cursor\":\"c\"}");
     ws_json_append_unsubscribed(&out, BYTES_LITERAL("task:\"1"), "not_allowed", BYTES_LITERAL("c"));
     expect_text(&out, "{\"type\":\"unsubscribed\",\"room\":\"task:\\\"1\","
                       "\"reason\":\"not_allowed\",\"cursor\":\"c\"}");

@@ -1,0 +1,111 @@
+/* Rights that change while a session lives: with a fresh token, or between two connections. */
+#include "hub_state.h"
+
+/* --- what is lost ----------------------------------------------------------------------------- */
+
+static void lose_room(struct session *session, size_t index)
+{
+    struct bytes name = room_name_of(session->rooms[index].room);
+    struct control control = {.reason = "not_allowed"};
+    uint8_t text[ROOM_NAME_LIMIT];
+    assert(name.size <= sizeof(text));
+    memcpy(text, name.data, name.size);
+    name.data = text; /* the room may be gone in a moment */
+    session_drop_room(session, index, true);
+    session->hub->stats.rooms_lost++;
+    session_push_control(session, ITEM_LEFT, name, &control);
+}
+
+/* What is queued was owed before, and is given before the client is told; nothing of these rooms
+ * is queued after it. */
+static void lose_rooms(struct session *session)
+{
+    const struct policy *policy = session->hub->config.policy;
+    for (size_t i = 0; i < session->room_count;) {
+        if (policy_may_join(policy, session->claims, room_name_of(session->rooms[i].room)))
+            i++;
+        else
+            lose_room(session, i);
+    }
+}
+
+/* --- what is given ---------------------------------------------------------------------------- */
+
+struct gain {
+    struct session *session;
+    const struct claims *before; /* what they gave, the client has or has left; NULL: see `left` */
+    struct bytes left;           /* rooms that the client has left: size and name of each */
+};
+
+static bool has_left(const struct gain *gain, struct bytes name)
+{
+    if (gain->before)
+        return policy_gives(gain->session->hub->config.policy, gain->before, name);
+    for (struct bytes rest = gain->left; rest.size; rest = bytes_skip(rest, 1u + rest.data[0]))
+        if (bytes_equal(bytes_of(rest.data + 1, rest.data[0]), name))
+            return true;
+    return false;
+}
+
+/* Room for room, as at connect; what cannot be given is left out. */
+static void gain_room(void *context, struct bytes name)
+{
+    struct gain *gain = context;
+    struct session *session = gain->session;
+    const struct hub_config *config = &session->hub->config;
+    struct room_name room;
+    struct lane_name lane_name;
+    if (session_is_in(session, name) || has_left(gain, name) ||
+        room_parse(name, &room, NULL) != STATUS_OK ||
+        session_room_problem(session, &room, &lane_name) ||
+        session->room_count >= config->rooms_per_session)
+        return;
+    struct lane *lane = lane_get(session->hub, &lane_name);
+    if (session->lane_count >= config->lanes_per_session && !session_find_lane(session, lane))
+        return;
+    session_attach(session, lane, lane_name_scope(&lane_name), name, -1);
+    session->hub->stats.rooms_gained++;
+    session_settle_gain(session, session->room_count - 1u);
+}
+
+void session_gain_rooms(struct session *session, struct bytes left)
+{
+    struct gain gain = {.session = session, .left = left};
+    assert(session->state == SESSION_OPEN);
+    policy_connect_rooms(session->hub->config.policy, session->claims, gain_room, &gain);
+}
+
+/* --- a fresh token ---------------------------------------------------------------------------- */
+
+static bool is_same_principal(const struct claims *a, const struct claims *b)
+{
+    return bytes_equal(claims_tenant(a), claims_tenant(b)) &&
+           bytes_equal(claims_user(a), claims_user(b));
+}
+
+const char *session_refresh(struct session *session, struct bytes json, uint64_t request,
+                            int64_t now_ms)
+{
+    struct hub *hub = session->hub;
+    struct claims *claims;
+    struct control control = {.request = request};
+    assert(request != 0);
+    if (session->state != SESSION_OPEN || session->opening || session->overflowed)
+        return "not_connected";
+    if (policy_claims(hub->config.policy, json, &claims) != STATUS_OK)
+        return "bad_claims";
+    if (!is_same_principal(claims, session->claims)) {
+        claims_free(claims);
+        return "other_principal";
+    }
+    if (now_ms > hub->now_ms)
+        hub->now_ms = now_ms;
+    struct gain gain = {.session = session, .before = session->claims};
+    session->claims = claims;
+    lose_rooms(session);
+    policy_connect_rooms(hub->config.policy, claims, gain_room, &gain);
+    claims_free((struct claims *)(uintptr_t)gain.before);
+    hub->stats.refreshed++;
+    session_push_control(session, ITEM_REFRESHED, bytes_of("", 0), &control);
+    return NULL;
+}
