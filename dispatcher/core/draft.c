@@ -430,6 +430,7 @@ static struct bytes make_id(struct passage *passage, const struct draft *draft,
     struct buffer *text = &passage->pipeline->text;
     char id[33];
     buffer_clear(text);
+    add_part(text, passage->owner.tenant);
     add_part(text, source);
     add_part(text, passage->event_id);
     add_part(text, bytes_of_string(notification_event_name(draft->type)));

@@ -282,14 +282,16 @@ static bool read_id(struct passage *passage)
     return true;
 }
 
-/* Of source and id: what makes two events one. A source that is not a text does not count. */
+/* Of tenant, source and id: what makes two events one. A source that is not a text does not count.
+ * Sources count by themselves: of two tenants they may be the same. */
 static struct fingerprint event_fingerprint(struct passage *passage)
 {
     bool has_source = passage->values[EVENT_FIELD_SOURCE].kind == JSON_STRING;
-    const struct bytes parts[] = {has_source ? passage_text(passage, EVENT_FIELD_SOURCE)
+    const struct bytes parts[] = {passage->owner.tenant,
+                                  has_source ? passage_text(passage, EVENT_FIELD_SOURCE)
                                              : bytes_of(NULL, 0),
                                   passage->event_id};
-    return fingerprint_of(passage->pipeline->fingerprinter, parts, 2);
+    return fingerprint_of(passage->pipeline->fingerprinter, parts, 3);
 }
 
 static bool is_duplicate(struct passage *passage)
@@ -490,11 +492,11 @@ static void process(struct passage *passage)
     passage->batch->counts.formats[format]++;
     if (!read_event(passage, json, &result) || !check_names(passage))
         return;
-    if (!read_id(passage) || is_duplicate(passage))
-        return;
     passage->owner.tenant = passage_text(passage, EVENT_FIELD_TENANT);
     passage->owner.user = passage_text(passage, EVENT_FIELD_USER);
     passage->task_id = passage_text(passage, EVENT_FIELD_TASK);
+    if (!read_id(passage) || is_duplicate(passage))
+        return;
     select_rules(passage, &result);
     if (passage->decision->rule_count > 0) {
         passage->batch->counts.matched++;

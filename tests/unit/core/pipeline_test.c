@@ -356,6 +356,13 @@ START_TEST(an_event_that_was_seen_before_is_dropped)
     fixture.later_ms = 60000;
     fixture_feed(&fixture, event);
     ck_assert(!fixture.decision.duplicate);
+    /* Two tenants' backends give ids without knowing of each other. */
+    fixture_feed(&fixture, "{\"id\":\"tn\",\"event\":\"task.failed\",\"tenantId\":\"acme\"}");
+    ck_assert(!fixture.decision.duplicate);
+    fixture_feed(&fixture, "{\"id\":\"tn\",\"event\":\"task.failed\",\"tenantId\":\"globex\"}");
+    ck_assert(!fixture.decision.duplicate);
+    fixture_feed(&fixture, "{\"id\":\"tn\",\"event\":\"task.failed\",\"tenantId\":\"globex\"}");
+    ck_assert(fixture.decision.duplicate);
     /* Without an id of its own an event is always another. */
     fixture_feed(&fixture, "{\"event\":\"task.failed\"}");
     fixture_feed(&fixture, "{\"event\":\"task.failed\"}");
@@ -778,6 +785,8 @@ START_TEST(every_decision_can_be_audited)
     ck_assert(bytes_equal_string(fixture.batch.outputs[2].key, "42"));
     fixture_feed(&fixture, event);
     ck_assert(bytes_contain(audit_of(&fixture), "\"outcome\":\"duplicate\",\"rules\":[]"));
+    ck_assert(
+        bytes_contain(audit_of(&fixture), "\"taskId\":\"42\",\"tenantId\":\"acme\",\"origin\""));
     fixture_feed(&fixture, "{\"event\":\"other\"}");
     ck_assert(bytes_contain(audit_of(&fixture), "\"outcome\":\"unmatched\""));
     fixture_feed(&fixture, "{");
