@@ -10,6 +10,8 @@
 #include "log.h"
 #include "lws_server.h"
 
+enum { UPGRADE_TIMEOUT_MS = 10000 };
+
 struct options {
     uint16_t port;
     uint32_t ping_interval_ms;
@@ -155,6 +157,10 @@ static struct socketio_config socketio_config_of(const struct options *options,
                 .path = "/socket.io/",
                 .ping_interval_ms = options->ping_interval_ms,
                 .ping_timeout_ms = options->ping_timeout_ms,
+                /* Who has long to connect, on a busy machine, has long to upgrade. */
+                .upgrade_timeout_ms = options->connect_timeout_ms > UPGRADE_TIMEOUT_MS
+                                          ? options->connect_timeout_ms
+                                          : UPGRADE_TIMEOUT_MS,
                 .max_payload_bytes = options->max_payload_bytes,
                 .queue_bytes = 16777216,
                 .poll_packets = 16,
