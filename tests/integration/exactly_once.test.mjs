@@ -20,7 +20,7 @@ const structured = { 'content-type': 'application/cloudevents+json' };
 const MALFORMED = [
     { value: 'not JSON at all' },
     { value: '' },
-    { value: null },
+    { value: '{"event":"task.progress",}' },
     { value: '{"id":"cut off","event":"task.prog' },
     { value: '[{"event":"task.progress"}]' },
     { value: '"task.progress"' },
@@ -49,13 +49,13 @@ test('each client gets exactly its events, whatever befalls the dispatcher', { t
     const clients = await Promise.all(TASKS.map((taskId) => world.client(gateway, { rooms: [`task:${taskId}`] })));
     const received = () => clients.reduce((sum, client) => sum + client.received.length, 0);
 
-    /* One event for every room at a time; every fifth time a malformed record in its midst. */
+    /* One event for every room at a time; every fifth time a malformed record in its midst, and a tombstone, which is no event. */
     const malformed = [...MALFORMED];
     const produced = awaitedLater((async () => {
         for (let n = 1; n <= EVENTS_PER_ROOM; n++) {
             const records = TASKS.map((taskId) => FORMS.json(taskEvent({ taskId, n })));
             if (n % 5 === 0)
-                records.splice(ROOMS / 2, 0, { key: TASKS[n % ROOMS], ...malformed.shift() });
+                records.splice(ROOMS / 2, 0, { key: TASKS[n % ROOMS], ...malformed.shift() }, { key: TASKS[n % ROOMS], value: null });
             await backend.records(records);
             await sleep(50);
         }
