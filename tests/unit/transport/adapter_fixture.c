@@ -208,6 +208,17 @@ static enum identity_verdict ask(void *identifier, const struct identity_questio
                                       .expires_ms = soon ? world.now_ms + 1000 : INT64_MAX};
         return IDENTITY_KNOWN;
     }
+    if (bytes_start_with(question->token, BYTES_LITERAL("teams-"))) {
+        static char claims[256];
+        int size =
+            snprintf(claims, sizeof(claims), "{\"sub\":\"usr_1\",\"tenant\":\"acme\",\"teams\":[");
+        for (size_t i = strlen("teams-"); i < question->token.size; i++)
+            size += snprintf(claims + size, sizeof(claims) - (size_t)size, "%s\"%c\"",
+                             i > strlen("teams-") ? "," : "", question->token.data[i]);
+        snprintf(claims + size, sizeof(claims) - (size_t)size, "]}");
+        *identity = (struct identity){.claims = bytes_of_string(claims), .expires_ms = INT64_MAX};
+        return IDENTITY_KNOWN;
+    }
     if (bytes_equal_string(question->token, "tenantless")) {
         *identity = (struct identity){.claims = BYTES_LITERAL("{\"sub\":\"usr_1\"}"),
                                       .expires_ms = INT64_MAX};
@@ -327,10 +338,11 @@ static void configure(void)
     struct document *rooms =
         parse("tenant: {topic: fanout.tenant, key: \"{tenant}\", partitions: 1}\n"
               "user: {topic: fanout.tenant, key: \"{tenant}\", partitions: 1}\n"
+              "team: {topic: fanout.tenant, key: \"{tenant}\", partitions: 1}\n"
               "task: {topic: fanout.tenant, key: \"{tenant}\", partitions: 1}\n"
               "review: {topic: \"fanout.review.{key}\", partitions: 1}\n");
     struct document *allow = parse("review: [legal]");
-    struct document *access = parse("connect: [\"user:{sub}\"]\n"
+    struct document *access = parse("connect: [\"user:{sub}\", \"team:{teams}\"]\n"
                                     "join: [\"task:*\", \"review:legal\", \"nowhere:*\"]");
     struct layout_source source = {.rooms = document_root(rooms), .allow = document_root(allow)};
     ck_assert_int_eq(layout_new(&source, &layout, &problems), STATUS_OK);

@@ -10,7 +10,7 @@
 #include "websocket_adapter.h"
 
 /* Tokens: "good" is usr_1 of acme, "other" usr_2, "soon" usr_1 for one second; "tenantless" usr_1
- * of nobody; "bad" is refused, "trouble" is ours, and about "late" it is told by fixture_decide().
+ * of nobody; "teams-ab" usr_1 with the rooms team:a and team:b, and so on; "bad" is refused, "trouble" is ours, and about "late" it is told by fixture_decide().
  */
 struct adapter_fixture {
     struct hub *hub;

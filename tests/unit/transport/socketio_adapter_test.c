@@ -205,7 +205,80 @@ START_TEST(an_end_is_told_before_it_comes)
 }
 END_TEST
 
-TEST_PROGRAM("socketio_adapter", who_posts_and_does_not_poll_is_ended,
+#define UNSUBSCRIBED(room) \
+    "42[\"unsubscribed\",{\"room\":\"" room "\",\"reason\":\"not_allowed\"},<cursor>]"
+#define REFUSED(id, code, message)                                         \
+    "43" id "[{\"ok\":false,\"error\":{\"code\":\"" code "\",\"message\":" \
+    "\"" message "\"}}]"
+
+/* Down, up, sideways, and another's: what the token takes is told before its answer. */
+static const struct refresh {
+    const char *token, *told;
+    bool has_a; /* from then on */
+} refreshes[] = {
+    {"teams-a", UNSUBSCRIBED("team:b") "|431[{\"ok\":true}]", true},
+    {"teams-ab", SUBSCRIBED("team:b") "|431[{\"ok\":true}]", true},
+    {"teams-bc", UNSUBSCRIBED("team:a") "|" SUBSCRIBED("team:c") "|431[{\"ok\":true}]", false},
+    {"teams-bc", "431[{\"ok\":true}]", false},
+    {"other",
+     REFUSED("1", "other_principal", "the token is another user's or tenant's than the session"),
+     false},
+    {"teams-", UNSUBSCRIBED("team:b") "|" UNSUBSCRIBED("team:c") "|431[{\"ok\":true}]", false},
+    {"teams-ab", SUBSCRIBED("team:a") "|" SUBSCRIBED("team:b") "|431[{\"ok\":true}]", true},
+};
+enum { REFRESHES = sizeof(refreshes) / sizeof(refreshes[0]) };
+
+START_TEST(a_fresh_token_takes_and_gives_rooms)
+{
+    fixture_start(false);
+    struct fake_wire *wire = fake_upgrade("/socket.io/?EIO=4&transport=websocket", NULL);
+    fake_frame(wire, "40{\"token\":\"teams-ab\"}");
+    fake_turn();
+    fake_frames(wire);
+    for (unsigned i = 0; i < REFRESHES; i++) {
+        char text[64];
+        snprintf(text, sizeof(text), "421[\"token\",\"%s\"]", refreshes[i].token);
+        ck_assert_str_eq(ask(wire, text), refreshes[i].told);
+        fixture_publish("team:a", true);
+        ck_assert_int_eq(strlen(frames(wire)) > 0, refreshes[i].has_a);
+    }
+    /* What was published while the room was open comes, before it is told; nothing after it. */
+    fixture_publish("team:b", false);
+    fake_frame(wire, "422[\"token\",\"teams-a\"]");
+    fixture_publish("team:b", false);
+    fake_turn();
+    const char *told = frames(wire),
+               *lost = strstr(told, UNSUBSCRIBED("team:b") "|432[{\"ok\":true}]");
+    ck_assert_msg(lost != NULL, "%s", told);
+    ck_assert_ptr_null(strstr(lost, "task.status"));
+    ck_assert_str_eq(ask(wire, "423[\"subscribe\",\"team:b\"]"),
+                     REFUSED("3", "not_allowed", "the token does not allow this"));
+    fixture_stop();
+}
+END_TEST
+
+/* By long-polling. */
+START_TEST(a_fresh_token_is_told_to_who_polls)
+{
+    char sid[64], url[128];
+    fixture_start(false);
+    snprintf(url, sizeof(url), "/socket.io/?EIO=4&transport=polling&sid=%s", fake_handshake(sid));
+    fake_ask("POST", url, "40{\"token\":\"teams-ab\"}", 200);
+    fake_ask("GET", url, NULL, 200);
+    fake_ask("POST", url, "421[\"token\",\"teams-bc\"]", 200);
+    const char *told = fake_ask("GET", url, NULL, 200);
+    const char *lost =
+        strstr(told, "42[\"unsubscribed\",{\"room\":\"team:a\",\"reason\":\"not_allowed\"}");
+    const char *given = strstr(told, "42[\"subscribed\",{\"room\":\"team:c\"}");
+    const char *ack = strstr(told, "431[{\"ok\":true}]");
+    ck_assert_msg(lost && given > lost && ack > given, "%s", told);
+    fake_ask("POST", url, "1", 200);
+    fixture_stop();
+}
+END_TEST
+
+TEST_PROGRAM("socketio_adapter", a_fresh_token_takes_and_gives_rooms,
+             a_fresh_token_is_told_to_who_polls, who_posts_and_does_not_poll_is_ended,
              who_writes_to_a_websocket_and_does_not_read_is_ended, who_is_refused_is_told_why,
              an_end_is_told_before_it_comes, the_confirmation_comes_before_the_ack,
              history_comes_before_the_confirmation)

@@ -382,7 +382,38 @@ START_TEST(draining_ends_streams_so_that_they_come_back)
 }
 END_TEST
 
-TEST_PROGRAM("sse_adapter", a_stream_says_what_happens,
+#define ROOM(event, room, more) "event: " event "\ndata: {\"room\":\"" room "\"" more "}\n"
+
+/* A stream brings its token when it comes back: down, up, sideways. */
+START_TEST(rights_are_those_of_the_token_at_the_return)
+{
+    static const char *const returns[][2] = {
+        {"teams-a", ROOM("unsubscribed", "team:b", ",\"reason\":\"not_allowed\"")},
+        {"teams-a", ""},
+        {"teams-ab", ROOM("subscribed", "team:b", "")},
+        {"teams-bc", ROOM("subscribed", "team:c", "")},
+        {"teams-c", ROOM("unsubscribed", "team:b", ",\"reason\":\"not_allowed\"")},
+    };
+    char fields[2300];
+    fixture_start(false);
+    struct fake_wire *wire = ask("/sse", STREAM "Authorization: Bearer teams-ab\r\n");
+    ck_assert_str_eq(behind_retry(stream(wire)), SESSION("false"));
+    for (size_t i = 0; i < sizeof(returns) / sizeof(returns[0]); i++) {
+        fake_cut(wire);
+        snprintf(fields, sizeof(fields), STREAM "Authorization: Bearer %s\r\nLast-Event-ID: %s\r\n",
+                 returns[i][0], fixture_id);
+        wire = ask("/sse", fields);
+        fake_turn();
+        const char *told = behind_retry(stream(wire));
+        ck_assert_ptr_nonnull(strstr(told, "\"recovered\":true"));
+        ck_assert_msg(strstr(told, returns[i][1]) != NULL, "%s", told);
+        ck_assert_int_eq(strstr(told, "subscribed") != NULL, *returns[i][1] != '\0');
+    }
+    fixture_stop();
+}
+END_TEST
+
+TEST_PROGRAM("sse_adapter", rights_are_those_of_the_token_at_the_return, a_stream_says_what_happens,
              an_old_client_gets_the_stream_without_chunks, refusals_are_answers_before_the_stream,
              cookies_and_origins_are_as_configured, the_last_id_resumes,
              what_comes_before_all_rooms_are_joined_is_kept_back,

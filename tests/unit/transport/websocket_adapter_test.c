@@ -470,6 +470,47 @@ START_TEST(an_expired_token_is_told_and_may_be_refreshed)
 }
 END_TEST
 
+#define TOLD(type, room, more) \
+    "{\"type\":\"" type "\",\"room\":\"" room "\"" more ",\"cursor\":\"<cursor>\"}"
+#define LOST(room) TOLD("unsubscribed", room, ",\"reason\":\"not_allowed\"")
+#define LOST_TOO(room)                                                             \
+    "{\"type\":\"unsubscribed\",\"room\":\"" room "\",\"reason\":\"not_allowed\"," \
+    "\"cursor\":\"<same cursor>\"}"
+#define GIVEN(room) TOLD("subscribed", room, "")
+#define ACK "{\"type\":\"ack\",\"id\":1}"
+
+/* Down, up, sideways: what the token takes is told before its answer. */
+START_TEST(a_fresh_token_takes_and_gives_rooms)
+{
+    static const char *const refreshes[][2] = {
+        {"teams-a", LOST("team:b") "|" ACK},
+        {"teams-ab", GIVEN("team:b") "|" ACK},
+        {"teams-bc", LOST("team:a") "|" GIVEN("team:c") "|" ACK},
+        {"teams-bc", ACK},
+        {"teams-", LOST("team:b") "|" LOST_TOO("team:c") "|" ACK},
+    };
+    fixture_start(false);
+    struct fake_wire *wire = open_websocket(JSON_FIELD);
+    fake_frame(wire, "{\"type\":\"connect\",\"token\":\"teams-ab\"}");
+    fake_turn();
+    fake_frames(wire);
+    for (size_t i = 0; i < sizeof(refreshes) / sizeof(refreshes[0]); i++) {
+        char text[128];
+        snprintf(text, sizeof(text), "{\"type\":\"token\",\"id\":1,\"token\":\"%s\"}",
+                 refreshes[i][0]);
+        fake_frame(wire, text);
+        fake_turn();
+        ck_assert_str_eq(frames(wire), refreshes[i][1]);
+    }
+    fixture_publish("team:a", true);
+    ck_assert_str_eq(frames(wire), "");
+    fake_frame(wire, "{\"type\":\"token\",\"id\":2,\"token\":\"other\"}");
+    fake_turn();
+    ck_assert_ptr_nonnull(strstr(frames(wire), "\"code\":\"other_principal\""));
+    fixture_stop();
+}
+END_TEST
+
 /* --- who it is */
 
 START_TEST(who_it_is_may_be_found_out_later)
@@ -656,8 +697,8 @@ TEST_PROGRAM("websocket_adapter", tokens_are_not_tried_for_ever, the_golden_conv
              a_second_subscription_waits_for_the_lane_as_the_first_does,
              who_does_not_say_hello_is_closed, the_heart_beats_by_frames_and_by_messages,
              a_message_that_does_not_become_whole_is_not_waited_for,
-             an_expired_token_is_told_and_may_be_refreshed, who_it_is_may_be_found_out_later,
-             a_token_may_come_with_the_request,
+             an_expired_token_is_told_and_may_be_refreshed, a_fresh_token_takes_and_gives_rooms,
+             who_it_is_may_be_found_out_later, a_token_may_come_with_the_request,
              sessions_beyond_the_limit_are_sent_away_for_another_try,
              lanes_that_do_not_open_are_trouble_of_ours, all_that_is_ready_goes_out_in_one_write,
              a_slow_client_gets_everything_in_order, slow_is_not_dead_until_the_limit,
