@@ -83,8 +83,10 @@ static int setup_load(struct setup *setup, const char *file)
                                            .group_count = 2,
                                            .foreign_sections = foreign};
     enum status status = config_load(&request, &setup->config, &problems);
-    if (status != STATUS_IO)
+    if (status != STATUS_IO) {
         shared_config_finish(&setup->shared, environ, &problems);
+        settings_finish(&setup->settings, &setup->shared, &problems);
+    }
     return config_report(&problems, file);
 }
 
@@ -116,8 +118,20 @@ static void print_help(void)
         "\n"
         "-: from stdin, as a rules file of --check-rules.\n"
         "\n"
-        "Settings, each also an environment variable:\n\n");
+        "  dispatcher --settings-json                  all settings, for programs\n"
+        "  dispatcher --version\n"
+        "\n");
     config_help(groups, 2, &text);
+    fwrite(text.data, 1, text.end, stdout);
+}
+
+static void print_settings_json(void)
+{
+    struct setup setup = {0};
+    auto_buffer struct buffer text = {0};
+    const struct config_group groups[] = {shared_config_group(&setup.shared),
+                                          settings_group(&setup.settings)};
+    config_json(groups, 2, &text);
     fwrite(text.data, 1, text.end, stdout);
 }
 
@@ -306,7 +320,8 @@ static int read_arguments(int count, char **values, struct arguments *arguments)
         {"check-rules", required_argument, NULL, 'r'}, {"dry-run", no_argument, NULL, 'd'},
         {"rules", required_argument, NULL, 'f'},       {"help", no_argument, NULL, 'h'},
         {"explain", no_argument, NULL, 'e'},           {"redrive", no_argument, NULL, 'v'},
-        {"version", no_argument, NULL, 'V'},           {NULL, 0, NULL, 0},
+        {"version", no_argument, NULL, 'V'},           {"settings-json", no_argument, NULL, 'j'},
+        {NULL, 0, NULL, 0},
     };
     int option;
     while ((option = getopt_long(count, values, "h", options, NULL)) != -1) {
@@ -335,6 +350,9 @@ static int read_arguments(int count, char **values, struct arguments *arguments)
             break;
         case 'h':
             print_help();
+            return EXIT_SUCCESS;
+        case 'j':
+            print_settings_json();
             return EXIT_SUCCESS;
         case 'V':
             puts(SMARTSTACK_VERSION);

@@ -61,9 +61,25 @@ static int setup_load(struct setup *setup, const struct arguments *arguments)
         shared_config_finish(&setup->shared, environ, &problems);
         if (arguments->workers)
             read_workers(arguments->workers, &setup->settings, &problems);
-        gateway_settings_finish(&setup->settings, setup->shared.layout, &problems);
+        gateway_settings_finish(&setup->settings, &setup->shared, &problems);
     }
     return config_report(&problems, file);
+}
+
+static void print(struct buffer *text)
+{
+    fwrite(text->data, 1, text->end, stdout);
+    buffer_clear(text);
+}
+
+static void print_settings_json(void)
+{
+    struct setup setup = {0};
+    auto_buffer struct buffer text = {0};
+    const struct config_group groups[] = {shared_config_group(&setup.shared),
+                                          gateway_settings_group(&setup.settings)};
+    config_json(groups, 2, &text);
+    print(&text);
 }
 
 static void print_help(void)
@@ -79,14 +95,14 @@ static void print_help(void)
                "  gateway --config FILE --workers N       run on N cores: N processes, one "
                "port\n"
                "  gateway --config FILE --check-config    check the configuration\n"
+               "  gateway --settings-json                 all settings, for programs\n"
                "  gateway --version\n"
                "\n"
                "SIGTERM sends clients away, to come back elsewhere, and ends. SIGHUP "
                "reads the TLS certificate again.\n"
                "\n");
     config_help(groups, 2, &text);
-    fwrite(text.data, 1, text.end, stdout);
-    buffer_clear(&text);
+    print(&text);
 }
 
 static void configure_log(const struct shared_config *shared, const char *program)
@@ -139,7 +155,8 @@ static int read_arguments(int argument_count, char **arguments, struct arguments
     static const struct option options[] = {
         {"config", required_argument, NULL, 'c'},  {"check-config", no_argument, NULL, 'k'},
         {"help", no_argument, NULL, 'h'},          {"version", no_argument, NULL, 'v'},
-        {"workers", required_argument, NULL, 'w'}, {NULL, 0, NULL, 0}};
+        {"workers", required_argument, NULL, 'w'}, {"settings-json", no_argument, NULL, 'j'},
+        {NULL, 0, NULL, 0}};
     for (int option; (option = getopt_long(argument_count, arguments, "", options, NULL)) != -1;) {
         if (option == 'c') {
             result->config = optarg;
@@ -149,6 +166,9 @@ static int read_arguments(int argument_count, char **arguments, struct arguments
             result->check_only = true;
         } else if (option == 'h') {
             print_help();
+            return EXIT_SUCCESS;
+        } else if (option == 'j') {
+            print_settings_json();
             return EXIT_SUCCESS;
         } else if (option == 'v') {
             puts(SMARTSTACK_VERSION);

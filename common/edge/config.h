@@ -7,7 +7,7 @@
  * name is in config_request.foreign_sections) is left alone; any other unknown or duplicate key is
  * a problem with its place. An unknown SMARTSTACK_ variable is a warning only, since Kubernetes
  * makes such variables for every service. A variable of a SETTING_TREE holds YAML; of a
- * SETTING_LIST values separated by commas. */
+ * SETTING_LIST values separated by commas. A text that is empty is as if it were left out. */
 #ifndef COMMON_EDGE_CONFIG_H
 #define COMMON_EDGE_CONFIG_H
 
@@ -30,6 +30,8 @@ enum setting_type {                   /* the target's type */
                                        program-specific */
 };
 
+enum { CONFIG_TEXT_MAX = 1000, CONFIG_SECRET_MAX = 64 * 1024 };
+
 struct config_list {
     char **items;
     size_t count;
@@ -41,7 +43,10 @@ struct setting {
     bool required;
     size_t offset;            /* of the target in the group's struct */
     const char *default_text; /* as in the file; NULL: none (zero, NULL) */
-    int64_t minimum; /* INTEGER, NUMBER, DURATION (ms), SIZE (bytes), LIST (count); both 0: any */
+    /* INTEGER, NUMBER, DURATION (ms), SIZE (bytes), LIST (count): both 0: any. STRING and SECRET:
+     * the longest, in bytes; 0: CONFIG_TEXT_MAX, CONFIG_SECRET_MAX. What the code behind a setting
+     * can bear is a constant of that code, and stands here. */
+    int64_t minimum;
     int64_t maximum;
     const char *const *choices; /* CHOICE: NULL-terminated */
     const char *help;           /* one sentence or a few */
@@ -81,6 +86,10 @@ const char *config_warning_at(const struct config *config, size_t index);
 
 /* Appends a list of all settings: path, variable, type, limits, default, help. */
 void config_help(const struct config_group *groups, size_t group_count, struct buffer *out);
+
+/* Appends the same as a JSON array, for programs: path, variable, type, required, default, minimum,
+ * maximum (as numbers: milliseconds, bytes), choices, help. What does not apply is left out. */
+void config_json(const struct config_group *groups, size_t group_count, struct buffer *out);
 
 /* The variable of a path. */
 void config_variable(const char *path, struct buffer *out);

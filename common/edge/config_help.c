@@ -1,5 +1,8 @@
-/* The list of settings for --help. */
+/* The list of settings, for people (--help) and for programs (--settings-json). */
+#include <inttypes.h>
+
 #include "config_internal.h"
+#include "json.h"
 
 enum { HELP_WIDTH = 90, HELP_INDENT = 6 };
 
@@ -49,4 +52,75 @@ void config_help(const struct config_group *groups, size_t group_count, struct b
         for (size_t j = 0; j < groups[i].count; j++)
             append_setting(&groups[i].settings[j], out);
     }
+}
+
+/* --- For programs ----------------------------------------------------------------------------- */
+
+static const char *type_name(enum setting_type type)
+{
+    static const char *const names[] = {
+        [SETTING_STRING] = "string",   [SETTING_SECRET] = "secret",
+        [SETTING_BOOLEAN] = "boolean", [SETTING_INTEGER] = "integer",
+        [SETTING_NUMBER] = "number",   [SETTING_DURATION] = "duration",
+        [SETTING_SIZE] = "size",       [SETTING_CHOICE] = "choice",
+        [SETTING_LIST] = "list",       [SETTING_TREE] = "tree"};
+    return names[type];
+}
+
+static void append_text(const char *name, const char *text, struct buffer *out)
+{
+    buffer_append_format(out, ",\"%s\":", name);
+    json_write_string(out, bytes_of_string(text));
+}
+
+static void append_choices(const char *const *choices, struct buffer *out)
+{
+    buffer_append_string(out, ",\"choices\":");
+    for (size_t i = 0; choices[i]; i++) {
+        buffer_append_byte(out, i == 0 ? '[' : ',');
+        json_write_string(out, bytes_of_string(choices[i]));
+    }
+    buffer_append_byte(out, ']');
+}
+
+static void append_range(const struct setting *setting, struct buffer *out)
+{
+    bool text = setting->type == SETTING_STRING || setting->type == SETTING_SECRET;
+    if (text)
+        buffer_append_format(out, ",\"maximum\":%zu", config_text_limit(setting));
+    else if (setting->minimum != 0 || setting->maximum != 0)
+        buffer_append_format(out, ",\"minimum\":%" PRId64 ",\"maximum\":%" PRId64,
+                             setting->minimum, setting->maximum);
+}
+
+static void append_object(const struct setting *setting, struct buffer *out)
+{
+    auto_buffer struct buffer variable = {0};
+    config_variable(setting->path, &variable);
+    buffer_append_string(out, "{\"path\":");
+    json_write_string(out, bytes_of_string(setting->path));
+    buffer_append_string(out, ",\"variable\":");
+    json_write_string(out, buffer_peek(&variable));
+    append_text("type", type_name(setting->type), out);
+    if (setting->required)
+        buffer_append_string(out, ",\"required\":true");
+    if (setting->default_text)
+        append_text("default", setting->default_text, out);
+    append_range(setting, out);
+    if (setting->type == SETTING_CHOICE)
+        append_choices(setting->choices, out);
+    append_text("help", setting->help, out);
+    buffer_append_byte(out, '}');
+}
+
+void config_json(const struct config_group *groups, size_t group_count, struct buffer *out)
+{
+    size_t written = 0;
+    for (size_t i = 0; i < group_count; i++) {
+        for (size_t j = 0; j < groups[i].count; j++) {
+            buffer_append_string(out, written++ == 0 ? "[\n" : ",\n");
+            append_object(&groups[i].settings[j], out);
+        }
+    }
+    buffer_append_string(out, "\n]\n");
 }

@@ -27,6 +27,9 @@ struct config_value {
 void config_apply(struct config *config, const struct setting *setting, void *target,
                   const struct config_value *value, struct problems *problems);
 
+/* The longest text of a setting, in bytes. */
+size_t config_text_limit(const struct setting *setting);
+
 /* "a number from 1 to 65535": what fits. */
 void config_describe(const struct setting *setting, struct buffer *out);
 

@@ -1,7 +1,9 @@
 /* From texts to typed values of settings. */
+#include <assert.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "config_internal.h"
 #include "mem.h"
@@ -88,6 +90,19 @@ static const char *type_text(enum setting_type type)
     return "";
 }
 
+static bool is_text(const struct setting *setting)
+{
+    return setting->type == SETTING_STRING || setting->type == SETTING_SECRET;
+}
+
+size_t config_text_limit(const struct setting *setting)
+{
+    assert(is_text(setting) && setting->maximum >= 0);
+    if (setting->maximum > 0)
+        return (size_t)setting->maximum;
+    return setting->type == SETTING_SECRET ? CONFIG_SECRET_MAX : CONFIG_TEXT_MAX;
+}
+
 void config_describe(const struct setting *setting, struct buffer *out)
 {
     buffer_append_string(out, type_text(setting->type));
@@ -97,7 +112,9 @@ void config_describe(const struct setting *setting, struct buffer *out)
                              : setting->choices[i + 1] ? ", "
                                                        : " or ",
                              setting->choices[i]);
-    if (setting->minimum == 0 && setting->maximum == 0)
+    if (is_text(setting) && setting->maximum > 0)
+        buffer_append_format(out, " of up to %zu bytes", config_text_limit(setting));
+    if (is_text(setting) || (setting->minimum == 0 && setting->maximum == 0))
         return;
     buffer_append_string(out, setting->type == SETTING_LIST ? ", its length from " : " from ");
     append_bound(setting, setting->minimum, out);
@@ -261,7 +278,8 @@ static bool store(struct config *config, const struct setting *setting, void *ta
     switch (setting->type) {
     case SETTING_STRING:
     case SETTING_SECRET:
-        if (value->text.size && memchr(value->text.data, '\0', value->text.size))
+        if (value->text.size > config_text_limit(setting) ||
+            memchr(value->text.data, '\0', value->text.size))
             return false;
         *(char **)target = keep_text(config, value->text);
         return true;
@@ -288,18 +306,79 @@ static void append_given(const struct setting *setting, const struct config_valu
 {
     if (value->node && !is_scalar(value->node)) {
         buffer_append_format(out, ", not %s", document_kind_text(value->node->kind));
+    } else if (is_text(setting) && value->text.size > config_text_limit(setting)) {
+        buffer_append_format(out, ", not one of %zu bytes (at most %zu)", value->text.size,
+                             config_text_limit(setting));
     } else if (setting->type != SETTING_SECRET) {
         size_t size = value->text.size < 60 ? value->text.size : 60;
         buffer_append_format(out, ", not \"%.*s\"", (int)size, (const char *)value->text.data);
     }
 }
 
+/* --- Placeholders that nobody has replaced ----------------------------------------------------- */
+
+/* The `${NAME}`, `${NAME:-default}` that the text begins with; 0: none. */
+static size_t placeholder_at(struct bytes text)
+{
+    if (!bytes_start_with(text, BYTES_LITERAL("${")))
+        return 0;
+    size_t at = 2;
+    while (at < text.size && (text.data[at] == '_' || (text.data[at] >= '0' && text.data[at] <= '9') ||
+                              ((text.data[at] | 0x20) >= 'a' && (text.data[at] | 0x20) <= 'z')))
+        at++;
+    if (at == 2 || at == text.size || !strchr(":-?}", text.data[at]))
+        return 0;
+    const uint8_t *end = memchr(text.data + at, '}', text.size - at);
+    return end ? (size_t)(end - text.data) + 1 : 0;
+}
+
+/* A secret may hold anything, so that only one that is nothing else counts. */
+static struct bytes find_placeholder(struct bytes text, bool whole)
+{
+    for (struct bytes rest = text; rest.size; rest = bytes_skip(rest, 1)) {
+        size_t size = placeholder_at(rest);
+        if (size && (!whole || size == text.size))
+            return bytes_of(rest.data, size);
+        if (whole)
+            break;
+    }
+    return (struct bytes){0};
+}
+
+static void tell_placeholder(struct bytes text, bool whole, const char *source,
+                             const struct document_node *node, struct problems *problems)
+{
+    struct bytes found = find_placeholder(text, whole);
+    if (found.size)
+        problems_add(problems, node ? node->line : 0, node ? node->column : 0,
+                     "%s: %.*s stands there as it is: nothing replaces variables here. Leave the "
+                     "setting out and set its own SMARTSTACK_ variable",
+                     source, (int)(found.size < 60 ? found.size : 60), (const char *)found.data);
+}
+
+/* Recursion is as deep as documents may be. */
+static void check_placeholders(const struct document_node *node, bool whole, const char *source,
+                               struct problems *problems)
+{
+    if (is_scalar(node))
+        tell_placeholder(node->text, whole, source, node, problems);
+    for (size_t i = 0; !is_scalar(node) && i < node->count; i++)
+        check_placeholders(node->entries[i].value, whole, source, problems);
+}
+
 void config_apply(struct config *config, const struct setting *setting, void *target,
                   const struct config_value *value, struct problems *problems)
 {
     /* Nothing written is nothing said: the default stays. */
-    if (value->node && value->node->kind == DOCUMENT_NULL)
+    if ((value->node && value->node->kind == DOCUMENT_NULL) ||
+        (is_text(setting) && value->text.size == 0 && (!value->node || is_scalar(value->node))))
         return;
+    /* Trees have passwords among their values. */
+    bool whole = setting->type == SETTING_SECRET || setting->type == SETTING_TREE;
+    if (value->node)
+        check_placeholders(value->node, whole, value->source, problems);
+    else
+        tell_placeholder(value->text, whole, value->source, NULL, problems);
     if (setting->type == SETTING_TREE) {
         (void)store_tree(config, value, target, problems);
         return;

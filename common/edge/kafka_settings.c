@@ -305,6 +305,13 @@ const char *kafka_settings_get(const struct kafka_settings *settings, enum kafka
     return found ? found->value : NULL;
 }
 
+int64_t kafka_settings_message_bytes(const struct kafka_settings *settings)
+{
+    enum { MESSAGE_BYTES_DEFAULT = 1000000 };
+    const char *text = kafka_settings_get(settings, KAFKA_ROLE_PRODUCER, "message.max.bytes");
+    return text ? strtoll(text, NULL, 10) : MESSAGE_BYTES_DEFAULT; /* librdkafka has taken it */
+}
+
 enum status kafka_is_mock(rd_kafka_t *client, int timeout_ms, bool *mock)
 {
     char *cluster = rd_kafka_clusterid(client, timeout_ms);

@@ -56,6 +56,9 @@ void kafka_conf_set(rd_kafka_conf_t *conf, const char *property, const char *val
 const char *kafka_settings_get(const struct kafka_settings *settings, enum kafka_role role,
                                const char *property);
 
+/* The largest record that a producer sends: message.max.bytes. */
+int64_t kafka_settings_message_bytes(const struct kafka_settings *settings);
+
 /* Whether the broker is librdkafka's mock cluster, which has no transactions, no topic creation and
  * no time look-up. Waits up to timeout_ms for the cluster's answer: worker threads and start-up
  * only. STATUS_UNAVAILABLE: no answer. */

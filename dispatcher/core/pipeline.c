@@ -21,7 +21,7 @@ struct pipeline *pipeline_new(const struct pipeline_settings *settings)
         .values_max = settings->limits.values,
         .steps_max = settings->limits.steps,
     };
-    assert(settings->limits.hops <= 8);
+    assert(settings->limits.hops <= PIPELINE_HOPS_MAX);
     pipeline->settings = *settings;
     pipeline->scratch = matcher_scratch_new(&limits);
     pipeline->fingerprinter = fingerprinter_new();

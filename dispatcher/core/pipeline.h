@@ -20,8 +20,10 @@ struct pipeline_limits {
     unsigned values;           /* at paths that patterns name; more: dead letter, limit */
     uint64_t steps;            /* of the matcher (matcher.h); more: dead letter, limit */
     unsigned hops; /* an event that has come this often through a dispatcher: dead letter, loop; at
-                      most 8 */
+                      most PIPELINE_HOPS_MAX */
 };
+
+enum { PIPELINE_HOPS_MAX = 8 };
 
 #define PIPELINE_LIMITS_DEFAULT                   \
     ((struct pipeline_limits){                    \

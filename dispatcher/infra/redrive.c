@@ -18,7 +18,7 @@ enum { BATCH_LIMIT = 500, POLL_MS = 100, QUIET_MS = 2000, JOIN_MS = 60000, REQUE
 struct drive {
     struct redrive_options options;
     char group[256];
-    char identity[512];
+    char identity[SETTINGS_IDENTITY_SIZE];
     struct consumer *consumer;
     struct producer *producer;
     rd_kafka_topic_partition_list_t *ends; /* of the dead-letter topic when it began */

@@ -36,8 +36,9 @@ struct runner {
         *changelog; /* NULL: the broker has no transactions, or nothing is remembered */
     struct memories *memories;
     int32_t input_partitions; /* of the input topic that has most */
-    char identity[512];       /* group and slot: the transactional id and the member's name */
-    uint64_t hash_seed;       /* random: of the tables whose keys come from outside */
+    uint64_t hash_seed; /* random: of the tables whose keys come from outside */
+    /* Group and slot: the transactional id and the member's name. */
+    char identity[SETTINGS_IDENTITY_SIZE];
 
     /* The batch: records that were read and are not yet sent. */
     rd_kafka_message_t **messages;

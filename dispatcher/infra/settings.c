@@ -23,11 +23,13 @@ static const struct setting table[] = {
      .type = SETTING_STRING,
      .offset = TARGET(group),
      .default_text = "smartstack-dispatcher",
+     .maximum = SETTINGS_NAME_MAX,
      .help = "Consumer group. Dispatchers of one group share the work."},
     {.path = "dispatcher.slot",
      .type = SETTING_STRING,
      .offset = TARGET(slot),
      .default_text = "0",
+     .maximum = SETTINGS_NAME_MAX,
      .help = "Which dispatcher of the group this is: a name that stays the same over restarts and "
              "that no other has, "
              "e.g. the name of a pod of a StatefulSet. It makes the transactional id."},
@@ -49,11 +51,13 @@ static const struct setting table[] = {
      .type = SETTING_STRING,
      .offset = TARGET(dead_letter_topic),
      .default_text = "tasks.dead-letter",
+     .maximum = LAYOUT_TOPIC_LIMIT,
      .help = "Where records go that cannot be processed."},
     {.path = "dispatcher.audit_topic",
      .type = SETTING_STRING,
      .offset = TARGET(audit_topic),
      .default_text = "tasks.audit",
+     .maximum = LAYOUT_TOPIC_LIMIT,
      .help = "Where decisions are recorded."},
     {.path = "dispatcher.audit",
      .type = SETTING_CHOICE,
@@ -67,6 +71,7 @@ static const struct setting table[] = {
      .type = SETTING_STRING,
      .offset = TARGET(state_topic),
      .default_text = "tasks.dispatcher-state",
+     .maximum = LAYOUT_TOPIC_LIMIT,
      .help = "Where dispatchers keep which events were seen and which reviews are open (compacted; "
              "as many partitions as "
              "the input topics)."},
@@ -194,7 +199,7 @@ static const struct setting table[] = {
      .type = SETTING_INTEGER,
      .offset = TARGET(hops),
      .default_text = "3",
-     .maximum = 8,
+     .maximum = PIPELINE_HOPS_MAX,
      .help =
          "An event that has been through dispatchers more often goes to the dead-letter topic."},
     {.path = "dispatcher.http.address",
@@ -213,6 +218,18 @@ struct config_group settings_group(struct settings *settings)
 {
     return (struct config_group){
         .settings = table, .count = sizeof(table) / sizeof(table[0]), .target = settings};
+}
+
+void settings_finish(const struct settings *settings, const struct shared_config *shared,
+                     struct problems *problems)
+{
+    int64_t most = shared->kafka ? kafka_settings_message_bytes(shared->kafka) : INT64_MAX;
+    if (settings->notification_bytes >= most)
+        problems_add(problems, 0, 0,
+                     "dispatcher.limits.notification_size: a record of that size is above "
+                     "kafka.producer.message.max.bytes (%lld), which has to be raised, as "
+                     "max.message.bytes of the topics",
+                     (long long)most);
 }
 
 struct pipeline_settings settings_pipeline(const struct settings *settings,

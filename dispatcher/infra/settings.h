@@ -7,6 +7,9 @@
 
 enum delivery { DELIVERY_AUTO, DELIVERY_EXACTLY_ONCE, DELIVERY_AT_LEAST_ONCE };
 
+/* The longest group and slot: together they make the transactional id. */
+enum { SETTINGS_NAME_MAX = 200, SETTINGS_IDENTITY_SIZE = 2 * SETTINGS_NAME_MAX + 16 };
+
 /* Filled by config_load(); what it points to belongs to the config. */
 struct settings {
     char *rules_file;
@@ -41,6 +44,10 @@ struct settings {
 };
 
 struct config_group settings_group(struct settings *settings);
+
+/* Finds what contradicts itself, adding problems; after shared_config_finish(). */
+void settings_finish(const struct settings *settings, const struct shared_config *shared,
+                     struct problems *problems);
 
 struct pipeline_settings settings_pipeline(const struct settings *settings,
                                            const struct layout *layout);

@@ -3,6 +3,8 @@
 #include "history.h"
 #include "mem.h"
 
+_Static_assert((int)HUB_KEYS_MOST == (int)CURSOR_KEYS_LIMIT, "all keys verify cursors");
+
 enum {
     SWEEP_PERIOD_MS = 1000,
     LOOKERS_A_TURN = 16, /* a scan's end may make thousands of them */
@@ -13,13 +15,15 @@ struct hub *hub_new(const struct hub_config *config, const struct lane_source_op
                     void *source)
 {
     struct hub *hub = mem_new(struct hub);
-    assert(config->outbox_messages > 0);
+    assert(config->outbox_messages > 0 && config->outbox_messages <= HUB_OUTBOX_MOST);
     assert(config->rooms_per_session > 0 && config->rooms_per_session <= HUB_ROOMS_MOST);
-    assert(config->lanes_per_session > 0);
+    assert(config->lanes_per_session > 0 && config->lanes_per_session <= HUB_LANES_MOST);
+    assert(config->pending_joins <= HUB_JOINS_MOST);
     /* What a session is told at its beginning, of rooms that it may not have any more, fits. */
-    assert(config->answers >= config->rooms_per_session && config->answer_bytes > 0);
-    assert(config->rooms_per_record > 0);
-    assert(!config->recovery || config->key_count > 0);
+    assert(config->answers >= config->rooms_per_session && config->answers <= HUB_ANSWERS_MOST);
+    assert(config->answer_bytes > 0);
+    assert(config->rooms_per_record > 0 && config->rooms_per_record <= HUB_ROOMS_OF_RECORD_MOST);
+    assert((!config->recovery || config->key_count > 0) && config->key_count <= HUB_KEYS_MOST);
     hub->config = *config;
     hub->source_ops = source_ops;
     hub->source = source;

@@ -51,6 +51,11 @@ const char *policy_user_claim(const struct policy *policy)
     return policy->names.items[CLAIMS_FIELD_USER];
 }
 
+size_t policy_connect_count(const struct policy *policy)
+{
+    return policy->connect_count;
+}
+
 enum status policy_claims(const struct policy *policy, struct bytes json, struct claims **claims)
 {
     return claims_pack((const char *const *)policy->names.items, policy->names.count, json, claims);

@@ -78,6 +78,9 @@ void policy_connect_rooms(const struct policy *policy, const struct claims *clai
 /* Whether policy_connect_rooms() gives the room, as far as it goes. */
 bool policy_gives(const struct policy *policy, const struct claims *claims, struct bytes room);
 
+/* How many templates of rooms at connect there are. */
+size_t policy_connect_count(const struct policy *policy);
+
 /* Whether the session may be in the room. False also for a name that is not well formed. */
 bool policy_may_join(const struct policy *policy, const struct claims *claims, struct bytes room);
 

@@ -4,7 +4,10 @@
 
 #include "http_head.h"
 #include "hub.h"
+#include "json.h"
 #include "token_keys.h"
+#include "websocket_frame.h"
+#include "ws_message.h"
 
 #define SETTING(kind, where, field, text, ...)                                                  \
     {                                                                                           \
@@ -74,12 +77,12 @@ static const struct setting table[] = {
             .help = "Time for a client to connect to a namespace."),
     SETTING(DURATION, "socketio.upgrade_timeout", upgrade_timeout_ms, "10s", RANGE(100, HOURS),
             .help = "Time for an upgrade from long-polling to WebSocket."),
-    SETTING(SIZE, "socketio.max_payload", max_payload, "1MB", RANGE(KIB, 64 * MIB),
+    SETTING(SIZE, "socketio.max_payload", max_payload, "1MB", RANGE(KIB, WEBSOCKET_MESSAGE_MAX),
             .help = "Largest message or POST body of a client."),
     SETTING(SIZE, "socketio.queue", queue_bytes, "1MiB", RANGE(16 * KIB, GIB),
             .help = "Answers that wait for a client at most; beyond it the connection is closed. "
                     "Notifications are not in it."),
-    SETTING(INTEGER, "socketio.json_depth", json_depth, "64", RANGE(4, 1000),
+    SETTING(INTEGER, "socketio.json_depth", json_depth, "64", RANGE(4, JSON_DEPTH_MAX),
             .help = "Deepest nesting of JSON that a client may send."),
     SETTING(BOOLEAN, "socketio.polling", polling, "true", .help = "Allow long-polling."),
     SETTING(BOOLEAN, "socketio.websocket", websocket, "true", .help = "Allow WebSocket."),
@@ -93,12 +96,12 @@ static const struct setting table[] = {
     SETTING(BOOLEAN, "websocket.enabled", raw_websocket, "true",
             .help = "Serve raw WebSocket: smartstack.v1.json and smartstack.v1.protobuf."),
     SETTING(STRING, "websocket.path", raw_path, "/ws", .help = "Its path."),
-    SETTING(SIZE, "websocket.max_message", raw_message, "64KiB", RANGE(KIB, 64 * MIB),
+    SETTING(SIZE, "websocket.max_message", raw_message, "64KiB", RANGE(KIB, WEBSOCKET_MESSAGE_MAX),
             .help = "Largest message of a client."),
     SETTING(SIZE, "websocket.queue", raw_queue, "256KiB", RANGE(4 * KIB, GIB),
             .help = "Answers that wait for a client at most; beyond it the connection is closed. "
                     "Notifications are not in it."),
-    SETTING(INTEGER, "websocket.max_rooms", raw_rooms, "100", RANGE(1, 256),
+    SETTING(INTEGER, "websocket.max_rooms", raw_rooms, "100", RANGE(1, WS_ROOMS_MAX),
             .help = "Rooms in one message."),
     SETTING(INTEGER, "websocket.pending_requests", raw_requests, "32", RANGE(1, 1000),
             .help = "Subscriptions of one connection that are not answered yet; more are refused."),
@@ -173,16 +176,16 @@ static const struct setting table[] = {
             .help = "Sessions at a time; beyond it connections are closed for another try."),
     SETTING(INTEGER, "limits.rooms_per_session", rooms_per_session, "100", RANGE(1, HUB_ROOMS_MOST),
             .help = "Rooms of one session."),
-    SETTING(INTEGER, "limits.lanes_per_session", lanes_per_session, "16", RANGE(1, 100),
+    SETTING(INTEGER, "limits.lanes_per_session", lanes_per_session, "16", RANGE(1, HUB_LANES_MOST),
             .help = "Lanes in which these rooms may lie."),
-    SETTING(INTEGER, "limits.pending_joins", pending_joins, "32", RANGE(1, 1000),
+    SETTING(INTEGER, "limits.pending_joins", pending_joins, "32", RANGE(1, HUB_JOINS_MOST),
             .help = "Subscriptions of one session that may wait for a lane to open."),
-    SETTING(INTEGER, "limits.rooms_per_record", rooms_per_record, "1000", RANGE(1, 100000),
+    SETTING(INTEGER, "limits.rooms_per_record", rooms_per_record, "1000", RANGE(1, HUB_ROOMS_OF_RECORD_MOST),
             .help = "A record that names more rooms is skipped."),
-    SETTING(INTEGER, "limits.outbox", outbox_messages, "64", RANGE(1, 60000),
+    SETTING(INTEGER, "limits.outbox", outbox_messages, "64", RANGE(1, HUB_OUTBOX_MOST),
             .help = "Notifications queued for one session; beyond it the session falls behind and "
                     "catches up when it can."),
-    SETTING(INTEGER, "limits.answers", answers, "1024", RANGE(HUB_ANSWERS_LEAST, 1000000),
+    SETTING(INTEGER, "limits.answers", answers, "1024", RANGE(HUB_ANSWERS_LEAST, HUB_ANSWERS_MOST),
             .help = "Answers to subscriptions and the like that wait for one session, which asks "
                     "and does not read; beyond it the connection is closed: too_many_answers."),
     SETTING(SIZE, "limits.answer_bytes", answer_bytes, "512KiB", RANGE(HUB_ANSWER_BYTES_LEAST, GIB),
@@ -381,18 +384,18 @@ size_t gateway_settings_peer_secrets(const struct gateway_settings *settings,
 }
 
 size_t gateway_settings_recovery_keys(const struct gateway_settings *settings,
-                                      struct bytes keys[GATEWAY_RECOVERY_KEYS_LIMIT])
+                                      struct bytes keys[HUB_KEYS_MOST])
 {
     if (!settings->recovery_keys && settings->token_secret) {
         keys[0] = bytes_of_string(settings->token_secret);
         return 1;
     }
-    return split_secrets(settings->recovery_keys, keys, GATEWAY_RECOVERY_KEYS_LIMIT);
+    return split_secrets(settings->recovery_keys, keys, HUB_KEYS_MOST);
 }
 
 static void check_keys(const struct gateway_settings *settings, struct problems *problems)
 {
-    struct bytes keys[GATEWAY_RECOVERY_KEYS_LIMIT];
+    struct bytes keys[HUB_KEYS_MOST];
     size_t count = gateway_settings_recovery_keys(settings, keys);
     for (size_t i = 0; settings->recovery_keys && i < count; i++)
         if (keys[i].size < RECOVERY_KEY_MINIMUM)
@@ -436,7 +439,26 @@ static void check_events(const struct gateway_settings *settings, struct problem
                      EVENT_HEADERS_BYTES);
 }
 
-void gateway_settings_finish(struct gateway_settings *settings, const struct layout *layout,
+/* What the policy needs of others. */
+static void check_policy(const struct gateway_settings *settings, const struct shared_config *shared,
+                         struct problems *problems)
+{
+    int64_t record_bytes = shared->kafka ? kafka_settings_message_bytes(shared->kafka) : INT64_MAX;
+    size_t given = policy_connect_count(settings->policy);
+    if ((uint64_t)settings->rooms_per_session < given)
+        problems_add(problems, 0, 0,
+                     "gateway.limits.rooms_per_session: %lld, and gateway.access.connect gives %zu "
+                     "rooms to each session",
+                     (long long)settings->rooms_per_session, given);
+    if (policy_has_events(settings->policy) && settings->event_bytes >= record_bytes)
+        problems_add(problems, 0, 0,
+                     "gateway.client_events.max_size: a record of that size is above "
+                     "kafka.producer.message.max.bytes (%lld), which has to be raised, as "
+                     "max.message.bytes of gateway.client_events.topic",
+                     (long long)record_bytes);
+}
+
+void gateway_settings_finish(struct gateway_settings *settings, const struct shared_config *shared,
                              struct problems *problems)
 {
     check_token(settings, problems);
@@ -447,8 +469,10 @@ void gateway_settings_finish(struct gateway_settings *settings, const struct lay
     check_keys(settings, problems);
     check_peers(settings, problems);
     check_events(settings, problems);
-    if (policy_new(settings->access_node, layout, &settings->policy, problems) != STATUS_OK)
+    if (policy_new(settings->access_node, shared->layout, &settings->policy, problems) != STATUS_OK)
         settings->policy = NULL;
+    else
+        check_policy(settings, shared, problems);
     if (conflation_new(settings->conflate.items, settings->conflate.count, &settings->conflation,
                        problems) != STATUS_OK)
         settings->conflation = NULL;

@@ -5,13 +5,13 @@
 
 #include "config.h"
 #include "conflation.h"
+#include "hub.h"
 #include "peer_sid.h"
 #include "policy.h"
 #include "problems.h"
+#include "shared_config.h"
 
 enum gateway_auth_mode { GATEWAY_AUTH_TOKEN, GATEWAY_AUTH_DEVELOPMENT };
-
-enum { GATEWAY_RECOVERY_KEYS_LIMIT = 4 };
 
 enum { GATEWAY_WORKERS_LIMIT = 64 };
 
@@ -114,15 +114,15 @@ struct gateway_settings {
 
 struct config_group gateway_settings_group(struct gateway_settings *settings);
 
-/* Makes the policy and finds contradictions, adding problems. */
-void gateway_settings_finish(struct gateway_settings *settings, const struct layout *layout,
+/* Makes the policy and finds contradictions, adding problems; after shared_config_finish(). */
+void gateway_settings_finish(struct gateway_settings *settings, const struct shared_config *shared,
                              struct problems *problems);
 void gateway_settings_deinit(struct gateway_settings *settings);
 
 /* The keys for cursors and private ids, newest first, borrowed: those that are configured; else the
  * token's secret, of which the hub derives its own; else none. */
 size_t gateway_settings_recovery_keys(const struct gateway_settings *settings,
-                                      struct bytes keys[GATEWAY_RECOVERY_KEYS_LIMIT]);
+                                      struct bytes keys[HUB_KEYS_MOST]);
 
 /* The secrets of peers, newest first, borrowed; none: each gateway is alone. */
 size_t gateway_settings_peer_secrets(const struct gateway_settings *settings,

@@ -19,11 +19,9 @@ enum {
     CONTROL = 0x8, /* bit of control opcodes */
 };
 
-static const uint64_t message_limit_max = UINT64_C(1) << 30;
-
 void websocket_reader_init(struct websocket_reader *reader, uint64_t message_limit)
 {
-    assert(message_limit <= message_limit_max);
+    assert(message_limit <= WEBSOCKET_MESSAGE_MAX);
     *reader = (struct websocket_reader){.message_limit = message_limit};
 }
 

@@ -63,7 +63,9 @@ struct websocket_reader {
     struct utf8_validator utf8; /* between messages at the start of a text */
 };
 
-/* `message_limit` (inclusive, at most 1 GiB) is over all fragments of a message. */
+enum { WEBSOCKET_MESSAGE_MAX = 64 * 1024 * 1024 };
+
+/* `message_limit` (inclusive, at most WEBSOCKET_MESSAGE_MAX) is over all fragments of a message. */
 void websocket_reader_init(struct websocket_reader *reader, uint64_t message_limit);
 void websocket_reader_deinit(struct websocket_reader *reader);
 

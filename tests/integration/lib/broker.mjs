@@ -4,7 +4,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import fs from 'node:fs';
 import path from 'node:path';
-import { PROGRAMS } from './places.mjs';
+import { PROGRAMS, SLOW } from './places.mjs';
 import { freePort } from './ports.mjs';
 import { Program } from './program.mjs';
 import { eventually, PATIENCE } from './wait.mjs';
@@ -156,7 +156,7 @@ export class EmbeddedBroker extends Broker {
         const topics = Object.entries(this.initialTopics).flatMap(([name, partitions]) => ['--topic', `${name}:${partitions}`]);
         this.program = new Program('embedded_broker', PROGRAMS.embeddedBroker, ['--port', String(this.port), ...topics],
             { log: path.join(this.logs, 'embedded_broker.log') }).start();
-        await this.program.waitText(/^127\.0\.0\.1:\d+$/m);
+        await this.program.waitText(/^127\.0\.0\.1:\d+$/m, 20000 * SLOW);
         return this;
     }
 
