@@ -316,11 +316,16 @@ static bool tries_rules(enum mode mode)
 static int read_arguments(int count, char **values, struct arguments *arguments)
 {
     static const struct option options[] = {
-        {"config", required_argument, NULL, 'c'},      {"check-config", no_argument, NULL, 'k'},
-        {"check-rules", required_argument, NULL, 'r'}, {"dry-run", no_argument, NULL, 'd'},
-        {"rules", required_argument, NULL, 'f'},       {"help", no_argument, NULL, 'h'},
-        {"explain", no_argument, NULL, 'e'},           {"redrive", no_argument, NULL, 'v'},
-        {"version", no_argument, NULL, 'V'},           {"settings-json", no_argument, NULL, 'j'},
+        {"config", required_argument, NULL, 'c'},
+        {"check-config", no_argument, NULL, 'k'},
+        {"check-rules", required_argument, NULL, 'r'},
+        {"dry-run", no_argument, NULL, 'd'},
+        {"rules", required_argument, NULL, 'f'},
+        {"help", no_argument, NULL, 'h'},
+        {"explain", no_argument, NULL, 'e'},
+        {"redrive", no_argument, NULL, 'v'},
+        {"version", no_argument, NULL, 'V'},
+        {"settings-json", no_argument, NULL, 'j'},
         {NULL, 0, NULL, 0},
     };
     int option;

@@ -152,11 +152,13 @@ static int run(struct setup *setup)
 /* Returns -1 to go on, else the exit code. */
 static int read_arguments(int argument_count, char **arguments, struct arguments *result)
 {
-    static const struct option options[] = {
-        {"config", required_argument, NULL, 'c'},  {"check-config", no_argument, NULL, 'k'},
-        {"help", no_argument, NULL, 'h'},          {"version", no_argument, NULL, 'v'},
-        {"workers", required_argument, NULL, 'w'}, {"settings-json", no_argument, NULL, 'j'},
-        {NULL, 0, NULL, 0}};
+    static const struct option options[] = {{"config", required_argument, NULL, 'c'},
+                                            {"check-config", no_argument, NULL, 'k'},
+                                            {"help", no_argument, NULL, 'h'},
+                                            {"version", no_argument, NULL, 'v'},
+                                            {"workers", required_argument, NULL, 'w'},
+                                            {"settings-json", no_argument, NULL, 'j'},
+                                            {NULL, 0, NULL, 0}};
     for (int option; (option = getopt_long(argument_count, arguments, "", options, NULL)) != -1;) {
         if (option == 'c') {
             result->config = optarg;

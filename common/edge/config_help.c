@@ -59,11 +59,10 @@ void config_help(const struct config_group *groups, size_t group_count, struct b
 static const char *type_name(enum setting_type type)
 {
     static const char *const names[] = {
-        [SETTING_STRING] = "string",   [SETTING_SECRET] = "secret",
-        [SETTING_BOOLEAN] = "boolean", [SETTING_INTEGER] = "integer",
-        [SETTING_NUMBER] = "number",   [SETTING_DURATION] = "duration",
-        [SETTING_SIZE] = "size",       [SETTING_CHOICE] = "choice",
-        [SETTING_LIST] = "list",       [SETTING_TREE] = "tree"};
+        [SETTING_STRING] = "string",   [SETTING_SECRET] = "secret", [SETTING_BOOLEAN] = "boolean",
+        [SETTING_INTEGER] = "integer", [SETTING_NUMBER] = "number", [SETTING_DURATION] = "duration",
+        [SETTING_SIZE] = "size",       [SETTING_CHOICE] = "choice", [SETTING_LIST] = "list",
+        [SETTING_TREE] = "tree"};
     return names[type];
 }
 
@@ -89,8 +88,8 @@ static void append_range(const struct setting *setting, struct buffer *out)
     if (text)
         buffer_append_format(out, ",\"maximum\":%zu", config_text_limit(setting));
     else if (setting->minimum != 0 || setting->maximum != 0)
-        buffer_append_format(out, ",\"minimum\":%" PRId64 ",\"maximum\":%" PRId64,
-                             setting->minimum, setting->maximum);
+        buffer_append_format(out, ",\"minimum\":%" PRId64 ",\"maximum\":%" PRId64, setting->minimum,
+                             setting->maximum);
 }
 
 static void append_object(const struct setting *setting, struct buffer *out)

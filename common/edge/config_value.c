@@ -315,7 +315,8 @@ static void append_given(const struct setting *setting, const struct config_valu
     }
 }
 
-/* --- Placeholders that nobody has replaced ----------------------------------------------------- */
+/* --- Placeholders that nobody has replaced -----------------------------------------------------
+ */
 
 /* The `${NAME}`, `${NAME:-default}` that the text begins with; 0: none. */
 static size_t placeholder_at(struct bytes text)
@@ -323,8 +324,9 @@ static size_t placeholder_at(struct bytes text)
     if (!bytes_start_with(text, BYTES_LITERAL("${")))
         return 0;
     size_t at = 2;
-    while (at < text.size && (text.data[at] == '_' || (text.data[at] >= '0' && text.data[at] <= '9') ||
-                              ((text.data[at] | 0x20) >= 'a' && (text.data[at] | 0x20) <= 'z')))
+    while (at < text.size &&
+           (text.data[at] == '_' || (text.data[at] >= '0' && text.data[at] <= '9') ||
+            ((text.data[at] | 0x20) >= 'a' && (text.data[at] | 0x20) <= 'z')))
         at++;
     if (at == 2 || at == text.size || !strchr(":-?}", text.data[at]))
         return 0;

@@ -36,7 +36,7 @@ struct runner {
         *changelog; /* NULL: the broker has no transactions, or nothing is remembered */
     struct memories *memories;
     int32_t input_partitions; /* of the input topic that has most */
-    uint64_t hash_seed; /* random: of the tables whose keys come from outside */
+    uint64_t hash_seed;       /* random: of the tables whose keys come from outside */
     /* Group and slot: the transactional id and the member's name. */
     char identity[SETTINGS_IDENTITY_SIZE];
 

@@ -205,7 +205,9 @@ static const struct setting table[] = {
     {.path = "dispatcher.http.address",
      .type = SETTING_STRING,
      .offset = TARGET(http_address),
-     .help = "Where /livez, /readyz and /metrics listen; without it, on all addresses."},
+     .default_text = "127.0.0.1",
+     .help = "Where /livez, /readyz and /metrics listen: for this machine alone by default; \"::\" "
+             "is all addresses."},
     {.path = "dispatcher.http.port",
      .type = SETTING_INTEGER,
      .offset = TARGET(http_port),

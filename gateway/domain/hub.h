@@ -31,12 +31,12 @@ struct history_limits {
 
 /* What the limits of hub_config may be: the ranges of settings are these. */
 enum {
-    HUB_OUTBOX_MOST = 60000,             /* .outbox_messages */
-    HUB_ROOMS_MOST = 1000,               /* .rooms_per_session */
+    HUB_OUTBOX_MOST = 60000,           /* .outbox_messages */
+    HUB_ROOMS_MOST = 1000,             /* .rooms_per_session */
     HUB_ROOMS_OF_RECORD_MOST = 100000, /* .rooms_per_record */
-    HUB_LANES_MOST = 100,                /* .lanes_per_session */
-    HUB_JOINS_MOST = 1000,               /* .pending_joins */
-    HUB_ANSWERS_LEAST = 1024,            /* .answers of a gateway: to as many rooms, and more */
+    HUB_LANES_MOST = 100,              /* .lanes_per_session */
+    HUB_JOINS_MOST = 1000,             /* .pending_joins */
+    HUB_ANSWERS_LEAST = 1024,          /* .answers of a gateway: to as many rooms, and more */
     HUB_ANSWERS_MOST = 1000000,
     HUB_ANSWER_BYTES_LEAST = 512 * 1024, /* and .answer_bytes, whatever the rooms are called */
     HUB_KEYS_MOST = 4,
@@ -71,8 +71,9 @@ struct hub_config {
     struct history_limits history;
     uint64_t hash_seed; /* random, of this process alone: where names from outside lie in tables */
     bool recovery;      /* hand out cursors and private ids */
-    struct bytes keys[HUB_KEYS_MOST]; /* secrets for cursors and private ids, newest first; copied */
-    unsigned key_count;   /* at least one if recovery is on */
+    /* Secrets for cursors and private ids, newest first; copied. */
+    struct bytes keys[HUB_KEYS_MOST];
+    unsigned key_count; /* at least one if recovery is on */
 };
 
 /* What the hub counts; read by metrics. */

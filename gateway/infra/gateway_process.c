@@ -44,7 +44,8 @@ static enum status open_identities(struct gateway_process *process, struct error
 {
     const struct gateway_settings *settings = process->settings;
     if (settings->auth_mode == GATEWAY_AUTH_DEVELOPMENT) {
-        log_warning("DEVELOPMENT MODE: no tokens, whoever connects is who it says it is");
+        log_warning("DEVELOPMENT MODE: no tokens, whoever connects is who it says it is",
+                    LOG_STRING("address", settings->address));
     } else {
         struct token_config config = {.algorithm = (enum token_algorithm)settings->token_algorithm,
                                       .secret = settings->token_secret,
@@ -172,6 +173,26 @@ static const char **strings_of(const struct config_list *list)
     return strings;
 }
 
+static enum status open_operations(struct gateway_process *process, struct error *error)
+{
+    const struct gateway_settings *settings = process->settings;
+    const struct operations_config config = {
+        .address = settings->operations_address,
+        .port = (uint16_t)settings->operations_port,
+        .share_port = process->seat != NULL,
+        .metrics = gateway_metrics_registry(process->metrics),
+        .ready = gateway_health_ready,
+        .live = gateway_health_live,
+        .context = process,
+    };
+    enum status status =
+        operations_open(&config, process->loop, &process->wheel, &process->operations, error);
+    if (status == STATUS_OK)
+        log_info("operations", LOG_UNSIGNED("port", operations_port(process->operations)),
+                 LOG_STRING("address", settings->operations_address));
+    return status;
+}
+
 static enum status open_http(struct gateway_process *process, struct error *error)
 {
     const struct gateway_settings *settings = process->settings;
@@ -187,13 +208,7 @@ static enum status open_http(struct gateway_process *process, struct error *erro
         .refusals = &process->refusals,
     };
     process->http = http_server_new(&config, &process->wheel);
-    process->operations = (struct operations){
-        .metrics = gateway_metrics_registry(process->metrics),
-        .ready = gateway_health_ready,
-        .live = gateway_health_live,
-        .context = process,
-    };
-    operations_add_routes(&process->operations, process->http);
+    operations_add_public_routes(process->operations, process->http);
     if (!settings->static_directory)
         return STATUS_OK;
     enum status status = static_files_open(settings->static_directory, &process->files, error);
@@ -359,6 +374,9 @@ static enum status open_parts(struct gateway_process *process, struct error *err
     if (status != STATUS_OK)
         return status;
     open_hub(process);
+    status = open_operations(process, error);
+    if (status != STATUS_OK)
+        return status;
     status = open_http(process, error);
     if (status != STATUS_OK)
         return status;
@@ -426,6 +444,7 @@ void gateway_process_close(struct gateway_process *process)
     websocket_adapter_free(process->websocket);
     sse_adapter_free(process->sse);
     http_server_free(process->http);
+    operations_close(process->operations);
     gateway_peers_close(process->peers);
     lws_server_close(process->sockets);
     if (process->loop)

@@ -29,7 +29,7 @@ struct gateway_process {
     int64_t stopped_ms; /* of what the loop counts as such, what sessions were told of */
     struct timer_wheel wheel;
     struct gateway_metrics *metrics;
-    struct operations operations;
+    struct operations *operations;
     struct token_verifier *tokens; /* NULL: development */
     struct identities *identities;
     struct identity_queue *identity_queue; /* in front of them */

@@ -33,9 +33,11 @@ static const struct setting table[] = {
                     "drain.per_second are for all together."),
     /* --- HTTP */
     SETTING(STRING, "http.address", address, NULL,
-            .help = "Address to listen on; all, IPv4 and IPv6, if it is left out."),
+            .help = "Address to listen on; if it is left out, all, IPv4 and IPv6, but 127.0.0.1 in "
+                    "development mode (auth.mode)."),
     SETTING(INTEGER, "http.port", port, "8080", RANGE(0, 65535),
-            .help = "Port for clients, /livez, /readyz and /metrics; 0: any free one."),
+            .help = "Port for clients. /livez and /readyz answer there too, with a code and no "
+                    "details, for load balancers. 0: any free one."),
     SETTING(BOOLEAN, "http.share_port", share_port, "false",
             .help = "Let several gateways of this machine listen on the port (SO_REUSEPORT)."),
     SETTING(STRING, "http.static_directory", static_directory, NULL,
@@ -64,6 +66,13 @@ static const struct setting table[] = {
                     "in development mode pages of this machine may connect, too."),
     SETTING(BOOLEAN, "cors.credentials", cors_credentials, "false",
             .help = "Let those pages send cookies."),
+
+    /* --- Operations */
+    SETTING(STRING, "operations.address", operations_address, "127.0.0.1",
+            .help = "Address for /livez, /readyz and /metrics with all they know: this machine "
+                    "alone by default; \"::\" is all addresses. Not for clients."),
+    SETTING(INTEGER, "operations.port", operations_port, "8082", RANGE(0, 65535),
+            .help = "Port for /livez, /readyz and /metrics; workers share it. 0: any free one."),
 
     /* --- Socket.IO */
     SETTING(STRING, "socketio.path", path, "/socket.io/", .help = "Path of Socket.IO."),
@@ -134,8 +143,9 @@ static const struct setting table[] = {
 
     /* --- Who may do what */
     SETTING(CHOICE, "auth.mode", auth_mode, "token", .choices = auth_modes,
-            .help = "development: no tokens, whoever connects is who it says it is. Never in "
-                    "production."),
+            .help =
+                "development: no tokens, whoever connects is who it says it is, on this machine "
+                "unless http.address says otherwise. Never in production."),
     SETTING(CHOICE, "token.algorithm", token_algorithm, "HS256", .choices = token_algorithm_names,
             .help = "The only algorithm that is accepted."),
     SETTING(SECRET, "token.secret", token_secret, NULL,
@@ -180,7 +190,8 @@ static const struct setting table[] = {
             .help = "Lanes in which these rooms may lie."),
     SETTING(INTEGER, "limits.pending_joins", pending_joins, "32", RANGE(1, HUB_JOINS_MOST),
             .help = "Subscriptions of one session that may wait for a lane to open."),
-    SETTING(INTEGER, "limits.rooms_per_record", rooms_per_record, "1000", RANGE(1, HUB_ROOMS_OF_RECORD_MOST),
+    SETTING(INTEGER, "limits.rooms_per_record", rooms_per_record, "1000",
+            RANGE(1, HUB_ROOMS_OF_RECORD_MOST),
             .help = "A record that names more rooms is skipped."),
     SETTING(INTEGER, "limits.outbox", outbox_messages, "64", RANGE(1, HUB_OUTBOX_MOST),
             .help = "Notifications queued for one session; beyond it the session falls behind and "
@@ -324,6 +335,14 @@ static void check_token(const struct gateway_settings *settings, struct problems
                      TOKEN_SECRET_MINIMUM);
 }
 
+static void check_ports(const struct gateway_settings *settings, struct problems *problems)
+{
+    if (settings->operations_port != 0 && settings->operations_port == settings->port)
+        problems_add(problems, 0, 0,
+                     "gateway.operations.port: %lld is gateway.http.port, which is for clients",
+                     (long long)settings->port);
+}
+
 static void check_paths(const struct gateway_settings *settings, struct problems *problems)
 {
     const char *path = settings->path;
@@ -440,8 +459,8 @@ static void check_events(const struct gateway_settings *settings, struct problem
 }
 
 /* What the policy needs of others. */
-static void check_policy(const struct gateway_settings *settings, const struct shared_config *shared,
-                         struct problems *problems)
+static void check_policy(const struct gateway_settings *settings,
+                         const struct shared_config *shared, struct problems *problems)
 {
     int64_t record_bytes = shared->kafka ? kafka_settings_message_bytes(shared->kafka) : INT64_MAX;
     size_t given = policy_connect_count(settings->policy);
@@ -461,8 +480,12 @@ static void check_policy(const struct gateway_settings *settings, const struct s
 void gateway_settings_finish(struct gateway_settings *settings, const struct shared_config *shared,
                              struct problems *problems)
 {
+    static char loopback[] = "127.0.0.1";
+    if (settings->auth_mode == GATEWAY_AUTH_DEVELOPMENT && !settings->address)
+        settings->address = loopback;
     check_token(settings, problems);
     check_paths(settings, problems);
+    check_ports(settings, problems);
     check_origins(settings, problems);
     check_cookie("gateway.socketio.cookie", settings->cookie, problems);
     check_cookie("gateway.sse.cookie", settings->sse_cookie, problems);

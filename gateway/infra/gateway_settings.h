@@ -31,6 +31,10 @@ struct gateway_settings {
     struct config_list cors_origins;
     bool cors_credentials;
 
+    /* gateway.operations */
+    char *operations_address;
+    int64_t operations_port;
+
     /* gateway.socketio */
     char *path;
     struct config_list namespaces;

@@ -1,5 +1,21 @@
 #include "operations.h"
 
+#include <assert.h>
+
+#include "mem.h"
+
+enum {
+    HEAD_TIMEOUT_MS = 10000,
+    IDLE_TIMEOUT_MS = 120000, /* longer than scrapers pause: they keep their connection */
+    HEAD_BYTES = 8192,
+};
+
+struct operations {
+    struct operations_config config;
+    struct http_server *http;
+    struct lws_server *sockets;
+};
+
 static bool is_reading(struct http_exchange *exchange, const struct http_request *request)
 {
     if (request->method == HTTP_GET || request->method == HTTP_HEAD)
@@ -21,34 +37,65 @@ static void answer(struct http_exchange *exchange, unsigned code, const char *co
     http_exchange_answer(exchange, &answer);
 }
 
+/* Who may connect to the port of clients is told whether, and not why: details name brokers. */
 static void answer_health(struct http_exchange *exchange, const struct health_check *checks,
-                          size_t count)
+                          size_t count, bool details)
 {
     auto_buffer struct buffer body = {0};
+    assert(count <= OPERATIONS_CHECKS_LIMIT);
     bool healthy = health_render(checks, count, &body);
-    answer(exchange, healthy ? 200 : 503, HEALTH_CONTENT_TYPE, buffer_peek(&body));
+    if (details)
+        answer(exchange, healthy ? 200 : 503, HEALTH_CONTENT_TYPE, buffer_peek(&body));
+    else
+        answer(exchange, healthy ? 200 : 503, "text/plain",
+               healthy ? BYTES_LITERAL("ok\n") : BYTES_LITERAL("unavailable\n"));
+}
+
+/* That the loop turns is the first thing that is asked. */
+static void tell_live(const struct operations *operations, struct http_exchange *exchange,
+                      const struct http_request *request, bool details)
+{
+    struct health_check checks[OPERATIONS_CHECKS_LIMIT];
+    if (is_reading(exchange, request))
+        answer_health(exchange, checks, operations->config.live(operations->config.context, checks),
+                      details);
+}
+
+static void tell_ready(const struct operations *operations, struct http_exchange *exchange,
+                       const struct http_request *request, bool details)
+{
+    struct health_check checks[OPERATIONS_CHECKS_LIMIT];
+    if (is_reading(exchange, request))
+        answer_health(exchange, checks,
+                      operations->config.ready(operations->config.context, checks), details);
 }
 
 static void on_live(void *route, struct http_exchange *exchange, const struct http_request *request,
                     int64_t now_ms)
 {
-    const struct operations *operations = route;
-    struct health_check checks[OPERATIONS_CHECKS_LIMIT];
     (void)now_ms;
-    /* The loop turns: that is what is asked. */
-    if (is_reading(exchange, request))
-        answer_health(exchange, checks,
-                      operations->live ? operations->live(operations->context, checks) : 0);
+    tell_live(route, exchange, request, true);
 }
 
 static void on_ready(void *route, struct http_exchange *exchange,
                      const struct http_request *request, int64_t now_ms)
 {
-    const struct operations *operations = route;
-    struct health_check checks[OPERATIONS_CHECKS_LIMIT];
     (void)now_ms;
-    if (is_reading(exchange, request))
-        answer_health(exchange, checks, operations->ready(operations->context, checks));
+    tell_ready(route, exchange, request, true);
+}
+
+static void on_public_live(void *route, struct http_exchange *exchange,
+                           const struct http_request *request, int64_t now_ms)
+{
+    (void)now_ms;
+    tell_live(route, exchange, request, false);
+}
+
+static void on_public_ready(void *route, struct http_exchange *exchange,
+                            const struct http_request *request, int64_t now_ms)
+{
+    (void)now_ms;
+    tell_ready(route, exchange, request, false);
 }
 
 static void on_metrics(void *route, struct http_exchange *exchange,
@@ -59,16 +106,76 @@ static void on_metrics(void *route, struct http_exchange *exchange,
     (void)now_ms;
     if (!is_reading(exchange, request))
         return;
-    metrics_render(operations->metrics, &body);
+    metrics_render(operations->config.metrics, &body);
     answer(exchange, 200, METRICS_CONTENT_TYPE, buffer_peek(&body));
 }
 
-void operations_add_routes(struct operations *operations, struct http_server *http)
+static void add_routes(struct http_server *http, const struct http_route *routes, size_t count)
 {
+    for (size_t i = 0; i < count; i++)
+        http_server_add_route(http, &routes[i]);
+}
+
+void operations_add_public_routes(struct operations *operations, struct http_server *http)
+{
+    const struct http_route routes[] = {
+        {.path = "/livez", .request = on_public_live, .route = operations},
+        {.path = "/readyz", .request = on_public_ready, .route = operations}};
+    add_routes(http, routes, sizeof(routes) / sizeof(routes[0]));
+}
+
+static void make_http(struct operations *operations, struct timer_wheel *wheel)
+{
+    const struct http_server_config config = {
+        .limits = {.request_line_bytes = HEAD_BYTES / 4,
+                   .head_bytes = HEAD_BYTES,
+                   .field_count = 100,
+                   .body_bytes = 0},
+        .head_timeout_ms = HEAD_TIMEOUT_MS,
+        .body_timeout_ms = HEAD_TIMEOUT_MS,
+        .idle_timeout_ms = IDLE_TIMEOUT_MS,
+        .pipeline_bytes = HEAD_BYTES,
+    };
     const struct http_route routes[] = {
         {.path = "/livez", .request = on_live, .route = operations},
         {.path = "/readyz", .request = on_ready, .route = operations},
         {.path = "/metrics", .request = on_metrics, .route = operations}};
-    for (size_t i = 0; i < sizeof(routes) / sizeof(routes[0]); i++)
-        http_server_add_route(http, &routes[i]);
+    operations->http = http_server_new(&config, wheel);
+    add_routes(operations->http, routes, sizeof(routes) / sizeof(routes[0]));
+}
+
+enum status operations_open(const struct operations_config *config, struct lws_loop *loop,
+                            struct timer_wheel *wheel, struct operations **operations,
+                            struct error *error)
+{
+    assert(config->metrics && config->ready && config->live && config->address);
+    struct operations *made = mem_new(struct operations);
+    made->config = *config;
+    make_http(made, wheel);
+    const struct lws_server_config sockets = {.address = config->address,
+                                              .port = config->port,
+                                              .share_port = config->share_port,
+                                              .connections = OPERATIONS_CONNECTIONS_LIMIT,
+                                              .acceptor = http_server_acceptor(made->http)};
+    enum status status = lws_server_open(loop, &sockets, &made->sockets, error);
+    if (status != STATUS_OK) {
+        operations_close(made);
+        return status;
+    }
+    *operations = made;
+    return STATUS_OK;
+}
+
+void operations_close(struct operations *operations)
+{
+    if (!operations)
+        return;
+    http_server_free(operations->http);
+    lws_server_close(operations->sockets);
+    free(operations);
+}
+
+uint16_t operations_port(const struct operations *operations)
+{
+    return lws_server_port(operations->sockets);
 }

@@ -33,7 +33,7 @@ struct supervisor {
     struct worker_common common;
     struct siblings *siblings;
     sigset_t signals; /* waited for */
-    int port;         /* the descriptor that keeps the port ours */
+    int ports[2];     /* descriptors that keep ports ours: of clients, of operations */
     unsigned count;
     bool settled; /* every worker has been up once */
     bool ending;
@@ -86,6 +86,15 @@ static unsigned count_running(const struct supervisor *supervisor)
 
 /* ---- Starting ---- */
 
+static void release_ports(struct supervisor *supervisor)
+{
+    for (size_t i = 0; i < sizeof(supervisor->ports) / sizeof(supervisor->ports[0]); i++) {
+        if (supervisor->ports[i] >= 0)
+            close(supervisor->ports[i]);
+        supervisor->ports[i] = -1;
+    }
+}
+
 /* In the new process. */
 static int work(struct supervisor *supervisor, unsigned index, pid_t parent)
 {
@@ -96,8 +105,7 @@ static int work(struct supervisor *supervisor, unsigned index, pid_t parent)
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (getppid() != parent)
         return EXIT_FAILURE;
-    close(supervisor->port);
-    supervisor->port = -1;
+    release_ports(supervisor);
     sigemptyset(&child);
     sigaddset(&child, SIGCHLD);
     sigprocmask(SIG_UNBLOCK, &child, NULL);
@@ -236,14 +244,20 @@ static void make_secret(char text[WORKER_SECRET_SIZE])
         snprintf(&text[2 * i], 3, "%02x", secret[i]);
 }
 
-static enum status take_port(struct supervisor *supervisor, struct error *error)
+static enum status take_ports(struct supervisor *supervisor, struct error *error)
 {
     const struct gateway_settings *settings = supervisor->config->settings;
-    struct lws_server_config config = {.address = settings->address,
-                                       .port = (uint16_t)settings->port,
-                                       .share_port = settings->share_port};
-    supervisor->port = lws_server_reserve(&config, &supervisor->common.port, error);
-    return supervisor->port < 0 ? STATUS_IO : STATUS_OK;
+    struct worker_common *common = &supervisor->common;
+    const struct lws_server_config clients = {.address = settings->address,
+                                              .port = (uint16_t)settings->port,
+                                              .share_port = settings->share_port};
+    const struct lws_server_config operations = {.address = settings->operations_address,
+                                                 .port = (uint16_t)settings->operations_port};
+    supervisor->ports[1] = -1;
+    supervisor->ports[0] = lws_server_reserve(&clients, &common->port, error);
+    if (supervisor->ports[0] >= 0)
+        supervisor->ports[1] = lws_server_reserve(&operations, &common->operations_port, error);
+    return supervisor->ports[1] < 0 ? STATUS_IO : STATUS_OK;
 }
 
 static void block_signals(struct supervisor *supervisor)
@@ -260,7 +274,8 @@ int supervisor_run(const struct supervisor_config *config)
     struct supervisor supervisor = {.config = config, .count = (unsigned)config->settings->workers};
     struct error error;
     assert(supervisor.count > 0 && supervisor.count <= GATEWAY_WORKERS_LIMIT);
-    if (take_port(&supervisor, &error) != STATUS_OK) {
+    if (take_ports(&supervisor, &error) != STATUS_OK) {
+        release_ports(&supervisor);
         log_error("cannot start", LOG_STRING("error", error.text));
         return EXIT_FAILURE;
     }
@@ -270,7 +285,6 @@ int supervisor_run(const struct supervisor_config *config)
     block_signals(&supervisor);
     int code = supervisor.siblings ? supervise(&supervisor) : EXIT_FAILURE;
     siblings_free(supervisor.siblings);
-    if (supervisor.port >= 0)
-        close(supervisor.port);
+    release_ports(&supervisor);
     return code;
 }

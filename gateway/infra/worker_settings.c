@@ -30,6 +30,7 @@ struct gateway_settings worker_settings(const struct gateway_settings *whole,
 {
     struct gateway_settings settings = *whole;
     settings.port = common->port;
+    settings.operations_port = common->operations_port;
     settings.share_port = true;
     settings.connections = share_of(whole->connections, whole->workers, index);
     settings.accepts_per_second = share_of(whole->accepts_per_second, whole->workers, index);

@@ -10,6 +10,7 @@ enum { WORKER_SECRET_SIZE = 65 };
 /* What all workers of a gateway have in common. */
 struct worker_common {
     uint16_t port;                         /* of clients, taken for all */
+    uint16_t operations_port;              /* likewise */
     char peers_secret[WORKER_SECRET_SIZE]; /* random, used if none is configured */
     char recovery_key[WORKER_SECRET_SIZE]; /* likewise */
 };

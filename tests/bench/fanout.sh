@@ -79,7 +79,8 @@ fanout_begin() {
 
 fanout_gateway_file() {
     printf 'kafka: {bootstrap.servers: "%s"}\nlog: {level: warning}\ngateway:\n' "$1"
-    printf '  http: {port: %s}\n  token: {algorithm: HS256, secret: "%s"}\n' "$fanout_port" "$fanout_secret"
+    printf '  http: {port: %s}\n  operations: {port: %s}\n  token: {algorithm: HS256, secret: "%s"}\n' \
+        "$fanout_port" $((fanout_port + 100)) "$fanout_secret"
     printf '  access: {join: ["task:*"]}\n'
     [ "${fanout_tls:-no}" = no ] || printf '  tls: {certificate_file: %s/certificate.pem, key_file: %s/key.pem}\n' "$fanout_dir" "$fanout_dir"
     printf '%s\n' "${fanout_gateway_settings:-}"

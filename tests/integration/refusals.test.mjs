@@ -33,7 +33,7 @@ async function assertRefuses(world, command, args, ...patterns) {
 }
 
 const readiness = async (program) => {
-    const response = await fetch(`${program.url}/readyz`);
+    const response = await fetch(`${program.operations}/readyz`);
     return { status: response.status, text: await response.text() };
 };
 
@@ -79,7 +79,7 @@ for (const name of ['gateway', 'dispatcher']) {
             await eventually(async () => (await readiness(program)).status === 503, { what: () => `unready\n${program.tail()}` });
             await sleep(3000);
             assert.ok(program.alive, program.tail());
-            assert.equal((await fetch(`${program.url}/livez`)).status, 200);
+            assert.equal((await fetch(`${program.operations}/livez`)).status, 200);
             assert.match((await readiness(program)).text, /kafka|broker/i);
             await world.broker.start();
             await world.broker.createTopics(TOPICS);
@@ -87,7 +87,7 @@ for (const name of ['gateway', 'dispatcher']) {
         }));
         it('it ends at once on SIGTERM while the broker is away', () => withWorld(`refusals-${name}-away`, { broker: 'none' }, async (world) => {
             const program = await world[name]({ ready: false });
-            await eventually(async () => (await fetch(`${program.url}/livez`)).status === 200, { what: () => program.tail() });
+            await eventually(async () => (await fetch(`${program.operations}/livez`)).status === 200, { what: () => program.tail() });
             program.signal('SIGTERM');
             assert.deepEqual(await program.waitEnd(5000 * SLOW), { code: 0, signal: null });
         }));
@@ -103,6 +103,43 @@ for (const name of ['gateway', 'dispatcher']) {
         }));
     });
 }
+
+describe('gateway: ports', LIMIT, () => {
+    const reaches = (address, port) => new Promise((resolve) => {
+        const socket = net.connect(port, address);
+        socket.on('connect', () => { socket.destroy(); resolve(true); }).on('error', () => resolve(false));
+    });
+
+    it('clients are told whether, those who run it also why', () => withWorld('refusals-operations', { broker: 'none' }, async (world) => {
+        const gateway = await world.gateway({ ready: false });
+        await eventually(async () => (await fetch(`${gateway.operations}/livez`)).status === 200, { what: () => gateway.tail() });
+        const answer = async (base, path) => {
+            const response = await fetch(`${base}${path}`);
+            return [response.status, await response.text()];
+        };
+        assert.deepEqual(await answer(gateway.url, '/livez'), [200, 'ok\n']);
+        assert.deepEqual(await answer(gateway.url, '/readyz'), [503, 'unavailable\n']);
+        assert.equal((await answer(gateway.url, '/metrics'))[0], 404);
+        assert.match((await answer(gateway.operations, '/readyz'))[1], /"kafka":\{"status":"fail/);
+        assert.match((await answer(gateway.operations, '/metrics'))[1], /^smartstack_gateway_sessions 0$/m);
+        assert.equal((await answer(gateway.operations, '/socket.io/?EIO=4&transport=polling'))[0], 404);
+        assert.deepEqual(await Promise.all(['127.0.0.1', '127.0.0.2'].map((address) => reaches(address, new URL(gateway.operations).port))),
+            [true, false], 'operations listen on one address of this machine');
+        assert.ok(await reaches('127.0.0.2', new URL(gateway.url).port), 'clients may come from anywhere');
+    }));
+    it('in development mode it listens on this machine alone, unless it is told otherwise', () => withWorld('refusals-development', { broker: 'none' }, async (world) => {
+        for (const [name, http, everywhere] of [['development', {}, false], ['development-anywhere', { address: '0.0.0.0' }, true]]) {
+            const gateway = await world.gateway({ name, ready: false, settings: { gateway: { auth: { mode: 'development' }, token: undefined, http } } });
+            await eventually(async () => (await fetch(`${gateway.url}/livez`)).status === 200, { what: () => gateway.tail() });
+            assert.equal(await reaches('127.0.0.2', new URL(gateway.url).port), everywhere);
+            assert.match(gateway.text(), new RegExp(`DEVELOPMENT MODE.*address.*${everywhere ? '0\\.0\\.0\\.0' : '127\\.0\\.0\\.1'}`));
+        }
+    }));
+    it('one port for both is refused', () => withWorld('refusals-one-port', { broker: 'none' }, async (world) => {
+        await assertRefuses(world, PROGRAMS.gateway, ['--config', world.writeConfiguration('one', { gatewayPort: 9000, operationsPort: 9000 }), '--check-config'],
+            /gateway\.operations\.port.*gateway\.http\.port/);
+    }));
+});
 
 describe('gateway: origins and cookies', LIMIT, () => {
     for (const [what, gateway, refusal] of [
@@ -173,7 +210,7 @@ describe('missing topics', LIMIT, () => {
     it('a gateway waits for a topic that does not exist yet, and serves it when it does', () => withWorld('refusals-lane-topic',
         { topics: { 'tasks.events': 4, 'tasks.dead-letter': 1 } }, async (world) => {
             const gateway = await world.gateway({ ready: false });
-            await eventually(async () => (await fetch(`${gateway.url}/livez`)).status === 200, { what: () => gateway.tail() });
+            await eventually(async () => (await fetch(`${gateway.operations}/livez`)).status === 200, { what: () => gateway.tail() });
             const client = await world.client(gateway, { connect: false });
             client.socket.connect();
             await sleep(3000);

@@ -81,7 +81,7 @@ test('the default transports through plain round robin: every upgrade takes its 
         });
         assert.equal(balancer.answers(400, 599), 0, `answers ${JSON.stringify([...balancer.codes])}`);
         assert.ok(clients.every(({ connects }) => connects === 1), 'nobody came back');
-        const metrics = await Promise.all(gateways.map(async ({ url }) => (await fetch(`${url}/metrics`)).text()));
+        const metrics = await Promise.all(gateways.map(async ({ operations }) => (await fetch(`${operations}/metrics`)).text()));
         const value = (name) => metrics.reduce((sum, text) => sum + Number(text.match(new RegExp(`^smartstack_gateway_${name} (\\d+)$`, 'm'))?.[1] ?? NaN), 0);
         assert.ok(value('takeovers_total\\{outcome="done"\\}') > TASKS.length / 3, `taken over: ${value('takeovers_total\\{outcome="done"\\}')}`);
         assert.equal(value('takeovers_total\\{outcome="failed"\\}'), 0);

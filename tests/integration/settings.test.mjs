@@ -11,10 +11,10 @@ import { Client, token } from './lib/client.mjs';
 import { PROGRAMS, SLOW } from './lib/places.mjs';
 import { EventClient, WebSocketClient } from './lib/streams.mjs';
 import { eventually, sleep } from './lib/wait.mjs';
-import { SECRET, taskEvent, TOPICS, World } from './lib/world.mjs';
+import { merge, SECRET, taskEvent, TOPICS, World } from './lib/world.mjs';
 
 const LIMIT = { timeout: 240000 * SLOW };
-const GROUPS = 6;
+const GROUPS = { gateway: 6, dispatcher: 3 };
 const run = promisify(execFile);
 
 /* What lists hold: the n-th item. */
@@ -28,6 +28,12 @@ const ITEMS = {
 };
 
 const LONG_TOPICS = Object.fromEntries(['dead_letter', 'audit', 'state', 'events'].map((name) => [`dispatcher.${name}_topic`, name.padEnd(249, 'x')]));
+
+/* What a value needs beside it. */
+const room = { topic: 'fanout.tenant', key: '{tenant}', partitions: 8 };
+const COMPANIONS = {
+    'layout=none': { rooms: { task: room, user: room, tenant: room, review: { topic: 'fanout.review.{key}', partitions: 1 } } },
+};
 
 /* The values to try, least first; none: a setting that has no such thing (a path, a secret, a tree). */
 function extremes(setting) {
@@ -60,13 +66,13 @@ async function tableOf(name) {
 }
 
 /* Lists of [path, value], each to be tried at once. Neighbours in the table are in different groups. */
-export function plan(table) {
+function plan(table, count) {
     const groups = [];
     const tried = table.map((setting) => ({ path: setting.path, values: extremes(setting) })).filter(({ values }) => values.length);
     const most = Math.max(...tried.map(({ values }) => values.length));
     for (let which = 0; which < most; which++)
-        for (let group = 0; group < GROUPS; group++) {
-            const values = tried.filter((_, i) => i % GROUPS === group).filter(({ values }) => which < values.length)
+        for (let group = 0; group < count; group++) {
+            const values = tried.filter((_, i) => i % count === group).filter(({ values }) => which < values.length)
                 .map(({ path, values }) => [path, values[which]]);
             if (values.length)
                 groups.push(values);
@@ -79,6 +85,7 @@ function settingsOf(values) {
     for (const [path, value] of values) {
         const keys = path.split('.');
         const last = keys.pop();
+        Object.assign(settings, COMPANIONS[`${path}=${value}`]);
         keys.reduce((node, key) => (node[key] ??= {}), settings)[last] = value;
     }
     return settings;
@@ -93,7 +100,8 @@ class Trial {
 
     /* What --check-config says; empty: nothing is wrong. */
     async check(values) {
-        const file = this.world.writeConfiguration(`${this.name}-${++this.starts}`, {}, settingsOf(values));
+        const settings = merge({ dispatcher: { group: `trial-${++this.starts}` } }, settingsOf(values)); // others have left it when it begins
+        const file = this.world.writeConfiguration(`${this.name}-${this.starts}`, {}, settings);
         const { code, stderr } = await run(PROGRAMS[this.name], ['--config', file, '--check-config']).then(
             ({ stderr: text }) => ({ code: 0, stderr: text }), (error) => error);
         assert.ok(code === 0 || (code === 1 && stderr.trim()), `--check-config of ${show(values)} ended with ${code}: ${stderr}`);
@@ -179,6 +187,7 @@ const portOf = async (program, pattern) => Number((await program.waitText(patter
 
 async function serveByGateway(world, program, values) {
     program.url = `http://127.0.0.1:${await portOf(program, /listening.*port[=":]+(\d+)/)}`;
+    program.operations = `http://127.0.0.1:${await portOf(program, /operations.*port[=":]+(\d+)/)}`;
     await world.waitReady(program, 60000 * SLOW);
     if (values['gateway.auth.mode'] === 'development')
         return; // others than Socket.IO say there who they are in ways of their own
@@ -194,7 +203,7 @@ async function serveByGateway(world, program, values) {
 }
 
 async function serveByDispatcher(world, program, backend, id) {
-    program.url = `http://127.0.0.1:${await portOf(program, /listening.*port[=":]+(\d+)/)}`;
+    program.url = program.operations = `http://127.0.0.1:${await portOf(program, /listening.*port[=":]+(\d+)/)}`;
     await world.waitReady(program, 60000 * SLOW);
     await backend.events([taskEvent({ taskId: `t${id}`, n: id })]);
     await eventually(async () => await world.metric(program, 'smartstack_dispatcher_records_total') > 0,
@@ -203,6 +212,7 @@ async function serveByDispatcher(world, program, backend, id) {
 
 const topics = {
     ...TOPICS,
+    'fanout.user': 8, // of the layout `user`
     ...Object.fromEntries(Object.values(LONG_TOPICS).map((name) => [name, 1])),
     ...Object.fromEntries(Array.from({ length: 99 }, (_, n) => [`tasks.events.${n + 1}`, 1])),
 };
@@ -210,15 +220,15 @@ const topics = {
 describe('every setting at its least and its greatest value', LIMIT, () => {
     it('gateway', LIMIT, () => World.use('settings-gateway', { broker: 'embedded', topics }, async (world) => {
         const trial = new Trial(world, 'gateway');
-        for (const values of plan(await tableOf('gateway')))
+        for (const values of plan(await tableOf('gateway'), GROUPS.gateway))
             await trial.group(values, (program, all) => serveByGateway(world, program, all));
-        assert.ok(trial.starts > GROUPS);
+        assert.ok(trial.starts >= 2 * GROUPS.gateway);
     }));
     it('dispatcher', LIMIT, () => World.use('settings-dispatcher', { broker: 'embedded', topics }, async (world) => {
         const backend = await world.backend();
         const trial = new Trial(world, 'dispatcher');
-        for (const values of plan(await tableOf('dispatcher')))
+        for (const values of plan(await tableOf('dispatcher'), GROUPS.dispatcher))
             await trial.group(values, (program) => serveByDispatcher(world, program, backend, trial.starts));
-        assert.ok(trial.starts > GROUPS);
+        assert.ok(trial.starts >= 2 * GROUPS.dispatcher);
     }));
 });

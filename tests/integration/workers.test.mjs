@@ -24,7 +24,7 @@ const workersOf = (program) => fs.readFileSync(`/proc/${program.pid}/task/${prog
 
 /* On a connection of its own, so that any worker may answer. */
 const get = (gateway, path) => new Promise((resolve, reject) => {
-    http.get(`${gateway.url}${path}`, { agent: false }, (response) => {
+    http.get(`${gateway.operations}${path}`, { agent: false }, (response) => {
         let text = '';
         response.setEncoding('utf8').on('data', (part) => { text += part; }).on('end', () => resolve({ code: response.statusCode, text }));
     }).on('error', reject);

@@ -23,7 +23,7 @@ const OPEN_AT_ONCE = 300;
 
 /* Added up over the gateways. */
 async function total(world, gateways, metric, label = '') {
-    const texts = await Promise.all(gateways.map(async ({ url }) => (await fetch(`${url}/metrics`)).text()));
+    const texts = await Promise.all(gateways.map(async ({ operations }) => (await fetch(`${operations}/metrics`)).text()));
     const line = `smartstack_gateway_${metric}${label} `;
     return texts.reduce((value, text) => value + Number(text.split('\n').find((one) => one.startsWith(line)).slice(line.length)), 0);
 }

@@ -22,7 +22,7 @@ async function watch(gateway) {
     const samples = [];
     while (gateway.alive) {
         const from = performance.now();
-        const text = await fetch(`${gateway.url}/metrics`).then((answer) => answer.text(), () => '');
+        const text = await fetch(`${gateway.operations}/metrics`).then((answer) => answer.text(), () => '');
         const count = text.match(/^smartstack_gateway_engineio_closed_total\{reason="server"\} (\d+)$/m)?.[1];
         if (count !== undefined)
             samples.push({ from, to: performance.now(), count: Number(count) });

@@ -131,7 +131,7 @@ export async function run({ report, values }) {
         const result = await hears(storm, ({ oldest }) => oldest !== undefined, 60000, 'what the storm found');
         await eventually(() => stock.every(({ returns }) => returns), { timeout: 30000, what: 'stock clients' }).catch(() => {});
         const end = await fetched(world, second);
-        fs.writeFileSync(path.join(world.logs, 'metrics.txt'), await (await fetch(`${second.url}/metrics`)).text());
+        fs.writeFileSync(path.join(world.logs, 'metrics.txt'), await (await fetch(`${second.operations}/metrics`)).text());
         report.say(JSON.stringify(result));
         report.check('all recover in time', result.recovered_s <= number('within') && result.recovered === result.clients,
             `${result.recovered} of ${result.clients} in ${result.recovered_s} s, connected after ${result.connected_s} s`);

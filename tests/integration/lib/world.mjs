@@ -43,13 +43,13 @@ export const TOPICS = {
 };
 
 /* The file that both programs read. JSON is YAML. */
-export function configuration({ bootstrap, dispatcherPort, gatewayPort, rulesFile, settings = {} }) {
+export function configuration({ bootstrap, dispatcherPort, gatewayPort, operationsPort, rulesFile, settings = {} }) {
     const base = {
         kafka: { 'bootstrap.servers': bootstrap },
         log: { format: 'text' },
         allow: { review: ['legal'] },
         dispatcher: { rules: rulesFile, http: { port: dispatcherPort } },
-        gateway: { access: ACCESS, http: { port: gatewayPort }, token: { secret: SECRET }, peers: PEERS },
+        gateway: { access: ACCESS, http: { port: gatewayPort }, operations: { port: operationsPort }, token: { secret: SECRET }, peers: PEERS },
     };
     return merge(base, settings);
 }
@@ -119,7 +119,7 @@ export class World {
         const file = path.join(this.data, `${name}.yaml`);
         const content = configuration({
             bootstrap: this.broker?.address ?? '127.0.0.1:1', rulesFile: this.rulesFile,
-            dispatcherPort: 0, gatewayPort: 0, ...ports, settings: merge(this.settings, settings),
+            dispatcherPort: 0, gatewayPort: 0, operationsPort: 0, ...ports, settings: merge(this.settings, settings),
         });
         fs.writeFileSync(file, JSON.stringify(content, null, 2));
         return file;
@@ -136,7 +136,7 @@ export class World {
         const port = await freePort();
         const config = this.writeConfiguration(name, { dispatcherPort: port }, merge({ dispatcher: { slot: name } }, settings ?? {}));
         const program = this.program(name, PROGRAMS.dispatcher, ['--config', config]).start();
-        program.url = `http://127.0.0.1:${port}`;
+        program.url = program.operations = `http://127.0.0.1:${port}`;
         if (ready)
             await this.waitReady(program);
         return program;
@@ -144,10 +144,11 @@ export class World {
 
     /* A gateway, ready unless `ready` is false. */
     async gateway({ name = 'gateway', ready = true, settings } = {}) {
-        const port = await freePort();
-        const config = this.writeConfiguration(name, { gatewayPort: port }, settings);
+        const [port, operationsPort] = [await freePort(), await freePort()];
+        const config = this.writeConfiguration(name, { gatewayPort: port, operationsPort }, settings);
         const program = this.program(name, PROGRAMS.gateway, ['--config', config]).start();
         program.url = `http://127.0.0.1:${port}`;
+        program.operations = `http://127.0.0.1:${operationsPort}`;
         if (ready)
             await this.waitReady(program);
         return program;
@@ -158,7 +159,7 @@ export class World {
         return eventually(async () => {
             if (!program.alive)
                 throw Object.assign(new Error(`${program.name} has ended\n${program.tail()}`), { final: true });
-            const response = await fetch(`${program.url}/readyz`);
+            const response = await fetch(`${program.operations}/readyz`);
             answer = `${response.status} ${await response.text()}`;
             return response.status === 200;
         }, { timeout, what: () => `${program.name} ready; /readyz said: ${answer}\n${program.tail()}` });
@@ -185,7 +186,7 @@ export class World {
 
     /* The value of a metric, its labels added up. */
     async metric(program, name) {
-        const text = await (await fetch(`${program.url}/metrics`)).text();
+        const text = await (await fetch(`${program.operations}/metrics`)).text();
         const lines = text.split('\n').filter((line) => line.startsWith(`${name}{`) || line.startsWith(`${name} `));
         return lines.reduce((sum, line) => sum + Number(line.split(' ').at(-1)), 0);
     }
