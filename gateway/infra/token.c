@@ -130,6 +130,8 @@ static enum token_verdict judge(struct token_verifier *verifier, struct bytes to
         return TOKEN_ALGORITHM;
     case STATUS_DENIED:
         return TOKEN_SIGNATURE;
+    case STATUS_LIMIT:
+        return TOKEN_KEY_UNNAMED;
     case STATUS_NOT_FOUND:
         /* Not refused while the set may not be read again yet: that might be a new key's first
          * user, and the stock client does not come back from a refusal. */

@@ -36,6 +36,7 @@ struct token_config {
     X(TOKEN_MALFORMED, "token_malformed")                         \
     X(TOKEN_ALGORITHM, "token_algorithm_not_allowed")             \
     X(TOKEN_KEY_UNKNOWN, "token_key_unknown")                     \
+    X(TOKEN_KEY_UNNAMED, "token_names_no_key")                    \
     X(TOKEN_SIGNATURE, "token_signature_wrong")                   \
     X(TOKEN_EXPIRED, "token_expired")                             \
     X(TOKEN_ENDLESS, "token_never_expires")                       \

@@ -393,14 +393,19 @@ static enum status check_header(const struct token_keys *keys, struct bytes text
     return status;
 }
 
+/* All keys of the set are of the one algorithm. A wrong signature costs as many checks as there are
+ * keys that may fit, and anybody can send one. */
 static enum status try_keys(const struct token_keys *keys, const char *key_name,
                             const struct parts *parts, struct bytes signature)
 {
     enum status status = STATUS_NOT_FOUND;
+    unsigned tried = 0;
     for (size_t i = 0; i < keys->count; i++) {
         const struct token_key *key = &keys->items[i];
         if (key_name && key->name && strcmp(key_name, key->name) != 0)
             continue;
+        if (tried++ == TOKEN_KEYS_TRIED)
+            return STATUS_LIMIT;
         if (signature_holds(keys->algorithm, key, parts->signed_text, signature))
             return STATUS_OK;
         status = STATUS_DENIED;

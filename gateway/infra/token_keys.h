@@ -20,6 +20,7 @@ extern const char *const token_algorithm_names[];
 enum {
     TOKEN_BYTES_LIMIT = 8192,
     TOKEN_KEYS_LIMIT = 64,     /* of one set; more are left out */
+    TOKEN_KEYS_TRIED = 4,      /* for one token, at most */
     TOKEN_SECRET_MINIMUM = 32, /* bytes, RFC 7518 section 3.2 */
     TOKEN_RSA_BITS_MINIMUM = 2048,
 };
@@ -45,7 +46,8 @@ size_t token_keys_count(const struct token_keys *keys);
  *   STATUS_UNSUPPORTED  another algorithm, or a critical header we do not know
  *   STATUS_NOT_FOUND    no key of its name
  *   STATUS_DENIED       the signature is not that of the key
- * A token that names no key is tried with each; a key without a name fits any. */
+ *   STATUS_LIMIT        nor of the first TOKEN_KEYS_TRIED of the keys that may fit; there are more
+ * A token that names no key may fit each; a key without a name fits any. The order is the set's. */
 enum status token_keys_verify(const struct token_keys *keys, struct bytes token,
                               struct buffer *payload) MUST_CHECK;
 

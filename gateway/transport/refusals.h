@@ -15,6 +15,7 @@
     X(token_malformed, "the token is no JWT")                                                      \
     X(token_algorithm_not_allowed, "the token is signed by another algorithm than this gateway's") \
     X(token_key_unknown, "the token names a key that this gateway does not know")                  \
+    X(token_names_no_key, "the token needs a `kid`: there are too many keys to try")               \
     X(token_signature_wrong, "the token's signature does not fit")                                 \
     X(token_expired, "the token has expired")                                                      \
     X(token_never_expires, "the token has no `exp`")                                               \

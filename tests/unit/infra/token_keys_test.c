@@ -211,6 +211,44 @@ START_TEST(a_key_is_found_by_its_name)
 }
 END_TEST
 
+START_TEST(few_keys_are_tried_for_a_token_that_names_none)
+{
+    struct buffer set = {0};
+    buffer_append_string(&set, "{\"keys\":[");
+    for (int i = 0; i < TOKEN_KEYS_LIMIT; i++) {
+        char secret[33];
+        buffer_append_format(&set, "%s{\"kty\":\"oct\",\"kid\":\"key-%d\",\"k\":\"", i ? "," : "",
+                             i);
+        snprintf(secret, sizeof(secret), "%032d", i);
+        append_base64url(&set, bytes_of_string(secret));
+        buffer_append_string(&set, "\"}");
+    }
+    buffer_append_string(&set, "]}");
+    buffer_append_byte(&set, 0);
+    struct token_keys *keys = keys_of_jwks(TOKEN_HS256, (const char *)buffer_peek(&set).data);
+    ck_assert_uint_eq(token_keys_count(keys), TOKEN_KEYS_LIMIT);
+    const struct {
+        int key;
+        const char *name;
+        enum status status;
+    } cases[] = {{0, NULL, STATUS_OK},
+                 {TOKEN_KEYS_TRIED - 1, NULL, STATUS_OK},
+                 {TOKEN_KEYS_TRIED, NULL, STATUS_LIMIT},
+                 {TOKEN_KEYS_LIMIT - 1, NULL, STATUS_LIMIT},
+                 {TOKEN_KEYS_LIMIT - 1, "key-63", STATUS_OK},
+                 {1, "key-63", STATUS_DENIED}};
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        char secret[33];
+        snprintf(secret, sizeof(secret), "%032d", cases[i].key);
+        char *token = sign(JWT_ALG_HS256, bytes_of_string(secret), cases[i].name);
+        ck_assert_msg(verify(keys, token) == cases[i].status, "case %zu", i);
+        free(token);
+    }
+    token_keys_free(keys);
+    buffer_deinit(&set);
+}
+END_TEST
+
 /* header and payload as text, signed with SECRET */
 static char *sign_text(const char *header, const char *payload)
 {
@@ -331,5 +369,6 @@ START_TEST(weak_or_foreign_keys_are_refused_with_a_reason)
 END_TEST
 
 TEST_PROGRAM("token_keys", the_examples_of_the_rfcs_hold, tokens_of_another_library_hold,
-             a_key_is_found_by_its_name, headers_that_lie_are_refused,
-             what_is_no_token_is_malformed, weak_or_foreign_keys_are_refused_with_a_reason)
+             a_key_is_found_by_its_name, few_keys_are_tried_for_a_token_that_names_none,
+             headers_that_lie_are_refused, what_is_no_token_is_malformed,
+             weak_or_foreign_keys_are_refused_with_a_reason)
