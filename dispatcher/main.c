@@ -111,7 +111,6 @@ static void print_help(void)
         "out\n"
         "  dispatcher --config FILE --redrive          send dead letters again to where they came "
         "from\n"
-        "  dispatcher --version\n"
         "\n"
         "--config with --check-rules, --dry-run or --explain: with the layout of that "
         "configuration.\n"

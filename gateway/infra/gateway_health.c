@@ -16,6 +16,12 @@ static size_t check_self(const struct gateway_process *process, struct health_ch
         *check = (struct health_check){.name = "tokens"};
         check->healthy = token_verifier_ready(process->tokens, &check->detail);
     }
+    if (process->sockets) {
+        check = &checks[count++];
+        *check = (struct health_check){.name = "connections",
+                                       .healthy = !lws_server_is_full(process->sockets)};
+        check->detail = check->healthy ? NULL : "as many as there may be";
+    }
     check = &checks[count++];
     *check =
         (struct health_check){.name = "gateway",

@@ -240,6 +240,10 @@ static const struct row counters[] = {
 
 static const struct row gauges[] = {
     ROW("connections", "Connections now.", sockets.connections),
+    ROW("connections_limit",
+        "Connections at a time, by http.connections and the limit of open files; beyond it clients "
+        "are refused, and /readyz fails.",
+        sockets.connections_most),
 #define HELP "Engine.IO sessions now, by transport."
     BY("engineio_sessions", HELP, "transport", "polling", engineio.polling),
     BY("engineio_sessions", HELP, "transport", "websocket", engineio.websocket),

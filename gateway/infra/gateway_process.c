@@ -1,8 +1,12 @@
 #include "gateway_process.h"
 
 #include <assert.h>
+#include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/random.h>
+#include <sys/resource.h>
 
 #include "clocks.h"
 #include "gateway_process_parts.h"
@@ -14,6 +18,7 @@ enum {
     TOKENS_WAITING_LIMIT = 10000,
     TOKENS_WAITING_BYTES = 64 * 1024 * 1024,
     STREAM_WRITE_BYTES = 64 * 1024,
+    DESCRIPTORS_LEAST = 2 * LWS_SERVER_RESERVE,
 };
 
 static void fill_random(void *context, uint8_t *out, size_t size)
@@ -30,10 +35,33 @@ static void fill_random(void *context, uint8_t *out, size_t size)
 /* --- Making the parts
  * ------------------------------------------------------------------------------------- */
 
+/* How many connections the limit of descriptors allows, and whether that is enough to be of use. */
+static enum status check_descriptors(const struct gateway_settings *settings, struct error *error)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+        return error_set(error, STATUS_IO, "the limit of open files: %s", strerror(errno));
+    uint64_t files = limit.rlim_cur;
+    if (files < DESCRIPTORS_LEAST)
+        return error_set(error, STATUS_LIMIT,
+                         "the limit of open files is %" PRIu64 ", of which %d are for Kafka, files "
+                         "and other ports: at least %d are needed (ulimit -n, LimitNOFILE)",
+                         files, LWS_SERVER_RESERVE, DESCRIPTORS_LEAST);
+    uint64_t connections = files - LWS_SERVER_RESERVE;
+    if (connections < (uint64_t)settings->sessions)
+        log_warning("the limit of open files allows fewer connections than limits.sessions",
+                    LOG_UNSIGNED("files", files), LOG_UNSIGNED("connections", connections),
+                    LOG_INTEGER("sessions", settings->sessions));
+    return STATUS_OK;
+}
+
 static enum status open_loop(struct gateway_process *process, struct error *error)
 {
     struct lws_loop_config config = {.tls = process->settings->certificate_file != NULL};
     enum status status = lws_loop_new(&config, &process->loop, error);
+    if (status != STATUS_OK)
+        return status;
+    status = check_descriptors(process->settings, error);
     if (status != STATUS_OK)
         return status;
     timer_wheel_init(&process->wheel, lws_loop_now_ms(process->loop));
@@ -358,6 +386,7 @@ static enum status open_sockets(struct gateway_process *process, struct error *e
     log_info("listening", LOG_UNSIGNED("port", lws_server_port(process->sockets)),
              LOG_STRING("address", settings->address ? settings->address : "all"),
              LOG_BOOLEAN("tls", settings->certificate_file != NULL),
+             LOG_UNSIGNED("connections", lws_server_stats(process->sockets)->connections_most),
              LOG_STRING("loop", lws_loop_backend(process->loop)));
     return STATUS_OK;
 }

@@ -22,7 +22,8 @@ struct lws_loop_config {
     bool tls;             /* some server will use TLS */
 };
 
-/* Lowers the descriptor limit of the process where libwebsockets could not deal with it. */
+/* Raises the descriptor limit of the process as far as it may, and lowers it where libwebsockets
+ * could not deal with it. */
 enum status lws_loop_new(const struct lws_loop_config *config, struct lws_loop **loop,
                          struct error *error) MUST_CHECK;
 /* All servers and watches must have been closed. NULL is fine. */

@@ -18,7 +18,6 @@
 #include "mem.h"
 
 enum {
-    RESERVE_DEFAULT = 256,
     LINGER_DEFAULT_MS = 2000,
     ACCEPTS_PER_TURN = 4,
     ACCEPT_SLACK_MS = 10,          /* unused time that is saved up for accepting */
@@ -58,7 +57,6 @@ struct lws_server {
     struct connection *closing; /* in the order of deadlines: the linger time is the same for all */
     struct connection *doomed;
     int64_t linger_ms;
-    uint64_t connections_most;
     unsigned accepts_per_second;
     int64_t accept_due_us; /* when the next one may be */
     int64_t resume_ms;     /* the listener is paused until then; INT64_MAX: it is not */
@@ -386,7 +384,7 @@ static void accept_some(void *context, int64_t now_ms)
         }
         if (server->accepts_per_second)
             server->accept_due_us += 1000000 / server->accepts_per_second;
-        if (server->stats.connections >= server->connections_most)
+        if (lws_server_is_full(server))
             refuse(server, descriptor);
         else
             welcome(server, descriptor);
@@ -408,7 +406,7 @@ struct wire *lws_server_dial(struct lws_server *server, const struct peer_addres
         memcpy(&to.v4.sin_addr, address->ip + sizeof(mapped), sizeof(to.v4.sin_addr));
     }
     assert(!server->tls);
-    if (server->stats.connections >= server->connections_most)
+    if (lws_server_is_full(server))
         return NULL;
     int on = 1,
         descriptor = socket(to.any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
@@ -459,7 +457,7 @@ static uint64_t connections_most(const struct lws_server_config *config)
 {
     struct rlimit limit = {.rlim_cur = 1024};
     (void)getrlimit(RLIMIT_NOFILE, &limit);
-    uint64_t reserve = config->descriptor_reserve ? config->descriptor_reserve : RESERVE_DEFAULT;
+    uint64_t reserve = config->descriptor_reserve ? config->descriptor_reserve : LWS_SERVER_RESERVE;
     uint64_t most = limit.rlim_cur > reserve ? limit.rlim_cur - reserve : 1;
     return config->connections && config->connections < most ? config->connections : most;
 }
@@ -498,7 +496,7 @@ enum status lws_server_open(struct lws_loop *loop, const struct lws_server_confi
     server->linger_ms = config->linger_ms ? config->linger_ms : LINGER_DEFAULT_MS;
     server->descriptor = descriptor;
     server->port = listen_socket_port(descriptor);
-    server->connections_most = connections_most(config);
+    server->stats.connections_most = connections_most(config);
     server->accepts_per_second = config->accepts_per_second;
     server->resume_ms = INT64_MAX;
     server->spare = open("/dev/null", O_RDONLY | O_CLOEXEC);
@@ -574,6 +572,11 @@ uint16_t lws_server_port(const struct lws_server *server)
 const struct lws_server_stats *lws_server_stats(const struct lws_server *server)
 {
     return &server->stats;
+}
+
+bool lws_server_is_full(const struct lws_server *server)
+{
+    return server->stats.connections >= server->stats.connections_most;
 }
 
 enum status lws_server_reload_certificate(struct lws_server *server, struct error *error)

@@ -17,6 +17,9 @@
 
 struct lws_server;
 
+/* Descriptors that clients do not get: Kafka's connections, files, other ports. */
+enum { LWS_SERVER_RESERVE = 256 };
+
 struct lws_server_config {
     const char *address;         /* NULL: all, IPv4 and IPv6 where there is IPv6 */
     uint16_t port;               /* 0: any free one, see lws_server_port() */
@@ -24,7 +27,7 @@ struct lws_server_config {
     int backlog;                 /* 0: 4096, the kernel may lower it; negative: do not listen */
     unsigned accepts_per_second; /* 0: as many as come */
     unsigned connections;        /* 0: what descriptors allow */
-    unsigned descriptor_reserve; /* kept free for everything else; 0: 256 */
+    unsigned descriptor_reserve; /* kept free for everything else; 0: LWS_SERVER_RESERVE */
     int send_buffer_bytes;       /* SO_SNDBUF; 0: the kernel's choice, which hides slow clients */
     int64_t linger_ms; /* how long a closed connection may flush, and wait for the peer to close; 0:
                           2000 */
@@ -42,7 +45,8 @@ struct lws_server_stats {
     uint64_t bytes_written;
     uint64_t writes;
     uint64_t partial_writes;
-    uint64_t connections; /* now */
+    uint64_t connections;      /* now */
+    uint64_t connections_most; /* at a time: as configured, or what descriptors allow */
 };
 
 /* Adds a chore to the loop: open it after the chores that may close wires. */
@@ -66,6 +70,8 @@ struct wire *lws_server_dial(struct lws_server *server, const struct peer_addres
 
 uint16_t lws_server_port(const struct lws_server *server);
 const struct lws_server_stats *lws_server_stats(const struct lws_server *server);
+/* Who comes now is refused. */
+bool lws_server_is_full(const struct lws_server *server);
 
 /* Reads the certificate and key files again; connections that exist keep theirs. */
 enum status lws_server_reload_certificate(struct lws_server *server,

@@ -141,6 +141,34 @@ describe('gateway: ports', LIMIT, () => {
     }));
 });
 
+describe('gateway: open files', LIMIT, () => {
+    const limited = async (world, name, files, settings = {}) => {
+        const [port, operationsPort] = [await freePort(), await freePort()];
+        const file = world.writeConfiguration(name, { gatewayPort: port, operationsPort }, settings);
+        const program = world.program(name, 'prlimit', [`--nofile=${files}`, PROGRAMS.gateway, '--config', file]).start();
+        return Object.assign(program, { port, operations: `http://127.0.0.1:${operationsPort}` });
+    };
+
+    it('too few are refused with the number', () => withWorld('refusals-files', { broker: 'none' }, async (world) => {
+        const program = await limited(world, 'few', '200:200');
+        assert.deepEqual(await program.waitEnd(20000 * SLOW), { code: 1, signal: null });
+        assert.match(program.text(), /limit of open files is 200.*at least 512/);
+    }));
+    it('the limit is raised as far as it may be, and told; at it the gateway is not ready', () => withWorld('refusals-files-full', { broker: 'none' }, async (world) => {
+        const program = await limited(world, 'full', '300:600', { gateway: { http: { head_timeout: '10m' } } });
+        const isFull = async () => /"connections":\{"status":"fail/.test(await (await fetch(`${program.operations}/readyz`)).text());
+        await eventually(async () => (await fetch(`${program.operations}/livez`)).status === 200, { what: () => program.tail() });
+        assert.match(program.text(), /listening.*connections=344/);
+        assert.match(program.text(), /fewer connections than limits\.sessions files=600 connections=344 sessions=100000/);
+        assert.equal(await isFull(), false);
+        const sockets = Array.from({ length: 344 }, () => net.connect(program.port, '127.0.0.1').on('error', () => {}));
+        await eventually(isFull, { what: 'not ready for want of room' });
+        assert.equal(await world.metric(program, 'smartstack_gateway_connections_limit'), 344);
+        sockets.forEach((socket) => socket.destroy());
+        await eventually(async () => !(await isFull()), { what: 'room again' });
+    }));
+});
+
 describe('gateway: origins and cookies', LIMIT, () => {
     for (const [what, gateway, refusal] of [
         ['cookies from pages of any origin, which browsers refuse, are refused', { cors: { origins: ['*'], credentials: true } }, /gateway\.cors.*\*/],

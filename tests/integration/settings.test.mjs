@@ -9,6 +9,7 @@ import { describe, it } from 'node:test';
 import { promisify } from 'node:util';
 import { Client, token } from './lib/client.mjs';
 import { PROGRAMS, SLOW } from './lib/places.mjs';
+import { freePort } from './lib/ports.mjs';
 import { EventClient, WebSocketClient } from './lib/streams.mjs';
 import { eventually, sleep } from './lib/wait.mjs';
 import { merge, SECRET, taskEvent, TOPICS, World } from './lib/world.mjs';
@@ -29,9 +30,11 @@ const ITEMS = {
 
 const LONG_TOPICS = Object.fromEntries(['dead_letter', 'audit', 'state', 'events'].map((name) => [`dispatcher.${name}_topic`, name.padEnd(249, 'x')]));
 
-/* What a value needs beside it. */
+/* What a value needs beside it, whatever else is tried with it. */
 const room = { topic: 'fanout.tenant', key: '{tenant}', partitions: 8 };
 const COMPANIONS = {
+    ...Object.fromEntries(['gateway.http.port', 'gateway.operations.port', 'dispatcher.http.port'].map(
+        (path) => [`${path}=0`, { log: { level: 'info', format: 'text' } }])), // which port it is, the log says
     'layout=none': { rooms: { task: room, user: room, tenant: room, review: { topic: 'fanout.review.{key}', partitions: 1 } } },
 };
 
@@ -85,10 +88,9 @@ function settingsOf(values) {
     for (const [path, value] of values) {
         const keys = path.split('.');
         const last = keys.pop();
-        Object.assign(settings, COMPANIONS[`${path}=${value}`]);
         keys.reduce((node, key) => (node[key] ??= {}), settings)[last] = value;
     }
-    return settings;
+    return values.reduce((all, [path, value]) => merge(all, COMPANIONS[`${path}=${value}`] ?? {}), settings);
 }
 
 const show = (values) => values.map(([path, value]) => `${path}=${JSON.stringify(value).slice(0, 60)}`).join(' ');
@@ -101,18 +103,19 @@ class Trial {
     /* What --check-config says; empty: nothing is wrong. */
     async check(values) {
         const settings = merge({ dispatcher: { group: `trial-${++this.starts}` } }, settingsOf(values)); // others have left it when it begins
-        const file = this.world.writeConfiguration(`${this.name}-${this.starts}`, {}, settings);
+        const ports = { gatewayPort: await freePort(), operationsPort: await freePort(), dispatcherPort: await freePort() };
+        const file = this.world.writeConfiguration(`${this.name}-${this.starts}`, ports, settings);
         const { code, stderr } = await run(PROGRAMS[this.name], ['--config', file, '--check-config']).then(
             ({ stderr: text }) => ({ code: 0, stderr: text }), (error) => error);
         assert.ok(code === 0 || (code === 1 && stderr.trim()), `--check-config of ${show(values)} ended with ${code}: ${stderr}`);
         assert.doesNotMatch(stderr, /Assertion|Sanitizer/);
-        return { file, told: code === 0 ? '' : stderr };
+        return { file, ports, told: code === 0 ? '' : stderr };
     }
 
     async group(values, serve) {
-        const { file, told } = await this.check(values);
+        const { file, ports, told } = await this.check(values);
         if (!told) {
-            await this.start(file, values, serve);
+            await this.start(file, values, (program, all) => serve(program, all, ports));
             return;
         }
         const named = values.filter(([path]) => told.includes(path) || told.includes(path.replace(/\.[^.]+$/, ':')));
@@ -182,12 +185,15 @@ async function serverSentEvents(url) {
     }
 }
 
-/* The port is the configured one, or any. */
-const portOf = async (program, pattern) => Number((await program.waitText(pattern, 30000 * SLOW))[1]);
+/* Where a program listens: at the port that is tried, at any, or at its own. */
+async function urlOf(program, tried, own, word) {
+    const port = tried === 0 ? (await program.waitText(new RegExp(`${word}.*port=(\\d+)`), 30000 * SLOW))[1] : tried ?? own;
+    return `http://127.0.0.1:${port}`;
+}
 
-async function serveByGateway(world, program, values) {
-    program.url = `http://127.0.0.1:${await portOf(program, /listening.*port[=":]+(\d+)/)}`;
-    program.operations = `http://127.0.0.1:${await portOf(program, /operations.*port[=":]+(\d+)/)}`;
+async function serveByGateway(world, program, values, ports) {
+    program.url = await urlOf(program, values['gateway.http.port'], ports.gatewayPort, 'listening');
+    program.operations = await urlOf(program, values['gateway.operations.port'], ports.operationsPort, 'operations');
     await world.waitReady(program, 60000 * SLOW);
     if (values['gateway.auth.mode'] === 'development')
         return; // others than Socket.IO say there who they are in ways of their own
@@ -202,8 +208,8 @@ async function serveByGateway(world, program, values) {
         await untilServed('server-sent events', () => serverSentEvents(program.url));
 }
 
-async function serveByDispatcher(world, program, backend, id) {
-    program.url = program.operations = `http://127.0.0.1:${await portOf(program, /listening.*port[=":]+(\d+)/)}`;
+async function serveByDispatcher(world, program, values, { ports, backend, id }) {
+    program.url = program.operations = await urlOf(program, values['dispatcher.http.port'], ports.dispatcherPort, 'listening');
     await world.waitReady(program, 60000 * SLOW);
     await backend.events([taskEvent({ taskId: `t${id}`, n: id })]);
     await eventually(async () => await world.metric(program, 'smartstack_dispatcher_records_total') > 0,
@@ -221,14 +227,14 @@ describe('every setting at its least and its greatest value', LIMIT, () => {
     it('gateway', LIMIT, () => World.use('settings-gateway', { broker: 'embedded', topics }, async (world) => {
         const trial = new Trial(world, 'gateway');
         for (const values of plan(await tableOf('gateway'), GROUPS.gateway))
-            await trial.group(values, (program, all) => serveByGateway(world, program, all));
+            await trial.group(values, (program, all, ports) => serveByGateway(world, program, all, ports));
         assert.ok(trial.starts >= 2 * GROUPS.gateway);
     }));
     it('dispatcher', LIMIT, () => World.use('settings-dispatcher', { broker: 'embedded', topics }, async (world) => {
         const backend = await world.backend();
         const trial = new Trial(world, 'dispatcher');
         for (const values of plan(await tableOf('dispatcher'), GROUPS.dispatcher))
-            await trial.group(values, (program) => serveByDispatcher(world, program, backend, trial.starts));
+            await trial.group(values, (program, all, ports) => serveByDispatcher(world, program, all, { ports, backend, id: trial.starts }));
         assert.ok(trial.starts >= 2 * GROUPS.dispatcher);
     }));
 });
