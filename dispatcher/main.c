@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "core_dumps.h"
 #include "dry_run.h"
 #include "explain.h"
 #include "health_http.h"
@@ -273,6 +274,7 @@ static int drive_again(const struct setup *setup)
 
 static int run(const struct arguments *arguments)
 {
+    core_dumps_forbid();
     struct setup setup = {0};
     struct rules_file *rules = NULL;
     auto_problems struct problems problems = {0};
@@ -287,6 +289,8 @@ static int run(const struct arguments *arguments)
     }
     if (code == EXIT_SUCCESS && arguments->mode != MODE_CHECK_CONFIG) {
         catch_signals();
+        if (setup.shared.core_dumps)
+            core_dumps_allow();
         log_warnings(setup.config);
         code = arguments->mode == MODE_REDRIVE ? drive_again(&setup) : serve(&setup, rules);
     }

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "core_dumps.h"
 #include "gateway_process.h"
 #include "log.h"
 #include "supervisor.h"
@@ -22,6 +23,7 @@ struct setup {
     struct config *config;
     struct shared_config shared;
     struct gateway_settings settings;
+    struct problems warnings; /* that keep nothing from running */
 };
 
 static void setup_deinit(struct setup *setup)
@@ -29,6 +31,7 @@ static void setup_deinit(struct setup *setup)
     gateway_settings_deinit(&setup->settings);
     shared_config_deinit(&setup->shared);
     config_free(setup->config);
+    problems_deinit(&setup->warnings);
 }
 
 static void read_workers(const char *text, struct gateway_settings *settings,
@@ -61,7 +64,7 @@ static int setup_load(struct setup *setup, const struct arguments *arguments)
         shared_config_finish(&setup->shared, environ, &problems);
         if (arguments->workers)
             read_workers(arguments->workers, &setup->settings, &problems);
-        gateway_settings_finish(&setup->settings, &setup->shared, &problems);
+        gateway_settings_finish(&setup->settings, &setup->shared, &problems, &setup->warnings);
     }
     return config_report(&problems, file);
 }
@@ -138,11 +141,25 @@ static int run_worker(void *context, const struct gateway_settings *settings,
     return run_gateway(&setup->shared, settings, seat);
 }
 
+static int tell_good(const struct setup *setup, const char *file)
+{
+    for (size_t i = 0; i < setup->warnings.count; i++)
+        fprintf(stderr, "warning: %s\n", setup->warnings.items[i].text);
+    for (size_t i = 0; setup->config && i < config_warning_count(setup->config); i++)
+        fprintf(stderr, "warning: unknown variable %s\n", config_warning_at(setup->config, i));
+    printf("%s: good\n", file ? file : "defaults and environment");
+    return EXIT_SUCCESS;
+}
+
 static int run(struct setup *setup)
 {
     configure_log(&setup->shared, "gateway");
+    if (setup->shared.core_dumps)
+        core_dumps_allow();
     for (size_t i = 0; setup->config && i < config_warning_count(setup->config); i++)
         log_warning("unknown variable", LOG_STRING("name", config_warning_at(setup->config, i)));
+    for (size_t i = 0; i < setup->warnings.count; i++)
+        log_warning("configuration", LOG_STRING("warning", setup->warnings.items[i].text));
     if (setup->settings.workers == 1)
         return run_gateway(&setup->shared, &setup->settings, NULL);
     return supervisor_run(&(struct supervisor_config){
@@ -195,9 +212,10 @@ int main(int argument_count, char **arguments)
     if (code >= 0)
         return code;
     signal(SIGPIPE, SIG_IGN);
+    core_dumps_forbid();
     code = setup_load(&setup, &read);
     if (code == EXIT_SUCCESS && read.check_only)
-        printf("%s: good\n", read.config ? read.config : "defaults and environment");
+        code = tell_good(&setup, read.config);
     else if (code == EXIT_SUCCESS)
         code = run(&setup);
     setup_deinit(&setup);

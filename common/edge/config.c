@@ -7,6 +7,7 @@
 
 #include "config_internal.h"
 #include "mem.h"
+#include "url.h"
 
 enum { FILE_LIMIT = 4 << 20, PATH_LIMIT = 200 };
 
@@ -275,9 +276,11 @@ enum status config_load(const struct config_request *request, struct config **co
 int config_report(struct problems *problems, const char *file)
 {
     auto_buffer struct buffer text = {0};
+    auto_buffer struct buffer redacted = {0};
     problems_sort(problems);
     problems_render(problems, file, &text);
-    struct bytes lines = buffer_peek(&text);
+    url_redact(buffer_peek(&text), &redacted);
+    struct bytes lines = buffer_peek(&redacted);
     if (lines.size)
         (void)fwrite(lines.data, 1, lines.size, stderr);
     return problems_empty(problems) ? 0 : 1;

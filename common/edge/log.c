@@ -9,6 +9,7 @@
 
 #include "clocks.h"
 #include "unicode.h"
+#include "url.h"
 
 enum { VALUE_LIMIT = 1000, WINDOW_SECONDS = 10, DEFAULT_BURST = 100, TAIL_SIZE = 8 };
 
@@ -154,12 +155,18 @@ static void put_field(struct line *line, const struct log_field *field)
         put_string(line, field->key);
         put_string(line, "=");
     }
+    auto_buffer struct buffer redacted = {0};
+    struct bytes text = field->type == LOG_TYPE_STRING ? field->string : (struct bytes){0};
+    if (url_find_secret(text).size > 0) {
+        url_redact(text, &redacted);
+        text = buffer_peek(&redacted);
+    }
     if (field->type != LOG_TYPE_STRING)
         put_number(line, field);
-    else if (state.json || needs_quotes(field->string))
-        put_quoted(line, field->string);
+    else if (state.json || needs_quotes(text))
+        put_quoted(line, text);
     else
-        put(line, (const char *)field->string.data, field->string.size);
+        put(line, (const char *)text.data, text.size);
     if (line->full)
         line->size = before;
 }

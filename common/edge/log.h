@@ -5,7 +5,7 @@
  *   {"time":"2026-03-02T08:01:56.419Z","level":"info","program":"gateway","message":"session
  * closed","sid":"...","sessions":12}
  *
- * Each call site may write `burst` lines per 10 seconds (log_options); what it suppressed is told
+ * The user and password of a URL in a value are replaced (url.h). Each call site may write `burst` lines per 10 seconds (log_options); what it suppressed is told
  * by its next line, as `suppressed`. Strings are escaped, invalid UTF-8 is replaced, values are cut
  * at 1,000 bytes, lines at LOG_LINE_LIMIT, so that a line is always valid. Any thread may log. */
 #ifndef COMMON_EDGE_LOG_H

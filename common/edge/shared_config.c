@@ -49,6 +49,13 @@ static const struct setting settings[] = {
      .default_text = "auto",
      .choices = formats,
      .help = "How lines are written to stderr; auto is text on a terminal and JSON elsewhere."},
+    {.path = "core_dumps",
+     .type = SETTING_BOOLEAN,
+     .offset = offsetof(struct shared_config, core_dumps),
+     .default_text = "false",
+     .help =
+         "Let a crash write the memory of the process, keys and tokens in it, to a core dump, and "
+         "debuggers of the same user look into it. For finding a fault."},
 };
 
 struct config_group shared_config_group(struct shared_config *shared)

@@ -20,6 +20,7 @@ struct shared_config {
     const struct document_node *large_tenants_node;
     const struct document_node *allow_node;
     const struct document_node *kafka_node;
+    bool core_dumps;
     int log_level;  /* enum log_level */
     int log_format; /* enum log_format */
 

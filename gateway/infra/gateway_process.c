@@ -15,7 +15,6 @@
 #include "refusal_log.h"
 
 enum {
-    TOKENS_WAITING_LIMIT = 10000,
     TOKENS_WAITING_BYTES = 64 * 1024 * 1024,
     STREAM_WRITE_BYTES = 64 * 1024,
     DESCRIPTORS_LEAST = 2 * LWS_SERVER_RESERVE,
@@ -75,18 +74,8 @@ static enum status open_identities(struct gateway_process *process, struct error
         log_warning("DEVELOPMENT MODE: no tokens, whoever connects is who it says it is",
                     LOG_STRING("address", settings->address));
     } else {
-        struct token_config config = {.algorithm = (enum token_algorithm)settings->token_algorithm,
-                                      .secret = settings->token_secret,
-                                      .key_file = settings->token_key_file,
-                                      .jwks_file = settings->token_jwks_file,
-                                      .jwks_url = settings->token_jwks_url,
-                                      .issuer = settings->token_issuer,
-                                      .audience = settings->token_audience,
-                                      .allow_endless = settings->token_allow_endless,
-                                      .leeway_ms = settings->token_leeway_ms,
-                                      .refresh_ms = settings->token_refresh_ms,
-                                      .refetch_ms = settings->token_refetch_ms,
-                                      .waiting = TOKENS_WAITING_LIMIT};
+        struct token_config config;
+        gateway_settings_token(settings, &config);
         enum status status = token_verifier_open(&config, &process->tokens, error);
         if (status != STATUS_OK)
             return status;
@@ -97,7 +86,7 @@ static enum status open_identities(struct gateway_process *process, struct error
     struct identity_queue_config queue = {.ops = &identities_ops,
                                           .identifier = process->identities,
                                           .per_turn = (unsigned)settings->token_checks,
-                                          .waiting = TOKENS_WAITING_LIMIT,
+                                          .waiting = GATEWAY_TOKENS_WAITING,
                                           .bytes = TOKENS_WAITING_BYTES};
     process->identity_queue = identity_queue_new(&queue);
     return STATUS_OK;

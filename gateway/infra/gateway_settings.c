@@ -1,11 +1,15 @@
 #include "gateway_settings.h"
 
+#include <errno.h>
 #include <stddef.h>
+#include <string.h>
+#include <strings.h>
+#include <unistd.h>
 
 #include "http_head.h"
 #include "hub.h"
 #include "json.h"
-#include "token_keys.h"
+#include "token.h"
 #include "websocket_frame.h"
 #include "ws_message.h"
 
@@ -313,6 +317,32 @@ struct config_group gateway_settings_group(struct gateway_settings *settings)
         .settings = table, .count = sizeof(table) / sizeof(table[0]), .target = settings};
 }
 
+void gateway_settings_token(const struct gateway_settings *settings, struct token_config *config)
+{
+    *config = (struct token_config){.algorithm = (enum token_algorithm)settings->token_algorithm,
+                                    .secret = settings->token_secret,
+                                    .key_file = settings->token_key_file,
+                                    .jwks_file = settings->token_jwks_file,
+                                    .jwks_url = settings->token_jwks_url,
+                                    .issuer = settings->token_issuer,
+                                    .audience = settings->token_audience,
+                                    .allow_endless = settings->token_allow_endless,
+                                    .leeway_ms = settings->token_leeway_ms,
+                                    .refresh_ms = settings->token_refresh_ms,
+                                    .refetch_ms = settings->token_refetch_ms,
+                                    .waiting = GATEWAY_TOKENS_WAITING};
+}
+
+/* Whether the keys can be had: what would keep the gateway from starting. */
+static void try_token_keys(const struct gateway_settings *settings, struct problems *problems)
+{
+    struct error error;
+    struct token_config config;
+    gateway_settings_token(settings, &config);
+    if (token_keys_try(&config, &error) != STATUS_OK)
+        problems_add(problems, 0, 0, "gateway.token: %s", error.text);
+}
+
 static void check_token(const struct gateway_settings *settings, struct problems *problems)
 {
     int sources = !!settings->token_secret + !!settings->token_key_file +
@@ -333,6 +363,32 @@ static void check_token(const struct gateway_settings *settings, struct problems
     else if (settings->token_secret && strlen(settings->token_secret) < TOKEN_SECRET_MINIMUM)
         problems_add(problems, 0, 0, "gateway.token.secret: at least %d bytes are needed",
                      TOKEN_SECRET_MINIMUM);
+    else
+        try_token_keys(settings, problems);
+}
+
+static void check_file(const char *path, const char *file, struct problems *problems)
+{
+    if (file && access(file, R_OK) != 0)
+        problems_add(problems, 0, 0, "%s: %s: %s", path, file, strerror(errno));
+}
+
+/* What is allowed, and wise only for a while. */
+static void find_warnings(const struct gateway_settings *settings, struct problems *warnings)
+{
+    const char *url = settings->token_jwks_url;
+    if (url && strncasecmp(url, "http://", 7) == 0)
+        problems_add(
+            warnings, 0, 0,
+            "gateway.token.jwks_url: over http:// whoever is on the way can give keys of his "
+            "own, and with them be any user; use https://");
+    if (settings->auth_mode == GATEWAY_AUTH_DEVELOPMENT &&
+        strncmp(settings->address, "127.", 4) != 0 && strcmp(settings->address, "::1") != 0 &&
+        strcmp(settings->address, "localhost") != 0)
+        problems_add(
+            warnings, 0, 0,
+            "gateway.auth.mode: in development mode whoever reaches %s is who he says he is",
+            settings->address);
 }
 
 static void check_ports(const struct gateway_settings *settings, struct problems *problems)
@@ -370,10 +426,35 @@ static void check_cookie(const char *path, const char *name, struct problems *pr
                      COOKIE_NAME_MAX);
 }
 
+/* What is wrong with an origin, which is compared with what browsers send: scheme, host and, unless it
+ * is the scheme's own, port, in small letters (RFC 6454, section 6.1). NULL: nothing. */
+static const char *origin_fault(const char *origin)
+{
+    size_t scheme = strspn(origin, "abcdefghijklmnopqrstuvwxyz0123456789+-.");
+    if (scheme == 0 || strncmp(origin + scheme, "://", 3) != 0)
+        return "an origin begins with a scheme: https://app.example";
+    const char *host = origin + scheme + 3;
+    if (*host == '\0' || strpbrk(host, "/?#@ \t"))
+        return "an origin ends with its host or port, without a slash behind";
+    if (strpbrk(host, "ABCDEFGHIJKLMNOPQRSTUVWXYZ*"))
+        return "an origin is in small letters and compared as a whole: no * in it";
+    const char *port = strrchr(host, ':');
+    if (port && ((strcmp(port, ":443") == 0 && strncmp(origin, "https:", 6) == 0) ||
+                 (strcmp(port, ":80") == 0 && strncmp(origin, "http:", 5) == 0)))
+        return "browsers leave the scheme's own port out of an origin";
+    return NULL;
+}
+
 /* What would be taken, and then fail in every browser. */
 static void check_origins(const struct gateway_settings *settings, struct problems *problems)
 {
     bool any = false;
+    for (size_t i = 0; i < settings->cors_origins.count; i++) {
+        const char *origin = settings->cors_origins.items[i];
+        const char *fault = strcmp(origin, "*") == 0 ? NULL : origin_fault(origin);
+        if (fault)
+            problems_add(problems, 0, 0, "gateway.cors.origins: %s: %s", origin, fault);
+    }
     for (size_t i = 0; i < settings->cors_origins.count; i++)
         any = any || strcmp(settings->cors_origins.items[i], "*") == 0;
     if (any && settings->cors_origins.count > 1)
@@ -478,12 +559,16 @@ static void check_policy(const struct gateway_settings *settings,
 }
 
 void gateway_settings_finish(struct gateway_settings *settings, const struct shared_config *shared,
-                             struct problems *problems)
+                             struct problems *problems, struct problems *warnings)
 {
     static char loopback[] = "127.0.0.1";
     if (settings->auth_mode == GATEWAY_AUTH_DEVELOPMENT && !settings->address)
         settings->address = loopback;
     check_token(settings, problems);
+    check_file("gateway.tls.certificate_file", settings->certificate_file, problems);
+    check_file("gateway.tls.key_file", settings->certificate_key_file, problems);
+    check_file("gateway.http.static_directory", settings->static_directory, problems);
+    find_warnings(settings, warnings);
     check_paths(settings, problems);
     check_ports(settings, problems);
     check_origins(settings, problems);

@@ -10,10 +10,11 @@
 #include "policy.h"
 #include "problems.h"
 #include "shared_config.h"
+#include "token.h"
 
 enum gateway_auth_mode { GATEWAY_AUTH_TOKEN, GATEWAY_AUTH_DEVELOPMENT };
 
-enum { GATEWAY_WORKERS_LIMIT = 64 };
+enum { GATEWAY_WORKERS_LIMIT = 64, GATEWAY_TOKENS_WAITING = 10000 };
 
 struct gateway_settings {
     int64_t workers;
@@ -118,10 +119,14 @@ struct gateway_settings {
 
 struct config_group gateway_settings_group(struct gateway_settings *settings);
 
-/* Makes the policy and finds contradictions, adding problems; after shared_config_finish(). */
+/* Makes the policy and finds contradictions and what cannot be had, adding problems, and what is
+ * allowed but unwise, adding warnings; after shared_config_finish(). */
 void gateway_settings_finish(struct gateway_settings *settings, const struct shared_config *shared,
-                             struct problems *problems);
+                             struct problems *problems, struct problems *warnings);
 void gateway_settings_deinit(struct gateway_settings *settings);
+
+/* How tokens are checked; borrows. */
+void gateway_settings_token(const struct gateway_settings *settings, struct token_config *config);
 
 /* The keys for cursors and private ids, newest first, borrowed: those that are configured; else the
  * token's secret, of which the hub derives its own; else none. */

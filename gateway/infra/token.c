@@ -286,6 +286,14 @@ static enum status read_first_keys(const struct token_config *config, struct tok
                : status;
 }
 
+enum status token_keys_try(const struct token_config *config, struct error *error)
+{
+    struct token_keys *keys = NULL;
+    enum status status = read_first_keys(config, &keys, error);
+    token_keys_free(keys);
+    return status;
+}
+
 enum status token_verifier_open(const struct token_config *config, struct token_verifier **verifier,
                                 struct error *error)
 {

@@ -59,6 +59,10 @@ struct token_content {
     int64_t expires_ms;  /* wall-clock; INT64_MAX: never. Without leeway */
 };
 
+/* Whether the keys are there and fit, as far as no other machine has to be asked: STATUS_OK, or as
+ * token_verifier_open(). */
+enum status token_keys_try(const struct token_config *config, struct error *error) MUST_CHECK;
+
 /* Reads keys from files; those of a URL come later. STATUS_INVALID with the reason; STATUS_IO: a
  * file cannot be read. */
 enum status token_verifier_open(const struct token_config *config, struct token_verifier **verifier,

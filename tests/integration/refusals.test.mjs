@@ -169,10 +169,53 @@ describe('gateway: open files', LIMIT, () => {
     }));
 });
 
+describe('gateway: what --check-config finds', LIMIT, () => {
+    const check = async (world, gateway, more = {}) => {
+        const file = world.writeConfiguration('checked', { gatewayPort: 8080 }, { gateway, ...more });
+        return outcome(world, PROGRAMS.gateway, ['--config', file, '--check-config']);
+    };
+    it('all that is wrong is told at once: files that are not there, variables that nobody replaced', () => withWorld('refusals-check', { broker: 'none' }, async (world) => {
+        const { code, text } = await check(world, {
+            token: { secret: undefined, algorithm: 'RS256', jwks_file: '/nowhere/keys.json', issuer: 'https://${ISSUER}/' },
+            tls: { certificate_file: '/nowhere/cert.pem', key_file: '/nowhere/key.pem' }, cors: { origins: ['https://${HOST:-app.example}'] },
+            recovery: { keys: '${RECOVERY_KEYS}' },
+        });
+        assert.equal(code, 1, text);
+        for (const pattern of [/gateway\.token: \/nowhere\/keys\.json: No such file/, /gateway\.tls\.certificate_file: \/nowhere\/cert\.pem/, /gateway\.tls\.key_file/,
+            /gateway\.token\.issuer: \$\{ISSUER\}/, /gateway\.cors\.origins: \$\{HOST:-app\.example\}/, /gateway\.recovery\.keys: \$\{RECOVERY_KEYS\}/])
+            assert.match(text, pattern);
+    }));
+    it('passwords in URLs are not shown, and keys over http:// are warned of', () => withWorld('refusals-urls', { broker: 'none' }, async (world) => {
+        const token = { secret: undefined, algorithm: 'RS256', jwks_url: 'http://reader:hunter2@127.0.0.1:1/keys' };
+        const good = await check(world, { token });
+        assert.equal(good.code, 0, good.text);
+        assert.match(good.text, /warning: gateway\.token\.jwks_url: over http:/);
+        const bad = await check(world, { token, cors: { origins: ['https://reader:hunter2@host'] } });
+        assert.match(bad.text, /gateway\.cors\.origins: https:\/\/\*\*\*@host/);
+        const gateway = await world.gateway({ ready: false, settings: { gateway: { token } } });
+        await gateway.waitText(/token keys not read.*\*\*\*@127/, 20000 * SLOW);
+        assert.match(gateway.text(), /warning configuration warning=.*over http:/);
+        assert.doesNotMatch(good.text + bad.text + gateway.text(), /hunter2/);
+    }));
+    it('no core dump, unless it is asked for', () => withWorld('refusals-core', { broker: 'none' }, async (world) => {
+        for (const [name, settings, soft] of [['none', {}, '0'], ['allowed', { core_dumps: true }, '4096']]) {
+            const [port, operationsPort] = [await freePort(), await freePort()];
+            const file = world.writeConfiguration(name, { gatewayPort: port, operationsPort }, settings);
+            const environment = { ASAN_OPTIONS: `${process.env.ASAN_OPTIONS ?? ''}:disable_coredump=0` };
+            const program = world.program(name, 'prlimit', ['--core=4096:4096', PROGRAMS.gateway, '--config', file], { environment }).start();
+            await program.waitText(/listening/, 20000 * SLOW);
+            assert.match(fs.readFileSync(`/proc/${program.pid}/limits`, 'utf8'), new RegExp(`Max core file size +${soft} +4096`));
+        }
+    }));
+});
+
 describe('gateway: origins and cookies', LIMIT, () => {
     for (const [what, gateway, refusal] of [
         ['cookies from pages of any origin, which browsers refuse, are refused', { cors: { origins: ['*'], credentials: true } }, /gateway\.cors.*\*/],
         ['any origin among others is refused', { cors: { origins: ['https://app.example', '*'] } }, /gateway\.cors.*\*/],
+        ['an origin with a slash behind is refused', { cors: { origins: ['https://app.example/'] } }, /https:\/\/app\.example\/: .*slash/],
+        ['an origin without a scheme is refused', { cors: { origins: ['app.example'] } }, /app\.example: .*scheme/],
+        ['an origin that browsers write otherwise is refused', { cors: { origins: ['https://App.example', 'https://app.example:443'] } }, /App\.example.*small letters[^]*:443: .*own port/],
         ['any origin is taken', { cors: { origins: ['*'] } }],
         ['cookies from pages of named origins are taken', { cors: { origins: ['https://app.example'], credentials: true } }],
         ['a name that no cookie can have is refused', { socketio: { cookie: 'io; Domain=x' } }, /gateway\.socketio\.cookie/],

@@ -148,9 +148,9 @@ START_TEST(every_problem_is_told_at_once_in_its_place)
          "F:12:9: gateway.fast: expected true or false, not \"1\"\n"
          "F:13:1: unknown setting \"planet\"; there are: kafka, layout, rooms, large_tenants, "
          "allow, "
-         "log, gateway\n"
+         "log, core_dumps, gateway\n"
          "F:14:1: unknown setting \"gateway.http.port\"; there are: kafka, layout, rooms, "
-         "large_tenants, allow, log, gateway\n");
+         "large_tenants, allow, log, core_dumps, gateway\n");
     drop(&loaded);
 }
 END_TEST

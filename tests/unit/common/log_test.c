@@ -54,6 +54,21 @@ START_TEST(a_line_is_json_with_its_fields)
 }
 END_TEST
 
+START_TEST(passwords_in_urls_are_not_written)
+{
+    static const enum log_format formats[] = {LOG_FORMAT_JSON, LOG_FORMAT_TEXT};
+    for (int i = 0; i < 2; i++) {
+        char out[LOG_LINE_LIMIT];
+        start(formats[i], LOG_LEVEL_INFO, 0);
+        log_info("keys not read", LOG_STRING("url", "https://user:hunter2@host/keys"),
+                 LOG_STRING("error", "https://user:hunter2@host/keys: answered 500"));
+        finish(out, sizeof(out));
+        ck_assert_msg(!strstr(out, "hunter2") && !strstr(out, "user"), "%s", out);
+        ck_assert_msg(strstr(out, "https://***@host/keys: answered 500"), "%s", out);
+    }
+}
+END_TEST
+
 START_TEST(a_message_may_stand_alone_and_levels_hold_back)
 {
     char out[LOG_LINE_LIMIT];
@@ -121,6 +136,7 @@ START_TEST(a_call_site_is_limited_and_says_what_it_left_out)
 }
 END_TEST
 
-TEST_PROGRAM("log", a_line_is_json_with_its_fields, a_message_may_stand_alone_and_levels_hold_back,
-             text_lines_are_for_people, whatever_is_logged_the_line_is_valid_and_bounded,
+TEST_PROGRAM("log", a_line_is_json_with_its_fields, passwords_in_urls_are_not_written,
+             a_message_may_stand_alone_and_levels_hold_back, text_lines_are_for_people,
+             whatever_is_logged_the_line_is_valid_and_bounded,
              a_call_site_is_limited_and_says_what_it_left_out)
