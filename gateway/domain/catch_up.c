@@ -236,7 +236,10 @@ static struct message *next_from_ring(struct session_lane *place)
         lane->hub->looks_left--;
         struct message *message = ring_at(&lane->ring, index);
         place->next = message->offset + 1;
+        bool decoded = message->notification != NULL;
         bool wanted = wanted_by(session, lane, message);
+        if (!decoded)
+            hub_keep_decoded(lane->hub, message);
         if (wanted && !conflation_skips(place, message))
             return message_ref(message);
         lane->hub->stats.conflated += wanted;

@@ -435,25 +435,22 @@ static void offer(struct history *history, struct message *message)
         finish(history, end);
 }
 
-bool history_scanned(struct lane *lane, struct message *message)
+void history_scanned(struct lane *lane, struct message *message)
 {
-    bool decoded = false;
     look_at_firsts(lane, message);
     if (!lane->histories)
-        return false;
+        return;
     for (unsigned i = 0; i < message->room_count; i++)
         for (struct room *room = room_find(lane, message->room_hashes[i]); room;
              room = room->same_hash) {
             struct history *history, *next;
             if (!room->histories)
                 continue;
-            decoded = true;
             if (!message_names_room(message, room_scope_of(room), room_name_of(room)))
                 continue;
             DL_FOREACH_SAFE2(room->histories, history, next, room_next)
                 offer(history, message);
         }
-    return decoded;
 }
 
 void history_scan_over(struct lane *lane, bool useless)

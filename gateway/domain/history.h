@@ -87,9 +87,8 @@ bool history_is_complete(const struct history *history);
 /* Those that need the scan which is about to begin go aboard; the lowest offset that they need, or
  * INT64_MAX. */
 int64_t history_board(struct lane *lane);
-/* A record of the scan, before it is offered to sessions: from a history's end on it may be theirs.
- * True: the message was decoded for it. */
-bool history_scanned(struct lane *lane, struct message *message);
+/* A record of the scan, before it is offered to sessions: from a history's end on it may be theirs. */
+void history_scanned(struct lane *lane, struct message *message);
 /* The scan has come to scan.next and is over. `useless`: it was larger than it may be. */
 void history_scan_over(struct lane *lane, bool useless);
 

@@ -56,6 +56,8 @@ void hub_free(struct hub *hub)
     assert(!hub->sessions);
     reap(hub);
     free_lanes(hub);
+    while (hub->decoded.count)
+        hub_forget_decoded(hub);
     message_unref(hub->delivered);
     cursor_keys_deinit(&hub->keys);
     buffer_deinit(&hub->cursor_text);

@@ -48,7 +48,9 @@ struct hub_config {
     const struct conflation *conflation; /* borrowed for the hub's life; NULL: none */
     size_t ring_bytes;                   /* recent records kept per lane */
     unsigned outbox_messages; /* messages queued per session before it lives off its cursor */
-    unsigned answers;         /* all else that is queued per session: answers to joins and leaves,
+    size_t
+        outbox_bytes; /* the same in bytes of their records; 0: however large. One goes beyond it */
+    unsigned answers; /* all else that is queued per session: answers to joins and leaves,
                                  and what it is told; beyond it, as beyond the bytes, it is ended with
                                  `too_many_answers`. At least rooms_per_session */
     size_t answer_bytes;

@@ -71,6 +71,7 @@ struct scan {
     int64_t from; /* where it began */
     int64_t next; /* offset after the last record it gave */
     int64_t until;
+    uint64_t turn;               /* in which `kept` was settled */
     struct ring kept;            /* what it gave, for those who come meanwhile: [kept.from, next) */
     int64_t retry_ms;            /* not before, after a failure */
     struct session_lane *places; /* DL list: all in LANE_SCANNING; those that are full first */
@@ -218,6 +219,12 @@ void ring_trim(struct ring *ring, size_t bytes_limit);
 size_t lane_ring_limit(const struct lane *lane, const struct ring *ring);
 /* About so many bytes are so many records of the lane (not below 0). */
 uint64_t lane_bytes_of(const struct lane *lane, int64_t records);
+/* A message of the lane has been framed: a ring that holds it counts the frame, and keeps to its
+ * limit. */
+void lane_recount(struct lane *lane, struct message *message);
+/* A message was decoded for those who catch up. */
+void hub_keep_decoded(struct hub *hub, struct message *message);
+void hub_forget_decoded(struct hub *hub);
 /* After a ring of the lane has changed. */
 void lane_count_beyond(struct lane *lane);
 
@@ -289,13 +296,13 @@ struct item {
 };
 
 /* First in, first out; one item needs no memory of its own, and none stays when it is empty.
- * Messages are bounded by hub_config.outbox_messages, all else by hub_config.answers and
+ * Messages are bounded by hub_config.outbox_messages and .outbox_bytes, all else by hub_config.answers and
  * .answer_bytes. */
 struct outbox {
     struct item *items; /* circular; NULL: there is `single` */
     struct item single;
     size_t capacity, start, count; /* of `items`; capacity is a power of two, or 0 */
-    size_t messages;
+    size_t messages, message_bytes;
     size_t answer_bytes; /* of all but messages */
 };
 
@@ -365,7 +372,10 @@ struct opening {
  * in the lane. */
 typedef void (*place_fn)(struct session_lane *place, struct message *message);
 void lane_offer(struct lane *lane, struct message *message, place_fn offer);
+/* False: the session is full, and has not taken it. */
 bool session_offer(struct session_lane *place, struct message *message);
+/* As many messages, or bytes of them, are queued as may be. */
+bool session_is_full(const struct session *session);
 void session_wake(struct session *session);
 void session_unlist(struct session *session);
 /* What is no message is queued here. Takes over control->history. Beyond the limit it is dropped,
@@ -533,6 +543,15 @@ struct attention {
     uint64_t count;
 };
 
+enum { DECODED_MOST = 256, DECODED_BYTES = 1 << 20 };
+
+/* The last messages that were decoded for those who catch up: the next one may want them as well.
+ * Older ones give their decoded form back, which is several times as large as the rest. */
+struct decoded {
+    struct message *items[DECODED_MOST]; /* circular; a reference each */
+    size_t start, count, bytes;
+};
+
 struct hub {
     struct hub_config config;
     const struct lane_source_ops *source_ops;
@@ -560,10 +579,11 @@ struct hub {
     int64_t sweep_due_ms;
     unsigned depth; /* inside transport_ops.ready */
     struct buffer cursor_text;
-    struct buffer positions;   /* scratch */
-    struct buffer room_name;   /* the delivery's */
-    struct buffer public_id;   /* the delivery's */
-    struct buffer private_id;  /* the delivery's */
+    struct buffer positions;  /* scratch */
+    struct buffer room_name;  /* the delivery's */
+    struct buffer public_id;  /* the delivery's */
+    struct buffer private_id; /* the delivery's */
+    struct decoded decoded;
     struct message *delivered; /* keeps a delivery's body alive until the next call */
 };
 

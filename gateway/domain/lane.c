@@ -232,16 +232,74 @@ static size_t beyond_share(const struct lane *lane)
     return lane->ring.bytes > share ? lane->ring.bytes - share : 0;
 }
 
-size_t lane_ring_limit(const struct lane *lane, const struct ring *ring)
+/* What the lane may hold beyond the ring's share, as far as others leave it. */
+static size_t beyond_limit(const struct lane *lane)
 {
     const struct hub *hub = lane->hub;
-    uint64_t used = hub->stats.read_back_bytes, limit = hub->config.read_back_bytes;
-    size_t free_bytes = used < limit ? (size_t)(limit - used) : 0;
+    assert(hub->stats.read_back_bytes >= lane->beyond);
+    uint64_t others = hub->stats.read_back_bytes - lane->beyond;
+    return others < hub->config.read_back_bytes ? (size_t)(hub->config.read_back_bytes - others)
+                                                : 0;
+}
+
+static size_t less(size_t whole, size_t part)
+{
+    return whole > part ? whole - part : 0;
+}
+
+size_t lane_ring_limit(const struct lane *lane, const struct ring *ring)
+{
     if (ring == &lane->scan.kept)
-        return ring->bytes + free_bytes;
+        return less(beyond_limit(lane), beyond_share(lane));
     if (!lane->keeps)
-        return hub->config.ring_bytes;
-    return hub->config.ring_bytes + beyond_share(lane) + free_bytes;
+        return lane->hub->config.ring_bytes;
+    return lane->hub->config.ring_bytes + less(beyond_limit(lane), lane->scan.kept.bytes);
+}
+
+static bool ring_holds(const struct ring *ring, const struct message *message)
+{
+    size_t index = ring_find(ring, message->offset);
+    return index < ring->count && ring_at(ring, index) == message;
+}
+
+void lane_recount(struct lane *lane, struct message *message)
+{
+    size_t bytes = message_bytes(message), before = lane->ring.bytes;
+    struct ring *ring = ring_holds(&lane->ring, message)        ? &lane->ring
+                        : ring_holds(&lane->scan.kept, message) ? &lane->scan.kept
+                                                                : NULL;
+    if (!ring || bytes == message->counted)
+        return;
+    ring->bytes += bytes - message->counted;
+    message->counted = bytes;
+    ring_trim(ring, lane_ring_limit(lane, ring));
+    lane->hub->stats.ring_bytes += lane->ring.bytes - before;
+    lane_count_beyond(lane);
+}
+
+void hub_forget_decoded(struct hub *hub)
+{
+    struct decoded *decoded = &hub->decoded;
+    assert(decoded->count > 0);
+    struct message *oldest = decoded->items[decoded->start];
+    decoded->start = (decoded->start + 1) % DECODED_MOST;
+    decoded->count--;
+    decoded->bytes -= message_record_bytes(oldest);
+    message_forget_decoded(oldest);
+    message_unref(oldest);
+}
+
+void hub_keep_decoded(struct hub *hub, struct message *message)
+{
+    struct decoded *decoded = &hub->decoded;
+    if (!message->notification)
+        return;
+    if (decoded->count == DECODED_MOST)
+        hub_forget_decoded(hub);
+    decoded->items[(decoded->start + decoded->count++) % DECODED_MOST] = message_ref(message);
+    decoded->bytes += message_record_bytes(message);
+    while (decoded->bytes > DECODED_BYTES && decoded->count > 1)
+        hub_forget_decoded(hub);
 }
 
 uint64_t lane_bytes_of(const struct lane *lane, int64_t records)

@@ -11,6 +11,7 @@ static void outbox_check(const struct outbox *outbox)
     assert(outbox->items ? outbox->start < outbox->capacity && outbox->count <= outbox->capacity
                          : outbox->count <= 1);
     assert(outbox->messages <= outbox->count);
+    assert(!outbox->messages == !outbox->message_bytes);
 }
 
 static struct item *outbox_item(struct outbox *outbox, size_t index)
@@ -44,10 +45,12 @@ void outbox_push(struct outbox *outbox, struct item item)
         outbox_grow(outbox);
     outbox->count++;
     *outbox_item(outbox, outbox->count - 1) = item;
-    if (item.kind == ITEM_MESSAGE)
+    if (item.kind == ITEM_MESSAGE) {
         outbox->messages++;
-    else
+        outbox->message_bytes += message_record_bytes(item.message);
+    } else {
         outbox->answer_bytes += answer_size(item.control->room_size);
+    }
     outbox_check(outbox);
 }
 
@@ -57,10 +60,12 @@ struct item outbox_shift(struct outbox *outbox)
     if (outbox->items)
         outbox->start = (outbox->start + 1) & (outbox->capacity - 1);
     outbox->count--;
-    if (item.kind == ITEM_MESSAGE)
+    if (item.kind == ITEM_MESSAGE) {
         outbox->messages--;
-    else
+        outbox->message_bytes -= message_record_bytes(item.message);
+    } else {
         outbox->answer_bytes -= answer_size(item.control->room_size);
+    }
     outbox_check(outbox);
     return item;
 }
@@ -178,12 +183,19 @@ void session_push_control(struct session *session, enum item_kind kind, struct b
     session_wake(session);
 }
 
+bool session_is_full(const struct session *session)
+{
+    const struct hub_config *config = &session->hub->config;
+    return session->outbox.messages >= config->outbox_messages ||
+           (config->outbox_bytes && session->outbox.message_bytes >= config->outbox_bytes);
+}
+
 bool session_offer(struct session_lane *place, struct message *message)
 {
     struct session *session = place->session;
     struct outbox *outbox = &session->outbox;
     assert(message->offset >= place->next);
-    if (outbox->messages >= session->hub->config.outbox_messages)
+    if (session_is_full(session))
         return false;
     outbox_push(outbox, (struct item){.kind = ITEM_MESSAGE, .message = message_ref(message)});
     session->hub->stats.outbox_messages++;

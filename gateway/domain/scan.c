@@ -64,8 +64,7 @@ void scan_want(struct lane *lane)
 static bool can_board(const struct session_lane *place)
 {
     const struct session *session = place->session;
-    return place->state == LANE_SCANNING &&
-           (place->check || session->outbox.messages < session->hub->config.outbox_messages);
+    return place->state == LANE_SCANNING && (place->check || !session_is_full(session));
 }
 
 static int64_t first_needed(const struct session_lane *place)
@@ -226,7 +225,7 @@ static void offer_to_rider(struct session_lane *place, struct message *message)
         return;
     if (session_offer(place, message)) {
         place->lane->hub->stats.deliveries_caught_up++;
-        if (place->session->outbox.messages >= place->lane->hub->config.outbox_messages)
+        if (session_is_full(place->session))
             scan_fill(place);
         return;
     }
@@ -257,16 +256,19 @@ bool scan_record(struct lane *lane, const struct lane_record *record)
     struct message *message =
         message_new(lane->id, record, lane->scope, hub->config.rooms_per_record);
     verify_riders(lane, record->offset, message->check);
-    bool decoded = history_scanned(lane, message);
+    history_scanned(lane, message);
     lane_offer(lane, message, offer_to_rider);
     conflation_note_scanned(lane, message);
     hub->stats.records_faulty[message->fault] += message->fault != RECORD_SOUND;
-    if (decoded)
-        message_forget_decoded(message);
+    hub_keep_decoded(hub, message);
     scan->next = record->offset + 1;
     scan->last = (struct position){scan->next, message->check};
     measure(lane, record->value.size);
     bool all = keeps_all(lane);
+    if (scan->turn != hub->turn) {
+        scan->turn = hub->turn;
+        ring_settle(&scan->kept);
+    }
     ring_push(&scan->kept, message, lane_ring_limit(lane, &scan->kept));
     lane_count_beyond(lane);
     if (all && !keeps_all(lane))
@@ -312,7 +314,7 @@ static void go_on(struct lane *lane)
         place->full = false;
         DL_DELETE2(scan->places, place, list_prev, list_next);
         DL_APPEND2(scan->places, place, list_prev, list_next);
-        if (place->aboard && place->session->outbox.messages >= hub->config.outbox_messages)
+        if (place->aboard && session_is_full(place->session))
             alight(place);
     }
     scan->paused = false;

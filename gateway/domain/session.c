@@ -174,13 +174,18 @@ static void give_opened(struct session *session, struct delivery *delivery)
     session_opening_free(session);
 }
 
-static void give_body(struct session *session, struct message *message, struct delivery *delivery)
+/* `place` is NULL if the session has left the lane. */
+static void give_body(struct session *session, struct session_lane *place, struct message *message,
+                      struct delivery *delivery)
 {
     struct hub *hub = session->hub;
+    bool framed = message->frames[session->transport->slot] != NULL;
     session->progress_ms = hub->now_ms;
     message_unref(hub->delivered);
     hub->delivered = message;
     delivery->body = message_frame(message, session->transport);
+    if (!framed && place)
+        lane_recount(place->lane, message);
 }
 
 static void give_message(struct session *session, struct session_lane *place,
@@ -190,7 +195,7 @@ static void give_message(struct session *session, struct session_lane *place,
         place->given = (struct position){message->offset + 1, message->check};
     session->hub->stats.deliveries++;
     delivery->kind = DELIVERY_NOTIFICATION;
-    give_body(session, message, delivery);
+    give_body(session, place, message, delivery);
 }
 
 /* The client need not have it any more. */
@@ -269,7 +274,7 @@ static bool give_history(struct session *session, const struct item *item,
     if (!message)
         return false;
     give_room(session, item->control, delivery);
-    give_body(session, message, delivery);
+    give_body(session, place_of_message(session, message), message, delivery);
     message_forget_decoded(message);
     hub->stats.history_messages++;
     delivery->kind = DELIVERY_HISTORY;

@@ -154,6 +154,7 @@ static void open_hub(struct gateway_process *process)
         .conflation = settings->conflation,
         .ring_bytes = (size_t)settings->ring_bytes,
         .outbox_messages = (unsigned)settings->outbox_messages,
+        .outbox_bytes = (size_t)settings->outbox_bytes,
         .answers = (unsigned)settings->answers,
         .answer_bytes = (size_t)settings->answer_bytes,
         .rooms_per_session = (unsigned)settings->rooms_per_session,

@@ -26,7 +26,8 @@ struct gateway_process {
     const struct shared_config *shared;
     const struct seat *seat; /* NULL: it is the only process */
     struct lws_loop *loop;
-    int64_t stopped_ms; /* of what the loop counts as such, what sessions were told of */
+    int64_t stopped_ms;      /* of what the loop counts as such, what sessions were told of */
+    uint64_t most_read_back; /* bytes, since memory was last given back */
     struct timer_wheel wheel;
     struct gateway_metrics *metrics;
     struct operations *operations;

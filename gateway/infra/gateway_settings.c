@@ -200,6 +200,8 @@ static const struct setting table[] = {
     SETTING(INTEGER, "limits.outbox", outbox_messages, "64", RANGE(1, HUB_OUTBOX_MOST),
             .help = "Notifications queued for one session; beyond it the session falls behind and "
                     "catches up when it can."),
+    SETTING(SIZE, "limits.outbox_bytes", outbox_bytes, "256KiB", RANGE(KIB, GIB),
+            .help = "The same in bytes; a single notification may be larger."),
     SETTING(INTEGER, "limits.answers", answers, "1024", RANGE(HUB_ANSWERS_LEAST, HUB_ANSWERS_MOST),
             .help = "Answers to subscriptions and the like that wait for one session, which asks "
                     "and does not read; beyond it the connection is closed: too_many_answers."),
@@ -230,7 +232,8 @@ static const struct setting table[] = {
             .help = "Who is further behind in a lane than this starts afresh."),
     SETTING(SIZE, "recovery.read_back", read_back_bytes, "64MiB", RANGE(0, 1024 * GIB),
             .help = "What was read back for one client is kept for half a minute for others, up to "
-                    "so many bytes in all lanes together."),
+                    "so many bytes in all lanes together, what is made of it for clients included: "
+                    "this is what catching up holds beyond limits.ring and the sessions' queues."),
     SETTING(SIZE, "recovery.cursor_lag", cursor_lag_bytes, "1MiB", RANGE(4 * KIB, 1024 * GIB),
             .help = "A client whose cursor is further behind than this gets a new one."),
     SETTING(DURATION, "recovery.truncation_confirm", truncation_confirm_ms, "5s", RANGE(0, HOURS),

@@ -77,7 +77,7 @@ struct gateway_settings {
 
     /* gateway.limits */
     int64_t sessions, rooms_per_session, lanes_per_session, pending_joins, rooms_per_record;
-    int64_t outbox_messages, answers, answer_bytes;
+    int64_t outbox_messages, outbox_bytes, answers, answer_bytes;
     int64_t ring_bytes;
     int64_t open_timeout_ms, behind_timeout_ms, lane_linger_ms;
     int64_t records_per_turn;

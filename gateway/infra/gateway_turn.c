@@ -1,3 +1,4 @@
+#include <malloc.h>
 #include <signal.h>
 
 #include "clocks.h"
@@ -5,7 +6,7 @@
 #include "http_response.h"
 #include "log.h"
 
-enum { SECOND_MS = 1000 };
+enum { SECOND_MS = 1000, WORTH_TRIMMING = 4 << 20 };
 
 /* --- What is called in each turn -------------------------------------------------------------- */
 
@@ -77,13 +78,27 @@ static void outlet_readable(void *context, int64_t now_ms)
     kafka_outlet_service(process->outlet);
 }
 
+/* What was read back for those who return is gone after half a minute: then it is the kernel's again,
+ * too, rather than the allocator's. */
+static void give_memory_back(struct gateway_process *process)
+{
+    uint64_t held = hub_stats(process->hub)->read_back_bytes;
+    if (held > process->most_read_back)
+        process->most_read_back = held;
+    if (held > 0 || process->most_read_back < WORTH_TRIMMING)
+        return;
+    process->most_read_back = 0;
+    malloc_trim(0);
+}
+
 static void run_hub(void *context, int64_t now_ms)
 {
-    const struct gateway_process *process = context;
+    struct gateway_process *process = context;
     socketio_adapter_set_time(process->adapter, now_ms, wall_ms());
     for (size_t i = 0; i < process->stream_count; i++)
         wire_clients_set_time(process->streams[i], now_ms, wall_ms());
     hub_run(process->hub, now_ms);
+    give_memory_back(process);
 }
 
 static int64_t hub_deadline(void *context)
