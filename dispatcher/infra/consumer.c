@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "kafka_end.h"
 #include "log.h"
 #include "mem.h"
 
@@ -136,6 +137,13 @@ void consumer_close(struct consumer *consumer)
         return;
     (void)rd_kafka_consumer_close(consumer->client);
     rd_kafka_destroy(consumer->client);
+    free(consumer);
+}
+
+void consumer_abandon(struct consumer *consumer)
+{
+    (void)rd_kafka_consumer_close(consumer->client);
+    kafka_end_later(consumer->client, 0);
     free(consumer);
 }
 

@@ -44,6 +44,9 @@ enum status consumer_join(struct consumer *consumer, struct error *error) MUST_C
 /* Leaves the group, so that the others take over at once. NULL is fine. */
 void consumer_close(struct consumer *consumer);
 
+/* The same, but does not wait for what may take as long as a connection that nobody answers on. */
+void consumer_abandon(struct consumer *consumer);
+
 rd_kafka_t *consumer_client(const struct consumer *consumer);
 
 /* The next record, owned by the caller (rd_kafka_message_destroy()), or NULL: none within the time.

@@ -63,6 +63,13 @@ static void init_transaction_series(struct dispatcher_metrics *metrics)
                                         "Producers replaced after a fatal error.", NULL);
     metrics->rewinds = metrics_counter(registry, NAME("rewinds_total"),
                                        "Times that records were read again.", NULL);
+    metrics->input_stalled = metrics_counter(
+        registry, NAME("input_stalled_total"),
+        "Times that an input partition grew and nothing of it came for dispatcher.read_stall.",
+        NULL);
+    metrics->consumer_renewed =
+        metrics_counter(registry, NAME("consumer_renewed_total"),
+                        "Consumers replaced because the input stood still.", NULL);
     metrics->batch_records = metrics_histogram(registry, NAME("batch_records"),
                                                "Records of a batch.", NULL, &metric_buckets_count);
     metrics->stage_wait = metrics_histogram(

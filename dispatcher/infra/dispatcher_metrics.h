@@ -24,6 +24,8 @@ struct dispatcher_metrics {
     struct metric_counter *aborted;
     struct metric_counter *reopened;
     struct metric_counter *rewinds;
+    struct metric_counter *input_stalled;
+    struct metric_counter *consumer_renewed;
     struct metric_counter *reloads_good;
     struct metric_counter *reloads_bad;
     struct metric_histogram *batch_records;

@@ -166,13 +166,13 @@ enum status producer_open(struct producer *producer, int timeout_ms, struct erro
  */
 
 /* Errors that say something of the record; with others, the same batch may pass next time. A topic
- * or partition that has gone is none: it is waited for. */
+ * or partition that has gone is none: it is waited for. Nor is a timestamp that the broker does not
+ * take, which is this machine's clock: dead letters would have the same one. */
 static bool is_of_record(rd_kafka_resp_err_t code)
 {
     return code == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE || code == RD_KAFKA_RESP_ERR_INVALID_MSG ||
            code == RD_KAFKA_RESP_ERR_INVALID_MSG_SIZE || code == RD_KAFKA_RESP_ERR_INVALID_RECORD ||
            code == RD_KAFKA_RESP_ERR_RECORD_LIST_TOO_LARGE ||
-           code == RD_KAFKA_RESP_ERR_INVALID_TIMESTAMP ||
            code == RD_KAFKA_RESP_ERR_TOPIC_EXCEPTION ||
            code == RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED ||
            code == RD_KAFKA_RESP_ERR__INVALID_ARG;

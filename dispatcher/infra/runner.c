@@ -24,7 +24,7 @@ static void report_state(struct runner *runner)
 {
     struct board *board = runner->options.board;
     struct consumer_state state;
-    if (!runner_keep_consumer(runner))
+    if (!runner_keep_consumer(runner) || !runner_watch(runner))
         return;
     consumer_check_connection(runner->consumer, CONNECTION_TIMEOUT_MS);
     consumer_state(runner->consumer, &state);
@@ -38,10 +38,12 @@ static void report_state(struct runner *runner)
         board_pass(board, BOARD_GROUP);
     else
         board_fail(board, BOARD_GROUP, "joining group %s", runner->options.settings->group);
-    if (state.connected)
-        board_pass(board, BOARD_KAFKA);
-    else
+    if (!state.connected)
         board_fail(board, BOARD_KAFKA, "no broker can be reached");
+    else if (runner->stands_still)
+        board_fail(board, BOARD_KAFKA, "there are records that do not come");
+    else
+        board_pass(board, BOARD_KAFKA);
 }
 
 static void reload_rules(struct runner *runner)
@@ -117,6 +119,7 @@ static void close_all(struct runner *runner)
 {
     runner_forget(runner);
     consumer_close(runner->consumer);
+    input_watch_free(runner->watch);
     topics_free(runner->topics);
     producer_free(runner->producer);
     memories_free(runner->memories);
@@ -139,6 +142,7 @@ enum status runner_run(const struct runner_options *options, struct error *error
     runner->limit = (size_t)options->settings->batch_events;
     runner->messages =
         (rd_kafka_message_t **)mem_resize(NULL, runner->limit, sizeof(rd_kafka_message_t *));
+    runner->watch = input_watch_new(options->settings->stall_ms);
     runner->pipeline = pipeline_new(&pipeline);
     pipeline_use_rules(runner->pipeline, rules_file_rules(options->rules));
     metric_gauge_set(options->metrics->rules, rule_set_count(rules_file_rules(options->rules)));

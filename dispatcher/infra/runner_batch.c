@@ -19,6 +19,7 @@ void runner_collect(struct runner *runner)
     if (message == NULL)
         return;
     int64_t now_us = monotonic_us();
+    runner_heard(runner, now_us / 1000);
     int64_t end_us = now_us + settings->batch_ms * 1000;
     runner->messages[runner->count++] = message;
     while (runner->count < runner->limit && now_us < end_us) {

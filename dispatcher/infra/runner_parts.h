@@ -3,6 +3,7 @@
 #define DISPATCHER_INFRA_RUNNER_PARTS_H
 
 #include "consumer.h"
+#include "input_watch.h"
 #include "memories.h"
 #include "producer.h"
 #include "runner.h"
@@ -55,6 +56,12 @@ struct runner {
     struct fences producer_fences;
     struct fences consumer_fences;
     int64_t sent_us; /* when the last transaction ended */
+    struct input_watch *watch;
+    int64_t heard_ms;   /* when a record last came */
+    int64_t renewed_ms; /* when the consumer was last replaced because nothing came */
+    unsigned renewals;  /* in a row, without hearing anything */
+    bool stands_still;  /* the input, as far as is known */
+    int64_t next_watch_ms;
     int64_t next_state_ms;
     int64_t next_rules_ms;
     struct error fatal;
@@ -74,6 +81,16 @@ bool runner_start(struct runner *runner) MUST_CHECK;
 /* A new consumer in place of one that can never read again; nothing if it can. The batch must be
  * empty. False: fatal. */
 bool runner_keep_consumer(struct runner *runner) MUST_CHECK;
+
+/* A new consumer in any case. The batch must be empty. False: fatal. */
+bool runner_replace_consumer(struct runner *runner) MUST_CHECK;
+
+/* Records came. */
+void runner_heard(struct runner *runner, int64_t now_ms);
+
+/* Looks, when it is time, whether the input is read, and helps if it is not. The batch must be
+ * empty. False: fatal. */
+bool runner_watch(struct runner *runner) MUST_CHECK;
 
 /* Has all memories restored, as long as it takes. False: told to stop. */
 bool runner_restore_memories(struct runner *runner) MUST_CHECK;

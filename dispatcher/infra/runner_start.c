@@ -259,6 +259,14 @@ static bool count_fence(struct runner *runner, struct fences *fences, const char
     return false;
 }
 
+bool runner_replace_consumer(struct runner *runner)
+{
+    runner_forget(runner);
+    consumer_abandon(runner->consumer); /* its partitions are revoked */
+    runner->consumer = NULL;
+    return open_consumer(runner) && consumer_join(runner->consumer, &runner->fatal) == STATUS_OK;
+}
+
 bool runner_keep_consumer(struct runner *runner)
 {
     char text[256];
@@ -266,11 +274,8 @@ bool runner_keep_consumer(struct runner *runner)
     if (reason == NULL)
         return true;
     log_warning("consumer lost, opening another", LOG_STRING("reason", reason));
-    runner_forget(runner);
-    consumer_close(runner->consumer); /* its partitions are revoked */
-    runner->consumer = NULL;
     return count_fence(runner, &runner->consumer_fences, "the group member's name") &&
-           open_consumer(runner) && consumer_join(runner->consumer, &runner->fatal) == STATUS_OK;
+           runner_replace_consumer(runner);
 }
 
 bool runner_reopen_producer(struct runner *runner)

@@ -2,6 +2,8 @@
 
 #include <stddef.h>
 
+#include "stall.h"
+
 #define TARGET(field) offsetof(struct settings, field)
 
 static const char *const delivery_names[] = {"auto", "exactly-once", "at-least-once", NULL};
@@ -143,6 +145,13 @@ static const struct setting table[] = {
      .help = "Time between the end of a transaction and the beginning of the next: a broker "
              "answers one that comes "
              "sooner with an error that costs more."},
+    {.path = "dispatcher.read_stall",
+     .type = SETTING_DURATION,
+     .offset = TARGET(stall_ms),
+     .default_text = STALL_LIMIT_DEFAULT,
+     .minimum = 1000,
+     .maximum = 3600000,
+     .help = "A partition that grows, and of which nothing comes for so long, is read anew."},
     {.path = "dispatcher.topics.create",
      .type = SETTING_BOOLEAN,
      .offset = TARGET(create_topics),

@@ -31,6 +31,7 @@ struct settings {
     int64_t batch_events;
     int64_t batch_ms;
     int64_t commit_gap_ms;
+    int64_t stall_ms;
     bool create_topics;
     int64_t replication_factor;
     int64_t event_bytes;

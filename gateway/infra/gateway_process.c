@@ -102,6 +102,7 @@ static enum status open_kafka(struct gateway_process *process, struct error *err
         .scans = (unsigned)settings->scans,
         .records_per_turn = (unsigned)settings->records_per_turn,
         .probe_interval_ms = settings->probe_interval_ms,
+        .stall_ms = settings->stall_ms,
         .record_age = gateway_metrics_record_age(process->metrics),
     };
     fill_random(NULL, (uint8_t *)&config.hash_seed, sizeof(config.hash_seed));

@@ -111,6 +111,7 @@ struct gateway_settings {
     int64_t drain_grace_ms, drain_per_second;
 
     int64_t probe_interval_ms;
+    int64_t stall_ms;
     int64_t shutdown_timeout_ms;
 
     struct policy *policy; /* these two are made by gateway_settings_finish() */

@@ -2,6 +2,7 @@
 
 #include <assert.h>
 
+#include "kafka_end.h"
 #include "mem.h"
 #include "notification.h"
 
@@ -65,14 +66,28 @@ enum status kafka_client_open(const struct kafka_client_options *options,
     return STATUS_OK;
 }
 
+static void drop_queue(struct kafka_client *client)
+{
+    if (!client->queue)
+        return;
+    rd_kafka_queue_io_event_enable(client->queue, -1, NULL, 0);
+    rd_kafka_queue_destroy(client->queue);
+    client->queue = NULL;
+}
+
+void kafka_client_abandon(struct kafka_client *client)
+{
+    assert(client->handle);
+    drop_queue(client);
+    kafka_end_later(client->handle, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
+    *client = (struct kafka_client){0};
+}
+
 void kafka_client_close(struct kafka_client *client)
 {
     if (!client->handle)
         return;
-    if (client->queue) {
-        rd_kafka_queue_io_event_enable(client->queue, -1, NULL, 0);
-        rd_kafka_queue_destroy(client->queue);
-    }
+    drop_queue(client);
     rd_kafka_destroy_flags(client->handle, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
     *client = (struct kafka_client){0};
 }

@@ -39,6 +39,8 @@ enum status kafka_client_open(const struct kafka_client_options *options,
                               struct kafka_client *client, struct error *error) MUST_CHECK;
 /* Blocks, usually for some milliseconds: at the end, or on a worker. A zeroed client is fine. */
 void kafka_client_close(struct kafka_client *client);
+/* Does not block: what is left to do is done on a thread of its own (kafka_end.h). */
+void kafka_client_abandon(struct kafka_client *client);
 
 /* What a lane's record is; borrowed from the message. */
 void kafka_record_view(const rd_kafka_message_t *message, struct lane_record *record);

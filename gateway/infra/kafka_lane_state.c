@@ -11,7 +11,7 @@ enum {
     MISSING_MS = 1500, /* a topic that was not there for so long was deleted */
 };
 
-static void live_change(struct kafka_source *source, const struct kafka_lane *entry, bool assign)
+void kafka_lane_assign(struct kafka_source *source, const struct kafka_lane *entry, bool assign)
 {
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
     rd_kafka_topic_partition_list_add(list, entry->topic, entry->partition)->offset =
@@ -39,7 +39,7 @@ void kafka_lane_ask_at(struct kafka_source *source, struct kafka_lane *entry, in
 void kafka_lane_start_over(struct kafka_source *source, struct kafka_lane *entry)
 {
     if (entry->reading) {
-        live_change(source, entry, false);
+        kafka_lane_assign(source, entry, false);
         entry->reading = false;
         source->stats.reading--;
     }
@@ -48,6 +48,8 @@ void kafka_lane_start_over(struct kafka_source *source, struct kafka_lane *entry
     entry->short_since_ms = 0;
     entry->missing_since_ms = 0;
     entry->attempts = 0;
+    entry->stall = (struct stall){0};
+    entry->stalls = 0;
     kafka_lane_ask_at(source, entry, 0);
 }
 
@@ -99,7 +101,7 @@ static void lane_opened(struct kafka_source *source, struct kafka_lane *entry,
     entry->verify = false;
     entry->missing_since_ms = 0;
     entry->checked_ms = source->now_ms;
-    live_change(source, entry, true);
+    kafka_lane_assign(source, entry, true);
     kafka_lane_available(source, entry);
     source->stats.opened++;
     source->stats.reading++;
@@ -132,6 +134,7 @@ static void lane_verified(struct kafka_source *source, struct kafka_lane *entry,
         return;
     }
     entry->short_since_ms = 0;
+    kafka_watch_look(source, entry, answer->end);
     if (!entry->verify)
         return;
     entry->verify = false;
@@ -142,7 +145,7 @@ static void lane_verified(struct kafka_source *source, struct kafka_lane *entry,
 bool kafka_lane_asks(const struct kafka_lane *entry)
 {
     return !entry->reading || entry->verify || entry->ends_wanted ||
-           entry->scan_status != STATUS_OK;
+           entry->scan_status != STATUS_OK || entry->stall.since_ms != 0;
 }
 
 static void lane_refused(struct kafka_source *source, struct kafka_lane *entry,

@@ -7,6 +7,7 @@
 #include <stdint.h>
 #include <uthash.h>
 
+#include "stall.h"
 #include "status.h"
 
 struct lane;
@@ -20,6 +21,8 @@ struct kafka_lane {
     bool unavailable;  /* told the hub so */
     const char *reason;
     unsigned attempts;
+    struct stall stall;       /* whether reading stands still although the log grows */
+    unsigned stalls;          /* in a row */
     int64_t retry_ms;         /* when its ends are asked for next, if they are wanted */
     int64_t short_since_ms;   /* the log's end was met below the position; 0: no */
     int64_t missing_since_ms; /* the topic was there and is not; 0: no */

@@ -9,6 +9,13 @@ enum {
     SCAN_STALL_MS = 30000,
 };
 
+/* Twice in the time in which a lane may stand still. */
+static int64_t look_interval_ms(const struct kafka_source *source)
+{
+    int64_t half_ms = source->config.stall_ms / 2;
+    return half_ms < source->config.probe_interval_ms ? half_ms : source->config.probe_interval_ms;
+}
+
 static void broker_away(struct kafka_source *source)
 {
     struct kafka_lane *entry;
@@ -70,7 +77,7 @@ static void scan_ended(void *context, struct lane *lane, enum status status)
     kafka_lane_ask_at(source, entry, 0);
 }
 
-static bool open_clients(struct kafka_source *source)
+enum status kafka_rounds_open_live(struct kafka_source *source)
 {
     struct kafka_client_options options = {.settings = source->config.settings,
                                            .client_id = source->config.client_id,
@@ -80,10 +87,20 @@ static bool open_clients(struct kafka_source *source)
                                            .on_error = live_error,
                                            .opaque = source};
     struct error error;
-    if (kafka_client_open(&options, &source->live, &error) != STATUS_OK) {
+    struct kafka_client opened;
+    enum status status = kafka_client_open(&options, &opened, &error);
+    if (status != STATUS_OK) {
         log_error("live consumer failed", LOG_STRING("error", error.text));
-        return false;
+        return status;
     }
+    source->live = opened;
+    return STATUS_OK;
+}
+
+static bool open_clients(struct kafka_source *source)
+{
+    if (kafka_rounds_open_live(source) != STATUS_OK)
+        return false;
     struct kafka_scan_pool_config scans = {.settings = source->config.settings,
                                            .client_id = source->config.client_id,
                                            .wake_descriptor = source->descriptor,
@@ -122,7 +139,7 @@ static void broker_here(struct kafka_source *source, const struct kafka_ends_rou
     source->away = false;
     source->trouble = false;
     source->failures = 0;
-    source->probe_ms = source->now_ms + source->config.probe_interval_ms;
+    source->probe_ms = source->now_ms + look_interval_ms(source);
 }
 
 static void round_done(struct worker_job *job)
@@ -153,7 +170,7 @@ static void round_done(struct worker_job *job)
 static bool lane_is_due(struct kafka_source *source, struct kafka_lane *entry)
 {
     if (!kafka_lane_asks(entry))
-        return source->now_ms - entry->checked_ms >= source->config.probe_interval_ms;
+        return source->now_ms - entry->checked_ms >= look_interval_ms(source);
     if (entry->retry_ms <= source->now_ms)
         return true;
     if (entry->retry_ms < source->ask_ms)

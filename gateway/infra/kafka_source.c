@@ -16,14 +16,12 @@ enum { BATCH = 128 };
 
 static struct kafka_lane *lane_of(struct kafka_source *source, const rd_kafka_message_t *message)
 {
-    if (source->last && source->last_topic == message->rkt &&
-        source->last->partition == message->partition)
-        return source->last;
-    struct kafka_lane *entry =
-        kafka_lanes_named(&source->lanes, rd_kafka_topic_name(message->rkt), message->partition);
-    source->last = entry;
-    source->last_topic = message->rkt;
-    return entry;
+    const char *topic = rd_kafka_topic_name(message->rkt);
+    struct kafka_lane *last = source->last;
+    /* By name: a topic's handle may be another's by now, at the same address. */
+    if (last && last->partition == message->partition && strcmp(last->topic, topic) == 0)
+        return last;
+    return source->last = kafka_lanes_named(&source->lanes, topic, message->partition);
 }
 
 static void take_record(struct kafka_source *source, struct kafka_lane *entry,
@@ -36,6 +34,7 @@ static void take_record(struct kafka_source *source, struct kafka_lane *entry,
     entry->position = message->offset + 1;
     source->stats.records++;
     source->stats.record_bytes += record.value.size;
+    kafka_watch_heard(source, entry);
     if (source->config.record_age && record.timestamp_ms > 0) {
         int64_t age_ms = source->wall_ms - record.timestamp_ms;
         metric_histogram_observe(source->config.record_age,
@@ -50,8 +49,11 @@ static void take_end(struct kafka_source *source, struct kafka_lane *entry, int6
 {
     if (end > entry->position)
         entry->position = end;
-    if (!entry->verify)
-        hub_lane_position(source->hub, entry->lane, entry->position);
+    kafka_watch_heard(source, entry);
+    if (entry->verify)
+        return;
+    kafka_lane_available(source, entry);
+    hub_lane_position(source->hub, entry->lane, entry->position);
 }
 
 static void take_trouble(struct kafka_source *source, struct kafka_lane *entry,
@@ -252,6 +254,7 @@ void kafka_source_service(struct kafka_source *source, int64_t now_ms, int64_t w
     bool more = drain_live(source);
     if (source->scans)
         more = kafka_scan_service(source->scans, now_ms) || more;
+    kafka_watch_run(source);
     kafka_rounds_run(source);
     kafka_lanes_reap(&source->lanes);
     if (more)

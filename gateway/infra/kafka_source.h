@@ -16,6 +16,11 @@
  * A record or a position of an unavailable lane means that it can be read again. After
  * hub_lane_broken the source opens the lane anew: hub_lane_opened comes again.
  *
+ * A connection through which nothing comes looks to librdkafka, for a while or for ever, like lanes
+ * without new records. So where lanes end is asked for on another handle: one whose end is ahead of
+ * its position, which does not move for stall_ms, is told unavailable and read anew from there; if
+ * that does not help, or nothing at all has come meanwhile, by a new consumer.
+ *
  * The loop calls kafka_source_service() when the descriptor is readable or the deadline has passed;
  * calls to the hub come from there only. */
 #ifndef GATEWAY_INFRA_KAFKA_SOURCE_H
@@ -39,11 +44,13 @@ struct kafka_source_config {
     unsigned scans;                        /* consumers for catch-up */
     unsigned records_per_turn;             /* live records handed over before the loop may turn */
     int64_t probe_interval_ms;             /* how often the broker is asked whether it is there */
-    struct metric_histogram *record_age;   /* how old records are when they arrive; may be NULL */
+    int64_t stall_ms; /* a lane that is behind and gets nothing for so long is read anew */
+    struct metric_histogram *record_age; /* how old records are when they arrive; may be NULL */
 };
 
 struct kafka_source_stats {
     uint64_t records, record_bytes, opened, retries, broken, broker_lost, errors;
+    uint64_t stalled, renewed;            /* lanes that stood still; consumers replaced for that */
     uint64_t lanes, reading, unavailable; /* now */
 };
 

@@ -76,7 +76,8 @@ export class World {
         test?.after(() => this.close());
     }
 
-    static async open(test, name, { broker = 'kafka', topics = TOPICS, brokerSettings = [], brokerEnvironment, rules = RULES, settings = {} } = {}) {
+    static async open(test, name, { broker = 'kafka', topics = TOPICS, brokerSettings = [], brokerEnvironment, rules = RULES, settings = {},
+        prepare = () => {} } = {}) {
         const world = new World(test, name);
         world.settings = settings;
         world.rulesFile = path.join(world.data, 'rules.yaml');
@@ -84,6 +85,8 @@ export class World {
         if (broker !== 'none') {
             const Kind = broker === 'embedded' ? EmbeddedBroker : RealBroker;
             world.broker = new Kind({ directory: world.data, logs: world.logs, topics, settings: brokerSettings, environment: brokerEnvironment });
+            world.broker.port = await freePort(2);
+            prepare(world.broker); // once its port is known
             try {
                 await world.broker.start();
                 await world.broker.createTopics(topics);
