@@ -591,15 +591,20 @@ static void restore_task(struct memory *memory, struct fingerprint id, struct by
     put_task(memory, id, items, count - skipped);
 }
 
-void memory_restore(struct memory *memory, struct bytes key, struct bytes value, bool has_value)
+enum memory_record memory_restore(struct memory *memory, struct bytes key, struct bytes value,
+                                  bool has_value)
 {
     assert(memory->pending_count == 0 && memory->undo == NULL);
-    if (key.size < 5 || read_number(key.data + 1, 4) != memory->domain ||
-        value.size % ITEM_SIZE != 0)
-        return;
+    bool events = key.size == EVENTS_KEY_SIZE && key.data[0] == 'E';
+    bool reviews = key.size == REVIEWS_KEY_SIZE && key.data[0] == 'R';
+    if (!(events || reviews) || value.size % ITEM_SIZE != 0)
+        return MEMORY_MALFORMED;
+    if (read_number(key.data + 1, 4) != memory->domain)
+        return MEMORY_FOREIGN;
     struct bytes content = has_value ? value : bytes_of(NULL, 0);
-    if (key.data[0] == 'E' && key.size == EVENTS_KEY_SIZE)
+    if (events)
         restore_chunk(memory, read_number(key.data + 5, 8), content);
-    else if (key.data[0] == 'R' && key.size == REVIEWS_KEY_SIZE)
+    else
         restore_task(memory, read_id(key.data + 5), content);
+    return MEMORY_TAKEN;
 }

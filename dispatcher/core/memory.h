@@ -43,9 +43,15 @@ bool memory_open_review(struct memory *memory, struct fingerprint task, struct f
 /* All reviews of the task. */
 void memory_close_reviews(struct memory *memory, struct fingerprint task);
 
-/* Takes one record of the changelog; `value` without data: a tombstone. Records that are not of its
- * domain, or not well formed, are left alone. */
-void memory_restore(struct memory *memory, struct bytes key, struct bytes value, bool has_value);
+enum memory_record {
+    MEMORY_TAKEN,
+    MEMORY_FOREIGN,  /* of another domain: left alone */
+    MEMORY_MALFORMED /* nobody's that is known here: left alone */
+};
+
+/* Takes one record of the changelog, which may be anything; `value` without data: a tombstone. */
+enum memory_record memory_restore(struct memory *memory, struct bytes key, struct bytes value,
+                                  bool has_value);
 
 /* Calls `emit` for each record that must be written for what has changed since the last commit. Key
  * and value are good until it returns. */

@@ -67,6 +67,9 @@ static void init_transaction_series(struct dispatcher_metrics *metrics)
         registry, NAME("input_stalled_total"),
         "Times that an input partition grew and nothing of it came for dispatcher.read_stall.",
         NULL);
+    metrics->state_malformed = metrics_counter(
+        registry, NAME("state_malformed_total"),
+        "Records of the state topic that are none of a dispatcher's, left alone.", NULL);
     metrics->consumer_renewed =
         metrics_counter(registry, NAME("consumer_renewed_total"),
                         "Consumers replaced because the input stood still.", NULL);

@@ -25,6 +25,7 @@ struct dispatcher_metrics {
     struct metric_counter *reopened;
     struct metric_counter *rewinds;
     struct metric_counter *input_stalled;
+    struct metric_counter *state_malformed;
     struct metric_counter *consumer_renewed;
     struct metric_counter *reloads_good;
     struct metric_counter *reloads_bad;

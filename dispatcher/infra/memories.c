@@ -71,9 +71,28 @@ struct memory *memories_find(struct memories *memories, struct bytes topic, int3
     return entry == NULL ? NULL : entry->memory;
 }
 
+struct restoring {
+    struct memory *memory;
+    uint64_t malformed;
+};
+
+/* Whoever may write to the topic may have written anything. */
 static void take_record(void *context, struct bytes key, struct bytes value, bool has_value)
 {
-    memory_restore((struct memory *)context, key, value, has_value);
+    struct restoring *restoring = (struct restoring *)context;
+    if (memory_restore(restoring->memory, key, value, has_value) == MEMORY_MALFORMED)
+        restoring->malformed++;
+}
+
+static void tell_malformed(const struct memories *memories, int32_t partition, uint64_t count)
+{
+    if (count == 0)
+        return;
+    if (memories->options.malformed != NULL)
+        metric_counter_add(memories->options.malformed, count);
+    log_warning("state has records that are none, they are left alone",
+                LOG_STRING("topic", memories->options.topic), LOG_INTEGER("partition", partition),
+                LOG_UNSIGNED("records", count));
 }
 
 /* A new memory with what the changelog has of this partition, or NULL. */
@@ -84,13 +103,15 @@ static struct memory *restore(struct memories *memories, const char *topic, int3
     uint32_t domain =
         (uint32_t)XXH3_64bits_withSeed(topic, strlen(topic), XXH3_64bits(group, strlen(group)));
     struct memory *memory = memory_new(&memories->options.settings, domain);
+    struct restoring restoring = {.memory = memory};
     if (memories->options.changelog == NULL)
         return memory;
     if (changelog_read(memories->options.changelog, partition, RESTORE_TIMEOUT_MS,
-                       memories->options.stop, take_record, memory) != STATUS_OK) {
+                       memories->options.stop, take_record, &restoring) != STATUS_OK) {
         memory_free(memory);
         return NULL;
     }
+    tell_malformed(memories, partition, restoring.malformed);
     log_info("state restored", LOG_STRING("topic", topic), LOG_INTEGER("partition", partition),
              LOG_UNSIGNED("events", memory_event_count(memory)),
              LOG_UNSIGNED("reviews", memory_review_count(memory)),

@@ -6,12 +6,14 @@
 #include "batch.h"
 #include "changelog.h"
 #include "memory.h"
+#include "metrics.h"
 
 struct memories_options {
     struct memory_settings settings;
     const char *group;           /* of the dispatchers: several may keep their state in one topic */
     const char *topic;           /* of the state */
     struct changelog *changelog; /* borrowed; NULL: nothing is kept, memories begin empty */
+    struct metric_counter *malformed; /* records of the state that are none; may be NULL */
     const volatile sig_atomic_t *stop;
 };
 

@@ -209,6 +209,7 @@ static bool open_memories(struct runner *runner, bool kept)
         .group = settings->group,
         .topic = settings->state_topic,
         .changelog = runner->changelog,
+        .malformed = runner->options.metrics->state_malformed,
         .stop = runner->options.stop,
     };
     options.settings.hash_seed = runner->hash_seed;

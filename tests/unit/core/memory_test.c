@@ -219,15 +219,30 @@ END_TEST
 START_TEST(records_that_are_not_ours_are_left_alone)
 {
     struct memory *memory = memory_new(&settings, 0);
-    memory_restore(memory, BYTES_LITERAL("x"), BYTES_LITERAL("y"), true);
-    memory_restore(memory, BYTES_LITERAL("E\0\0\0\0\1\0\0\0\0\0\0\0"), BYTES_LITERAL("odd"), true);
-    memory_restore(memory, BYTES_LITERAL("z\0\0\0\0\1\0\0\0\0\0\0\0"),
-                   BYTES_LITERAL("0123456789abcdef01234567"), true);
-    memory_restore(memory, BYTES_LITERAL("e\0\0\0\0\1\0\0\0\0\0\0\0"), /* of an older version */
-                   BYTES_LITERAL("0123456789abcdef"), true);
-    memory_restore(memory, BYTES_LITERAL("R\0\0\0\0\1\0\0\0\0\0\0\0"),
-                   BYTES_LITERAL("0123456789abcdef01234567"), true);
-    memory_restore(memory, BYTES_LITERAL("E\0\0\0\0\1\0\0\0\0\0\0\0"), bytes_of(NULL, 0), false);
+    static const struct {
+        struct bytes key;
+        struct bytes value;
+    } malformed[] = {
+        {BYTES_LITERAL("x"), BYTES_LITERAL("y")},
+        {{NULL, 0}, {NULL, 0}},
+        {BYTES_LITERAL(""), BYTES_LITERAL("")},
+        {BYTES_LITERAL("E"), BYTES_LITERAL("")},
+        {BYTES_LITERAL("E\0\0\0\0\1\0\0\0\0\0\0\0"), BYTES_LITERAL("odd")},
+        {BYTES_LITERAL("z\0\0\0\0\1\0\0\0\0\0\0\0"), BYTES_LITERAL("0123456789abcdef01234567")},
+        /* of an older version */
+        {BYTES_LITERAL("e\0\0\0\0\1\0\0\0\0\0\0\0"), BYTES_LITERAL("0123456789abcdef")},
+        {BYTES_LITERAL("R\0\0\0\0\1\0\0\0\0\0\0\0"), BYTES_LITERAL("0123456789abcdef01234567")},
+    };
+    for (size_t i = 0; i < sizeof(malformed) / sizeof(malformed[0]); i++)
+        ck_assert_int_eq(memory_restore(memory, malformed[i].key, malformed[i].value,
+                                        malformed[i].value.data != NULL),
+                         MEMORY_MALFORMED);
+    ck_assert_int_eq(memory_restore(memory, BYTES_LITERAL("E\1\0\0\0\1\0\0\0\0\0\0\0"),
+                                    BYTES_LITERAL("0123456789abcdef01234567"), true),
+                     MEMORY_FOREIGN);
+    ck_assert_int_eq(memory_restore(memory, BYTES_LITERAL("E\0\0\0\0\1\0\0\0\0\0\0\0"),
+                                    bytes_of(NULL, 0), false),
+                     MEMORY_TAKEN);
     ck_assert_uint_eq(memory_event_count(memory), 0);
     memory_free(memory);
 }
