@@ -36,24 +36,13 @@ struct topic_facts {
     int partition_count;
 };
 
-static struct topic_facts ask_topic(rd_kafka_t *client, const char *name)
+static struct topic_facts find_topic(const struct rd_kafka_metadata *metadata, const char *name)
 {
-    struct topic_facts facts = {.code = RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC};
-    rd_kafka_topic_t *topic = rd_kafka_topic_new(client, name, NULL);
-    if (!topic)
-        return facts;
-    const struct rd_kafka_metadata *metadata = NULL;
-    facts.code = rd_kafka_metadata(client, 0, topic, &metadata, KAFKA_ENDS_TIMEOUT_MS);
-    if (facts.code == RD_KAFKA_RESP_ERR_NO_ERROR) {
-        facts.code = RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC;
-        if (metadata->topic_cnt == 1) {
-            facts.code = metadata->topics[0].err;
-            facts.partition_count = metadata->topics[0].partition_cnt;
-        }
-        rd_kafka_metadata_destroy(metadata);
-    }
-    rd_kafka_topic_destroy(topic);
-    return facts;
+    for (int i = 0; i < metadata->topic_cnt; i++)
+        if (strcmp(metadata->topics[i].topic, name) == 0)
+            return (struct topic_facts){.code = metadata->topics[i].err,
+                                        .partition_count = metadata->topics[i].partition_cnt};
+    return (struct topic_facts){.code = RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC};
 }
 
 static void judge_topic(struct kafka_ends_request *request, const struct topic_facts *facts)
@@ -67,19 +56,36 @@ static void judge_topic(struct kafka_ends_request *request, const struct topic_f
         fail(request, STATUS_INVALID, REASON_PARTITIONS);
 }
 
-/* Requests for one topic usually stand together, so the last answer is asked first. */
-static void ask_topics(struct kafka_ends_round *round)
+/* Requests for one topic usually stand together. */
+static bool begins_topic(const struct kafka_ends_round *round, size_t i)
 {
-    const char *known = NULL;
+    return i == 0 || strcmp(round->requests[i - 1].topic, round->requests[i].topic) != 0;
+}
+
+static void judge_topics(struct kafka_ends_round *round, const struct rd_kafka_metadata *metadata)
+{
     struct topic_facts facts = {0};
     for (size_t i = 0; i < round->count; i++) {
-        struct kafka_ends_request *request = &round->requests[i];
-        if (!known || strcmp(known, request->topic) != 0) {
-            facts = ask_topic(round->client, request->topic);
-            known = request->topic;
-        }
-        judge_topic(request, &facts);
+        if (begins_topic(round, i))
+            facts = find_topic(metadata, round->requests[i].topic);
+        judge_topic(&round->requests[i], &facts);
     }
+}
+
+/* librdkafka asks about the topics that it has handles of: all in one request. */
+static rd_kafka_topic_t **name_topics(const struct kafka_ends_round *round, size_t *count)
+{
+    rd_kafka_topic_t **topics = mem_alloc(round->count * sizeof(rd_kafka_topic_t *));
+    *count = 0;
+    for (size_t i = 0; i < round->count; i++) {
+        rd_kafka_topic_t *topic =
+            begins_topic(round, i)
+                ? rd_kafka_topic_new(round->client, round->requests[i].topic, NULL)
+                : NULL;
+        if (topic)
+            topics[(*count)++] = topic;
+    }
+    return topics;
 }
 
 static rd_kafka_topic_partition_list_t *list_of(const struct kafka_ends_round *round,
@@ -127,14 +133,28 @@ static void ask_offsets(struct kafka_ends_round *round, int64_t logical_offset)
 static enum status ask_broker(struct kafka_ends_round *round)
 {
     rd_kafka_poll(round->client, 0); /* its error events have no other reader */
-    if (round->ask_mock)
-        return kafka_is_mock(round->client, KAFKA_ENDS_TIMEOUT_MS, &round->mock);
-    const struct rd_kafka_metadata *metadata;
-    if (rd_kafka_metadata(round->client, 0, NULL, &metadata, KAFKA_ENDS_TIMEOUT_MS) !=
-        RD_KAFKA_RESP_ERR_NO_ERROR)
+    if (round->ask_mock &&
+        kafka_is_mock(round->client, KAFKA_ENDS_TIMEOUT_MS, &round->mock) != STATUS_OK)
         return STATUS_UNAVAILABLE;
-    rd_kafka_metadata_destroy(metadata);
-    return STATUS_OK;
+    size_t count;
+    rd_kafka_topic_t **topics = name_topics(round, &count);
+    const struct rd_kafka_metadata *metadata;
+    rd_kafka_resp_err_t code =
+        rd_kafka_metadata(round->client, 0, NULL, &metadata, KAFKA_ENDS_TIMEOUT_MS);
+    if (code == RD_KAFKA_RESP_ERR_NO_ERROR) {
+        judge_topics(round, metadata);
+        rd_kafka_metadata_destroy(metadata);
+    }
+    while (count > 0)
+        rd_kafka_topic_destroy(topics[--count]);
+    free(topics);
+    return code == RD_KAFKA_RESP_ERR_NO_ERROR ? STATUS_OK : STATUS_UNAVAILABLE;
+}
+
+/* Who ends waits for one answer at most. */
+static bool is_given_up(const struct kafka_ends_round *round)
+{
+    return round->worker && worker_is_closing(round->worker);
 }
 
 static void run_round(struct worker_job *job)
@@ -146,10 +166,11 @@ static void run_round(struct worker_job *job)
             fail(&round->requests[i], STATUS_UNAVAILABLE, KAFKA_ENDS_BROKER);
         return;
     }
-    ask_topics(round);
     /* The end first: a lane that is cut meanwhile shows first > end rather than a gap. */
-    ask_offsets(round, RD_KAFKA_OFFSET_END);
-    ask_offsets(round, RD_KAFKA_OFFSET_BEGINNING);
+    if (!is_given_up(round))
+        ask_offsets(round, RD_KAFKA_OFFSET_END);
+    if (!is_given_up(round))
+        ask_offsets(round, RD_KAFKA_OFFSET_BEGINNING);
 }
 
 struct kafka_ends_round *kafka_ends_round_new(rd_kafka_t *client)

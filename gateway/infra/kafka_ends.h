@@ -29,8 +29,9 @@ struct kafka_ends_request {
 /* Everything that is asked at once. A round without requests asks only whether the broker is there.
  */
 struct kafka_ends_round {
-    struct worker_job job; /* done() is the asker's */
-    rd_kafka_t *client;    /* used by nobody else meanwhile */
+    struct worker_job job;       /* done() is the asker's */
+    rd_kafka_t *client;          /* used by nobody else meanwhile */
+    const struct worker *worker; /* its end ends the round early; may be NULL */
     bool ask_mock;
     struct kafka_ends_request *requests;
     size_t count;

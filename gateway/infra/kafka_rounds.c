@@ -186,6 +186,7 @@ static void start_round(struct kafka_source *source)
     struct kafka_ends_round *round = kafka_ends_round_new(source->asking.handle);
     round->job.done = round_done;
     round->owner = source;
+    round->worker = source->worker;
     round->ask_mock = !source->answered;
     source->ask_ms = INT64_MAX;
     KAFKA_LANES_FOREACH(&source->lanes, entry, scratch)

@@ -235,7 +235,8 @@ static void open_world(void)
                                          .client_id = "test",
                                          .scans = 2,
                                          .records_per_turn = 100,
-                                         .probe_interval_ms = 1000};
+                                         .probe_interval_ms = 1000,
+                                         .stall_ms = 5000};
     ck_assert_int_eq(kafka_source_open(&config, &world.source, &error), STATUS_OK);
     kafka_source_attach(world.source, &world.hub);
 }
@@ -696,6 +697,33 @@ START_TEST(reading_goes_on_after_the_broker_was_away)
 }
 END_TEST
 
+/* One by one, they would take as many round trips as there are topics. */
+START_TEST(many_topics_are_asked_about_at_once)
+{
+    enum { TOPICS = 60, TRIP_MS = 100 };
+    struct lane lanes[TOPICS];
+    open_world();
+    if (!world.real) {
+        for (int i = 0; i < TOPICS; i++) {
+            lane_init(&lanes[i]);
+            create_topic(lanes[i].topic, 1);
+        }
+        open_lane(&lanes[0]);
+        PUMP_UNTIL(lanes[0].opened == 1, 10000);
+        rd_kafka_mock_broker_set_rtt(world.mock, 1, TRIP_MS);
+        int64_t began = clock_ms(CLOCK_MONOTONIC);
+        for (int i = 1; i < TOPICS; i++)
+            open_lane(&lanes[i]);
+        PUMP_UNTIL(lanes[TOPICS - 1].opened == 1, 20000);
+        ck_assert_int_lt(clock_ms(CLOCK_MONOTONIC) - began, TOPICS * TRIP_MS / 2);
+        rd_kafka_mock_broker_set_rtt(world.mock, 1, 0);
+        for (int i = 0; i < TOPICS; i++)
+            close_lane(&lanes[i]);
+    }
+    close_world();
+}
+END_TEST
+
 START_TEST(many_lanes_open_at_once)
 {
     enum { LANES = 200 };
@@ -753,5 +781,5 @@ TEST_PROGRAM("kafka_source", what_is_produced_around_the_opening_is_seen_from_th
              a_scan_of_what_retention_removed_says_where_the_log_begins,
              a_deleted_and_created_topic_breaks_its_lane,
              a_topic_that_comes_back_longer_breaks_its_lane_too,
-             reading_goes_on_after_the_broker_was_away, many_lanes_open_at_once,
-             a_slow_broker_does_not_keep_the_loop)
+             reading_goes_on_after_the_broker_was_away, many_topics_are_asked_about_at_once,
+             many_lanes_open_at_once, a_slow_broker_does_not_keep_the_loop)
