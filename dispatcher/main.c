@@ -7,10 +7,12 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "clocks.h"
 #include "core_dumps.h"
 #include "dry_run.h"
 #include "explain.h"
 #include "health_http.h"
+#include "instant.h"
 #include "log.h"
 #include "redrive.h"
 #include "rule_tests.h"
@@ -24,7 +26,8 @@ enum mode {
     MODE_CHECK_RULES,
     MODE_DRY_RUN,
     MODE_EXPLAIN,
-    MODE_REDRIVE
+    MODE_REDRIVE,
+    MODE_DEAD_LETTERS
 };
 
 struct arguments {
@@ -33,6 +36,10 @@ struct arguments {
     const char *rules;
     char **more_rules; /* of --check-rules */
     int more_count;
+    struct letter_filter letters;
+    bool dry;   /* --redrive */
+    bool all;   /* --dead-letters */
+    bool whole; /* --dead-letters */
 };
 
 static volatile sig_atomic_t stop_requested;
@@ -110,8 +117,17 @@ static void print_help(void)
         "\n"
         "  dispatcher --explain --rules FILE           one JSON event in, what became of each rule "
         "out\n"
+        "  dispatcher --config FILE --dead-letters     dead letters that are pending, one JSON "
+        "object "
+        "per line\n"
         "  dispatcher --config FILE --redrive          send dead letters again to where they came "
         "from\n"
+        "\n"
+        "--dead-letters and --redrive: those with --reason REASON, --rule NAME, --key KEY, --from "
+        "TIME, --to TIME\n"
+        "(RFC 3339, or -24h: so long ago). --redrive --dry: lists what it would send. "
+        "--dead-letters --all: also\n"
+        "those that are not pending; --whole: with headers and values.\n"
         "\n"
         "--config with --check-rules, --dry-run or --explain: with the layout of that "
         "configuration.\n"
@@ -261,12 +277,21 @@ static int serve(const struct setup *setup, struct rules_file *rules)
     return status == STATUS_OK ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
-static int drive_again(const struct setup *setup)
+static int handle_letters(const struct setup *setup, const struct arguments *arguments)
 {
     struct error error = {0};
     const struct redrive_options options = {
-        .settings = &setup->settings, .kafka = setup->shared.kafka, .stop = &stop_requested};
-    if (redrive(&options, &error) == STATUS_OK)
+        .settings = &setup->settings,
+        .kafka = setup->shared.kafka,
+        .stop = &stop_requested,
+        .filter = arguments->letters,
+        .all = arguments->all,
+        .whole = arguments->whole,
+        .only_sendable = arguments->dry,
+    };
+    bool sends = arguments->mode == MODE_REDRIVE && !arguments->dry;
+    enum status status = sends ? redrive(&options, &error) : letters_list(&options, &error);
+    if (status == STATUS_OK)
         return EXIT_SUCCESS;
     log_error("cannot go on", LOG_STRING("reason", error.text));
     return EXIT_FAILURE;
@@ -292,7 +317,8 @@ static int run(const struct arguments *arguments)
         if (setup.shared.core_dumps)
             core_dumps_allow();
         log_warnings(setup.config);
-        code = arguments->mode == MODE_REDRIVE ? drive_again(&setup) : serve(&setup, rules);
+        code =
+            arguments->mode == MODE_RUN ? serve(&setup, rules) : handle_letters(&setup, arguments);
     }
     rules_file_close(rules);
     setup_deinit(&setup);
@@ -315,6 +341,50 @@ static bool tries_rules(enum mode mode)
     return mode == MODE_CHECK_RULES || mode == MODE_DRY_RUN || mode == MODE_EXPLAIN;
 }
 
+/* RFC 3339 and what is plainly a time; or -24h: so long ago. */
+static bool read_instant(const char *text, int64_t *instant_ms)
+{
+    struct bytes bytes = bytes_of_string(text);
+    int64_t ago_ms;
+    if (text[0] == '-' && rule_read_duration(bytes_skip(bytes, 1), &ago_ms)) {
+        *instant_ms = wall_ms() - ago_ms;
+        return true;
+    }
+    return instant_parse(bytes, instant_ms) || instant_guess(bytes, instant_ms);
+}
+
+/* Options of --dead-letters and --redrive. False: the value is no good. */
+static bool read_letter_option(int option, char *value, struct arguments *arguments)
+{
+    struct letter_filter *filter = &arguments->letters;
+    switch (option) {
+    case 'R':
+        filter->reason = value;
+        return true;
+    case 'N':
+        filter->rule = value;
+        return true;
+    case 'K':
+        filter->key = value;
+        return true;
+    case 'F':
+        return read_instant(value, &filter->from_ms);
+    case 'T':
+        return read_instant(value, &filter->to_ms);
+    case 'Y':
+        arguments->dry = true;
+        return true;
+    case 'A':
+        arguments->all = true;
+        return true;
+    case 'W':
+        arguments->whole = true;
+        return true;
+    default:
+        return false;
+    }
+}
+
 /* Returns the exit code, or -1: go on. */
 static int read_arguments(int count, char **values, struct arguments *arguments)
 {
@@ -329,6 +399,15 @@ static int read_arguments(int count, char **values, struct arguments *arguments)
         {"redrive", no_argument, NULL, 'v'},
         {"version", no_argument, NULL, 'V'},
         {"settings-json", no_argument, NULL, 'j'},
+        {"dead-letters", no_argument, NULL, 'l'},
+        {"reason", required_argument, NULL, 'R'},
+        {"rule", required_argument, NULL, 'N'},
+        {"key", required_argument, NULL, 'K'},
+        {"from", required_argument, NULL, 'F'},
+        {"to", required_argument, NULL, 'T'},
+        {"dry", no_argument, NULL, 'Y'},
+        {"all", no_argument, NULL, 'A'},
+        {"whole", no_argument, NULL, 'W'},
         {NULL, 0, NULL, 0},
     };
     int option;
@@ -353,6 +432,9 @@ static int read_arguments(int count, char **values, struct arguments *arguments)
         case 'v':
             arguments->mode = MODE_REDRIVE;
             break;
+        case 'l':
+            arguments->mode = MODE_DEAD_LETTERS;
+            break;
         case 'f':
             arguments->rules = optarg;
             break;
@@ -365,8 +447,11 @@ static int read_arguments(int count, char **values, struct arguments *arguments)
         case 'V':
             puts(SMARTSTACK_VERSION);
             return EXIT_SUCCESS;
-        default:
+        case '?':
             return EXIT_USAGE; /* getopt has said why */
+        default:
+            if (!read_letter_option(option, optarg, arguments))
+                return refuse("not a time (RFC 3339, or -24h)");
         }
     }
     if (optind < count && arguments->mode != MODE_CHECK_RULES)
@@ -382,7 +467,8 @@ static int read_arguments(int count, char **values, struct arguments *arguments)
 
 int main(int count, char **values)
 {
-    struct arguments arguments = {.mode = MODE_RUN};
+    struct arguments arguments = {.mode = MODE_RUN,
+                                  .letters = {.from_ms = INT64_MIN, .to_ms = INT64_MAX}};
     int code = read_arguments(count, values, &arguments);
     if (code >= 0)
         return code;

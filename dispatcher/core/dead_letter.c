@@ -3,7 +3,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-enum { OWN_HEADERS_MAX = 7 };
+enum { OWN_HEADERS_MAX = 8 };
 
 bool dead_letter_owns_header(struct bytes name)
 {
@@ -45,6 +45,8 @@ void dead_letter_add(const struct dead_letter *letter, const struct record *reco
     if (letter->rules_revision.size > 0)
         add_text(headers, &count, DEAD_LETTER_HEADER_RULES,
                  arena_copy(arena, letter->rules_revision));
+    if (letter->rule.size > 0)
+        add_text(headers, &count, DEAD_LETTER_HEADER_RULE, arena_copy(arena, letter->rule));
     if (record->has_value && !keep_value)
         add_number(arena, headers, &count, DEAD_LETTER_HEADER_CUT, (int64_t)record->value.size);
 

@@ -15,12 +15,20 @@
 #define DEAD_LETTER_HEADER_RULES "dead-letter-rules-revision"
 #define DEAD_LETTER_HEADER_CUT \
     "dead-letter-value-bytes" /* the value was too large to be kept: its size */
+#define DEAD_LETTER_HEADER_RULE "dead-letter-rule" /* the rule at hand, if there was one */
+#define DEAD_LETTER_HEADER_TIME \
+    "dead-letter-time" /* when it became one, in milliseconds since 1970, if it was moved since */
+
+/* Of an event that was sent again: how often. It stays with the event, so that a letter that comes
+ * back is not sent again for ever. */
+#define DEAD_LETTER_HEADER_ATTEMPTS "redrive-attempts"
 
 struct dead_letter {
     const char *topic; /* of the dead letters */
     enum dead_reason reason;
     const char *problem;
     struct bytes rules_revision;
+    struct bytes rule;  /* empty: none */
     size_t value_limit; /* a larger value is left out */
 };
 

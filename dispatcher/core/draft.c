@@ -60,6 +60,13 @@ static const struct template *find_incomplete(const struct passage *passage,
     return is_complete(passage, rule->review->reason) ? NULL : rule->review->reason;
 }
 
+struct bytes draft_missing_field(const struct passage *passage, const struct rule *rule)
+{
+    const struct template *incomplete = find_incomplete(passage, rule);
+    assert(incomplete != NULL);
+    return template_missing(incomplete, passage->values);
+}
+
 /* --- What is left out
  * -------------------------------------------------------------------------------------------- */
 

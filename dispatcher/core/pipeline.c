@@ -93,6 +93,7 @@ static void bury(struct passage *passage, enum dead_reason reason, const char *p
         .reason = reason,
         .problem = decision->problem,
         .rules_revision = rule_set_revision(passage->pipeline->rules),
+        .rule = passage->blamed,
         .value_limit = settings->limits.notification_bytes,
     };
     dead_letter_add(&letter, passage->record, passage->batch);
@@ -324,13 +325,15 @@ static void notify(struct passage *passage)
     for (size_t i = 0; i < decision->rule_count; i++) {
         const struct rule *rule = rule_set_at(passage->pipeline->rules, decision->rules[i]);
         passage->rule = decision->rules[i];
+        passage->blamed = rule->name;
         switch (draft_apply(passage, rule)) {
         case DRAFT_DONE:
+            passage->blamed = bytes_of(NULL, 0);
             break;
         case DRAFT_FIELD_MISSING:
             bury_for(passage, DEAD_FIELD_MISSING,
-                     "rule %.*s needs a field that the event does not have",
-                     BYTES_PRINT(rule->name));
+                     "rule %.*s needs %.*s, which the event does not have", BYTES_PRINT(rule->name),
+                     BYTES_PRINT(draft_missing_field(passage, rule)));
             return;
         case DRAFT_TOO_MANY_ROOMS:
             bury_for(passage, DEAD_LIMIT,
@@ -341,12 +344,14 @@ static void notify(struct passage *passage)
     }
     review_check(passage);
     const struct draft *large = draft_finish(passage);
-    if (large != NULL)
-        bury_for(passage, DEAD_LIMIT,
-                 "a notification would be larger than %zu bytes "
-                 "(dispatcher.limits.notification_size), at rule %.*s",
-                 passage->pipeline->settings.limits.notification_bytes,
-                 BYTES_PRINT(large->rules->name));
+    if (large == NULL)
+        return;
+    passage->blamed = large->rules->name;
+    bury_for(passage, DEAD_LIMIT,
+             "a notification would be larger than %zu bytes "
+             "(dispatcher.limits.notification_size), at rule %.*s",
+             passage->pipeline->settings.limits.notification_bytes,
+             BYTES_PRINT(large->rules->name));
 }
 
 static void bury_at_limit(struct passage *passage, const struct matcher_error *error)
@@ -357,6 +362,7 @@ static void bury_at_limit(struct passage *passage, const struct matcher_error *e
     if (error->rule != MATCHER_NO_RULE) {
         unsigned index = rule_set_rule_of(pipeline->rules, error->rule);
         rule = rule_set_at(pipeline->rules, index)->name;
+        passage->blamed = rule;
     }
     if (error->limit == MATCHER_LIMIT_VALUES)
         bury_for(passage, DEAD_LIMIT,

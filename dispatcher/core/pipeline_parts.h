@@ -50,6 +50,7 @@ struct passage {
     struct published **published_end;
     unsigned room_count;
     bool has_own_id;
+    struct bytes blamed; /* the rule at hand when the event became a dead letter; empty: none */
     struct batch_counts counts_before;
 };
 
@@ -113,6 +114,9 @@ enum draft_result {
 
 /* Adds what a rule that matched asks for to the drafts. */
 enum draft_result draft_apply(struct passage *passage, const struct rule *rule) MUST_CHECK;
+
+/* After DRAFT_FIELD_MISSING: the path of the field. */
+struct bytes draft_missing_field(const struct passage *passage, const struct rule *rule);
 
 /* Makes the notifications of all drafts. The draft of one that is larger than the limit; else NULL.
  */

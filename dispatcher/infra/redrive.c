@@ -7,6 +7,7 @@
 #include "clocks.h"
 #include "consumer.h"
 #include "dead_letter.h"
+#include "letter_filter.h"
 #include "log.h"
 #include "mem.h"
 #include "message_reader.h"
@@ -17,6 +18,7 @@ enum { BATCH_LIMIT = 500, POLL_MS = 100, QUIET_MS = 2000, JOIN_MS = 60000, REQUE
 
 struct drive {
     struct redrive_options options;
+    const char *topic; /* of the dead letters */
     char group[256];
     char identity[SETTINGS_IDENTITY_SIZE];
     struct consumer *consumer;
@@ -29,7 +31,9 @@ struct drive {
     char origin[256]; /* the topic that was looked up last */
     int32_t origin_partitions;
     uint64_t sent;
-    uint64_t skipped;
+    uint64_t kept;      /* not meant */
+    uint64_t exhausted; /* sent too often */
+    uint64_t skipped;   /* cannot be sent */
 };
 
 static void ignore_assigned(void *context, rd_kafka_topic_partition_list_t *partitions)
@@ -66,22 +70,27 @@ static enum status find_ends(struct drive *drive, struct error *error)
     return status;
 }
 
-static enum status open_clients(struct drive *drive, struct error *error)
+static enum status open_reader(struct drive *drive, struct error *error)
 {
     const struct settings *settings = drive->options.settings;
-    const char *topics[] = {settings->dead_letter_topic};
-    bool mock = false;
+    drive->topic = settings->dead_letter_topic;
     snprintf(drive->group, sizeof(drive->group), "%s-redrive", settings->group);
     snprintf(drive->identity, sizeof(drive->identity), "%s-%s", drive->group, settings->slot);
     const struct consumer_options options = {
         .kafka = drive->options.kafka,
         .group = drive->group,
         .instance = drive->identity,
-        .topics = topics,
+        .topics = &drive->topic,
         .topic_count = 1,
         .events = {.assigned = ignore_assigned, .revoked = ignore_revoked, .context = drive},
     };
-    enum status status = consumer_open(&options, &drive->consumer, error);
+    return consumer_open(&options, &drive->consumer, error);
+}
+
+static enum status open_clients(struct drive *drive, struct error *error)
+{
+    bool mock = false;
+    enum status status = open_reader(drive, error);
     if (status != STATUS_OK)
         return status;
     if (kafka_is_mock(consumer_client(drive->consumer), REQUEST_MS, &mock) != STATUS_OK)
@@ -93,18 +102,6 @@ static enum status open_clients(struct drive *drive, struct error *error)
     if (status == STATUS_OK)
         status = find_ends(drive, error);
     return status == STATUS_OK ? consumer_join(drive->consumer, error) : status;
-}
-
-static bool read_number(const struct record *record, const char *name, int64_t *number)
-{
-    struct bytes value;
-    char text[24];
-    char *end;
-    if (!record_find_header(record, name, &value) || value.size == 0 || value.size >= sizeof(text))
-        return false;
-    snprintf(text, sizeof(text), "%.*s", BYTES_PRINT(value));
-    *number = strtoll(text, &end, 10);
-    return *end == 0;
 }
 
 /* 0: there is no such topic. Asked of the producer's connection: a consumer's is busy waiting for
@@ -122,53 +119,98 @@ static int32_t partitions_of(struct drive *drive, const char *topic)
     return count;
 }
 
-/* Where the record came from. False: it doesn't say, that topic is gone, or the value was left out.
+/* Where the letter came from. False: it doesn't say, that topic is gone, or the value was left out.
  */
-static bool find_origin(struct drive *drive, const struct record *record, const char **topic,
-                        int32_t *partition)
+static bool find_origin(struct drive *drive, const struct letter *letter, const char **topic)
 {
-    struct bytes name;
-    int64_t number;
-    int64_t cut;
-    if (!record_find_header(record, DEAD_LETTER_HEADER_TOPIC, &name) || name.size == 0 ||
-        !read_number(record, DEAD_LETTER_HEADER_PARTITION, &number) ||
-        read_number(record, DEAD_LETTER_HEADER_CUT, &cut))
+    if (letter->topic.size == 0 || letter->partition < 0 || letter->value_bytes >= 0)
         return false;
-    *topic = (const char *)arena_copy(&drive->batch.arena, name).data;
-    if (number < 0 || number >= partitions_of(drive, *topic))
-        return false;
-    *partition = (int32_t)number;
-    return true;
+    *topic = (const char *)arena_copy(&drive->batch.arena, letter->topic).data;
+    return letter->partition < partitions_of(drive, *topic);
+}
+
+/* A number in decimal, in the batch's arena. */
+static struct bytes decimal(struct drive *drive, uint64_t number)
+{
+    char text[24];
+    int size = snprintf(text, sizeof(text), "%" PRIu64, number);
+    return arena_copy(&drive->batch.arena, bytes_of(text, (size_t)size));
+}
+
+/* The headers of the event as it was, and how often it is sent again. */
+static size_t event_headers(struct drive *drive, const struct record *record,
+                            const struct letter *letter, struct record_header *headers)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < record->header_count; i++)
+        if (!dead_letter_owns_header(record->headers[i].name) &&
+            !bytes_equal_string(record->headers[i].name, DEAD_LETTER_HEADER_ATTEMPTS))
+            headers[count++] = record->headers[i];
+    headers[count++] = (struct record_header){BYTES_LITERAL(DEAD_LETTER_HEADER_ATTEMPTS),
+                                              decimal(drive, letter->attempts + 1)};
+    return count;
+}
+
+/* All headers, and the time that the letter is from. */
+static size_t letter_headers(struct drive *drive, const struct record *record,
+                             const struct letter *letter, struct record_header *headers)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < record->header_count; i++)
+        if (!bytes_equal_string(record->headers[i].name, DEAD_LETTER_HEADER_TIME))
+            headers[count++] = record->headers[i];
+    if (letter->time_ms >= 0)
+        headers[count++] = (struct record_header){BYTES_LITERAL(DEAD_LETTER_HEADER_TIME),
+                                                  decimal(drive, (uint64_t)letter->time_ms)};
+    return count;
+}
+
+static void add_output(struct drive *drive, size_t index, const struct record *record,
+                       const struct letter *letter, const char *origin)
+{
+    struct record_header *headers = (struct record_header *)arena_raw(
+        &drive->batch.arena, (record->header_count + 1) * sizeof(struct record_header));
+    bool sends = origin != NULL;
+    struct output *output = batch_add(&drive->batch);
+    drive->sources[drive->batch.output_count - 1] = (int)index;
+    *output = (struct output){
+        .topic = sends ? origin : drive->options.settings->dead_letter_topic,
+        .partition = sends ? (int32_t)letter->partition : record->partition,
+        .key = record->key,
+        .has_key = record->has_key,
+        .value = record->value,
+        .has_value = record->has_value,
+        .headers = headers,
+        .header_count = sends ? event_headers(drive, record, letter, headers)
+                              : letter_headers(drive, record, letter, headers),
+    };
+}
+
+static bool is_exhausted(const struct drive *drive, const struct letter *letter)
+{
+    return letter->attempts >= (uint64_t)drive->options.settings->redrive_attempts;
 }
 
 static void make_output(struct drive *drive, size_t index)
 {
     struct record record;
-    const char *topic;
-    int32_t partition;
+    struct letter letter;
+    const char *origin = NULL;
     message_read(drive->messages[index], &drive->batch.arena, &record);
-    if (!find_origin(drive, &record, &topic, &partition)) {
+    letter_read(&record, &letter);
+    if (!letter_matches(&drive->options.filter, &record, &letter)) {
+        drive->kept++;
+    } else if (is_exhausted(drive, &letter)) {
+        drive->exhausted++;
+    } else if (find_origin(drive, &letter, &origin)) {
+        drive->sent++;
+    } else {
         drive->skipped++;
         log_warning("dead letter cannot be sent again", LOG_INTEGER("partition", record.partition),
                     LOG_INTEGER("offset", record.offset));
         return;
     }
-    struct record_header *headers = (struct record_header *)arena_raw(
-        &drive->batch.arena, record.header_count * sizeof(struct record_header));
-    size_t count = 0;
-    for (size_t i = 0; i < record.header_count; i++)
-        if (!dead_letter_owns_header(record.headers[i].name))
-            headers[count++] = record.headers[i];
-    struct output *output = batch_add(&drive->batch);
-    drive->sources[drive->batch.output_count - 1] = (int)index;
-    *output = (struct output){.topic = topic,
-                              .partition = partition,
-                              .key = record.key,
-                              .has_key = record.has_key,
-                              .value = record.value,
-                              .has_value = record.has_value,
-                              .headers = headers,
-                              .header_count = count};
+    add_output(drive, index, &record, &letter, origin);
 }
 
 static rd_kafka_topic_partition_list_t *next_offsets(const struct drive *drive)
@@ -205,7 +247,6 @@ static enum status send_batch(struct drive *drive, struct error *error)
     drive->count = 0;
     if (result.outcome != PRODUCER_DONE)
         return error_set(error, STATUS_UNAVAILABLE, "%s", result.error.text);
-    drive->sent += drive->batch.output_count;
     return STATUS_OK;
 }
 
@@ -251,6 +292,16 @@ static enum status drive_all(struct drive *drive, struct error *error)
     return status;
 }
 
+static void close_all(struct drive *drive)
+{
+    consumer_close(drive->consumer);
+    producer_free(drive->producer);
+    batch_deinit(&drive->batch);
+    if (drive->ends != NULL)
+        rd_kafka_topic_partition_list_destroy(drive->ends);
+    free(drive);
+}
+
 enum status redrive(const struct redrive_options *options, struct error *error)
 {
     struct drive *drive = mem_new(struct drive);
@@ -259,12 +310,83 @@ enum status redrive(const struct redrive_options *options, struct error *error)
     if (status == STATUS_OK)
         status = drive_all(drive, error);
     log_info("dead letters sent again", LOG_UNSIGNED("sent", drive->sent),
+             LOG_UNSIGNED("kept", drive->kept), LOG_UNSIGNED("exhausted", drive->exhausted),
              LOG_UNSIGNED("skipped", drive->skipped));
-    consumer_close(drive->consumer);
-    producer_free(drive->producer);
-    batch_deinit(&drive->batch);
-    if (drive->ends != NULL)
-        rd_kafka_topic_partition_list_destroy(drive->ends);
-    free(drive);
+    close_all(drive);
+    return status;
+}
+
+/* --- Looking --- */
+
+static void tell(struct drive *drive, rd_kafka_message_t *message, struct buffer *line)
+{
+    struct record record;
+    struct letter letter;
+    batch_reset(&drive->batch);
+    message_read(message, &drive->batch.arena, &record);
+    letter_read(&record, &letter);
+    if (!letter_matches(&drive->options.filter, &record, &letter) ||
+        (drive->options.only_sendable && (is_exhausted(drive, &letter) || letter.value_bytes >= 0)))
+        return;
+    buffer_clear(line);
+    letter_to_json(&record, &letter, drive->options.whole, line);
+    buffer_append_byte(line, '\n');
+    fwrite(buffer_peek(line).data, 1, buffer_size(line), stdout);
+    drive->sent++;
+}
+
+/* Begins at the first pending letter of each partition, or at the first of all, without joining the
+ * group: a redrive that runs is not disturbed. */
+static enum status assign_all(struct drive *drive, struct error *error)
+{
+    rd_kafka_t *client = consumer_client(drive->consumer);
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_copy(drive->ends);
+    rd_kafka_resp_err_t code = RD_KAFKA_RESP_ERR_NO_ERROR;
+    if (!drive->options.all)
+        code = rd_kafka_committed(client, list, REQUEST_MS);
+    for (int i = 0; i < list->cnt; i++)
+        if (drive->options.all || list->elems[i].offset < 0)
+            list->elems[i].offset = RD_KAFKA_OFFSET_BEGINNING;
+    if (code == RD_KAFKA_RESP_ERR_NO_ERROR)
+        code = rd_kafka_assign(client, list);
+    rd_kafka_topic_partition_list_destroy(list);
+    if (code == RD_KAFKA_RESP_ERR_NO_ERROR)
+        return STATUS_OK;
+    return error_set(error, STATUS_UNAVAILABLE, "%s: %s",
+                     drive->options.settings->dead_letter_topic, rd_kafka_err2str(code));
+}
+
+static void read_all(struct drive *drive)
+{
+    auto_buffer struct buffer line = {0};
+    int64_t quiet_since_ms = monotonic_ms();
+    while (*drive->options.stop == 0 && monotonic_ms() - quiet_since_ms <= QUIET_MS) {
+        rd_kafka_message_t *message = consumer_poll(drive->consumer, POLL_MS);
+        if (message == NULL)
+            continue;
+        quiet_since_ms = monotonic_ms();
+        take(drive, message);
+        for (; drive->count > 0; drive->count--) {
+            tell(drive, drive->messages[drive->count - 1], &line);
+            rd_kafka_message_destroy(drive->messages[drive->count - 1]);
+        }
+    }
+}
+
+enum status letters_list(const struct redrive_options *options, struct error *error)
+{
+    struct drive *drive = mem_new(struct drive);
+    drive->options = *options;
+    enum status status = open_reader(drive, error);
+    if (status == STATUS_OK)
+        status = find_ends(drive, error);
+    if (status == STATUS_OK)
+        status = assign_all(drive, error);
+    if (status == STATUS_OK)
+        read_all(drive);
+    if (status == STATUS_OK && fflush(stdout) != 0)
+        status = error_set(error, STATUS_IO, "stdout cannot be written");
+    log_info("dead letters", LOG_UNSIGNED("count", drive->sent));
+    close_all(drive);
     return status;
 }

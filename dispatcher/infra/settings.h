@@ -28,6 +28,7 @@ struct settings {
     int64_t review_tasks;
     int64_t reviews_per_task;
     struct config_list review_closed_by;
+    int64_t redrive_attempts;
     int64_t batch_events;
     int64_t batch_ms;
     int64_t commit_gap_ms;
