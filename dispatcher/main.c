@@ -179,6 +179,7 @@ static int check_rules(const char *file, const struct rule_set *rules,
         return config_report(&problems, file);
     printf("%s: %u rules, %zu tests passed, revision %.*s\n", file, rule_set_count(rules), tests,
            BYTES_PRINT(rule_set_revision(rules)));
+    fflush(stdout); /* what is wrong with the next file goes to stderr */
     return EXIT_SUCCESS;
 }
 

@@ -1,5 +1,6 @@
 /* One rule from its node: every key checked, every problem told with its place. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "rule_set_parts.h"
@@ -9,8 +10,8 @@ static void complain(struct rule_reader *reader, const struct document_node *nod
     problems_add(reader->problems, node->line, node->column, "%s", text);
 }
 
-static struct bytes read_text(struct rule_reader *reader, const struct document_node *node,
-                              const char *what, size_t limit)
+struct bytes rule_read_text(struct rule_reader *reader, const struct document_node *node,
+                            const char *what, size_t limit)
 {
     if (node->kind != DOCUMENT_STRING && node->kind != DOCUMENT_NUMBER &&
         node->kind != DOCUMENT_BOOLEAN) {
@@ -33,7 +34,7 @@ static struct template *read_template(struct rule_reader *reader, const struct d
     if (node->kind == DOCUMENT_NULL || node->kind == DOCUMENT_MAPPING ||
         node->kind == DOCUMENT_SEQUENCE || node->text.size > RULE_TEXT_LIMIT ||
         memchr(node->text.data, 0, node->text.size) != NULL) {
-        read_text(reader, node, what, RULE_TEXT_LIMIT);
+        rule_read_text(reader, node, what, RULE_TEXT_LIMIT);
         if (node->kind == DOCUMENT_STRING && node->text.size <= RULE_TEXT_LIMIT)
             complain(reader, node, "a text cannot hold a NUL");
         return NULL;
@@ -189,12 +190,18 @@ static void check_due(struct rule_reader *reader, const struct document_node *no
 static void check_queue(struct rule_reader *reader, const struct document_node *node,
                         const struct template *queue)
 {
-    auto_buffer struct buffer room = {0};
-    if (queue == NULL || !template_is_literal(queue))
+    auto_buffer struct buffer text = {0};
+    struct room_name room;
+    struct error error = {0};
+    if (queue == NULL)
         return;
-    buffer_append_string(&room, "review:");
-    buffer_append(&room, node->text);
-    check_lane(reader, node, buffer_peek(&room));
+    buffer_append_string(&text, "review:");
+    template_fill(queue, BYTES_LITERAL("x"), &text);
+    if (room_parse(buffer_peek(&text), &room, &error) != STATUS_OK)
+        problems_add(reader->problems, node->line, node->column, "queue, as the room %.*s: %s",
+                     BYTES_PRINT(buffer_peek(&text)), error.text);
+    else if (template_is_literal(queue))
+        check_lane(reader, node, buffer_peek(&text));
 }
 
 static void read_review(struct rule_reader *reader, const struct document_node *node,
@@ -222,19 +229,34 @@ static void read_review(struct rule_reader *reader, const struct document_node *
         check_due(reader, document_find(node, "due"), review->due);
 }
 
+/* Up to two digits or 100, perhaps a fraction, and %: as rules.schema.json has it. */
+static bool read_percent(struct bytes text, double *percent)
+{
+    char copy[32];
+    size_t digits = 0;
+    if (text.size < 2 || text.size >= sizeof(copy) || text.data[text.size - 1] != '%')
+        return false;
+    text.size--;
+    while (digits < text.size && text.data[digits] >= '0' && text.data[digits] <= '9')
+        digits++;
+    bool has_fraction = digits < text.size;
+    if (digits == 0 || digits > 3 || (has_fraction && text.data[digits] != '.') ||
+        (has_fraction && digits + 1 == text.size))
+        return false;
+    for (size_t i = digits + 1; i < text.size; i++)
+        if (text.data[i] < '0' || text.data[i] > '9')
+            return false;
+    snprintf(copy, sizeof(copy), "%.*s", BYTES_PRINT(text));
+    *percent = strtod(copy, NULL);
+    return *percent <= 100 && (digits < 3 || *percent >= 100);
+}
+
 static bool read_rate(const struct document_node *node, double *rate)
 {
+    double percent;
     if (node->kind == DOCUMENT_NUMBER)
         return document_read_number(node, rate) && *rate >= 0 && *rate <= 1;
-    char text[32];
-    double percent;
-    char sign;
-    char rest;
-    if (node->kind != DOCUMENT_STRING || node->text.size >= sizeof(text))
-        return false;
-    snprintf(text, sizeof(text), "%.*s", BYTES_PRINT(node->text));
-    if (sscanf(text, "%lf%c%c", &percent, &sign, &rest) != 2 || sign != '%' || !(percent >= 0) ||
-        percent > 100)
+    if (node->kind != DOCUMENT_STRING || !read_percent(node->text, &percent))
         return false;
     *rate = percent / 100;
     return true;
@@ -291,7 +313,7 @@ static void read_test(struct rule_reader *reader, const struct document_node *no
     const struct document_node *given = document_find(node, "given");
     const struct document_node *expect = document_find(node, "expect");
     if (name != NULL)
-        test->name = read_text(reader, name, "a test's name", RULE_TEXT_LIMIT);
+        test->name = rule_read_text(reader, name, "a test's name", RULE_TEXT_LIMIT);
     if (given == NULL || given->kind != DOCUMENT_MAPPING)
         complain(reader, given == NULL ? node : given, "a test has `given`: an event");
     else
@@ -325,7 +347,7 @@ static void read_name(struct rule_reader *reader, const struct document_node *no
         complain(reader, node, "a rule without a name");
         return;
     }
-    rule->name = read_text(reader, name, "name", RULE_NAME_LIMIT);
+    rule->name = rule_read_text(reader, name, "name", RULE_NAME_LIMIT);
     if (rule->name.size == 0 && name->kind == DOCUMENT_STRING && name->text.size == 0)
         complain(reader, name, "a rule without a name");
     if (memchr(rule->name.data, 0, rule->name.size) != NULL)
@@ -351,7 +373,7 @@ void rule_read(struct rule_reader *reader, const struct document_node *node, str
 
     const struct document_node *part = document_find(node, "description");
     if (part != NULL)
-        rule->description = read_text(reader, part, "description", RULE_TEXT_LIMIT);
+        rule->description = rule_read_text(reader, part, "description", RULE_TEXT_LIMIT);
     if ((part = document_find(node, "review")) != NULL)
         read_review(reader, part, rule);
     if ((part = document_find(node, "sample")) != NULL)

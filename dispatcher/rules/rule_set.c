@@ -114,9 +114,10 @@ static void add_pattern(struct rule_reader *reader, struct matcher_builder *buil
         set->rule_of_number[number] = index;
 }
 
-static const struct document_node *find_rules(const struct document_node *root,
-                                              struct problems *problems)
+static const struct document_node *find_rules(struct rule_reader *reader,
+                                              const struct document_node *root)
 {
+    struct problems *problems = reader->problems;
     static const char *const keys[] = {"version", "description", "rules", NULL};
     document_check_keys(root, keys, "a rules file", problems);
     if (root->kind != DOCUMENT_MAPPING)
@@ -125,6 +126,9 @@ static const struct document_node *find_rules(const struct document_node *root,
     int64_t number;
     if (version != NULL && (!document_read_integer(version, &number) || number != 1))
         problems_add(problems, version->line, version->column, "version is 1");
+    const struct document_node *description = document_find(root, "description");
+    if (description != NULL)
+        rule_read_text(reader, description, "description", RULE_TEXT_LIMIT);
     const struct document_node *rules = document_find(root, "rules");
     if (rules == NULL) {
         problems_add(problems, root->line, root->column, "a rules file has `rules`: a list");
@@ -189,7 +193,7 @@ enum status rule_set_parse(struct bytes text, const struct layout *layout, struc
              (uint64_t)XXH3_64bits(text.data, text.size));
     made->fields = field_set_new();
     add_event_fields(made->fields);
-    const struct document_node *list = find_rules(document_root(document), problems);
+    const struct document_node *list = find_rules(&reader, document_root(document));
     if (list != NULL)
         read_rules(&reader, list);
     document_free(document);

@@ -26,6 +26,10 @@ struct rule_reader {
 /* Reads one element of `rules` but for its `when`. Adds what is wrong to the problems. */
 void rule_read(struct rule_reader *reader, const struct document_node *node, struct rule *rule);
 
+/* A text of at most `limit` bytes, in the set's arena; empty, and a problem, if it is none. */
+struct bytes rule_read_text(struct rule_reader *reader, const struct document_node *node,
+                            const char *what, size_t limit);
+
 void rule_deinit(struct rule *rule);
 
 #endif
