@@ -130,8 +130,12 @@ void websocket_accept(struct bytes key, char out[WEBSOCKET_ACCEPT_SIZE]);
 /* Whether the client offers this subprotocol (case matters, section 1.9). */
 bool websocket_offers_protocol(const struct http_request *request, const char *protocol);
 
-/* The 101 answer, appended. protocol: NULL if none was chosen. `fields` as in http_response.h. */
-void websocket_append_handshake(struct buffer *out, struct bytes key, const char *protocol,
+/* The first subprotocol that the client offers; false: it offers none. A slice of the request. */
+bool websocket_first_protocol(const struct http_request *request, struct bytes *protocol);
+
+/* The 101 answer, appended. protocol: a token, or empty if none was chosen. `fields` as in
+ * http_response.h. */
+void websocket_append_handshake(struct buffer *out, struct bytes key, struct bytes protocol,
                                 const struct http_field *fields, size_t field_count);
 
 #endif

@@ -47,21 +47,39 @@ void websocket_accept(struct bytes key, char out[WEBSOCKET_ACCEPT_SIZE])
     EVP_EncodeBlock((unsigned char *)out, digest, SHA1_SIZE);
 }
 
+/* The next offer of all fields that hold some. */
+static bool next_offer(struct bytes *fields, struct bytes *list, struct bytes *offer)
+{
+    struct http_field field;
+    for (;;) {
+        if (http_list_next(list, offer))
+            return true;
+        if (!http_field_next(fields, &field))
+            return false;
+        if (http_equal_ignoring_case(field.name, BYTES_LITERAL("sec-websocket-protocol")))
+            *list = field.value;
+    }
+}
+
 bool websocket_offers_protocol(const struct http_request *request, const char *protocol)
 {
-    struct bytes rest = request->fields, offer;
-    struct http_field field;
-    while (http_field_next(&rest, &field)) {
-        if (!http_equal_ignoring_case(field.name, BYTES_LITERAL("sec-websocket-protocol")))
-            continue;
-        while (http_list_next(&field.value, &offer))
-            if (bytes_equal_string(offer, protocol))
-                return true;
-    }
+    struct bytes rest = request->fields, list = {0}, offer;
+    while (next_offer(&rest, &list, &offer))
+        if (bytes_equal_string(offer, protocol))
+            return true;
     return false;
 }
 
-void websocket_append_handshake(struct buffer *out, struct bytes key, const char *protocol,
+bool websocket_first_protocol(const struct http_request *request, struct bytes *protocol)
+{
+    struct bytes rest = request->fields, list = {0}, offer;
+    if (!next_offer(&rest, &list, &offer) || !http_is_token(offer))
+        return false;
+    *protocol = offer;
+    return true;
+}
+
+void websocket_append_handshake(struct buffer *out, struct bytes key, struct bytes protocol,
                                 const struct http_field *fields, size_t field_count)
 {
     char accept[WEBSOCKET_ACCEPT_SIZE];
@@ -70,8 +88,9 @@ void websocket_append_handshake(struct buffer *out, struct bytes key, const char
                          "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n"
                          "Connection: Upgrade\r\nSec-WebSocket-Accept: %s\r\n",
                          accept);
-    if (protocol)
-        buffer_append_format(out, "Sec-WebSocket-Protocol: %s\r\n", protocol);
+    assert(protocol.size == 0 || http_is_token(protocol));
+    if (protocol.size)
+        buffer_append_format(out, "Sec-WebSocket-Protocol: %.*s\r\n", BYTES_PRINT(protocol));
     for (size_t i = 0; i < field_count; i++) {
         assert(http_value_is_safe(fields[i].name) && http_value_is_safe(fields[i].value));
         buffer_append_format(out, "%.*s: %.*s\r\n", BYTES_PRINT(fields[i].name),

@@ -30,6 +30,7 @@ struct guest {
     size_t sid_size;
     struct guest *prev, *next;
     uint8_t state;
+    bool base64;
     bool inside; /* bytes are being read: freed afterwards */
     bool over;
 };
@@ -118,10 +119,11 @@ static void greet(struct guest *guest, const struct http_reply *reply)
 static void settle(struct guest *guest, const struct http_reply *reply, int64_t now_ms)
 {
     struct engineio_server *server = guest->server;
+    struct taken_wire taken = {guest->wire, &guest->reader, guest->base64};
     struct bytes sid =
         bytes_of(buffer_peek(&guest->query).data + sizeof("sid=") - 1, guest->sid_size);
     if (!reply || reply->code != 200 ||
-        !take_over_session(server, sid, reply->body, guest->wire, &guest->reader, now_ms)) {
+        !take_over_session(server, sid, reply->body, taken, now_ms)) {
         guest_end(guest, WEBSOCKET_CLOSE_TRY_AGAIN, "cannot_continue");
         return;
     }
@@ -236,7 +238,7 @@ void guest_request(struct engineio_server *server, struct http_exchange *exchang
                    const struct http_request *request, struct bytes sid, int64_t now_ms)
 {
     struct peer_address address;
-    struct bytes key;
+    struct websocket_wish wish;
     if (!server->peers.client || !server->config.ops->take_over || sid.size >= ENGINEIO_SID_SIZE ||
         peer_identity_locate(server->peers.identity, sid, &address) != STATUS_OK ||
         sid.size < SID_KEY_SIZE) {
@@ -247,7 +249,7 @@ void guest_request(struct engineio_server *server, struct http_exchange *exchang
         refuse_full(server, exchange);
         return;
     }
-    if (!websocket_check(exchange, request, &key))
+    if (!websocket_read_wish(exchange, request, &wish))
         return;
     struct guest *guest = mem_new(struct guest);
     struct buffer rest = {0};
@@ -256,7 +258,8 @@ void guest_request(struct engineio_server *server, struct http_exchange *exchang
     guest->request.answered = answered;
     guest->sid_size = sid.size;
     buffer_append_format(&guest->query, "sid=%.*s", BYTES_PRINT(sid));
-    guest->wire = websocket_welcome(server, exchange, key, &rest);
+    guest->base64 = wish.base64;
+    guest->wire = websocket_welcome(server, exchange, &wish, &rest);
     websocket_reader_init(&guest->reader, server->config.max_payload_bytes);
     wire_attach(guest->wire, &receiver_ops, guest);
     guest->timer.fire = guest_late;

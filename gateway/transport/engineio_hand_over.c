@@ -22,6 +22,7 @@ static void forget_probe(struct engineio_session *session)
     struct polling *polling = session->polling;
     polling->remote_probe[0] = '\0';
     polling->probed = false;
+    session_mark_dirty(session);
     timer_wheel_cancel(session->server->wheel, &polling->upgrade_timer);
     session->server->stats.upgrades_failed++;
 }
@@ -219,7 +220,7 @@ static void refuse_moved(struct engineio_session *session, int64_t now_ms)
 }
 
 bool take_over_session(struct engineio_server *server, struct bytes sid, struct bytes state,
-                       struct wire *wire, const struct websocket_reader *reader, int64_t now_ms)
+                       struct taken_wire taken, int64_t now_ms)
 {
     struct moved moved;
     struct buffer queue = {0};
@@ -234,7 +235,7 @@ bool take_over_session(struct engineio_server *server, struct bytes sid, struct 
     session = session_new(server, key);
     session->queue = queue;
     session->deaf = true;
-    session->link = link_of_wire(session, wire, reader);
+    session->link = link_of_wire(session, taken.wire, taken.reader, taken.base64);
     server->stats.websocket++;
     server->stats.upgrades++;
     server->stats.taken_over++;

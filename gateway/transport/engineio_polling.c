@@ -173,7 +173,10 @@ void polling_flush(struct engineio_session *session, int64_t now_ms)
         .limit = server->config.write_bytes,
         .packets_most = packets_most(polling, &server->config),
     };
-    session_fill(session, &writer, now_ms);
+    if (polling->probed && session->state == SESSION_OPEN)
+        session_fill_ping(session, &writer);
+    else
+        session_fill(session, &writer, now_ms);
     /* Never a close packet behind events: the client would dispatch them after the close, and get
      * them again. */
     bool last = session->state == SESSION_CLOSING && buffer_size(out) == 0;

@@ -79,6 +79,7 @@ struct link {
     struct link *next_dead;
     struct websocket_reader reader;
     struct buffer held; /* came while the session was deaf */
+    bool base64;        /* binary messages go out as text */
     bool probing;
     bool greeted; /* probing: "2probe" has come */
 };
@@ -140,6 +141,7 @@ struct engineio_writer {
     uint32_t packets_most;
     struct buffer *queue; /* not NULL: entries of a session's queue are made, in the form of none */
     bool websocket;
+    bool base64; /* over WebSocket: no binary frames */
 };
 
 /* engineio_session.c */
@@ -179,6 +181,9 @@ bool queue_unpack(struct bytes packed, struct buffer *queue);
 /* Moves entries from the queue to the writer while there is room. */
 void queue_write(struct buffer *queue, struct engineio_writer *writer);
 void writer_packet(struct engineio_writer *writer, enum engineio_packet_type type);
+/* Between "3probe" and "5" a poll gets no more: a client that closes meanwhile hands what it polled
+ * to nobody, or to its handlers after the end, and would get it again when it is back. */
+void session_fill_ping(struct engineio_session *session, struct engineio_writer *writer);
 /* Everything that an open session can say now: a due ping, the queue, what is pulled. */
 void session_fill(struct engineio_session *session, struct engineio_writer *writer, int64_t now_ms);
 
@@ -196,15 +201,22 @@ void answer_text(struct http_exchange *exchange, const char *content_type, struc
 void websocket_request(struct engineio_server *server, struct engineio_session *session,
                        struct http_exchange *exchange, const struct http_request *request,
                        int64_t now_ms);
-/* Checks an upgrade request; false: it is refused. */
-bool websocket_check(struct http_exchange *exchange, const struct http_request *request,
-                     struct bytes *key);
+/* What an upgrade request asks for; borrows from it. */
+struct websocket_wish {
+    struct bytes key;
+    struct bytes protocol; /* the first that is offered, which is taken, as by the JavaScript
+                              server; empty: none is */
+    bool base64;           /* b64=1: binary messages as text */
+};
+/* Reads an upgrade request; false: it is refused. */
+bool websocket_read_wish(struct http_exchange *exchange, const struct http_request *request,
+                         struct websocket_wish *wish);
 /* Answers 101. What came behind the request is moved to `rest`. */
 struct wire *websocket_welcome(struct engineio_server *server, struct http_exchange *exchange,
-                               struct bytes key, struct buffer *rest);
+                               const struct websocket_wish *wish, struct buffer *rest);
 /* Makes a wire the session's, with its reader. */
 struct link *link_of_wire(struct engineio_session *session, struct wire *wire,
-                          const struct websocket_reader *reader);
+                          const struct websocket_reader *reader, bool base64);
 /* What came while the session was deaf. */
 void link_hear_held(struct link *link, int64_t now_ms);
 void link_flush(struct link *link, int64_t now_ms);
@@ -235,9 +247,15 @@ void guests_free(struct engineio_server *server);
 void hand_over_add_routes(struct engineio_server *server);
 /* Gives the session to who waits for it, if it can be given now. */
 void hand_over_session(struct engineio_session *session, int64_t now_ms);
+/* A WebSocket that is to be a session's. */
+struct taken_wire {
+    struct wire *wire;
+    const struct websocket_reader *reader; /* is copied */
+    bool base64;
+};
 /* The session of `sid`, with this WebSocket; false: the state is none, or no use here. */
 bool take_over_session(struct engineio_server *server, struct bytes sid, struct bytes state,
-                       struct wire *wire, const struct websocket_reader *reader, int64_t now_ms);
+                       struct taken_wire taken, int64_t now_ms);
 
 /* engineio_server.c */
 struct parameters {

@@ -199,7 +199,9 @@ static void handle_request(void *route, struct http_exchange *exchange,
                            const struct http_request *request, int64_t now_ms)
 {
     struct engineio_server *server = route;
-    bool upgrade = request->upgrade;
+    /* Other upgrades are offers that a server may leave alone (RFC 9110, 7.8): h2c is offered to
+     * everybody by some. */
+    bool upgrade = request->upgrade && http_request_has_token(request, "upgrade", "websocket");
     struct parameters parameters = read_parameters(server, request, now_ms);
     const char *message = NULL;
     if (!parameters.known) {

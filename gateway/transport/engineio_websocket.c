@@ -50,6 +50,7 @@ static void abandon_probe(struct link *link, unsigned code, const char *word)
     link->server->stats.upgrades_failed++;
     session->polling->probe = NULL;
     session->polling->probed = false;
+    session_mark_dirty(session); /* what was held back meanwhile may be polled */
     timer_wheel_cancel(link->server->wheel, &session->polling->upgrade_timer);
 }
 
@@ -246,6 +247,7 @@ void link_flush(struct link *link, int64_t now_ms)
         .limit = server->config.write_bytes,
         .packets_most = UINT32_MAX,
         .websocket = true,
+        .base64 = session->link->base64,
     };
     session_fill(session, &writer, now_ms);
     if (buffer_size(out)) {
@@ -262,6 +264,7 @@ void link_flush(struct link *link, int64_t now_ms)
 
 static void refuse_upgrade(struct http_exchange *exchange, unsigned code, const char *text)
 {
+    http_exchange_note_refusal(exchange, "engineio", "bad_handshake");
     struct http_field version = http_field_of("Sec-WebSocket-Version", "13");
     http_exchange_answer(exchange, &(struct http_answer){.code = code,
                                                          .content_type = "text/html",
@@ -271,10 +274,16 @@ static void refuse_upgrade(struct http_exchange *exchange, unsigned code, const 
                                                          .close = true});
 }
 
-bool websocket_check(struct http_exchange *exchange, const struct http_request *request,
-                     struct bytes *key)
+bool websocket_read_wish(struct http_exchange *exchange, const struct http_request *request,
+                         struct websocket_wish *wish)
 {
-    enum status status = websocket_check_handshake(request, key);
+    auto_buffer struct buffer scratch = {0};
+    struct bytes base64;
+    *wish = (struct websocket_wish){0};
+    enum status status = websocket_check_handshake(request, &wish->key);
+    (void)websocket_first_protocol(request, &wish->protocol);
+    wish->base64 =
+        http_query_parameter(request->query, "b64", &scratch, &base64) == STATUS_OK && base64.size;
     if (status == STATUS_UNSUPPORTED)
         refuse_upgrade(exchange, 426, "Unsupported WebSocket version");
     else if (status != STATUS_OK)
@@ -283,14 +292,14 @@ bool websocket_check(struct http_exchange *exchange, const struct http_request *
 }
 
 static void append_answer(struct engineio_server *server, struct http_exchange *exchange,
-                          struct bytes key, const char *cookie)
+                          const struct websocket_wish *wish, const char *cookie)
 {
     struct http_field fields[HTTP_CORS_FIELDS + 1];
     size_t count = http_exchange_cors_fields(exchange, fields);
     if (cookie)
         fields[count++] = http_field_of("Set-Cookie", cookie);
     buffer_clear(&server->scratch);
-    websocket_append_handshake(&server->scratch, key, NULL, fields, count);
+    websocket_append_handshake(&server->scratch, wish->key, wish->protocol, fields, count);
 }
 
 static void append_open_frame(struct engineio_session *session)
@@ -302,9 +311,9 @@ static void append_open_frame(struct engineio_session *session)
 }
 
 struct wire *websocket_welcome(struct engineio_server *server, struct http_exchange *exchange,
-                               struct bytes key, struct buffer *rest)
+                               const struct websocket_wish *wish, struct buffer *rest)
 {
-    append_answer(server, exchange, key, NULL);
+    append_answer(server, exchange, wish, NULL);
     struct wire *wire = http_exchange_take(exchange, rest);
     if (wire->writable)
         wire_write(wire, buffer_peek(&server->scratch));
@@ -312,21 +321,23 @@ struct wire *websocket_welcome(struct engineio_server *server, struct http_excha
 }
 
 struct link *link_of_wire(struct engineio_session *session, struct wire *wire,
-                          const struct websocket_reader *reader)
+                          const struct websocket_reader *reader, bool base64)
 {
     struct link *link = mem_new(struct link);
     link->server = session->server;
     link->session = session;
     link->wire = wire;
     link->reader = *reader;
+    link->base64 = base64;
     wire_attach(wire, &receiver_ops, link);
     return link;
 }
 
 static struct link *open_link(struct engineio_server *server, struct engineio_session *session,
-                              struct http_exchange *exchange, struct buffer *rest)
+                              struct http_exchange *exchange, bool base64, struct buffer *rest)
 {
     struct link *link = mem_new(struct link);
+    link->base64 = base64;
     link->server = server;
     link->session = session;
     link->wire = http_exchange_take(exchange, rest);
@@ -338,14 +349,15 @@ static struct link *open_link(struct engineio_server *server, struct engineio_se
 }
 
 static void open_session(struct engineio_server *server, struct http_exchange *exchange,
-                         const struct http_request *request, struct bytes key, int64_t now_ms)
+                         const struct http_request *request, const struct websocket_wish *wish,
+                         int64_t now_ms)
 {
     struct engineio_session *session = session_open(server, request, now_ms);
     char cookie[SESSION_COOKIE_SIZE];
-    append_answer(server, exchange, key, session_cookie(session, cookie));
+    append_answer(server, exchange, wish, session_cookie(session, cookie));
     append_open_frame(session);
     struct buffer rest = {0};
-    session->link = open_link(server, session, exchange, &rest);
+    session->link = open_link(server, session, exchange, wish->base64, &rest);
     server->stats.websocket++;
     session->connection = server->config.ops->opened(server->config.application, session, now_ms);
     if (buffer_size(&rest))
@@ -354,13 +366,13 @@ static void open_session(struct engineio_server *server, struct http_exchange *e
 }
 
 static void open_probe(struct engineio_session *session, struct http_exchange *exchange,
-                       struct bytes key, int64_t now_ms)
+                       const struct websocket_wish *wish, int64_t now_ms)
 {
     struct engineio_server *server = session->server;
     struct polling *polling = session->polling;
-    append_answer(server, exchange, key, NULL);
+    append_answer(server, exchange, wish, NULL);
     struct buffer rest = {0};
-    struct link *link = open_link(server, session, exchange, &rest);
+    struct link *link = open_link(server, session, exchange, wish->base64, &rest);
     link->probing = true;
     polling->probe = link;
     polling->upgrade_timer.fire = upgrade_late;
@@ -375,10 +387,10 @@ static void open_probe(struct engineio_session *session, struct http_exchange *e
  * As at the JavaScript server that comes after the handshake, which the official suites' client
  * relies on. */
 static void close_second(struct engineio_server *server, struct http_exchange *exchange,
-                         struct bytes key)
+                         const struct websocket_wish *wish)
 {
     auto_buffer struct buffer rest = {0}, frame = {0};
-    struct wire *wire = websocket_welcome(server, exchange, key, &rest);
+    struct wire *wire = websocket_welcome(server, exchange, wish, &rest);
     static const char word[] = "second_websocket";
     refusals_note(
         http_server_refusals(server->http),
@@ -394,15 +406,15 @@ void websocket_request(struct engineio_server *server, struct engineio_session *
                        struct http_exchange *exchange, const struct http_request *request,
                        int64_t now_ms)
 {
-    struct bytes key;
-    if (!websocket_check(exchange, request, &key))
+    struct websocket_wish wish;
+    if (!websocket_read_wish(exchange, request, &wish))
         return;
     bool taken = session && (!session->polling || polling_is_probed(session->polling) ||
                              session->state != SESSION_OPEN);
     if (taken)
-        close_second(server, exchange, key);
+        close_second(server, exchange, &wish);
     else if (session)
-        open_probe(session, exchange, key, now_ms);
+        open_probe(session, exchange, &wish, now_ms);
     else
-        open_session(server, exchange, request, key, now_ms);
+        open_session(server, exchange, request, &wish, now_ms);
 }

@@ -71,6 +71,11 @@ void engineio_writer_binary(struct engineio_writer *writer, struct bytes data)
         return;
     }
     count_message(writer, data.size);
+    if (writer->websocket && writer->base64) {
+        websocket_append_header(writer->out, WEBSOCKET_TEXT, engineio_packet_size(true, data.size));
+        engineio_append_binary(writer->out, data);
+        return;
+    }
     if (writer->websocket) {
         websocket_append_frame(writer->out, WEBSOCKET_BINARY, data);
         return;
@@ -140,12 +145,17 @@ void queue_write(struct buffer *queue, struct engineio_writer *writer)
         buffer_deinit(queue); /* an idle session keeps no queue */
 }
 
+void session_fill_ping(struct engineio_session *session, struct engineio_writer *writer)
+{
+    if (!session->ping_due)
+        return;
+    session->ping_due = false;
+    writer_packet(writer, ENGINEIO_PING);
+}
+
 void session_fill(struct engineio_session *session, struct engineio_writer *writer, int64_t now_ms)
 {
-    if (session->ping_due) {
-        session->ping_due = false;
-        writer_packet(writer, ENGINEIO_PING);
-    }
+    session_fill_ping(session, writer);
     if (buffer_size(&session->queue))
         queue_write(&session->queue, writer);
     if (!session->awake || session->state != SESSION_OPEN || buffer_size(&session->queue) ||

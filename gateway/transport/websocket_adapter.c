@@ -251,7 +251,7 @@ static void handle_request(void *route, struct http_exchange *exchange,
     } else {
         char *token = http_token_find(request, adapter->config.query_token ? "token" : NULL, NULL);
         buffer_clear(&adapter->text);
-        websocket_append_handshake(&adapter->text, key, codec->protocol, NULL, 0);
+        websocket_append_handshake(&adapter->text, key, bytes_of_string(codec->protocol), NULL, 0);
         open_client(adapter, exchange, codec, token, now_ms);
     }
 }

@@ -378,7 +378,7 @@ START_TEST(handshakes_are_answered)
     struct bytes key = BYTES_LITERAL("dGhlIHNhbXBsZSBub25jZQ==");
     auto_buffer struct buffer out = {0};
     struct http_field field = http_field_of("Set-Cookie", "io=1");
-    websocket_append_handshake(&out, key, "smartstack.v1.json", &field, 1);
+    websocket_append_handshake(&out, key, BYTES_LITERAL("smartstack.v1.json"), &field, 1);
     ck_assert(bytes_equal_string(
         buffer_peek(&out),
         "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"

@@ -239,7 +239,57 @@ static void upgrade(void)
 
 START_TEST(an_upgrade_moves_the_session_and_what_it_owes){BOTH_FEEDS(upgrade())} END_TEST
 
-    static void abandoned_probes(void)
+    /* A client that closes in the middle of the upgrade would get them twice. */
+    START_TEST(no_message_is_polled_between_3probe_and_5){BOTH_FEEDS({
+        echo_open_polling();
+        struct fake_wire *wire = echo_open_probe();
+        fake_ask("POST", echo.url, "4before", 200);
+        ck_assert_str_eq(fake_ask("GET", echo.url, NULL, 200), "4before");
+        fake_frame(wire, "2probe");
+        ck_assert_str_eq(fake_frames(wire), "3probe");
+        echo.to_pull = 1;
+        engineio_session_wake(echo.session);
+        fake_ask("POST", echo.url, "4one", 200);
+        struct fake_wire *poll = fake_request("GET", echo.url, NULL);
+        fake_pass(100);
+        ck_assert_str_eq(fake_answer(poll, 200), "6");
+        struct fake_wire *pinged = fake_request("GET", echo.url, NULL);
+        fake_pass(20);
+        fake_cut(wire); /* it comes to nothing */
+        fake_turn();
+        ck_assert_ptr_nonnull(strstr(fake_answer(pinged, 200), "4one"));
+    })} END_TEST
+
+    START_TEST(offered_subprotocols_and_base64_are_taken_as_by_the_javascript_server){BOTH_FEEDS({
+        fake_fields = "Sec-WebSocket-Protocol: foo, bar\r\n";
+        struct fake_wire *wire = fake_upgrade("/engine.io/?EIO=4&transport=websocket&b64=1", NULL);
+        fake_fields = "";
+        ck_assert_ptr_nonnull(
+            memmem(wire->out.data, wire->out.end, "Sec-WebSocket-Protocol: foo\r\n", 29));
+        fake_frames(wire);
+        fake_frame(wire, "bAQIDBA==");
+        ck_assert_str_eq(fake_frames(wire), "bAQIDBA==");
+        fake_binary_frame(wire, BYTES_LITERAL("\1\2\3\4"));
+        ck_assert_str_eq(fake_frames(wire), "bAQIDBA==");
+        fake_fields = "Sec-WebSocket-Protocol: \"foo\"\r\n"; /* no token */
+        wire = fake_upgrade("/engine.io/?EIO=4&transport=websocket", NULL);
+        fake_fields = "";
+        ck_assert_ptr_null(memmem(wire->out.data, wire->out.end, "Sec-WebSocket-Protocol", 22));
+    })} END_TEST
+
+    START_TEST(an_upgrade_to_something_else_is_left_alone)
+{
+    char sid[64];
+    fake_start(&echo_ops, false);
+    fake_fields = "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\n";
+    ck_assert_uint_eq(strlen(fake_handshake(sid)), 20);
+    fake_ask("GET", "/engine.io/?EIO=4&transport=websocket", NULL, 400);
+    fake_fields = "";
+    fake_stop();
+}
+END_TEST
+
+static void abandoned_probes(void)
 {
     echo_open_polling();
     struct fake_wire *wrong = echo_open_probe();
@@ -411,7 +461,10 @@ TEST_PROGRAM("engineio_server",
              a_close_frame_is_answered_with_its_code,
              all_that_is_ready_goes_out_in_one_write_within_the_limit,
              a_full_socket_is_left_alone_until_it_drains, a_full_queue_ends_the_session,
-             an_upgrade_moves_the_session_and_what_it_owes, an_abandoned_probe_leaves_polling_alive,
+             an_upgrade_moves_the_session_and_what_it_owes,
+             no_message_is_polled_between_3probe_and_5,
+             offered_subprotocols_and_base64_are_taken_as_by_the_javascript_server,
+             an_upgrade_to_something_else_is_left_alone, an_abandoned_probe_leaves_polling_alive,
              a_ping_that_found_no_poll_goes_out_over_the_upgraded_websocket,
              a_session_that_ends_takes_its_probe_with_it,
              refusals_have_the_codes_and_the_order_of_the_javascript_server,
