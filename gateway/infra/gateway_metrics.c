@@ -278,6 +278,9 @@ static const struct row gauges[] = {
         identities.waiting),
     ROW("identities_waiting_bytes", "Bytes of what they brought.", identities.bytes),
     ROW("peer_connections", "Connections to other gateways now.", peers.connections),
+    ROW("peer_buffered_bytes", "Bytes of requests to other gateways that have not gone out.",
+        peers.buffered),
+    ROW("engineio_guests", "WebSockets whose session is at another gateway now.", engineio.guests),
     ROW("kafka_up", "1 while the broker answers (all workers).", kafka_up),
     ROW("workers", "Worker processes now, of which all figures here are the sum.", one),
 };

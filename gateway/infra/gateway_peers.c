@@ -147,6 +147,7 @@ enum status gateway_peers_open(const struct gateway_settings *settings, struct l
                                         .dialer = peers->sockets,
                                         .connections = (unsigned)settings->peers_connections,
                                         .waiting = (unsigned)settings->peers_connections,
+                                        .buffered = (uint64_t)settings->peers_buffered,
                                         .answer_bytes = ANSWER_BYTES_LIMIT};
     peers->client = peer_client_new(&client, wheel);
     engineio_server_set_peers(engineio,

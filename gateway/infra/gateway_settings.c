@@ -299,6 +299,9 @@ static const struct setting table[] = {
                 "Connections to one other gateway: one for each poll that is held there. As many "
                 "requests may wait for one."),
 
+    SETTING(SIZE, "peers.buffered", peers_buffered, "64MiB", RANGE(MIB, 1024 * GIB),
+            .help = "Requests to other gateways that have not gone out; more have failed."),
+
     SETTING(DURATION, "broker_check", probe_interval_ms, "5s", RANGE(500, HOURS),
             .help = "How often the broker is asked whether it is there."),
     SETTING(DURATION, "read_stall", stall_ms, STALL_LIMIT_DEFAULT, RANGE(1000, HOURS),

@@ -105,7 +105,7 @@ struct gateway_settings {
     int64_t peers_port;
     struct config_list peers_networks;
     int64_t peers_timeout_ms;
-    int64_t peers_connections;
+    int64_t peers_connections, peers_buffered;
 
     /* gateway.drain */
     int64_t drain_grace_ms, drain_per_second;

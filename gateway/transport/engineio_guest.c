@@ -57,6 +57,8 @@ static void guest_free(struct guest *guest)
     websocket_reader_deinit(&guest->reader);
     buffer_deinit(&guest->query);
     buffer_deinit(&guest->held);
+    assert(guest->server->stats.guests > 0);
+    guest->server->stats.guests--;
     DL_DELETE(guest->server->guests, guest);
     free(guest);
 }
@@ -265,6 +267,7 @@ void guest_request(struct engineio_server *server, struct http_exchange *exchang
     guest->timer.fire = guest_late;
     timer_wheel_set(server->wheel, &guest->timer, now_ms + server->config.upgrade_timeout_ms);
     DL_APPEND(server->guests, guest);
+    server->stats.guests++;
     if (buffer_size(&rest))
         guest_bytes(guest, buffer_peek(&rest), now_ms);
     buffer_deinit(&rest);

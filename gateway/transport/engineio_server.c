@@ -121,7 +121,8 @@ bool engineio_is_full(const struct engineio_server *server)
 {
     return server->draining ||
            (server->config.sessions &&
-            server->stats.polling + server->stats.websocket >= server->config.sessions);
+            server->stats.polling + server->stats.websocket + server->stats.guests >=
+                server->config.sessions);
 }
 
 void refuse_full(struct engineio_server *server, struct http_exchange *exchange)

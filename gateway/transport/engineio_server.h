@@ -96,7 +96,7 @@ struct engineio_stats {
         forwards_failed; /* polls passed on to their gateway, and those it did not answer */
     uint64_t taken_over, taken_over_failed, handed_over; /* upgrades across gateways */
     uint64_t peer_requests, peer_refused; /* asked by other gateways, and those without the token */
-    uint64_t polling, websocket;          /* now */
+    uint64_t polling, websocket, guests;  /* now; guests: see engineio_guest.c */
 };
 
 /* The other gateways: a request may reach any of them, whoever has its session. Polls are passed

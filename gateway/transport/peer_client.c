@@ -10,6 +10,7 @@
 
 enum {
     IDLE_DEFAULT_MS = 30000,
+    BUFFERED_DEFAULT = 64 * 1024 * 1024,
     HELD_SHARE = 8 /* one in so many connections is never a held poll's */
 };
 
@@ -65,6 +66,15 @@ static void channel_free(struct peer_channel *channel)
     free(channel);
 }
 
+/* It has gone out, or will not. */
+static void forget_text(struct peer_request *request)
+{
+    struct peer_client_stats *stats = &request->client->stats;
+    assert(stats->buffered >= buffer_size(&request->text));
+    stats->buffered -= buffer_size(&request->text);
+    buffer_deinit(&request->text);
+}
+
 /* Takes the request off whatever it stands in. */
 static void detach(struct peer_request *request)
 {
@@ -83,7 +93,7 @@ static void detach(struct peer_request *request)
     } else {
         DL_DELETE(request->client->failed, request);
     }
-    buffer_deinit(&request->text);
+    forget_text(request);
     request->channel = NULL;
     request->peer = NULL;
     request->client = NULL;
@@ -117,7 +127,7 @@ static void write_request(struct peer_channel *channel)
     if (!request || !buffer_size(&request->text) || !channel->wire->writable)
         return;
     wire_write(channel->wire, buffer_peek(&request->text));
-    buffer_deinit(&request->text);
+    forget_text(request);
 }
 
 static void idle_too_long(struct timer *timer, int64_t now_ms)
@@ -302,6 +312,14 @@ static void write_text(const struct peer_client *client, const struct peer_messa
     buffer_append(text, message->body);
 }
 
+/* At most so much is written for it. */
+static uint64_t text_size(const struct peer_message *message)
+{
+    enum { FIXED = 256 }; /* words, numbers, the token */
+    return FIXED + message->path.size + message->query.size + message->fields.size +
+           message->body.size;
+}
+
 void peer_client_send(struct peer_client *client, struct peer_request *request,
                       const struct peer_message *message)
 {
@@ -310,12 +328,15 @@ void peer_client_send(struct peer_client *client, struct peer_request *request,
     client->stats.requests++;
     request->client = client;
     request->held = message->held;
-    write_text(client, message, &request->text);
+    bool fits = text_size(message) <= client->config.buffered - client->stats.buffered;
+    if (fits)
+        write_text(client, message, &request->text);
+    client->stats.buffered += buffer_size(&request->text);
     request->timer.fire = too_late;
     timer_wheel_set(client->wheel, &request->timer, client->wheel->now_ms + message->timeout_ms);
     bool overtakes = message->held ? peer->waiting_held : peer->waiting;
-    struct peer_channel *channel = overtakes ? NULL : free_channel(peer, message->held);
-    bool full = peer->channel_count == 0 || peer->waiting_count >= client->config.waiting;
+    struct peer_channel *channel = overtakes || !fits ? NULL : free_channel(peer, message->held);
+    bool full = !fits || peer->channel_count == 0 || peer->waiting_count >= client->config.waiting;
     if (channel) {
         request->peer = peer;
         start(request, channel);
@@ -358,6 +379,8 @@ struct peer_client *peer_client_new(const struct peer_client_config *config,
     struct peer_client *client = mem_new(struct peer_client);
     client->config = *config;
     client->wheel = wheel;
+    if (!client->config.buffered)
+        client->config.buffered = BUFFERED_DEFAULT;
     if (!client->config.idle_timeout_ms)
         client->config.idle_timeout_ms = IDLE_DEFAULT_MS;
     return client;

@@ -31,6 +31,7 @@ struct peer_client_config {
     void *dialer;
     unsigned connections;    /* to one peer */
     unsigned waiting;        /* requests that may wait for a connection to one peer */
+    uint64_t buffered;       /* bytes of requests that have not gone out, to all; 0: 64 MiB */
     uint64_t answer_bytes;   /* of an answer's body */
     int64_t idle_timeout_ms; /* of a connection; shorter than the peer's own. 0: 30 s */
 };
@@ -38,6 +39,7 @@ struct peer_client_config {
 struct peer_client_stats {
     uint64_t dialed, requests, failed, refused, timeouts;
     uint64_t connections; /* now */
+    uint64_t buffered;    /* likewise: bytes that have not gone out */
 };
 
 /* One request; embedded by its owner, zeroed but for `answered`. */

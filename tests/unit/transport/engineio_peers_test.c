@@ -275,6 +275,25 @@ START_TEST(who_does_not_know_the_secret_is_refused){BOTH_FEEDS({
 }
 END_TEST
 
+START_TEST(what_waits_to_go_to_others_is_bounded_by_bytes)
+{
+    static char body[4000] = "4";
+    memset(body + 1, 'x', sizeof(body) - 2);
+    fake_peer_buffered = 3000;
+    fake_peers_start(&ops, false);
+    open_polling();
+    fake_at(1);
+    expect_unknown(fake_request("POST", url, body)); /* as if its gateway were away */
+    ck_assert_uint_eq(peer_client_stats(gateways[1].client)->refused, 1);
+    ck_assert_uint_eq(peer_client_stats(gateways[1].client)->buffered, 0);
+    body[2000] = '\0';
+    ck_assert_str_eq(fake_ask("POST", url, body, 200), "ok");
+    ck_assert_uint_eq(peer_client_stats(gateways[1].client)->buffered, 0);
+    fake_peers_stop();
+    fake_peer_buffered = 0;
+}
+END_TEST
+
 START_TEST(a_gateway_that_ends_gives_back_the_polls_that_it_holds_for_others){BOTH_FEEDS({
     open_polling();
     fake_at(1);
@@ -439,6 +458,7 @@ TEST_PROGRAM("engineio_peers", an_id_shows_nobody_where_its_gateway_is,
              a_poll_goes_on_by_another_gateway_when_its_bearer_dies,
              nobody_is_asked_for_an_id_that_we_did_not_sign, nobody_outside_the_network_is_asked,
              who_does_not_know_the_secret_is_refused, held_polls_leave_connections_to_the_others,
+             what_waits_to_go_to_others_is_bounded_by_bytes,
              a_gateway_that_ends_gives_back_the_polls_that_it_holds_for_others,
              so_many_are_sent_away_as_asked_and_told_through_any_gateway,
              networks_and_addresses_are_read, a_new_secret_is_accepted_before_it_is_used)

@@ -10,6 +10,7 @@ struct fake_gateway gateways[FAKE_GATEWAYS];
 const char *fake_network = "10.0.0.0/24";
 const char *fake_secrets[FAKE_GATEWAYS];
 unsigned fake_peer_connections = 8;
+uint64_t fake_peer_buffered;
 
 static const struct engineio_application_ops *application;
 static uint8_t boots;
@@ -179,6 +180,7 @@ static void gateway_open(struct fake_gateway *gateway)
                                         .dialer = gateway,
                                         .connections = fake_peer_connections,
                                         .waiting = 4,
+                                        .buffered = fake_peer_buffered,
                                         .answer_bytes = 1 << 20};
     gateway->client = peer_client_new(&client, &world.wheel);
     if (application) {

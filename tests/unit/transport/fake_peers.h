@@ -25,6 +25,7 @@ extern struct fake_gateway gateways[FAKE_GATEWAYS];
  * fake_peers_start(). */
 extern const char *fake_network;
 extern unsigned fake_peer_connections;
+extern uint64_t fake_peer_buffered; /* 0: the default */
 extern const char *fake_secrets[FAKE_GATEWAYS];
 
 /* ops NULL: Socket.IO with fake_socketio. */
