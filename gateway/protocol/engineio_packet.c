@@ -29,6 +29,7 @@ enum status engineio_decode(struct bytes text, struct buffer *scratch,
 enum status engineio_payload_init(struct engineio_payload_reader *reader, struct bytes body,
                                   uint32_t max_packets)
 {
+    assert(max_packets > 0);
     if (body.size == 0 || !utf8_is_valid(body))
         return STATUS_MALFORMED;
     *reader = (struct engineio_payload_reader){body, max_packets, true};
@@ -38,6 +39,7 @@ enum status engineio_payload_init(struct engineio_payload_reader *reader, struct
 enum status engineio_payload_next(struct engineio_payload_reader *reader, struct buffer *scratch,
                                   struct engineio_packet *packet)
 {
+    assert(reader->more || reader->rest.size == 0);
     if (!reader->more)
         return STATUS_NOT_FOUND;
     if (reader->packets_left == 0)
@@ -56,6 +58,7 @@ enum status engineio_payload_next(struct engineio_payload_reader *reader, struct
 
 void engineio_append_packet(struct buffer *out, enum engineio_packet_type type, struct bytes data)
 {
+    assert(type <= ENGINEIO_NOOP);
     buffer_append_byte(out, (uint8_t)('0' + type));
     buffer_append(out, data);
 }
@@ -80,6 +83,7 @@ void engineio_append_separator(struct buffer *out, size_t payload_start)
 
 void engineio_append_open(struct buffer *out, const struct engineio_handshake *handshake)
 {
+    assert(handshake->sid.size > 0 && handshake->ping_interval_ms > 0);
     buffer_append_format(out,
                          "0{\"sid\":\"%.*s\",\"upgrades\":[%s],\"pingInterval\":%u,"
                          "\"pingTimeout\":%u,\"maxPayload\":%llu}",

@@ -1,5 +1,7 @@
 #include "http_head.h"
 
+#include <assert.h>
+
 /* RFC 9110 section 5.6.2 */
 static bool is_token_character(uint8_t c)
 {
@@ -107,6 +109,7 @@ static bool is_host(struct bytes value)
 static bool split_target(struct http_request *request)
 {
     struct bytes rest = request->target;
+    assert(rest.size > 0);
     if (memchr(rest.data, '#', rest.size))
         return false;
     if (bytes_equal_string(rest, "*")) {
@@ -214,6 +217,7 @@ static void note_field(struct framing *framing, struct http_request *request,
                        const struct http_field *field)
 {
     struct bytes name = field->name, value = field->value;
+    assert(name.size > 0); /* a token has letters */
     if (http_equal_ignoring_case(name, BYTES_LITERAL("host"))) {
         framing->hosts++;
         framing->bad |= !is_host(value);
@@ -240,6 +244,7 @@ static enum status judge(const struct framing *framing, struct http_request *req
                          uint16_t *answer)
 {
     bool modern = request->minor_version == 1;
+    assert(request->minor_version <= 1);
     *answer = 400;
     if (framing->bad || framing->hosts > 1 || (modern && framing->hosts == 0))
         return STATUS_MALFORMED;

@@ -1,6 +1,8 @@
 /* Looking into a request head that has been parsed. */
 #include "http_head.h"
+
 #include "http_request.h"
+#include <assert.h>
 
 bool http_field_next(struct bytes *rest, struct http_field *field)
 {
@@ -18,6 +20,7 @@ bool http_request_field(const struct http_request *request, const char *name, st
 {
     struct bytes rest = request->fields, wanted = bytes_of_string(name);
     struct http_field field;
+    assert(wanted.size > 0);
     while (http_field_next(&rest, &field)) {
         if (http_equal_ignoring_case(field.name, wanted)) {
             *value = field.value;
@@ -32,6 +35,7 @@ size_t http_request_count(const struct http_request *request, const char *name)
     struct bytes rest = request->fields, wanted = bytes_of_string(name);
     struct http_field field;
     size_t count = 0;
+    assert(wanted.size > 0);
     while (http_field_next(&rest, &field))
         count += http_equal_ignoring_case(field.name, wanted);
     return count;
@@ -41,6 +45,7 @@ bool http_request_has_token(const struct http_request *request, const char *name
 {
     struct bytes rest = request->fields, wanted = bytes_of_string(name), element;
     struct http_field field;
+    assert(wanted.size > 0 && token[0]);
     while (http_field_next(&rest, &field)) {
         if (!http_equal_ignoring_case(field.name, wanted))
             continue;
@@ -56,6 +61,7 @@ static struct http_field take_pair(struct bytes *rest, char separator)
 {
     const uint8_t *end = memchr(rest->data, separator, rest->size);
     struct bytes pair = bytes_of(rest->data, end ? (size_t)(end - rest->data) : rest->size);
+    assert(rest->size > 0);
     *rest = bytes_skip(*rest, end ? pair.size + 1 : pair.size);
     const uint8_t *equals = pair.size ? memchr(pair.data, '=', pair.size) : NULL;
     size_t name_size = equals ? (size_t)(equals - pair.data) : pair.size;
@@ -65,6 +71,7 @@ static struct http_field take_pair(struct bytes *rest, char separator)
 
 static bool find_cookie(struct bytes cookies, struct bytes wanted, struct bytes *value)
 {
+    assert(wanted.size > 0);
     while (cookies.size) {
         struct http_field pair = take_pair(&cookies, ';');
         struct bytes found = http_trim(pair.value);
@@ -116,6 +123,7 @@ static int hexadecimal(uint8_t c)
 static int decode_byte(struct bytes *encoded, bool plus)
 {
     uint8_t c = encoded->data[0];
+    assert(encoded->size > 0);
     if (c == '%') {
         if (encoded->size < 3)
             return -1;
@@ -157,6 +165,7 @@ enum status http_query_parameter(struct bytes query, const char *name, struct bu
                                  struct bytes *value)
 {
     struct http_field parameter;
+    assert(name[0]);
     while (http_query_next(&query, &parameter)) {
         if (!name_matches(parameter.name, name))
             continue;

@@ -1,5 +1,7 @@
 #include "http_reply.h"
 
+#include <assert.h>
+
 #include "http_head.h"
 
 enum { HEAD_BYTES_LIMIT = 16384, STATUS_LINE_MINIMUM = 13, LENGTH_DIGITS_LIMIT = 12 };
@@ -12,6 +14,7 @@ void http_reply_deinit(struct http_reply_reader *reader)
 
 static void drop_taken(struct http_reply_reader *reader)
 {
+    assert(reader->taken <= buffer_size(&reader->input));
     buffer_consume(&reader->input, reader->taken);
     reader->taken = 0;
     if (buffer_size(&reader->input) == 0)
@@ -20,24 +23,28 @@ static void drop_taken(struct http_reply_reader *reader)
 
 void http_reply_feed(struct http_reply_reader *reader, struct bytes bytes)
 {
+    assert(bytes.size > 0);
     drop_taken(reader);
     buffer_append(&reader->input, bytes);
 }
 
 bool http_reply_is_idle(const struct http_reply_reader *reader)
 {
+    assert(reader->taken <= buffer_size(&reader->input));
     return buffer_size(&reader->input) == reader->taken;
 }
 
 bool http_reply_field(const struct http_reply *reply, const char *name, struct bytes *value)
 {
     const struct http_request fields = {.fields = reply->fields};
+    assert(name[0]);
     return http_request_field(&fields, name, value);
 }
 
 static bool read_length(const struct http_reply *reply, uint64_t *length)
 {
     struct bytes text;
+    assert(reply->code >= 200);
     if (!http_reply_field(reply, "content-length", &text)) {
         *length = 0;
         return reply->code == 204 || reply->code == 304;

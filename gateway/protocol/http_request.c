@@ -60,6 +60,7 @@ static enum status fail(struct http_reader *reader, enum status status, uint16_t
 /* Drops bytes that are dealt with; an empty buffer is freed. */
 static void drop(struct http_reader *reader, size_t size)
 {
+    assert(size <= buffer_size(&reader->input));
     buffer_consume(&reader->input, size);
     reader->scanned = 0;
     reader->line = 0;
@@ -90,6 +91,7 @@ unsigned http_reader_answer(const struct http_reader *reader)
 
 size_t http_reader_buffered(const struct http_reader *reader)
 {
+    assert(reader->pending <= buffer_size(&reader->input));
     return buffer_size(&reader->input) - reader->pending;
 }
 
@@ -180,6 +182,7 @@ static enum status scan_head_line(struct http_reader *reader, size_t *end, uint1
 /* STATUS_OK: *end is behind the empty line that ends the head. */
 static enum status scan_head(struct http_reader *reader, size_t *end, uint16_t *answer)
 {
+    assert(reader->state == STATE_HEAD);
     for (;;) {
         size_t line_end;
         enum status status = scan_head_line(reader, &line_end, answer);
@@ -210,6 +213,7 @@ static enum status next_head(struct http_reader *reader, struct http_item *item)
     size_t end = 0;
     uint16_t answer = 0;
     enum status status = scan_head(reader, &end, &answer);
+    assert(reader->state == STATE_HEAD && reader->pending == 0);
     if (status == STATUS_INCOMPLETE)
         return status;
     struct http_request request;
@@ -253,6 +257,7 @@ static enum status next_data(struct http_reader *reader, struct http_item *item)
 {
     struct bytes input = buffer_peek(&reader->input);
     size_t size = input.size < reader->left ? input.size : (size_t)reader->left;
+    assert(reader->state == STATE_DATA && reader->pending == 0);
     reader->left -= size;
     if (reader->left == 0)
         reader->state = reader->flags & FLAG_CHUNKED ? STATE_CHUNK_END : STATE_END;
@@ -351,6 +356,7 @@ static enum status scan_body_line(struct http_reader *reader, size_t most, struc
 
 static enum status count_overhead(struct http_reader *reader, size_t size)
 {
+    assert(size <= UINT32_MAX - reader->overhead);
     reader->overhead += (uint32_t)size;
     if (reader->overhead > reader->limits->head_bytes)
         return fail(reader, STATUS_TOO_LARGE, 431);
@@ -361,6 +367,7 @@ static enum status next_chunk_size(struct http_reader *reader)
 {
     struct bytes line;
     enum status status = scan_body_line(reader, CHUNK_LINE_MAX, &line);
+    assert(reader->flags & FLAG_CHUNKED);
     if (status)
         return status;
     uint64_t size;
@@ -381,6 +388,7 @@ static enum status next_chunk_end(struct http_reader *reader)
 {
     struct bytes line;
     enum status status = scan_body_line(reader, 0, &line);
+    assert(reader->left == 0);
     if (status == STATUS_TOO_LARGE) /* data goes on where it should have ended */
         return fail(reader, STATUS_MALFORMED, 400);
     if (status)
@@ -395,6 +403,7 @@ static enum status next_trailer(struct http_reader *reader)
 {
     struct bytes line;
     enum status status = scan_body_line(reader, reader->limits->head_bytes, &line);
+    assert(reader->flags & FLAG_CHUNKED);
     if (status)
         return status;
     struct http_field field;
@@ -414,6 +423,7 @@ static enum status next_trailer(struct http_reader *reader)
 
 static enum status next_end(struct http_reader *reader, struct http_item *item)
 {
+    assert(reader->state == STATE_END && reader->left == 0);
     reader->state = STATE_HEAD;
     reader->flags = 0;
     *item = (struct http_item){.kind = HTTP_ITEM_END};

@@ -17,6 +17,7 @@ struct socketio_collection {
 static void release(struct socketio_decoder *decoder)
 {
     struct socketio_collection *collection = decoder->collection;
+    assert(!collection || collection->count <= SOCKETIO_MAX_ATTACHMENTS);
     decoder->collection = NULL;
     if (!collection)
         return;
@@ -39,6 +40,7 @@ void socketio_decoder_deinit(struct socketio_decoder *decoder)
 bool socketio_decoder_is_collecting(const struct socketio_decoder *decoder)
 {
     const struct socketio_collection *collection = decoder->collection;
+    assert(!collection || collection->count <= collection->packet.attachment_count);
     return collection && collection->count < collection->packet.attachment_count;
 }
 
@@ -46,6 +48,7 @@ static enum status begin_collection(struct socketio_decoder *decoder, struct byt
                                     struct socketio_packet *packet)
 {
     struct socketio_collection *collection = mem_new(struct socketio_collection);
+    assert(!decoder->collection);
     buffer_append(&collection->text, text);
     collection->bytes = text.size;
     decoder->collection = collection;

@@ -31,6 +31,7 @@ void socketio_append_packet(struct buffer *out, const struct socketio_packet *pa
 void socketio_append_connect(struct buffer *out, struct bytes name_space, struct bytes sid,
                              struct bytes pid)
 {
+    assert(sid.size > 0);
     socketio_append_head(
         out, &(struct socketio_packet){.type = SOCKETIO_CONNECT, .name_space = name_space});
     buffer_append(out, BYTES_LITERAL("{\"sid\":\""));
@@ -65,6 +66,7 @@ void socketio_append_disconnect(struct buffer *out, struct bytes name_space)
 void socketio_append_ack(struct buffer *out, struct bytes name_space, uint64_t ack_id,
                          struct bytes arguments, uint32_t attachment_count)
 {
+    assert(attachment_count <= SOCKETIO_MAX_ATTACHMENTS);
     socketio_append_head(out, &(struct socketio_packet){
                                   .type = attachment_count ? SOCKETIO_BINARY_ACK : SOCKETIO_ACK,
                                   .name_space = name_space,
@@ -107,6 +109,7 @@ void socketio_append_event_tail(struct buffer *out, struct bytes cursor)
 
 void socketio_append_event(struct buffer *out, const struct socketio_event *event)
 {
+    assert(event->attachment_count <= SOCKETIO_MAX_ATTACHMENTS);
     socketio_append_head(
         out, &(struct socketio_packet){
                  .type = event->attachment_count ? SOCKETIO_BINARY_EVENT : SOCKETIO_EVENT,
@@ -121,5 +124,6 @@ void socketio_append_event(struct buffer *out, const struct socketio_event *even
 
 void socketio_append_placeholder(struct buffer *out, uint32_t index)
 {
+    assert(index < SOCKETIO_MAX_ATTACHMENTS);
     buffer_append_format(out, "{\"_placeholder\":true,\"num\":%u}", index);
 }

@@ -28,6 +28,7 @@ static bool starts_with_digit(struct bytes text)
 static bool take_number(struct bytes *text, uint64_t most, uint64_t *number)
 {
     uint64_t sum = 0;
+    assert(most < UINT64_MAX / 10 - 9);
     if (!starts_with_digit(*text))
         return false;
     while (starts_with_digit(*text)) {
@@ -42,6 +43,7 @@ static bool take_number(struct bytes *text, uint64_t most, uint64_t *number)
 
 static enum status take_namespace(struct bytes *text, uint32_t most, struct bytes *name_space)
 {
+    assert(most > 0);
     if (text->size == 0 || text->data[0] != '/') {
         *name_space = BYTES_LITERAL("/");
         return STATUS_OK;
@@ -115,6 +117,7 @@ static bool raw_name_is_reserved(struct bytes raw)
 
 static enum status scan_failure(const struct json_scanner *scanner)
 {
+    assert(scanner->status != STATUS_INCOMPLETE);
     return scanner->status ? scanner->status : STATUS_MALFORMED;
 }
 
@@ -203,6 +206,7 @@ static uint8_t key_of_placeholder(const struct json_scanner *scanner)
 static bool is_index(struct bytes number, uint32_t attachment_count)
 {
     uint64_t index;
+    assert(attachment_count > 0 && attachment_count <= SOCKETIO_MAX_ATTACHMENTS);
     return take_number(&number, attachment_count - 1, &index) && number.size == 0;
 }
 
@@ -213,6 +217,7 @@ static enum status check_placeholders(const struct socketio_packet *packet)
     uint8_t seen[JSON_DEPTH_MAX + 1] = {0};
     uint8_t key = 0; /* of the value that comes next, if it is one of the two */
     enum json_token token;
+    assert(is_binary(packet->type) && packet->payload.size > 0);
     json_init(&scanner, packet->payload, JSON_DEPTH_MAX);
     while ((token = json_next(&scanner)) != JSON_END) {
         if (token == JSON_ERROR)
@@ -270,6 +275,7 @@ enum status socketio_decode(struct bytes text, const struct socketio_limits *lim
 
 static bool event_is_string(const struct socketio_packet *packet)
 {
+    assert(packet->event.size != 1 || packet->event.data[0] != '"');
     return packet->event.size && packet->event.data[0] == '"';
 }
 

@@ -1,5 +1,7 @@
 #include "utf8.h"
 
+#include <assert.h>
+
 /* How many leading bytes of the text are ASCII, by words of eight. */
 static size_t ascii_prefix(const uint8_t *data, size_t size)
 {
@@ -18,6 +20,7 @@ static size_t ascii_prefix(const uint8_t *data, size_t size)
 /* The Unicode standard's table 3-7: what may follow a lead byte. */
 static bool begin_character(struct utf8_validator *validator, uint8_t lead)
 {
+    assert(lead >= 0x80 && validator->left == 0);
     validator->low = 0x80;
     validator->high = 0xbf;
     if (lead >= 0xc2 && lead <= 0xdf) {
@@ -43,6 +46,7 @@ static bool begin_character(struct utf8_validator *validator, uint8_t lead)
 bool utf8_validator_feed(struct utf8_validator *validator, struct bytes text)
 {
     size_t i = 0;
+    assert(validator->left <= 3);
     while (i < text.size) {
         if (validator->left == 0) {
             i += ascii_prefix(text.data + i, text.size - i);

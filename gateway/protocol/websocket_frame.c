@@ -33,6 +33,7 @@ void websocket_reader_deinit(struct websocket_reader *reader)
 
 unsigned websocket_reader_close_code(const struct websocket_reader *reader)
 {
+    assert(!reader->close_code || reader->state == STATE_FAILED);
     return reader->close_code;
 }
 
@@ -48,6 +49,7 @@ size_t websocket_reader_memory(const struct websocket_reader *reader)
 
 static enum status fail(struct websocket_reader *reader, enum status status, unsigned close_code)
 {
+    assert(status != STATUS_OK && close_code <= UINT16_MAX);
     buffer_deinit(&reader->message);
     reader->state = STATE_FAILED;
     reader->status = (uint8_t)status;
@@ -88,6 +90,7 @@ static size_t full_header_size(const struct websocket_reader *reader)
 static uint64_t frame_size(const struct websocket_reader *reader)
 {
     unsigned length = reader->header[1] & LENGTH;
+    assert(reader->header_size == full_header_size(reader));
     if (length < 126)
         return length;
     uint64_t size = 0;
@@ -99,6 +102,7 @@ static uint64_t frame_size(const struct websocket_reader *reader)
 /* What the first two bytes already tell: sections 5.1 to 5.5. */
 static enum status check_start(struct websocket_reader *reader)
 {
+    assert(reader->header_size == 2);
     if (reader->header[0] & RSV)
         return violate(reader);
     if (!(reader->header[1] & MASKED))
@@ -124,6 +128,7 @@ static enum status check_size(struct websocket_reader *reader)
 {
     uint64_t size = frame_size(reader);
     unsigned length = reader->header[1] & LENGTH;
+    assert(reader->message_size <= reader->message_limit);
     if ((length == 126 && size < 126) || (length == 127 && (size <= UINT16_MAX || size >> 63)))
         return violate(reader); /* the shortest form must be used, section 5.2 */
     if (!frame_is_control(reader) && size > reader->message_limit - reader->message_size)
@@ -133,6 +138,7 @@ static enum status check_size(struct websocket_reader *reader)
 
 static enum status read_header(struct websocket_reader *reader, struct bytes *input)
 {
+    assert(reader->state == STATE_HEADER);
     while (reader->header_size < full_header_size(reader)) {
         if (input->size == 0)
             return STATUS_INCOMPLETE;
@@ -161,6 +167,7 @@ static void unmask(struct websocket_reader *reader, const uint8_t *from, uint8_t
 {
     const uint8_t *key = reader->header + reader->header_size - MASK_SIZE;
     uint8_t turned[8];
+    assert(reader->header_size > MASK_SIZE && reader->mask_offset < MASK_SIZE);
     for (size_t i = 0; i < sizeof(turned); i++)
         turned[i] = key[(reader->mask_offset + i) % MASK_SIZE];
     uint64_t mask, word;
@@ -179,6 +186,7 @@ static void unmask(struct websocket_reader *reader, const uint8_t *from, uint8_t
 static enum status read_payload(struct websocket_reader *reader, struct bytes *input)
 {
     size_t size = input->size < reader->left ? input->size : (size_t)reader->left;
+    assert(reader->state == STATE_PAYLOAD);
     if (size) {
         uint8_t *place = buffer_reserve(&reader->message, size);
         unmask(reader, input->data, place, size);
@@ -199,6 +207,7 @@ static enum status give_close(struct websocket_reader *reader, struct bytes payl
                               struct websocket_item *item)
 {
     unsigned code = WEBSOCKET_CLOSE_NO_CODE;
+    assert(payload.size <= WEBSOCKET_CONTROL_MAX);
     if (payload.size == 1)
         return violate(reader);
     if (payload.size >= 2) {
@@ -219,6 +228,7 @@ static enum status finish_frame(struct websocket_reader *reader, struct websocke
 {
     struct bytes content = buffer_peek(&reader->message);
     enum websocket_opcode opcode = frame_opcode(reader);
+    assert(reader->left == 0 && content.size >= reader->message_size);
     reader->state = STATE_HEADER;
     reader->header_size = 0;
     if (opcode & CONTROL) {
@@ -245,6 +255,7 @@ static void drop_given(struct websocket_reader *reader)
 {
     if (reader->state != STATE_HEADER)
         return;
+    assert(buffer_size(&reader->message) >= reader->message_size);
     if (reader->message_size == 0)
         buffer_deinit(&reader->message);
     else
@@ -283,6 +294,7 @@ size_t websocket_write_header(uint8_t out[WEBSOCKET_HEADER_MAX], enum websocket_
                               uint64_t payload_size)
 {
     size_t size = websocket_header_size(payload_size);
+    assert(size <= WEBSOCKET_HEADER_MAX);
     out[0] = (uint8_t)(FIN | opcode);
     if (size == 2) {
         out[1] = (uint8_t)payload_size;

@@ -35,6 +35,7 @@ struct members {
 
 static bool has(const struct members *members, enum member member)
 {
+    assert(member < MEMBER_COUNT);
     return members->raw[member].size > 0;
 }
 
@@ -71,6 +72,7 @@ static const char *const kind_names[] = {
 static size_t find_name(struct bytes inside, const char *const names[], size_t count)
 {
     uint8_t decoded[NAME_RAW_MAX];
+    assert(count > 0);
     if (inside.size > sizeof(decoded))
         return count;
     struct bytes name = bytes_of(decoded, json_unescape(inside, decoded));
@@ -82,6 +84,7 @@ static size_t find_name(struct bytes inside, const char *const names[], size_t c
 
 static enum status failure(const struct json_scanner *scanner)
 {
+    assert(scanner->status != STATUS_INCOMPLETE);
     return scanner->status ? scanner->status : STATUS_MALFORMED;
 }
 
@@ -134,6 +137,7 @@ static bool shapes_are_right(const struct members *members)
 
 static struct bytes inside_quotes(struct bytes raw)
 {
+    assert(raw.size >= 2 && raw.data[0] == '"');
     return bytes_of(raw.data + 1, raw.size - 2);
 }
 
@@ -185,6 +189,7 @@ enum status ws_json_decode(struct bytes text, const struct ws_json_limits *limit
 {
     struct json_scanner scanner;
     struct members members = {0};
+    assert(limits->rooms > 0 && limits->id_bytes > 0);
     json_init(&scanner, text, limits->json_depth);
     enum status status = read_members(&scanner, &members);
     if (status)
@@ -255,6 +260,7 @@ bool ws_json_next_room(struct bytes *rooms, struct buffer *scratch, struct bytes
 
 static void append_type(struct buffer *out, const char *type, struct bytes id)
 {
+    assert(type[0]);
     buffer_append_format(out, "{\"type\":\"%s\"", type);
     if (id.size) {
         buffer_append(out, BYTES_LITERAL(",\"id\":"));
@@ -264,6 +270,7 @@ static void append_type(struct buffer *out, const char *type, struct bytes id)
 
 static void append_text(struct buffer *out, const char *name, struct bytes text)
 {
+    assert(name[0]);
     buffer_append_format(out, ",\"%s\":", name);
     json_write_string(out, text);
 }
@@ -306,6 +313,7 @@ void ws_json_append_history_ack(struct buffer *out, struct bytes id, uint32_t co
 static void append_problem(struct buffer *out, struct bytes id, const char *code,
                            struct bytes message)
 {
+    assert(code[0]);
     append_type(out, "error", id);
     buffer_append_format(out, ",\"error\":{\"code\":\"%s\"", code);
     append_text(out, "message", message);
@@ -321,6 +329,7 @@ void ws_json_append_error(struct buffer *out, struct bytes id, const char *code,
 void ws_json_append_rooms_error(struct buffer *out, struct bytes id, const char *code,
                                 struct bytes message, struct bytes rooms)
 {
+    assert(rooms.size > 0 && rooms.data[0] == '[');
     append_problem(out, id, code, message);
     buffer_append_string(out, ",\"rooms\":");
     buffer_append(out, rooms);

@@ -37,6 +37,7 @@ static struct bytes read_bytes(const ProtobufCBinaryData *data)
 /* Empty, or one JSON value. */
 static enum status read_json(const ProtobufCBinaryData *data, uint32_t depth, struct bytes *out)
 {
+    assert(depth > 0);
     *out = read_bytes(data);
     return out->size ? json_validate(*out, depth, NULL) : STATUS_OK;
 }
@@ -124,6 +125,7 @@ static enum status read_content(const Smartstack__V1__ClientMessage *message,
 enum status ws_protobuf_decode(struct bytes message, const struct ws_protobuf_limits *limits,
                                struct arena *arena, struct ws_request *request)
 {
+    assert(limits->rooms <= WS_ROOMS_MAX && limits->json_depth > 0);
     ProtobufCAllocator allocator = {allocate, release, arena};
     arena_reset(arena);
     const Smartstack__V1__ClientMessage *unpacked =
@@ -155,6 +157,7 @@ static char *word_of(struct arena *arena, const char *word)
 static uint64_t id_of(struct bytes id)
 {
     uint64_t number = 0;
+    assert(id.size == 0 || id.size == sizeof(number));
     if (id.size == sizeof(number))
         memcpy(&number, id.data, sizeof(number));
     return number;
@@ -162,6 +165,7 @@ static uint64_t id_of(struct bytes id)
 
 static Smartstack__V1__Error *make_error(struct arena *arena, const struct ws_answer *answer)
 {
+    assert(answer->code && answer->refused_count <= WS_ROOMS_MAX);
     Smartstack__V1__Error *error = arena_alloc(arena, sizeof(*error));
     smartstack__v1__error__init(error);
     error->code = word_of(arena, answer->code);
@@ -180,6 +184,7 @@ static Smartstack__V1__Error *make_error(struct arena *arena, const struct ws_an
 
 static Smartstack__V1__Welcome *make_welcome(struct arena *arena, const struct ws_answer *answer)
 {
+    assert(answer->kind == WS_ANSWER_WELCOME);
     Smartstack__V1__Welcome *welcome = arena_alloc(arena, sizeof(*welcome));
     smartstack__v1__welcome__init(welcome);
     welcome->sid = text_of(arena, answer->sid);
@@ -194,6 +199,7 @@ static Smartstack__V1__Welcome *make_welcome(struct arena *arena, const struct w
 static Smartstack__V1__Unsubscribed *make_unsubscribed(struct arena *arena,
                                                        const struct ws_answer *answer)
 {
+    assert(answer->kind == WS_ANSWER_UNSUBSCRIBED);
     Smartstack__V1__Unsubscribed *unsubscribed = arena_alloc(arena, sizeof(*unsubscribed));
     smartstack__v1__unsubscribed__init(unsubscribed);
     unsubscribed->room = text_of(arena, answer->room);
@@ -288,6 +294,7 @@ static void append_varint(struct buffer *out, uint64_t value)
 
 static void append_field(struct buffer *out, unsigned field, struct bytes content)
 {
+    assert(field < 16); /* its key is one byte */
     buffer_append_byte(out, (uint8_t)(field << 3 | WIRE_TYPE_LENGTH));
     append_varint(out, content.size);
     buffer_append(out, content);
@@ -295,6 +302,7 @@ static void append_field(struct buffer *out, unsigned field, struct bytes conten
 
 void ws_protobuf_append_body(struct buffer *out, struct bytes notification)
 {
+    assert(notification.size > 0);
     append_field(out, FIELD_NOTIFICATION, notification);
 }
 

@@ -19,6 +19,7 @@ struct client_events {
 struct client_events *client_events_new(const struct client_events_config *config)
 {
     struct client_events *events = mem_new(struct client_events);
+    assert(!config->outlet_ops || config->rate > 0);
     events->config = *config;
     return events;
 }
@@ -68,6 +69,7 @@ static bool may_spend(const struct client_events *events, struct event_sender *s
                       int64_t now_ms)
 {
     uint64_t refill = (uint64_t)(now_ms - sender->refilled_ms) * events->config.rate;
+    assert(now_ms >= sender->refilled_ms);
     sender->refilled_ms = now_ms;
     sender->spent_milli = refill < sender->spent_milli ? sender->spent_milli - (uint32_t)refill : 0;
     if (sender->spent_milli + MILLI > events->config.burst * MILLI)
@@ -78,6 +80,7 @@ static bool may_spend(const struct client_events *events, struct event_sender *s
 
 static const char *refuse(uint64_t *counter, const char *word)
 {
+    assert(word);
     (*counter)++;
     return word;
 }
@@ -87,6 +90,7 @@ static const char *judge(struct client_events *events, struct event_sender *send
                          int64_t now_ms)
 {
     struct client_events_stats *stats = &events->stats;
+    assert(session);
     if (!is_name(event->name))
         return refuse(&stats->refused_malformed, "bad_event_name");
     enum status allowed =
@@ -115,6 +119,7 @@ static const char *judge(struct client_events *events, struct event_sender *send
 
 static void leave(struct sent_event *sent)
 {
+    assert(sent->sender && sent->sender->pending > 0);
     DL_DELETE(sent->sender->sent, sent);
     sent->sender->pending--;
     sent->sender = NULL;
@@ -125,6 +130,7 @@ static void done(struct outlet_ticket *ticket, enum status status)
     struct sent_event *sent =
         (struct sent_event *)((char *)ticket - offsetof(struct sent_event, ticket));
     struct client_events_stats *stats = &sent->events->stats;
+    assert(sent->sender && sent->events);
     (*(status == STATUS_OK ? &stats->acknowledged : &stats->failed))++;
     leave(sent);
     sent->answered(sent, status == STATUS_OK          ? NULL
@@ -147,6 +153,7 @@ const char *client_events_send(struct client_events *events, struct event_sender
 {
     char id[2 * ID_BYTES + 1];
     const char *problem = judge(events, sender, session, event, now_ms);
+    assert(sent && sent->answered);
     if (problem)
         return problem;
     struct outlet_record record = {

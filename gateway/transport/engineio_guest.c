@@ -16,8 +16,6 @@
 
 enum guest_state { GUEST_EXPECTED, GUEST_ASKING, GUEST_GREETED, GUEST_TAKING };
 
-enum { HELD_LIMIT = 65536 };
-
 struct guest {
     struct engineio_server *server;
     struct wire *wire;
@@ -40,6 +38,7 @@ struct guest {
 static void ask(struct guest *guest, struct peer_request *request, struct bytes path)
 {
     const struct engineio_peers *peers = &guest->server->peers;
+    assert(peers->client && guest->sid_size >= SID_KEY_SIZE);
     peer_client_send(peers->client, request,
                      &(struct peer_message){.address = guest->address,
                                             .method = "POST",
@@ -104,6 +103,7 @@ static void guest_late(struct timer *timer, int64_t now_ms)
 static void greet(struct guest *guest, const struct http_reply *reply)
 {
     static const char name[] = "&probe=";
+    assert(guest->state == GUEST_ASKING);
     if (!reply || reply->code != 200 || reply->body.size != REMOTE_PROBE_SIZE - 1 ||
         !guest->wire->writable) {
         guest_end(guest, WEBSOCKET_CLOSE_TRY_AGAIN, "cannot_continue");
@@ -124,6 +124,7 @@ static void settle(struct guest *guest, const struct http_reply *reply, int64_t 
     struct taken_wire taken = {guest->wire, &guest->reader, guest->base64};
     struct bytes sid =
         bytes_of(buffer_peek(&guest->query).data + sizeof("sid=") - 1, guest->sid_size);
+    assert(guest->state == GUEST_TAKING);
     if (!reply || reply->code != 200 ||
         !take_over_session(server, sid, reply->body, taken, now_ms)) {
         guest_end(guest, WEBSOCKET_CLOSE_TRY_AGAIN, "cannot_continue");
@@ -141,6 +142,7 @@ static void settle(struct guest *guest, const struct http_reply *reply, int64_t 
 static void answered(struct peer_request *request, const struct http_reply *reply, int64_t now_ms)
 {
     struct guest *guest = (struct guest *)((char *)request - offsetof(struct guest, request));
+    assert(!guest->over && guest->state != GUEST_EXPECTED);
     if (guest->state == GUEST_ASKING)
         greet(guest, reply);
     else
@@ -185,7 +187,8 @@ static void take_item(struct guest *guest, const struct websocket_item *item)
 
 static void hold(struct guest *guest, struct bytes bytes)
 {
-    if (buffer_size(&guest->held) + bytes.size > guest->server->poll_bytes + HELD_LIMIT)
+    assert(guest->state == GUEST_TAKING);
+    if (buffer_size(&guest->held) + bytes.size > guest->server->poll_bytes + HELD_SLACK)
         guest_end(guest, WEBSOCKET_CLOSE_TOO_BIG, "too_large");
     else
         buffer_append(&guest->held, bytes);

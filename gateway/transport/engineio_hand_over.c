@@ -20,6 +20,7 @@ enum { FORMAT_VERSION = 1, PING_LIMIT_MS = 1 << 30 };
 static void forget_probe(struct engineio_session *session)
 {
     struct polling *polling = session->polling;
+    assert(polling && polling->remote_probe[0]);
     polling->remote_probe[0] = '\0';
     polling->probed = false;
     session_mark_dirty(session);
@@ -48,6 +49,7 @@ static void begin_probe(struct engineio_session *session, struct http_exchange *
     struct engineio_server *server = session->server;
     struct polling *polling = session->polling;
     uint8_t random[(REMOTE_PROBE_SIZE - 1) / 2];
+    assert(!polling_is_probed(polling) && session->state == SESSION_OPEN);
     server->config.random(server->config.random_context, random, sizeof(random));
     for (size_t i = 0; i < sizeof(random); i++)
         snprintf(&polling->remote_probe[2 * i], 3, "%02x", random[i]);
@@ -64,6 +66,7 @@ static bool names_probe(const struct http_request *request, const struct polling
 {
     auto_buffer struct buffer scratch = {0};
     struct bytes value;
+    assert(!polling->remote_probe[0] || polling->probed);
     return polling->remote_probe[0] &&
            http_query_parameter(request->query, "probe", &scratch, &value) == STATUS_OK &&
            bytes_equal_string(value, polling->remote_probe);
@@ -159,6 +162,7 @@ void hand_over_session(struct engineio_session *session, int64_t now_ms)
                                      .packets_most = UINT32_MAX,
                                      .queue = &session->queue};
     enum status status = STATUS_CLOSED;
+    assert(polling->take);
     if (session->state == SESSION_OPEN)
         status = server->config.ops->hand_over(session->connection, &writer, &own, now_ms);
     if (status == STATUS_INCOMPLETE)
@@ -204,6 +208,7 @@ static bool read_moved(struct bytes state, struct moved *moved)
 static void keep_handshake(struct engineio_session *session, const struct moved *moved)
 {
     auto_buffer struct buffer copy = {0};
+    assert(!session->handshake);
     buffer_append(&copy, moved->query);
     buffer_append(&copy, moved->fields);
     if (buffer_size(&copy))

@@ -64,6 +64,7 @@ static void hand_on(struct http_exchange *exchange, const struct http_reply *rep
     char type[VALUE_SIZE], values[3][VALUE_SIZE];
     struct http_field fields[3];
     size_t count = 0;
+    assert(reply);
     for (size_t i = 0; i < 3; i++) {
         const char *value = copy_field(reply, names[i], values[i]);
         if (value)
@@ -120,6 +121,7 @@ static void send(struct forward *forward, struct bytes query, struct bytes field
             peers->timeout_ms + (forward->post ? 0 : (int64_t)server->config.ping_interval_ms),
         .held = !forward->post,
     };
+    assert(forward->exchange && !forward->request.client);
     peer_client_send(peers->client, &forward->request, &message);
 }
 
@@ -143,6 +145,7 @@ static void gave_up(struct exchange_owner *owner, struct http_exchange *exchange
 static void copy_fields(const struct http_request *request, struct buffer *fields)
 {
     static const char *const names[] = {"accept-encoding", "content-type", "user-agent"};
+    assert(buffer_size(fields) == 0);
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
         struct bytes value;
         if (http_request_field(request, names[i], &value))
@@ -196,6 +199,7 @@ void errand_send(struct engineio_server *server, const struct peer_address *addr
                  const char *path, struct bytes query)
 {
     struct errand *errand = mem_new(struct errand);
+    assert(path[0] == '/' && server->peers.client);
     errand->server = server;
     errand->request.answered = errand_done;
     DL_APPEND(server->errands, errand);

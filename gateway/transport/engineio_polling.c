@@ -46,6 +46,7 @@ static void answer_poll(struct engineio_session *session, struct bytes body)
     struct engineio_server *server = session->server;
     struct polling *polling = session->polling;
     struct http_exchange *get = polling->get;
+    assert(get);
     polling->get = NULL;
     polling->last_get_mark = polling->get_mark;
     buffer_deinit(&polling->last_body);
@@ -145,6 +146,7 @@ static void poll(struct engineio_session *session, struct http_exchange *exchang
     }
     buffer_deinit(&polling->last_body);
     polling->last_get_mark.size = 0;
+    assert(!polling->get);
     polling->get = exchange;
     polling->get_mark = mark;
     if (polling->probed)
@@ -161,6 +163,7 @@ void polling_flush(struct engineio_session *session, int64_t now_ms)
 {
     struct engineio_server *server = session->server;
     struct polling *polling = session->polling;
+    assert(polling && !session->link);
     if (!polling->get) {
         polling->told_noop = polling->told_noop || session->state == SESSION_CLOSING;
         return;
@@ -234,6 +237,7 @@ static void take_body(struct engineio_session *session, struct http_exchange *ex
 {
     struct engineio_server *server = session->server;
     struct polling *polling = session->polling;
+    assert(polling->post == exchange);
     server->stats.posts++;
     polling->post = NULL;
     if (is_too_large(server, body)) {
@@ -278,6 +282,7 @@ static void post(struct engineio_session *session, struct http_exchange *exchang
     }
     http_exchange_set_context(exchange, &polling->owner);
     polling->old_browser = is_old_browser(request);
+    assert(!polling->post);
     polling->post = exchange;
     polling->post_mark = mark;
     if (!request->has_body)
@@ -330,6 +335,7 @@ static void stay_away(struct timer *timer, int64_t now_ms)
 {
     struct polling *polling =
         (struct polling *)((char *)timer - offsetof(struct polling, cut_timer));
+    assert(!polling->get);
     session_end_for(polling->session, ENGINEIO_CLOSE_TRANSPORT, now_ms);
 }
 
@@ -338,6 +344,7 @@ static void release_poll(struct timer *timer, int64_t now_ms)
     (void)now_ms;
     struct polling *polling =
         (struct polling *)((char *)timer - offsetof(struct polling, noop_timer));
+    assert(polling->session->polling == polling);
     polling->release = true;
     session_mark_dirty(polling->session);
 }
@@ -345,6 +352,7 @@ static void release_poll(struct timer *timer, int64_t now_ms)
 void polling_attach(struct engineio_session *session)
 {
     struct polling *polling = mem_new(struct polling);
+    assert(!session->polling && !session->link);
     polling->session = session;
     polling->owner = (struct exchange_owner){body_came, gave_up};
     polling->noop_timer.fire = release_poll;
@@ -356,6 +364,7 @@ void polling_attach(struct engineio_session *session)
 void polling_detach(struct engineio_session *session, enum engineio_packet_type last)
 {
     struct polling *polling = session->polling;
+    assert(polling && polling->session == session);
     timer_wheel_cancel(session->server->wheel, &polling->upgrade_timer);
     timer_wheel_cancel(session->server->wheel, &polling->noop_timer);
     timer_wheel_cancel(session->server->wheel, &polling->cut_timer);

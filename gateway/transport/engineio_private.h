@@ -22,6 +22,9 @@
 #include "websocket_frame.h"
 #include "wire.h"
 
+/* Kept beside a POST's body of what a client says while its session moves. */
+enum { HELD_SLACK = 65536 };
+
 enum { SID_KEY_SIZE = 20, T_SIZE = 32, REMOTE_PROBE_SIZE = 17 };
 
 enum session_state { SESSION_OPEN, SESSION_CLOSING, SESSION_DEAD };

@@ -100,6 +100,7 @@ static void open_polling(struct engineio_server *server, struct http_exchange *e
                          const struct http_request *request, int64_t now_ms)
 {
     struct engineio_session *session = session_open(server, request, now_ms);
+    assert(!engineio_is_full(server));
     polling_attach(session);
     struct buffer *out = &server->scratch;
     buffer_clear(out);
@@ -191,6 +192,7 @@ struct parameters read_parameters(struct engineio_server *server,
 
 bool fits_session(const struct parameters *parameters, bool upgrade)
 {
+    assert(upgrade || parameters->session);
     if (upgrade)
         return parameters->websocket && parameters->version_fits;
     return parameters->version_fits && !parameters->websocket && parameters->session->polling;
@@ -240,6 +242,7 @@ void handle_body(void *route, struct http_exchange *exchange, struct bytes body,
 {
     (void)route;
     struct exchange_owner *owner = http_exchange_context(exchange);
+    assert(owner);
     owner->body(owner, exchange, body, now_ms);
 }
 
@@ -258,6 +261,7 @@ enum { LEFT_MS = 100 }; /* how long a session stays that its client closed, see 
 
 static void flush(struct engineio_session *session, int64_t now_ms)
 {
+    assert(session->state != SESSION_DEAD && !session->link == !!session->polling);
     if (session->state == SESSION_CLOSING && !session->told_closed) {
         session_tell_closed(session, now_ms);
         timer_wheel_set(session->server->wheel, &session->timer,
@@ -281,6 +285,7 @@ static void reap(struct engineio_server *server)
 {
     while (server->dead_links) {
         struct link *link = server->dead_links;
+        assert(!link->wire);
         server->dead_links = link->next_dead;
         websocket_reader_deinit(&link->reader);
         buffer_deinit(&link->held);
@@ -288,6 +293,7 @@ static void reap(struct engineio_server *server)
     }
     while (server->dead) {
         struct engineio_session *session = server->dead;
+        assert(session->state == SESSION_DEAD && !session->link && !session->polling);
         server->dead = session->next_dirty;
         buffer_deinit(&session->queue);
         free(session->handshake);
@@ -383,6 +389,7 @@ void engineio_server_free(struct engineio_server *server)
 void engineio_server_woke(struct engineio_server *server, int64_t span_ms, int64_t now_ms)
 {
     struct engineio_session *session, *next;
+    assert(span_ms > 0);
     HASH_ITER(hh, server->sessions, session, next) {
         int64_t in_ms = session_ping_in_ms(session, now_ms) - span_ms;
         if (session->state == SESSION_OPEN && session->heartbeat == HEARTBEAT_WAIT_PING)

@@ -36,6 +36,7 @@ struct engineio_session *session_find(struct engineio_server *server, struct byt
 void engineio_session_sid(const struct engineio_session *session, char sid[ENGINEIO_SID_SIZE])
 {
     struct bytes prefix = bytes_of_string(session->server->config.sid_prefix);
+    assert(prefix.size + SID_KEY_SIZE < ENGINEIO_SID_SIZE);
     memcpy(sid, prefix.data ? prefix.data : (const uint8_t *)"", prefix.size);
     memcpy(sid + prefix.size, session->key, SID_KEY_SIZE);
     sid[prefix.size + SID_KEY_SIZE] = '\0';
@@ -61,6 +62,7 @@ void session_append_open(struct engineio_session *session, bool websocket, struc
 static void keep_request(struct engineio_session *session, const struct http_request *request)
 {
     struct buffer copy = {0};
+    assert(!session->handshake && request->query.size <= UINT32_MAX);
     buffer_append(&copy, request->query);
     session->query_size = (uint32_t)request->query.size;
     for (const char *const *name = session->server->config.handshake_fields; name && *name;
@@ -77,11 +79,13 @@ static void keep_request(struct engineio_session *session, const struct http_req
 
 struct bytes engineio_session_query(const struct engineio_session *session)
 {
+    assert(session->handshake || session->query_size == 0);
     return bytes_of(session->handshake, session->query_size);
 }
 
 struct bytes engineio_session_fields(const struct engineio_session *session)
 {
+    assert(session->handshake || session->fields_size == 0);
     return session->fields_size
                ? bytes_of(session->handshake + session->query_size, session->fields_size)
                : bytes_of(NULL, 0);
@@ -110,6 +114,7 @@ static void heartbeat_due(struct timer *timer, int64_t now_ms)
     struct engineio_session *session =
         (struct engineio_session *)((char *)timer - offsetof(struct engineio_session, timer));
     const struct engineio_config *config = &session->server->config;
+    assert(session->state != SESSION_DEAD);
     if (session->state == SESSION_CLOSING) {
         session_end_for(session, ENGINEIO_CLOSE_SERVER, now_ms);
         return;
@@ -127,6 +132,7 @@ static void heartbeat_due(struct timer *timer, int64_t now_ms)
 
 static void plan_ping(struct engineio_session *session, int64_t now_ms)
 {
+    assert(session->state == SESSION_OPEN);
     session->heartbeat = HEARTBEAT_WAIT_PING;
     session->ping_due = false;
     timer_wheel_set(session->server->wheel, &session->timer,
@@ -136,6 +142,7 @@ static void plan_ping(struct engineio_session *session, int64_t now_ms)
 /* While a pong is outstanding, the first other packet moves its deadline, once. */
 static void refresh_pong(struct engineio_session *session, int64_t now_ms)
 {
+    assert(session->state == SESSION_OPEN);
     if (session->heartbeat != HEARTBEAT_WAIT_PONG || session->refreshed)
         return;
     session->refreshed = true;
@@ -164,6 +171,7 @@ int64_t session_ping_in_ms(const struct engineio_session *session, int64_t now_m
 void session_plan_ping_in(struct engineio_session *session, int64_t in_ms, int64_t now_ms)
 {
     int64_t most_ms = session->server->config.ping_interval_ms;
+    assert(in_ms >= 0);
     plan_ping(session, now_ms - most_ms + (in_ms < most_ms ? in_ms : most_ms));
 }
 
@@ -202,6 +210,7 @@ bool engineio_session_is_websocket(const struct engineio_session *session)
 
 static void begin_closing(struct engineio_session *session, enum engineio_close reason)
 {
+    assert(reason < ENGINEIO_CLOSE_COUNT);
     if (session->state != SESSION_OPEN)
         return;
     session->state = SESSION_CLOSING;
@@ -221,6 +230,7 @@ void engineio_session_overflow(struct engineio_session *session)
 
 static void keep_word(struct engineio_session *session, unsigned code, const char *word)
 {
+    assert(code <= UINT16_MAX);
     if (session->word)
         return;
     session->word = word;
@@ -247,6 +257,7 @@ void session_fail(struct engineio_session *session, unsigned code, const char *w
 /* Whoever ends it says why; these go without saying. */
 static void complete_word(struct engineio_session *session)
 {
+    assert(session->close_reason < ENGINEIO_CLOSE_COUNT);
     switch ((enum engineio_close)session->close_reason) {
     case ENGINEIO_CLOSE_PING_TIMEOUT:
         keep_word(session, WEBSOCKET_CLOSE_TRY_AGAIN, "ping_timeout");
@@ -284,6 +295,7 @@ static void close_link(struct engineio_session *session)
 {
     const char *word = session->word;
     unsigned code = session->close_code;
+    assert(session->link && session->noted);
     if (!word && session->server->draining) {
         word = "restart";
         code = WEBSOCKET_CLOSE_GOING_AWAY;
@@ -310,6 +322,7 @@ void engineio_session_send(struct engineio_session *session, bool binary, const 
 
 void session_tell_closed(struct engineio_session *session, int64_t now_ms)
 {
+    assert(session->state != SESSION_OPEN);
     if (session->told_closed)
         return;
     session->told_closed = true;
@@ -340,6 +353,7 @@ void session_end_for(struct engineio_session *session, enum engineio_close reaso
         server->stats.polling--;
         polling_detach(session, reason == ENGINEIO_CLOSE_CLIENT ? ENGINEIO_NOOP : ENGINEIO_CLOSE);
     }
+    assert(!session->link && !session->polling);
     session_tell_closed(session, now_ms);
     /* A session that is still on the dirty list is freed when its turn comes there. */
     if (!session->dirty) {
@@ -363,6 +377,7 @@ void engineio_session_listen(struct engineio_session *session)
 
 void session_finish(struct engineio_session *session, int64_t now_ms)
 {
+    assert(session->state == SESSION_CLOSING);
     session_end_for(session, ENGINEIO_CLOSE_SERVER, now_ms);
 }
 
@@ -375,6 +390,7 @@ bool session_is_left(const struct engineio_session *session)
  * read first is chance, so the session stays a moment for the poll. */
 static void leave(struct engineio_session *session, int64_t now_ms)
 {
+    assert(session->state == SESSION_OPEN);
     if (!session->polling || session->polling->get || polling_is_probed(session->polling)) {
         session_end_for(session, ENGINEIO_CLOSE_CLIENT, now_ms);
         return;

@@ -4,8 +4,6 @@
 #include "http_response.h"
 #include "mem.h"
 
-enum { HELD_SLACK = 65536 };
-
 /* ---- The end of a link ---- */
 
 static void link_bury(struct link *link)
@@ -18,6 +16,7 @@ static void link_bury(struct link *link)
 void link_close(struct link *link, unsigned code, const char *word)
 {
     struct wire *wire = link->wire;
+    assert(!word || code != WEBSOCKET_CLOSE_NO_CODE);
     if (!wire)
         return;
     if (wire->writable) {
@@ -42,6 +41,7 @@ static void note(const struct link *link, const char *word)
 static void abandon_probe(struct link *link, unsigned code, const char *word)
 {
     struct engineio_session *session = link->session;
+    assert(link->probing);
     note(link, word);
     link_close(link, code, word);
     if (!session)
@@ -59,6 +59,7 @@ static void upgrade_late(struct timer *timer, int64_t now_ms)
     (void)now_ms;
     struct polling *polling =
         (struct polling *)((char *)timer - offsetof(struct polling, upgrade_timer));
+    assert(polling->probe);
     abandon_probe(polling->probe, WEBSOCKET_CLOSE_POLICY, "upgrade_timeout");
 }
 
@@ -67,6 +68,7 @@ static void upgrade_late(struct timer *timer, int64_t now_ms)
 static void greet_probe(struct link *link)
 {
     struct polling *polling = link->session->polling;
+    assert(link->probing && !link->greeted);
     link->greeted = true;
     polling->probed = true;
     polling->release = polling->get != NULL;
@@ -83,6 +85,7 @@ static void complete_upgrade(struct link *link)
 {
     struct engineio_session *session = link->session;
     struct engineio_server *server = link->server;
+    assert(session->polling && session->polling->probe == link && !session->link);
     session->polling->probe = NULL;
     polling_detach(session, ENGINEIO_UPGRADE);
     session->link = link;
@@ -96,6 +99,7 @@ static void complete_upgrade(struct link *link)
 static void take_probe(struct link *link, const struct websocket_item *item)
 {
     bool text = item->opcode == WEBSOCKET_TEXT;
+    assert(link->probing && link->session);
     if (text && !link->greeted && bytes_equal(item->payload, BYTES_LITERAL("2probe")))
         greet_probe(link);
     else if (text && link->greeted && link->session->state == SESSION_OPEN &&
@@ -109,6 +113,7 @@ static void take_probe(struct link *link, const struct websocket_item *item)
 
 static void take_message(struct link *link, const struct websocket_item *item, int64_t now_ms)
 {
+    assert(item->opcode == WEBSOCKET_TEXT || item->opcode == WEBSOCKET_BINARY);
     if (link->probing) {
         take_probe(link, item);
         return;
@@ -125,6 +130,7 @@ static void take_message(struct link *link, const struct websocket_item *item, i
 static void take_pong_request(struct link *link, struct bytes payload)
 {
     struct engineio_session *session = link->session;
+    assert(payload.size <= WEBSOCKET_CONTROL_MAX);
     if (link->probing || session->state != SESSION_OPEN ||
         buffer_size(&session->queue) + payload.size > link->server->config.queue_bytes)
         return;
@@ -175,6 +181,7 @@ static void take_item(struct link *link, const struct websocket_item *item, int6
 /* A deaf session's client is held back by nothing but this limit. */
 static void hold(struct link *link, struct bytes bytes, int64_t now_ms)
 {
+    assert(link->session->deaf);
     if (buffer_size(&link->held) + bytes.size > link->server->poll_bytes + HELD_SLACK)
         link_fail(link, WEBSOCKET_CLOSE_TOO_BIG, "too_large", now_ms);
     else
@@ -204,6 +211,7 @@ static void link_bytes(void *receiver, struct bytes bytes, int64_t now_ms)
 void link_hear_held(struct link *link, int64_t now_ms)
 {
     auto_buffer struct buffer held = link->held;
+    assert(!link->session->deaf);
     link->held = (struct buffer){0};
     link_bytes(link, buffer_peek(&held), now_ms);
 }
@@ -236,6 +244,7 @@ void link_flush(struct link *link, int64_t now_ms)
     struct engineio_session *session = link->session;
     struct engineio_server *server = link->server;
     struct buffer *out = &server->scratch;
+    assert(session->link == link && !link->probing);
     if (!link->wire->writable) {
         wire_want_writable(link->wire);
         return;
@@ -313,6 +322,7 @@ static void append_open_frame(struct engineio_session *session)
 struct wire *websocket_welcome(struct engineio_server *server, struct http_exchange *exchange,
                                const struct websocket_wish *wish, struct buffer *rest)
 {
+    assert(buffer_size(rest) == 0);
     append_answer(server, exchange, wish, NULL);
     struct wire *wire = http_exchange_take(exchange, rest);
     if (wire->writable)
@@ -324,6 +334,7 @@ struct link *link_of_wire(struct engineio_session *session, struct wire *wire,
                           const struct websocket_reader *reader, bool base64)
 {
     struct link *link = mem_new(struct link);
+    assert(wire && !session->link);
     link->server = session->server;
     link->session = session;
     link->wire = wire;
@@ -337,6 +348,7 @@ static struct link *open_link(struct engineio_server *server, struct engineio_se
                               struct http_exchange *exchange, bool base64, struct buffer *rest)
 {
     struct link *link = mem_new(struct link);
+    assert(buffer_size(rest) == 0);
     link->base64 = base64;
     link->server = server;
     link->session = session;
@@ -354,6 +366,7 @@ static void open_session(struct engineio_server *server, struct http_exchange *e
 {
     struct engineio_session *session = session_open(server, request, now_ms);
     char cookie[SESSION_COOKIE_SIZE];
+    assert(!engineio_is_full(server));
     append_answer(server, exchange, wish, session_cookie(session, cookie));
     append_open_frame(session);
     struct buffer rest = {0};
@@ -370,6 +383,7 @@ static void open_probe(struct engineio_session *session, struct http_exchange *e
 {
     struct engineio_server *server = session->server;
     struct polling *polling = session->polling;
+    assert(polling && !polling_is_probed(polling));
     append_answer(server, exchange, wish, NULL);
     struct buffer rest = {0};
     struct link *link = open_link(server, session, exchange, wish->base64, &rest);

@@ -28,6 +28,7 @@ void queue_append(struct buffer *queue, enum queue_kind kind, const struct bytes
 
 bool engineio_writer_has_room(const struct engineio_writer *writer)
 {
+    assert(buffer_size(writer->out) >= writer->start);
     return writer->packets < writer->packets_most &&
            buffer_size(writer->out) - writer->start < writer->limit;
 }
@@ -87,6 +88,7 @@ void engineio_writer_binary(struct engineio_writer *writer, struct bytes data)
 void writer_packet(struct engineio_writer *writer, enum engineio_packet_type type)
 {
     uint8_t text = (uint8_t)('0' + type);
+    assert(!writer->queue);
     writer->packets++;
     if (writer->websocket) {
         websocket_append_frame(writer->out, WEBSOCKET_TEXT, bytes_of(&text, 1));
@@ -101,6 +103,7 @@ void queue_pack(const struct buffer *queue, struct buffer *out)
     for (struct bytes rest = buffer_peek(queue); rest.size;) {
         struct entry entry;
         memcpy(&entry, rest.data, sizeof(entry));
+        assert(rest.size - sizeof(entry) >= entry.size);
         pack_number(out, entry.kind);
         pack_bytes(out, bytes_of(rest.data + sizeof(entry), entry.size));
         rest = bytes_skip(rest, sizeof(entry) + entry.size);
@@ -126,6 +129,7 @@ void queue_write(struct buffer *queue, struct engineio_writer *writer)
         struct bytes content = buffer_peek(queue);
         struct entry entry;
         memcpy(&entry, content.data, sizeof(entry));
+        assert(content.size - sizeof(entry) >= entry.size);
         struct bytes payload = bytes_of(content.data + sizeof(entry), entry.size);
         switch ((enum queue_kind)entry.kind) {
         case QUEUE_TEXT:
@@ -155,6 +159,7 @@ void session_fill_ping(struct engineio_session *session, struct engineio_writer 
 
 void session_fill(struct engineio_session *session, struct engineio_writer *writer, int64_t now_ms)
 {
+    assert(session->state != SESSION_DEAD);
     session_fill_ping(session, writer);
     if (buffer_size(&session->queue))
         queue_write(&session->queue, writer);

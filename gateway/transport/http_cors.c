@@ -1,10 +1,13 @@
 #include "http_cors.h"
 
+#include <assert.h>
+
 #include "http_head.h"
 #include "http_response.h"
 
 static bool any_origin(const struct http_cors *cors)
 {
+    assert(cors->origins);
     return cors->origins[0] && strcmp(cors->origins[0], "*") == 0;
 }
 
@@ -25,6 +28,7 @@ size_t http_cors_fields(const struct http_cors *cors, const char *origin,
                         struct http_field fields[HTTP_CORS_FIELDS])
 {
     size_t count = 0;
+    assert(cors->origins);
     if (origin)
         fields[count++] = http_field_of("Access-Control-Allow-Origin", origin);
     if (!any_origin(cors))
@@ -94,6 +98,7 @@ bool http_origins_admit(const struct http_origins *origins, const struct http_re
 {
     struct bytes origin, host;
     size_t count = http_request_count(request, "origin");
+    assert(origins->listed);
     if (count == 0)
         return true;
     if (count > 1 || !http_request_field(request, "origin", &origin))

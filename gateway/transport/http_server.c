@@ -97,6 +97,7 @@ static bool write_answer(struct http_exchange *exchange, const struct http_answe
                          bool close)
 {
     struct http_server *server = exchange->server;
+    assert(answer->code >= 100 && answer->code <= 599);
     server->stats.answers[answer->code / 100 % 6]++;
     if (!exchange->wire->writable)
         return false; /* broken: the next call up is `closed` */
@@ -223,6 +224,7 @@ struct wire *http_exchange_take(struct http_exchange *exchange, struct buffer *r
 
 void http_exchange_set_context(struct http_exchange *exchange, void *context)
 {
+    assert(is_owed(exchange));
     exchange->context = context;
 }
 
@@ -267,6 +269,7 @@ static void answer_preflight(struct http_exchange *exchange, const struct http_r
     const struct http_cors *cors = exchange->route->cors;
     struct http_field fields[HTTP_CORS_FIELDS];
     size_t count = http_cors_preflight(cors, request, fields);
+    assert(cors && request->method == HTTP_OPTIONS);
     exchange->route = NULL; /* the ordinary fields do not belong into it */
     http_exchange_answer(
         exchange, &(struct http_answer){.code = 204, .fields = fields, .field_count = count});
@@ -276,6 +279,7 @@ static void begin_request(struct http_exchange *exchange, const struct http_requ
                           int64_t now_ms)
 {
     struct http_server *server = exchange->server;
+    assert(exchange->phase == PHASE_HEAD);
     server->stats.requests++;
     exchange->phase = PHASE_BODY;
     exchange->keep_alive = request->keep_alive;
@@ -357,6 +361,7 @@ static void refuse_input(struct http_exchange *exchange, unsigned code, int64_t 
 {
     bool owed = exchange->phase == PHASE_BODY;
     bool may_answer = owed || exchange->phase == PHASE_HEAD;
+    assert(code >= 400);
     if (!owed) {
         exchange->minor_version = 1;
         exchange->head_method = false;
@@ -403,6 +408,7 @@ static void time_waiting(struct http_exchange *exchange, int64_t now_ms)
 
 static void process(struct http_exchange *exchange, int64_t now_ms)
 {
+    assert(!exchange->inside);
     exchange->inside = true;
     while (exchange->phase != PHASE_HANDLING && exchange->phase != PHASE_DEAD) {
         if (exchange->phase == PHASE_HEAD && !exchange->wire->writable) {
@@ -460,6 +466,7 @@ static void timed_out(struct timer *timer, int64_t now_ms)
 static void wire_bytes(void *receiver, struct bytes bytes, int64_t now_ms)
 {
     struct http_exchange *exchange = receiver;
+    assert(bytes.size > 0 && exchange->phase != PHASE_DEAD);
     http_reader_feed(&exchange->reader, bytes);
     bool blocked = exchange->phase == PHASE_HANDLING ||
                    (exchange->phase == PHASE_HEAD && !exchange->wire->writable);
@@ -479,6 +486,7 @@ static void wire_bytes(void *receiver, struct bytes bytes, int64_t now_ms)
 static void wire_writable(void *receiver, int64_t now_ms)
 {
     struct http_exchange *exchange = receiver;
+    assert(exchange->phase != PHASE_DEAD);
     if (exchange->phase == PHASE_HEAD)
         process(exchange, now_ms);
 }
@@ -486,6 +494,7 @@ static void wire_writable(void *receiver, int64_t now_ms)
 static void wire_closed(void *receiver, int64_t now_ms)
 {
     struct http_exchange *exchange = receiver;
+    assert(exchange->phase != PHASE_DEAD);
     if (is_owed(exchange)) {
         exchange->server->stats.aborted++;
         tell_aborted(exchange, HTTP_ABORT_CLOSED, now_ms);
@@ -519,6 +528,7 @@ struct http_server *http_server_new(const struct http_server_config *config,
                                     struct timer_wheel *wheel)
 {
     struct http_server *server = mem_new(struct http_server);
+    assert(config->head_timeout_ms > 0 && config->body_timeout_ms > 0);
     server->config = *config;
     server->wheel = wheel;
     return server;

@@ -1,5 +1,6 @@
 #include "http_token.h"
 
+#include <assert.h>
 #include <strings.h>
 
 #include "mem.h"
@@ -19,6 +20,7 @@ char *http_token_find(const struct http_request *request, const char *parameter,
 {
     auto_buffer struct buffer scratch = {0};
     struct bytes token;
+    assert((!parameter || parameter[0]) && (!cookie || cookie[0]));
     if (bearer_token(request, &token))
         return mem_string(token);
     if (parameter && http_query_parameter(request->query, parameter, &scratch, &token) == STATUS_OK)

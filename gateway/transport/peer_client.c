@@ -58,6 +58,7 @@ static void peer_release(struct peer *peer)
 static void channel_free(struct peer_channel *channel)
 {
     struct peer *peer = channel->peer;
+    assert(!channel->request);
     timer_wheel_cancel(peer->client->wheel, &channel->timer);
     http_reply_deinit(&channel->reader);
     DL_DELETE(peer->channels, channel);
@@ -136,6 +137,7 @@ static void idle_too_long(struct timer *timer, int64_t now_ms)
     struct peer_channel *channel =
         (struct peer_channel *)((char *)timer - offsetof(struct peer_channel, timer));
     struct peer *peer = channel->peer;
+    assert(!channel->request);
     wire_close(channel->wire, WIRE_FLUSH);
     channel_free(channel);
     peer_release(peer);
@@ -237,6 +239,7 @@ static struct peer_channel *free_channel(struct peer *peer, bool held)
 static void start(struct peer_request *request, struct peer_channel *channel)
 {
     struct peer *peer = channel->peer;
+    assert(!channel->request && !request->channel);
     timer_wheel_cancel(peer->client->wheel, &channel->timer);
     request->channel = channel;
     channel->request = request;
@@ -254,6 +257,7 @@ static bool serve_one(struct peer *peer, struct peer_request **list)
     struct peer_channel *channel = request ? free_channel(peer, request->held) : NULL;
     if (!channel)
         return false;
+    assert(peer->waiting_count > 0);
     DL_DELETE(*list, request);
     peer->waiting_count--;
     start(request, channel);
@@ -272,6 +276,7 @@ static void too_late(struct timer *timer, int64_t now_ms)
     struct peer_request *request =
         (struct peer_request *)((char *)timer - offsetof(struct peer_request, timer));
     struct peer_client *client = request->client;
+    assert(client);
     client->stats.timeouts += request->peer != NULL;
     if (request->channel) {
         channel_fail(request->channel, false, now_ms);
@@ -301,6 +306,7 @@ static struct peer *find_peer(struct peer_client *client, const struct peer_addr
 static void write_text(const struct peer_client *client, const struct peer_message *message,
                        struct buffer *text)
 {
+    assert(buffer_size(text) == 0);
     buffer_append_format(
         text, "%s %.*s%s%.*s HTTP/1.1\r\nHost: peer\r\n" PEER_TOKEN_FIELD ": %s\r\n",
         message->method, BYTES_PRINT(message->path), message->query.size ? "?" : "",

@@ -68,6 +68,7 @@ bool peer_network_parse(const char *text, struct peer_network *network)
 bool peer_network_has(const struct peer_network *network, const struct peer_address *address)
 {
     unsigned whole = network->bits / 8, rest = network->bits % 8;
+    assert(network->bits <= 128);
     if (memcmp(network->ip, address->ip, whole) != 0)
         return false;
     return rest == 0 || ((network->ip[whole] ^ address->ip[whole]) >> (8 - rest)) == 0;
@@ -222,6 +223,7 @@ static size_t unpack(struct bytes sid, uint8_t packed[PACKED_BYTES_LIMIT])
     if (size < 4 || base64_decode(bytes_of(text, 4), &out) != STATUS_OK)
         return 0;
     size_t wanted = packed_size(buffer_peek(&out).data[0]);
+    assert(wanted <= PACKED_BYTES_LIMIT);
     buffer_clear(&out);
     if (wanted == 0 || size < wanted / 3 * 4 ||
         base64_decode(bytes_of(text, wanted / 3 * 4), &out) != STATUS_OK ||

@@ -92,6 +92,7 @@ static void expire(struct timer *timer, int64_t now_ms)
     struct adapter_socket *socket =
         (struct adapter_socket *)((char *)timer - offsetof(struct adapter_socket, expiry));
     struct socketio_adapter *adapter = socket->adapter;
+    assert(socket->session);
     if (socket->expired) { /* nobody brought a fresh token: the stock client returns with one by its
                               auth function */
         socketio_adapter_end(socket, "token_expired", true);
@@ -135,6 +136,7 @@ static void enter(struct adapter_socket *socket, const struct identity *identity
         .now_ms = adapter->now_ms,
         .wall_ms = adapter->wall_ms,
     };
+    assert(!socket->session);
     adapter->config.random(adapter->config.random_context, request.random, sizeof(request.random));
     socket->session = hub_open_session(adapter->config.hub, &request);
     if (!socket->session) {
@@ -148,6 +150,7 @@ static void enter(struct adapter_socket *socket, const struct identity *identity
 static void acknowledge(struct adapter_socket *socket, uint64_t request, const char *problem)
 {
     struct buffer *text = &socket->adapter->text;
+    assert(request > 0);
     if (problem)
         socketio_adapter_note(socket, problem, NULL, false);
     if (request == REQUEST_SILENT)
@@ -164,6 +167,7 @@ static void answer_refresh(struct adapter_socket *socket, uint64_t request,
                            enum identity_verdict verdict, const struct identity *identity)
 {
     const char *problem = verdict == IDENTITY_KNOWN ? NULL : identity->reason;
+    assert(socket->session);
     if (!problem)
         problem =
             session_refresh(socket->session, identity->claims, request, socket->adapter->now_ms);
@@ -187,6 +191,7 @@ static void decided(struct identity_waiter *waiter, enum identity_verdict verdic
     auto_free char *cursor = entrance->cursor;
     bool refresh = entrance->fresh_token;
     uint64_t request = entrance->request;
+    assert(socket->entrance == entrance);
     socket->entrance = NULL;
     free(entrance);
     if (refresh)
@@ -293,6 +298,7 @@ static void refresh_token(struct adapter_socket *socket, const struct socketio_p
 {
     struct socketio_adapter *adapter = socket->adapter;
     struct identity identity = {0};
+    assert(socket->session);
     if (socket->entrance) {
         refuse_event(socket, packet, "too_many_requests");
         return;
@@ -344,6 +350,7 @@ static const char *send_event(struct adapter_socket *socket, const struct socket
     struct socketio_adapter *adapter = socket->adapter;
     struct buffer *space = adapter->details;
     struct bytes rest = packet->arguments, payload = bytes_of("", 0), about = bytes_of("", 0);
+    assert(socket->session);
     if (packet->attachment_count > 0)
         return "bad_request";
     if (socketio_next_argument(&rest, &payload) && socketio_next_argument(&rest, &about) &&
@@ -376,6 +383,7 @@ static void subscribe(struct adapter_socket *socket, const struct socketio_packe
     struct history_request history;
     bool asked = socketio_next_argument(&rest, &options) &&
                  socketio_next_argument(&rest, &options) && !bytes_equal_string(options, "null");
+    assert(socket->session);
     if (!asked)
         session_join(socket->session, room, request_of(packet), now_ms);
     else if (history_options_read_json(options, &history) == STATUS_OK)
@@ -498,6 +506,7 @@ const struct socketio_application_ops socketio_adapter_ops = {
 struct socketio_adapter *socketio_adapter_new(const struct socketio_adapter_config *config)
 {
     struct socketio_adapter *adapter = mem_new(struct socketio_adapter);
+    assert(config->hub && config->identity_ops && config->random);
     adapter->config = *config;
     return adapter;
 }
@@ -517,6 +526,7 @@ void socketio_adapter_free(struct socketio_adapter *adapter)
 
 void socketio_adapter_set_time(struct socketio_adapter *adapter, int64_t now_ms, int64_t wall_ms)
 {
+    assert(now_ms >= adapter->now_ms);
     adapter->now_ms = now_ms;
     adapter->wall_ms = wall_ms;
 }

@@ -240,6 +240,7 @@ void socketio_socket_close_transport(struct socketio_socket *socket, unsigned co
                                      const char *word)
 {
     struct connection *connection = socket->connection;
+    assert(!socket->gone && word);
     retire(socket);
     connection->closing = true;
     engineio_session_close_for(connection->session, code, word);
@@ -257,6 +258,7 @@ void socketio_socket_emit(struct socketio_socket *socket, const struct socketio_
                           const struct bytes *attachments)
 {
     struct socketio_event own = *event;
+    assert(!socket->gone);
     own.name_space = bytes_of_string(socket->name);
     socketio_append_event(begin_text(socket->connection->server), &own);
     send_text(socket->connection);
@@ -266,6 +268,7 @@ void socketio_socket_emit(struct socketio_socket *socket, const struct socketio_
 void socketio_socket_ack(struct socketio_socket *socket, uint64_t ack_id, struct bytes arguments,
                          const struct bytes *attachments, uint32_t attachment_count)
 {
+    assert(!socket->gone);
     socketio_append_ack(begin_text(socket->connection->server), bytes_of_string(socket->name),
                         ack_id, arguments, attachment_count);
     send_text(socket->connection);
@@ -274,6 +277,7 @@ void socketio_socket_ack(struct socketio_socket *socket, uint64_t ack_id, struct
 
 void socketio_socket_wake(struct socketio_socket *socket)
 {
+    assert(!socket->gone);
     socket->awake = true;
     engineio_session_wake(socket->connection->session);
 }
@@ -283,6 +287,7 @@ void socketio_socket_wake(struct socketio_socket *socket)
 static struct socketio_socket *add_socket(struct connection *connection, const char *name)
 {
     struct socketio_socket *socket = mem_new(struct socketio_socket);
+    assert(!find_socket(connection, bytes_of_string(name)));
     socket->connection = connection;
     socket->name = name;
     DL_APPEND(connection->sockets, socket);
@@ -294,6 +299,7 @@ static void take_connect(struct connection *connection, const struct socketio_pa
                          int64_t now_ms)
 {
     struct socketio_server *server = connection->server;
+    assert(packet->type == SOCKETIO_CONNECT);
     if (find_socket(connection, packet->name_space)) {
         violation(connection, "connect_again");
         return;
@@ -321,6 +327,7 @@ static void take_disconnect(struct socketio_socket *socket, int64_t now_ms)
 {
     struct socketio_server *server = socket->connection->server;
     void *context = socket->context;
+    assert(!socket->gone);
     server->stats.disconnects++;
     retire(socket);
     server->config.ops->disconnected(context, SOCKETIO_DISCONNECT_CLIENT, ENGINEIO_CLOSE_CLIENT,
@@ -410,6 +417,7 @@ static void refuse_packet(struct connection *connection, const struct socketio_p
 static void refuse_message(struct connection *connection, enum status status,
                            const struct socketio_packet *head)
 {
+    assert(status != STATUS_OK);
     if (status == STATUS_TOO_DEEP)
         refuse_packet(connection, head);
     else if (status == STATUS_INCOMPLETE)

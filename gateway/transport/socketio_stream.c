@@ -23,6 +23,7 @@ static void write_event(struct adapter_socket *socket, struct engineio_writer *w
     struct bytes parts[] = {
         packet_head(socket, &event), BYTES_LITERAL("["), body, BYTES_LITERAL(",\""), cursor,
         BYTES_LITERAL("\"]")};
+    assert(body.size > 0 && body.data[0] == '"');
     if (cursor.size == 0) {
         parts[3] = BYTES_LITERAL("]");
         parts[5] = bytes_of("", 0);
@@ -117,6 +118,7 @@ static void write_stale(struct adapter_socket *socket, struct engineio_writer *w
                         const struct delivery *delivery)
 {
     struct buffer *text = &socket->adapter->text;
+    assert(delivery->kind == DELIVERY_STALE);
     buffer_clear(text);
     buffer_append_format(text, "\"stale\",{\"since\":%lld}", (long long)delivery->since_ms);
     write_event(socket, writer, buffer_peek(text), delivery->cursor);

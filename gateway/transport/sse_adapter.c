@@ -16,6 +16,7 @@ void sse_append_parts(struct sse_client *client, struct buffer *out, struct byte
                       struct bytes tail)
 {
     size_t size = body.size + tail.size;
+    assert(body.size + tail.size > 0);
     client->spoken = true;
     if (client->chunked)
         http_response_begin_chunk(out, size);
@@ -42,6 +43,7 @@ void sse_append_event(struct sse_client *client, struct buffer *out, const char 
                       struct bytes cursor)
 {
     auto_buffer struct buffer body = {0};
+    assert(buffer_size(&client->adapter->event) > 0);
     sse_append_body(&body, bytes_of_string(name), buffer_peek(&client->adapter->event));
     sse_append_parts(client, out, buffer_peek(&body), tail_of(client, cursor));
 }
@@ -65,6 +67,7 @@ void sse_note(const struct sse_client *client, const char *problem, const char *
                                 .claim = claim,
                                 .ends = ends,
                                 .wire = client->client.wire};
+    assert(problem);
     if (client->client.session) {
         note.user = session_user(client->client.session);
         note.tenant = session_tenant(client->client.session);
@@ -78,6 +81,7 @@ void sse_note(const struct sse_client *client, const char *problem, const char *
 /* An EventSource comes back by itself, with its last id. */
 static void end_into(struct sse_client *client, struct buffer *out)
 {
+    assert(!sse_is_opening(client));
     if (client->chunked)
         http_response_write_last_chunk(out);
     wire_client_end(&client->client);
@@ -270,6 +274,7 @@ static void take_bytes(struct wire_client *base, struct bytes bytes, int64_t now
 static void freed(struct wire_client *base)
 {
     struct sse_client *client = client_of(base);
+    assert(base->dead && !base->session);
     timer_wheel_cancel(client->adapter->config.clients.wheel, &client->timer);
     sse_opening_free(client);
     free(client->private_id);

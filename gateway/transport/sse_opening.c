@@ -108,6 +108,7 @@ static void refuse_client(struct sse_client *client, struct instead *refusal)
     struct opening *opening = client->opening;
     struct http_field fields[HTTP_CORS_FIELDS + 1];
     size_t count = opening->field_count;
+    assert(opening && !opening->begun);
     memcpy(fields, opening->fields, count * sizeof(fields[0]));
     if (refusal->field_count)
         fields[count++] = refusal->field;
@@ -147,6 +148,7 @@ void sse_send_away(struct sse_client *client, const char *problem)
 /* It has begun, so there can be no other answer. */
 void sse_end_telling(struct sse_client *client, struct buffer *out, const char *problem)
 {
+    assert(!sse_is_opening(client));
     sse_note(client, problem, NULL, true);
     append_problem(sse_begin_data(client), &(struct problem){.word = problem});
     sse_append_event(client, out, "unavailable", bytes_of(NULL, 0));
@@ -162,6 +164,7 @@ static void append_head(struct sse_client *client, struct buffer *out)
     const struct opening *opening = client->opening;
     struct http_field fields[HTTP_CORS_FIELDS + 2];
     size_t count = opening->field_count;
+    assert(!opening->begun);
     memcpy(fields, opening->fields, count * sizeof(fields[0]));
     fields[count++] = http_field_of("Cache-Control", "no-store, no-transform");
     fields[count++] = http_field_of("X-Accel-Buffering", "no"); /* nginx would keep events back */
@@ -191,6 +194,7 @@ static void begin_stream(struct sse_client *client)
 static void confirm_rooms(struct sse_client *client, struct buffer *out, struct bytes cursor)
 {
     struct opening *opening = client->opening;
+    assert(opening->joins_left == 0 && !opening->refusal);
     begin_stream(client);
     struct buffer *data = sse_begin_data(client);
     buffer_append_format(data, "{\"sid\":\"%s\",\"recovered\":%s", opening->sid,
@@ -209,6 +213,7 @@ static void confirm_rooms(struct sse_client *client, struct buffer *out, struct 
  * ours. */
 static void end_begun(struct sse_client *client, struct buffer *out)
 {
+    assert(client->opening->begun);
     sse_end_telling(client, out, client->opening->refusal);
 }
 
@@ -247,6 +252,7 @@ static void ask_to_join(struct sse_client *client, struct bytes room, uint64_t r
     struct session *session = client->client.session;
     const struct wire_clients *clients = client->client.clients;
     bool has_it = opening->recovered && session_is_in(session, room);
+    assert(session && room.size > 0);
     opening->history_asked = opening->history_asked || (opening->has_history && !has_it);
     if (opening->has_history && !has_it)
         session_join_with_history(session, room, request, &opening->history, clients->now_ms,
@@ -259,6 +265,7 @@ void sse_take_history(struct sse_client *client, const struct delivery *delivery
                       struct buffer *out)
 {
     auto_buffer struct buffer body = {0};
+    assert(client->opening && delivery->body.size > 0);
     if (client->opening->refusal) /* the answer is no stream, once all rooms have theirs */
         return;
     begin_stream(client);
@@ -269,6 +276,7 @@ void sse_take_history(struct sse_client *client, const struct delivery *delivery
 void sse_take_opened(struct sse_client *client, const struct delivery *delivery, struct buffer *out)
 {
     struct opening *opening = client->opening;
+    assert(opening && !opening->sid);
     opening->sid = mem_string(delivery->public_id);
     opening->recovered = delivery->recovered;
     opening->reason = delivery->reason;

@@ -12,6 +12,7 @@
 
 static void send_beat(struct websocket_client *client, int64_t now_ms)
 {
+    assert(!client->beat && client->phase == PHASE_OPEN);
     client->beat = true;
     client->heard = false;
     client->beat_ms = now_ms;
@@ -34,6 +35,7 @@ static bool may_be_slow(const struct websocket_client *client, int64_t now_ms)
 static void beat(struct websocket_client *client, int64_t now_ms)
 {
     const struct websocket_adapter_config *config = &client->adapter->config;
+    assert(client->phase == PHASE_OPEN);
     if (client->inside_ms && now_ms - client->inside_ms > config->message_timeout_ms) {
         websocket_end_violation(client, WEBSOCKET_CLOSE_POLICY, "message_timeout");
     } else if (!client->beat) {
@@ -83,6 +85,7 @@ static void take_message(struct websocket_client *client, const struct websocket
 {
     struct websocket_adapter *adapter = client->adapter;
     struct ws_request *request = &adapter->request;
+    assert(item->opcode == WEBSOCKET_TEXT || item->opcode == WEBSOCKET_BINARY);
     adapter->clients.stats.messages_in++;
     if (item->opcode != client->codec->opcode) {
         websocket_end_violation(client, WEBSOCKET_CLOSE_UNSUPPORTED_DATA, "wrong_kind_of_message");
@@ -181,6 +184,7 @@ static void going_away(struct wire_client *base)
 static void freed(struct wire_client *base)
 {
     struct websocket_client *client = client_of(base);
+    assert(base->dead && !base->session);
     timer_wheel_cancel(client->adapter->config.clients.wheel, &client->timer);
     websocket_forget_requests(client);
     websocket_reader_deinit(&client->reader);
@@ -216,6 +220,7 @@ static void open_client(struct websocket_adapter *adapter, struct http_exchange 
 {
     struct websocket_client *client = mem_new(struct websocket_client);
     struct buffer rest = {0};
+    assert(codec);
     client->adapter = adapter;
     client->codec = codec;
     client->token = token;

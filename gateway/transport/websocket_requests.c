@@ -16,6 +16,7 @@ struct sent {
 
 void pending_free(struct websocket_client *client, struct pending *pending)
 {
+    assert(client->pending_count > 0);
     for (uint32_t i = 0; i < pending->refused_count; i++)
         free((void *)(uintptr_t)pending->refused[i].room.data);
     DL_DELETE(client->pending, pending);
@@ -28,6 +29,7 @@ static void ask_connect(struct websocket_client *client, const struct ws_request
 {
     struct identity_question question = {.token = request->token, .auth = request->auth};
     auto_free char *token = client->token;
+    assert(client->phase == PHASE_HELLO && !client->client.session);
     client->token = NULL;
     if (question.token.size == 0)
         question.token = bytes_of_string(token);
@@ -41,6 +43,7 @@ static void ask_rooms(struct websocket_client *client, const struct ws_request *
                       int64_t now_ms)
 {
     bool join = request->kind == WS_REQUEST_SUBSCRIBE;
+    assert(client->client.session && request->room_count <= WS_ROOMS_MAX);
     if (client->pending_count >= client->adapter->config.requests) {
         websocket_answer_request(client, request->id, "too_many_requests");
         return;
@@ -156,6 +159,7 @@ void websocket_forget_requests(struct websocket_client *client)
 
 static void ask(struct websocket_client *client, const struct ws_request *request, int64_t now_ms)
 {
+    assert(client->phase == PHASE_OPEN && client->client.session);
     switch (request->kind) {
     case WS_REQUEST_CONNECT:
         websocket_answer_request(client, request->id, "already_connected");

@@ -170,6 +170,7 @@ static void welcome(struct websocket_client *client, const struct delivery *deli
                                .reason = delivery->recovered ? NULL : delivery->reason,
                                .ping_interval_ms = config->ping_interval_ms,
                                .ping_timeout_ms = config->ping_timeout_ms};
+    assert(client->phase == PHASE_OPENING);
     client->phase = PHASE_OPEN;
     websocket_set_timer(client, client->client.clients->now_ms + config->ping_interval_ms);
     say(client, out, &answer);
@@ -180,6 +181,7 @@ static void write_notification(struct websocket_client *client, const struct del
                                struct buffer *out)
 {
     const struct websocket_codec *codec = client->codec;
+    assert(delivery->body.size > 0);
     websocket_append_header(out, codec->opcode,
                             delivery->body.size + codec->tail_size(delivery->cursor.size));
     buffer_append(out, delivery->body);
@@ -193,6 +195,7 @@ static void write_history(struct websocket_client *client, const struct delivery
 {
     const struct websocket_codec *codec = client->codec;
     struct buffer *text = &client->adapter->text;
+    assert(delivery->room.size > 0 && delivery->body.size > 0);
     buffer_clear(text);
     codec->append_history(text, delivery->room, delivery->body);
     codec->append_tail(text, delivery->cursor);

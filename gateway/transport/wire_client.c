@@ -36,6 +36,7 @@ static void expire(struct timer *timer, int64_t now_ms)
     struct wire_client *client =
         (struct wire_client *)((char *)timer - offsetof(struct wire_client, expiry));
     struct wire_clients *clients = client->clients;
+    assert(client->session);
     if (client->expired_once) {
         clients->ops->expiry_over(client);
         return;
@@ -79,6 +80,7 @@ static void enter(struct wire_client *client, const struct identity *identity,
         .now_ms = clients->now_ms,
         .wall_ms = clients->wall_ms,
     };
+    assert(!client->session);
     clients->config.random(clients->config.random_context, request.random, sizeof(request.random));
     client->session = hub_open_session(clients->config.hub, &request);
     if (client->session)
@@ -91,6 +93,7 @@ static void answer_refresh(struct wire_client *client, enum identity_verdict ver
                            const struct identity *identity)
 {
     const char *problem = verdict == IDENTITY_KNOWN ? NULL : identity->reason;
+    assert(client->session);
     if (!problem)
         problem = session_refresh(client->session, identity->claims, REFRESH_REQUEST,
                                   client->clients->now_ms);
@@ -128,6 +131,7 @@ static void decided(struct identity_waiter *waiter, enum identity_verdict verdic
 {
     struct wire_question *question =
         (struct wire_question *)((char *)waiter - offsetof(struct wire_question, waiter));
+    assert(question->client->question == question);
     question->client->question = NULL;
     act(question, verdict, identity);
 }
@@ -209,6 +213,7 @@ static void reap(struct wire_clients *clients)
 {
     while (clients->dead) {
         struct wire_client *client = clients->dead;
+        assert(client->dead && !client->session && !client->wire);
         clients->dead = client->next_dirty;
         DL_DELETE(clients->clients, client);
         buffer_deinit(&client->queue);
@@ -275,6 +280,7 @@ static void pull(struct wire_client *client, struct buffer *out)
 
 static void finish(struct wire_client *client)
 {
+    assert(client->ending && client->wire);
     wire_close(client->wire, WIRE_FLUSH);
     bury(client);
 }
@@ -291,6 +297,7 @@ static void flush(struct wire_client *client)
 {
     struct wire_clients *clients = client->clients;
     struct buffer *out = &clients->out;
+    assert(client->wire && !client->dead);
     if (!client->wire->writable) {
         if (client->ending)
             finish(client); /* its last words are lost: it has not taken what came before */
@@ -344,6 +351,7 @@ int64_t wire_clients_deadline_ms(const struct wire_clients *clients)
 
 void wire_client_open(struct wire_client *client, struct wire_clients *clients, struct wire *wire)
 {
+    assert(!client->wire);
     client->clients = clients;
     client->wire = wire;
     clients->stats.opened++;
@@ -354,6 +362,7 @@ void wire_client_open(struct wire_client *client, struct wire_clients *clients, 
 
 struct buffer *wire_client_queue(struct wire_client *client)
 {
+    assert(!client->dead);
     mark_dirty(client);
     return &client->queue;
 }
@@ -367,6 +376,7 @@ void wire_client_wake(struct wire_client *client)
 void wire_clients_init(struct wire_clients *clients, const struct wire_clients_config *config,
                        const struct wire_client_ops *ops)
 {
+    assert(config->write_bytes > 0 && ops->deliver && ops->freed);
     *clients = (struct wire_clients){.config = *config, .ops = ops};
     clients->dirty_tail = &clients->dirty;
 }
@@ -381,6 +391,7 @@ void wire_clients_deinit(struct wire_clients *clients)
         bury(client);
     }
     wire_clients_turn(clients);
+    assert(!clients->clients);
     buffer_deinit(&clients->out);
 }
 
