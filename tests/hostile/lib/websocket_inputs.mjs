@@ -74,11 +74,14 @@ export async function ping_flood({ port, random }) {
 
 const nested = (open, close, depth) => open.repeat(depth) + close.repeat(depth);
 const PLACEHOLDER = '{"_placeholder":true,"num":0}';
-const PACKETS = [
+/* May be meant well: refused, and the connection stays. */
+const TOO_DEEP = [
     ['arrays 100,000 deep', () => [`42["message",${nested('[', ']', 100000)}]`]],
     ['arrays 100,000 deep without an end', () => [`42["message",${'['.repeat(100000)}`]],
     ['objects 100,000 deep', () => [`42["message",${'{"a":'.repeat(100000)}1${'}'.repeat(100000)}]`]],
     ['CONNECT 100,000 deep', () => [`40/custom,{"a":${nested('[', ']', 100000)}}`]],
+];
+const PACKETS = [
     ['ack 100,000 deep', () => [`431[${nested('[', ']', 100000)}]`]],
     ['binary event 100,000 deep', () => [`451-["message",${PLACEHOLDER},${nested('[', ']', 100000)}]`]],
     ['eleven attachments', () => [`4511-["message",${Array(11).fill(PLACEHOLDER)}]`, ...Array(11).fill(Buffer.from('x'))]],
@@ -105,7 +108,18 @@ const PACKETS = [
     ['unknown packet', (random) => [random.pick(['', '7', 'x', 'b!', 'bA', 'b====', '\0'])]],
 ];
 
+async function mustBeRefused(port, [what, make]) {
+    const raw = await openWebSocket(port, '/socket.io/');
+    raw.write(Buffer.concat(make().map((part) => frame(1, part))));
+    await raw.until(() => raw.closed || raw.text().includes('"too_deep"'), PATIENCE_MS);
+    const fault = raw.closed ? `${what}: the connection ends` : raw.text().includes('"too_deep"') ? undefined : `${what}: no answer`;
+    raw.destroy();
+    return fault;
+}
+
 export async function packets({ port, random }) {
+    if (random.fraction() < TOO_DEEP.length / (TOO_DEEP.length + PACKETS.length))
+        return mustBeRefused(port, random.pick(TOO_DEEP));
     const [what, make] = random.pick(PACKETS);
     const parts = make(random);
     if (random.fraction() < 0.6)
