@@ -216,7 +216,7 @@ static void put_head(struct line *line, const struct timespec *now, enum log_lev
 static bool site_admits(struct log_site *site, uint32_t *suppressed)
 {
     /* A zeroed site is in no window. */
-    uint64_t window = (uint64_t)(monotonic_ms() / (WINDOW_SECONDS * 1000)) + 1;
+    uint64_t window = (uint64_t)(monotonic_ms() / (WINDOW_SECONDS * INT64_C(1000))) + 1;
     if (__atomic_exchange_n(&site->window, window, __ATOMIC_RELAXED) != window)
         __atomic_store_n(&site->written, 0, __ATOMIC_RELAXED);
     if (__atomic_fetch_add(&site->written, 1, __ATOMIC_RELAXED) >= state.burst) {

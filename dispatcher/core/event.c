@@ -147,12 +147,13 @@ static enum status format_of(const struct record *record, struct bytes *type,
     if (has_type && !is_utf8_charset(value))
         return error_set(error, STATUS_UNSUPPORTED, "content type %.*s: only UTF-8 is read",
                          (int)(value.size < 100 ? value.size : 100), (const char *)value.data);
-    if (type_is(*type, "application/cloudevents+json") || type_is(*type, "application/cloudevents"))
+    bool structured =
+        type_is(*type, "application/cloudevents+json") || type_is(*type, "application/cloudevents");
+    bool binary = !structured && is_binary_cloud_event(record);
+    if (structured || (!binary && holds_cloud_event(record)))
         *format = EVENT_CLOUD_STRUCTURED;
-    else if (is_binary_cloud_event(record))
+    else if (binary)
         *format = EVENT_CLOUD_BINARY;
-    else if (holds_cloud_event(record))
-        *format = EVENT_CLOUD_STRUCTURED;
     else if (is_protobuf(*type))
         *format = EVENT_PROTOBUF;
     else if (!has_type)

@@ -32,7 +32,7 @@ static void append_rooms(const struct session *session, struct buffer *state)
     pack_number(state, session->room_count);
     for (unsigned i = 0; i < session->room_count; i++) {
         pack_bytes(state, room_name_of(session->rooms[i].room));
-        pack_number(state, (uint64_t)(session->rooms[i].private_index + 1));
+        pack_number(state, (uint64_t)((int64_t)session->rooms[i].private_index + 1));
     }
 }
 

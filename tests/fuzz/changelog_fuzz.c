@@ -72,7 +72,7 @@ static int64_t pick_time(struct bytes *input)
 {
     static const int64_t times_ms[] = {INT64_MAX, INT64_MIN, -1, 0};
     uint8_t how = fuzz_byte(input);
-    return how < 240 ? 100 * how : times_ms[how % 4];
+    return how < 240 ? 100L * how : times_ms[how % 4];
 }
 
 /* Somebody else's record, or one of ours that was damaged. */

@@ -116,7 +116,7 @@ static void append_value(struct buffer *out, char letter)
         append_secret(out, client.cursor);
         break;
     case 'l': /* long */
-        size = 16u * next();
+        size = (size_t)16 * next();
         for (size_t i = 0; i < size; i++)
             buffer_append_byte(out, 'x');
         break;

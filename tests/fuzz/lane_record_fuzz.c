@@ -134,7 +134,7 @@ static struct bytes pick_key(void)
 {
     switch (next() % 8) {
     case 0:
-        return bytes_of(long_bytes, 257u * next());
+        return bytes_of(long_bytes, (size_t)257 * next());
     case 1:
         return bytes_of(long_bytes, LONG_BYTES);
     case 2:
@@ -188,7 +188,7 @@ static void pick_hashes(struct bytes key, unsigned rooms, struct buffer *hashes)
     if (how % 8 == 6)
         buffer_append(hashes, fuzz_bytes(&lane.input, 64));
     if (how % 8 == 5)
-        buffer_append(hashes, bytes_of(long_bytes, 8u * next() * next()));
+        buffer_append(hashes, bytes_of(long_bytes, (size_t)8 * next() * next()));
 }
 
 struct made {

@@ -288,7 +288,7 @@ START_TEST(the_seed_enters_no_record)
     static struct changelog logs[2];
     for (unsigned i = 0; i < 2; i++) {
         struct memory_settings seeded = settings;
-        seeded.hash_seed = i * 77;
+        seeded.hash_seed = (uint64_t)i * 77;
         struct memory *memory = memory_new(&seeded, 9);
         memory_note(memory, id(1), 100);
         ck_assert(memory_open_review(memory, id(2), id(3), 100));

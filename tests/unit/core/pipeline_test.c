@@ -650,7 +650,7 @@ START_TEST(rules_that_match_cost_in_proportion)
     for (size_t i = 0; i < 2; i++) {
         uint64_t few = steps_of_rules(100, forms[i]);
         uint64_t many = steps_of_rules(2000, forms[i]);
-        ck_assert_msg(many < 40 * few && many < 2000 * 30, "%s: %lu, then %lu", forms[i],
+        ck_assert_msg(many < 40 * few && many < 2000UL * 30, "%s: %lu, then %lu", forms[i],
                       (unsigned long)few, (unsigned long)many);
     }
 }

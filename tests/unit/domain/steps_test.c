@@ -193,10 +193,10 @@ static uint64_t steps_of_joins(unsigned count, bool opens, bool with_history)
 START_TEST(a_join_costs_the_same_however_many_wait)
 {
     for (unsigned i = 0; i < SIZES; i++)
-        ck_assert_uint_le(steps_of_joins(sizes[i], i > 0, false), 4 * sizes[i]);
-    ck_assert_uint_le(steps_of_joins(sizes[1], false, false), 4 * sizes[1]);
-    ck_assert_uint_le(steps_of_joins(sizes[0], true, true), 4 * sizes[0]);
-    ck_assert_uint_le(steps_of_joins(sizes[1], false, true), 4 * sizes[1]);
+        ck_assert_uint_le(steps_of_joins(sizes[i], i > 0, false), 4UL * sizes[i]);
+    ck_assert_uint_le(steps_of_joins(sizes[1], false, false), 4UL * sizes[1]);
+    ck_assert_uint_le(steps_of_joins(sizes[0], true, true), 4UL * sizes[0]);
+    ck_assert_uint_le(steps_of_joins(sizes[1], false, true), 4UL * sizes[1]);
 }
 END_TEST
 
@@ -231,7 +231,7 @@ static uint64_t steps_of_one_who_returns(unsigned count)
 START_TEST(to_be_read_back_to_costs_the_same_however_many_are_live)
 {
     uint64_t few = steps_of_one_who_returns(sizes[0]);
-    ck_assert_uint_le(few, 2 * RECORDS);
+    ck_assert_uint_le(few, 2UL * RECORDS);
     ck_assert_uint_eq(steps_of_one_who_returns(sizes[1]), few);
 }
 END_TEST
@@ -265,7 +265,7 @@ static uint64_t steps_of_those_ahead(unsigned count)
 START_TEST(a_cursor_ahead_of_the_gateway_costs_the_same_however_many_there_are)
 {
     for (unsigned i = 0; i < SIZES - 1; i++)
-        ck_assert_uint_le(steps_of_those_ahead(sizes[i]), 2 * sizes[i]);
+        ck_assert_uint_le(steps_of_those_ahead(sizes[i]), 2UL * sizes[i]);
 }
 END_TEST
 
@@ -283,12 +283,12 @@ START_TEST(to_leave_a_scan_costs_the_same_however_many_ride)
         close_all(count);
         hub_free(world.hub);
         start_hub();
-        connect_all(count, 2 * count);
+        connect_all(count, 2L * count);
         hub_run(world.hub, 1);
         ck_assert(world.source.scanning);
         uint64_t before = steps();
         close_all(count);
-        ck_assert_uint_le(steps() - before, 2 * count);
+        ck_assert_uint_le(steps() - before, 2UL * count);
         finish();
     }
 }

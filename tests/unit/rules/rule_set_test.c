@@ -146,10 +146,10 @@ START_TEST(every_problem_of_a_pattern_is_told_at_once)
         "      e: [y]\n"
         "      inner: {k: [1], k: [2]}\n",
         (const char *const[]){
-            "rules:5:14: when: a field takes a list of matchers or an object of fields: "
-            "write [\"task.completed\"]",
-            "rules:6:22: when: a field takes a list of matchers or an object of fields; a "
-            "matcher stands in a list: [{\"prefix\": \"task.\"}]",
+            ("rules:5:14: when: a field takes a list of matchers or an object of fields: "
+             "write [\"task.completed\"]"),
+            ("rules:6:22: when: a field takes a list of matchers or an object of fields; a "
+             "matcher stands in a list: [{\"prefix\": \"task.\"}]"),
             "rules:7:25: when: expected a number",
             "rules:7:36: when: there is no operator \"prefx\"", "rules:8:18: when: an empty list",
             "rules:8:38: when: an empty object", "rules:9:29: when: two '*' in a row",

@@ -129,7 +129,7 @@ START_TEST(who_posts_and_does_not_poll_is_ended)
         fixture_hub.answer_bytes = 1 << 20;
         fixture_start(false);
         body[0] = '\0';
-        for (char *at = body; at < body + PACKETS * 25; at += strlen(at))
+        for (char *at = body; at < body + (size_t)PACKETS * 25; at += strlen(at))
             sprintf(at, "%s%s", at > body ? "\x1e" : "", packets[i]);
         snprintf(url, sizeof(url), "/socket.io/?EIO=4&transport=polling&sid=%s",
                  fake_handshake(sid));
