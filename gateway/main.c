@@ -102,7 +102,7 @@ static void print_help(void)
                "  gateway --version\n"
                "\n"
                "SIGTERM sends clients away, to come back elsewhere, and ends. SIGHUP "
-               "reads the TLS certificate again.\n"
+               "reads the TLS certificate and the JWK set again.\n"
                "\n");
     config_help(groups, 2, &text);
     print(&text);

@@ -10,6 +10,7 @@
 #ifndef GATEWAY_DOMAIN_HUB_H
 #define GATEWAY_DOMAIN_HUB_H
 
+#include "access.h"
 #include "bytes.h"
 #include "lane_source.h"
 #include "layout.h"
@@ -72,7 +73,8 @@ struct hub_config {
     size_t read_back_bytes;  /* of what scans have read, kept for others, all lanes together */
     struct history_limits history;
     uint64_t hash_seed; /* random, of this process alone: where names from outside lie in tables */
-    bool recovery;      /* hand out cursors and private ids */
+    struct access_port access;
+    bool recovery; /* hand out cursors and private ids */
     /* Secrets for cursors and private ids, newest first; copied. */
     struct bytes keys[HUB_KEYS_MOST];
     unsigned key_count; /* at least one if recovery is on */
@@ -194,6 +196,7 @@ enum status session_hand_over(const struct session *session, struct buffer *stat
 struct bytes session_user(const struct session *session);
 struct bytes session_tenant(const struct session *session);
 struct bytes session_public_id(const struct session *session);
+const char *session_transport(const struct session *session); /* "socketio", "websocket", "sse" */
 
 /* --- what the lane source calls
  * ------------------------------------------------------------------------------------------ */

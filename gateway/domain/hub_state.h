@@ -339,6 +339,10 @@ struct session {
     bool signaled;      /* transport_ops.ready was called and it has not yet been told "none" */
     bool rooms_changed; /* cursor_rooms is out of date */
     bool recovered;
+    bool opened;            /* its client was told so */
+    const char *end_reason; /* why it was ended from here; NULL: it was not */
+    int64_t opened_ms;
+    uint64_t given;     /* notifications */
     uint8_t *left;      /* two bits for each private room; see session_mark_left(). NULL: none */
     char *cursor_rooms; /* text of the cursor's constant part */
     struct opening *opening; /* until OPENED was given */

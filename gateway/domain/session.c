@@ -3,6 +3,13 @@
 #include "history.h"
 #include "mem.h"
 
+static void tell_access(const struct session *session, const struct access_note *note)
+{
+    const struct access_port *port = &session->hub->config.access;
+    if (port->told)
+        port->told(port->context, note);
+}
+
 /* --- opening and ending --------------------------------------------------------------------- */
 
 void session_end(struct session *session, const char *reason, bool transient)
@@ -19,6 +26,7 @@ void session_end(struct session *session, const char *reason, bool transient)
         return;
     /* What is queued is not given any more: the client has the cursor of what it was given, and
      * comes back with it. */
+    session->end_reason = reason;
     session->state = SESSION_ENDING; /* first: leaving lanes below must tell the client nothing */
     session_clear_outbox(session);
     session_forget_joins(session, bytes_of("", 0), true, NULL);
@@ -154,6 +162,14 @@ static void give_opened(struct session *session, struct delivery *delivery)
     delivery->reason = opening->reason;
     delivery->public_id = session_public_id(session);
     delivery->continued = opening->continued;
+    assert(!session->opened);
+    session->opened = true;
+    session->opened_ms = session->hub->now_ms;
+    tell_access(session, &(struct access_note){.kind = ACCESS_OPENED,
+                                               .session = session,
+                                               .recovered = session->recovered,
+                                               .rooms = session->room_count,
+                                               .reason = opening->reason});
     if (session->hub->config.recovery && !opening->continued) {
         delivery->private_id = resume_private_id(session);
         delivery->cursor = resume_cursor(session);
@@ -194,6 +210,7 @@ static void give_message(struct session *session, struct session_lane *place,
     if (place)
         place->given = (struct position){message->offset + 1, message->check};
     session->hub->stats.deliveries++;
+    session->given++;
     delivery->kind = DELIVERY_NOTIFICATION;
     give_body(session, place, message, delivery);
 }
@@ -250,8 +267,12 @@ static void give_control(struct session *session, enum item_kind kind, struct co
                          struct delivery *delivery)
 {
     give_room(session, control, delivery);
-    if (kind == ITEM_JOINED)
+    if (kind == ITEM_JOINED) {
         mark_told(session, delivery->room);
+        tell_access(session, &(struct access_note){.kind = ACCESS_JOINED,
+                                                   .session = session,
+                                                   .room = delivery->room});
+    }
     if (control->history)
         give_history_end(session, control->history, delivery);
     delivery->kind = delivery_kinds[kind];
@@ -361,6 +382,13 @@ void session_close(struct session *session)
     struct hub *hub = session->hub;
     if (session->state == SESSION_CLOSED)
         return;
+    if (session->opened)
+        tell_access(session, &(struct access_note){.kind = ACCESS_CLOSED,
+                                                   .session = session,
+                                                   .rooms = session->room_count,
+                                                   .reason = session->end_reason,
+                                                   .notifications = session->given,
+                                                   .lasted_ms = hub->now_ms - session->opened_ms});
     session_forget_joins(session, bytes_of("", 0), true, NULL);
     if (session->opening && session->opening->pending) {
         DL_DELETE(hub->pending, session->opening->pending);
@@ -418,6 +446,16 @@ enum status session_may_send(const struct session *session, struct bytes event)
 {
     return session->claims ? policy_may_send(session->hub->config.policy, session->claims, event)
                            : STATUS_DENIED;
+}
+
+const char *session_transport(const struct session *session)
+{
+    static const char *const names[] = {[TRANSPORT_SLOT_SOCKETIO] = "socketio",
+                                        [TRANSPORT_SLOT_WEBSOCKET_JSON] = "websocket",
+                                        [TRANSPORT_SLOT_WEBSOCKET_PROTOBUF] = "websocket",
+                                        [TRANSPORT_SLOT_SSE] = "sse"};
+    assert(session->transport->slot < TRANSPORT_SLOT_COUNT);
+    return names[session->transport->slot];
 }
 
 struct bytes session_public_id(const struct session *session)

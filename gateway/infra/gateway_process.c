@@ -8,6 +8,7 @@
 #include <sys/random.h>
 #include <sys/resource.h>
 
+#include "access_log.h"
 #include "clocks.h"
 #include "gateway_process_parts.h"
 #include "log.h"
@@ -176,6 +177,7 @@ static void open_hub(struct gateway_process *process)
                     .bytes = (uint64_t)settings->history_bytes,
                     .age_ms = settings->history_age_ms,
                     .buffered = (uint64_t)settings->history_buffered},
+        .access = {.told = access_log},
         .recovery = settings->recovery,
     };
     set_recovery_keys(process, &config);

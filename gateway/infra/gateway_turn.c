@@ -212,9 +212,11 @@ static void reload_certificate(struct gateway_process *process)
 static void on_signal(void *context, int signal)
 {
     struct gateway_process *process = context;
-    if (signal == SIGHUP)
+    if (signal == SIGHUP) {
         reload_certificate(process);
-    else if (signal == SIGINT || !process->seat || !gateway_drain_is_on(&process->drain))
+        if (process->tokens)
+            token_verifier_reread(process->tokens);
+    } else if (signal == SIGINT || !process->seat || !gateway_drain_is_on(&process->drain))
         start_draining(process);
 }
 

@@ -11,23 +11,30 @@
 
 enum { BACKLOG_DEFAULT = 4096 };
 
+static bool set_option(int descriptor, int level, int option, int value)
+{
+    return setsockopt(descriptor, level, option, &value, sizeof(value)) == 0;
+}
+
+/* Accepted sockets inherit the last two, which saves two system calls per connection. */
+static bool set_options(const struct lws_server_config *config, int descriptor, bool v6)
+{
+    return set_option(descriptor, SOL_SOCKET, SO_REUSEADDR, 1) &&
+           (!config->share_port || set_option(descriptor, SOL_SOCKET, SO_REUSEPORT, 1)) &&
+           (!v6 || set_option(descriptor, IPPROTO_IPV6, IPV6_V6ONLY, 0)) &&
+           set_option(descriptor, IPPROTO_TCP, TCP_NODELAY, 1) &&
+           (!config->send_buffer_bytes ||
+            set_option(descriptor, SOL_SOCKET, SO_SNDBUF, config->send_buffer_bytes));
+}
+
 /* Returns the descriptor, or the negative errno. */
 static int bind_socket(const struct lws_server_config *config, const struct addrinfo *address)
 {
     int descriptor = socket(address->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (descriptor < 0)
         return -errno;
-    int on = 1, off = 0;
-    setsockopt(descriptor, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-    if (config->share_port)
-        setsockopt(descriptor, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on));
-    if (address->ai_family == AF_INET6)
-        setsockopt(descriptor, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof(off));
-    /* Accepted sockets inherit both, which saves two system calls per connection. */
-    setsockopt(descriptor, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-    if (config->send_buffer_bytes)
-        setsockopt(descriptor, SOL_SOCKET, SO_SNDBUF, &config->send_buffer_bytes, sizeof(int));
-    if (bind(descriptor, address->ai_addr, address->ai_addrlen) != 0 ||
+    if (!set_options(config, descriptor, address->ai_family == AF_INET6) ||
+        bind(descriptor, address->ai_addr, address->ai_addrlen) != 0 ||
         (config->backlog >= 0 &&
          listen(descriptor, config->backlog ? config->backlog : BACKLOG_DEFAULT) != 0)) {
         int failure = errno;

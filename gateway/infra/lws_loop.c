@@ -318,8 +318,8 @@ static struct lws_context *create_context(const struct lws_loop_config *config, 
         .options = LWS_SERVER_OPTION_EXPLICIT_VHOSTS,
         .pt_serv_buf_size = config->read_bytes ? config->read_bytes : READ_BYTES_DEFAULT,
         .retry_and_idle_policy = &no_validity,
-        .gid = (gid_t)-1,
-        .uid = (uid_t)-1,
+        .gid = -1,
+        .uid = -1,
     };
     if (config->tls)
         info.options |= LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT;

@@ -20,6 +20,7 @@
 enum {
     LINGER_DEFAULT_MS = 2000,
     ACCEPTS_PER_TURN = 4,
+    SPARE_WAIT_MS = 100,           /* until accepting is tried again with no descriptor at all */
     ACCEPT_SLACK_MS = 10,          /* unused time that is saved up for accepting */
     WRITE_MOST = 64 * 1024 * 1024, /* libwebsockets' own chunking must never cut a write of ours */
 };
@@ -309,8 +310,14 @@ static void refuse(struct lws_server *server, int descriptor)
 
 /* Without a descriptor left, accept() would fail for ever while the loop spins: use the spare one
  * to turn clients away. */
-static void refuse_with_spare(struct lws_server *server)
+static void refuse_with_spare(struct lws_server *server, int64_t now_ms)
 {
+    if (server->spare < 0) { /* somebody else was quicker: without one, wait */
+        server->spare = open("/dev/null", O_RDONLY | O_CLOEXEC);
+        server->resume_ms = now_ms + SPARE_WAIT_MS;
+        lws_loop_pause_watch(server->listener, true);
+        return;
+    }
     close(server->spare);
     int descriptor = accept4(server->descriptor, NULL, NULL, SOCK_CLOEXEC);
     if (descriptor >= 0)
@@ -379,7 +386,7 @@ static void accept_some(void *context, int64_t now_ms)
         int descriptor = accept4(server->descriptor, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (descriptor < 0) {
             if (errno == EMFILE || errno == ENFILE)
-                refuse_with_spare(server);
+                refuse_with_spare(server, now_ms);
             return;
         }
         if (server->accepts_per_second)
@@ -412,7 +419,7 @@ struct wire *lws_server_dial(struct lws_server *server, const struct peer_addres
         descriptor = socket(to.any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (descriptor < 0)
         return NULL;
-    setsockopt(descriptor, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+    (void)setsockopt(descriptor, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)); /* slower without */
     if (connect(descriptor, &to.any, four ? sizeof(to.v4) : sizeof(to.v6)) != 0 &&
         errno != EINPROGRESS) {
         close(descriptor);
@@ -528,7 +535,13 @@ int lws_server_reserve(const struct lws_server_config *config, uint16_t *port, s
     if (descriptor < 0)
         return descriptor;
     /* Only now: bound without it, the port is nobody else's. */
-    setsockopt(descriptor, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on));
+    if (setsockopt(descriptor, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)) != 0) {
+        int failure = errno;
+        close(descriptor);
+        (void)error_set(error, STATUS_IO, "port %u cannot be shared: %s", (unsigned)config->port,
+                        strerror(failure));
+        return -failure;
+    }
     *port = listen_socket_port(descriptor);
     return descriptor;
 }

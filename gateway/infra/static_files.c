@@ -108,14 +108,18 @@ static enum status add_entry(struct static_files *files, int folder, const char 
     buffer_append_format(&path, "%s/%s", folder_path, name);
     buffer_append_byte(&path, 0);
     const char *text = (const char *)buffer_peek(&path).data;
-    int descriptor = openat(folder, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    /* Not to wait for whoever may write into a pipe; ENXIO: a socket. */
+    int descriptor = openat(folder, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
     if (descriptor < 0)
-        return errno == ELOOP ? STATUS_OK
-                              : error_set(error, STATUS_IO, "%s: %s", text, strerror(errno));
+        return errno == ELOOP || errno == ENXIO
+                   ? STATUS_OK
+                   : error_set(error, STATUS_IO, "%s: %s", text, strerror(errno));
     enum status status = STATUS_OK;
-    if (fstat(descriptor, &facts) == 0 && S_ISDIR(facts.st_mode))
+    if (fstat(descriptor, &facts) != 0)
+        status = error_set(error, STATUS_IO, "%s: %s", text, strerror(errno));
+    else if (S_ISDIR(facts.st_mode))
         return add_folder(files, text, descriptor, error);
-    if (S_ISREG(facts.st_mode))
+    else if (S_ISREG(facts.st_mode))
         status = add_file(files, text, descriptor, error);
     close(descriptor);
     return status;
@@ -132,9 +136,11 @@ static enum status add_folder(struct static_files *files, const char *path, int 
     }
     enum status status = STATUS_OK;
     const struct dirent *entry;
-    while (status == STATUS_OK && (entry = readdir(folder)))
+    while (status == STATUS_OK && (errno = 0, entry = readdir(folder)))
         if (entry->d_name[0] != '.')
             status = add_entry(files, descriptor, path, entry->d_name, error);
+    if (status == STATUS_OK && errno != 0) /* not the end of the folder */
+        status = error_set(error, STATUS_IO, "%s: %s", path, strerror(errno));
     closedir(folder);
     return status;
 }

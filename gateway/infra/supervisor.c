@@ -101,9 +101,8 @@ static int work(struct supervisor *supervisor, unsigned index, pid_t parent)
     const struct supervisor_config *config = supervisor->config;
     sigset_t child;
     /* Signals of a terminal go to the supervisor, which passes them on; without it, no worker. */
-    setpgid(0, 0);
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
-    if (getppid() != parent)
+    (void)setpgid(0, 0);
+    if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0 || getppid() != parent)
         return EXIT_FAILURE;
     release_ports(supervisor);
     sigemptyset(&child);

@@ -367,6 +367,12 @@ int64_t token_verifier_deadline_ms(const struct token_verifier *verifier)
     return verifier->worker && !verifier->is_reading ? next_reading_ms(verifier) : INT64_MAX;
 }
 
+void token_verifier_reread(struct token_verifier *verifier)
+{
+    verifier->refresh_ms = INT64_MIN;
+    event_descriptor_signal(verifier->descriptor);
+}
+
 bool token_verifier_ready(const struct token_verifier *verifier, const char **detail)
 {
     *detail = verifier->keys ? "keys read" : "keys not read yet";

@@ -93,6 +93,9 @@ void token_verifier_service(struct token_verifier *verifier, int64_t now_ms, int
 int64_t token_verifier_deadline_ms(const struct token_verifier *verifier);
 
 /* Whether there are keys; `detail` is static text for a person. */
+/* The JWK set is read again now, if there is one; the keys stay in force until then. */
+void token_verifier_reread(struct token_verifier *verifier);
+
 bool token_verifier_ready(const struct token_verifier *verifier, const char **detail);
 
 struct token_stats {

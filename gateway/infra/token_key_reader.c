@@ -44,6 +44,24 @@ static size_t receive(char *data, size_t one, size_t size, void *context)
     return size;
 }
 
+/* Every one counts: without CURLOPT_PROTOCOLS_STR a URL could name a file. */
+static CURLcode prepare(CURL *request, const char *url, char *why, struct buffer *content)
+{
+    CURLcode results[] = {
+        curl_easy_setopt(request, CURLOPT_ERRORBUFFER, why),
+        curl_easy_setopt(request, CURLOPT_URL, url),
+        curl_easy_setopt(request, CURLOPT_PROTOCOLS_STR, "http,https"),
+        curl_easy_setopt(request, CURLOPT_NOSIGNAL, 1L),
+        curl_easy_setopt(request, CURLOPT_TIMEOUT_MS, (long)TOKEN_KEY_READ_TIMEOUT_MS),
+        curl_easy_setopt(request, CURLOPT_WRITEFUNCTION, receive),
+        curl_easy_setopt(request, CURLOPT_WRITEDATA, content),
+    };
+    for (size_t i = 0; i < sizeof(results) / sizeof(results[0]); i++)
+        if (results[i] != CURLE_OK)
+            return results[i];
+    return CURLE_OK;
+}
+
 enum status token_key_read_url(const char *url, struct buffer *out, struct error *error)
 {
     CURL *request = curl_easy_init();
@@ -52,15 +70,11 @@ enum status token_key_read_url(const char *url, struct buffer *out, struct error
     struct buffer content = {0};
     char why[CURL_ERROR_SIZE] = "";
     long code = 0;
-    curl_easy_setopt(request, CURLOPT_URL, url);
-    curl_easy_setopt(request, CURLOPT_PROTOCOLS_STR, "http,https");
-    curl_easy_setopt(request, CURLOPT_NOSIGNAL, 1L);
-    curl_easy_setopt(request, CURLOPT_TIMEOUT_MS, (long)TOKEN_KEY_READ_TIMEOUT_MS);
-    curl_easy_setopt(request, CURLOPT_ERRORBUFFER, why);
-    curl_easy_setopt(request, CURLOPT_WRITEFUNCTION, receive);
-    curl_easy_setopt(request, CURLOPT_WRITEDATA, &content);
-    CURLcode result = curl_easy_perform(request);
-    curl_easy_getinfo(request, CURLINFO_RESPONSE_CODE, &code);
+    CURLcode result = prepare(request, url, why, &content);
+    if (result == CURLE_OK)
+        result = curl_easy_perform(request);
+    if (result == CURLE_OK)
+        result = curl_easy_getinfo(request, CURLINFO_RESPONSE_CODE, &code);
     curl_easy_cleanup(request);
     enum status status = STATUS_OK;
     if (result != CURLE_OK)

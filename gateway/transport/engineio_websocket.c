@@ -324,7 +324,7 @@ struct wire *websocket_welcome(struct engineio_server *server, struct http_excha
 {
     assert(buffer_size(rest) == 0);
     append_answer(server, exchange, wish, NULL);
-    struct wire *wire = http_exchange_take(exchange, rest);
+    struct wire *wire = http_exchange_take(exchange, 101, rest);
     if (wire->writable)
         wire_write(wire, buffer_peek(&server->scratch));
     return wire;
@@ -352,7 +352,7 @@ static struct link *open_link(struct engineio_server *server, struct engineio_se
     link->base64 = base64;
     link->server = server;
     link->session = session;
-    link->wire = http_exchange_take(exchange, rest);
+    link->wire = http_exchange_take(exchange, 101, rest);
     websocket_reader_init(&link->reader, server->config.max_payload_bytes);
     wire_attach(link->wire, &receiver_ops, link);
     if (link->wire->writable)

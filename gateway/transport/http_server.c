@@ -213,9 +213,12 @@ void http_exchange_refuse_finally(struct http_exchange *exchange, unsigned code,
            word);
 }
 
-struct wire *http_exchange_take(struct http_exchange *exchange, struct buffer *rest)
+struct wire *http_exchange_take(struct http_exchange *exchange, unsigned code, struct buffer *rest)
 {
     assert(exchange->phase == PHASE_BODY && exchange->inside);
+    assert(code == 0 || (code >= 100 && code < 600));
+    if (code)
+        exchange->server->stats.answers[code / 100]++;
     http_reader_upgrade(&exchange->reader, rest);
     exchange->phase = PHASE_DEAD;
     exchange->route = NULL;

@@ -98,8 +98,9 @@ void http_exchange_answer(struct http_exchange *exchange, const struct http_answ
 void http_exchange_drop(struct http_exchange *exchange);
 /* Takes the wire out of HTTP; the exchange is gone. Only from inside request(), and no answer has
  * been sent. What the client sent behind the head is moved to `rest`, an empty buffer. The
- * request's slices are gone. The caller attaches a receiver and sends the answer. */
-struct wire *http_exchange_take(struct http_exchange *exchange, struct buffer *rest);
+ * request's slices are gone. The caller attaches a receiver and sends the answer, which is counted as
+ * `code`; 0: it is not known yet, and is not counted. */
+struct wire *http_exchange_take(struct http_exchange *exchange, unsigned code, struct buffer *rest);
 /* A pointer of the route's, NULL at first. */
 void http_exchange_set_context(struct http_exchange *exchange, void *context);
 void *http_exchange_context(const struct http_exchange *exchange);

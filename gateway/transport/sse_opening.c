@@ -405,7 +405,7 @@ static void open_client(struct sse_adapter *adapter, struct http_exchange *excha
     client->client.transport = &sse_transport;
     client->timer.fire = sse_beat;
     opening->field_count = http_exchange_cors_fields(exchange, opening->fields);
-    wire_client_open(&client->client, &adapter->clients, http_exchange_take(exchange, &rest));
+    wire_client_open(&client->client, &adapter->clients, http_exchange_take(exchange, 0, &rest));
     buffer_deinit(&rest);
     sse_set_timer(client, now_ms + adapter->config.open_timeout_ms);
     struct bytes id = buffer_peek(&visit->last_id), cursor = {0};

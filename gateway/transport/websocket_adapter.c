@@ -227,7 +227,7 @@ static void open_client(struct websocket_adapter *adapter, struct http_exchange 
     client->client.transport = &websocket_transports[codec - websocket_codecs];
     client->timer.fire = timer_fired;
     websocket_reader_init(&client->reader, adapter->config.message_bytes);
-    wire_client_open(&client->client, &adapter->clients, http_exchange_take(exchange, &rest));
+    wire_client_open(&client->client, &adapter->clients, http_exchange_take(exchange, 101, &rest));
     if (client->client.wire->writable)
         wire_write(client->client.wire, buffer_peek(&adapter->text));
     websocket_set_timer(client, now_ms + adapter->config.hello_timeout_ms);

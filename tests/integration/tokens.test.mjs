@@ -137,3 +137,19 @@ test('tokens: keys at a URL rotate without a restart', { timeout: 120000 * SLOW 
     const seconds = (performance.now() - began) / 1000;
     assert.ok(keys.reads < 10 + 2 * seconds, `${keys.reads} reads in ${seconds} s`); // each refusal would have been one, 40 a second
 });
+
+test('tokens: SIGHUP reads the keys again', { timeout: 120000 * SLOW }, async (t) => {
+    const keys = await openKeyServer(t);
+    const [old, next] = [newKey('old'), newKey('next')];
+    keys.keys = [old];
+    const world = await World.open(t, 'tokens-sighup', { broker: 'embedded', settings: { gateway: {
+        token: { secret: undefined, algorithm: 'ES256', jwks_url: keys.url, refresh: '24h', refetch: '1h' },
+    } } });
+    const gateway = await world.gateway();
+    await client(t, gateway, () => signedBy(old)).connect();
+    keys.keys = [next];
+    const before = keys.reads;
+    gateway.signal('SIGHUP');
+    await eventually(() => keys.reads > before, { timeout: 20000 * SLOW, what: 'the keys to be read again' });
+    await client(t, gateway, () => signedBy(next)).connect();
+});
