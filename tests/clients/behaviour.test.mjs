@@ -227,6 +227,22 @@ for (const transports of TRANSPORTS)
         });
     });
 
+it('the option `protocols` is taken: without an answer to it a WebSocket would not open', LIMIT, async () => {
+    const socket = await connected(['websocket'], server.url, { protocols: ['first', 'second'], reconnection: false });
+    assert.equal(socket.io.engine.transport.ws.protocol, 'first');
+});
+
+for (const transports of [['websocket'], ['polling', 'websocket']])
+    it(`attachments are text for who asks for b64, by ${transports.join(' and ')}`, LIMIT, async () => {
+        const socket = await connected(transports, server.url, { query: { b64: 1 } });
+        await eventually(() => socket.io.engine.transport.name === 'websocket');
+        const frames = [];
+        socket.io.engine.transport.ws.addEventListener('message', ({ data }) => frames.push(data));
+        const sent = [Buffer.from([1, 2, 3]), Buffer.from('four')];
+        assert.deepEqual(await socket.emitWithAck('echo', sent), sent);
+        assert.deepEqual(frames.filter((data) => data[0] === 'b'), sent.map((data) => `b${data.toString('base64')}`));
+    });
+
 it('a client of an older protocol is told so', LIMIT, async () => {
     const answer = await fetch(`${server.url}/socket.io/?EIO=3&transport=polling`);
     assert.equal(answer.status, 400);
