@@ -71,7 +71,7 @@ class Client {
 
 test(`${CLIENTS} clients get each of ${EVENTS} events once and in order (seed ${SEED})`, { timeout: LIMIT_MS + 10000 }, async () => {
     const log = path.join(newLogDirectory('swarm'), 'echo.log');
-    const server = await startEcho(log, { options: ['--ping-interval', 1000, '--ping-timeout', 60000, '--connect-timeout', 45000] });
+    const server = await startEcho(log, { options: ['--ping-interval', 1000, '--ping-timeout', 200000, '--connect-timeout', 200000] });
     const chance = new Random(SEED);
     const clients = Array.from({ length: CLIENTS }, (_, i) => new Client(server.url, i, chance.fork()));
     const began = Date.now();
