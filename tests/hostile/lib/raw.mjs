@@ -1,7 +1,7 @@
 /* A bare TCP connection to the server under test, and the bytes of requests and frames: nothing here keeps an input from
  * being wrong. */
 import net from 'node:net';
-import { sleep } from '../../integration/lib/wait.mjs';
+import { PATIENCE, sleep } from '../../integration/lib/wait.mjs';
 
 export class Raw {
     constructor(port) {
@@ -102,7 +102,7 @@ export const upgrade = (path, sid, more = []) => request('GET', `${path}?EIO=4&t
 /* A polling session; null if the server refuses one. */
 export async function openPolling(port, path) {
     const raw = new Raw(port).write(poll(path));
-    await raw.answered(1, 5000);
+    await raw.answered(1, PATIENCE);
     const sid = raw.text().match(/"sid":"([^"]+)"/)?.[1];
     raw.received = Buffer.alloc(0);
     return { raw, sid };
@@ -111,7 +111,7 @@ export async function openPolling(port, path) {
 /* A WebSocket behind its handshake and, at /socket.io/ and /ws, its first message and the answer to that. */
 export async function openWebSocket(port, path, subprotocol = 'smartstack.v1.json') {
     const raw = new Raw(port);
-    const shows = (text) => raw.until(() => raw.closed || raw.text().includes(text), 5000);
+    const shows = (text) => raw.until(() => raw.closed || raw.text().includes(text), PATIENCE);
     if (path === '/ws') {
         raw.write(upgrade(path, undefined, [`Sec-WebSocket-Protocol: ${subprotocol}`]));
         await shows('\r\n\r\n');
