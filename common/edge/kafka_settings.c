@@ -312,6 +312,12 @@ int64_t kafka_settings_message_bytes(const struct kafka_settings *settings)
     return text ? strtoll(text, NULL, 10) : MESSAGE_BYTES_DEFAULT; /* librdkafka has taken it */
 }
 
+enum status kafka_new_status(void)
+{
+    return rd_kafka_last_error() == RD_KAFKA_RESP_ERR__INVALID_ARG ? STATUS_FATAL
+                                                                   : STATUS_UNAVAILABLE;
+}
+
 enum status kafka_is_mock(rd_kafka_t *client, int timeout_ms, bool *mock)
 {
     char *cluster = rd_kafka_clusterid(client, timeout_ms);

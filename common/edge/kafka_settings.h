@@ -59,6 +59,10 @@ const char *kafka_settings_get(const struct kafka_settings *settings, enum kafka
 /* The largest record that a producer sends: message.max.bytes. */
 int64_t kafka_settings_message_bytes(const struct kafka_settings *settings);
 
+/* After rd_kafka_new() has failed: STATUS_FATAL if it is the configuration, which will not become
+ * better; STATUS_UNAVAILABLE: a thread or memory that was not to be had now. */
+enum status kafka_new_status(void);
+
 /* Whether the broker is librdkafka's mock cluster, which has no transactions, no topic creation and
  * no time look-up. Waits up to timeout_ms for the cluster's answer: worker threads and start-up
  * only. STATUS_UNAVAILABLE: no answer. */

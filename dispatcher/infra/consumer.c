@@ -1,7 +1,10 @@
 #include "consumer.h"
 
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 
 #include "kafka_end.h"
 #include "log.h"
@@ -14,6 +17,8 @@ struct consumer {
     rd_kafka_t *client;
     bool joined;
     bool all_brokers_down;
+    rd_kafka_queue_t *queue;
+    int wake_descriptor; /* an eventfd, written when the queue, which was empty, fills */
 };
 
 static void log_partitions(const char *message, const rd_kafka_topic_partition_list_t *partitions)
@@ -86,9 +91,15 @@ static void fetch_between_batches(const struct kafka_settings *kafka, rd_kafka_c
 enum status consumer_open(const struct consumer_options *options, struct consumer **consumer,
                           struct error *error)
 {
+    static const uint64_t one = 1;
     char text[512];
     struct consumer *made = mem_new(struct consumer);
     made->options = *options;
+    made->wake_descriptor = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    if (made->wake_descriptor < 0) {
+        free(made);
+        return error_set(error, STATUS_UNAVAILABLE, "Kafka consumer: no eventfd");
+    }
     rd_kafka_conf_t *conf = kafka_settings_conf(options->kafka, KAFKA_ROLE_CONSUMER, "dispatcher");
     kafka_conf_set(conf, "group.id", options->group);
     /* A member that comes back under its instance name gets its partitions back at once; without
@@ -108,11 +119,15 @@ enum status consumer_open(const struct consumer_options *options, struct consume
     rd_kafka_conf_set_opaque(conf, made);
     made->client = rd_kafka_new(RD_KAFKA_CONSUMER, conf, text, sizeof(text));
     if (made->client == NULL) {
+        enum status status = kafka_new_status();
         rd_kafka_conf_destroy(conf);
+        close(made->wake_descriptor);
         free(made);
-        return error_set(error, STATUS_FATAL, "Kafka consumer: %s", text);
+        return error_set(error, status, "Kafka consumer: %s", text);
     }
     rd_kafka_poll_set_consumer(made->client);
+    made->queue = rd_kafka_queue_get_consumer(made->client);
+    rd_kafka_queue_io_event_enable(made->queue, made->wake_descriptor, &one, sizeof(one));
     *consumer = made;
     return STATUS_OK;
 }
@@ -131,18 +146,26 @@ enum status consumer_join(struct consumer *consumer, struct error *error)
     return error_set(error, STATUS_FATAL, "subscription: %s", rd_kafka_err2str(code));
 }
 
+static void leave(struct consumer *consumer)
+{
+    rd_kafka_queue_io_event_enable(consumer->queue, -1, NULL, 0);
+    rd_kafka_queue_destroy(consumer->queue);
+    (void)rd_kafka_consumer_close(consumer->client);
+    close(consumer->wake_descriptor);
+}
+
 void consumer_close(struct consumer *consumer)
 {
     if (consumer == NULL)
         return;
-    (void)rd_kafka_consumer_close(consumer->client);
+    leave(consumer);
     rd_kafka_destroy(consumer->client);
     free(consumer);
 }
 
 void consumer_abandon(struct consumer *consumer)
 {
-    (void)rd_kafka_consumer_close(consumer->client);
+    leave(consumer);
     kafka_end_later(consumer->client, 0);
     free(consumer);
 }
@@ -152,9 +175,23 @@ rd_kafka_t *consumer_client(const struct consumer *consumer)
     return consumer->client;
 }
 
+/* librdkafka waits until a time of the wall clock: set back by an hour meanwhile, it would wait for
+ * an hour. */
+static void wait_for_queue(const struct consumer *consumer, int timeout_ms)
+{
+    uint64_t count;
+    struct pollfd descriptor = {.fd = consumer->wake_descriptor, .events = POLLIN};
+    if (poll(&descriptor, 1, timeout_ms) > 0)
+        (void)!read(consumer->wake_descriptor, &count, sizeof(count));
+}
+
 rd_kafka_message_t *consumer_poll(struct consumer *consumer, int timeout_ms)
 {
-    rd_kafka_message_t *message = rd_kafka_consumer_poll(consumer->client, timeout_ms);
+    rd_kafka_message_t *message = rd_kafka_consumer_poll(consumer->client, 0);
+    if (message == NULL && timeout_ms > 0) {
+        wait_for_queue(consumer, timeout_ms);
+        message = rd_kafka_consumer_poll(consumer->client, 0);
+    }
     if (message == NULL)
         return NULL;
     if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR) {

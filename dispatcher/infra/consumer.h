@@ -34,7 +34,8 @@ struct consumer_options {
 
 struct consumer;
 
-/* A client that has not joined yet. STATUS_FATAL: a bad configuration. */
+/* A client that has not joined yet. STATUS_FATAL: a bad configuration;
+ * STATUS_UNAVAILABLE: not now. */
 enum status consumer_open(const struct consumer_options *options, struct consumer **consumer,
                           struct error *error) MUST_CHECK;
 

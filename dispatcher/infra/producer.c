@@ -137,7 +137,7 @@ static enum status create_client(struct producer *producer, struct error *error)
     producer->client = rd_kafka_new(RD_KAFKA_PRODUCER, conf, text, sizeof(text));
     if (producer->client == NULL) {
         rd_kafka_conf_destroy(conf);
-        return error_set(error, STATUS_FATAL, "Kafka producer: %s", text);
+        return error_set(error, kafka_new_status(), "Kafka producer: %s", text);
     }
     /* Headers, key and framing are not counted in the value's limits. */
     size_t limit = configured_size(producer, "message.max.bytes", 1000000);
@@ -208,6 +208,10 @@ static void fail_with(struct producer *producer, struct producer_result *result,
 /* Once all delivery reports are in: whether a record is to blame, and which. */
 static void find_culprit(struct producer *producer, struct producer_result *result)
 {
+    if (producer->failed == RD_KAFKA_RESP_ERR_INVALID_TIMESTAMP)
+        error_set(&result->error, STATUS_UNAVAILABLE,
+                  "the broker does not take the time of records: do its clocks and this machine's "
+                  "agree?");
     if (result->outcome == PRODUCER_DONE || result->outcome == PRODUCER_LOST ||
         !is_of_record(producer->failed))
         return;

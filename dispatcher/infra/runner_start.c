@@ -88,7 +88,18 @@ static bool open_consumer(struct runner *runner)
         .topic_count = settings->input_topics.count,
         .events = {.assigned = on_assigned, .revoked = on_revoked, .context = runner},
     };
-    return consumer_open(&options, &runner->consumer, &runner->fatal) == STATUS_OK;
+    while (!runner_stopped(runner)) {
+        struct error error = {0};
+        board_beat(runner->options.board, monotonic_ms());
+        enum status status = consumer_open(&options, &runner->consumer, &error);
+        if (status == STATUS_OK)
+            return true;
+        if (status == STATUS_FATAL)
+            runner->fatal = error;
+        tell(runner, BOARD_KAFKA, error.text);
+        runner_pause(runner, RETRY_MS);
+    }
+    return false;
 }
 
 /* Which kind of broker it is says which kind of delivery there can be. */

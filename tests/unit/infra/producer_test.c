@@ -1,5 +1,7 @@
 #include "producer.h"
 
+#include <librdkafka/rdkafka_mock.h>
+
 #include "suite.h"
 
 static char *environment[] = {(char[]){"SMARTSTACK_KAFKA_BOOTSTRAP_SERVERS=127.0.0.1:1"}, NULL};
@@ -32,4 +34,46 @@ START_TEST(transactions_do_not_wait_for_clocks)
 }
 END_TEST
 
-TEST_PROGRAM("producer", transactions_do_not_wait_for_clocks)
+static void send_refused(rd_kafka_resp_err_t code, struct producer_result *result)
+{
+    enum { PRODUCE = 0 };
+    char *mock[] = {(char[]){"SMARTSTACK_KAFKA_TEST_MOCK_NUM_BROKERS=1"}, NULL};
+    static const int sources[] = {0};
+    const struct output output = {.topic = "lanes", .value = BYTES_LITERAL("x"), .has_value = true};
+    struct error error;
+    struct kafka_settings *settings = NULL;
+    auto_problems struct problems problems = {0};
+    ck_assert_int_eq(kafka_settings_new(NULL, mock, &settings, &problems), STATUS_OK);
+    struct producer *producer = producer_new(&(struct producer_options){.kafka = settings});
+    ck_assert_int_eq(producer_open(producer, 1000, &error), STATUS_OK);
+    rd_kafka_mock_push_request_errors(rd_kafka_handle_mock_cluster(producer_client(producer)),
+                                      PRODUCE, 1, code);
+    producer_send(producer,
+                  &(struct producer_batch){.outputs = &output, .sources = sources, .count = 1},
+                  result);
+    producer_free(producer);
+    kafka_settings_free(settings);
+}
+
+START_TEST(a_record_is_blamed_for_what_it_is)
+{
+    struct producer_result result;
+    send_refused(RD_KAFKA_RESP_ERR_INVALID_RECORD, &result);
+    ck_assert_int_eq(result.outcome, PRODUCER_POISONED);
+    ck_assert_int_eq(result.culprit, 0);
+}
+END_TEST
+
+/* A dead letter would have the same time. */
+START_TEST(a_record_is_not_blamed_for_the_clock)
+{
+    struct producer_result result;
+    send_refused(RD_KAFKA_RESP_ERR_INVALID_TIMESTAMP, &result);
+    ck_assert_int_eq(result.outcome, PRODUCER_AGAIN);
+    ck_assert_int_eq(result.culprit, -1);
+    ck_assert_msg(strstr(result.error.text, "clocks") != NULL, "%s", result.error.text);
+}
+END_TEST
+
+TEST_PROGRAM("producer", transactions_do_not_wait_for_clocks, a_record_is_blamed_for_what_it_is,
+             a_record_is_not_blamed_for_the_clock)
