@@ -22,7 +22,7 @@ test('partitions that have gone are waited for, and nothing is lost', { timeout:
     await recreate(1);
     await backend.records(Array.from({ length: 100 }, (_, i) => FORMS.json(taskEvent({ taskId: 'task-1', n: i + 1 }))));
     await eventually(async () => {
-        const response = await fetch(`${dispatcher.url}/readyz`);
+        const response = await fetch(`${dispatcher.operations}/readyz`);
         return response.status === 503 && (await response.text()).includes('fanout.tenant has 1 partitions, 8 are needed');
     }, { timeout: 60000 * SLOW, interval: 200, what: () => `not ready, and why\n${dispatcher.tail()}` });
     await recreate(TOPICS['fanout.tenant']);

@@ -65,7 +65,7 @@ test('reading that stands still is noticed, told and mended', { timeout: 150000 
         await spoil('smartstack-gateway', gateway, 'smartstack_gateway_kafka_renewed_total', silence);
         await eventually(() => told.length === 2, { what: () => `stale and live, told was: ${told}` });
         assert.deepEqual(told, ['stale', 'live']);
-        assert.equal((await fetch(`${gateway.url}/readyz`)).status, 200);
+        assert.equal((await fetch(`${gateway.operations}/readyz`)).status, 200);
         assert.match(gateway.text(), /lane stands still, reading it anew.*fanout\.tenant/);
         assert.equal(await world.metric(gateway, 'smartstack_gateway_lanes_unavailable'), 0);
     });
