@@ -35,7 +35,8 @@ const room = { topic: 'fanout.tenant', key: '{tenant}', partitions: 8 };
 const COMPANIONS = {
     ...Object.fromEntries(['gateway.http.port', 'gateway.operations.port', 'dispatcher.http.port'].map(
         (path) => [`${path}=0`, { log: { level: 'info', format: 'text' } }])), // which port it is, the log says
-    'layout=none': { rooms: { task: room, user: room, tenant: room, review: { topic: 'fanout.review.{key}', partitions: 1 } } },
+    'layout=none': { rooms: { task: room, user: room, tenant: room, project: room, review: { topic: 'fanout.review.{key}', key: '{tenant}', partitions: 1 } } },
+    'layout=user': { gateway: { access: { connect: ['user:{sub}'], join: ['task:*'] } } },
 };
 
 /* The values to try, least first; none: a setting that has no such thing (a path, a secret, a tree). */
@@ -148,7 +149,9 @@ class Trial {
 }
 
 /* Tries until it works: with time-outs at their least, or on a machine that is busy, the first try may fail. */
-const untilServed = (what, attempt) => eventually(async () => {
+const untilServed = (program, what, attempt) => eventually(async () => {
+    if (!program.alive)
+        throw Object.assign(new Error(`${program.name} has ended`), { final: true });
     await attempt();
     return true;
 }, { timeout: 30000 * SLOW, interval: 200, what });
@@ -199,13 +202,13 @@ async function serveByGateway(world, program, values, ports) {
         return; // others than Socket.IO say there who they are in ways of their own
     const on = (path) => values[path] !== false;
     if (on('gateway.socketio.polling'))
-        await untilServed('Socket.IO by polling', () => socketio(program.url, 'polling'));
+        await untilServed(program, 'Socket.IO by polling', () => socketio(program.url, 'polling'));
     if (on('gateway.socketio.websocket'))
-        await untilServed('Socket.IO by WebSocket', () => socketio(program.url, 'websocket'));
+        await untilServed(program, 'Socket.IO by WebSocket', () => socketio(program.url, 'websocket'));
     if (on('gateway.websocket.enabled'))
-        await untilServed('raw WebSocket', () => rawWebSocket(program.url));
+        await untilServed(program, 'raw WebSocket', () => rawWebSocket(program.url));
     if (on('gateway.sse.enabled'))
-        await untilServed('server-sent events', () => serverSentEvents(program.url));
+        await untilServed(program, 'server-sent events', () => serverSentEvents(program.url));
 }
 
 async function serveByDispatcher(world, program, values, { ports, backend, id }) {
