@@ -386,31 +386,32 @@ static bool read_letter_option(int option, char *value, struct arguments *argume
     }
 }
 
+static const struct option options[] = {
+    {"config", required_argument, NULL, 'c'},
+    {"check-config", no_argument, NULL, 'k'},
+    {"check-rules", required_argument, NULL, 'r'},
+    {"dry-run", no_argument, NULL, 'd'},
+    {"rules", required_argument, NULL, 'f'},
+    {"help", no_argument, NULL, 'h'},
+    {"explain", no_argument, NULL, 'e'},
+    {"redrive", no_argument, NULL, 'v'},
+    {"version", no_argument, NULL, 'V'},
+    {"settings-json", no_argument, NULL, 'j'},
+    {"dead-letters", no_argument, NULL, 'l'},
+    {"reason", required_argument, NULL, 'R'},
+    {"rule", required_argument, NULL, 'N'},
+    {"key", required_argument, NULL, 'K'},
+    {"from", required_argument, NULL, 'F'},
+    {"to", required_argument, NULL, 'T'},
+    {"dry", no_argument, NULL, 'Y'},
+    {"all", no_argument, NULL, 'A'},
+    {"whole", no_argument, NULL, 'W'},
+    {NULL, 0, NULL, 0},
+};
+
 /* Returns the exit code, or -1: go on. */
 static int read_arguments(int count, char **values, struct arguments *arguments)
 {
-    static const struct option options[] = {
-        {"config", required_argument, NULL, 'c'},
-        {"check-config", no_argument, NULL, 'k'},
-        {"check-rules", required_argument, NULL, 'r'},
-        {"dry-run", no_argument, NULL, 'd'},
-        {"rules", required_argument, NULL, 'f'},
-        {"help", no_argument, NULL, 'h'},
-        {"explain", no_argument, NULL, 'e'},
-        {"redrive", no_argument, NULL, 'v'},
-        {"version", no_argument, NULL, 'V'},
-        {"settings-json", no_argument, NULL, 'j'},
-        {"dead-letters", no_argument, NULL, 'l'},
-        {"reason", required_argument, NULL, 'R'},
-        {"rule", required_argument, NULL, 'N'},
-        {"key", required_argument, NULL, 'K'},
-        {"from", required_argument, NULL, 'F'},
-        {"to", required_argument, NULL, 'T'},
-        {"dry", no_argument, NULL, 'Y'},
-        {"all", no_argument, NULL, 'A'},
-        {"whole", no_argument, NULL, 'W'},
-        {NULL, 0, NULL, 0},
-    };
     int option;
     while ((option = getopt_long(count, values, "h", options, NULL)) != -1) {
         switch (option) {
