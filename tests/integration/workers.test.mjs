@@ -171,5 +171,5 @@ test('what no worker can start with ends the gateway', { timeout: 60000 * SLOW }
     };
     const port = Number(new URL(first.url).port);
     await expectRefusal('second', { gateway: { ...alone.gateway, http: { port } } }, /cannot listen.*Address already in use/);
-    await expectRefusal('page', { gateway: { ...alone.gateway, http: { static_directory: '/nowhere' } } }, /cannot start/);
+    await expectRefusal('page', { gateway: { ...alone.gateway, http: { static_directory: '/nowhere' } } }, /static_directory: \/nowhere: No such file/);
 });
