@@ -170,6 +170,8 @@ static void step(struct sim_world *world)
         sim_gateway_step(&world->gateways[i]);
     for (unsigned i = 0; i < SIM_CLIENTS; i++)
         sim_client_step(&world->clients[i]);
+    if (world->hostile.world && !world->quiet)
+        sim_hostile_step(&world->hostile);
 }
 
 static void run_seed(uint64_t seed, unsigned steps, struct sim_world *total)
@@ -178,6 +180,8 @@ static void run_seed(uint64_t seed, unsigned steps, struct sim_world *total)
     world->seed = seed;
     world->trace = total->trace;
     world->random.state = seed * 0x2545f4914f6cdd1du + 1;
+    if (seed % 3 == 0)
+        world->hostile = (struct sim_hostile){.world = world, .random.state = seed};
     configure(world);
     sim_broker_init(world);
     for (unsigned i = 0; i < SIM_GATEWAYS; i++)
@@ -193,6 +197,7 @@ static void run_seed(uint64_t seed, unsigned steps, struct sim_world *total)
         step(world);
     }
     world->quiet = true;
+    sim_hostile_forget(&world->hostile, NULL);
     for (unsigned i = 0; i < world->lane_count; i++)
         world->lanes[i].exists = true;
     recover(world, 1);
@@ -217,6 +222,7 @@ static void run_seed(uint64_t seed, unsigned steps, struct sim_world *total)
     total->refreshed += world->refreshed;
     total->histories_complete += world->histories_complete;
     total->history_messages += world->history_messages;
+    total->intrusions += world->intrusions;
     sim_broker_deinit(world);
     layout_free(world->layout);
     policy_free(world->policy);
@@ -252,12 +258,14 @@ int main(int count, char **arguments)
         run_seed(seed + i, steps, &total);
     printf("%llu seeds from %llu: %llu published, %llu handled, %llu recovered, %llu fresh, %llu "
            "caught up, "
-           "%llu conflated, %llu scans, %llu histories (%llu complete) of %llu, %llu refreshed\n",
+           "%llu conflated, %llu scans, %llu histories (%llu complete) of %llu, "
+           "%llu refreshed, %llu intrusions\n",
            (unsigned long long)seeds, (unsigned long long)seed, (unsigned long long)total.published,
            (unsigned long long)total.handled, (unsigned long long)total.recovered,
            (unsigned long long)total.fresh, (unsigned long long)total.caught_up,
            (unsigned long long)total.conflated, (unsigned long long)total.scans,
            (unsigned long long)total.histories, (unsigned long long)total.histories_complete,
-           (unsigned long long)total.history_messages, (unsigned long long)total.refreshed);
+           (unsigned long long)total.history_messages, (unsigned long long)total.refreshed,
+           (unsigned long long)total.intrusions);
     return total.handled ? EXIT_SUCCESS : EXIT_FAILURE;
 }

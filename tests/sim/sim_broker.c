@@ -501,6 +501,7 @@ void sim_gateway_kill(struct sim_gateway *gateway)
     for (unsigned i = 0; i < SIM_CLIENTS; i++)
         if (world->clients[i].connection && world->clients[i].connection->gateway == gateway)
             sim_client_cut(&world->clients[i], false);
+    sim_hostile_forget(&world->hostile, gateway);
     sim_connections_reap(world, gateway, true);
     hub_run(gateway->hub, world->now_ms);
     const struct hub_stats *stats = hub_stats(gateway->hub);
@@ -524,7 +525,9 @@ void sim_gateway_step(struct sim_gateway *gateway)
             if (gateway->readings[i].lane)
                 step_reading(gateway, &gateway->readings[i]);
     hub_run(gateway->hub, world->now_ms);
-    SIM_CHECK(world, hub_stats(gateway->hub)->outbox_messages <= (uint64_t)12 * SIM_CLIENTS,
+    SIM_CHECK(world,
+              hub_stats(gateway->hub)->outbox_messages <=
+                  (uint64_t)12 * (SIM_CLIENTS + SIM_INTRUDERS),
               "outboxes beyond their limit");
     SIM_CHECK(world, hub_stats(gateway->hub)->history_bytes <= gateway->history.buffered,
               "histories beyond their limit");

@@ -2,9 +2,10 @@
  * behave as the stock one does, and a clock that only the simulation moves. Everything random comes
  * from one seed, so that a failing run replays.
  *
- *   sim_broker.c   lanes as arrays of records; the lane source of each gateway: slow, bursty, away,
- * killed sim_client.c   clients: connect, take deliveries from a lossy wire, keep the cursor, check
- * what they get gateway_sim.c  faults, steps, invariants at rest */
+ *   sim_broker.c   lanes as arrays of records; each gateway's source: slow, bursty, away, killed
+ *   sim_client.c   connect, take deliveries from a lossy wire, keep the cursor, check what comes
+ *   sim_hostile.c  the one that does not: floods, forged and stolen cursors
+ *   gateway_sim.c  faults, steps, invariants at rest */
 #ifndef TESTS_SIM_SIM_WORLD_H
 #define TESTS_SIM_SIM_WORLD_H
 
@@ -19,6 +20,8 @@ enum {
     SIM_CLIENTS = 12,
     SIM_ROOMS = 24,
     SIM_WIRE = 64,
+    SIM_INTRUDERS = 3,
+    SIM_SECRET_SIZE = 1024,
 };
 
 /* --- randomness ------------------------------------------------------------------------------- */
@@ -164,6 +167,23 @@ struct sim_plan {
     bool by_user; /* each user has tasks of its own, of the same names */
 };
 
+/* --- the hostile one -------------------------------------------------------------------------- */
+
+/* One of its sessions. */
+struct sim_intruder {
+    struct sim_gateway *gateway;
+    struct session *session; /* NULL: none */
+    unsigned until;          /* the step in which it leaves */
+    bool reads;              /* now and then; else nothing */
+};
+
+struct sim_hostile {
+    struct sim_world *world; /* NULL: there is none in this world */
+    struct sim_random random;
+    struct sim_intruder intruders[SIM_INTRUDERS];
+    uint64_t requests;
+};
+
 struct sim_world {
     uint64_t seed;
     unsigned step;
@@ -180,13 +200,14 @@ struct sim_world {
     struct sim_gateway gateways[SIM_GATEWAYS];
     struct sim_client clients[SIM_CLIENTS];
     struct sim_connection *connections;
+    struct sim_hostile hostile;
     bool quiet;        /* no more faults: everything must come to rest */
     int trace;         /* the number of a client whose doings are printed; -1: none */
     bool gaps_allowed; /* retention or re-creation has happened: fresh sessions with a reason are
                           declared gaps */
     bool lanes_recreated;
     uint64_t published, handled, recovered, fresh, caught_up, scans, conflated;
-    uint64_t histories, history_messages, histories_complete, refreshed;
+    uint64_t histories, history_messages, histories_complete, refreshed, intrusions;
 };
 
 /* Ends the program with seed and step. */
@@ -223,6 +244,10 @@ void sim_client_step(struct sim_client *client);
 void sim_client_cut(struct sim_client *client, bool told);
 /* Gateways find out about connections that are gone. */
 void sim_connections_reap(struct sim_world *world, const struct sim_gateway *gateway, bool all);
+/* What the hostile client does in a step. */
+void sim_hostile_step(struct sim_hostile *hostile);
+/* It leaves this gateway; NULL: all of them. */
+void sim_hostile_forget(struct sim_hostile *hostile, const struct sim_gateway *gateway);
 /* Fails unless the client got everything it was promised. */
 void sim_client_check_complete(const struct sim_client *client);
 

@@ -1,0 +1,297 @@
+/* What one more of something costs when there are many of it already:
+ *   growth_bench WHAT COUNT     prepares COUNT of them, and does in measured() what is to be counted
+ *   growth_bench --list         the names, and how often measured() does it for a COUNT of 1
+ * Counted from outside, by instructions (scenario-growth): that needs no machine to itself. */
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "hand_source.h"
+#include "layout.h"
+#include "mem.h"
+#include "memory.h"
+#include "notification.h"
+#include "pipeline.h"
+#include "policy.h"
+#include "rule_set.h"
+
+/* --- a gateway's hub ------------------------------------------------------------------------------ */
+
+static struct {
+    size_t count;
+    struct layout *layout;
+    struct policy *policy;
+    struct hub *hub;
+    struct hand_source source;
+    struct session **sessions;
+    struct memory *memory;
+    struct buffer text;
+    struct rule_set *rules;
+    struct pipeline *pipeline;
+} bench;
+
+static void encode(const struct message_view *view, struct buffer *out)
+{
+    buffer_append(out, view->json);
+}
+
+/* Reads all there is, as a transport whose socket takes it. */
+static void ready(struct session *session, void *connection)
+{
+    struct delivery delivery;
+    (void)connection;
+    while (session_next(session, &delivery))
+        ;
+}
+
+static const struct transport_ops transport = {.name = "bench", .encode = encode, .ready = ready};
+
+static struct document *parse(const char *yaml)
+{
+    struct document *document;
+    if (document_parse(bytes_of_string(yaml), NULL, &document, NULL) != STATUS_OK)
+        abort();
+    return document;
+}
+
+/* One lane for all; its source has not answered. */
+static void open_hub(void)
+{
+    auto_problems struct problems problems = {0};
+    struct document *rooms = parse("user: {topic: t, key: \"{tenant}\", partitions: 1}\n"
+                                   "task: {topic: t, key: \"{tenant}\", partitions: 1}");
+    struct document *access = parse("connect: [\"user:{sub}\"]\njoin: [\"task:*\"]");
+    struct layout_source source = {.rooms = document_root(rooms)};
+    if (layout_new(&source, &bench.layout, &problems) != STATUS_OK ||
+        policy_new(document_root(access), bench.layout, &bench.policy, &problems) != STATUS_OK)
+        abort();
+    document_free(rooms);
+    document_free(access);
+    struct hub_config config = hand_config(bench.layout, bench.policy);
+    config.sessions = (unsigned)bench.count + 1;
+    bench.hub = hub_new(&config, &hand_source_ops, &bench.source);
+    bench.sessions = mem_resize(NULL, bench.count, sizeof(struct session *));
+}
+
+static void come(void)
+{
+    for (size_t i = 0; i < bench.count; i++) {
+        char claims[96];
+        (void)snprintf(claims, sizeof(claims), "{\"sub\":\"u%zu\",\"tenant\":\"t\"}", i);
+        struct session_request request = {.transport = &transport,
+                                          .claims = bytes_of_string(claims)};
+        memcpy(request.random, &i, sizeof(i));
+        bench.sessions[i] = hub_open_session(bench.hub, &request);
+        assert(bench.sessions[i]);
+    }
+}
+
+static void settle(void)
+{
+    hand_open(&bench.source, bench.hub, 0, 0);
+    while (hub_deadline_ms(bench.hub) <= 1)
+        hub_run(bench.hub, 1);
+    hub_run(bench.hub, 1);
+}
+
+static void join(void)
+{
+    for (size_t i = 0; i < bench.count; i++) {
+        char room[32];
+        (void)snprintf(room, sizeof(room), "task:%zu", i);
+        session_join(bench.sessions[i], bytes_of_string(room), 1, 1);
+    }
+}
+
+static void go(void)
+{
+    for (size_t i = 0; i < bench.count; i++)
+        session_close(bench.sessions[i]);
+    hub_run(bench.hub, 1);
+}
+
+static struct lane_record record_for(int64_t offset, struct buffer *value)
+{
+    char room[32];
+    (void)snprintf(room, sizeof(room), "user:u%zu", (size_t)offset % bench.count);
+    struct bytes rooms[] = {bytes_of_string(room)};
+    struct notification notification = {.id = BYTES_LITERAL("n"),
+                                        .rooms = rooms,
+                                        .room_count = 1,
+                                        .type = NOTIFICATION_TASK_STATUS,
+                                        .task_status = {.status = BYTES_LITERAL("x")}};
+    notification_encode(&notification, value);
+    return (struct lane_record){
+        .offset = offset, .key = BYTES_LITERAL("t"), .value = buffer_peek(value)};
+}
+
+static void prepare_opened(void)
+{
+    open_hub();
+    come();
+    settle();
+}
+
+static void prepare_waiting(void)
+{
+    open_hub();
+    come();
+}
+
+static void records(void)
+{
+    for (size_t i = 0; i < bench.count; i++) {
+        struct buffer value = {0};
+        struct lane_record record = record_for((int64_t)i, &value);
+        hub_record(bench.hub, bench.source.lane, &record);
+        buffer_deinit(&value);
+        if (i % 100 == 99)
+            hub_run(bench.hub, 1);
+    }
+}
+
+/* --- a dispatcher --------------------------------------------------------------------------------- */
+
+static struct fingerprint id_of(uint64_t number)
+{
+    return (struct fingerprint){.high = number * 0x9e3779b97f4a7c15u, .low = number};
+}
+
+static void open_reviews(void)
+{
+    for (size_t i = 0; i < bench.count; i++)
+        if (!memory_open_review(bench.memory, id_of(i), id_of(1), 0))
+            abort();
+}
+
+static void prepare_reviews(void)
+{
+    const struct memory_settings settings = {.dedupe_window_ms = 1000,
+                                             .dedupe_entries = bench.count,
+                                             .review_window_ms = 1000,
+                                             .review_tasks = bench.count,
+                                             .reviews_per_task = 4};
+    bench.memory = memory_new(&settings, 0);
+    open_reviews();
+    memory_commit(bench.memory);
+}
+
+/* In one batch, which is then undone. */
+static void change_reviews(void)
+{
+    for (size_t i = 0; i < bench.count; i++)
+        memory_close_reviews(bench.memory, id_of(i));
+    memory_rollback(bench.memory);
+}
+
+static void take(void *context, struct bytes key, struct bytes value, bool has_value)
+{
+    (void)context, (void)key, (void)value, (void)has_value;
+}
+
+static void note_events(void)
+{
+    for (size_t i = 0; i < bench.count; i++)
+        memory_note(bench.memory, id_of(i), 0);
+    memory_flush(bench.memory, take, NULL);
+    memory_commit(bench.memory);
+}
+
+/* Rules of four fields each, that no other rule has. */
+static void write_rules(void)
+{
+    buffer_append_string(&bench.text, "rules:\n");
+    for (size_t i = 0; i < bench.count; i += 4)
+        buffer_append_format(
+            &bench.text,
+            "  - {name: r%zu, when: {event: [\"e%zu\"]}, notify: {type: notification, rooms: "
+            "[\"task:{taskId}\"], title: \"{data.a%zu}{data.b%zu}{data.c%zu}{data.d%zu}\"}}\n",
+            i, i, i, i, i, i);
+}
+
+static void read_rules(void)
+{
+    auto_problems struct problems problems = {0};
+    if (rule_set_parse(buffer_peek(&bench.text), NULL, &bench.rules, &problems) != STATUS_OK)
+        abort();
+}
+
+static void prepare_events(void)
+{
+    auto_problems struct problems problems = {0};
+    const struct layout_source source = {0};
+    write_rules();
+    read_rules();
+    if (layout_new(&source, &bench.layout, &problems) != STATUS_OK)
+        abort();
+    const struct pipeline_settings settings = {.layout = bench.layout,
+                                               .limits = PIPELINE_LIMITS_DEFAULT,
+                                               .dead_letter_topic = "dead",
+                                               .audit_topic = "audit"};
+    bench.pipeline = pipeline_new(&settings);
+    pipeline_use_rules(bench.pipeline, bench.rules);
+}
+
+/* Each matches one rule. */
+static void process_events(void)
+{
+    static struct batch batch;
+    struct decision decision;
+    for (size_t i = 0; i < bench.count; i += 4) {
+        char text[256];
+        int size = snprintf(text, sizeof(text),
+                            "{\"id\":\"i%zu\",\"event\":\"e%zu\",\"tenantId\":\"t\",\"taskId\":"
+                            "\"k\",\"data\":{\"a%zu\":1}}",
+                            i, i, i);
+        const struct record record = {.topic = BYTES_LITERAL("tasks.events"),
+                                      .timestamp_ms = 1,
+                                      .value = bytes_of(text, (size_t)size),
+                                      .has_value = true};
+        batch_reset(&batch);
+        pipeline_process(bench.pipeline, NULL, &record, &batch, &decision);
+        assert(!decision.dead);
+    }
+}
+
+/* --- what is measured ----------------------------------------------------------------------------- */
+
+static const struct subject {
+    const char *name;
+    double times; /* that measured() does it, for a count of 1 */
+    void (*prepare)(void);
+    void (*act)(void);
+} subjects[] = {
+    {"sessions-opening", 1, prepare_waiting, settle},
+    {"sessions-closing-unopened", 1, prepare_waiting, go},
+    {"sessions-closing", 1, prepare_opened, go},
+    {"rooms-joined", 1, prepare_opened, join},
+    {"records-delivered", 1, prepare_opened, records},
+    {"reviews-changed", 1, prepare_reviews, change_reviews},
+    {"events-noted", 1, prepare_reviews, note_events},
+    {"rule-fields-read", 1, write_rules, read_rules},
+    {"events-with-fields", 0.25, prepare_events, process_events},
+};
+
+/* Its instructions are counted, and no others. */
+void measured(const struct subject *subject);
+__attribute__((noinline)) void measured(const struct subject *subject)
+{
+    subject->act();
+}
+
+int main(int argc, char **argv)
+{
+    size_t known = sizeof(subjects) / sizeof(subjects[0]);
+    if (argc == 2 && strcmp(argv[1], "--list") == 0)
+        for (size_t i = 0; i < known; i++)
+            printf("%s %g\n", subjects[i].name, subjects[i].times);
+    for (size_t i = 0; argc == 3 && i < known; i++) {
+        if (strcmp(argv[1], subjects[i].name) != 0)
+            continue;
+        bench.count = strtoul(argv[2], NULL, 10);
+        subjects[i].prepare();
+        measured(&subjects[i]);
+        return EXIT_SUCCESS;
+    }
+    return argc == 2 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
