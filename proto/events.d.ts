@@ -151,6 +151,8 @@ export interface Refusal {
     /** For programs. More words may come: treat an unknown one as the general case. */
     code: string;
     message: string;
+    /** Seconds, with rate_limited: when to try again. */
+    retryAfter?: number;
 }
 export type Answer = { ok: true; history?: HistorySummary } | { ok: false; error: Refusal };
 

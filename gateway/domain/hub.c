@@ -27,6 +27,12 @@ struct hub *hub_new(const struct hub_config *config, const struct lane_source_op
     hub->config = *config;
     hub->source_ops = source_ops;
     hub->source = source;
+    if (config->quotas) {
+        struct quotas_config quotas = *config->quotas;
+        quotas.seed = config->hash_seed;
+        hub->quotas = quotas_new(&quotas);
+        hub->config.quotas = NULL;
+    }
     cursor_keys_init(&hub->keys, config->keys, config->key_count);
     return hub;
 }
@@ -59,6 +65,7 @@ void hub_free(struct hub *hub)
     while (hub->decoded.count)
         hub_forget_decoded(hub);
     message_unref(hub->delivered);
+    quotas_free(hub->quotas);
     cursor_keys_deinit(&hub->keys);
     buffer_deinit(&hub->cursor_text);
     buffer_deinit(&hub->positions);
@@ -98,13 +105,31 @@ static void start_in_open_lanes(struct session *session)
     }
 }
 
-static void continue_session(struct session *session, struct bytes state)
+/* Counts it with its user and tenant; false: it is refused. */
+static bool enter_quotas(struct session *session, const struct session_request *request)
 {
-    if (!resume_continue(session, state)) {
+    struct hub *hub = session->hub;
+    struct quota_owner owner = {session_tenant(session), session_user(session)};
+    struct quota_refusal refusal;
+    if (!hub->quotas || quotas_enter(hub->quotas, &owner, request->continued.size > 0, hub->now_ms,
+                                     &session->quotas, &refusal))
+        return true;
+    hub->stats.quota_refused[refusal.scope][refusal.kind]++;
+    session->opening->refusal_retry_ms = refusal.retry_after_ms;
+    session_end(session, "rate_limited", true);
+    return false;
+}
+
+static void continue_session(struct session *session, const struct session_request *request)
+{
+    if (!resume_continue(session, request->continued)) {
         session_detach_all(session);
         session_end(session, "cannot_continue", true);
         return;
     }
+    bool enters = enter_quotas(session, request);
+    assert(enters);
+    (void)enters;
     expect_open(session);
     start_in_open_lanes(session);
     session_try_open(session);
@@ -126,13 +151,15 @@ struct session *hub_open_session(struct hub *hub, const struct session_request *
     DL_APPEND(hub->sessions, session);
     hub->stats.sessions++;
     if (request->continued.size) {
-        continue_session(session, request->continued);
+        continue_session(session, request);
         return session;
     }
     if (policy_claims(hub->config.policy, request->claims, &session->claims) != STATUS_OK) {
         session_end(session, "bad_claims", false);
         return session;
     }
+    if (!enter_quotas(session, request))
+        return session;
     const char *problem = NULL;
     if (hub->config.recovery && request->private_id.size)
         session->opening->reason = resume_follow(session, request);

@@ -14,6 +14,7 @@
 #include "bytes.h"
 #include "lane_source.h"
 #include "layout.h"
+#include "quotas.h"
 #include "transport.h"
 
 struct hub;
@@ -72,6 +73,7 @@ struct hub_config {
     unsigned scans;          /* concurrent scans */
     size_t read_back_bytes;  /* of what scans have read, kept for others, all lanes together */
     struct history_limits history;
+    const struct quotas_config *quotas; /* copied, but for its seed; NULL: none */
     uint64_t hash_seed; /* random, of this process alone: where names from outside lie in tables */
     struct access_port access;
     bool recovery; /* hand out cursors and private ids */
@@ -91,6 +93,7 @@ struct hub_stats {
     uint64_t records_faulty[RECORD_FAULTS]; /* live or by a scan; by enum record_fault */
     uint64_t conflated;
     uint64_t steps; /* elements that loops over sessions, joins and histories of others have seen */
+    uint64_t quota_refused[QUOTA_SCOPES][QUOTA_KINDS];
     uint64_t overflowed; /* sessions ended for answers that they did not read */
     uint64_t histories, histories_incomplete, history_messages; /* asked for; cut off; given */
     uint64_t sessions, rooms, lanes, lanes_open, ring_bytes, read_back_bytes, outbox_messages,
@@ -176,6 +179,11 @@ enum status session_may_send(const struct session *session, struct bytes event) 
  * other_principal (of another tenant or user), bad_claims (as policy_claims()), not_connected. */
 const char *session_refresh(struct session *session, struct bytes claims, uint64_t request,
                             int64_t now_ms) MUST_CHECK;
+
+/* Takes one of the quotas of its user and tenant, for what transports do themselves:
+ * 0, or in how many milliseconds there will be one. Subscriptions and histories are the hub's. */
+int64_t session_spend(const struct session *session, enum quota_kind kind,
+                      int64_t now_ms) MUST_CHECK;
 
 /* The transport lost or ended the session. Always safe, also from inside transport_ops.ready; the
  * session must not be used afterwards. */

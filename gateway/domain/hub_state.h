@@ -279,6 +279,7 @@ enum item_kind {
 struct control {
     uint64_t request;
     int64_t since_ms;
+    int64_t retry_after_ms;
     const char *reason;
     struct history *history; /* JOINED: is given first; NULL: none was asked for. Owned */
     bool transient;
@@ -326,6 +327,7 @@ struct session {
     const struct transport_ops *transport;
     void *connection;
     struct claims *claims;
+    struct quota_holders quotas;
     struct session_lane **lanes; /* in order of first mention by `rooms`: the cursor relies on it */
     struct session_room *rooms;  /* private id's rooms in its order, then joined ones in order */
     uint32_t lane_count, room_count, room_capacity;
@@ -362,6 +364,7 @@ struct opening {
     const char *reason;  /* why it could not resume */
     const char *refusal; /* instead of OPENED */
     bool refusal_transient;
+    int64_t refusal_retry_ms; /* 0: the transport decides */
     struct buffer
         lost; /* rooms of the cursor that are not allowed any more: size and name of each */
     struct buffer left; /* rooms of the private id that the client has left: likewise */
@@ -561,6 +564,7 @@ struct hub {
     const struct lane_source_ops *source_ops;
     void *source;
     struct cursor_keys keys;
+    struct quotas *quotas; /* NULL: there are no limits */
     struct hub_stats stats;
     struct lane *lanes; /* by topic and partition */
     struct lane *lingering;

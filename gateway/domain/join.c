@@ -49,6 +49,15 @@ static void refuse_join(struct session *session, struct bytes room, uint64_t req
     session_push_control(session, ITEM_JOIN_REFUSED, room, &control);
 }
 
+static void refuse_for_now(struct session *session, struct bytes room, uint64_t request,
+                           int64_t retry_after_ms)
+{
+    struct control control = {
+        .request = request, .reason = "rate_limited", .retry_after_ms = retry_after_ms};
+    session->hub->stats.joins_refused++;
+    session_push_control(session, ITEM_JOIN_REFUSED, room, &control);
+}
+
 static int find_room(const struct session *session, struct bytes name)
 {
     for (unsigned i = 0; i < session->room_count; i++)
@@ -159,6 +168,12 @@ static void ask_to_join(struct session *session, struct bytes name, const struct
         hub->now_ms = now_ms;
     if (room_parse(name, &room, NULL) != STATUS_OK) {
         refuse_join(session, name, request, "bad_room", false);
+        return;
+    }
+    int64_t retry_ms =
+        session_spend(session, join->history ? QUOTA_HISTORIES : QUOTA_SUBSCRIBES, hub->now_ms);
+    if (retry_ms > 0) {
+        refuse_for_now(session, name, request, retry_ms);
         return;
     }
     if (join->history && hub->config.history.messages == 0) {

@@ -281,6 +281,7 @@ static void give_control(struct session *session, enum item_kind kind, struct co
     delivery->transient = control->transient;
     delivery->overflow = control->overflow;
     delivery->since_ms = control->since_ms;
+    delivery->retry_after_ms = control->retry_after_ms;
     free(control);
 }
 
@@ -340,6 +341,7 @@ static bool refuse(struct session *session, struct delivery *delivery)
     delivery->reason = session->opening->refusal;
     delivery->claim = session_claim_named_by(session, delivery->reason);
     delivery->transient = session->opening->refusal_transient;
+    delivery->retry_after_ms = session->opening->refusal_retry_ms;
     session->hub->stats.sessions_refused++;
     session->state = SESSION_ENDING;
     session_clear_outbox(session);
@@ -401,6 +403,8 @@ void session_close(struct session *session)
     session_unlist(session);
     if (hub->sweep == session)
         hub->sweep = session->next;
+    if (hub->quotas)
+        quotas_leave(hub->quotas, &session->quotas);
     DL_DELETE(hub->sessions, session);
     DL_APPEND(hub->dying, session);
     hub->stats.sessions--;
@@ -456,6 +460,21 @@ const char *session_transport(const struct session *session)
                                         [TRANSPORT_SLOT_SSE] = "sse"};
     assert(session->transport->slot < TRANSPORT_SLOT_COUNT);
     return names[session->transport->slot];
+}
+
+int64_t session_spend(const struct session *session, enum quota_kind kind, int64_t now_ms)
+{
+    struct hub *hub = session->hub;
+    struct quota_refusal refusal;
+    if (!hub->quotas)
+        return 0;
+    if (now_ms < hub->now_ms) /* a transport's turn began before ours */
+        now_ms = hub->now_ms;
+    if (quotas_spend(hub->quotas, &session->quotas, kind, now_ms, &refusal))
+        return 0;
+    hub->stats.quota_refused[refusal.scope][refusal.kind]++;
+    assert(refusal.retry_after_ms > 0);
+    return refusal.retry_after_ms;
 }
 
 struct bytes session_public_id(const struct session *session)

@@ -90,7 +90,9 @@ struct delivery {
     bool transient; /* CLOSE, REFUSED: trouble of ours; the client must be able to reconnect by
                        itself (hazards 10) */
     bool overflow;  /* CLOSE: the client has asked and not read; reason `too_many_answers` */
-    int64_t since_ms; /* STALE: wall-clock milliseconds */
+    int64_t
+        retry_after_ms; /* REFUSED, JOIN_REFUSED for `rate_limited`: when to try again; else 0 */
+    int64_t since_ms;   /* STALE: wall-clock milliseconds */
 };
 
 #endif

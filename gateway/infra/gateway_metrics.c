@@ -123,6 +123,33 @@ static const struct row counters[] = {
     ROW("websocket_messages_total", "Messages of clients of raw WebSocket.", websocket.messages_in),
     ROW("websocket_violations_total", "Raw WebSockets closed for what must not be sent.",
         websocket.violations),
+#define HELP "Asked for beyond a quota of a user or a tenant."
+    BY("quota_refusals_total", HELP, "quota", "user_sessions",
+       hub.quota_refused[QUOTA_USER][QUOTA_SESSIONS]),
+    BY("quota_refusals_total", HELP, "quota", "user_connects",
+       hub.quota_refused[QUOTA_USER][QUOTA_CONNECTS]),
+    BY("quota_refusals_total", HELP, "quota", "user_subscribes",
+       hub.quota_refused[QUOTA_USER][QUOTA_SUBSCRIBES]),
+    BY("quota_refusals_total", HELP, "quota", "user_histories",
+       hub.quota_refused[QUOTA_USER][QUOTA_HISTORIES]),
+    BY("quota_refusals_total", HELP, "quota", "user_events",
+       hub.quota_refused[QUOTA_USER][QUOTA_EVENTS]),
+    BY("quota_refusals_total", HELP, "quota", "tenant_sessions",
+       hub.quota_refused[QUOTA_TENANT][QUOTA_SESSIONS]),
+    BY("quota_refusals_total", HELP, "quota", "tenant_connects",
+       hub.quota_refused[QUOTA_TENANT][QUOTA_CONNECTS]),
+    BY("quota_refusals_total", HELP, "quota", "tenant_subscribes",
+       hub.quota_refused[QUOTA_TENANT][QUOTA_SUBSCRIBES]),
+    BY("quota_refusals_total", HELP, "quota", "tenant_histories",
+       hub.quota_refused[QUOTA_TENANT][QUOTA_HISTORIES]),
+    BY("quota_refusals_total", HELP, "quota", "tenant_events",
+       hub.quota_refused[QUOTA_TENANT][QUOTA_EVENTS]),
+#undef HELP
+    ROW("tokens_refreshed_total", "Fresh tokens that open sessions have brought.", hub.refreshed),
+#define HELP "Rooms that sessions lost or were given with other claims."
+    BY("rooms_changed_total", HELP, "change", "lost", hub.rooms_lost),
+    BY("rooms_changed_total", HELP, "change", "given", hub.rooms_gained),
+#undef HELP
 #define HELP                                                                              \
     "Sessions: opened, refused, recovered, started afresh although the client wanted to " \
     "continue, continued from another gateway, closed."

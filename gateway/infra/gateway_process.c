@@ -147,9 +147,20 @@ static void set_recovery_keys(struct gateway_process *process, struct hub_config
                 "gateway.recovery.keys is not set");
 }
 
+static struct quotas_config quotas_of(const struct gateway_settings *settings)
+{
+    struct quotas_config config = {.burst_s = (uint32_t)(settings->quota_burst_ms / 1000),
+                                   .quiet_most = (size_t)settings->quota_quiet};
+    for (unsigned scope = 0; scope < QUOTA_SCOPES; scope++)
+        for (unsigned kind = 0; kind < QUOTA_KINDS; kind++)
+            config.limits[scope][kind] = (uint32_t)settings->quotas[scope][kind];
+    return config;
+}
+
 static void open_hub(struct gateway_process *process)
 {
     const struct gateway_settings *settings = process->settings;
+    const struct quotas_config quotas = quotas_of(settings);
     struct hub_config config = {
         .layout = process->shared->layout,
         .policy = settings->policy,
@@ -178,6 +189,7 @@ static void open_hub(struct gateway_process *process)
                     .age_ms = settings->history_age_ms,
                     .buffered = (uint64_t)settings->history_buffered},
         .access = {.told = access_log},
+        .quotas = &quotas,
         .recovery = settings->recovery,
     };
     set_recovery_keys(process, &config);

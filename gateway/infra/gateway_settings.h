@@ -9,6 +9,7 @@
 #include "peer_sid.h"
 #include "policy.h"
 #include "problems.h"
+#include "quotas.h"
 #include "shared_config.h"
 #include "token.h"
 
@@ -113,6 +114,10 @@ struct gateway_settings {
     int64_t probe_interval_ms;
     int64_t stall_ms;
     int64_t shutdown_timeout_ms;
+
+    /* gateway.quotas */
+    int64_t quotas[QUOTA_SCOPES][QUOTA_KINDS];
+    int64_t quota_burst_ms, quota_quiet;
 
     struct policy *policy; /* these two are made by gateway_settings_finish() */
     struct conflation *conflation;

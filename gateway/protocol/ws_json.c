@@ -327,10 +327,12 @@ void ws_json_append_error(struct buffer *out, struct bytes id, const char *code,
 }
 
 void ws_json_append_rooms_error(struct buffer *out, struct bytes id, const char *code,
-                                struct bytes message, struct bytes rooms)
+                                struct bytes message, int64_t retry_after_s, struct bytes rooms)
 {
     assert(rooms.size > 0 && rooms.data[0] == '[');
     append_problem(out, id, code, message);
+    if (retry_after_s > 0)
+        buffer_append_format(out, ",\"retryAfter\":%lld", (long long)retry_after_s);
     buffer_append_string(out, ",\"rooms\":");
     buffer_append(out, rooms);
     buffer_append_string(out, "}}");

@@ -96,7 +96,7 @@ void ws_json_append_error(struct buffer *out, struct bytes id, const char *code,
                           struct bytes message);
 /* `rooms`: raw JSON, an array that says which rooms were refused and why. */
 void ws_json_append_rooms_error(struct buffer *out, struct bytes id, const char *code,
-                                struct bytes message, struct bytes rooms);
+                                struct bytes message, int64_t retry_after_s, struct bytes rooms);
 void ws_json_append_ping(struct buffer *out);
 void ws_json_append_pong(struct buffer *out, struct bytes id);
 

@@ -72,6 +72,7 @@ struct ws_answer {
     const struct ws_refused_room *refused; /* ERROR */
     size_t refused_count;
     int64_t ping_interval_ms, ping_timeout_ms; /* WELCOME */
+    int64_t retry_after_s;                     /* ERROR; 0: not known */
     int64_t since_ms;                          /* STALE */
     int64_t grace_ms;                          /* TOKEN_EXPIRED */
     bool has_history, history_complete;        /* ACK */

@@ -170,6 +170,7 @@ static Smartstack__V1__Error *make_error(struct arena *arena, const struct ws_an
     smartstack__v1__error__init(error);
     error->code = word_of(arena, answer->code);
     error->message = text_of(arena, answer->message);
+    error->retry_after = answer->retry_after_s;
     error->n_rooms = answer->refused_count;
     error->rooms = arena_alloc(arena, (answer->refused_count + 1) * sizeof(error->rooms[0]));
     for (size_t i = 0; i < answer->refused_count; i++) {

@@ -109,7 +109,7 @@ static const char *judge(struct client_events *events, struct event_sender *send
         return refuse(&stats->refused_size, "too_large");
     if (sender->pending >= events->config.pending)
         return refuse(&stats->refused_busy, "too_many_requests");
-    if (!may_spend(events, sender, now_ms))
+    if (!may_spend(events, sender, now_ms) || session_spend(session, QUOTA_EVENTS, now_ms) > 0)
         return refuse(&stats->refused_rate, "rate_limited");
     return NULL;
 }

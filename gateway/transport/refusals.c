@@ -66,11 +66,20 @@ void refusal_append_json(struct buffer *out, const char *word, const char *claim
     buffer_append_byte(out, '}');
 }
 
-void refusal_append_answer(struct buffer *out, const char *word, const char *claim)
+void refusal_append_retry(struct buffer *out, int64_t retry_after_ms)
 {
-    buffer_append_string(out, "{\"ok\":false,\"error\":");
-    refusal_append_json(out, word, claim);
-    buffer_append_byte(out, '}');
+    if (retry_after_ms > 0)
+        buffer_append_format(out, ",\"retryAfter\":%lld",
+                             (long long)(retry_after_ms / 1000 + (retry_after_ms % 1000 > 0)));
+}
+
+void refusal_append_answer(struct buffer *out, const char *word, const char *claim,
+                           int64_t retry_after_ms)
+{
+    buffer_append_string(out, "{\"ok\":false,\"error\":{");
+    refusal_append_members(out, word, claim);
+    refusal_append_retry(out, retry_after_ms);
+    buffer_append_string(out, "}}");
 }
 
 void refusals_note(struct refusals *refusals, const struct refusal_note *note)

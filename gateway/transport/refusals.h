@@ -48,7 +48,7 @@
     X(not_connected, "the session is not open yet")                                                \
     X(already_connected, "the session is open already")                                            \
     X(too_many_requests, "too many requests of this session are not answered yet")                 \
-    X(rate_limited, "the session sends events faster than it may")                                 \
+    X(rate_limited, "more at a time than one session, user or tenant may ask for")                 \
     X(too_large, "larger than a client may send")                                                  \
     X(too_deep, "JSON nested deeper than a client may send")                                       \
     /* what must not be sent: the connection ends */                                               \
@@ -145,8 +145,11 @@ void refusal_append_message(struct buffer *out, const char *word, const char *cl
 void refusal_append_members(struct buffer *out, const char *word, const char *claim);
 /* {"code":"not_allowed","message":"..."} */
 void refusal_append_json(struct buffer *out, const char *word, const char *claim);
+/* "retryAfter":2, as a further member: seconds, at least one; nothing if it is not known (0) */
+void refusal_append_retry(struct buffer *out, int64_t retry_after_ms);
 /* {"ok":false,"error":{"code":"not_allowed","message":"..."}}: how requests over Socket.IO are
  * refused */
-void refusal_append_answer(struct buffer *out, const char *word, const char *claim);
+void refusal_append_answer(struct buffer *out, const char *word, const char *claim,
+                           int64_t retry_after_ms);
 
 #endif

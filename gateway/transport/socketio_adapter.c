@@ -157,7 +157,7 @@ static void acknowledge(struct adapter_socket *socket, uint64_t request, const c
         return;
     buffer_clear(text);
     if (problem)
-        refusal_append_answer(text, problem, NULL);
+        refusal_append_answer(text, problem, NULL, 0);
     else
         buffer_append_string(text, "{\"ok\":true}");
     socketio_socket_ack(socket->socket, request - 1, buffer_peek(text), NULL, 0);

@@ -391,7 +391,7 @@ static void refuse_event(struct connection *connection, const struct socketio_pa
         tell(connection, head->name_space, word);
         return;
     }
-    refusal_append_answer(&answer, word, NULL);
+    refusal_append_answer(&answer, word, NULL, 0);
     socketio_append_ack(begin_text(connection->server), head->name_space, head->ack_id,
                         buffer_peek(&answer), 0);
     send_text(connection);

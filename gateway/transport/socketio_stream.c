@@ -31,10 +31,10 @@ static void write_event(struct adapter_socket *socket, struct engineio_writer *w
     engineio_writer_text(writer, parts, 6);
 }
 
-static void append_refusal(struct buffer *text, const char *problem, const char *claim)
+static void append_refusal(struct buffer *text, const struct delivery *delivery)
 {
     buffer_append_byte(text, '[');
-    refusal_append_answer(text, problem, claim);
+    refusal_append_answer(text, delivery->reason, delivery->claim, delivery->retry_after_ms);
     buffer_append_byte(text, ']');
 }
 
@@ -52,7 +52,7 @@ static void write_ack(struct adapter_socket *socket, struct engineio_writer *wri
     struct socketio_packet ack = {.type = SOCKETIO_ACK, .has_ack_id = true, .ack_id = request - 1};
     buffer_clear(text);
     if (problem)
-        append_refusal(text, problem, delivery->claim);
+        append_refusal(text, delivery);
     else if (delivery->has_history)
         buffer_append_format(text, "[{\"ok\":true,\"history\":{\"count\":%u,\"complete\":%s}}]",
                              delivery->history_count,

@@ -21,6 +21,8 @@ static uint32_t retry_of(struct sse_adapter *adapter)
     return retry_ms / 2 + (uint32_t)((uint64_t)retry_ms * random / UINT16_MAX);
 }
 
+#define RETRY_AFTER_S "5" /* where a user or tenant asks too much */
+
 struct instead {
     unsigned code;
     const char *content_type;
@@ -56,8 +58,8 @@ static void refusal_init(struct instead *refusal, unsigned code, const struct pr
         refusal->field = http_field_of("WWW-Authenticate", "Bearer");
     else if (code == 405)
         refusal->field = http_field_of("Allow", "GET");
-    else if (code == 503)
-        refusal->field = http_field_of("Retry-After", "1");
+    else if (code == 503 || code == 429)
+        refusal->field = http_field_of("Retry-After", code == 429 ? RETRY_AFTER_S : "1");
     else
         refusal->field_count = 0;
 }
@@ -67,7 +69,7 @@ static void refusal_init_transient(struct instead *refusal, struct sse_adapter *
 {
     const struct problem problem = {.word = word};
     if (!names_stream) {
-        refusal_init(refusal, 503, &problem);
+        refusal_init(refusal, strcmp(word, "rate_limited") == 0 ? 429 : 503, &problem);
         return;
     }
     *refusal = (struct instead){.code = 200, .content_type = "text/event-stream"};

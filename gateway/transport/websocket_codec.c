@@ -96,7 +96,8 @@ static void append_error(struct buffer *out, const struct ws_answer *answer)
         buffer_append_format(&rooms, ",\"code\":\"%s\"}", answer->refused[i].code);
     }
     buffer_append_byte(&rooms, ']');
-    ws_json_append_rooms_error(out, answer->id, answer->code, answer->message, buffer_peek(&rooms));
+    ws_json_append_rooms_error(out, answer->id, answer->code, answer->message,
+                               answer->retry_after_s, buffer_peek(&rooms));
 }
 
 static void append_json(struct buffer *out, const struct ws_answer *answer)

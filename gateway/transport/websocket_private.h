@@ -27,6 +27,7 @@ struct pending {
     uint32_t left;
     uint32_t refused_count;
     const char *claim;                /* that the first refused room lacks; NULL: none */
+    int64_t retry_after_ms;           /* the longest of any room */
     bool has_history, history_is_cut; /* of any room */
     uint32_t history_count;           /* of all rooms */
     struct ws_refused_room *refused;  /* room_count of them; their rooms are ours */

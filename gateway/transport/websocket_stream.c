@@ -110,6 +110,8 @@ static void answer_pending(struct websocket_client *client, const struct deliver
     assert(pending && pending->left > 0);
     if (delivery->reason)
         note_refusal(pending, delivery);
+    if (delivery->retry_after_ms > pending->retry_after_ms)
+        pending->retry_after_ms = delivery->retry_after_ms;
     if (delivery->has_history) {
         pending->history_count += delivery->history_count;
         pending->history_is_cut = pending->history_is_cut || !delivery->history_complete;
@@ -139,6 +141,7 @@ static void answer_pending(struct websocket_client *client, const struct deliver
         refusal_append_message(&message, last.code, pending->claim);
         last.message = buffer_peek(&message);
         note(client, last.code, pending->claim, false);
+        last.retry_after_s = (pending->retry_after_ms + 999) / 1000;
         last.refused = pending->refused;
         last.refused_count = pending->refused_count;
     }

@@ -15,6 +15,7 @@ static struct {
     struct session *session;
     int64_t end, now_ms;
     unsigned rooms; /* of a session; 0: any number */
+    const struct quotas_config *quotas;
     char private_id[1024], cursor[1024], told[1024];
 } world;
 
@@ -163,6 +164,7 @@ static void start(struct gateway *gateway, const char *rooms_yaml, const char *a
         .messages = 8, .bytes = 1 << 20, .age_ms = INT64_MAX, .buffered = 1 << 20};
     if (world.rooms)
         config.rooms_per_session = world.rooms;
+    config.quotas = world.quotas;
     world.hub = hub_new(&config, &hand_source_ops, &world.source);
 }
 
@@ -408,6 +410,48 @@ START_TEST(a_claim_that_is_missing_is_named)
 }
 END_TEST
 
+/* --- quotas of all sessions of a user */
+
+START_TEST(what_a_user_may_ask_for_is_bounded_over_his_sessions)
+{
+    static const struct quotas_config quotas = {
+        .limits = {[QUOTA_USER] = {[QUOTA_SESSIONS] = 2, [QUOTA_SUBSCRIBES] = 1}},
+        .burst_s = 2,
+        .quiet_most = 10};
+    struct gateway gateway;
+    memset(&world, 0, sizeof(world));
+    world.quotas = &quotas;
+    start(&gateway, NULL, access_all);
+    connect(acme);
+    ck_assert_str_eq(world.told, "fresh; ");
+    struct session *first = world.session;
+    world.private_id[0] = world.cursor[0] = 0;
+    connect(acme);
+    ck_assert_str_eq(world.told, "fresh; ");
+    struct session *second = world.session;
+    connect(acme);
+    ck_assert_str_eq(world.told, "turned away: rate_limited; ");
+    ck_assert_uint_eq(hub_stats(world.hub)->quota_refused[QUOTA_USER][QUOTA_SESSIONS], 1);
+    session_close(world.session); /* who was not let in does not count */
+    world.session = first;
+    world.told[0] = 0;
+    join("task:1", 1);
+    join("task:2", 2);
+    world.session = second;
+    join("task:1", 3);
+    ck_assert_str_eq(world.told, "joined task:1; joined task:2; refused task:1: rate_limited; ");
+    turn(1000);
+    join("task:1", 4);
+    ck_assert_ptr_nonnull(strstr(world.told, "rate_limited; joined task:1; "));
+    session_close(first);
+    world.private_id[0] = world.cursor[0] = 0;
+    connect(acme);
+    ck_assert_str_eq(world.told, "fresh; ");
+    session_close(second);
+    end(&gateway);
+}
+END_TEST
+
 /* --- rights that change */
 
 static const char by_claims[] =
@@ -548,7 +592,8 @@ START_TEST(a_room_that_is_given_and_does_not_come_ends_the_session)
 }
 END_TEST
 
-TEST_PROGRAM("resume", a_fresh_token_takes_and_gives_rooms, another_users_token_changes_nothing,
+TEST_PROGRAM("resume", what_a_user_may_ask_for_is_bounded_over_his_sessions,
+             a_fresh_token_takes_and_gives_rooms, another_users_token_changes_nothing,
              rights_that_changed_between_two_connections_count,
              a_join_that_waits_is_judged_by_the_new_claims,
              a_room_that_is_given_and_does_not_come_ends_the_session,

@@ -158,10 +158,11 @@ START_TEST(answers_are_written)
     expect_text(&out,
                 "{\"type\":\"error\",\"error\":{\"code\":\"bad\",\"message\":\"a \\\"b\\\"\"}}");
     ws_json_append_rooms_error(&out, BYTES_LITERAL("2"), "not_allowed", BYTES_LITERAL("no \"way\""),
-                               BYTES_LITERAL("[{\"room\":\"a:b\",\"code\":\"not_allowed\"}]"));
-    expect_text(&out, "{\"type\":\"error\",\"id\":2,\"error\":{\"code\":\"not_allowed\","
-                      "\"message\":\"no \\\"way\\\"\",\"rooms\":[{\"room\":\"a:b\","
-                      "\"code\":\"not_allowed\"}]}}");
+                               2, BYTES_LITERAL("[{\"room\":\"a:b\",\"code\":\"not_allowed\"}]"));
+    expect_text(&out,
+                "{\"type\":\"error\",\"id\":2,\"error\":{\"code\":\"not_allowed\","
+                "\"message\":\"no \\\"way\\\"\",\"retryAfter\":2,\"rooms\":[{\"room\":\"a:b\","
+                "\"code\":\"not_allowed\"}]}}");
     ws_json_append_subscribed(&out, BYTES_LITERAL("task:\"1"), BYTES_LITERAL("c"));
     expect_text(&out, "{\"type\":\"subscribed\",\"room\":\"task:\\\"1\",\"cursor\":\"c\"}");
     ws_json_append_unsubscribed(&out, BYTES_LITERAL("task:\"1"), "not_allowed", BYTES_LITERAL("c"));

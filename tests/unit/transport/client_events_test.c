@@ -28,6 +28,15 @@ bool session_is_in(const struct session *session, struct bytes room)
     return bytes_equal_string(room, "task:42");
 }
 
+static int64_t quota_wait_ms;
+
+int64_t session_spend(const struct session *session, enum quota_kind kind, int64_t now_ms)
+{
+    (void)session, (void)now_ms;
+    ck_assert_int_eq(kind, QUOTA_EVENTS);
+    return quota_wait_ms;
+}
+
 struct bytes session_user(const struct session *session)
 {
     return bytes_of_string(session->user ? session->user : "u1");
@@ -193,6 +202,10 @@ START_TEST(a_burst_passes_and_then_the_rate_holds)
     for (int i = 0; i < 5; i++)
         ck_assert_str_eq(send_at(&cancel, 1000000), "sent");
     ck_assert_str_eq(send_at(&cancel, 1000000), "rate_limited");
+    quota_wait_ms = 700; /* of all sessions of the user */
+    ck_assert_str_eq(send_at(&cancel, 2000000), "rate_limited");
+    quota_wait_ms = 0;
+    ck_assert_str_eq(send_at(&cancel, 2000000), "sent");
     for (unsigned i = 0; i < outlet.count; i++)
         outlet.tickets[i]->done(outlet.tickets[i], STATUS_OK);
     ck_assert_uint_eq(answers, outlet.count);

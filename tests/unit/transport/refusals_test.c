@@ -36,7 +36,7 @@ END_TEST
 START_TEST(a_claim_that_is_missing_is_named)
 {
     auto_buffer struct buffer out = {0};
-    refusal_append_answer(&out, "tenant_missing", "org\"s");
+    refusal_append_answer(&out, "tenant_missing", "org\"s", 0);
     buffer_append_byte(&out, 0);
     ck_assert_str_eq((const char *)buffer_peek(&out).data,
                      "{\"ok\":false,\"error\":{\"code\":\"tenant_missing\",\"message\":\"the token "
