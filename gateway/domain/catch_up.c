@@ -13,6 +13,7 @@ enum {
 
 void catch_up_give_up(struct session_lane *place, const char *reason)
 {
+    assert(place->session->state != SESSION_CLOSED);
     struct session *session = place->session;
     session->hub->stats.gaps++;
     if (session->state == SESSION_OPENING)
@@ -29,6 +30,7 @@ int64_t catch_up_reach(const struct session_lane *place)
         reach = lane->position;
     if (place->aboard && !place->check && lane->scan.next > reach)
         reach = lane->scan.next;
+    assert(reach >= place->next);
     return reach;
 }
 
@@ -51,6 +53,7 @@ static void set_live(struct session_lane *place)
     place_move(place, LANE_LIVE);
     if (place->next < lane->position)
         place->next = lane->position;
+    assert(!place->check && !place->doubtful);
     place->live_from = place->next;
 }
 
@@ -95,6 +98,7 @@ void catch_up_leave(struct session_lane *place)
  * once verified. */
 static bool verify_in_ring(struct session_lane *place)
 {
+    assert(place->check && place->next > 0);
     const struct ring *ring = &place->lane->ring;
     size_t index = ring_find(ring, place->next - 1);
     if (index == ring->count || ring_at(ring, index)->offset != place->next - 1 ||
@@ -106,6 +110,7 @@ static bool verify_in_ring(struct session_lane *place)
 
 void catch_up_start(struct session_lane *place)
 {
+    assert(place->lane->open && place->state != LANE_LIVE && !place->aboard);
     struct lane *lane = place->lane;
     struct hub *hub = lane->hub;
     if (place->next > lane->position) {
@@ -207,6 +212,7 @@ static bool wanted_by(const struct session *session, const struct lane *lane,
 /* Passes over what names no room of the session, as far as this turn allows. */
 static size_t pass_over(struct session_lane *place, size_t index)
 {
+    assert(place->state == LANE_BEHIND && index <= place->lane->ring.count);
     struct lane *lane = place->lane;
     const struct session *session = place->session;
     const struct ring *ring = &lane->ring;
@@ -224,6 +230,7 @@ static size_t pass_over(struct session_lane *place, size_t index)
 
 static struct message *next_from_ring(struct session_lane *place)
 {
+    assert(place->next >= place->lane->ring.from && !place->check);
     struct lane *lane = place->lane;
     struct session *session = place->session;
     size_t index = ring_find(&lane->ring, place->next);
@@ -251,6 +258,7 @@ static struct message *next_from_ring(struct session_lane *place)
 
 struct message *catch_up_next(struct session *session)
 {
+    assert(session->outbox.count == 0);
     for (unsigned i = 0; i < session->lane_count; i++) {
         struct session_lane *place = session->lanes[i];
         if (place->state == LANE_SCANNING && !place->aboard)
@@ -272,6 +280,7 @@ struct message *catch_up_next(struct session *session)
 void catch_up_forget(struct lane *lane)
 {
     scan_forget(lane);
+    assert(!lane->in_doubt || lane->hub->doubtful);
     if (lane->in_doubt)
         DL_DELETE2(lane->hub->doubtful, lane, doubt_prev, doubt_next);
     lane->in_doubt = false;

@@ -7,6 +7,7 @@
 
 #include "buffer.h"
 #include "mem.h"
+#include "narrow.h"
 
 /* Entries of one byte field, one byte length, the value; ordered by field. */
 struct claims {
@@ -54,8 +55,8 @@ static enum status pack_text(struct packer *packer, struct bytes value)
     if (packer->values == CLAIMS_VALUES_LIMIT ||
         buffer_size(&packer->out) + ENTRY_HEADER + value.size > CLAIMS_BYTES_LIMIT)
         return STATUS_TOO_LARGE;
-    buffer_append_byte(&packer->out, (uint8_t)packer->field);
-    buffer_append_byte(&packer->out, (uint8_t)value.size);
+    buffer_append_byte(&packer->out, narrow_8(packer->field));
+    buffer_append_byte(&packer->out, narrow_8(value.size));
     buffer_append(&packer->out, value);
     packer->values++;
     return STATUS_OK;
@@ -119,7 +120,7 @@ enum status claims_pack(const char *const *names, size_t count, struct bytes jso
     if (status == STATUS_OK) {
         struct bytes packed = buffer_peek(&packer.out);
         struct claims *made = mem_alloc(sizeof(*made) + packed.size);
-        made->size = (uint16_t)packed.size;
+        made->size = narrow_16(packed.size);
         if (packed.size > 0)
             memcpy(made->data, packed.data, packed.size);
         *claims = made;

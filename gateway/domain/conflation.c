@@ -61,6 +61,7 @@ enum status conflation_new(char *const *items, size_t count, struct conflation *
         conflation_free(made);
         return STATUS_INVALID;
     }
+    assert(made->count == count);
     *conflation = made;
     return STATUS_OK;
 }
@@ -123,6 +124,7 @@ static uint64_t task_of(const struct hub *hub, const struct notification *notifi
 
 static struct message *message_in(const struct last_message *last, const struct ring *ring)
 {
+    assert(!last->message || last->message->offset == last->offset);
     if (last->message)
         return last->message;
     size_t index = ring_find(ring, last->offset);
@@ -149,6 +151,8 @@ static bool is_readable(struct conflation_table *table, struct message *message,
 static void replace(struct conflation_table *table, struct last_message *last,
                     struct last_message with)
 {
+    assert(!last->task || table->room_sets[last->rooms % ROOM_SETS] > 0);
+    assert(with.task != 0);
     if (last->task)
         table->room_sets[last->rooms % ROOM_SETS]--;
     table->room_sets[with.rooms % ROOM_SETS]++;
@@ -159,6 +163,7 @@ static void replace(struct conflation_table *table, struct last_message *last,
 static void note(struct conflation_table **table, struct lane *lane, struct message *message,
                  bool keep)
 {
+    assert(message->lane_id == lane->id);
     const struct conflation *rules = lane->hub->config.conflation;
     if (!rules)
         return;
@@ -205,5 +210,7 @@ void conflation_table_free(struct conflation_table **table)
 
 bool conflation_skips(const struct session_lane *place, const struct message *message)
 {
+    assert(place->lane->id == message->lane_id);
+    assert(!message->superseded || message->conflatable);
     return message->superseded && (place->state != LANE_LIVE || message->offset < place->live_from);
 }

@@ -1,4 +1,5 @@
 #include "cursor.h"
+#include "narrow.h"
 
 #include <assert.h>
 #include <openssl/crypto.h>
@@ -232,13 +233,13 @@ void cursor_pack_room(struct buffer *out, struct bytes name)
     bool is_uuid = parse_uuid(room.key, uuid);
     buffer_append_byte(out, (uint8_t)(kind | (is_uuid ? ROOM_IS_UUID : 0)));
     if (kind == ROOM_KIND_SPELLED) {
-        buffer_append_byte(out, (uint8_t)room.kind.size);
+        buffer_append_byte(out, narrow_8(room.kind.size));
         buffer_append(out, room.kind);
     }
     if (is_uuid) {
         buffer_append(out, bytes_of(uuid, sizeof(uuid)));
     } else {
-        buffer_append_byte(out, (uint8_t)room.key.size);
+        buffer_append_byte(out, narrow_8(room.key.size));
         buffer_append(out, room.key);
     }
 }
@@ -300,7 +301,7 @@ bool cursor_take_position(struct bytes *rest, struct position *position)
     struct bytes check, left = *rest;
     if (!take_varint(&left, &next) || next > INT64_MAX || !take(&left, 2, &check))
         return false;
-    position->next = (int64_t)next;
+    position->next = narrow_offset(next);
     position->check = (uint16_t)(check.data[0] | check.data[1] << 8);
     *rest = left;
     return true;

@@ -4,6 +4,7 @@
 
 #include "hub_state.h"
 #include "mem.h"
+#include "narrow.h"
 #include "pack.h"
 
 enum { FORMAT_VERSION = 2 };
@@ -42,6 +43,7 @@ static void append_lanes(const struct session *session, struct buffer *state)
     for (unsigned i = 0; i < session->lane_count; i++) {
         const struct session_lane *place = session->lanes[i];
         struct position position = session_position(place);
+        assert(position.next >= 0 && place->reported >= 0);
         pack_number(state, (uint64_t)position.next);
         pack_number(state, position.check);
         pack_number(state, (uint64_t)place->reported);
@@ -54,6 +56,7 @@ enum status session_hand_over(const struct session *session, struct buffer *stat
         return STATUS_CLOSED;
     if (session->opening || session->pending_joins || owes_answer(session))
         return STATUS_INCOMPLETE;
+    assert(session->claims && !session->joins);
     auto_buffer struct buffer claims = {0};
     policy_write_claims(session->hub->config.policy, session->claims, &claims);
     pack_number(state, FORMAT_VERSION);
@@ -85,7 +88,7 @@ static bool take_private_rooms(struct session *session, struct bytes *rest)
     if (!unpack_limited(rest, session->hub->config.rooms_per_session, &count) ||
         !unpack_bytes(rest, &left) || (left.size && left.size != left_size(count)))
         return false;
-    session->private_rooms = (uint32_t)count;
+    session->private_rooms = narrow_32(count);
     if (left.size) {
         session->left = mem_alloc(left.size);
         memcpy(session->left, left.data, left.size);
@@ -111,12 +114,13 @@ static bool take_room(struct session *session, struct bytes *rest)
     struct lane *lane = lane_get(hub, &lane_name);
     if (!session_find_lane(session, lane) && session->lane_count >= hub->config.lanes_per_session)
         return false;
-    session_attach(session, lane, lane_name_scope(&lane_name), name, (int)private_index - 1);
+    session_attach(session, lane, lane_name_scope(&lane_name), name, narrow_int(private_index) - 1);
     return true;
 }
 
 static bool take_lane(struct session_lane *place, struct bytes *rest)
 {
+    assert(place->queued == 0 && !place->aboard && !place->check);
     uint64_t next, check, reported;
     if (!unpack_limited(rest, INT64_MAX, &next) || !unpack_limited(rest, UINT16_MAX, &check) ||
         !unpack_limited(rest, INT64_MAX, &reported))
@@ -124,10 +128,10 @@ static bool take_lane(struct session_lane *place, struct bytes *rest)
     /* Verified as in a cursor: the log may have been made again, and only one of the two gateways
      * know it. */
     place_move(place, LANE_OPENING);
-    place->next = (int64_t)next;
-    place->check = (uint16_t)check;
-    place->given = (struct position){(int64_t)next, (uint16_t)check};
-    place->reported = (int64_t)reported;
+    place->next = narrow_offset(next);
+    place->check = narrow_16(check);
+    place->given = (struct position){narrow_offset(next), place->check};
+    place->reported = narrow_offset(reported);
     return true;
 }
 
@@ -149,6 +153,7 @@ static bool take_rooms_and_lanes(struct session *session, struct bytes *rest)
 
 bool resume_continue(struct session *session, struct bytes state)
 {
+    assert(session->state == SESSION_OPENING && !session->claims && session->room_count == 0);
     struct hub *hub = session->hub;
     uint64_t version, revision, stale;
     struct bytes claims;

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "mem.h"
+#include "narrow.h"
 
 enum {
     LOOKS_A_TURN = 1 << 18, /* records of rings that all histories together look at in one turn */
@@ -16,10 +17,12 @@ enum {
 
 static struct message *shift(struct history *history)
 {
+    assert(history->count > 0 && history->count <= history->capacity);
     struct message *message = history->messages[history->start];
     size_t bytes = message_record_bytes(message);
     history->start = (history->start + 1) & (history->capacity - 1);
     history->count--;
+    assert(history->bytes >= bytes && history->hub->stats.history_bytes >= bytes);
     history->bytes -= bytes;
     history->hub->stats.history_bytes -= bytes;
     return message;
@@ -45,6 +48,7 @@ static void grow(struct history *history)
 
 static void push(struct history *history, struct message *message)
 {
+    assert(!message->fault && history->state != HISTORY_WHOLE);
     size_t bytes = message_record_bytes(message);
     if (history->count == history->capacity)
         grow(history);
@@ -64,6 +68,7 @@ static bool holds_too_much(const struct history *history)
 /* One of the room. */
 static void keep(struct history *history, struct message *message)
 {
+    assert(history->last > 0);
     if (message->timestamp_ms < history->since_ms) {
         history->cut = history->cut || history->since_bound;
         return;
@@ -97,12 +102,13 @@ struct message *history_take(struct history *history)
 
 static void move(struct history *history, enum history_state state)
 {
+    assert(history->state != HISTORY_WHOLE);
     struct hub *hub = history->hub;
     if (history->state == HISTORY_READY)
         DL_DELETE2(hub->histories, history, prev, next_ready);
     if (history->state == HISTORY_AHEAD)
         waits_remove(&history->lane->histories_ahead, &history->ahead);
-    history->state = (uint8_t)state;
+    history->state = narrow_8(state);
     if (state == HISTORY_READY)
         DL_APPEND2(hub->histories, history, prev, next_ready);
 }
@@ -110,6 +116,7 @@ static void move(struct history *history, enum history_state state)
 void history_ask(struct pending *pending, struct room *room, const struct history_request *request,
                  int64_t wall_ms)
 {
+    assert(pending->lane == room->lane && !pending->history);
     struct hub *hub = pending->session->hub;
     const struct history_limits *limits = &hub->config.history;
     struct history *history = mem_new(struct history);
@@ -180,6 +187,7 @@ void history_free(struct history *history)
 /* `end`: the session's place. */
 static void finish(struct history *history, struct position end)
 {
+    assert(history->pending && history->pending->history == history);
     struct hub *hub = history->hub;
     struct pending *pending = history->pending;
     history->end = end;
@@ -251,6 +259,7 @@ static bool is_in_ring(struct history *history, int64_t until, size_t *looks)
 /* Where to look from, as far as the span goes. */
 static void begin(struct history *history, int64_t until, size_t *looks)
 {
+    assert(until >= 0 && !history->aboard);
     const struct lane *lane = history->lane;
     uint64_t records = history->span / (lane->record_bytes ? lane->record_bytes : 1) + 1;
     clear(history);
@@ -271,6 +280,7 @@ static void begin(struct history *history, int64_t until, size_t *looks)
 /* Retention has come past it. What was found lies before a gap. */
 static void lose(struct history *history)
 {
+    assert(history->next < history->lane->first);
     clear(history);
     history->reached = false;
     history->low = history->next = history->lane->first;
@@ -279,6 +289,7 @@ static void lose(struct history *history)
 /* All from `next` to below `until`, which the ring has. */
 static void look_through_ring(struct history *history, int64_t until, size_t *looks)
 {
+    assert(history->next >= history->lane->ring.from && until <= history->lane->position);
     const struct ring *ring = &history->lane->ring;
     struct room_filter filter = {0};
     room_filter_add(&filter, history->room->hash);
@@ -311,6 +322,7 @@ static bool look_further(struct history *history)
 
 static void look(struct history *history, size_t *looks)
 {
+    assert(history->state == HISTORY_READY);
     struct lane *lane = history->lane;
     const struct session_lane *place = session_find_lane(history->session, lane);
     int64_t until = catch_up_reach(place);
@@ -375,11 +387,12 @@ static void expect_firsts(struct lane *lane, size_t count)
     assert(scan->first_count == count);
     qsort(scan->firsts, count, sizeof(struct history *), by_next);
     for (size_t i = 0; i < count; i++)
-        scan->firsts[i]->first_index = (uint32_t)i;
+        scan->firsts[i]->first_index = narrow_32(i);
 }
 
 int64_t history_board(struct lane *lane)
 {
+    assert(!lane->scan.running && lane->scan.history_riders == 0);
     struct history *history;
     int64_t from = INT64_MAX;
     size_t firsts = 0;
@@ -455,6 +468,7 @@ void history_scanned(struct lane *lane, struct message *message)
 
 void history_scan_over(struct lane *lane, bool useless)
 {
+    assert(lane->scan.running);
     struct history *history;
     DL_FOREACH2(lane->histories, history, lane_next) {
         lane->hub->stats.steps++;

@@ -84,6 +84,7 @@ const struct hub_stats *hub_stats(const struct hub *hub)
 
 static void expect_open(struct session *session)
 {
+    assert(session->opening && !session->opening->pending);
     struct hub *hub = session->hub;
     struct pending *pending = mem_new(struct pending);
     pending->session = session;
@@ -122,6 +123,7 @@ static bool enter_quotas(struct session *session, const struct session_request *
 
 static void continue_session(struct session *session, const struct session_request *request)
 {
+    assert(session->opening && !session->claims);
     if (!resume_continue(session, request->continued)) {
         session_detach_all(session);
         session_end(session, "cannot_continue", true);
@@ -241,6 +243,7 @@ void hub_lane_unavailable(struct hub *hub, struct lane *lane, const char *reason
 
 static void offer_live(struct session_lane *place, struct message *message)
 {
+    assert(place->lane->id == message->lane_id);
     if (place->state != LANE_LIVE || message->offset < place->next)
         return;
     if (session_offer(place, message))
@@ -273,6 +276,7 @@ void hub_record(struct hub *hub, struct lane *lane, const struct lane_record *re
     lane->position = record->offset + 1;
     lane->head = (struct position){lane->position, message->check};
     ring_push(&lane->ring, message, lane_ring_limit(lane, &lane->ring));
+    assert(ring_at(&lane->ring, lane->ring.count - 1)->offset + 1 == lane->position);
     hub->stats.ring_bytes += lane->ring.bytes - ring_bytes;
     if (lane->keeps)
         lane_count_beyond(lane);
@@ -291,6 +295,7 @@ void hub_lane_position(struct hub *hub, struct lane *lane, int64_t position)
 /* A session that is not let in yet: what is queued for it is of the old log. */
 static void leave_broken_lane(struct session_lane *place, const char *reason)
 {
+    assert(place->session->state == SESSION_OPENING);
     struct session *session = place->session;
     if (session->opening->resumed) {
         resume_give_up(session, reason);
@@ -322,6 +327,7 @@ void hub_lane_broken(struct hub *hub, struct lane *lane, const char *reason)
         hub->stats.gaps++;
         session_end(session, reason, true);
     }
+    assert(!lane->scan.running && !lane->keeps && !lane->in_doubt);
     lane->position = 0;
     lane->head = (struct position){0};
     hub->source_ops->reopen(hub->source, lane);
@@ -363,6 +369,7 @@ static void tell(struct attention *list, uint64_t most)
         struct session *session = list->first;
         if (session->overflowed)
             session_end_overflowed(session);
+        assert(session->listed == list && session->state != SESSION_CLOSED);
         session_unlist(session);
         session->signaled = true;
         session->transport->ready(session, session->connection);
@@ -381,6 +388,7 @@ static void close_lingering(struct hub *hub)
 {
     while (hub->lingering && hub->lingering->linger_until_ms <= hub->now_ms) {
         struct lane *lane = hub->lingering;
+        assert(lane->in_linger && lane->session_count == 0);
         catch_up_forget(lane);
         lane_free(lane);
     }
@@ -388,6 +396,7 @@ static void close_lingering(struct hub *hub)
 
 static void look_at(struct session *session)
 {
+    assert(session->told_lanes <= session->lane_count);
     struct hub *hub = session->hub;
     if (session->state != SESSION_OPEN || session->opening)
         return;

@@ -1,5 +1,6 @@
 #include "history.h"
 #include "mem.h"
+#include "narrow.h"
 
 /* --- joins that wait -------------------------------------------------------------------------- */
 
@@ -16,6 +17,7 @@ static void pending_join_free(struct pending *pending)
 
 void session_answer_join(struct pending *pending)
 {
+    assert(!pending->history || pending->history->state == HISTORY_WHOLE);
     struct session *session = pending->session;
     struct control control = {.request = pending->request, .history = pending->history};
     session_push_control(session, ITEM_JOINED, bytes_of(pending->room, pending->room_size),
@@ -42,6 +44,7 @@ void session_answer_joins(struct session *session, struct lane *lane)
 static void refuse_join(struct session *session, struct bytes room, uint64_t request,
                         const char *reason, bool transient)
 {
+    assert(reason && request != 0);
     struct control control = {.request = request, .reason = reason, .transient = transient};
     if (room.size > ROOM_NAME_LIMIT)
         room.size = ROOM_NAME_LIMIT;
@@ -69,13 +72,14 @@ static int find_room(const struct session *session, struct bytes name)
 static struct pending *expect_join(struct session *session, struct lane *lane, struct bytes room,
                                    uint64_t request)
 {
+    assert(session->state == SESSION_OPEN && room.size <= ROOM_NAME_LIMIT);
     struct hub *hub = session->hub;
     struct pending *pending = mem_alloc(sizeof(*pending) + room.size);
     pending->session = session;
     pending->lane = lane;
     pending->request = request;
     pending->deadline_ms = hub->now_ms + hub->config.open_timeout_ms;
-    pending->room_size = (uint16_t)room.size;
+    pending->room_size = narrow_16(room.size);
     memcpy(pending->room, room.data, room.size);
     DL_APPEND(hub->pending, pending);
     DL_APPEND2(session->joins, pending, own_prev, own_next);
@@ -119,6 +123,7 @@ static bool too_many_lanes(const struct session *session, struct lane *lane)
 /* The session is in the room: what the join still waits for, or its answer. */
 static void settle_join(struct session *session, size_t index, const struct join *join)
 {
+    assert(index < session->room_count);
     struct room *room = session->rooms[index].room;
     struct lane *lane = room->lane;
     bool opening = session_find_lane(session, lane)->state == LANE_OPENING;
@@ -233,6 +238,7 @@ void session_forget_joins(struct session *session, struct bytes room, bool all, 
 
 void session_expire_join(struct pending *pending)
 {
+    assert(pending->lane && pending->session->state == SESSION_OPEN);
     struct session *session = pending->session;
     auto_free char *copy = mem_string(bytes_of(pending->room, pending->room_size));
     struct bytes name = bytes_of(copy, pending->room_size);

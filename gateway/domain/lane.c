@@ -3,6 +3,7 @@
 
 #include "hub_state.h"
 #include "mem.h"
+#include "narrow.h"
 
 enum { RING_MIN_CAPACITY = RING_BLOCK };
 
@@ -10,6 +11,7 @@ enum { RING_MIN_CAPACITY = RING_BLOCK };
 
 static size_t slot_of(const struct ring *ring, size_t index)
 {
+    assert(ring->capacity > 0 && index <= ring->capacity);
     return (ring->start + index) & (ring->capacity - 1);
 }
 
@@ -115,6 +117,7 @@ static void ring_drop_oldest(struct ring *ring)
 {
     struct message *message = ring_at(ring, 0);
     ring->from = message->offset + 1;
+    assert(ring->bytes >= message->counted);
     ring->bytes -= message->counted;
     ring->start = (ring->start + 1) & (ring->capacity - 1);
     ring->count--;
@@ -146,6 +149,7 @@ static void put(struct ring *ring, size_t slot, struct message *message)
 
 static void ring_grow(struct ring *ring)
 {
+    assert(ring->count == ring->capacity);
     struct ring old = *ring;
     ring->capacity = old.capacity ? 2 * old.capacity : RING_MIN_CAPACITY;
     ring->start = 0;
@@ -184,6 +188,8 @@ void ring_trim(struct ring *ring, size_t bytes_limit)
 void ring_prepend(struct ring *ring, struct ring *older, size_t bytes_limit)
 {
     ring_settle(older);
+    assert(older->count == 0 || ring->count == 0 ||
+           ring_at(older, older->count - 1)->offset < ring_at(ring, 0)->offset);
     for (size_t i = older->count; i-- > 0;) {
         if (ring->count == ring->capacity)
             ring_grow(ring);
@@ -205,6 +211,7 @@ void ring_prepend(struct ring *ring, struct ring *older, size_t bytes_limit)
 
 void ring_settle(struct ring *ring)
 {
+    assert(ring->unsettled <= ring->count);
     for (; ring->unsettled; ring->unsettled--) {
         struct message *message = ring_at(ring, ring->count - ring->unsettled);
         message_forget_decoded(message);
@@ -221,6 +228,7 @@ void ring_clear(struct ring *ring, int64_t from)
     free(ring->messages);
     free(ring->marks);
     free(ring->blocks);
+    assert(ring->bytes == 0 && ring->unsettled == 0);
     *ring = (struct ring){.from = from};
 }
 
@@ -291,6 +299,7 @@ void hub_forget_decoded(struct hub *hub)
 
 void hub_keep_decoded(struct hub *hub, struct message *message)
 {
+    assert(hub->decoded.count <= DECODED_MOST);
     struct decoded *decoded = &hub->decoded;
     if (!message->notification)
         return;
@@ -312,6 +321,7 @@ uint64_t lane_bytes_of(const struct lane *lane, int64_t records)
 
 void lane_count_beyond(struct lane *lane)
 {
+    assert(lane->hub->stats.read_back_bytes >= lane->beyond);
     size_t beyond = beyond_share(lane) + lane->scan.kept.bytes;
     lane->hub->stats.read_back_bytes += beyond - lane->beyond;
     lane->beyond = beyond;
@@ -387,6 +397,7 @@ static bool room_is(const struct room *room, struct bytes scope, struct bytes na
 
 struct room *room_get(struct lane *lane, struct bytes scope, struct bytes name)
 {
+    assert(scope.size <= LAYOUT_KEY_LIMIT && name.size > 0 && name.size <= ROOM_NAME_LIMIT);
     uint64_t hash = room_hash(scope, name);
     struct room *first = room_find(lane, hash);
     for (struct room *room = first; room; room = room->same_hash)
@@ -395,8 +406,8 @@ struct room *room_get(struct lane *lane, struct bytes scope, struct bytes name)
     struct room *room = mem_alloc(sizeof(*room) + scope.size + name.size);
     room->hash = hash;
     room->lane = lane;
-    room->scope_size = (uint16_t)scope.size;
-    room->name_size = (uint16_t)name.size;
+    room->scope_size = narrow_16(scope.size);
+    room->name_size = narrow_16(name.size);
     if (scope.size)
         memcpy(room->text, scope.data, scope.size);
     memcpy(room->text + scope.size, name.data, name.size);
@@ -424,6 +435,7 @@ void room_release(struct room *room)
     } else {
         while (first->same_hash != room)
             first = first->same_hash;
+        assert(first->hash == room->hash);
         first->same_hash = room->same_hash;
     }
     lane->hub->stats.rooms--;

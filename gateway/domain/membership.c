@@ -2,6 +2,7 @@
 
 #include "hub_state.h"
 #include "mem.h"
+#include "narrow.h"
 
 /* --- where rooms of a session live ---------------------------------------------------------- */
 
@@ -59,6 +60,7 @@ struct session_lane *session_find_lane(const struct session *session, const stru
 
 static struct session_lane *add_lane(struct session *session, struct lane *lane)
 {
+    assert(!session_find_lane(session, lane));
     struct session_lane *place = mem_new(struct session_lane);
     place->lane = lane;
     place->session = session;
@@ -82,6 +84,7 @@ static struct session_lane *add_lane(struct session *session, struct lane *lane)
 
 static void drop_lane(struct session_lane *place)
 {
+    assert(place->room_count == 0 && place->lane->session_count > 0);
     struct session *session = place->session;
     struct lane *lane = place->lane;
     struct hub *hub = session->hub;
@@ -106,6 +109,7 @@ static void drop_lane(struct session_lane *place)
 struct session_lane *session_attach(struct session *session, struct lane *lane, struct bytes scope,
                                     struct bytes name, int private_index)
 {
+    assert(session->state == SESSION_OPENING || session->state == SESSION_OPEN);
     struct session_lane *place = session_find_lane(session, lane);
     if (!place)
         place = add_lane(session, lane);
@@ -129,6 +133,7 @@ struct session_lane *session_attach(struct session *session, struct lane *lane, 
 
 void session_room_hold(struct session *session, size_t index)
 {
+    assert(index < session->room_count);
     const struct session_room *own = &session->rooms[index];
     own->room->members[own->member].held = true;
 }
@@ -142,6 +147,7 @@ void session_room_live(const struct session *session, const struct room *room)
 
 bool session_room_is_held(const struct session *session, size_t index)
 {
+    assert(index < session->room_count);
     const struct session_room *own = &session->rooms[index];
     return own->room->members[own->member].held;
 }
@@ -173,6 +179,7 @@ void session_rooms_changed(struct session *session)
 
 static void detach_room(struct session *session, size_t index)
 {
+    assert(session->rooms[index].room->members[session->rooms[index].member].session == session);
     struct room *room = session->rooms[index].room;
     struct session_lane *place = session->rooms[index].place;
     struct member last = room->members[--room->count];
@@ -185,7 +192,7 @@ static void detach_room(struct session *session, size_t index)
     memmove(&session->rooms[index], &session->rooms[index + 1],
             (session->room_count - index) * sizeof(session->rooms[0]));
     for (size_t i = index; i < session->room_count; i++)
-        session->rooms[i].room->members[session->rooms[i].member].index = (uint32_t)i;
+        session->rooms[i].room->members[session->rooms[i].member].index = narrow_32(i);
     room_release(room);
     if (--place->room_count == 0)
         drop_lane(place);

@@ -6,6 +6,7 @@
 #include <xxhash.h>
 
 #include "mem.h"
+#include "narrow.h"
 #include "room.h"
 
 struct frame {
@@ -78,6 +79,7 @@ static struct record_head read_head(const struct lane_record *record, enum lane_
 static void take_rooms(struct message *message, const struct lane_record *record,
                        const struct record_head *head)
 {
+    assert(!head->notification || head->notification->room_count == message->room_count);
     for (uint32_t i = 0; i < message->room_count; i++) {
         uint64_t hash;
         if (head->notification) {
@@ -102,9 +104,9 @@ struct message *message_new(uint32_t lane_id, const struct lane_record *record,
     message->offset = record->offset;
     message->timestamp_ms = record->timestamp_ms;
     message->check = record_check(record);
-    message->fault = (uint8_t)head.fault;
-    message->room_count = (uint32_t)head.rooms;
-    message->scope_size = (uint32_t)head.scope.size;
+    message->fault = narrow_8(head.fault);
+    message->room_count = narrow_32(head.rooms);
+    message->scope_size = narrow_32(head.scope.size);
     message->value_size = head.value.size;
     message->notification = head.notification;
     if (head.scope.size)
@@ -117,6 +119,7 @@ struct message *message_new(uint32_t lane_id, const struct lane_record *record,
 
 struct message *message_ref(struct message *message)
 {
+    assert(message->references > 0);
     message->references++;
     return message;
 }
@@ -153,7 +156,7 @@ bool message_decode(struct message *message)
 {
     if (!message->notification && !message->fault)
         message->fault =
-            (uint8_t)decode(value_of(message), message->room_count, &message->notification);
+            narrow_8(decode(value_of(message), message->room_count, &message->notification));
     assert(!message->fault == (message->notification != NULL));
     return !message->fault;
 }
@@ -166,6 +169,7 @@ void message_forget_decoded(struct message *message)
 
 bool message_names_room(struct message *message, struct bytes scope, struct bytes name)
 {
+    assert(name.size > 0);
     if (!bytes_equal(bytes_of(scope_of(message), message->scope_size), scope) ||
         !message_decode(message))
         return false;

@@ -2,6 +2,7 @@
 
 #include "history.h"
 #include "mem.h"
+#include "narrow.h"
 
 /* --- outbox --------------------------------------------------------------------------------- */
 
@@ -125,6 +126,7 @@ static bool only_looks(const struct session *session)
 
 void session_wake(struct session *session)
 {
+    assert(session->listed != &session->hub->ready || !session->signaled);
     struct hub *hub = session->hub;
     struct attention *list = only_looks(session) ? &hub->lookers : &hub->ready;
     if (session->listed == list || session->listed == &hub->ready || session->signaled ||
@@ -175,7 +177,7 @@ void session_push_control(struct session *session, enum item_kind kind, struct b
     }
     struct control *copy = mem_alloc(sizeof(*copy) + room.size);
     *copy = *control;
-    copy->room_size = (uint16_t)room.size;
+    copy->room_size = narrow_16(room.size);
     if (room.size)
         memcpy(copy->room, room.data, room.size);
     session->histories += control->history != NULL;
@@ -192,6 +194,7 @@ bool session_is_full(const struct session *session)
 
 bool session_offer(struct session_lane *place, struct message *message)
 {
+    assert(place->lane->id == message->lane_id && !message->fault);
     struct session *session = place->session;
     struct outbox *outbox = &session->outbox;
     assert(message->offset >= place->next);

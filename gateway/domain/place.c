@@ -1,4 +1,5 @@
 #include "hub_state.h"
+#include "narrow.h"
 
 /* From each state, to which. Whoever is live falls behind before it reads back. */
 static const bool allowed[][LANE_SCANNING + 1] = {
@@ -22,7 +23,7 @@ void place_move(struct session_lane *place, enum lane_state state)
         scan_leave(place);
         DL_DELETE2(scan->places, place, list_prev, list_next);
     }
-    place->state = (uint8_t)state;
+    place->state = narrow_8(state);
     place->full = false;
     if (state == LANE_SCANNING)
         DL_APPEND2(scan->places, place, list_prev, list_next);

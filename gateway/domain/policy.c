@@ -1,5 +1,6 @@
 #include "json.h"
 #include "mem.h"
+#include "narrow.h"
 #include "policy_parts.h"
 #include "room.h"
 
@@ -69,14 +70,14 @@ void policy_write_claims(const struct policy *policy, const struct claims *claim
     for (size_t i = 0; i < policy->names.count; i++) {
         size_t position = 0;
         struct bytes value;
-        if (!claims_next(claims, (unsigned)i, &position, &value))
+        if (!claims_next(claims, narrow_32(i), &position, &value))
             continue;
         buffer_append_string(out, first ? "" : ",");
         first = false;
         json_write_string(out, bytes_of_string(policy->names.items[i]));
         buffer_append_string(out, ":[");
         json_write_string(out, value);
-        while (claims_next(claims, (unsigned)i, &position, &value)) {
+        while (claims_next(claims, narrow_32(i), &position, &value)) {
             buffer_append_byte(out, ',');
             json_write_string(out, value);
         }

@@ -3,6 +3,7 @@
 #include <assert.h>
 
 #include "mem.h"
+#include "narrow.h"
 #include "room.h"
 
 void policy_names_deinit(struct policy_names *names)
@@ -17,7 +18,7 @@ enum status policy_names_add(struct policy_names *names, struct bytes name, unsi
 {
     for (size_t i = 0; i < names->count; i++) {
         if (bytes_equal_string(name, names->items[i])) {
-            *field = (unsigned)i;
+            *field = narrow_32(i);
             return STATUS_OK;
         }
     }
@@ -30,7 +31,7 @@ enum status policy_names_add(struct policy_names *names, struct bytes name, unsi
     if (names->count == CLAIMS_NAMES_LIMIT)
         return error_set(error, STATUS_LIMIT, "more than %d different claims are named",
                          CLAIMS_NAMES_LIMIT);
-    *field = (unsigned)names->count;
+    *field = narrow_32(names->count);
     names->items[names->count++] = mem_string(name);
     return STATUS_OK;
 }

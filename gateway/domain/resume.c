@@ -2,6 +2,7 @@
 
 #include "hub_state.h"
 #include "mem.h"
+#include "narrow.h"
 
 /* Who the session is, as far as coming back is concerned. */
 static uint64_t principal_of(const struct session *session)
@@ -57,11 +58,13 @@ static void join_at_connect(void *context, struct bytes name)
     if (problem)
         leave_out(session, name, problem);
     else
-        session_attach(session, lane, lane_name_scope(&lane_name), name, (int)session->room_count);
+        session_attach(session, lane, lane_name_scope(&lane_name), name,
+                       narrow_int(session->room_count));
 }
 
 const char *resume_fresh(struct session *session)
 {
+    assert(session->room_count == 0 && session->claims);
     struct fresh fresh = {.session = session};
     policy_connect_rooms(session->hub->config.policy, session->claims, join_at_connect, &fresh);
     session->private_rooms = session->room_count;
@@ -140,7 +143,7 @@ static bool walk_room(struct walk *walk, struct bytes name, int private_index)
     if (!policy_may_join(hub->config.policy, session->claims, name)) {
         if (private_index >= 0)
             session_mark_left(session, (size_t)private_index, true);
-        buffer_append_byte(&session->opening->lost, (uint8_t)name.size);
+        buffer_append_byte(&session->opening->lost, narrow_8(name.size));
         buffer_append(&session->opening->lost, name);
         return true;
     }
@@ -164,7 +167,7 @@ static void walk_past(struct session *session, struct bytes name, size_t private
     session_mark_left(session, private_index, lost);
     if (lost)
         return;
-    buffer_append_byte(&session->opening->left, (uint8_t)name.size);
+    buffer_append_byte(&session->opening->left, narrow_8(name.size));
     buffer_append(&session->opening->left, name);
 }
 
@@ -181,7 +184,7 @@ static bool walk_all(struct walk *walk, struct bytes private_rooms, const struct
         if (left_has(cursor->left, index, LEFT_GONE))
             walk_past(session, bytes_of(name, size), index,
                       left_has(cursor->left, index, LEFT_LOST));
-        else if (!walk_room(walk, bytes_of(name, size), (int)index))
+        else if (!walk_room(walk, bytes_of(name, size), narrow_int(index)))
             return false;
     }
     session->private_rooms = index;
@@ -193,6 +196,7 @@ static bool walk_all(struct walk *walk, struct bytes private_rooms, const struct
 
 const char *resume_follow(struct session *session, const struct session_request *request)
 {
+    assert(session->opening && !session->opening->resumed && session->room_count == 0);
     struct hub *hub = session->hub;
     auto_buffer struct buffer id_space = {0};
     auto_buffer struct buffer cursor_space = {0};
@@ -224,6 +228,7 @@ const char *resume_follow(struct session *session, const struct session_request 
 
 static void append_positions(struct session *session, struct buffer *out)
 {
+    assert(session->told_lanes <= session->lane_count);
     for (unsigned i = 0; i < session->told_lanes; i++) {
         struct position position = session_position(session->lanes[i]);
         session->lanes[i]->reported = position.next;
@@ -233,6 +238,7 @@ static void append_positions(struct session *session, struct buffer *out)
 
 struct bytes resume_private_id(struct session *session)
 {
+    assert(session->opening);
     struct hub *hub = session->hub;
     buffer_clear(&hub->private_id);
     if (session->opening->private_id) {

@@ -2,6 +2,7 @@
 
 #include "history.h"
 #include "mem.h"
+#include "narrow.h"
 
 enum {
     SCAN_RETRY_MS = 1000,
@@ -36,6 +37,7 @@ static void keep_no_more(struct lane *lane)
  * only. */
 static void extend_ring(struct lane *lane)
 {
+    assert(lane->keeps && lane->scan.next == lane->scan.until);
     struct hub *hub = lane->hub;
     struct ring *kept = &lane->scan.kept;
     size_t bytes = lane->ring.bytes;
@@ -93,6 +95,7 @@ static void want_another(struct lane *lane)
 
 static void scan_over(struct lane *lane)
 {
+    assert(lane->scan.running && lane->hub->scans_running > 0);
     struct hub *hub = lane->hub;
     history_scan_over(lane, lane->scan.useless);
     DL_DELETE2(hub->scanning, lane, scan.prev, scan.next_lane);
@@ -127,6 +130,7 @@ static void release_covered(struct lane *lane)
 /* Boards who can ride and starts at the hindmost. */
 static void scan_start(struct lane *lane)
 {
+    assert(!lane->scan.running && !lane->scan.wanted && lane->scan.riders == 0);
     struct hub *hub = lane->hub;
     struct scan *scan = &lane->scan;
     struct session_lane *place;
@@ -152,7 +156,7 @@ static void scan_start(struct lane *lane)
                 scan->checks[scan->check_count++] = place;
         qsort(scan->checks, scan->check_count, sizeof(struct session_lane *), by_next);
         for (size_t i = 0; i < scan->check_count; i++)
-            scan->checks[i]->check_index = (uint32_t)i;
+            scan->checks[i]->check_index = narrow_32(i);
     }
     keep(lane);
     scan->running = true;
@@ -182,6 +186,7 @@ void scan_leave(struct session_lane *place)
 
 void scan_fill(struct session_lane *place)
 {
+    assert(place->state == LANE_SCANNING);
     struct scan *scan = &place->lane->scan;
     if (place->full)
         return;
@@ -194,6 +199,7 @@ void scan_fill(struct session_lane *place)
 /* Gets off where the scan stands now. */
 static void alight(struct session_lane *place)
 {
+    assert(place->aboard);
     scan_leave(place);
     if (place->next < place->lane->scan.next && !place->check)
         place->next = place->lane->scan.next;
@@ -221,6 +227,7 @@ static void verify_riders(struct lane *lane, int64_t offset, uint16_t check)
 
 static void offer_to_rider(struct session_lane *place, struct message *message)
 {
+    assert(place->lane->scan.running);
     if (!place->aboard || place->check || message->offset < place->next)
         return;
     if (session_offer(place, message)) {
@@ -237,6 +244,7 @@ static void offer_to_rider(struct session_lane *place, struct message *message)
  * offsets: records that are larger than was thought are noticed here. */
 static void measure(struct lane *lane, size_t record_bytes)
 {
+    assert(lane->scan.running);
     struct scan *scan = &lane->scan;
     scan->bytes += record_bytes;
     scan->records++;
@@ -307,6 +315,7 @@ void scan_ended(struct lane *lane, enum status status, int64_t first)
  * that. */
 static void go_on(struct lane *lane)
 {
+    assert(lane->scan.running);
     struct hub *hub = lane->hub;
     struct scan *scan = &lane->scan;
     for (struct session_lane *place; (place = scan->places) && place->full;) {

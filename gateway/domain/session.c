@@ -57,6 +57,7 @@ static bool still_opening(const struct session *session)
 
 void session_try_open(struct session *session)
 {
+    assert(session->state != SESSION_OPENING || session->opening);
     struct hub *hub = session->hub;
     if (session->state != SESSION_OPENING || session->opening->refusal || still_opening(session))
         return;
@@ -97,6 +98,7 @@ void session_lane_opened(struct session_lane *place)
 
 struct position session_position(const struct session_lane *place)
 {
+    assert(place->given.next >= 0);
     if (place->queued || place->state != LANE_LIVE)
         return place->given;
     /* Nothing is owed: the session is as far as the lane, or further if its cursor was ahead of
@@ -153,6 +155,7 @@ void session_opening_free(struct session *session)
 
 static void give_opened(struct session *session, struct delivery *delivery)
 {
+    assert(session->state == SESSION_OPEN && session->opening);
     struct opening *opening = session->opening;
     for (unsigned i = 0; i < session->room_count; i++)
         session->rooms[i].told = true;
@@ -207,6 +210,7 @@ static void give_body(struct session *session, struct session_lane *place, struc
 static void give_message(struct session *session, struct session_lane *place,
                          struct message *message, struct delivery *delivery)
 {
+    assert(!place || place->lane->id == message->lane_id);
     if (place)
         place->given = (struct position){message->offset + 1, message->check};
     session->hub->stats.deliveries++;
@@ -241,6 +245,7 @@ static const enum delivery_kind delivery_kinds[] = {
 static void give_history_end(struct session *session, struct history *history,
                              struct delivery *delivery)
 {
+    assert(session->histories > 0 && history->state == HISTORY_WHOLE);
     for (unsigned i = 0; i < session->lane_count; i++) {
         struct session_lane *place = session->lanes[i];
         if (place->lane->id == history->lane_id && place->given.next < history->end.next)
@@ -337,6 +342,7 @@ static bool next_from_outbox(struct session *session, struct delivery *delivery)
 
 static bool refuse(struct session *session, struct delivery *delivery)
 {
+    assert(session->opening && session->opening->refusal);
     delivery->kind = DELIVERY_REFUSED;
     delivery->reason = session->opening->refusal;
     delivery->claim = session_claim_named_by(session, delivery->reason);
@@ -414,6 +420,7 @@ void session_close(struct session *session)
 void session_reap(struct session *session)
 {
     assert(session->state == SESSION_CLOSED);
+    assert(!session->joins && session->room_count == 0 && session->outbox.count == 0);
     session_opening_free(session);
     claims_free(session->claims);
     free(session->rooms);
