@@ -219,9 +219,10 @@ void ring_trim(struct ring *ring, size_t bytes_limit);
 size_t lane_ring_limit(const struct lane *lane, const struct ring *ring);
 /* About so many bytes are so many records of the lane (not below 0). */
 uint64_t lane_bytes_of(const struct lane *lane, int64_t records);
-/* A message of the lane has been framed: a ring that holds it counts the frame, and keeps to its
- * limit. */
-void lane_recount(struct lane *lane, struct message *message);
+/* A message of the lane has been framed: a ring that holds it counts the frame. False: that would be
+ * beyond its limit, so the frame must not stay. To drop records for it would be to drop those that
+ * are wanted next. */
+bool lane_count_frame(struct lane *lane, struct message *message);
 /* A message was decoded for those who catch up. */
 void hub_keep_decoded(struct hub *hub, struct message *message);
 void hub_forget_decoded(struct hub *hub);
@@ -593,6 +594,8 @@ struct hub {
     struct buffer private_id; /* the delivery's */
     struct decoded decoded;
     struct message *delivered; /* keeps a delivery's body alive until the next call */
+    bool frame_is_lent;        /* `delivered` gives its frame back then: lent_slot */
+    enum transport_slot lent_slot;
 };
 
 /* Of keys in the hub's tables. */

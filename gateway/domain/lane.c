@@ -270,19 +270,21 @@ static bool ring_holds(const struct ring *ring, const struct message *message)
     return index < ring->count && ring_at(ring, index) == message;
 }
 
-void lane_recount(struct lane *lane, struct message *message)
+bool lane_count_frame(struct lane *lane, struct message *message)
 {
     size_t bytes = message_bytes(message), before = lane->ring.bytes;
     struct ring *ring = ring_holds(&lane->ring, message)        ? &lane->ring
                         : ring_holds(&lane->scan.kept, message) ? &lane->scan.kept
                                                                 : NULL;
-    if (!ring || bytes == message->counted)
-        return;
+    if (!ring || bytes <= message->counted)
+        return true;
+    if (ring->bytes + bytes - message->counted > lane_ring_limit(lane, ring))
+        return false;
     ring->bytes += bytes - message->counted;
     message->counted = bytes;
-    ring_trim(ring, lane_ring_limit(lane, ring));
     lane->hub->stats.ring_bytes += lane->ring.bytes - before;
     lane_count_beyond(lane);
+    return true;
 }
 
 void hub_forget_decoded(struct hub *hub)

@@ -167,6 +167,12 @@ void message_forget_decoded(struct message *message)
     message->notification = NULL;
 }
 
+void message_forget_frame(struct message *message, enum transport_slot slot)
+{
+    free(message->frames[slot]);
+    message->frames[slot] = NULL;
+}
+
 bool message_names_room(struct message *message, struct bytes scope, struct bytes name)
 {
     assert(name.size > 0);

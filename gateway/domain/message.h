@@ -47,6 +47,9 @@ bool message_decode(struct message *message);
  * again once the message was framed. message_decode() makes it anew. */
 void message_forget_decoded(struct message *message);
 
+/* Likewise for a frame, which must not be borrowed by anyone. */
+void message_forget_frame(struct message *message, enum transport_slot slot);
+
 /* Whether the notification names the room: the header's hash is only a filter. Decodes. */
 bool message_names_room(struct message *message, struct bytes scope, struct bytes name);
 

@@ -198,13 +198,15 @@ static void give_body(struct session *session, struct session_lane *place, struc
                       struct delivery *delivery)
 {
     struct hub *hub = session->hub;
-    bool framed = message->frames[session->transport->slot] != NULL;
     session->progress_ms = hub->now_ms;
+    if (hub->frame_is_lent)
+        message_forget_frame(hub->delivered, hub->lent_slot);
     message_unref(hub->delivered);
     hub->delivered = message;
+    bool framed = message->frames[session->transport->slot] != NULL;
     delivery->body = message_frame(message, session->transport);
-    if (!framed && place)
-        lane_recount(place->lane, message);
+    hub->frame_is_lent = !framed && place && !lane_count_frame(place->lane, message);
+    hub->lent_slot = session->transport->slot;
 }
 
 static void give_message(struct session *session, struct session_lane *place,
