@@ -20,17 +20,31 @@ static void keep(struct lane *lane)
     DL_APPEND2(lane->hub->keeping, lane, keeps_prev, keeps_next);
 }
 
-static void keep_no_more(struct lane *lane)
+/* The ring gives back what it holds beyond its share. */
+static void give_back(struct lane *lane)
 {
     struct hub *hub = lane->hub;
     size_t bytes = lane->ring.bytes;
-    if (!lane->keeps)
-        return;
-    lane->keeps = false;
-    DL_DELETE2(hub->keeping, lane, keeps_prev, keeps_next);
     ring_trim(&lane->ring, hub->config.ring_bytes);
     hub->stats.ring_bytes -= bytes - lane->ring.bytes;
     lane_count_beyond(lane);
+}
+
+static void keep_no_more(struct lane *lane)
+{
+    if (!lane->keeps)
+        return;
+    lane->keeps = false;
+    DL_DELETE2(lane->hub->keeping, lane, keeps_prev, keeps_next);
+    give_back(lane);
+}
+
+/* What earlier scans have read gives way to what is read now, if it leaves that little: a scan that
+ * can keep nothing ends whenever its riders' sockets block, and begins again, a record further. */
+static void make_room(struct lane *lane)
+{
+    if (lane->beyond > lane_ring_limit(lane, &lane->scan.kept))
+        give_back(lane);
 }
 
 /* The ring begins where the scan ended, unless it had to move on: then the scan was for its riders
@@ -135,6 +149,7 @@ static void scan_start(struct lane *lane)
     struct scan *scan = &lane->scan;
     struct session_lane *place;
     size_t checks = 0;
+    make_room(lane);
     release_covered(lane);
     int64_t from = history_board(lane);
     DL_FOREACH2(lane->scan.places, place, list_next) {
