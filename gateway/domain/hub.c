@@ -169,7 +169,7 @@ struct session *hub_open_session(struct hub *hub, const struct session_request *
         session_detach_all(session);
         free(session->left);
         session->left = NULL;
-        buffer_clear(&session->opening->lost);
+        session_clear_outbox(session);
         buffer_clear(&session->opening->left);
         problem = resume_fresh(session);
     }

@@ -366,9 +366,7 @@ struct opening {
     const char *refusal; /* instead of OPENED */
     bool refusal_transient;
     int64_t refusal_retry_ms; /* 0: the transport decides */
-    struct buffer
-        lost; /* rooms of the cursor that are not allowed any more: size and name of each */
-    struct buffer left; /* rooms of the private id that the client has left: likewise */
+    struct buffer left; /* rooms of the private id that the client has left: size, name of each */
     uint8_t random[32];
     bool resumed;
     bool continued; /* from another gateway; `resumed` too */

@@ -84,7 +84,6 @@ void resume_give_up(struct session *session, const char *reason)
     session->opening->reason = reason;
     free(session->opening->private_id);
     session->opening->private_id = NULL;
-    buffer_clear(&session->opening->lost);
     buffer_clear(&session->opening->left);
     free(session->left);
     session->left = NULL;
@@ -143,8 +142,8 @@ static bool walk_room(struct walk *walk, struct bytes name, int private_index)
     if (!policy_may_join(hub->config.policy, session->claims, name)) {
         if (private_index >= 0)
             session_mark_left(session, (size_t)private_index, true);
-        buffer_append_byte(&session->opening->lost, narrow_8(name.size));
-        buffer_append(&session->opening->lost, name);
+        /* Before all that lanes may bring: the cursors of what follows do not name it any more. */
+        session_push_control(session, ITEM_LEFT, name, &(struct control){.reason = "not_allowed"});
         return true;
     }
     struct position position = walked->position;

@@ -147,7 +147,6 @@ void session_opening_free(struct session *session)
     if (!session->opening)
         return;
     free(session->opening->private_id);
-    buffer_deinit(&session->opening->lost);
     buffer_deinit(&session->opening->left);
     free(session->opening);
     session->opening = NULL;
@@ -176,12 +175,6 @@ static void give_opened(struct session *session, struct delivery *delivery)
     if (session->hub->config.recovery && !opening->continued) {
         delivery->private_id = resume_private_id(session);
         delivery->cursor = resume_cursor(session);
-    }
-    for (struct bytes rest = buffer_peek(&opening->lost); rest.size;) {
-        struct control control = {.reason = "not_allowed"};
-        struct bytes name = bytes_of(rest.data + 1, rest.data[0]);
-        session_push_control(session, ITEM_LEFT, name, &control);
-        rest = bytes_skip(rest, 1 + name.size);
     }
     if (opening->resumed && !opening->continued) /* the rights may have grown meanwhile */
         session_gain_rooms(session, buffer_peek(&opening->left));

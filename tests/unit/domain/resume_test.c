@@ -110,7 +110,7 @@ static void turn(int64_t later_ms)
     hub_run(world.hub, world.now_ms += later_ms);
 }
 
-static void connect(const char *claims)
+static void open_session(const char *claims)
 {
     struct session_request request = {.transport = &transport,
                                       .claims = bytes_of_string(claims),
@@ -119,6 +119,11 @@ static void connect(const char *claims)
                                       .now_ms = world.now_ms};
     world.told[0] = 0;
     world.session = hub_open_session(world.hub, &request);
+}
+
+static void connect(const char *claims)
+{
+    open_session(claims);
     turn(1);
     turn(1);
 }
@@ -202,6 +207,25 @@ START_TEST(a_room_that_is_not_allowed_any_more_is_told)
     publish(1, "project:1");
     turn(1);
     ck_assert_str_eq(world.told, "recovered; left project:1: not_allowed; ");
+    end(&gateway);
+}
+END_TEST
+
+/* The cursor of a notification does not name the room any more: whoever loses the connection behind
+ * it would never hear. */
+START_TEST(a_lost_room_is_told_before_anything_else)
+{
+    struct gateway gateway;
+    begin(&gateway, access_all);
+    join("task:1", 1);
+    join("project:1", 2);
+    end(&gateway);
+    start(&gateway, NULL, "{join: ['task:*']}");
+    open_session(acme);
+    hand_open(&world.source, world.hub, 0, world.end);
+    publish(1, "task:1");
+    turn(1);
+    ck_assert_str_eq(world.told, "recovered; left project:1: not_allowed; notification; ");
     end(&gateway);
 }
 END_TEST
@@ -600,8 +624,8 @@ TEST_PROGRAM("resume", what_a_user_may_ask_for_is_bounded_over_his_sessions,
              a_room_that_there_is_not_is_left_out_and_told,
              more_rooms_than_a_session_may_have_are_left_out_and_told,
              a_claim_that_is_missing_is_named, a_room_that_is_not_allowed_any_more_is_told,
-             a_hash_is_not_a_room, another_layout_gives_a_fresh_session,
-             somebody_elses_session_is_not_continued, one_private_id_may_live_twice,
-             an_end_that_comes_late_is_waited_for, who_is_too_far_behind_starts_afresh,
-             a_quiet_client_gets_a_newer_cursor, joining_again_changes_nothing,
-             a_lane_without_sessions_is_read_on_for_a_while)
+             a_lost_room_is_told_before_anything_else, a_hash_is_not_a_room,
+             another_layout_gives_a_fresh_session, somebody_elses_session_is_not_continued,
+             one_private_id_may_live_twice, an_end_that_comes_late_is_waited_for,
+             who_is_too_far_behind_starts_afresh, a_quiet_client_gets_a_newer_cursor,
+             joining_again_changes_nothing, a_lane_without_sessions_is_read_on_for_a_while)
