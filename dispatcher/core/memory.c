@@ -272,6 +272,7 @@ static struct chunk *add_chunk(struct memory *memory, uint64_t number, size_t co
 /* Events that were noted again since belong to a later chunk and stay. */
 static void drop_chunk(struct memory *memory, struct chunk *chunk)
 {
+    assert(chunk != NULL && memory->by_number != NULL);
     for (size_t i = 0; i < chunk->count; i++) {
         struct seen *seen = find_seen(memory, chunk->events[i]);
         if (seen != NULL && seen->chunk == chunk->number)

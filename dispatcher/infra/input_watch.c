@@ -99,23 +99,21 @@ static int64_t progress_of(rd_kafka_t *consumer, const rd_kafka_topic_partition_
     return high > position ? high : position;
 }
 
-static void judge(struct input_watch *watch, int index, int64_t progress, int64_t end,
-                  int64_t now_ms, struct input_state *state,
-                  rd_kafka_topic_partition_list_t *stalled)
+/* Whether reading stands still there. */
+static bool judge(struct watched *watched, int64_t limit_ms, int64_t progress, int64_t end,
+                  int64_t now_ms, struct input_state *state)
 {
-    struct watched *watched = &watch->watched[index];
     int64_t before = watched->stall.progress;
-    bool stands = stall_look(&watched->stall, progress, end, now_ms, watch->limit_ms);
+    bool stands = stall_look(&watched->stall, progress, end, now_ms, limit_ms);
     state->behind += watched->stall.since_ms != 0;
     if (watched->stall.since_ms == 0 || watched->stall.progress != before)
         watched->again = false;
     if (!stands)
-        return;
+        return false;
     state->stalled++;
     state->again += watched->again;
     watched->again = true;
-    rd_kafka_topic_partition_list_add(stalled, watched->topic, watched->partition)->offset =
-        progress;
+    return true;
 }
 
 void input_watch_look(struct input_watch *watch, rd_kafka_t *consumer, rd_kafka_t *asking,
@@ -130,10 +128,14 @@ void input_watch_look(struct input_watch *watch, rd_kafka_t *consumer, rd_kafka_
     rd_kafka_topic_partition_list_t *ends = assigned->cnt > 0 ? ask_ends(asking, assigned) : NULL;
     if (ends != NULL)
         (void)rd_kafka_position(consumer, assigned);
-    for (int i = 0; ends != NULL && i < assigned->cnt; i++)
-        if (ends->elems[i].err == RD_KAFKA_RESP_ERR_NO_ERROR && ends->elems[i].offset >= 0)
-            judge(watch, i, progress_of(consumer, &assigned->elems[i]), ends->elems[i].offset,
-                  now_ms, state, stalled);
+    for (int i = 0; ends != NULL && i < assigned->cnt; i++) {
+        struct watched *watched = &watch->watched[i];
+        int64_t progress = progress_of(consumer, &assigned->elems[i]);
+        if (ends->elems[i].err == RD_KAFKA_RESP_ERR_NO_ERROR && ends->elems[i].offset >= 0 &&
+            judge(watched, watch->limit_ms, progress, ends->elems[i].offset, now_ms, state))
+            rd_kafka_topic_partition_list_add(stalled, watched->topic, watched->partition)->offset =
+                progress;
+    }
     rd_kafka_topic_partition_list_destroy(assigned);
     if (ends != NULL)
         rd_kafka_topic_partition_list_destroy(ends);

@@ -64,7 +64,7 @@ struct quotas *quotas_new(const struct quotas_config *config)
 
 static void forget(struct quotas *quotas, struct quota *holder)
 {
-    assert(holder->sessions == 0 && quotas->quiet_count > 0);
+    assert(holder && holder->sessions == 0 && quotas->holders && quotas->quiet_count > 0);
     DL_DELETE(quotas->quiet, holder);
     quotas->quiet_count--;
     HASH_DEL(quotas->holders, holder);
