@@ -68,9 +68,10 @@ void refusal_append_json(struct buffer *out, const char *word, const char *claim
 
 void refusal_append_retry(struct buffer *out, int64_t retry_after_ms)
 {
+    long long whole_s = retry_after_ms / 1000;
     if (retry_after_ms > 0)
         buffer_append_format(out, ",\"retryAfter\":%lld",
-                             (long long)(retry_after_ms / 1000 + (retry_after_ms % 1000 > 0)));
+                             retry_after_ms % 1000 > 0 ? whole_s + 1 : whole_s);
 }
 
 void refusal_append_answer(struct buffer *out, const char *word, const char *claim,

@@ -32,7 +32,7 @@ START_TEST(so_many_sessions_at_a_time)
 {
     struct quota_holders sessions[6] = {0}, more = {0};
     quotas = quotas_new(&some);
-    for (int i = 0; i < 3; i++)
+    for (int64_t i = 0; i < 3; i++)
         ck_assert(enter("acme", "u1", 1000 * i, &sessions[i]));
     ck_assert(!enter("acme", "u1", 9000, &more));
     is_refused(QUOTA_USER, QUOTA_SESSIONS, 5000);
