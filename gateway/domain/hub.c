@@ -110,7 +110,7 @@ static void start_in_open_lanes(struct session *session)
 static bool enter_quotas(struct session *session, const struct session_request *request)
 {
     struct hub *hub = session->hub;
-    struct quota_owner owner = {session_tenant(session), session_user(session)};
+    struct quota_owner owner = {.tenant = session_tenant(session), .user = session_user(session)};
     struct quota_refusal refusal;
     if (!hub->quotas || quotas_enter(hub->quotas, &owner, request->continued.size > 0, hub->now_ms,
                                      &session->quotas, &refusal))

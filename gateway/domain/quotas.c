@@ -41,7 +41,7 @@ struct quotas {
 
 const char *quota_scope_text(enum quota_scope scope)
 {
-    static const char *const texts[QUOTA_SCOPES] = {"user", "tenant"};
+    static const char *const texts[QUOTA_SCOPES] = {"user", "tenant", "address"};
     assert(scope < QUOTA_SCOPES);
     return texts[scope];
 }
@@ -206,7 +206,8 @@ bool quotas_enter(struct quotas *quotas, const struct quota_owner *owner, bool c
     const struct bytes nobody = bytes_of("", 0);
     struct quota_holders found = {
         .of = {holder_of(quotas, QUOTA_USER, owner->tenant, owner->user, now_ms),
-               holder_of(quotas, QUOTA_TENANT, nobody, owner->tenant, now_ms)}};
+               holder_of(quotas, QUOTA_TENANT, nobody, owner->tenant, now_ms),
+               holder_of(quotas, QUOTA_ADDRESS, nobody, owner->address, now_ms)}};
     bool enters = continued || (has_place(quotas, &found, refusal) &&
                                 quotas_spend(quotas, &found, QUOTA_CONNECTS, now_ms, refusal));
     for (unsigned scope = 0; enters && scope < QUOTA_SCOPES; scope++) {

@@ -1,4 +1,4 @@
-/* What all sessions of one user, and of one tenant, may ask for together: how many
+/* What all sessions of one user, of one tenant, or of one address may ask for together: how many
  * there are, and how many connects, subscriptions, histories and events a second. Pure: time comes
  * in. Not the limits of a single session: those are hub_config's.
  *
@@ -11,7 +11,7 @@
 #include "bytes.h"
 #include "status.h"
 
-enum quota_scope { QUOTA_USER, QUOTA_TENANT, QUOTA_SCOPES };
+enum quota_scope { QUOTA_USER, QUOTA_TENANT, QUOTA_ADDRESS, QUOTA_SCOPES };
 
 enum quota_kind {
     QUOTA_SESSIONS, /* at a time; all others are a second */
@@ -47,6 +47,7 @@ void quotas_free(struct quotas *quotas);
 struct quota_owner {
     struct bytes tenant;
     struct bytes user;
+    struct bytes address; /* in a form that has one for each */
 };
 
 /* A session's holders, by scope; NULL: it has none. */

@@ -22,6 +22,7 @@ struct snapshot {
     struct socketio_adapter_stats adapter;
     struct peer_client_stats peers;
     struct identity_queue_stats identities;
+    struct address_quotas_stats addresses;
     uint64_t refusals[REFUSAL_COUNT];
     uint64_t loop_gaps;
     uint64_t kafka_up;
@@ -123,7 +124,7 @@ static const struct row counters[] = {
     ROW("websocket_messages_total", "Messages of clients of raw WebSocket.", websocket.messages_in),
     ROW("websocket_violations_total", "Raw WebSockets closed for what must not be sent.",
         websocket.violations),
-#define HELP "Asked for beyond a quota of a user or a tenant."
+#define HELP "Asked for beyond a quota of a user, a tenant or an address."
     BY("quota_refusals_total", HELP, "quota", "user_sessions",
        hub.quota_refused[QUOTA_USER][QUOTA_SESSIONS]),
     BY("quota_refusals_total", HELP, "quota", "user_connects",
@@ -144,6 +145,10 @@ static const struct row counters[] = {
        hub.quota_refused[QUOTA_TENANT][QUOTA_HISTORIES]),
     BY("quota_refusals_total", HELP, "quota", "tenant_events",
        hub.quota_refused[QUOTA_TENANT][QUOTA_EVENTS]),
+    BY("quota_refusals_total", HELP, "quota", "address_sessions",
+       addresses.refused[QUOTA_SESSIONS]),
+    BY("quota_refusals_total", HELP, "quota", "address_connects",
+       addresses.refused[QUOTA_CONNECTS]),
 #undef HELP
     ROW("tokens_refreshed_total", "Fresh tokens that open sessions have brought.", hub.refreshed),
 #define HELP "Rooms that sessions lost or were given with other claims."
@@ -368,6 +373,8 @@ static void take_snapshot(struct gateway_metrics *metrics)
         to->identities = *identity_queue_stats(from->identities);
     if (from->refusals)
         memcpy(to->refusals, from->refusals->counts, sizeof(to->refusals));
+    if (from->addresses)
+        to->addresses = *address_quotas_stats(from->addresses);
     to->peers = gateway_peers_client_stats(from->peers);
 }
 

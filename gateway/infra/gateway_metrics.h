@@ -37,6 +37,7 @@ struct gateway_metrics_sources {
     const struct gateway_peers *peers;
     const struct identity_queue *identities;
     const struct refusals *refusals;
+    const struct address_quotas *addresses;
 };
 
 /* `seat`: of this worker, whose siblings are counted as well; NULL: there are none. Borrowed. */

@@ -226,6 +226,23 @@ static enum status open_operations(struct gateway_process *process, struct error
     return status;
 }
 
+static void open_addresses(struct gateway_process *process)
+{
+    const struct gateway_settings *settings = process->settings;
+    const int64_t *limits = settings->quotas[QUOTA_ADDRESS];
+    struct quotas_config config = quotas_of(settings);
+    struct trusted_proxies trusted = {.count = settings->proxies.count};
+    if (limits[QUOTA_SESSIONS] == 0 && limits[QUOTA_CONNECTS] == 0)
+        return;
+    for (size_t i = 0; i < trusted.count; i++) {
+        bool parsed = peer_network_parse(settings->proxies.items[i], &trusted.networks[i]);
+        assert(parsed); /* the settings were checked */
+        (void)parsed;
+    }
+    fill_random(NULL, (uint8_t *)&config.seed, sizeof(config.seed));
+    process->addresses = address_quotas_new(&config, &trusted);
+}
+
 static enum status open_http(struct gateway_process *process, struct error *error)
 {
     const struct gateway_settings *settings = process->settings;
@@ -239,6 +256,7 @@ static enum status open_http(struct gateway_process *process, struct error *erro
         .idle_timeout_ms = settings->idle_timeout_ms,
         .pipeline_bytes = 65536,
         .refusals = &process->refusals,
+        .addresses = process->addresses,
     };
     process->http = http_server_new(&config, &process->wheel);
     operations_add_public_routes(process->operations, process->http);
@@ -411,6 +429,7 @@ static enum status open_parts(struct gateway_process *process, struct error *err
     status = open_operations(process, error);
     if (status != STATUS_OK)
         return status;
+    open_addresses(process);
     status = open_http(process, error);
     if (status != STATUS_OK)
         return status;
@@ -458,7 +477,8 @@ enum status gateway_process_open(const struct gateway_settings *settings,
                                               .adapter = made->adapter,
                                               .peers = made->peers,
                                               .identities = made->identity_queue,
-                                              .refusals = &made->refusals};
+                                              .refusals = &made->refusals,
+                                              .addresses = made->addresses};
     gateway_metrics_attach(made->metrics, &sources);
     *process = made;
     return STATUS_OK;
@@ -478,6 +498,7 @@ void gateway_process_close(struct gateway_process *process)
     websocket_adapter_free(process->websocket);
     sse_adapter_free(process->sse);
     http_server_free(process->http);
+    address_quotas_free(process->addresses);
     operations_close(process->operations);
     gateway_peers_close(process->peers);
     lws_server_close(process->sockets);

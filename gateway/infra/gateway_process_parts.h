@@ -41,6 +41,7 @@ struct gateway_process {
     struct refusals refusals;
     struct http_cors cors;
     struct http_origins admitted;
+    struct address_quotas *addresses; /* NULL: they have no limits */
     struct http_server *http;
     struct static_files *files;
     struct socketio_server *socketio;

@@ -61,6 +61,10 @@ static const struct setting table[] = {
             .help = "Time for a request's body to arrive."),
     SETTING(DURATION, "http.idle_timeout", idle_timeout_ms, "60s", RANGE(100, HOURS),
             .help = "How long a connection may stay between requests."),
+    SETTING(LIST, "http.trusted_proxies", proxies, NULL, RANGE(0, TRUSTED_PROXIES_LIMIT),
+            .help = "Networks (10.0.0.0/8) of load balancers that say in X-Forwarded-For or "
+                    "Forwarded whom they have heard: their word counts for quotas.address. Of "
+                    "others both fields are not looked at."),
     SETTING(STRING, "tls.certificate_file", certificate_file, NULL,
             .help = "PEM file of the certificate and its chain: TLS. Read again on SIGHUP."),
     SETTING(STRING, "tls.key_file", certificate_key_file, NULL,
@@ -301,7 +305,7 @@ static const struct setting table[] = {
 
     SETTING(SIZE, "peers.buffered", peers_buffered, "64MiB", RANGE(MIB, 1024 * GIB),
             .help = "Requests to other gateways that have not gone out; more have failed."),
-    /* --- What all sessions of a user or a tenant may ask for; of each process */
+    /* --- What all sessions of a user, a tenant or an address may ask for; of each process */
     SETTING(INTEGER, "quotas.user.sessions", quotas[QUOTA_USER][QUOTA_SESSIONS], "1000",
             RANGE(0, 1000000), .help = "Sessions of one user at a time; 0: any number."),
     SETTING(INTEGER, "quotas.user.connects", quotas[QUOTA_USER][QUOTA_CONNECTS], "50",
@@ -324,10 +328,18 @@ static const struct setting table[] = {
             RANGE(0, 1000000), .help = "Subscriptions with history, likewise; 0: any number."),
     SETTING(INTEGER, "quotas.tenant.events", quotas[QUOTA_TENANT][QUOTA_EVENTS], "0",
             RANGE(0, 1000000), .help = "Events to the backend, likewise; 0: any number."),
+    SETTING(INTEGER, "quotas.address.sessions", quotas[QUOTA_ADDRESS][QUOTA_SESSIONS], "0",
+            RANGE(0, 1000000),
+            .help = "Sessions of one address (IPv6: of one /64) at a time, counted before the "
+                    "token is looked at; 0: any number. Many clients may share one; behind a load "
+                    "balancer all do, without http.trusted_proxies."),
+    SETTING(INTEGER, "quotas.address.connects", quotas[QUOTA_ADDRESS][QUOTA_CONNECTS], "0",
+            RANGE(0, 1000000), .help = "Connects of one address in a second; 0: any number."),
     SETTING(DURATION, "quotas.burst", quota_burst_ms, "10s", RANGE(1000, HOURS),
             .help = "Who has been quiet may ask for so much time's worth at once."),
     SETTING(INTEGER, "quotas.remembered", quota_quiet, "10000", RANGE(1, 1000000),
-            .help = "Users and tenants without sessions whose quotas are remembered."),
+            .help = "Users and tenants without sessions whose quotas are remembered, and as many "
+                    "addresses."),
 
     SETTING(DURATION, "broker_check", probe_interval_ms, "5s", RANGE(500, HOURS),
             .help = "How often the broker is asked whether it is there."),
@@ -540,6 +552,16 @@ static void check_keys(const struct gateway_settings *settings, struct problems 
                          i + 1, RECOVERY_KEY_MINIMUM);
 }
 
+static void check_proxies(const struct gateway_settings *settings, struct problems *problems)
+{
+    struct peer_network network;
+    for (size_t i = 0; i < settings->proxies.count; i++)
+        if (!peer_network_parse(settings->proxies.items[i], &network))
+            problems_add(problems, 0, 0,
+                         "gateway.http.trusted_proxies: %s is no network (10.0.0.0/8)",
+                         settings->proxies.items[i]);
+}
+
 static void check_peers(const struct gateway_settings *settings, struct problems *problems)
 {
     struct bytes secrets[PEER_SECRETS_LIMIT];
@@ -612,6 +634,7 @@ void gateway_settings_finish(struct gateway_settings *settings, const struct sha
     check_cookie("gateway.socketio.cookie", settings->cookie, problems);
     check_cookie("gateway.sse.cookie", settings->sse_cookie, problems);
     check_keys(settings, problems);
+    check_proxies(settings, problems);
     check_peers(settings, problems);
     check_events(settings, problems);
     if (policy_new(settings->access_node, shared->layout, &settings->policy, problems) != STATUS_OK)

@@ -3,6 +3,7 @@
 #ifndef GATEWAY_INFRA_GATEWAY_SETTINGS_H
 #define GATEWAY_INFRA_GATEWAY_SETTINGS_H
 
+#include "client_address.h"
 #include "config.h"
 #include "conflation.h"
 #include "hub.h"
@@ -30,6 +31,7 @@ struct gateway_settings {
     int64_t head_timeout_ms, body_timeout_ms, idle_timeout_ms;
     char *certificate_file;
     char *certificate_key_file;
+    struct config_list proxies;
     struct config_list cors_origins;
     bool cors_credentials;
 

@@ -23,8 +23,9 @@ struct guest {
     struct peer_request request;
     struct peer_address address;
     struct timer timer;
-    struct buffer query; /* "sid=...", then "&probe=..." */
-    struct buffer held;  /* came behind "5" */
+    struct address_place place; /* the session's, once it is here */
+    struct buffer query;        /* "sid=...", then "&probe=..." */
+    struct buffer held;         /* came behind "5" */
     size_t sid_size;
     struct guest *prev, *next;
     uint8_t state;
@@ -54,6 +55,7 @@ static void guest_free(struct guest *guest)
     peer_client_cancel(&guest->request);
     timer_wheel_cancel(guest->server->wheel, &guest->timer);
     websocket_reader_deinit(&guest->reader);
+    address_place_leave(&guest->place);
     buffer_deinit(&guest->query);
     buffer_deinit(&guest->held);
     assert(guest->server->stats.guests > 0);
@@ -121,7 +123,7 @@ static void greet(struct guest *guest, const struct http_reply *reply)
 static void settle(struct guest *guest, const struct http_reply *reply, int64_t now_ms)
 {
     struct engineio_server *server = guest->server;
-    struct taken_wire taken = {guest->wire, &guest->reader, guest->base64};
+    struct taken_wire taken = {guest->wire, &guest->reader, &guest->place, guest->base64};
     struct bytes sid =
         bytes_of(buffer_peek(&guest->query).data + sizeof("sid=") - 1, guest->sid_size);
     assert(guest->state == GUEST_TAKING);
@@ -132,6 +134,7 @@ static void settle(struct guest *guest, const struct http_reply *reply, int64_t 
     }
     struct wire *wire = guest->wire;
     websocket_reader_init(&guest->reader, 0);
+    guest->place = (struct address_place){0};
     auto_buffer struct buffer held = guest->held;
     guest->held = (struct buffer){0};
     guest_free(guest);
@@ -254,12 +257,15 @@ void guest_request(struct engineio_server *server, struct http_exchange *exchang
         refuse_full(server, exchange);
         return;
     }
-    if (!websocket_read_wish(exchange, request, &wish))
+    struct address_place place = {0};
+    if (!websocket_read_wish(exchange, request, &wish) ||
+        !http_exchange_admit(exchange, request, now_ms, &place))
         return;
     struct guest *guest = mem_new(struct guest);
     struct buffer rest = {0};
     guest->server = server;
     guest->address = address;
+    guest->place = place;
     guest->request.answered = answered;
     guest->sid_size = sid.size;
     buffer_append_format(&guest->query, "sid=%.*s", BYTES_PRINT(sid));

@@ -239,6 +239,7 @@ bool take_over_session(struct engineio_server *server, struct bytes sid, struct 
     }
     session = session_new(server, key);
     session->queue = queue;
+    session->place = *taken.place;
     session->deaf = true;
     session->link = link_of_wire(session, taken.wire, taken.reader, taken.base64);
     server->stats.websocket++;

@@ -99,6 +99,7 @@ struct engineio_session {
     char *handshake; /* query, then fields */
     uint32_t query_size;
     uint32_t fields_size;
+    struct address_place place;
     char key[SID_KEY_SIZE];
     uint8_t state;
     uint8_t heartbeat;
@@ -254,6 +255,7 @@ void hand_over_session(struct engineio_session *session, int64_t now_ms);
 struct taken_wire {
     struct wire *wire;
     const struct websocket_reader *reader; /* is copied */
+    const struct address_place *place;     /* likewise */
     bool base64;
 };
 /* The session of `sid`, with this WebSocket; false: the state is none, or no use here. */

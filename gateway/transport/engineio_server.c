@@ -99,8 +99,12 @@ const char *session_cookie(const struct engineio_session *session, char cookie[S
 static void open_polling(struct engineio_server *server, struct http_exchange *exchange,
                          const struct http_request *request, int64_t now_ms)
 {
-    struct engineio_session *session = session_open(server, request, now_ms);
+    struct address_place place = {0};
     assert(!engineio_is_full(server));
+    if (!http_exchange_admit(exchange, request, now_ms, &place))
+        return;
+    struct engineio_session *session = session_open(server, request, now_ms);
+    session->place = place;
     polling_attach(session);
     struct buffer *out = &server->scratch;
     buffer_clear(out);

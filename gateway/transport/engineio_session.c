@@ -344,6 +344,7 @@ void session_end_for(struct engineio_session *session, enum engineio_close reaso
     session->state = SESSION_DEAD;
     timer_wheel_cancel(server->wheel, &session->timer);
     HASH_DELETE(hh, server->sessions, session);
+    address_place_leave(&session->place);
     note_end(session);
     if (session->link) {
         server->stats.websocket--;

@@ -364,9 +364,13 @@ static void open_session(struct engineio_server *server, struct http_exchange *e
                          const struct http_request *request, const struct websocket_wish *wish,
                          int64_t now_ms)
 {
-    struct engineio_session *session = session_open(server, request, now_ms);
+    struct address_place place = {0};
     char cookie[SESSION_COOKIE_SIZE];
     assert(!engineio_is_full(server));
+    if (!http_exchange_admit(exchange, request, now_ms, &place))
+        return;
+    struct engineio_session *session = session_open(server, request, now_ms);
+    session->place = place;
     append_answer(server, exchange, wish, session_cookie(session, cookie));
     append_open_frame(session);
     struct buffer rest = {0};

@@ -1,6 +1,7 @@
 #include "http_server.h"
 
 #include <assert.h>
+#include <stdio.h>
 
 #include <utlist.h>
 
@@ -211,6 +212,33 @@ void http_exchange_refuse_finally(struct http_exchange *exchange, unsigned code,
            &(struct http_answer){
                .code = code, .fields = field, .field_count = field ? 1 : 0, .close = true},
            word);
+}
+
+bool http_exchange_enter(const struct http_exchange *exchange, const struct http_request *request,
+                         int64_t now_ms, struct address_place *place, int64_t *retry_after_ms)
+{
+    assert(is_owed(exchange));
+    return address_quotas_enter(exchange->server->config.addresses, exchange->wire, request, now_ms,
+                                place, retry_after_ms);
+}
+
+void http_exchange_refuse_crowd(struct http_exchange *exchange, int64_t retry_after_ms)
+{
+    char seconds[24];
+    assert(retry_after_ms > 0);
+    snprintf(seconds, sizeof(seconds), "%lld", (long long)((retry_after_ms - 1) / 1000 + 1));
+    struct http_field retry = http_field_of("Retry-After", seconds);
+    http_exchange_refuse_finally(exchange, 429, "rate_limited", &retry);
+}
+
+bool http_exchange_admit(struct http_exchange *exchange, const struct http_request *request,
+                         int64_t now_ms, struct address_place *place)
+{
+    int64_t retry_after_ms;
+    if (http_exchange_enter(exchange, request, now_ms, place, &retry_after_ms))
+        return true;
+    http_exchange_refuse_crowd(exchange, retry_after_ms);
+    return false;
 }
 
 struct wire *http_exchange_take(struct http_exchange *exchange, unsigned code, struct buffer *rest)

@@ -13,6 +13,7 @@
 #ifndef GATEWAY_TRANSPORT_HTTP_SERVER_H
 #define GATEWAY_TRANSPORT_HTTP_SERVER_H
 
+#include "address_quotas.h"
 #include "buffer.h"
 #include "http_cors.h"
 #include "http_request.h"
@@ -31,7 +32,8 @@ struct http_server_config {
     int64_t idle_timeout_ms; /* between requests */
     size_t
         pipeline_bytes; /* kept behind a request that is not answered; more closes the connection */
-    struct refusals *refusals; /* where refusals are counted; borrowed; NULL: nowhere */
+    struct refusals *refusals;        /* where refusals are counted; borrowed; NULL: nowhere */
+    struct address_quotas *addresses; /* of clients; borrowed; NULL: there are none */
 };
 
 enum http_abort {
@@ -116,6 +118,16 @@ void http_exchange_refuse(struct http_exchange *exchange, unsigned code, const c
 /* The same, with fields, and the end of the connection. */
 void http_exchange_refuse_finally(struct http_exchange *exchange, unsigned code, const char *word,
                                   const struct http_field *field);
+/* Counts the session that this request would open with its client's address, before its token is
+ * looked at. False: there are too many, `retry_after_ms` says when to come again, and the caller
+ * refuses; by http_exchange_refuse_crowd(), unless it has a form of its own: 429 and Retry-After. */
+bool http_exchange_enter(const struct http_exchange *exchange, const struct http_request *request,
+                         int64_t now_ms, struct address_place *place,
+                         int64_t *retry_after_ms) MUST_CHECK;
+void http_exchange_refuse_crowd(struct http_exchange *exchange, int64_t retry_after_ms);
+/* Both. */
+bool http_exchange_admit(struct http_exchange *exchange, const struct http_request *request,
+                         int64_t now_ms, struct address_place *place) MUST_CHECK;
 /* Counts a refusal that the caller answers in its own form. */
 void http_exchange_note_refusal(const struct http_exchange *exchange, const char *transport,
                                 const char *word);

@@ -24,7 +24,7 @@ enum {
 
 static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
 
-static bool is_ipv4(const struct peer_address *address)
+bool peer_address_is_ipv4(const struct peer_address *address)
 {
     return memcmp(address->ip, mapped, sizeof(mapped)) == 0;
 }
@@ -76,7 +76,7 @@ bool peer_network_has(const struct peer_network *network, const struct peer_addr
 
 void peer_address_print_ip(const struct peer_address *address, char text[PEER_IP_TEXT_SIZE])
 {
-    bool four = is_ipv4(address);
+    bool four = peer_address_is_ipv4(address);
     const uint8_t *ip = four ? address->ip + sizeof(mapped) : address->ip;
     text[0] = '\0';
     (void)inet_ntop(four ? AF_INET : AF_INET6, ip, text, PEER_IP_TEXT_SIZE);
@@ -85,7 +85,7 @@ void peer_address_print_ip(const struct peer_address *address, char text[PEER_IP
 void peer_address_print(const struct peer_address *address, char text[PEER_ADDRESS_TEXT_SIZE])
 {
     char ip[PEER_IP_TEXT_SIZE];
-    bool four = is_ipv4(address);
+    bool four = peer_address_is_ipv4(address);
     peer_address_print_ip(address, ip);
     snprintf(text, PEER_ADDRESS_TEXT_SIZE, "%s%s%s:%u", four ? "" : "[", ip, four ? "" : "]",
              (unsigned)address->port);
@@ -133,7 +133,7 @@ static void mask(const uint8_t key[DIGEST_BYTES], const uint8_t head[1 + PEER_BO
 
 static size_t pack_place(const struct peer_address *address, uint8_t place[PLACE_BYTES_LIMIT])
 {
-    size_t ip = is_ipv4(address) ? 4 : 16;
+    size_t ip = peer_address_is_ipv4(address) ? 4 : 16;
     memcpy(place, address->ip + sizeof(address->ip) - ip, ip);
     place[ip] = (uint8_t)(address->port >> 8);
     place[ip + 1] = (uint8_t)address->port;
@@ -155,7 +155,7 @@ static void make_prefix(struct peer_identity *identity, const uint8_t boot[PEER_
     auto_buffer struct buffer packed = {0};
     auto_buffer struct buffer text = {0};
     size_t size = pack_place(&identity->own, place);
-    head[0] = is_ipv4(&identity->own) ? FORMAT_IPV4 : FORMAT_IPV6;
+    head[0] = peer_address_is_ipv4(&identity->own) ? FORMAT_IPV4 : FORMAT_IPV6;
     memcpy(head + 1, boot, PEER_BOOT_BYTES);
     mask(identity->masks[0], head, place, size);
     buffer_append(&packed, bytes_of(head, sizeof(head)));

@@ -56,6 +56,8 @@ bool peer_network_parse(const char *text, struct peer_network *network) MUST_CHE
 /* A numeric address. The port is left alone. */
 bool peer_address_parse(const char *text, struct peer_address *address) MUST_CHECK;
 bool peer_network_has(const struct peer_network *network, const struct peer_address *address);
+/* As opposed to IPv6. */
+bool peer_address_is_ipv4(const struct peer_address *address);
 enum { PEER_IP_TEXT_SIZE = 46 };
 /* "10.0.0.7", "fd00::7" */
 void peer_address_print_ip(const struct peer_address *address, char text[PEER_IP_TEXT_SIZE]);

@@ -397,7 +397,8 @@ static void visit_read(struct visit *visit, const struct sse_adapter *adapter,
 }
 
 static void open_client(struct sse_adapter *adapter, struct http_exchange *exchange,
-                        struct opening *opening, const struct visit *visit, int64_t now_ms)
+                        struct opening *opening, const struct address_place *place,
+                        const struct visit *visit, int64_t now_ms)
 {
     struct sse_client *client = mem_new(struct sse_client);
     struct buffer rest = {0};
@@ -407,7 +408,8 @@ static void open_client(struct sse_adapter *adapter, struct http_exchange *excha
     client->client.transport = &sse_transport;
     client->timer.fire = sse_beat;
     opening->field_count = http_exchange_cors_fields(exchange, opening->fields);
-    wire_client_open(&client->client, &adapter->clients, http_exchange_take(exchange, 0, &rest));
+    wire_client_open(&client->client, &adapter->clients, http_exchange_take(exchange, 0, &rest),
+                     place);
     buffer_deinit(&rest);
     sse_set_timer(client, now_ms + adapter->config.open_timeout_ms);
     struct bytes id = buffer_peek(&visit->last_id), cursor = {0};
@@ -426,6 +428,15 @@ static void refuse_request(struct http_exchange *exchange, unsigned code, const 
     struct instead refusal;
     http_exchange_note_refusal(exchange, "sse", problem);
     refusal_init(&refusal, code, &(struct problem){.word = problem});
+    refuse_exchange(exchange, &refusal);
+}
+
+static void send_away_request(struct sse_adapter *adapter, struct http_exchange *exchange,
+                              const char *problem, bool names_stream)
+{
+    struct instead refusal;
+    http_exchange_note_refusal(exchange, "sse", problem);
+    refusal_init_transient(&refusal, adapter, problem, names_stream);
     refuse_exchange(exchange, &refusal);
 }
 
@@ -449,10 +460,7 @@ void sse_handle_request(void *route, struct http_exchange *exchange,
         return;
     }
     if (adapter->clients.draining) {
-        struct instead refusal;
-        http_exchange_note_refusal(exchange, "sse", "ending");
-        refusal_init_transient(&refusal, adapter, "ending", names_stream);
-        refuse_exchange(exchange, &refusal);
+        send_away_request(adapter, exchange, "ending", names_stream);
         return;
     }
     auto_buffer struct buffer rooms = {0};
@@ -469,11 +477,21 @@ void sse_handle_request(void *route, struct http_exchange *exchange,
         refuse_request(exchange, 400, problem);
         return;
     }
+    struct address_place place = {0};
+    int64_t retry_after_ms;
+    if (!http_exchange_enter(exchange, request, now_ms, &place, &retry_after_ms)) {
+        free(opening);
+        if (names_stream)
+            send_away_request(adapter, exchange, "rate_limited", names_stream);
+        else
+            http_exchange_refuse_crowd(exchange, retry_after_ms);
+        return;
+    }
     opening->names_stream = names_stream;
     opening->minor_version = (uint8_t)request->minor_version;
     opening->rooms = rooms;
     rooms = (struct buffer){0};
     visit_read(&visit, adapter, request);
-    open_client(adapter, exchange, opening, &visit, now_ms);
+    open_client(adapter, exchange, opening, &place, &visit, now_ms);
     visit_deinit(&visit);
 }

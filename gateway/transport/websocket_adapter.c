@@ -216,7 +216,8 @@ static const struct websocket_codec *choose_codec(const struct http_request *req
 }
 
 static void open_client(struct websocket_adapter *adapter, struct http_exchange *exchange,
-                        const struct websocket_codec *codec, char *token, int64_t now_ms)
+                        const struct websocket_codec *codec, const struct address_place *place,
+                        char *token, int64_t now_ms)
 {
     struct websocket_client *client = mem_new(struct websocket_client);
     struct buffer rest = {0};
@@ -227,7 +228,8 @@ static void open_client(struct websocket_adapter *adapter, struct http_exchange 
     client->client.transport = &websocket_transports[codec - websocket_codecs];
     client->timer.fire = timer_fired;
     websocket_reader_init(&client->reader, adapter->config.message_bytes);
-    wire_client_open(&client->client, &adapter->clients, http_exchange_take(exchange, 101, &rest));
+    wire_client_open(&client->client, &adapter->clients, http_exchange_take(exchange, 101, &rest),
+                     place);
     if (client->client.wire->writable)
         wire_write(client->client.wire, buffer_peek(&adapter->text));
     websocket_set_timer(client, now_ms + adapter->config.hello_timeout_ms);
@@ -245,6 +247,7 @@ static void handle_request(void *route, struct http_exchange *exchange,
     const struct websocket_codec *codec = choose_codec(request);
     struct http_field version = http_field_of("Sec-WebSocket-Version", "13");
     struct http_field retry = http_field_of("Retry-After", "1");
+    struct address_place place = {0};
     if (status == STATUS_UNSUPPORTED) {
         http_exchange_refuse_finally(exchange, 426, "bad_handshake", &version);
     } else if (status != STATUS_OK) {
@@ -253,11 +256,11 @@ static void handle_request(void *route, struct http_exchange *exchange,
         http_exchange_refuse_finally(exchange, 400, "subprotocol", NULL);
     } else if (adapter->clients.draining) {
         http_exchange_refuse_finally(exchange, 503, "ending", &retry);
-    } else {
+    } else if (http_exchange_admit(exchange, request, now_ms, &place)) {
         char *token = http_token_find(request, adapter->config.query_token ? "token" : NULL, NULL);
         buffer_clear(&adapter->text);
         websocket_append_handshake(&adapter->text, key, bytes_of_string(codec->protocol), NULL, 0);
-        open_client(adapter, exchange, codec, token, now_ms);
+        open_client(adapter, exchange, codec, &place, token, now_ms);
     }
 }
 

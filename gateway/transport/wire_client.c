@@ -194,6 +194,7 @@ static void bury(struct wire_client *client)
         return;
     settle(client);
     client->dead = true;
+    address_place_leave(&client->place);
     client->wire = NULL;
     client->clients->stats.closed++;
     client->clients->stats.connections--;
@@ -349,11 +350,13 @@ int64_t wire_clients_deadline_ms(const struct wire_clients *clients)
 
 /* --- what adapters call ----------------------------------------------------------------------- */
 
-void wire_client_open(struct wire_client *client, struct wire_clients *clients, struct wire *wire)
+void wire_client_open(struct wire_client *client, struct wire_clients *clients, struct wire *wire,
+                      const struct address_place *place)
 {
     assert(!client->wire);
     client->clients = clients;
     client->wire = wire;
+    client->place = *place;
     clients->stats.opened++;
     clients->stats.connections++;
     DL_APPEND(clients->clients, client);

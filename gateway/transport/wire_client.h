@@ -10,6 +10,7 @@
 #ifndef GATEWAY_TRANSPORT_WIRE_CLIENT_H
 #define GATEWAY_TRANSPORT_WIRE_CLIENT_H
 
+#include "address_quotas.h"
 #include "buffer.h"
 #include "hub.h"
 #include "identity.h"
@@ -82,6 +83,7 @@ struct wire_client {
     const struct transport_ops *transport;
     struct buffer queue, held;
     struct timer expiry;
+    struct address_place place;
     struct wire_client *prev, *next, *next_dirty;
     bool dirty, awake, expired_once, ending, dead;
 };
@@ -101,8 +103,9 @@ void wire_clients_refuse(struct wire_clients *clients);
 /* Sends so many away, those first who have been here longest; returns how many there were. */
 unsigned wire_clients_send_away(struct wire_clients *clients, unsigned count);
 
-/* A zeroed client gets its wire. */
-void wire_client_open(struct wire_client *client, struct wire_clients *clients, struct wire *wire);
+/* A zeroed client gets its wire, and the place with its address, which it leaves at its end. */
+void wire_client_open(struct wire_client *client, struct wire_clients *clients, struct wire *wire,
+                      const struct address_place *place);
 /* Asks who it is and opens its session; `private_id` and `cursor` to resume, or empty. Once. */
 void wire_client_identify(struct wire_client *client, const struct identity_question *question,
                           struct bytes private_id, struct bytes cursor);

@@ -1,4 +1,4 @@
-/* What all sessions of a user may ask for together: one token, hundreds of connections. */
+/* What all sessions of a user, or of an address, may ask for together: one token, hundreds of connections. */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { test } from 'node:test';
@@ -82,4 +82,38 @@ test('quotas: one token, many connections, many that send', { timeout: 180000 * 
         sockets.push(next);
         return next.first.type === 'welcome';
     }, { what: 'the place that is free', interval: 200 });
+});
+
+/* The handshake's answer: its status, and what it says. */
+async function handshake(gateway, fields) {
+    const answer = await fetch(`${gateway.url}/socket.io/?EIO=4&transport=polling`, { headers: fields });
+    return { status: answer.status, retryAfter: answer.headers.get('retry-after'), text: await answer.text() };
+}
+
+test('quotas: an address, with and without a proxy that is trusted', { timeout: 120000 * SLOW }, async (t) => {
+    const quotas = { address: { sessions: 2 } };
+    const trusting = { gateway: { quotas, http: { trusted_proxies: ['127.0.0.0/8', '::1'] } } };
+    const world = await World.open(t, 'quotas', { broker: 'embedded', settings: trusting });
+    const gateway = await world.gateway();
+    const from = (address) => handshake(gateway, { 'X-Forwarded-For': address });
+    for (const client of ['198.51.100.1', '198.51.100.2']) {
+        assert.equal((await from(client)).status, 200);
+        assert.equal((await from(`127.0.0.9, 8.8.8.8, ${client}, 127.0.0.2`)).status, 200);
+        const refused = await from(`203.0.113.5, ${client}`); // what stands left is the client's own word
+        assert.deepEqual([refused.status, JSON.parse(refused.text).error.code], [429, 'rate_limited']);
+        assert.ok(Number(refused.retryAfter) >= 1, refused.retryAfter);
+    }
+    /* No token is looked at: a client that has none is refused for its address. */
+    const stream = await fetch(`${gateway.url}/sse`, { headers: { 'X-Forwarded-For': '198.51.100.1' } });
+    assert.equal(stream.status, 429);
+    await stream.text();
+    assert.equal(await world.metric(gateway, 'smartstack_gateway_quota_refusals_total{quota="address_sessions"}'), 3);
+    assert.equal(await world.metric(gateway, 'smartstack_gateway_refusals_total{reason="rate_limited"}'), 3);
+
+    /* Who is not trusted is counted himself, whatever he says. */
+    const other = await world.gateway({ name: 'other', settings: { gateway: { quotas, http: { trusted_proxies: ['192.0.2.0/24'] } } } });
+    const answers = [];
+    for (const client of ['198.51.100.1', '198.51.100.2', '198.51.100.3'])
+        answers.push((await handshake(other, { 'X-Forwarded-For': client })).status);
+    assert.deepEqual(answers, [200, 200, 429]);
 });

@@ -17,7 +17,7 @@ static struct quota_refusal refusal;
 static bool enter(const char *tenant, const char *user, int64_t now_ms,
                   struct quota_holders *holders)
 {
-    struct quota_owner owner = {bytes_of_string(tenant), bytes_of_string(user)};
+    struct quota_owner owner = {.tenant = bytes_of_string(tenant), .user = bytes_of_string(user)};
     return quotas_enter(quotas, &owner, false, now_ms, holders, &refusal);
 }
 

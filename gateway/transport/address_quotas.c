@@ -1,0 +1,80 @@
+#include "address_quotas.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+#include "mem.h"
+
+enum { PREFIX_BYTES = 8 };
+
+struct address_quotas {
+    struct quotas *quotas;
+    struct trusted_proxies trusted;
+    struct address_quotas_stats stats;
+};
+
+struct address_quotas *address_quotas_new(const struct quotas_config *config,
+                                          const struct trusted_proxies *trusted)
+{
+    assert(trusted->count <= TRUSTED_PROXIES_LIMIT);
+    struct address_quotas *quotas = mem_new(struct address_quotas);
+    quotas->quotas = quotas_new(config);
+    quotas->trusted = *trusted;
+    return quotas;
+}
+
+void address_quotas_free(struct address_quotas *quotas)
+{
+    if (!quotas)
+        return;
+    quotas_free(quotas->quotas);
+    free(quotas);
+}
+
+const struct address_quotas_stats *address_quotas_stats(const struct address_quotas *quotas)
+{
+    return &quotas->stats;
+}
+
+static bool peer_of(const struct wire *wire, struct peer_address *peer)
+{
+    char text[WIRE_PEER_SIZE];
+    wire->ops->peer(wire, text);
+    text[strcspn(text, "%")] = '\0'; /* the interface of a link's own address */
+    *peer = (struct peer_address){0};
+    return peer_address_parse(text, peer);
+}
+
+static struct bytes name_of(const struct peer_address *address)
+{
+    return bytes_of(address->ip,
+                    peer_address_is_ipv4(address) ? sizeof(address->ip) : (size_t)PREFIX_BYTES);
+}
+
+bool address_quotas_enter(struct address_quotas *quotas, const struct wire *wire,
+                          const struct http_request *request, int64_t now_ms,
+                          struct address_place *place, int64_t *retry_after_ms)
+{
+    struct peer_address peer;
+    struct quota_refusal refusal;
+    assert(!place->quotas);
+    if (!quotas || !peer_of(wire, &peer))
+        return true;
+    struct peer_address client = client_address_of(request, &peer, &quotas->trusted);
+    struct quota_owner owner = {.address = name_of(&client)};
+    if (!quotas_enter(quotas->quotas, &owner, false, now_ms, &place->holders, &refusal)) {
+        assert(refusal.scope == QUOTA_ADDRESS && refusal.retry_after_ms > 0);
+        quotas->stats.refused[refusal.kind]++;
+        *retry_after_ms = refusal.retry_after_ms;
+        return false;
+    }
+    place->quotas = quotas;
+    return true;
+}
+
+void address_place_leave(struct address_place *place)
+{
+    if (place->quotas)
+        quotas_leave(place->quotas->quotas, &place->holders);
+    place->quotas = NULL;
+}
