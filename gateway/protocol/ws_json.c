@@ -319,10 +319,18 @@ static void append_problem(struct buffer *out, struct bytes id, const char *code
     append_text(out, "message", message);
 }
 
+static void append_retry(struct buffer *out, int64_t retry_after_s)
+{
+    assert(retry_after_s >= 0);
+    if (retry_after_s > 0)
+        buffer_append_format(out, ",\"retryAfter\":%lld", (long long)retry_after_s);
+}
+
 void ws_json_append_error(struct buffer *out, struct bytes id, const char *code,
-                          struct bytes message)
+                          struct bytes message, int64_t retry_after_s)
 {
     append_problem(out, id, code, message);
+    append_retry(out, retry_after_s);
     buffer_append_string(out, "}}");
 }
 
@@ -331,8 +339,7 @@ void ws_json_append_rooms_error(struct buffer *out, struct bytes id, const char 
 {
     assert(rooms.size > 0 && rooms.data[0] == '[');
     append_problem(out, id, code, message);
-    if (retry_after_s > 0)
-        buffer_append_format(out, ",\"retryAfter\":%lld", (long long)retry_after_s);
+    append_retry(out, retry_after_s);
     buffer_append_string(out, ",\"rooms\":");
     buffer_append(out, rooms);
     buffer_append_string(out, "}}");

@@ -92,8 +92,9 @@ void ws_json_append_welcome(struct buffer *out, const struct ws_json_welcome *we
 void ws_json_append_ack(struct buffer *out, struct bytes id, struct bytes data);
 /* Of a subscription with a history. */
 void ws_json_append_history_ack(struct buffer *out, struct bytes id, uint32_t count, bool complete);
+/* retry_after_s: when to try again; 0: nobody knows. */
 void ws_json_append_error(struct buffer *out, struct bytes id, const char *code,
-                          struct bytes message);
+                          struct bytes message, int64_t retry_after_s);
 /* `rooms`: raw JSON, an array that says which rooms were refused and why. */
 void ws_json_append_rooms_error(struct buffer *out, struct bytes id, const char *code,
                                 struct bytes message, int64_t retry_after_s, struct bytes rooms);

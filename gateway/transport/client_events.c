@@ -64,18 +64,30 @@ static bool is_well_formed(const struct client_event *event)
            is_trace(event->tracestate, TRACESTATE_LIMIT);
 }
 
-/* A bucket that is refilled steadily. */
-static bool may_spend(const struct client_events *events, struct event_sender *sender,
-                      int64_t now_ms)
+/* A bucket that is refilled steadily. 0: one is taken; else there will be one in so many
+ * milliseconds. */
+static int64_t spend_own(const struct client_events *events, struct event_sender *sender,
+                         int64_t now_ms)
 {
     uint64_t refill = (uint64_t)(now_ms - sender->refilled_ms) * events->config.rate;
     assert(now_ms >= sender->refilled_ms);
     sender->refilled_ms = now_ms;
     sender->spent_milli = refill < sender->spent_milli ? sender->spent_milli - (uint32_t)refill : 0;
-    if (sender->spent_milli + MILLI > events->config.burst * MILLI)
-        return false;
+    uint64_t spent = (uint64_t)sender->spent_milli + MILLI;
+    uint64_t most = (uint64_t)events->config.burst * MILLI;
+    if (spent > most)
+        return (int64_t)((spent - most - 1) / events->config.rate + 1);
     sender->spent_milli += MILLI;
-    return true;
+    return 0;
+}
+
+/* The same, of the session's and then of its user's and tenant's. */
+static int64_t spend(const struct client_events *events, struct event_sender *sender,
+                     const struct session *session, int64_t now_ms)
+{
+    int64_t wait_ms = spend_own(events, sender, now_ms);
+    assert(wait_ms >= 0);
+    return wait_ms > 0 ? wait_ms : session_spend(session, QUOTA_EVENTS, now_ms);
 }
 
 static const char *refuse(uint64_t *counter, const char *word)
@@ -85,9 +97,9 @@ static const char *refuse(uint64_t *counter, const char *word)
     return word;
 }
 
-static const char *judge(struct client_events *events, struct event_sender *sender,
-                         const struct session *session, const struct client_event *event,
-                         int64_t now_ms)
+/* Whether it may go out, if there are not too many. */
+static const char *judge(struct client_events *events, const struct event_sender *sender,
+                         const struct session *session, const struct client_event *event)
 {
     struct client_events_stats *stats = &events->stats;
     assert(session);
@@ -109,8 +121,6 @@ static const char *judge(struct client_events *events, struct event_sender *send
         return refuse(&stats->refused_size, "too_large");
     if (sender->pending >= events->config.pending)
         return refuse(&stats->refused_busy, "too_many_requests");
-    if (!may_spend(events, sender, now_ms) || session_spend(session, QUOTA_EVENTS, now_ms) > 0)
-        return refuse(&stats->refused_rate, "rate_limited");
     return NULL;
 }
 
@@ -152,8 +162,11 @@ const char *client_events_send(struct client_events *events, struct event_sender
                                struct sent_event *sent, int64_t now_ms)
 {
     char id[2 * ID_BYTES + 1];
-    const char *problem = judge(events, sender, session, event, now_ms);
+    const char *problem = judge(events, sender, session, event);
     assert(sent && sent->answered);
+    sent->retry_after_ms = problem ? 0 : spend(events, sender, session, now_ms);
+    if (sent->retry_after_ms > 0)
+        problem = refuse(&events->stats.refused_rate, "rate_limited");
     if (problem)
         return problem;
     struct outlet_record record = {

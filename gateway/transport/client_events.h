@@ -71,6 +71,7 @@ const struct client_events_stats *client_events_stats(const struct client_events
 struct sent_event {
     /* NULL: the broker has it; else a word: unavailable, too_large. */
     void (*answered)(struct sent_event *sent, const char *problem);
+    int64_t retry_after_ms;      /* if it is refused as `rate_limited`: when to try again; else 0 */
     struct outlet_ticket ticket; /* private, as what follows */
     struct event_sender *sender;
     struct client_events *events;
@@ -97,7 +98,7 @@ struct client_event {
 
 /* NULL: on its way, sent->answered() follows. Else why not, a word for the client: bad_event_name,
  * unknown_event, not_allowed, bad_claims, bad_request, too_large, rate_limited, too_many_requests,
- * unavailable; then `sent` is not used. */
+ * unavailable; then `sent` is not used, but for its retry_after_ms. */
 const char *client_events_send(struct client_events *events, struct event_sender *sender,
                                const struct session *session, const struct client_event *event,
                                struct sent_event *sent, int64_t now_ms) MUST_CHECK;

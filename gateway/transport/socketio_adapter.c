@@ -147,7 +147,9 @@ static void enter(struct adapter_socket *socket, const struct identity *identity
     engineio_session_forget(socketio_socket_session(socket->socket));
 }
 
-static void acknowledge(struct adapter_socket *socket, uint64_t request, const char *problem)
+/* retry_after_ms: with a problem that will be over then; 0: nobody knows. */
+static void acknowledge(struct adapter_socket *socket, uint64_t request, const char *problem,
+                        int64_t retry_after_ms)
 {
     struct buffer *text = &socket->adapter->text;
     assert(request > 0);
@@ -157,7 +159,7 @@ static void acknowledge(struct adapter_socket *socket, uint64_t request, const c
         return;
     buffer_clear(text);
     if (problem)
-        refusal_append_answer(text, problem, NULL, 0);
+        refusal_append_answer(text, problem, NULL, retry_after_ms);
     else
         buffer_append_string(text, "{\"ok\":true}");
     socketio_socket_ack(socket->socket, request - 1, buffer_peek(text), NULL, 0);
@@ -172,7 +174,7 @@ static void answer_refresh(struct adapter_socket *socket, uint64_t request,
         problem =
             session_refresh(socket->session, identity->claims, request, socket->adapter->now_ms);
     if (problem) {
-        acknowledge(socket, request, problem);
+        acknowledge(socket, request, problem, 0);
         if (verdict == IDENTITY_REFUSED)
             socketio_socket_count_refusal(socket->socket);
         return;
@@ -274,7 +276,7 @@ static uint64_t request_of(const struct socketio_packet *packet)
 static void refuse_event(struct adapter_socket *socket, const struct socketio_packet *packet,
                          const char *problem)
 {
-    acknowledge(socket, request_of(packet), problem);
+    acknowledge(socket, request_of(packet), problem, 0);
 }
 
 /* The first argument: a string, or an object with a string member of this name. */
@@ -327,7 +329,7 @@ static void refresh_token(struct adapter_socket *socket, const struct socketio_p
 static void sent_answered(struct sent_event *event, const char *problem)
 {
     struct sent *sent = (struct sent *)event;
-    acknowledge(sent->socket, sent->request, problem);
+    acknowledge(sent->socket, sent->request, problem, 0);
     free(sent);
 }
 
@@ -344,18 +346,19 @@ static struct bytes detail(struct bytes object, const char *name, struct buffer 
 }
 
 /* (payload, {id, room, traceparent, tracestate}), both of them optional */
-static const char *send_event(struct adapter_socket *socket, const struct socketio_packet *packet,
-                              int64_t now_ms)
+static void send_event(struct adapter_socket *socket, const struct socketio_packet *packet,
+                       int64_t now_ms)
 {
     struct socketio_adapter *adapter = socket->adapter;
     struct buffer *space = adapter->details;
     struct bytes rest = packet->arguments, payload = bytes_of("", 0), about = bytes_of("", 0);
     assert(socket->session);
-    if (packet->attachment_count > 0)
-        return "bad_request";
-    if (socketio_next_argument(&rest, &payload) && socketio_next_argument(&rest, &about) &&
-        about.data[0] != '{')
-        return "bad_request";
+    if (packet->attachment_count > 0 ||
+        (socketio_next_argument(&rest, &payload) && socketio_next_argument(&rest, &about) &&
+         about.data[0] != '{')) {
+        refuse_event(socket, packet, "bad_request");
+        return;
+    }
     buffer_clear(&adapter->name);
     socketio_append_event_name(packet, &adapter->name);
     struct client_event event = {.name = buffer_peek(&adapter->name),
@@ -370,9 +373,10 @@ static const char *send_event(struct adapter_socket *socket, const struct socket
     sent->request = request_of(packet);
     const char *problem = client_events_send(adapter->config.events, &socket->sender,
                                              socket->session, &event, &sent->event, now_ms);
-    if (problem)
-        free(sent);
-    return problem;
+    if (!problem)
+        return;
+    acknowledge(socket, sent->request, problem, sent->event.retry_after_ms);
+    free(sent);
 }
 
 /* (room, {since, last}?): the room was put into adapter->room. */
@@ -409,11 +413,10 @@ static void event(void *context, const struct socketio_packet *packet, int64_t n
             session_leave(socket->session, buffer_peek(&adapter->room), request_of(packet));
     } else if (socketio_event_is(packet, "token")) {
         refresh_token(socket, packet);
+    } else if (adapter->config.events) {
+        send_event(socket, packet, now_ms);
     } else {
-        const char *problem =
-            adapter->config.events ? send_event(socket, packet, now_ms) : "unknown_event";
-        if (problem)
-            refuse_event(socket, packet, problem);
+        refuse_event(socket, packet, "unknown_event");
     }
 }
 

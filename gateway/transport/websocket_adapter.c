@@ -161,7 +161,7 @@ static void refused(struct wire_client *base, const char *reason, bool transient
 {
     websocket_turn_away(client_of(base), wire_client_queue(base),
                         transient ? WEBSOCKET_CLOSE_TRY_AGAIN : WEBSOCKET_CLOSE_UNAUTHORIZED,
-                        reason, NULL);
+                        &(struct delivery){.reason = reason});
 }
 
 static void expired(struct wire_client *base)

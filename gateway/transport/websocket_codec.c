@@ -86,7 +86,7 @@ static enum status decode_json(struct bytes message, const struct websocket_code
 static void append_error(struct buffer *out, const struct ws_answer *answer)
 {
     if (answer->refused_count == 0) {
-        ws_json_append_error(out, answer->id, answer->code, answer->message);
+        ws_json_append_error(out, answer->id, answer->code, answer->message, answer->retry_after_s);
         return;
     }
     auto_buffer struct buffer rooms = {0};

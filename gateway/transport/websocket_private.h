@@ -76,9 +76,13 @@ void websocket_answer(struct websocket_client *client, const struct ws_answer *a
 /* The client asked for something; without an id it only hears what went wrong. */
 void websocket_answer_request(struct websocket_client *client, struct bytes id,
                               const char *problem);
-/* The error that answers `connect`, and the end. claim: that is missing; NULL: none. */
+/* It is refused; retry_after_ms: when it may be asked again; 0: nobody knows. */
+void websocket_refuse_request(struct websocket_client *client, struct bytes id, const char *problem,
+                              int64_t retry_after_ms);
+/* The error that answers `connect`, and the end. Of the delivery count its reason, the claim that is missing,
+ * and when to try again. */
 void websocket_turn_away(struct websocket_client *client, struct buffer *out, unsigned code,
-                         const char *reason, const char *claim);
+                         const struct delivery *refusal);
 /* "": the client has closed it. */
 void websocket_end(struct websocket_client *client, unsigned code, const char *reason);
 /* For what must not be sent. */

@@ -143,7 +143,7 @@ static void ask_event(struct websocket_client *client, const struct ws_request *
                               : "unknown_event";
     if (!problem)
         return;
-    websocket_answer_request(client, request->id, problem);
+    websocket_refuse_request(client, request->id, problem, sent->event.retry_after_ms);
     sent_free(sent);
 }
 

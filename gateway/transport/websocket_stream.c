@@ -42,19 +42,31 @@ void websocket_answer(struct websocket_client *client, const struct ws_answer *a
     say(client, wire_client_queue(&client->client), answer);
 }
 
+static int64_t seconds_of(int64_t ms)
+{
+    return (ms + 999) / 1000;
+}
+
+void websocket_refuse_request(struct websocket_client *client, struct bytes id, const char *problem,
+                              int64_t retry_after_ms)
+{
+    assert(problem && retry_after_ms >= 0);
+    note(client, problem, NULL, false);
+    websocket_answer(client,
+                     &(struct ws_answer){.kind = WS_ANSWER_ERROR,
+                                         .id = id,
+                                         .code = problem,
+                                         .message = bytes_of_string(refusal_message(problem)),
+                                         .retry_after_s = seconds_of(retry_after_ms)});
+}
+
 /* The client asked for something; without an id it only hears what went wrong. */
 void websocket_answer_request(struct websocket_client *client, struct bytes id, const char *problem)
 {
-    if (problem) {
-        note(client, problem, NULL, false);
-        websocket_answer(client,
-                         &(struct ws_answer){.kind = WS_ANSWER_ERROR,
-                                             .id = id,
-                                             .code = problem,
-                                             .message = bytes_of_string(refusal_message(problem))});
-    } else if (id.size) {
+    if (problem)
+        websocket_refuse_request(client, id, problem, 0);
+    else if (id.size)
         websocket_answer(client, &(struct ws_answer){.kind = WS_ANSWER_ACK, .id = id});
-    }
 }
 
 static void end_into(struct websocket_client *client, struct buffer *out, unsigned code,
@@ -141,7 +153,7 @@ static void answer_pending(struct websocket_client *client, const struct deliver
         refusal_append_message(&message, last.code, pending->claim);
         last.message = buffer_peek(&message);
         note(client, last.code, pending->claim, false);
-        last.retry_after_s = (pending->retry_after_ms + 999) / 1000;
+        last.retry_after_s = seconds_of(pending->retry_after_ms);
         last.refused = pending->refused;
         last.refused_count = pending->refused_count;
     }
@@ -208,16 +220,18 @@ static void write_history(struct websocket_client *client, const struct delivery
 }
 
 void websocket_turn_away(struct websocket_client *client, struct buffer *out, unsigned code,
-                         const char *reason, const char *claim)
+                         const struct delivery *refusal)
 {
     auto_buffer struct buffer message = {0};
-    refusal_append_message(&message, reason, claim);
+    assert(refusal->reason);
+    refusal_append_message(&message, refusal->reason, refusal->claim);
     say(client, out,
         &(struct ws_answer){.kind = WS_ANSWER_ERROR,
                             .id = buffer_peek(&client->id),
-                            .code = reason,
-                            .message = buffer_peek(&message)});
-    end_into(client, out, code, reason);
+                            .code = refusal->reason,
+                            .message = buffer_peek(&message),
+                            .retry_after_s = seconds_of(refusal->retry_after_ms)});
+    end_into(client, out, code, refusal->reason);
 }
 
 void websocket_deliver(struct wire_client *base, const struct delivery *delivery,
@@ -271,7 +285,7 @@ void websocket_deliver(struct wire_client *base, const struct delivery *delivery
         answer.kind = WS_ANSWER_LIVE;
         break;
     case DELIVERY_REFUSED:
-        websocket_turn_away(client, out, code, delivery->reason, delivery->claim);
+        websocket_turn_away(client, out, code, delivery);
         return;
     case DELIVERY_CLOSE:
         client->adapter->clients.stats.violations += delivery->overflow;

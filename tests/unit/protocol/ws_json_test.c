@@ -154,9 +154,14 @@ START_TEST(answers_are_written)
     ws_json_append_tail(&out, BYTES_LITERAL("c"));
     expect_text(&out, "{\"type\":\"history\",\"room\":\"task:\\\"1\",\"event\":\"e\",\"data\":{},"
                       "\"cursor\":\"c\"}");
-    ws_json_append_error(&out, none, "bad", BYTES_LITERAL("a \"b\""));
+    ws_json_append_error(&out, none, "bad", BYTES_LITERAL("a \"b\""), 0);
     expect_text(&out,
                 "{\"type\":\"error\",\"error\":{\"code\":\"bad\",\"message\":\"a \\\"b\\\"\"}}");
+    ws_json_append_error(&out, BYTES_LITERAL("7"), "rate_limited", BYTES_LITERAL("no"), 3);
+    expect_text(
+        &out,
+        "{\"type\":\"error\",\"id\":7,\"error\":{\"code\":\"rate_limited\",\"message\":\"no\","
+        "\"retryAfter\":3}}");
     ws_json_append_rooms_error(&out, BYTES_LITERAL("2"), "not_allowed", BYTES_LITERAL("no \"way\""),
                                2, BYTES_LITERAL("[{\"room\":\"a:b\",\"code\":\"not_allowed\"}]"));
     expect_text(&out,

@@ -124,11 +124,14 @@ static void start(unsigned pending)
     events = client_events_new(&config);
 }
 
+static int64_t retry_after_ms; /* of the last one */
+
 static const char *send_at(const struct client_event *event, int64_t now_ms)
 {
     struct sent_event *sent = mem_new(struct sent_event);
     sent->answered = answered;
     const char *problem = client_events_send(events, &sender, &session, event, sent, now_ms);
+    retry_after_ms = sent->retry_after_ms;
     if (problem)
         free(sent);
     return problem ? problem : "sent";
@@ -194,16 +197,20 @@ START_TEST(a_burst_passes_and_then_the_rate_holds)
     start(100);
     for (int i = 0; i < 5; i++)
         ck_assert_str_eq(send_at(&cancel, 1000), "sent");
+    ck_assert_int_eq(retry_after_ms, 0);
     ck_assert_str_eq(send_at(&cancel, 1000), "rate_limited");
+    ck_assert_int_eq(retry_after_ms, 100);
     ck_assert_str_eq(send_at(&cancel, 1099), "rate_limited");
     ck_assert_str_eq(send_at(&cancel, 1100), "sent"); /* 10 a second */
     ck_assert_str_eq(send_at(&cancel, 1150), "rate_limited");
+    ck_assert_int_eq(retry_after_ms, 50);
     ck_assert_str_eq(send_at(&cancel, 1200), "sent");
     for (int i = 0; i < 5; i++)
         ck_assert_str_eq(send_at(&cancel, 1000000), "sent");
     ck_assert_str_eq(send_at(&cancel, 1000000), "rate_limited");
     quota_wait_ms = 700; /* of all sessions of the user */
     ck_assert_str_eq(send_at(&cancel, 2000000), "rate_limited");
+    ck_assert_int_eq(retry_after_ms, 700);
     quota_wait_ms = 0;
     ck_assert_str_eq(send_at(&cancel, 2000000), "sent");
     for (unsigned i = 0; i < outlet.count; i++)
