@@ -139,8 +139,10 @@ static void continue_session(struct session *session, const struct session_reque
 
 struct session *hub_open_session(struct hub *hub, const struct session_request *request)
 {
-    if (hub->stats.sessions >= hub->config.sessions)
+    if (hub->stats.sessions >= hub->config.sessions) {
+        hub->stats.sessions_refused++;
         return NULL;
+    }
     if (request->now_ms > hub->now_ms)
         hub->now_ms = request->now_ms;
     struct session *session = mem_new(struct session);

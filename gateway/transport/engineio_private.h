@@ -106,6 +106,7 @@ struct engineio_session {
     uint8_t close_reason;
     uint16_t close_code; /* over WebSocket, with `word`; 0: what the reason comes to */
     const char *word;    /* why it ends, for the client; NULL: what the reason comes to */
+    bool last_word;      /* the application may queue one more thing, beyond the limit */
     bool told_closed;    /* the application has had its last call */
     bool noted;          /* why it ends has been counted */
     bool dirty;

@@ -53,6 +53,9 @@ struct engineio_application_ops {
      * back until engineio_session_listen(). NULL: the state cannot be used here. */
     void *(*take_over)(void *application, struct engineio_session *session, struct bytes state,
                        int64_t now_ms);
+    /* What was just to be sent is more than the queue may hold, and the session ends: a last thing
+     * that is sent from here is taken all the same. NULL: there is none. */
+    void (*overflowed)(void *connection);
     /* The last call; the session must not be used afterwards. Never from inside a call of the
      * application's. */
     void (*closed)(void *connection, enum engineio_close reason, int64_t now_ms);

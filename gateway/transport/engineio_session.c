@@ -304,6 +304,16 @@ static void close_link(struct engineio_session *session)
     session->link = NULL;
 }
 
+static void overflow(struct engineio_session *session)
+{
+    const struct engineio_application_ops *ops = session->server->config.ops;
+    assert(session->state == SESSION_OPEN && !session->last_word);
+    session->last_word = true;
+    if (ops->overflowed && session->connection)
+        ops->overflowed(session->connection);
+    engineio_session_overflow(session);
+}
+
 void engineio_session_send(struct engineio_session *session, bool binary, const struct bytes *parts,
                            size_t count)
 {
@@ -312,8 +322,8 @@ void engineio_session_send(struct engineio_session *session, bool binary, const 
     size_t size = buffer_size(&session->queue);
     for (size_t i = 0; i < count; i++)
         size += parts[i].size;
-    if (size > session->server->config.queue_bytes) {
-        engineio_session_overflow(session);
+    if (size > session->server->config.queue_bytes && !session->last_word) {
+        overflow(session);
         return;
     }
     queue_append(&session->queue, binary ? QUEUE_BINARY : QUEUE_TEXT, parts, count);
@@ -415,7 +425,7 @@ bool session_packet(struct engineio_session *session, const struct engineio_pack
     case ENGINEIO_MESSAGE:
         /* Of a session on its way to another gateway the answers are all put there. */
         if (buffer_size(&session->queue) > server->config.queue_bytes) {
-            engineio_session_overflow(session);
+            overflow(session);
             break;
         }
         server->stats.messages_in++;

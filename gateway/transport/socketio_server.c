@@ -122,8 +122,10 @@ static void tell(struct connection *connection, struct bytes name_space, const c
 
 void socketio_socket_tell(struct socketio_socket *socket, const char *word)
 {
+    const struct connection *connection = socket->connection;
     assert(!socket->gone);
-    if (socket->accepted)
+    /* Who polls may not have fetched the answer to CONNECT yet, and has no close frame to read. */
+    if (socket->accepted || !engineio_session_is_websocket(connection->session))
         tell(socket->connection, bytes_of_string(socket->name), word);
 }
 
@@ -657,11 +659,19 @@ void socketio_socket_continue(struct socketio_socket *socket)
         engineio_session_listen(socket->connection->session);
 }
 
+/* As for one whose domain's queue of answers is full. */
+static void overflowed(void *context)
+{
+    struct connection *connection = context;
+    tell_anywhere(connection, "too_many_answers");
+}
+
 static const struct engineio_application_ops staying_ops = {
     .allow = allow,
     .opened = opened,
     .message = message,
     .pull = pull,
+    .overflowed = overflowed,
     .closed = closed,
 };
 
@@ -670,6 +680,7 @@ static const struct engineio_application_ops moving_ops = {
     .opened = opened,
     .message = message,
     .pull = pull,
+    .overflowed = overflowed,
     .hand_over = hand_over,
     .take_over = take_over,
     .closed = closed,

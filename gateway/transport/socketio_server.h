@@ -105,8 +105,8 @@ void socketio_socket_close_transport(struct socketio_socket *socket, unsigned co
                                      const char *word);
 /* The same, as beyond engineio_config.queue_bytes: it asks for more than it reads. */
 void socketio_socket_close_overflowed(struct socketio_socket *socket);
-/* The event "error" {code, message}: why what follows happens. A socket that has not been accepted
- * gets none. */
+/* The event "error" {code, message}: why what follows happens. Over WebSocket a socket that has
+ * not been accepted gets none: it has the close frame. */
 void socketio_socket_tell(struct socketio_socket *socket, const char *word);
 /* A token of an accepted socket's was refused: counts as a CONNECT that was. May end the
  * connection. */

@@ -45,7 +45,7 @@ Object.assign(target, {
     polls: ['/socket.io/'],
     bare: '/socket.io/',
     connect: `40${JSON.stringify({ token: hostile })}`,
-    connected: '"session"',
+    connected: '"pid"',
     ask: '420["nothing"]',
     answer: '430[',
     noise: () => Buffer.concat(Array.from({ length: 4000 }, () => frame(9, 'x'.repeat(125)))),

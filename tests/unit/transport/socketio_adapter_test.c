@@ -124,17 +124,19 @@ START_TEST(who_posts_and_does_not_poll_is_ended)
     char sid[64], url[192];
     const char *const packets[] = {"42[\"subscribe\",\"task:1\"]",
                                    "42[\"unsubscribe\",\"task:9\"]"};
-    for (int i = 0; i < 2; i++) {
+    for (int i = 0; i < 4; i++) {
+        bool was_let_in = i < 2; /* and knows it: has fetched the answer to CONNECT */
         fixture_hub.answers = 1024;
         fixture_hub.answer_bytes = 1 << 20;
         fixture_start(false);
         body[0] = '\0';
         for (char *at = body; at < body + (size_t)PACKETS * 25; at += strlen(at))
-            sprintf(at, "%s%s", at > body ? "\x1e" : "", packets[i]);
+            sprintf(at, "%s%s", at > body ? "\x1e" : "", packets[i % 2]);
         snprintf(url, sizeof(url), "/socket.io/?EIO=4&transport=polling&sid=%s",
                  fake_handshake(sid));
         fake_ask("POST", url, "40{\"token\":\"good\"}", 200);
-        fake_ask("GET", url, NULL, 200);
+        if (was_let_in)
+            fake_ask("GET", url, NULL, 200);
         for (int j = 0; j < 4; j++)
             fake_ask("POST", url, body, 200);
         ck_assert_uint_eq(hub_stats(fixture.hub)->sessions, 0); /* before it polls, if ever */
@@ -145,6 +147,34 @@ START_TEST(who_posts_and_does_not_poll_is_ended)
         check_ended();
         fixture_stop();
     }
+}
+END_TEST
+
+/* Answers of the gateway itself, not of the domain. */
+START_TEST(who_lets_the_queue_run_over_is_told_why)
+{
+    char sid[64], url[192];
+    static char body[9000 * 16];
+    const char *answer = "";
+    int polls = 0;
+    fixture_start(false);
+    snprintf(url, sizeof(url), "/socket.io/?EIO=4&transport=polling&sid=%s", fake_handshake(sid));
+    fake_ask("POST", url, "40{\"token\":\"good\"}", 200);
+    fake_ask("GET", url, NULL, 200);
+    body[0] = '\0';
+    for (char *at = body; at < body + (size_t)9000 * 15; at += strlen(at))
+        sprintf(at, "%s421[\"nothing\"]", at > body ? "\x1e" : "");
+    fake_ask("POST", url, body, 200);
+    fake_ask("POST", url, body, 200);
+    for (; polls < 1000 && !strstr(answer, TOO_MANY); polls++)
+        answer = fake_ask("GET", url, NULL, 200);
+    ck_assert_int_lt(polls, 1000);
+    ck_assert_ptr_null(strstr(strstr(answer, TOO_MANY), "\x1e")); /* it is the last, */
+    ck_assert_str_eq(fake_ask("GET", url, NULL, 200), "6\x1e"     /* and the end follows */
+                                                      "1");
+    fake_ask("GET", url, NULL, 400);
+    ck_assert_uint_eq(engineio()->closed[ENGINEIO_CLOSE_OVERFLOW], 1);
+    fixture_stop();
 }
 END_TEST
 
@@ -279,6 +309,7 @@ END_TEST
 
 TEST_PROGRAM("socketio_adapter", a_fresh_token_takes_and_gives_rooms,
              a_fresh_token_is_told_to_who_polls, who_posts_and_does_not_poll_is_ended,
+             who_lets_the_queue_run_over_is_told_why,
              who_writes_to_a_websocket_and_does_not_read_is_ended, who_is_refused_is_told_why,
              an_end_is_told_before_it_comes, the_confirmation_comes_before_the_ack,
              history_comes_before_the_confirmation)

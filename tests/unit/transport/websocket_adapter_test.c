@@ -562,6 +562,7 @@ START_TEST(sessions_beyond_the_limit_are_sent_away_for_another_try)
     fake_frame(second, "{\"type\":\"connect\",\"token\":\"good\"}");
     ck_assert_ptr_nonnull(strstr(fake_frames(second), "too_many_sessions"));
     ck_assert(second->closed);
+    ck_assert_uint_eq(hub_stats(fixture.hub)->sessions_refused, 1);
     fixture_stop();
 }
 END_TEST
