@@ -310,8 +310,8 @@ void ws_json_append_history_ack(struct buffer *out, struct bytes id, uint32_t co
                          complete ? "true" : "false");
 }
 
-static void append_problem(struct buffer *out, struct bytes id, const char *code,
-                           struct bytes message)
+static void append_error_start(struct buffer *out, struct bytes id, const char *code,
+                               struct bytes message)
 {
     assert(code[0]);
     append_type(out, "error", id);
@@ -329,7 +329,7 @@ static void append_retry(struct buffer *out, int64_t retry_after_s)
 void ws_json_append_error(struct buffer *out, struct bytes id, const char *code,
                           struct bytes message, int64_t retry_after_s)
 {
-    append_problem(out, id, code, message);
+    append_error_start(out, id, code, message);
     append_retry(out, retry_after_s);
     buffer_append_string(out, "}}");
 }
@@ -338,7 +338,7 @@ void ws_json_append_rooms_error(struct buffer *out, struct bytes id, const char 
                                 struct bytes message, int64_t retry_after_s, struct bytes rooms)
 {
     assert(rooms.size > 0 && rooms.data[0] == '[');
-    append_problem(out, id, code, message);
+    append_error_start(out, id, code, message);
     append_retry(out, retry_after_s);
     buffer_append_string(out, ",\"rooms\":");
     buffer_append(out, rooms);

@@ -303,7 +303,6 @@ static void append_field(struct buffer *out, unsigned field, struct bytes conten
 
 void ws_protobuf_append_body(struct buffer *out, struct bytes notification)
 {
-    assert(notification.size > 0);
     append_field(out, FIELD_NOTIFICATION, notification);
 }
 

@@ -36,7 +36,7 @@ const struct address_quotas_stats *address_quotas_stats(const struct address_quo
     return &quotas->stats;
 }
 
-static bool peer_of(const struct wire *wire, struct peer_address *peer)
+static bool judged_peer(const struct wire *wire, struct peer_address *peer)
 {
     char text[WIRE_PEER_SIZE];
     wire->ops->peer(wire, text);
@@ -58,7 +58,7 @@ bool address_quotas_enter(struct address_quotas *quotas, const struct wire *wire
     struct peer_address peer;
     struct quota_refusal refusal;
     assert(!place->quotas);
-    if (!quotas || !peer_of(wire, &peer))
+    if (!quotas || !judged_peer(wire, &peer))
         return true;
     struct peer_address client = client_address_of(request, &peer, &quotas->trusted);
     struct quota_owner owner = {.address = name_of(&client)};

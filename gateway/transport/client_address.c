@@ -106,7 +106,7 @@ static size_t size_before(struct bytes text, const char *stops)
 }
 
 /* Takes a token, or what stands between quotes; false: it is neither. */
-static bool take_value(struct bytes *rest, struct bytes *value)
+static bool forwarded_value(struct bytes *rest, struct bytes *value)
 {
     size_t end = 1;
     if (rest->size == 0 || rest->data[0] != '"') {
@@ -123,7 +123,7 @@ static bool take_value(struct bytes *rest, struct bytes *value)
     return true;
 }
 
-static bool take_pair(struct bytes *rest, struct http_field *pair)
+static bool forwarded_pair(struct bytes *rest, struct http_field *pair)
 {
     assert(rest->size > 0);
     pair->name = bytes_of(rest->data, size_before(*rest, "=;, \t\""));
@@ -131,7 +131,7 @@ static bool take_pair(struct bytes *rest, struct http_field *pair)
     if (!http_is_token(pair->name) || rest->size == 0 || rest->data[0] != '=')
         return false;
     *rest = bytes_skip(*rest, 1);
-    return take_value(rest, &pair->value);
+    return forwarded_value(rest, &pair->value);
 }
 
 /* One hop of the line, without the comma behind it. */
@@ -170,7 +170,7 @@ static void read_forwarded(struct walk *walk, struct bytes line)
                 end_hop(walk, &hop);
             rest = bytes_skip(rest, 1);
             behind_pair = false;
-        } else if (!behind_pair && take_pair(&rest, &pair)) {
+        } else if (!behind_pair && forwarded_pair(&rest, &pair)) {
             add_pair(&hop, &pair);
             behind_pair = true;
         } else {

@@ -304,7 +304,7 @@ static void close_link(struct engineio_session *session)
     session->link = NULL;
 }
 
-static void overflow(struct engineio_session *session)
+static void overflow_queue(struct engineio_session *session)
 {
     const struct engineio_application_ops *ops = session->server->config.ops;
     assert(session->state == SESSION_OPEN && !session->last_word);
@@ -323,7 +323,7 @@ void engineio_session_send(struct engineio_session *session, bool binary, const 
     for (size_t i = 0; i < count; i++)
         size += parts[i].size;
     if (size > session->server->config.queue_bytes && !session->last_word) {
-        overflow(session);
+        overflow_queue(session);
         return;
     }
     queue_append(&session->queue, binary ? QUEUE_BINARY : QUEUE_TEXT, parts, count);
@@ -425,7 +425,7 @@ bool session_packet(struct engineio_session *session, const struct engineio_pack
     case ENGINEIO_MESSAGE:
         /* Of a session on its way to another gateway the answers are all put there. */
         if (buffer_size(&session->queue) > server->config.queue_bytes) {
-            overflow(session);
+            overflow_queue(session);
             break;
         }
         server->stats.messages_in++;

@@ -188,7 +188,8 @@ static void pick_hashes(struct bytes key, unsigned rooms, struct buffer *hashes)
     if (how % 8 == 6)
         buffer_append(hashes, fuzz_bytes(&lane.input, 64));
     if (how % 8 == 5)
-        buffer_append(hashes, bytes_of(long_bytes, (size_t)8 * next() * next()));
+        buffer_append(hashes,
+                      bytes_of(long_bytes, (size_t)8 * next() * next() % sizeof(long_bytes)));
 }
 
 struct made {
