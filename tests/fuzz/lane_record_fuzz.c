@@ -1,8 +1,10 @@
 /* Records of a lane that are whatever a producer may have written: key, headers, value, timestamp,
  * and offsets with gaps and steps back; live and on scans, with sessions in rooms that come, go,
  * ask for histories and do not always read. Whatever comes, a session is given only notifications
- * that name a room it has asked for, in the order of offsets, and queues keep their limits. */
+ * that name a room it has asked for, in the order of the log (and of logs, when one takes the
+ * place of another), and queues keep their limits. */
 #include <assert.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -13,6 +15,7 @@
 #include "layout.h"
 #include "mem.h"
 #include "notification.h"
+#include "room.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -20,12 +23,19 @@ enum { SESSIONS = 4, ROOMS = 6, LONG_BYTES = 70000, OPERATIONS = 200 };
 static const char *const room_names[ROOMS] = {"task:1", "task:2",   "task:3",
                                               "user:u", "tenant:t", "task:\xc3\xa9"};
 
+/* What a record's id says of it. */
+struct origin {
+    unsigned log; /* how many were broken before */
+    int64_t offset;
+    unsigned rooms; /* one bit each */
+};
+
 /* A member of the lane, and what it was given. */
 struct reader {
     struct session *session;
-    int64_t last;      /* offset of the last notification */
-    unsigned asked;    /* rooms, ever, one bit each */
-    unsigned requests; /* so far */
+    struct origin last; /* of the notifications */
+    unsigned asked;     /* rooms, ever, one bit each */
+    unsigned requests;  /* so far */
     bool open;
 };
 
@@ -37,6 +47,7 @@ static struct {
     struct hand_source source;
     struct reader readers[SESSIONS];
     int64_t now_ms, end;
+    unsigned log;
     uint8_t random;
 } lane;
 
@@ -66,40 +77,48 @@ static void ready(struct session *session, void *connection)
 static const struct transport_ops transport = {
     .name = "fuzz", .slot = TRANSPORT_SLOT_WEBSOCKET_JSON, .encode = encode, .ready = ready};
 
-/* Offset and rooms, as make_value() wrote them; false: the record was made by chance. */
-static bool read_id(struct bytes json, long long *offset, unsigned *rooms)
+/* Tells ids that make_value() wrote from those that chance made, or changed. */
+static uint32_t origin_check(const struct origin *origin)
 {
-    char text[64];
-    static const char before[] = "\"id\":\"at ";
+    const uint64_t numbers[] = {origin->log, (uint64_t)origin->offset, origin->rooms};
+    return (uint32_t)room_hash(bytes_of(numbers, sizeof(numbers)), BYTES_LITERAL("origin"));
+}
+
+static bool read_origin(struct bytes json, struct origin *origin)
+{
+    char text[100];
+    static const char before[] = "\"id\":\"log ";
     const char *at = memmem(json.data, json.size, before, sizeof(before) - 1);
     if (!at)
         return false;
     size_t size = (size_t)((const char *)json.data + json.size - at) - (sizeof(before) - 1);
-    (void)snprintf(text, sizeof(text), "%.*s", (int)(size < 60 ? size : 60),
+    (void)snprintf(text, sizeof(text), "%.*s", (int)(size < 90 ? size : 90),
                    at + sizeof(before) - 1);
-    return sscanf(text, "%lld of %u.", offset, rooms) == 2;
+    uint32_t check;
+    return sscanf(text, "%u at %" SCNd64 " of %u, %" SCNu32, &origin->log, &origin->offset,
+                  &origin->rooms, &check) == 4 &&
+           check == origin_check(origin);
 }
 
 static void take(struct reader *reader, const struct delivery *delivery)
 {
-    long long offset;
-    unsigned rooms;
+    struct origin origin, last = reader->last;
     if (delivery->kind == DELIVERY_OPENED)
         reader->open = true;
     if (delivery->kind == DELIVERY_HISTORY)
         assert(reader->asked != 0);
-    if (delivery->kind != DELIVERY_NOTIFICATION || !read_id(delivery->body, &offset, &rooms))
+    if (delivery->kind != DELIVERY_NOTIFICATION || !read_origin(delivery->body, &origin))
         return;
-    assert(reader->open && (rooms & reader->asked));
-    assert(offset > reader->last);
-    reader->last = offset;
+    assert(reader->open && (origin.rooms & reader->asked));
+    assert(origin.log > last.log || (origin.log == last.log && origin.offset > last.offset));
+    reader->last = origin;
 }
 
 static void leave(struct reader *reader)
 {
     if (reader->session)
         session_close(reader->session);
-    *reader = (struct reader){.last = -1};
+    *reader = (struct reader){.last.offset = -1};
 }
 
 static void read_all(struct reader *reader, unsigned most)
@@ -150,8 +169,10 @@ static void make_value(int64_t offset, unsigned rooms, size_t data_bytes, struct
 {
     struct bytes names[ROOMS];
     size_t count = 0;
-    char id[64], data[8192];
-    (void)snprintf(id, sizeof(id), "at %lld of %u.", (long long)offset, rooms);
+    char id[100], data[8192];
+    const struct origin origin = {lane.log, offset, rooms};
+    (void)snprintf(id, sizeof(id), "log %u at %" PRId64 " of %u, %" PRIu32, lane.log, offset, rooms,
+                   origin_check(&origin));
     int size = snprintf(data, sizeof(data), "\"%0*d\"", (int)data_bytes, 0);
     for (unsigned i = 0; i < ROOMS; i++)
         if (rooms & 1u << i)
@@ -310,6 +331,7 @@ static void tell(void)
         source->scanning = false;
         hub_lane_broken(lane.hub, source->lane, "recreated");
         lane.end = 0;
+        lane.log++;
         break;
     default:
         hand_open(source, lane.hub, 0, lane.end);
@@ -393,7 +415,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     memset(&lane, 0, sizeof(lane));
     lane.input = bytes_of(data, size);
     for (size_t i = 0; i < SESSIONS; i++)
-        lane.readers[i].last = -1;
+        lane.readers[i].last.offset = -1;
     start(next() & 1);
     for (unsigned i = 0; i < OPERATIONS && lane.input.size; i++) {
         PICK(operations)();
