@@ -1,4 +1,4 @@
-/* The port through which the hub reads lanes. Implemented over librdkafka in infra/ and by an array
+/* The port through which the hub reads lanes. Implemented over librdkafka in kafka/ and by an array
  * in the simulation. Calls return at once and answer later through hub.h, never from inside the
  * call. */
 #ifndef GATEWAY_DOMAIN_LANE_SOURCE_H

@@ -1,6 +1,6 @@
 /* Who may do what: the rooms a session is given at connect, those it may ask for, and the events it
  * may send to the backend, decided from the claims of its token. Pure. Not here: whether the claims
- * are true (infra/token), in which lane a room stands (layout.h).
+ * are true (auth/token), in which lane a room stands (layout.h).
  *
  * deploy/docs/rights.md is the manual for those who configure it.
  *

@@ -1,5 +1,5 @@
 /* Events of clients on their way to the backend: whether a session may send this one now, and the
- * port to whatever takes it (infra/kafka_outlet over a topic, an array in tests). The same for
+ * port to whatever takes it (kafka/kafka_outlet over a topic, an array in tests). The same for
  * every transport. Not here: how an event and its answer look on the wire.
  *
  * An event is answered when the broker has it. Who does not hear the answer sends it again with the

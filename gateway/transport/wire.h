@@ -1,5 +1,5 @@
 /* One byte-stream connection as the transports see it: five verbs down, three calls up. Implemented
- * over libwebsockets in infra/lws_server and by an array in tests and simulation. Not a socket: no
+ * over libwebsockets in sockets/lws_server and by an array in tests and simulation. Not a socket: no
  * descriptor, TLS or event loop shows here.
  *
  * Rules of the port:

@@ -23,7 +23,7 @@ enum {
     HOSTILE_POST_BYTES = 30000,
 };
 
-/* Wires that are in use at a time: nothing below bounds connections (infra/lws_server does). */
+/* Wires that are in use at a time: nothing below bounds connections (sockets/lws_server does). */
 enum { HOSTILE_WIRES = 12 };
 
 struct hostile_log {

@@ -1,0 +1,68 @@
+/* What the files of the Socket.IO adapter share. Not for others.
+ *
+ *   socketio_adapter.c   who clients are, what they ask, ends
+ *   socketio_stream.c    what they are told */
+#ifndef GATEWAY_SOCKETIO_SOCKETIO_PRIVATE_H
+#define GATEWAY_SOCKETIO_SOCKETIO_PRIVATE_H
+
+#include "socketio_adapter.h"
+
+#define REQUEST_SILENT \
+    UINT64_MAX /* the client wants no ack; else the request is its ack id plus one */
+
+struct socketio_adapter {
+    struct socketio_adapter_config config;
+    struct socketio_adapter_stats stats;
+    int64_t now_ms, wall_ms;
+    struct buffer head, text, room;
+    struct buffer name, details[4]; /* of an event to the backend */
+};
+
+/* Until it is known who the client is. */
+struct entrance {
+    struct identity_waiter waiter;
+    struct adapter_socket *socket;
+    char *private_id, *cursor;
+    bool fresh_token; /* brought by an open session */
+    uint64_t request;
+};
+
+/* A client in a namespace. */
+struct adapter_socket {
+    struct socketio_adapter *adapter;
+    struct socketio_socket *socket;
+    struct session *session;   /* NULL while it is not known who it is */
+    struct entrance *entrance; /* a question is under way */
+    struct event_sender sender;
+    struct timer expiry;
+    int64_t expires_ms; /* wall clock; INT64_MAX: never */
+    bool expired;
+};
+
+/* A client's event on its way to the backend. */
+struct sent {
+    struct sent_event event;
+    struct adapter_socket *socket;
+    uint64_t request;
+};
+
+/* Trouble of ours closes the transport, after which the stock client comes back; CONNECT_ERROR and
+ * DISCONNECT would keep it away (hazards 10). The client is told the reason first. The socket is
+ * freed. claim: NULL, or the one that is missing. */
+void socketio_adapter_turn_away(struct adapter_socket *socket, const char *reason,
+                                const char *claim, bool transient);
+void socketio_adapter_end(struct adapter_socket *socket, const char *reason, bool transient);
+/* A request was refused: counted. */
+void socketio_adapter_note(const struct adapter_socket *socket, const char *reason,
+                           const char *claim, bool ends);
+/* It has asked for more than it reads. */
+void socketio_adapter_end_overflowed(struct adapter_socket *socket, const char *reason);
+
+/* For sessions, and socketio_application_ops.pull. */
+extern const struct transport_ops socketio_stream_transport;
+/* False: the socket is gone. */
+bool socketio_stream_write(struct adapter_socket *socket, struct engineio_writer *writer,
+                           const struct delivery *delivery);
+bool socketio_stream_pull(void *context, struct engineio_writer *writer, int64_t now_ms);
+
+#endif
