@@ -11,7 +11,7 @@ enum {
 
 /* --- where a session stands ----------------------------------------------------------------- */
 
-void catch_up_give_up(struct session_lane *place, const char *reason)
+void catch_up_give_up(struct place *place, const char *reason)
 {
     assert(place->session->state != SESSION_CLOSED);
     struct session *session = place->session;
@@ -22,24 +22,24 @@ void catch_up_give_up(struct session_lane *place, const char *reason)
         session_end(session, reason, true);
 }
 
-int64_t catch_up_reach(const struct session_lane *place)
+int64_t catch_up_reach(const struct place *place)
 {
     const struct lane *lane = place->lane;
     int64_t reach = place->next;
-    if (place->state == LANE_LIVE && lane->position > reach)
+    if (place->state == PLACE_LIVE && lane->position > reach)
         reach = lane->position;
-    if (place->aboard && !place->check && lane->scan.next > reach)
+    if (place->reading && !place->check && lane->scan.next > reach)
         reach = lane->scan.next;
     assert(reach >= place->next);
     return reach;
 }
 
-struct position catch_up_reached(const struct session_lane *place)
+struct position catch_up_reached(const struct place *place)
 {
     const struct lane *lane = place->lane;
     int64_t reach = catch_up_reach(place);
     size_t index = ring_find(&lane->ring, reach);
-    if (place->state == LANE_LIVE && lane->head.next <= reach)
+    if (place->state == PLACE_LIVE && lane->head.next <= reach)
         return lane->head;
     if (index > 0)
         return (struct position){ring_at(&lane->ring, index - 1)->offset + 1,
@@ -47,10 +47,10 @@ struct position catch_up_reached(const struct session_lane *place)
     return (struct position){.next = reach};
 }
 
-static void set_live(struct session_lane *place)
+static void set_live(struct place *place)
 {
     struct lane *lane = place->lane;
-    place_move(place, LANE_LIVE);
+    place_move(place, PLACE_LIVE);
     if (place->next < lane->position)
         place->next = lane->position;
     assert(!place->check && !place->doubtful);
@@ -59,11 +59,11 @@ static void set_live(struct session_lane *place)
 
 /* The cursor is beyond what this gateway has read: either it is behind others, or the log was cut.
  * The broker knows. */
-static void doubt(struct session_lane *place)
+static void doubt(struct place *place)
 {
     struct lane *lane = place->lane;
     struct hub *hub = lane->hub;
-    assert(place->state == LANE_OPENING && !wait_is_set(&place->ahead));
+    assert(place->state == PLACE_OPENING && !wait_is_set(&place->ahead));
     if (!place->doubtful)
         DL_APPEND2(lane->doubtful_places, place, list_prev, list_next);
     place->doubtful = true;
@@ -76,27 +76,27 @@ static void doubt(struct session_lane *place)
     hub->source_ops->ends(hub->source, lane);
 }
 
-static void doubt_no_more(struct session_lane *place)
+static void doubt_no_more(struct place *place)
 {
     assert(place->doubtful);
     place->doubtful = false;
     DL_DELETE2(place->lane->doubtful_places, place, list_prev, list_next);
 }
 
-void catch_up_leave(struct session_lane *place)
+void catch_up_leave(struct place *place)
 {
     struct lane *lane = place->lane;
     if (place->doubtful)
         doubt_no_more(place);
     waits_remove(&lane->places_ahead, &place->ahead);
-    if (place->state == LANE_SCANNING)
-        place_move(place, LANE_BEHIND);
-    assert(!place->aboard);
+    if (place->state == PLACE_SCANNING)
+        place_move(place, PLACE_BEHIND);
+    assert(!place->reading);
 }
 
 /* Compares the cursor's last record with the ring's. False: they differ. `place->check` is cleared
  * once verified. */
-static bool verify_in_ring(struct session_lane *place)
+static bool verify_in_ring(struct place *place)
 {
     assert(place->check && place->next > 0);
     const struct ring *ring = &place->lane->ring;
@@ -108,9 +108,9 @@ static bool verify_in_ring(struct session_lane *place)
     return true;
 }
 
-void catch_up_start(struct session_lane *place)
+void catch_up_start(struct place *place)
 {
-    assert(place->lane->open && place->state != LANE_LIVE && !place->aboard);
+    assert(place->lane->open && place->state != PLACE_LIVE && !place->reading);
     struct lane *lane = place->lane;
     struct hub *hub = lane->hub;
     if (place->next > lane->position) {
@@ -133,12 +133,12 @@ void catch_up_start(struct session_lane *place)
     if (place->check && place->next - 1 < lane->first)
         place->check = 0; /* the record has just been removed; its successor is still there */
     if (place->check || place->next < lane->ring.from) {
-        place_move(place, LANE_SCANNING);
+        place_move(place, PLACE_SCANNING);
         scan_want(lane);
     } else if (place->next >= lane->position) {
         set_live(place);
     } else {
-        place_move(place, LANE_BEHIND);
+        place_move(place, PLACE_BEHIND);
         session_wake(place->session);
     }
     session_try_open(place->session);
@@ -147,7 +147,7 @@ void catch_up_start(struct session_lane *place)
 void catch_up_ends(struct lane *lane, int64_t first, int64_t end)
 {
     struct hub *hub = lane->hub;
-    struct session_lane *place, *next;
+    struct place *place, *next;
     lane->first = first;
     bool believed = hub->now_ms >= lane->doubt_until_ms, left = false;
     DL_FOREACH_SAFE2(lane->doubtful_places, place, next, list_next) {
@@ -164,7 +164,7 @@ void catch_up_ends(struct lane *lane, int64_t first, int64_t end)
         else if (place->check) /* judged when the record before it has arrived here */
             waits_add(&lane->places_ahead, &place->ahead, place->next);
         else {
-            place_move(place, LANE_LIVE); /* what lies below the cursor is skipped as it arrives */
+            place_move(place, PLACE_LIVE); /* what lies below the cursor is skipped as it arrives */
             session_try_open(place->session);
         }
     }
@@ -176,18 +176,18 @@ void catch_up_ends(struct lane *lane, int64_t first, int64_t end)
     }
 }
 
-static struct session_lane *place_of(struct wait *ahead)
+static struct place *place_of_waiter(struct waiter *ahead)
 {
-    return (struct session_lane *)((char *)ahead - offsetof(struct session_lane, ahead));
+    return (struct place *)((char *)ahead - offsetof(struct place, ahead));
 }
 
 void catch_up_arrived(struct lane *lane)
 {
-    struct wait *wait;
+    struct waiter *wait;
     while ((wait = waits_take(&lane->places_ahead, lane->position))) {
         lane->hub->stats.steps++;
-        assert(place_of(wait)->state == LANE_OPENING && !place_of(wait)->doubtful);
-        catch_up_start(place_of(wait));
+        assert(place_of_waiter(wait)->state == PLACE_OPENING && !place_of_waiter(wait)->doubtful);
+        catch_up_start(place_of_waiter(wait));
     }
     if (waits_reach(&lane->histories_ahead, lane->position))
         history_arrived(lane);
@@ -210,9 +210,9 @@ static bool wanted_by(const struct session *session, const struct lane *lane,
 }
 
 /* Passes over what names no room of the session, as far as this turn allows. */
-static size_t pass_over(struct session_lane *place, size_t index)
+static size_t pass_over_in_ring(struct place *place, size_t index)
 {
-    assert(place->state == LANE_BEHIND && index <= place->lane->ring.count);
+    assert(place->state == PLACE_BEHIND && index <= place->lane->ring.count);
     struct lane *lane = place->lane;
     const struct session *session = place->session;
     const struct ring *ring = &lane->ring;
@@ -228,13 +228,13 @@ static size_t pass_over(struct session_lane *place, size_t index)
     return to;
 }
 
-static struct message *next_from_ring(struct session_lane *place)
+static struct message *next_from_ring(struct place *place)
 {
     assert(place->next >= place->lane->ring.from && !place->check);
     struct lane *lane = place->lane;
     struct session *session = place->session;
     size_t index = ring_find(&lane->ring, place->next);
-    for (; (index = pass_over(place, index)) < lane->ring.count; index++) {
+    for (; (index = pass_over_in_ring(place, index)) < lane->ring.count; index++) {
         if (lane->hub->looks_left == 0) {
             session->signaled = false;
             session_wake(session); /* goes on in the next turn */
@@ -258,15 +258,15 @@ static struct message *next_from_ring(struct session_lane *place)
 
 struct message *catch_up_next(struct session *session)
 {
-    assert(session->outbox.count == 0);
-    for (unsigned i = 0; i < session->lane_count; i++) {
-        struct session_lane *place = session->lanes[i];
-        if (place->state == LANE_SCANNING && !place->aboard)
+    assert(session->queue.count == 0);
+    for (unsigned i = 0; i < session->place_count; i++) {
+        struct place *place = session->places[i];
+        if (place->state == PLACE_SCANNING && !place->reading)
             scan_want(place->lane);
-        if (place->state != LANE_BEHIND)
+        if (place->state != PLACE_BEHIND)
             continue;
         if (place->next < place->lane->ring.from) {
-            place_move(place, LANE_SCANNING);
+            place_move(place, PLACE_SCANNING);
             scan_want(place->lane);
             continue;
         }

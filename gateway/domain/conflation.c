@@ -7,21 +7,21 @@
 
 /* --- what is declared ----------------------------------------------------------------------- */
 
-struct rule {
+struct conflation_rule {
     char *event, *status; /* NULL: any */
 };
 
 struct conflation {
-    struct rule rules[CONFLATION_RULES_LIMIT];
+    struct conflation_rule rules[CONFLATION_RULES_LIMIT];
     size_t count;
 };
 
-static char *name_of(struct bytes text)
+static char *rule_text(struct bytes text)
 {
     return bytes_equal_string(text, "*") ? NULL : mem_string(text);
 }
 
-static bool rule_read(struct bytes text, struct rule *rule)
+static bool rule_read(struct bytes text, struct conflation_rule *rule)
 {
     struct bytes event = text, status = BYTES_LITERAL("*");
     const uint8_t *slash = text.size ? memchr(text.data, '/', text.size) : NULL;
@@ -32,7 +32,7 @@ static bool rule_read(struct bytes text, struct rule *rule)
     bool any = bytes_equal_string(event, "*") && bytes_equal_string(status, "*");
     if (event.size == 0 || status.size == 0 || any || memchr(status.data, '/', status.size))
         return false;
-    *rule = (struct rule){name_of(event), name_of(status)};
+    *rule = (struct conflation_rule){rule_text(event), rule_text(status)};
     return true;
 }
 
@@ -84,7 +84,7 @@ bool conflation_names(const struct conflation *conflation, const struct notifica
         return false;
     const struct task_status_update *update = &notification->task_status;
     for (size_t i = 0; i < conflation->count; i++) {
-        const struct rule *rule = &conflation->rules[i];
+        const struct conflation_rule *rule = &conflation->rules[i];
         if ((!rule->event || bytes_equal_string(update->event, rule->event)) &&
             (!rule->status || bytes_equal_string(update->status, rule->status)))
             return true;
@@ -110,7 +110,7 @@ struct conflation_table {
     uint16_t room_sets[ROOM_SETS]; /* how many slots' rooms have this hash */
 };
 
-static uint64_t task_of(const struct hub *hub, const struct notification *notification)
+static uint64_t task_hash_of(const struct hub *hub, const struct notification *notification)
 {
     struct bytes id = {0};
     if (notification->type == NOTIFICATION_TASK_STATUS)
@@ -160,8 +160,8 @@ static void replace(struct conflation_table *table, struct last_message *last,
     *last = with;
 }
 
-static void note(struct conflation_table **table, struct lane *lane, struct message *message,
-                 bool keep)
+static void note_message(struct conflation_table **table, struct lane *lane,
+                         struct message *message, bool keep)
 {
     assert(message->lane_id == lane->id);
     const struct conflation *rules = lane->hub->config.conflation;
@@ -170,7 +170,7 @@ static void note(struct conflation_table **table, struct lane *lane, struct mess
     uint64_t rooms = hash_room_set(message);
     if (!is_readable(*table, message, rooms))
         return;
-    uint64_t task = task_of(lane->hub, message->notification);
+    uint64_t task = task_hash_of(lane->hub, message->notification);
     if (!task)
         return;
     if (!*table)
@@ -190,12 +190,12 @@ static void note(struct conflation_table **table, struct lane *lane, struct mess
 
 void conflation_note(struct lane *lane, struct message *message)
 {
-    note(&lane->last_messages, lane, message, false);
+    note_message(&lane->last_messages, lane, message, false);
 }
 
 void conflation_note_scanned(struct lane *lane, struct message *message)
 {
-    note(&lane->scan.last_messages, lane, message, true);
+    note_message(&lane->scan.last_messages, lane, message, true);
 }
 
 void conflation_table_free(struct conflation_table **table)
@@ -208,9 +208,10 @@ void conflation_table_free(struct conflation_table **table)
     *table = NULL;
 }
 
-bool conflation_skips(const struct session_lane *place, const struct message *message)
+bool conflation_skips(const struct place *place, const struct message *message)
 {
     assert(place->lane->id == message->lane_id);
     assert(!message->superseded || message->conflatable);
-    return message->superseded && (place->state != LANE_LIVE || message->offset < place->live_from);
+    return message->superseded &&
+           (place->state != PLACE_LIVE || message->offset < place->live_from);
 }

@@ -79,7 +79,7 @@ static bool decode_base64url(struct bytes text, struct buffer *out)
 
 /* --- numbers -------------------------------------------------------------------------------- */
 
-static void append_varint(struct buffer *out, uint64_t value)
+static void cursor_append_varint(struct buffer *out, uint64_t value)
 {
     while (value >= 0x80) {
         buffer_append_byte(out, (uint8_t)(value | 0x80));
@@ -102,7 +102,7 @@ static bool take_varint(struct bytes *rest, uint64_t *value)
     return false;
 }
 
-static bool take(struct bytes *rest, size_t size, struct bytes *taken)
+static bool cursor_take(struct bytes *rest, size_t size, struct bytes *taken)
 {
     if (rest->size < size)
         return false;
@@ -120,7 +120,7 @@ static void append_uint64(struct buffer *out, uint64_t value)
 static bool take_uint64(struct bytes *rest, uint64_t *value)
 {
     struct bytes field;
-    if (!take(rest, 8, &field))
+    if (!cursor_take(rest, 8, &field))
         return false;
     *value = 0;
     for (int i = 0; i < 8; i++)
@@ -247,13 +247,13 @@ void cursor_pack_room(struct buffer *out, struct bytes name)
 static bool take_text(struct bytes *rest, struct bytes *text)
 {
     struct bytes size;
-    return take(rest, 1, &size) && take(rest, size.data[0], text);
+    return cursor_take(rest, 1, &size) && cursor_take(rest, size.data[0], text);
 }
 
 bool cursor_unpack_room(struct bytes *rest, uint8_t *name, size_t *size)
 {
     struct bytes left = *rest, form, kind, key;
-    if (!take(&left, 1, &form))
+    if (!cursor_take(&left, 1, &form))
         return false;
     unsigned kind_number = form.data[0] & (ROOM_IS_UUID - 1);
     if (kind_number >= sizeof(known_kinds) / sizeof(known_kinds[0]))
@@ -264,7 +264,7 @@ bool cursor_unpack_room(struct bytes *rest, uint8_t *name, size_t *size)
     uint8_t uuid_text[UUID_CHARACTERS];
     if (form.data[0] & ROOM_IS_UUID) {
         struct bytes uuid;
-        if (!take(&left, 16, &uuid))
+        if (!cursor_take(&left, 16, &uuid))
             return false;
         format_uuid(uuid.data, uuid_text);
         key = bytes_of(uuid_text, sizeof(uuid_text));
@@ -290,7 +290,7 @@ bool cursor_unpack_room(struct bytes *rest, uint8_t *name, size_t *size)
 void cursor_append_position(struct buffer *out, struct position position)
 {
     assert(position.next >= 0);
-    append_varint(out, (uint64_t)position.next);
+    cursor_append_varint(out, (uint64_t)position.next);
     buffer_append_byte(out, (uint8_t)position.check);
     buffer_append_byte(out, (uint8_t)(position.check >> 8));
 }
@@ -299,7 +299,7 @@ bool cursor_take_position(struct bytes *rest, struct position *position)
 {
     uint64_t next;
     struct bytes check, left = *rest;
-    if (!take_varint(&left, &next) || next > INT64_MAX || !take(&left, 2, &check))
+    if (!take_varint(&left, &next) || next > INT64_MAX || !cursor_take(&left, 2, &check))
         return false;
     position->next = narrow_offset(next);
     position->check = (uint16_t)(check.data[0] | check.data[1] << 8);
@@ -321,7 +321,7 @@ void private_id_encode(struct private_id *id, const struct cursor_keys *keys, st
     buffer_append(&content, bytes_of(id->public_id, sizeof(id->public_id)));
     append_uint64(&content, id->principal);
     append_uint64(&content, id->layout_revision);
-    append_varint(&content, id->rooms.size);
+    cursor_append_varint(&content, id->rooms.size);
     buffer_append(&content, id->rooms);
     buffer_append(&content, id->positions);
     hmac_sign(keys->keys[0].hmac, buffer_peek(&content), mac);
@@ -341,17 +341,17 @@ enum status private_id_decode(struct bytes text, const struct cursor_keys *keys,
     if (text.size > CURSOR_TEXT_LIMIT || !decode_base64url(text, space))
         return STATUS_MALFORMED;
     rest = buffer_peek(space);
-    if (!take(&rest, CURSOR_TAG_BYTES, &mac))
+    if (!cursor_take(&rest, CURSOR_TAG_BYTES, &mac))
         return STATUS_MALFORMED;
     content = rest;
-    if (!take(&rest, 2, &head) || head.data[0] != FORMAT_VERSION)
+    if (!cursor_take(&rest, 2, &head) || head.data[0] != FORMAT_VERSION)
         return STATUS_MALFORMED;
     if (!verified(keys, head.data[1], content, mac))
         return STATUS_DENIED;
-    if (!take(&rest, CURSOR_SESSION_ID_BYTES, &session_id) ||
-        !take(&rest, CURSOR_PUBLIC_ID_BYTES, &public_id) ||
+    if (!cursor_take(&rest, CURSOR_SESSION_ID_BYTES, &session_id) ||
+        !cursor_take(&rest, CURSOR_PUBLIC_ID_BYTES, &public_id) ||
         !take_uint64(&rest, &result.principal) || !take_uint64(&rest, &result.layout_revision) ||
-        !take_varint(&rest, &rooms_size) || !take(&rest, rooms_size, &result.rooms))
+        !take_varint(&rest, &rooms_size) || !cursor_take(&rest, rooms_size, &result.rooms))
         return STATUS_MALFORMED;
     memcpy(result.session_id, session_id.data, session_id.size);
     memcpy(result.public_id, public_id.data, public_id.size);
@@ -381,7 +381,7 @@ void cursor_encode_rooms(const struct cursor *cursor, const uint8_t tag[CURSOR_T
     assert(keys->count > 0);
     buffer_append_byte(&content, FORMAT_VERSION);
     buffer_append_byte(&content, keys->keys[0].id);
-    append_varint(&content, cursor->left.size);
+    cursor_append_varint(&content, cursor->left.size);
     buffer_append(&content, cursor->left);
     buffer_append(&content, cursor->joined);
     append_signed(&covered, tag, buffer_peek(&content));
@@ -417,11 +417,11 @@ enum status cursor_decode(struct bytes text, const uint8_t tag[CURSOR_TAG_BYTES]
         return STATUS_MALFORMED;
     rest = bytes_of(buffer_peek(space).data, rooms_size);
     result.positions = bytes_skip(buffer_peek(space), rooms_size);
-    if (!take(&rest, CURSOR_MAC_BYTES, &mac))
+    if (!cursor_take(&rest, CURSOR_MAC_BYTES, &mac))
         return STATUS_MALFORMED;
     content = rest;
-    if (!take(&rest, 2, &head) || head.data[0] != FORMAT_VERSION ||
-        !take_varint(&rest, &left_size) || !take(&rest, left_size, &result.left))
+    if (!cursor_take(&rest, 2, &head) || head.data[0] != FORMAT_VERSION ||
+        !take_varint(&rest, &left_size) || !cursor_take(&rest, left_size, &result.left))
         return STATUS_MALFORMED;
     append_signed(&covered, tag, content);
     if (!verified(keys, head.data[1], buffer_peek(&covered), mac))

@@ -15,7 +15,7 @@ enum {
 
 /* --- the list --------------------------------------------------------------------------------- */
 
-static struct message *shift(struct history *history)
+static struct message *history_shift(struct history *history)
 {
     assert(history->count > 0 && history->count <= history->capacity);
     struct message *message = history->messages[history->start];
@@ -28,13 +28,13 @@ static struct message *shift(struct history *history)
     return message;
 }
 
-static void clear(struct history *history)
+static void history_clear(struct history *history)
 {
     while (history->count)
-        message_unref(shift(history));
+        message_unref(history_shift(history));
 }
 
-static void grow(struct history *history)
+static void history_grow(struct history *history)
 {
     uint32_t capacity = history->capacity ? 2 * history->capacity : 8;
     struct message **messages = mem_alloc(capacity * sizeof(struct message *));
@@ -46,12 +46,12 @@ static void grow(struct history *history)
     history->start = 0;
 }
 
-static void push(struct history *history, struct message *message)
+static void history_push(struct history *history, struct message *message)
 {
     assert(!message->fault && history->state != HISTORY_WHOLE);
     size_t bytes = message_record_bytes(message);
     if (history->count == history->capacity)
-        grow(history);
+        history_grow(history);
     history->messages[(history->start + history->count++) & (history->capacity - 1)] =
         message_ref(message);
     history->bytes += bytes;
@@ -66,20 +66,20 @@ static bool holds_too_much(const struct history *history)
 }
 
 /* One of the room. */
-static void keep(struct history *history, struct message *message)
+static void history_keep(struct history *history, struct message *message)
 {
     assert(history->last > 0);
     if (message->timestamp_ms < history->since_ms) {
         history->cut = history->cut || history->since_bound;
         return;
     }
-    push(history, message);
+    history_push(history, message);
     if (history->count > history->last) {
-        message_unref(shift(history));
+        message_unref(history_shift(history));
         history->overflowed = true;
     }
     while (history->count && holds_too_much(history)) {
-        message_unref(shift(history));
+        message_unref(history_shift(history));
         history->cut = true;
     }
 }
@@ -95,12 +95,12 @@ bool history_is_complete(const struct history *history)
 
 struct message *history_take(struct history *history)
 {
-    return history->count ? shift(history) : NULL;
+    return history->count ? history_shift(history) : NULL;
 }
 
 /* --- its life --------------------------------------------------------------------------------- */
 
-static void move(struct history *history, enum history_state state)
+static void history_move(struct history *history, enum history_state state)
 {
     assert(history->state != HISTORY_WHOLE);
     struct hub *hub = history->hub;
@@ -113,8 +113,8 @@ static void move(struct history *history, enum history_state state)
         DL_APPEND2(hub->histories, history, prev, next_ready);
 }
 
-void history_ask(struct pending *pending, struct room *room, const struct history_request *request,
-                 int64_t wall_ms)
+void history_ask(struct pending_request *pending, struct room *room,
+                 const struct history_request *request, int64_t wall_ms)
 {
     assert(pending->lane == room->lane && !pending->history);
     struct hub *hub = pending->session->hub;
@@ -142,21 +142,21 @@ void history_ask(struct pending *pending, struct room *room, const struct histor
 void history_start(struct history *history)
 {
     if (history->state == HISTORY_OPENING)
-        move(history, HISTORY_READY);
+        history_move(history, HISTORY_READY);
 }
 
 static void get_off(struct history *history)
 {
-    struct scan *scan = &history->lane->scan;
-    if (!history->aboard)
+    struct lane_scan *scan = &history->lane->scan;
+    if (!history->reading)
         return;
-    assert(scan->history_riders > 0);
+    assert(scan->history_readers > 0);
     if (!history->first_seen && history->first_index >= scan->first_at && scan->first_count > 0) {
         assert(scan->firsts[history->first_index] == history);
         scan->firsts[history->first_index] = NULL;
     }
-    history->aboard = false;
-    scan->history_riders--;
+    history->reading = false;
+    scan->history_readers--;
 }
 
 /* It is whole, or given up. */
@@ -165,7 +165,7 @@ static void collect_no_more(struct history *history)
     if (history->state == HISTORY_WHOLE)
         return;
     get_off(history);
-    move(history, HISTORY_WHOLE);
+    history_move(history, HISTORY_WHOLE);
     DL_DELETE2(history->lane->histories, history, lane_prev, lane_next);
     DL_DELETE2(history->room->histories, history, room_prev, room_next);
     history->hub->stats.histories_waiting--;
@@ -179,17 +179,17 @@ void history_free(struct history *history)
     if (!history)
         return;
     collect_no_more(history);
-    clear(history);
+    history_clear(history);
     free(history->messages);
     free(history);
 }
 
 /* `end`: the session's place. */
-static void finish(struct history *history, struct position end)
+static void history_finish(struct history *history, struct position end)
 {
     assert(history->pending && history->pending->history == history);
     struct hub *hub = history->hub;
-    struct pending *pending = history->pending;
+    struct pending_request *pending = history->pending;
     history->end = end;
     history->found = history->count;
     hub->stats.histories_incomplete += !history_is_complete(history);
@@ -223,7 +223,7 @@ static bool is_of_room(const struct room *room, struct message *message)
     return false;
 }
 
-static void spend(size_t *looks, size_t count)
+static void history_spend(size_t *looks, size_t count)
 {
     *looks -= *looks < count ? *looks : count;
 }
@@ -245,7 +245,7 @@ static bool is_in_ring(struct history *history, int64_t until, size_t *looks)
         if (!decoded)
             message_forget_decoded(message);
     }
-    spend(looks, ring_find(ring, until) - index);
+    history_spend(looks, ring_find(ring, until) - index);
     if (found == history->last) {
         history->next = ring_at(ring, index)->offset;
         history->overflowed = history->last_bound; /* maybe: it is not looked for more */
@@ -257,12 +257,12 @@ static bool is_in_ring(struct history *history, int64_t until, size_t *looks)
 }
 
 /* Where to look from, as far as the span goes. */
-static void begin(struct history *history, int64_t until, size_t *looks)
+static void history_begin(struct history *history, int64_t until, size_t *looks)
 {
-    assert(until >= 0 && !history->aboard);
+    assert(until >= 0 && !history->reading);
     const struct lane *lane = history->lane;
     uint64_t records = history->span / (lane->record_bytes ? lane->record_bytes : 1) + 1;
-    clear(history);
+    history_clear(history);
     history->begun = true;
     history->first_seen = history->reached = history->overflowed = history->cut = false;
     history->low = records < (uint64_t)until ? until - (int64_t)records : 0;
@@ -278,10 +278,10 @@ static void begin(struct history *history, int64_t until, size_t *looks)
 }
 
 /* Retention has come past it. What was found lies before a gap. */
-static void lose(struct history *history)
+static void history_lose(struct history *history)
 {
     assert(history->next < history->lane->first);
-    clear(history);
+    history_clear(history);
     history->reached = false;
     history->low = history->next = history->lane->first;
 }
@@ -301,11 +301,11 @@ static void look_through_ring(struct history *history, int64_t until, size_t *lo
         struct message *message = ring_at(ring, index);
         bool decoded = message->notification != NULL;
         if (is_of_room(history->room, message))
-            keep(history, message);
+            history_keep(history, message);
         if (!decoded)
             message_forget_decoded(message);
     }
-    spend(looks, SIZE_MAX - left);
+    history_spend(looks, SIZE_MAX - left);
     history->next = until;
 }
 
@@ -320,19 +320,19 @@ static bool look_further(struct history *history)
     return true;
 }
 
-static void look(struct history *history, size_t *looks)
+static void history_look(struct history *history, size_t *looks)
 {
     assert(history->state == HISTORY_READY);
     struct lane *lane = history->lane;
-    const struct session_lane *place = session_find_lane(history->session, lane);
+    const struct place *place = session_find_place(history->session, lane);
     int64_t until = catch_up_reach(place);
     do {
         if (!history->begun)
-            begin(history, until, looks);
+            history_begin(history, until, looks);
         if (history->next < lane->first && history->next < lane->ring.from)
-            lose(history);
+            history_lose(history);
         if (history->next < until && history->next < lane->ring.from) {
-            move(history, HISTORY_SCAN);
+            history_move(history, HISTORY_SCAN);
             scan_want(lane);
             return;
         }
@@ -340,33 +340,34 @@ static void look(struct history *history, size_t *looks)
         if (history->next < read)
             look_through_ring(history, read, looks);
         if (history->next < until) {
-            move(history, HISTORY_AHEAD);
+            history_move(history, HISTORY_AHEAD);
             waits_add(&lane->histories_ahead, &history->ahead, until);
             return;
         }
     } while (look_further(history));
-    finish(history, catch_up_reached(place));
+    history_finish(history, catch_up_reached(place));
 }
 
 void history_run(struct hub *hub)
 {
     size_t looks = LOOKS_A_TURN;
     while (hub->histories && looks)
-        look(hub->histories, &looks);
+        history_look(hub->histories, &looks);
 }
 
 void history_arrived(struct lane *lane)
 {
-    struct wait *wait;
+    struct waiter *wait;
     while ((wait = waits_take(&lane->histories_ahead, lane->position))) {
         lane->hub->stats.steps++;
-        move((struct history *)((char *)wait - offsetof(struct history, ahead)), HISTORY_READY);
+        history_move((struct history *)((char *)wait - offsetof(struct history, ahead)),
+                     HISTORY_READY);
     }
 }
 
 /* --- on scans --------------------------------------------------------------------------------- */
 
-static int by_next(const void *a, const void *b)
+static int histories_by_next(const void *a, const void *b)
 {
     const struct history *const *left = a, *const *right = b;
     return ((*left)->next > (*right)->next) - ((*left)->next < (*right)->next);
@@ -375,24 +376,24 @@ static int by_next(const void *a, const void *b)
 /* Those that have not seen their first record, by where they begin. */
 static void expect_firsts(struct lane *lane, size_t count)
 {
-    struct scan *scan = &lane->scan;
+    struct lane_scan *scan = &lane->scan;
     struct history *history;
     assert(!scan->firsts && scan->first_count == 0);
     if (count == 0)
         return;
     scan->firsts = mem_resize(NULL, count, sizeof(struct history *));
     DL_FOREACH2(lane->histories, history, lane_next)
-        if (history->aboard && !history->first_seen)
+        if (history->reading && !history->first_seen)
             scan->firsts[scan->first_count++] = history;
     assert(scan->first_count == count);
-    qsort(scan->firsts, count, sizeof(struct history *), by_next);
+    qsort(scan->firsts, count, sizeof(struct history *), histories_by_next);
     for (size_t i = 0; i < count; i++)
         scan->firsts[i]->first_index = narrow_32(i);
 }
 
-int64_t history_board(struct lane *lane)
+int64_t history_join_scan(struct lane *lane)
 {
-    assert(!lane->scan.running && lane->scan.history_riders == 0);
+    assert(!lane->scan.running && lane->scan.history_readers == 0);
     struct history *history;
     int64_t from = INT64_MAX;
     size_t firsts = 0;
@@ -401,11 +402,11 @@ int64_t history_board(struct lane *lane)
         if (history->state != HISTORY_SCAN)
             continue;
         if (history->next >= lane->ring.from) { /* the ring has grown backwards */
-            move(history, HISTORY_READY);
+            history_move(history, HISTORY_READY);
             continue;
         }
-        history->aboard = true;
-        lane->scan.history_riders++;
+        history->reading = true;
+        lane->scan.history_readers++;
         firsts += !history->first_seen;
         if (history->next < from)
             from = history->next;
@@ -416,7 +417,7 @@ int64_t history_board(struct lane *lane)
 
 static void look_at_firsts(struct lane *lane, const struct message *message)
 {
-    struct scan *scan = &lane->scan;
+    struct lane_scan *scan = &lane->scan;
     for (; scan->first_at < scan->first_count; scan->first_at++) {
         struct history *history = scan->firsts[scan->first_at];
         if (history && history->next > message->offset)
@@ -427,25 +428,25 @@ static void look_at_firsts(struct lane *lane, const struct message *message)
     }
 }
 
-static void offer(struct history *history, struct message *message)
+static void history_offer(struct history *history, struct message *message)
 {
     const struct lane *lane = history->lane;
-    int64_t until = catch_up_reach(session_find_lane(history->session, lane));
+    int64_t until = catch_up_reach(session_find_place(history->session, lane));
     struct position end = lane->scan.last; /* of the record before this one */
-    if (!history->aboard || message->offset < history->next)
+    if (!history->reading || message->offset < history->next)
         return;
     if (message->offset < until) {
-        keep(history, message);
+        history_keep(history, message);
         history->next = message->offset + 1;
         return;
     }
     get_off(history); /* it is whole, or looks further back */
-    move(history, HISTORY_READY);
+    history_move(history, HISTORY_READY);
     history->next = until;
     if (end.next == 0 || end.next > until)
         end = (struct position){.next = until};
     if (!look_further(history))
-        finish(history, end);
+        history_finish(history, end);
 }
 
 void history_scanned(struct lane *lane, struct message *message)
@@ -462,7 +463,7 @@ void history_scanned(struct lane *lane, struct message *message)
             if (!message_names_room(message, room_scope_of(room), room_name_of(room)))
                 continue;
             DL_FOREACH_SAFE2(room->histories, history, next, room_next)
-                offer(history, message);
+                history_offer(history, message);
         }
 }
 
@@ -474,17 +475,17 @@ void history_scan_over(struct lane *lane, bool useless)
         lane->hub->stats.steps++;
         if (history->state != HISTORY_SCAN)
             continue;
-        if (history->aboard && history->next < lane->scan.next)
+        if (history->reading && history->next < lane->scan.next)
             history->next = lane->scan.next;
-        if (history->aboard && useless) {
+        if (history->reading && useless) {
             history->shrinks = true;
             history->span /= NEXT_STEP;
             history->begun = false;
         }
         get_off(history);
-        move(history, HISTORY_READY);
+        history_move(history, HISTORY_READY);
     }
-    assert(lane->scan.history_riders == 0);
+    assert(lane->scan.history_readers == 0);
     free(lane->scan.firsts);
     lane->scan.firsts = NULL;
     lane->scan.first_count = lane->scan.first_at = 0;

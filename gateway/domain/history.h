@@ -7,7 +7,7 @@
  *   2 what is asked for is collected, from the lane's ring or by its scan, up to where the session
  *     stands in the lane; only the last of it is kept, in a list of the history's own
  *   3 when the collecting has come to the session's place, and in that instant: the list goes into
- *     the session's outbox, as one item with the confirmation, and the room is held no more
+ *     the session's queue, as one item with the confirmation, and the room is held no more
  *
  * So what lies below that place is history and what lies above it is live, whether the session is
  * at the head, behind, or ahead of this gateway. A room that the session is in already is not held:
@@ -32,7 +32,7 @@ enum history_state {
     HISTORY_READY,   /* to be looked at in this turn */
     HISTORY_SCAN,    /* waits for, or rides on, the lane's scan */
     HISTORY_AHEAD,   /* the session's place lies beyond what this gateway has read */
-    HISTORY_WHOLE,   /* in the session's outbox */
+    HISTORY_WHOLE,   /* in the session's queue */
 };
 
 struct history {
@@ -40,15 +40,15 @@ struct history {
     struct session *session;
     struct lane *lane;
     struct room *room;
-    struct pending *pending; /* NULL: whole */
+    struct pending_request *pending; /* NULL: whole */
     uint32_t lane_id;
     uint32_t last;    /* so many at most */
     int64_t since_ms; /* of records; INT64_MIN: any */
     bool last_bound;  /* that is the configured limit, not what was asked for */
     bool since_bound; /* likewise */
     uint8_t state;
-    bool aboard;          /* rides on the scan that runs */
-    uint32_t first_index; /* in scan.firsts, if it is aboard and not first_seen */
+    bool reading;         /* rides on the scan that runs */
+    uint32_t first_index; /* in scan.firsts, if it is reading and not first_seen */
     bool begun;           /* the following hold */
     bool first_seen;      /* the first record at or after `next` was looked at */
     bool reached;         /* nothing that was asked for lies before what is looked through */
@@ -56,8 +56,8 @@ struct history {
     bool cut;             /* some were left out for want of memory */
     bool shrinks;  /* records are larger than they were thought: it looks less far, not further */
     uint64_t span; /* bytes that are looked through */
-    struct wait ahead; /* in lane->histories_ahead: HISTORY_AHEAD */
-    int64_t low, next; /* from where; the next offset to look at */
+    struct waiter ahead; /* in lane->histories_ahead: HISTORY_AHEAD */
+    int64_t low, next;   /* from where; the next offset to look at */
     struct position end;
     struct message **messages; /* circular; capacity is a power of two */
     uint32_t capacity, start, count;
@@ -71,8 +71,8 @@ struct history {
 /* --- for joins (join.c) */
 
 /* For a join that waits: `pending` gets its history. The session is a member of the room. */
-void history_ask(struct pending *pending, struct room *room, const struct history_request *request,
-                 int64_t wall_ms);
+void history_ask(struct pending_request *pending, struct room *room,
+                 const struct history_request *request, int64_t wall_ms);
 /* The lane is open. */
 void history_start(struct history *history);
 void history_free(struct history *history);
@@ -84,9 +84,9 @@ bool history_is_complete(const struct history *history);
 
 /* --- for scans (scan.c) */
 
-/* Those that need the scan which is about to begin go aboard; the lowest offset that they need, or
+/* Those that need the scan which is about to begin go reading; the lowest offset that they need, or
  * INT64_MAX. */
-int64_t history_board(struct lane *lane);
+int64_t history_join_scan(struct lane *lane);
 /* A record of the scan, before it is offered to sessions: from a history's end on it may be theirs. */
 void history_scanned(struct lane *lane, struct message *message);
 /* The scan has come to scan.next and is over. `useless`: it was larger than it may be. */

@@ -15,7 +15,7 @@ struct hub *hub_new(const struct hub_config *config, const struct lane_source_op
                     void *source)
 {
     struct hub *hub = mem_new(struct hub);
-    assert(config->outbox_messages > 0 && config->outbox_messages <= HUB_OUTBOX_MOST);
+    assert(config->queue_messages > 0 && config->queue_messages <= HUB_QUEUE_MOST);
     assert(config->rooms_per_session > 0 && config->rooms_per_session <= HUB_ROOMS_MOST);
     assert(config->lanes_per_session > 0 && config->lanes_per_session <= HUB_LANES_MOST);
     assert(config->pending_joins <= HUB_JOINS_MOST);
@@ -46,7 +46,7 @@ static void free_lanes(struct hub *hub)
     }
 }
 
-static void reap(struct hub *hub)
+static void reap_sessions(struct hub *hub)
 {
     struct session *session, *next;
     DL_FOREACH_SAFE(hub->dying, session, next) {
@@ -60,7 +60,7 @@ void hub_free(struct hub *hub)
     if (!hub)
         return;
     assert(!hub->sessions);
-    reap(hub);
+    reap_sessions(hub);
     free_lanes(hub);
     while (hub->decoded.count)
         hub_forget_decoded(hub);
@@ -86,7 +86,7 @@ static void expect_open(struct session *session)
 {
     assert(session->opening && !session->opening->pending);
     struct hub *hub = session->hub;
-    struct pending *pending = mem_new(struct pending);
+    struct pending_request *pending = mem_new(struct pending_request);
     pending->session = session;
     pending->deadline_ms = hub->now_ms + hub->config.open_timeout_ms;
     DL_APPEND(hub->pending, pending);
@@ -96,9 +96,9 @@ static void expect_open(struct session *session)
 /* Lanes that are read already need no answer of the source. */
 static void start_in_open_lanes(struct session *session)
 {
-    for (unsigned i = 0; i < session->lane_count; i++) {
-        struct session_lane *place = session->lanes[i];
-        if (place->state != LANE_OPENING || !place->lane->open || place->doubtful)
+    for (unsigned i = 0; i < session->place_count; i++) {
+        struct place *place = session->places[i];
+        if (place->state != PLACE_OPENING || !place->lane->open || place->doubtful)
             continue;
         catch_up_start(place);
         if (!session->opening || !session->opening->resumed)
@@ -124,7 +124,7 @@ static bool enter_quotas(struct session *session, const struct session_request *
 static void continue_session(struct session *session, const struct session_request *request)
 {
     assert(session->opening && !session->claims);
-    if (!resume_continue(session, request->continued)) {
+    if (!session_migrate_in(session, request->continued)) {
         session_detach_all(session);
         session_end(session, "cannot_continue", true);
         return;
@@ -150,7 +150,7 @@ struct session *hub_open_session(struct hub *hub, const struct session_request *
     session->transport = request->transport;
     session->connection = request->connection;
     session->progress_ms = hub->now_ms;
-    session->opening = mem_new(struct opening);
+    session->opening = mem_new(struct session_opening);
     memcpy(session->opening->random, request->random, sizeof(request->random));
     DL_APPEND(hub->sessions, session);
     hub->stats.sessions++;
@@ -171,7 +171,7 @@ struct session *hub_open_session(struct hub *hub, const struct session_request *
         session_detach_all(session);
         free(session->left);
         session->left = NULL;
-        session_clear_outbox(session);
+        session_clear_queue(session);
         buffer_clear(&session->opening->left);
         problem = resume_fresh(session);
     }
@@ -196,7 +196,7 @@ static int64_t offset_of(int64_t offset)
 
 static void lane_alive(struct lane *lane)
 {
-    struct session_lane *place;
+    struct place *place;
     if (!lane->stale)
         return;
     lane->stale = false;
@@ -206,7 +206,7 @@ static void lane_alive(struct lane *lane)
 
 void hub_lane_opened(struct hub *hub, struct lane *lane, int64_t first, int64_t end)
 {
-    struct session_lane *place, *next;
+    struct place *place, *next;
     end = offset_of(end);
     lane->first = offset_of(first);
     lane_alive(lane);
@@ -233,7 +233,7 @@ void hub_lane_ends(struct hub *hub, struct lane *lane, int64_t first, int64_t en
 
 void hub_lane_unavailable(struct hub *hub, struct lane *lane, const char *reason, int64_t wall_ms)
 {
-    struct session_lane *place;
+    struct place *place;
     (void)hub, (void)reason;
     if (!lane->open || lane->stale)
         return;
@@ -243,14 +243,14 @@ void hub_lane_unavailable(struct hub *hub, struct lane *lane, const char *reason
         session_lane_stale(place);
 }
 
-static void offer_live(struct session_lane *place, struct message *message)
+static void offer_live(struct place *place, struct message *message)
 {
     assert(place->lane->id == message->lane_id);
-    if (place->state != LANE_LIVE || message->offset < place->next)
+    if (place->state != PLACE_LIVE || message->offset < place->next)
         return;
     if (session_offer(place, message))
         return;
-    place_move(place, LANE_BEHIND);
+    place_move(place, PLACE_BEHIND);
     place->next = message->offset;
     place->session->progress_ms = place->lane->hub->now_ms;
     place->lane->hub->stats.behind_entered++;
@@ -270,10 +270,10 @@ void hub_record(struct hub *hub, struct lane *lane, const struct lane_record *re
         lane->ring_turn = hub->turn;
         ring_settle(&lane->ring);
     }
-    uint64_t queued = hub->stats.outbox_messages;
+    uint64_t queued = hub->stats.queued_messages;
     lane_offer(lane, message, offer_live);
     conflation_note(lane, message);
-    hub->stats.records_skipped += hub->stats.outbox_messages == queued;
+    hub->stats.records_skipped += hub->stats.queued_messages == queued;
     hub->stats.records_faulty[message->fault] += message->fault != RECORD_SOUND;
     lane->position = record->offset + 1;
     lane->head = (struct position){lane->position, message->check};
@@ -295,7 +295,7 @@ void hub_lane_position(struct hub *hub, struct lane *lane, int64_t position)
 }
 
 /* A session that is not let in yet: what is queued for it is of the old log. */
-static void leave_broken_lane(struct session_lane *place, const char *reason)
+static void leave_broken_lane(struct place *place, const char *reason)
 {
     assert(place->session->state == SESSION_OPENING);
     struct session *session = place->session;
@@ -303,14 +303,14 @@ static void leave_broken_lane(struct session_lane *place, const char *reason)
         resume_give_up(session, reason);
         return;
     }
-    session_clear_outbox(session);
+    session_clear_queue(session);
     catch_up_leave(place);
-    place_move(place, LANE_OPENING);
+    place_move(place, PLACE_OPENING);
 }
 
 void hub_lane_broken(struct hub *hub, struct lane *lane, const char *reason)
 {
-    struct session_lane *place, *next;
+    struct place *place, *next;
     if (!lane->open)
         return;
     catch_up_forget(lane);
@@ -352,7 +352,7 @@ void hub_scan_ended(struct hub *hub, struct lane *lane, enum status status, int6
 static void expire_pending(struct hub *hub)
 {
     while (hub->pending && hub->pending->deadline_ms <= hub->now_ms) {
-        struct pending *pending = hub->pending;
+        struct pending_request *pending = hub->pending;
         if (pending->lane) {
             session_expire_join(pending);
             continue;
@@ -365,7 +365,7 @@ static void expire_pending(struct hub *hub)
 }
 
 /* Who is woken meanwhile waits for the next turn. */
-static void tell(struct attention *list, uint64_t most)
+static void tell_listed(struct attention *list, uint64_t most)
 {
     for (uint64_t left = list->count < most ? list->count : most; left && list->first; left--) {
         struct session *session = list->first;
@@ -378,11 +378,11 @@ static void tell(struct attention *list, uint64_t most)
     }
 }
 
-static void tell_ready(struct hub *hub)
+static void tell_sessions(struct hub *hub)
 {
     hub->depth++;
-    tell(&hub->ready, UINT64_MAX);
-    tell(&hub->lookers, LOOKERS_A_TURN);
+    tell_listed(&hub->ready, UINT64_MAX);
+    tell_listed(&hub->lookers, LOOKERS_A_TURN);
     hub->depth--;
 }
 
@@ -398,7 +398,7 @@ static void close_lingering(struct hub *hub)
 
 static void look_at(struct session *session)
 {
-    assert(session->told_lanes <= session->lane_count);
+    assert(session->told_lanes <= session->place_count);
     struct hub *hub = session->hub;
     if (session->state != SESSION_OPEN || session->opening)
         return;
@@ -409,10 +409,10 @@ static void look_at(struct session *session)
         }
         return;
     }
-    if (!hub->config.recovery || session->outbox.count)
+    if (!hub->config.recovery || session->queue.count)
         return;
     for (unsigned i = 0; i < session->told_lanes; i++) {
-        const struct session_lane *place = session->lanes[i];
+        const struct place *place = session->places[i];
         int64_t records = session_position(place).next - place->reported;
         if (records > 0 && lane_bytes_of(place->lane, records) > hub->config.cursor_lag_bytes) {
             struct control control = {0};
@@ -449,10 +449,10 @@ void hub_run(struct hub *hub, int64_t now_ms)
     expire_pending(hub);
     sweep(hub);
     history_run(hub);
-    tell_ready(hub);
+    tell_sessions(hub);
     catch_up_run(hub);
     close_lingering(hub);
-    reap(hub);
+    reap_sessions(hub);
 }
 
 int64_t hub_deadline_ms(const struct hub *hub)

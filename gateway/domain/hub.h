@@ -33,7 +33,7 @@ struct history_limits {
 
 /* What the limits of hub_config may be: the ranges of settings are these. */
 enum {
-    HUB_OUTBOX_MOST = 60000,           /* .outbox_messages */
+    HUB_QUEUE_MOST = 60000,            /* .queue_messages */
     HUB_ROOMS_MOST = 1000,             /* .rooms_per_session */
     HUB_ROOMS_OF_RECORD_MOST = 100000, /* .rooms_per_record */
     HUB_LANES_MOST = 100,              /* .lanes_per_session */
@@ -49,9 +49,9 @@ struct hub_config {
     const struct policy *policy;         /* borrowed for the hub's life */
     const struct conflation *conflation; /* borrowed for the hub's life; NULL: none */
     size_t ring_bytes;                   /* recent records kept per lane */
-    unsigned outbox_messages; /* messages queued per session before it lives off its cursor */
+    unsigned queue_messages; /* messages queued per session before it lives off its cursor */
     size_t
-        outbox_bytes; /* the same in bytes of their records; 0: however large. One goes beyond it */
+        queue_bytes;  /* the same in bytes of their records; 0: however large. One goes beyond it */
     unsigned answers; /* all else that is queued per session: answers to joins and leaves,
                                  and what it is told; beyond it, as beyond the bytes, it is ended with
                                  `too_many_answers`. At least rooms_per_session */
@@ -96,7 +96,7 @@ struct hub_stats {
     uint64_t quota_refused[QUOTA_SCOPES][QUOTA_KINDS];
     uint64_t overflowed; /* sessions ended for answers that they did not read */
     uint64_t histories, histories_incomplete, history_messages; /* asked for; cut off; given */
-    uint64_t sessions, rooms, lanes, lanes_open, ring_bytes, read_back_bytes, outbox_messages,
+    uint64_t sessions, rooms, lanes, lanes_open, ring_bytes, read_back_bytes, queued_messages,
         sessions_behind, histories_waiting, history_bytes; /* now */
 };
 
@@ -127,7 +127,7 @@ struct session_request {
     struct bytes claims;     /* verified claims, a JSON object; copied */
     struct bytes private_id; /* what the client presented to resume, or empty */
     struct bytes cursor;     /* likewise */
-    struct bytes continued;  /* what session_hand_over() wrote elsewhere; then the three above are
+    struct bytes continued;  /* what session_migrate_out() wrote elsewhere; then the three above are
                                 not read. It goes on there or, if that cannot be, is refused,
                                 transiently */
     uint8_t random[32];      /* for the new session's ids */
@@ -191,14 +191,14 @@ void session_close(struct session *session);
 
 /* --- on the way to another gateway */
 
-/* While this gives deliveries, the client is owed answers, and session_hand_over() would leave them
+/* While this gives deliveries, the client is owed answers, and session_migrate_out() would leave them
  * behind: as session_next(), but stops behind the last of them. False also while an answer is not
  * ready; the session is woken when it is. */
 bool session_next_answer(struct session *session, struct delivery *delivery);
 
 /* Appends all that another gateway needs to go on where this stream stands. The session is then to
  * be closed here. STATUS_INCOMPLETE: an answer is owed, see above; STATUS_CLOSED: it is ending. */
-enum status session_hand_over(const struct session *session, struct buffer *state) MUST_CHECK;
+enum status session_migrate_out(const struct session *session, struct buffer *state) MUST_CHECK;
 
 /* For logs: tenant and user of the claims, borrowed. */
 struct bytes session_user(const struct session *session);

@@ -2,11 +2,11 @@
  *
  *   lane.c       lanes: opening, ring, rooms, lingering
  *   membership.c the rooms and lanes of one session
- *   outbox.c     what is queued for a session, and who must be told
+ *   queue.c     what is queued for a session, and who must be told
  *   session.c    opening, the stream of deliveries, the end
  *   join.c       how it comes into a room and leaves it
  *   refresh.c    rights that change
- *   hand_over.c  a session that goes on at another gateway
+ *   migrate.c  a session that goes on at another gateway
  *   resume.c     private ids and cursors: made, and followed back
  *   catch_up.c   sessions behind the head of a lane: where each stands, and from the ring
  *   scan.c       readings of the past that all who are behind the ring share
@@ -18,13 +18,13 @@
  *
  *        opening --(lane opened)--> live <---(reached the head)--- behind <--> scanning
  *           \                        |                               ^           ^
- *            \                       +--(outbox full)----------------+           |
+ *            \                       +--(queue full)----------------+           |
  *             +--(resumed below the head)------------------------------(ring moved on)
  *
  *   opening   the lane's end is not known yet
  *   live      gets each record as it arrives. Records below `next` are skipped: a cursor may be
  * ahead of this gateway behind    gets nothing from arrivals; catches up from the ring when its
- * outbox is empty scanning  needs what the ring no longer has: waits for, or rides on, the lane's
+ * queue is empty scanning  needs what the ring no longer has: waits for, or rides on, the lane's
  * scan */
 #ifndef GATEWAY_DOMAIN_HUB_STATE_H
 #define GATEWAY_DOMAIN_HUB_STATE_H
@@ -64,26 +64,25 @@ struct ring {
     int64_t from;
 };
 
-struct scan {
+struct lane_scan {
     bool wanted;  /* sessions wait for one; the lane is in the hub's queue */
     bool running; /* the source is at it; the lane is in the hub's list of scans */
-    bool paused;  /* a rider's outbox is full */
+    bool paused;  /* a rider's queue is full */
     int64_t from; /* where it began */
     int64_t next; /* offset after the last record it gave */
     int64_t until;
-    uint64_t turn;               /* in which `kept` was settled */
-    struct ring kept;            /* what it gave, for those who come meanwhile: [kept.from, next) */
-    int64_t retry_ms;            /* not before, after a failure */
-    struct session_lane *places; /* DL list: all in LANE_SCANNING; those that are full first */
-    size_t riders;               /* of them, so many ride on it */
-    size_t history_riders;
-    struct session_lane *
-        *checks; /* riders whose cursor is still to be verified, by offset; NULL: left */
+    uint64_t turn;        /* in which `kept` was settled */
+    struct ring kept;     /* what it gave, for those who come meanwhile: [kept.from, next) */
+    int64_t retry_ms;     /* not before, after a failure */
+    struct place *places; /* DL list: all in PLACE_SCANNING; those that are full first */
+    size_t readers;       /* of them, so many ride on it */
+    size_t history_readers;
+    struct place **checks; /* readers whose cursor is still to be verified, by offset; NULL: left */
     size_t check_count, check_at;
     /* Histories that wait for the first record at or after where they begin, by that; NULL: left */
     struct history **firsts;
     size_t first_count, first_at;
-    bool served;                            /* there were riders when it began */
+    bool served;                            /* there were readers when it began */
     uint64_t bytes, records;                /* so many it gave */
     bool useless;                           /* larger than histories may be: it is to be given up */
     struct position last;                   /* after the last record it gave */
@@ -111,16 +110,16 @@ struct lane {
     uint64_t ring_turn;                     /* the turn in which the ring was settled */
     struct conflation_table *last_messages; /* of the ring */
     struct room *rooms;                     /* by hash; rooms of one hash are chained */
-    struct session_lane *sessions;          /* DL list */
+    struct place *sessions;                 /* DL list */
     struct history *histories;              /* DL list: those that are not whole */
     unsigned session_count;
     int64_t linger_until_ms;
-    struct scan scan;
+    struct lane_scan scan;
     bool keeps;             /* in the hub's list: may hold more than a ring's share */
     int64_t keeps_until_ms; /* INT64_MAX: while its scan runs */
     size_t beyond;          /* bytes it holds beyond that share */
     struct lane *keeps_prev, *keeps_next;
-    struct session_lane *doubtful_places; /* DL list */
+    struct place *doubtful_places; /* DL list */
     bool in_doubt; /* in the hub's list: sessions have cursors beyond this gateway's position */
     int64_t doubt_until_ms; /* then the broker's end is believed */
     int64_t doubt_due_ms;   /* when to ask again; INT64_MAX: asked */
@@ -129,7 +128,7 @@ struct lane {
     UT_hash_handle hh;
 };
 
-struct member {
+struct room_member {
     struct session *session;
     uint32_t index; /* in session->rooms */
     bool held;      /* gets nothing yet: what lies before comes first (history.h) */
@@ -140,7 +139,7 @@ struct room {
     uint64_t hash;
     struct lane *lane;
     struct room *same_hash;
-    struct member *members;
+    struct room_member *members;
     uint32_t count, capacity;
     struct history *histories; /* DL list: those that are not whole */
     uint16_t scope_size, name_size;
@@ -231,10 +230,10 @@ void lane_count_beyond(struct lane *lane);
 
 /* --- sessions ------------------------------------------------------------------------------- */
 
-enum lane_state { LANE_OPENING, LANE_LIVE, LANE_BEHIND, LANE_SCANNING };
+enum place_state { PLACE_OPENING, PLACE_LIVE, PLACE_BEHIND, PLACE_SCANNING };
 
 /* A session's place in one lane. */
-struct session_lane {
+struct place {
     struct lane *lane;
     struct session *session;
     int64_t next;          /* the next offset it may be offered */
@@ -242,27 +241,27 @@ struct session_lane {
     int64_t live_from;     /* what lies below it was missed, while behind */
     uint16_t check;  /* of the record before `next` that a cursor named; 0: verified or nothing to
                         verify */
-    uint32_t queued; /* messages of this lane in the outbox */
+    uint32_t queued; /* messages of this lane in the queue */
     uint32_t room_count;
     uint8_t state;
-    bool aboard;   /* rides on the running scan */
+    bool reading;  /* rides on the running scan */
     bool full;     /* has had as much of the scan as its queue may hold */
     bool doubtful; /* the cursor lies beyond what this gateway has seen: the broker's end decides */
     bool ordered;  /* by session_rooms_changed() */
-    uint32_t check_index;                     /* in scan.checks, if it is aboard with a check */
-    int64_t reported;                         /* `next` in the last cursor given */
-    struct wait ahead;                        /* in lane->places_ahead */
-    struct session_lane *prev, *next_session; /* in lane->sessions */
-    /* In scan.places (LANE_SCANNING) or lane->doubtful_places (LANE_OPENING). */
-    struct session_lane *list_prev, *list_next;
+    uint32_t check_index;              /* in scan.checks, if it is reading with a check */
+    int64_t reported;                  /* `next` in the last cursor given */
+    struct waiter ahead;               /* in lane->places_ahead */
+    struct place *prev, *next_session; /* in lane->sessions */
+    /* In scan.places (PLACE_SCANNING) or lane->doubtful_places (PLACE_OPENING). */
+    struct place *list_prev, *list_next;
 };
 
 struct session_room {
     struct room *room;
-    struct session_lane *place; /* in the room's lane */
-    uint32_t member;            /* index in room->members */
-    int32_t private_index;      /* in the private id's list of rooms; -1: joined later */
-    bool told; /* the client knows (OPENED or JOINED was given): it stands in cursors */
+    struct place *place;   /* in the room's lane */
+    uint32_t member;       /* index in room->members */
+    int32_t private_index; /* in the private id's list of rooms; -1: joined later */
+    bool told;             /* the client knows (OPENED or JOINED was given): it stands in cursors */
 };
 
 enum item_kind {
@@ -289,7 +288,7 @@ struct control {
     uint8_t room[];
 };
 
-struct item {
+struct queue_item {
     enum item_kind kind;
     union {
         struct message *message;
@@ -298,11 +297,11 @@ struct item {
 };
 
 /* First in, first out; one item needs no memory of its own, and none stays when it is empty.
- * Messages are bounded by hub_config.outbox_messages and .outbox_bytes, all else by hub_config.answers and
+ * Messages are bounded by hub_config.queue_messages and .queue_bytes, all else by hub_config.answers and
  * .answer_bytes. */
-struct outbox {
-    struct item *items; /* circular; NULL: there is `single` */
-    struct item single;
+struct session_queue {
+    struct queue_item *items; /* circular; NULL: there is `single` */
+    struct queue_item single;
     size_t capacity, start, count; /* of `items`; capacity is a power of two, or 0 */
     size_t messages, message_bytes;
     size_t answer_bytes; /* of all but messages */
@@ -311,14 +310,14 @@ struct outbox {
 enum session_state { SESSION_OPENING, SESSION_OPEN, SESSION_ENDING, SESSION_CLOSED };
 
 /* A join or an opening that waits for lanes. */
-struct pending {
+struct pending_request {
     struct session *session;
     struct lane *lane;       /* of a join; NULL: the session's opening */
     struct history *history; /* that a join brings; NULL: none. Owned */
     uint64_t request;
     int64_t deadline_ms;
-    struct pending *prev, *next;         /* all of the hub, by deadline */
-    struct pending *own_prev, *own_next; /* of a join: the session's own, oldest first */
+    struct pending_request *prev, *next;         /* all of the hub, by deadline */
+    struct pending_request *own_prev, *own_next; /* of a join: the session's own, oldest first */
     uint16_t room_size;
     uint8_t room[];
 };
@@ -329,13 +328,13 @@ struct session {
     void *connection;
     struct claims *claims;
     struct quota_holders quotas;
-    struct session_lane **lanes; /* in order of first mention by `rooms`: the cursor relies on it */
-    struct session_room *rooms;  /* private id's rooms in its order, then joined ones in order */
-    uint32_t lane_count, room_count, room_capacity;
+    struct place **places;      /* in order of first mention by `rooms`: the cursor relies on it */
+    struct session_room *rooms; /* private id's rooms in its order, then joined ones in order */
+    uint32_t place_count, room_count, room_capacity;
     uint32_t private_rooms; /* rooms in the private id */
     uint32_t pending_joins;
-    uint32_t histories;  /* whole ones in the outbox */
-    uint32_t told_lanes; /* the first of `lanes`: those that stand in cursors */
+    uint32_t histories;  /* whole ones in the queue */
+    uint32_t told_lanes; /* the first of `places`: those that stand in cursors */
     uint32_t stale_lanes;
     uint8_t state;
     bool overflowed;    /* more answers wait than may: it ends in this turn */
@@ -348,11 +347,11 @@ struct session {
     uint64_t given;     /* notifications */
     uint8_t *left;      /* two bits for each private room; see session_mark_left(). NULL: none */
     char *cursor_rooms; /* text of the cursor's constant part */
-    struct opening *opening; /* until OPENED was given */
+    struct session_opening *opening; /* until OPENED was given */
     uint8_t tag[CURSOR_TAG_BYTES];
     uint8_t public_id[CURSOR_PUBLIC_ID_BYTES];
-    struct pending *joins; /* DL list, oldest first: pending_joins of them */
-    struct outbox outbox;
+    struct pending_request *joins; /* DL list, oldest first: pending_joins of them */
+    struct session_queue queue;
     int64_t progress_ms;         /* when it last took something, or fell behind */
     struct session *prev, *next; /* all sessions, or the dying */
     struct attention *listed;    /* to be told at the end of the turn; NULL: not */
@@ -360,7 +359,7 @@ struct session {
 };
 
 /* What only an opening session needs. */
-struct opening {
+struct session_opening {
     char *private_id;    /* text the client came with, kept if it resumes */
     const char *reason;  /* why it could not resume */
     const char *refusal; /* instead of OPENED */
@@ -371,15 +370,15 @@ struct opening {
     bool resumed;
     bool continued; /* from another gateway; `resumed` too */
     bool was_stale; /* continued: its client knows that the broker is away */
-    struct pending *pending;
+    struct pending_request *pending;
 };
 
 /* Offers a message to every member of its rooms, through `offer`, which is told the member's place
  * in the lane. */
-typedef void (*place_fn)(struct session_lane *place, struct message *message);
+typedef void (*place_fn)(struct place *place, struct message *message);
 void lane_offer(struct lane *lane, struct message *message, place_fn offer);
 /* False: the session is full, and has not taken it. */
-bool session_offer(struct session_lane *place, struct message *message);
+bool session_offer(struct place *place, struct message *message);
 /* As many messages, or bytes of them, are queued as may be. */
 bool session_is_full(const struct session *session);
 void session_wake(struct session *session);
@@ -388,19 +387,19 @@ void session_unlist(struct session *session);
  * and the session ends with `too_many_answers` when the turn does. */
 void session_push_control(struct session *session, enum item_kind kind, struct bytes room,
                           const struct control *control);
-struct session_lane *session_find_lane(const struct session *session, const struct lane *lane);
-void outbox_push(struct outbox *outbox, struct item item);
-struct item outbox_shift(struct outbox *outbox);
+struct place *session_find_place(const struct session *session, const struct lane *lane);
+void session_queue_push(struct session_queue *queue, struct queue_item item);
+struct queue_item session_queue_shift(struct session_queue *queue);
 /* There is one. */
-const struct item *outbox_first(struct outbox *outbox);
-void outbox_deinit(struct outbox *outbox);
+const struct queue_item *session_queue_first(struct session_queue *queue);
+void session_queue_deinit(struct session_queue *queue);
 /* Queued messages of a lane: of a session that has left its last room there and comes back. */
-uint32_t outbox_count(struct outbox *outbox, uint32_t lane_id);
+uint32_t session_queue_count(struct session_queue *queue, uint32_t lane_id);
 /* The rooms that stand in cursors have changed. */
 void session_rooms_changed(struct session *session);
 /* Attaches the session to a room whose lane is known; returns its place in the lane. */
-struct session_lane *session_attach(struct session *session, struct lane *lane, struct bytes scope,
-                                    struct bytes name, int private_index);
+struct place *session_attach(struct session *session, struct lane *lane, struct bytes scope,
+                             struct bytes name, int private_index);
 /* Keeps back what the room gets from now on; or no more. */
 void session_room_hold(struct session *session, size_t index);
 void session_room_live(const struct session *session, const struct room *room);
@@ -408,13 +407,13 @@ bool session_room_is_held(const struct session *session, size_t index);
 /* The joins that waited for this lane are answered in their order, or get their history first. */
 void session_answer_joins(struct session *session, struct lane *lane);
 /* The join has taken effect: it is confirmed after its history, if it has one. Frees `pending`. */
-void session_answer_join(struct pending *pending);
+void session_answer_join(struct pending_request *pending);
 /* The pending joins of a room (`all`: of any) are given up; each is refused, unless `reason` is
  * NULL.
  */
 void session_forget_joins(struct session *session, struct bytes room, bool all, const char *reason);
 /* Its lane did not open, or its history did not come, in time: it is refused, and freed. */
-void session_expire_join(struct pending *pending);
+void session_expire_join(struct pending_request *pending);
 void session_detach_room(struct session *session, size_t index);
 /* The session is out of the room, and its joins of it are refused: the client has left it, or it is
  * `lost` since the claims do not open it. */
@@ -451,28 +450,28 @@ const char *session_claim_named_by(const struct session *session, const char *re
 void session_end(struct session *session, const char *reason, bool transient);
 /* The same for one whose client asks and does not read. */
 void session_end_overflowed(struct session *session);
-void session_lane_opened(struct session_lane *place);
+void session_lane_opened(struct place *place);
 /* Gives OPENED if nothing stands in its way any more. */
 void session_try_open(struct session *session);
-struct position session_position(const struct session_lane *place);
-void session_lane_stale(struct session_lane *place);
-void session_lane_live(struct session_lane *place);
+struct position session_position(const struct place *place);
+void session_lane_stale(struct place *place);
+void session_lane_live(struct place *place);
 void session_opening_free(struct session *session);
-void session_clear_outbox(struct session *session);
+void session_clear_queue(struct session *session);
 void session_reap(struct session *session);
 bool session_is_behind(const struct session *session);
 
 /* --- place.c -------------------------------------------------------------------------------- */
 
 /* How a place may change is in a table there. */
-void place_move(struct session_lane *place, enum lane_state state);
+void place_move(struct place *place, enum place_state state);
 
 /* --- resume.c ------------------------------------------------------------------------------- */
 
 /* Puts the session into the rooms of its cursor, or says why not. */
 const char *resume_follow(struct session *session, const struct session_request *request);
 /* Puts the session where another gateway has left it; false: that cannot be read or done here. */
-bool resume_continue(struct session *session, struct bytes state);
+bool session_migrate_in(struct session *session, struct bytes state);
 /* Rooms from the claims; NULL or why not. */
 const char *resume_fresh(struct session *session);
 /* Leaves everything and starts as a new session, with `reason` for the client. */
@@ -486,31 +485,31 @@ struct bytes resume_private_id(struct session *session);
 
 /* A session that cannot go on from its cursor: a fresh one if it is not open yet, else the client
  * must come back for one. */
-void catch_up_give_up(struct session_lane *place, const char *reason);
+void catch_up_give_up(struct place *place, const char *reason);
 /* Finds out how a session that stands at place->next gets on: live, behind or scanning. */
-void catch_up_start(struct session_lane *place);
-/* The next message from a ring for a session whose outbox is empty; NULL: none now. One reference
+void catch_up_start(struct place *place);
+/* The next message from a ring for a session whose queue is empty; NULL: none now. One reference
  * is the caller's. */
 struct message *catch_up_next(struct session *session);
 /* A turn begins. */
 void catch_up_turn(struct hub *hub);
-/* After records arrived or outboxes were emptied. */
+/* After records arrived or queues were emptied. */
 void catch_up_run(struct hub *hub);
 /* The broker's ends, for cursors beyond the gateway's position. */
 void catch_up_ends(struct lane *lane, int64_t first, int64_t end);
 /* The lane's position has grown. */
 void catch_up_arrived(struct lane *lane);
 /* The session no longer stands in the lane. */
-void catch_up_leave(struct session_lane *place);
+void catch_up_leave(struct place *place);
 /* When catch_up_run() is due. */
 int64_t catch_up_deadline(const struct hub *hub);
 /* Ends whatever catches up on the lane. */
 void catch_up_forget(struct lane *lane);
 /* What lies below it the session has been given, or its queue has it, or it has been passed over;
  * the rest will be offered to it. */
-int64_t catch_up_reach(const struct session_lane *place);
+int64_t catch_up_reach(const struct place *place);
 /* The same with the check of the record before, as far as that is known. */
-struct position catch_up_reached(const struct session_lane *place);
+struct position catch_up_reached(const struct place *place);
 
 /* --- scan.c --------------------------------------------------------------------------------- */
 
@@ -524,9 +523,9 @@ void scan_run(struct hub *hub);
 /* When scan_run() is due. */
 int64_t scan_deadline(const struct hub *hub);
 /* The session no longer stands in the lane. */
-void scan_leave(struct session_lane *place);
+void scan_leave(struct place *place);
 /* Its queue has taken as much as it may: whether it rides on is looked at after transports have. */
-void scan_fill(struct session_lane *place);
+void scan_fill(struct place *place);
 /* Ends whatever is read, and is kept of it. */
 void scan_forget(struct lane *lane);
 
@@ -539,7 +538,7 @@ void conflation_note_scanned(struct lane *lane, struct message *message);
 /* The log, or the scan, has ended. */
 void conflation_table_free(struct conflation_table **table);
 /* Whether the session has missed the message and need not have it any more. */
-bool conflation_skips(const struct session_lane *place, const struct message *message);
+bool conflation_skips(const struct place *place, const struct message *message);
 
 /* --- the hub -------------------------------------------------------------------------------- */
 
@@ -553,7 +552,7 @@ enum { DECODED_MOST = 256, DECODED_BYTES = 1 << 20 };
 
 /* The last messages that were decoded for those who catch up: the next one may want them as well.
  * Older ones give their decoded form back, which is several times as large as the rest. */
-struct decoded {
+struct decoded_messages {
     struct message *items[DECODED_MOST]; /* circular; a reference each */
     size_t start, count, bytes;
 };
@@ -577,7 +576,7 @@ struct hub {
     struct session *dying;
     struct attention ready;   /* there is something for them */
     struct attention lookers; /* there may be, in a ring: so many a turn are told */
-    struct pending *pending;
+    struct pending_request *pending;
     struct session *sweep; /* where the slow walk over all sessions stands */
     uint32_t next_lane_id;
     size_t looks_left; /* see catch_up.c */
@@ -590,7 +589,7 @@ struct hub {
     struct buffer room_name;  /* the delivery's */
     struct buffer public_id;  /* the delivery's */
     struct buffer private_id; /* the delivery's */
-    struct decoded decoded;
+    struct decoded_messages decoded;
     struct message *delivered; /* keeps a delivery's body alive until the next call */
     bool frame_is_lent;        /* `delivered` gives its frame back then: lent_slot */
     enum transport_slot lent_slot;

@@ -4,7 +4,7 @@
 
 /* --- joins that wait -------------------------------------------------------------------------- */
 
-static void pending_join_free(struct pending *pending)
+static void pending_join_free(struct pending_request *pending)
 {
     struct session *session = pending->session;
     assert(pending->lane && session->pending_joins > 0);
@@ -15,7 +15,7 @@ static void pending_join_free(struct pending *pending)
     assert(!session->joins == (session->pending_joins == 0));
 }
 
-void session_answer_join(struct pending *pending)
+void session_answer_join(struct pending_request *pending)
 {
     assert(!pending->history || pending->history->state == HISTORY_WHOLE);
     struct session *session = pending->session;
@@ -27,7 +27,7 @@ void session_answer_join(struct pending *pending)
 
 void session_answer_joins(struct session *session, struct lane *lane)
 {
-    struct pending *pending, *next;
+    struct pending_request *pending, *next;
     DL_FOREACH_SAFE2(session->joins, pending, next, own_next) {
         session->hub->stats.steps++;
         if (pending->lane != lane)
@@ -69,12 +69,12 @@ static int find_room(const struct session *session, struct bytes name)
     return -1;
 }
 
-static struct pending *expect_join(struct session *session, struct lane *lane, struct bytes room,
-                                   uint64_t request)
+static struct pending_request *expect_join(struct session *session, struct lane *lane,
+                                           struct bytes room, uint64_t request)
 {
     assert(session->state == SESSION_OPEN && room.size <= ROOM_NAME_LIMIT);
     struct hub *hub = session->hub;
-    struct pending *pending = mem_alloc(sizeof(*pending) + room.size);
+    struct pending_request *pending = mem_alloc(sizeof(*pending) + room.size);
     pending->session = session;
     pending->lane = lane;
     pending->request = request;
@@ -116,8 +116,8 @@ struct join {
 
 static bool too_many_lanes(const struct session *session, struct lane *lane)
 {
-    return session->lane_count >= session->hub->config.lanes_per_session &&
-           !session_find_lane(session, lane);
+    return session->place_count >= session->hub->config.lanes_per_session &&
+           !session_find_place(session, lane);
 }
 
 /* The session is in the room: what the join still waits for, or its answer. */
@@ -126,7 +126,7 @@ static void settle_join(struct session *session, size_t index, const struct join
     assert(index < session->room_count);
     struct room *room = session->rooms[index].room;
     struct lane *lane = room->lane;
-    bool opening = session_find_lane(session, lane)->state == LANE_OPENING;
+    bool opening = session_find_place(session, lane)->state == PLACE_OPENING;
     if (!join->history) /* what another join of the room would bring first, it does not wait for */
         session_room_live(session, room);
     if (!join->history && !opening) {
@@ -134,7 +134,7 @@ static void settle_join(struct session *session, size_t index, const struct join
         session_push_control(session, ITEM_JOINED, room_name_of(room), &control);
         return;
     }
-    struct pending *pending = expect_join(session, lane, room_name_of(room), join->request);
+    struct pending_request *pending = expect_join(session, lane, room_name_of(room), join->request);
     if (!join->history)
         return;
     history_ask(pending, room, join->history, join->wall_ms);
@@ -151,7 +151,7 @@ void session_settle_gain(struct session *session, size_t index)
 static void join_again(struct session *session, size_t index, const struct join *join)
 {
     const struct lane *lane = session->rooms[index].room->lane;
-    bool waits = join->history || session_find_lane(session, lane)->state == LANE_OPENING;
+    bool waits = join->history || session_find_place(session, lane)->state == PLACE_OPENING;
     if (waits && asks_too_much(session))
         refuse_join(session, room_name_of(session->rooms[index].room), join->request,
                     "too_many_requests", false);
@@ -159,8 +159,8 @@ static void join_again(struct session *session, size_t index, const struct join 
         settle_join(session, index, join);
 }
 
-static void ask_to_join(struct session *session, struct bytes name, const struct join *join,
-                        int64_t now_ms)
+static void request_join(struct session *session, struct bytes name, const struct join *join,
+                         int64_t now_ms)
 {
     struct hub *hub = session->hub;
     uint64_t request = join->request;
@@ -210,7 +210,7 @@ static void ask_to_join(struct session *session, struct bytes name, const struct
 void session_join(struct session *session, struct bytes room, uint64_t request, int64_t now_ms)
 {
     struct join join = {.request = request};
-    ask_to_join(session, room, &join, now_ms);
+    request_join(session, room, &join, now_ms);
 }
 
 void session_join_with_history(struct session *session, struct bytes room, uint64_t request,
@@ -218,12 +218,12 @@ void session_join_with_history(struct session *session, struct bytes room, uint6
                                int64_t wall_ms)
 {
     struct join join = {.request = request, .history = history, .wall_ms = wall_ms};
-    ask_to_join(session, room, &join, now_ms);
+    request_join(session, room, &join, now_ms);
 }
 
 void session_forget_joins(struct session *session, struct bytes room, bool all, const char *reason)
 {
-    struct pending *pending, *next;
+    struct pending_request *pending, *next;
     DL_FOREACH_SAFE2(session->joins, pending, next, own_next) {
         struct bytes waiting = bytes_of(pending->room, pending->room_size);
         session->hub->stats.steps++;
@@ -236,7 +236,7 @@ void session_forget_joins(struct session *session, struct bytes room, bool all, 
     }
 }
 
-void session_expire_join(struct pending *pending)
+void session_expire_join(struct pending_request *pending)
 {
     assert(pending->lane && pending->session->state == SESSION_OPEN);
     struct session *session = pending->session;

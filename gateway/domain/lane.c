@@ -21,7 +21,7 @@ struct message *ring_at(const struct ring *ring, size_t index)
     return ring->messages[slot_of(ring, index)];
 }
 
-static uint64_t mark_of(const struct message *message)
+static uint64_t ring_mark_of(const struct message *message)
 {
     uint64_t mark = 0;
     for (unsigned i = 0; i < message->room_count; i++)
@@ -139,10 +139,10 @@ static void block_begin(struct ring *ring, size_t slot)
     }
 }
 
-static void put(struct ring *ring, size_t slot, struct message *message)
+static void ring_put(struct ring *ring, size_t slot, struct message *message)
 {
     ring->messages[slot] = message;
-    ring->marks[slot] = mark_of(message);
+    ring->marks[slot] = ring_mark_of(message);
     for (unsigned i = 0; i < message->room_count; i++)
         room_set_add(&ring->blocks[slot / RING_BLOCK], message->room_hashes[i]);
 }
@@ -157,7 +157,7 @@ static void ring_grow(struct ring *ring)
     ring->marks = mem_alloc(ring->capacity * sizeof(*ring->marks));
     ring->blocks = mem_alloc(ring->capacity / RING_BLOCK * sizeof(*ring->blocks));
     for (size_t i = 0; i < ring->count; i++)
-        put(ring, i, ring_at(&old, i));
+        ring_put(ring, i, ring_at(&old, i));
     free(old.messages);
     free(old.marks);
     free(old.blocks);
@@ -172,7 +172,7 @@ void ring_push(struct ring *ring, struct message *message, size_t bytes_limit)
     if (slot % RING_BLOCK == 0)
         block_begin(ring, slot);
     ring->count++;
-    put(ring, slot, message);
+    ring_put(ring, slot, message);
     ring->unsettled++;
     message->counted = message_bytes(message);
     ring->bytes += message->counted;
@@ -198,7 +198,7 @@ void ring_prepend(struct ring *ring, struct ring *older, size_t bytes_limit)
             block_begin(ring, slot);
         ring->start = slot;
         ring->count++;
-        put(ring, slot, ring_at(older, i));
+        ring_put(ring, slot, ring_at(older, i));
     }
     ring->bytes += older->bytes;
     ring->from = older->from;
@@ -289,7 +289,7 @@ bool lane_count_frame(struct lane *lane, struct message *message)
 
 void hub_forget_decoded(struct hub *hub)
 {
-    struct decoded *decoded = &hub->decoded;
+    struct decoded_messages *decoded = &hub->decoded;
     assert(decoded->count > 0);
     struct message *oldest = decoded->items[decoded->start];
     decoded->start = (decoded->start + 1) % DECODED_MOST;
@@ -302,7 +302,7 @@ void hub_forget_decoded(struct hub *hub)
 void hub_keep_decoded(struct hub *hub, struct message *message)
 {
     assert(hub->decoded.count <= DECODED_MOST);
-    struct decoded *decoded = &hub->decoded;
+    struct decoded_messages *decoded = &hub->decoded;
     if (!message->notification)
         return;
     if (decoded->count == DECODED_MOST)
@@ -454,6 +454,6 @@ void lane_offer(struct lane *lane, struct message *message, place_fn offer)
                 continue;
             for (uint32_t j = 0; j < room->count; j++)
                 if (!room->members[j].held)
-                    offer(session_find_lane(room->members[j].session, lane), message);
+                    offer(session_find_place(room->members[j].session, lane), message);
         }
 }

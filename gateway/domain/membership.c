@@ -50,24 +50,24 @@ void session_mark_left(struct session *session, size_t private_index, bool lost)
 
 /* --- rooms and lanes of a session ----------------------------------------------------------- */
 
-struct session_lane *session_find_lane(const struct session *session, const struct lane *lane)
+struct place *session_find_place(const struct session *session, const struct lane *lane)
 {
-    for (unsigned i = 0; i < session->lane_count; i++)
-        if (session->lanes[i]->lane == lane)
-            return session->lanes[i];
+    for (unsigned i = 0; i < session->place_count; i++)
+        if (session->places[i]->lane == lane)
+            return session->places[i];
     return NULL;
 }
 
-static struct session_lane *add_lane(struct session *session, struct lane *lane)
+static struct place *add_lane(struct session *session, struct lane *lane)
 {
-    assert(!session_find_lane(session, lane));
-    struct session_lane *place = mem_new(struct session_lane);
+    assert(!session_find_place(session, lane));
+    struct place *place = mem_new(struct place);
     place->lane = lane;
     place->session = session;
-    place->state = lane->open ? LANE_LIVE : LANE_OPENING;
+    place->state = lane->open ? PLACE_LIVE : PLACE_OPENING;
     place->next = lane->position;
     place->given = lane->head;
-    place->queued = outbox_count(&session->outbox, lane->id);
+    place->queued = session_queue_count(&session->queue, lane->id);
     if (lane->in_linger) {
         DL_DELETE(session->hub->lingering, lane);
         lane->in_linger = false;
@@ -76,13 +76,13 @@ static struct session_lane *add_lane(struct session *session, struct lane *lane)
     lane->session_count++;
     if (lane->stale)
         session_lane_stale(place);
-    session->lanes =
-        mem_resize(session->lanes, session->lane_count + 1u, sizeof(struct session_lane *));
-    session->lanes[session->lane_count++] = place;
+    session->places =
+        mem_resize(session->places, session->place_count + 1u, sizeof(struct place *));
+    session->places[session->place_count++] = place;
     return place;
 }
 
-static void drop_lane(struct session_lane *place)
+static void drop_lane(struct place *place)
 {
     assert(place->room_count == 0 && place->lane->session_count > 0);
     struct session *session = place->session;
@@ -98,26 +98,26 @@ static void drop_lane(struct session_lane *place)
         DL_APPEND(hub->lingering, lane);
     }
     unsigned i = 0;
-    while (session->lanes[i] != place)
+    while (session->places[i] != place)
         i++;
-    session->lane_count--;
-    memmove(&session->lanes[i], &session->lanes[i + 1],
-            (session->lane_count - i) * sizeof(session->lanes[0]));
+    session->place_count--;
+    memmove(&session->places[i], &session->places[i + 1],
+            (session->place_count - i) * sizeof(session->places[0]));
     free(place);
 }
 
-struct session_lane *session_attach(struct session *session, struct lane *lane, struct bytes scope,
-                                    struct bytes name, int private_index)
+struct place *session_attach(struct session *session, struct lane *lane, struct bytes scope,
+                             struct bytes name, int private_index)
 {
     assert(session->state == SESSION_OPENING || session->state == SESSION_OPEN);
-    struct session_lane *place = session_find_lane(session, lane);
+    struct place *place = session_find_place(session, lane);
     if (!place)
         place = add_lane(session, lane);
     place->room_count++;
     struct room *room = room_get(lane, scope, name);
     if (room->count == room->capacity) {
         room->capacity = room->capacity ? 2 * room->capacity : 1;
-        room->members = mem_resize(room->members, room->capacity, sizeof(struct member));
+        room->members = mem_resize(room->members, room->capacity, sizeof(struct room_member));
     }
     if (session->room_count == session->room_capacity) {
         session->room_capacity = session->room_capacity ? 2 * session->room_capacity : 2;
@@ -127,7 +127,7 @@ struct session_lane *session_attach(struct session *session, struct lane *lane, 
     session->rooms[session->room_count] = (struct session_room){
         .room = room, .place = place, .member = room->count, .private_index = private_index};
     room->members[room->count++] =
-        (struct member){.session = session, .index = session->room_count++};
+        (struct room_member){.session = session, .index = session->room_count++};
     return place;
 }
 
@@ -156,12 +156,12 @@ bool session_room_is_held(const struct session *session, size_t index)
  * first mention. Each lane has a room, so none is lost. */
 static uint32_t order_lanes(struct session *session, uint32_t ordered, bool told)
 {
-    for (uint32_t i = 0; i < session->room_count && ordered < session->lane_count; i++) {
-        struct session_lane *place = session->rooms[i].place;
+    for (uint32_t i = 0; i < session->room_count && ordered < session->place_count; i++) {
+        struct place *place = session->rooms[i].place;
         if (session->rooms[i].told != told || place->ordered)
             continue;
         place->ordered = true;
-        session->lanes[ordered++] = place;
+        session->places[ordered++] = place;
     }
     return ordered;
 }
@@ -170,19 +170,19 @@ static uint32_t order_lanes(struct session *session, uint32_t ordered, bool told
 void session_rooms_changed(struct session *session)
 {
     session->rooms_changed = true;
-    for (uint32_t i = 0; i < session->lane_count; i++)
-        session->lanes[i]->ordered = false;
+    for (uint32_t i = 0; i < session->place_count; i++)
+        session->places[i]->ordered = false;
     session->told_lanes = order_lanes(session, 0, true);
     uint32_t all = order_lanes(session, session->told_lanes, false);
-    assert(all == session->lane_count);
+    assert(all == session->place_count);
 }
 
 static void detach_room(struct session *session, size_t index)
 {
     assert(session->rooms[index].room->members[session->rooms[index].member].session == session);
     struct room *room = session->rooms[index].room;
-    struct session_lane *place = session->rooms[index].place;
-    struct member last = room->members[--room->count];
+    struct place *place = session->rooms[index].place;
+    struct room_member last = room->members[--room->count];
     uint32_t hole = session->rooms[index].member;
     if (hole != room->count) {
         room->members[hole] = last;
@@ -210,5 +210,5 @@ void session_detach_all(struct session *session)
     while (session->room_count)
         detach_room(session, session->room_count - 1u);
     session_rooms_changed(session);
-    assert(session->lane_count == 0 && session->told_lanes == 0);
+    assert(session->place_count == 0 && session->told_lanes == 0);
 }

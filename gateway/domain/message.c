@@ -9,19 +9,19 @@
 #include "narrow.h"
 #include "room.h"
 
-struct frame {
+struct transport_frame {
     size_t size;
     uint8_t data[];
 };
 
-static uint8_t *scope_of(struct message *message)
+static uint8_t *message_scope(struct message *message)
 {
     return (uint8_t *)(message->room_hashes + message->room_count);
 }
 
-static struct bytes value_of(struct message *message)
+static struct bytes message_value(struct message *message)
 {
-    return bytes_of(scope_of(message) + message->scope_size, message->value_size);
+    return bytes_of(message_scope(message) + message->scope_size, message->value_size);
 }
 
 /* Two bytes by which a later reader of the same offset recognises the record. */
@@ -43,8 +43,8 @@ struct record_head {
 };
 
 /* Decodes; the fault, or that there is none. */
-static enum record_fault decode(struct bytes value, size_t rooms_most,
-                                struct notification **notification)
+static enum record_fault decode_value(struct bytes value, size_t rooms_most,
+                                      struct notification **notification)
 {
     struct notification *decoded;
     if (notification_decode(value, &decoded) != STATUS_OK)
@@ -57,8 +57,8 @@ static enum record_fault decode(struct bytes value, size_t rooms_most,
     return RECORD_SOUND;
 }
 
-static struct record_head read_head(const struct lane_record *record, enum lane_scope rule,
-                                    unsigned rooms_limit)
+static struct record_head read_record_head(const struct lane_record *record, enum lane_scope rule,
+                                           unsigned rooms_limit)
 {
     struct record_head head = {.value = record->value, .rooms = record->room_hashes.size / 8};
     if (record->key.size > LAYOUT_KEY_LIMIT || !lane_scope_take(rule, record->key, &head.scope))
@@ -66,7 +66,7 @@ static struct record_head read_head(const struct lane_record *record, enum lane_
     else if (record->room_hashes.size % 8 != 0 || head.rooms > rooms_limit)
         head.fault = RECORD_BAD_ROOMS;
     else if (head.rooms == 0)
-        head.fault = decode(record->value, rooms_limit, &head.notification);
+        head.fault = decode_value(record->value, rooms_limit, &head.notification);
     if (head.fault)
         return (struct record_head){.fault = head.fault};
     if (head.notification)
@@ -95,7 +95,7 @@ static void take_rooms(struct message *message, const struct lane_record *record
 struct message *message_new(uint32_t lane_id, const struct lane_record *record,
                             enum lane_scope rule, unsigned rooms_limit)
 {
-    struct record_head head = read_head(record, rule, rooms_limit);
+    struct record_head head = read_record_head(record, rule, rooms_limit);
     assert(head.rooms <= rooms_limit && head.scope.size <= LAYOUT_KEY_LIMIT);
     struct message *message =
         mem_alloc(sizeof(*message) + 8 * head.rooms + head.scope.size + head.value.size);
@@ -110,9 +110,9 @@ struct message *message_new(uint32_t lane_id, const struct lane_record *record,
     message->value_size = head.value.size;
     message->notification = head.notification;
     if (head.scope.size)
-        memcpy(scope_of(message), head.scope.data, head.scope.size);
+        memcpy(message_scope(message), head.scope.data, head.scope.size);
     if (head.value.size)
-        memcpy(scope_of(message) + head.scope.size, head.value.data, head.value.size);
+        memcpy(message_scope(message) + head.scope.size, head.value.data, head.value.size);
     take_rooms(message, record, &head);
     return message;
 }
@@ -148,15 +148,15 @@ size_t message_bytes(const struct message *message)
     size_t size = message_record_bytes(message);
     for (size_t i = 0; i < TRANSPORT_SLOT_COUNT; i++)
         if (message->frames[i])
-            size += sizeof(struct frame) + message->frames[i]->size;
+            size += sizeof(struct transport_frame) + message->frames[i]->size;
     return size;
 }
 
 bool message_decode(struct message *message)
 {
     if (!message->notification && !message->fault)
-        message->fault =
-            narrow_8(decode(value_of(message), message->room_count, &message->notification));
+        message->fault = narrow_8(
+            decode_value(message_value(message), message->room_count, &message->notification));
     assert(!message->fault == (message->notification != NULL));
     return !message->fault;
 }
@@ -176,7 +176,7 @@ void message_forget_frame(struct message *message, enum transport_slot slot)
 bool message_names_room(struct message *message, struct bytes scope, struct bytes name)
 {
     assert(name.size > 0);
-    if (!bytes_equal(bytes_of(scope_of(message), message->scope_size), scope) ||
+    if (!bytes_equal(bytes_of(message_scope(message), message->scope_size), scope) ||
         !message_decode(message))
         return false;
     for (size_t i = 0; i < message->notification->room_count; i++)
@@ -187,7 +187,7 @@ bool message_names_room(struct message *message, struct bytes scope, struct byte
 
 struct bytes message_frame(struct message *message, const struct transport_ops *transport)
 {
-    struct frame *frame = message->frames[transport->slot];
+    struct transport_frame *frame = message->frames[transport->slot];
     if (!frame) {
         auto_buffer struct buffer json = {0};
         auto_buffer struct buffer out = {0};
@@ -198,7 +198,7 @@ struct bytes message_frame(struct message *message, const struct transport_ops *
         const char *event = notification_event_name(message->notification->type);
         struct message_view view = {.event = bytes_of_string(event),
                                     .json = buffer_peek(&json),
-                                    .protobuf = value_of(message)};
+                                    .protobuf = message_value(message)};
         transport->encode(&view, &out);
         frame = mem_alloc(sizeof(*frame) + buffer_size(&out));
         frame->size = buffer_size(&out);

@@ -1,5 +1,5 @@
 /* One record of a lane as the gateway keeps it: raw, decoded only when a local room is named, and
- * framed at most once per transport. Shared by reference: the lane's ring and sessions' outboxes
+ * framed at most once per transport. Shared by reference: the lane's ring and sessions' queues
  * hold it. Not what goes over a wire: that is the frame plus the session's own cursor. */
 #ifndef GATEWAY_DOMAIN_MESSAGE_H
 #define GATEWAY_DOMAIN_MESSAGE_H
@@ -23,7 +23,7 @@ struct message {
     bool conflatable; /* as configured; set by conflation_note() */
     bool superseded;  /* a later one of its task says all that it says to its rooms */
     struct notification *notification; /* NULL until decoded */
-    struct frame *frames[TRANSPORT_SLOT_COUNT];
+    struct transport_frame *frames[TRANSPORT_SLOT_COUNT];
     uint64_t room_hashes[]; /* room_count of them, then the scope of the rooms, then the value */
 };
 

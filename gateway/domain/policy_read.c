@@ -8,8 +8,8 @@
 /* --- Reading the configuration
  * ---------------------------------------------------------------------------- */
 
-static void problem_at(struct problems *problems, const struct document_node *node,
-                       const char *text)
+static void policy_problem_at(struct problems *problems, const struct document_node *node,
+                              const char *text)
 {
     problems_add(problems, node->line, node->column, "%s", text);
 }
@@ -22,7 +22,7 @@ static bool read_claim_name(struct policy *policy, const struct document_node *n
     struct bytes text = bytes_of_string(name);
     if (node && node->kind != DOCUMENT_NULL) {
         if (node->kind != DOCUMENT_STRING) {
-            problem_at(problems, node, "the name of a claim must be a string");
+            policy_problem_at(problems, node, "the name of a claim must be a string");
             return false;
         }
         text = node->text;
@@ -30,13 +30,13 @@ static bool read_claim_name(struct policy *policy, const struct document_node *n
     if (policy_names_add(&policy->names, text, &field, &error) == STATUS_OK)
         return true;
     assert(node); /* the defaults are good names */
-    problem_at(problems, node, error.text);
+    policy_problem_at(problems, node, error.text);
     return false;
 }
 
 /* The user's and the tenant's claims are fields 0 and 1 whatever they are called. */
-static void read_identity(struct policy *policy, const struct document_node *node,
-                          struct problems *problems)
+static void read_identity_claims(struct policy *policy, const struct document_node *node,
+                                 struct problems *problems)
 {
     const struct document_node *tenant = node ? document_find(node, "tenant_claim") : NULL;
     const struct document_node *user = node ? document_find(node, "user_claim") : NULL;
@@ -45,8 +45,8 @@ static void read_identity(struct policy *policy, const struct document_node *nod
     if (!fine || policy->names.count == 2)
         return;
     assert(node); /* the defaults differ */
-    problem_at(problems, user ? user : node,
-               "tenant_claim and user_claim must be different claims");
+    policy_problem_at(problems, user ? user : node,
+                      "tenant_claim and user_claim must be different claims");
 }
 
 /* Whether the layout has rooms of this kind and, of a room that is the same for every token, this
@@ -75,12 +75,12 @@ static bool add_template(struct policy *policy, const struct document_node *node
 {
     struct error error;
     if (node->kind != DOCUMENT_STRING) {
-        problem_at(problems, node, "a template of a room must be a string");
+        policy_problem_at(problems, node, "a template of a room must be a string");
         return false;
     }
     if (policy_template_init(template, node->text, may_be_open, &policy->names, &error) !=
         STATUS_OK) {
-        problem_at(problems, node, error.text);
+        policy_problem_at(problems, node, error.text);
         return false;
     }
     if (check_layout(policy->layout, template, &error) == STATUS_OK)
@@ -106,8 +106,8 @@ static bool is_list(const struct document_node *node, size_t limit, const char *
     return true;
 }
 
-static void read_connect(struct policy *policy, const struct document_node *node,
-                         struct problems *problems)
+static void read_connect_rooms(struct policy *policy, const struct document_node *node,
+                               struct problems *problems)
 {
     if (!is_list(node, POLICY_TEMPLATES_LIMIT, "connect", problems))
         return;
@@ -122,7 +122,8 @@ static bool add_value(struct policy_condition *condition, const struct document_
 {
     if (node->kind != DOCUMENT_STRING && node->kind != DOCUMENT_BOOLEAN &&
         node->kind != DOCUMENT_NUMBER) {
-        problem_at(problems, node, "the value of a claim must be a string, a number or a boolean");
+        policy_problem_at(problems, node,
+                          "the value of a claim must be a string, a number or a boolean");
         return false;
     }
     struct bytes text = node->text;
@@ -142,7 +143,7 @@ static bool read_values(struct policy_condition *condition, const struct documen
     if (!is_list(node, POLICY_CONDITION_VALUES_LIMIT, "the values of a claim", problems))
         return false;
     if (node->count == 0) {
-        problem_at(problems, node, "a condition without values holds never");
+        policy_problem_at(problems, node, "a condition without values holds never");
         return false;
     }
     condition->values = mem_resize(NULL, node->count, sizeof(*condition->values));
@@ -160,7 +161,7 @@ static bool read_conditions(struct policy *policy, struct policy_conditions *con
     if (!document_check_keys(node, NULL, "if", problems))
         return false;
     if (node->count > POLICY_CONDITIONS_LIMIT) {
-        problem_at(problems, node, "too many conditions");
+        policy_problem_at(problems, node, "too many conditions");
         return false;
     }
     bool fine = true;
@@ -169,7 +170,7 @@ static bool read_conditions(struct policy *policy, struct policy_conditions *con
         const struct document_node *name = node->entries[i].key;
         struct error error;
         if (policy_names_add(&policy->names, name->text, &condition->field, &error) != STATUS_OK) {
-            problem_at(problems, name, error.text);
+            policy_problem_at(problems, name, error.text);
             fine = false;
         }
         fine = read_values(condition, node->entries[i].value, problems) && fine;
@@ -187,7 +188,7 @@ static bool read_join_rule(struct policy *policy, struct policy_join_rule *rule,
         return false;
     const struct document_node *room = document_find(node, "room");
     if (!room) {
-        problem_at(problems, node, "a rule of join needs a room");
+        policy_problem_at(problems, node, "a rule of join needs a room");
         return false;
     }
     bool fine = add_template(policy, room, true, &rule->room, problems);
@@ -209,7 +210,7 @@ static void read_join(struct policy *policy, const struct document_node *node,
 }
 
 /* What the gateway itself understands from clients, or the client library keeps for itself. */
-static bool is_reserved(const char *name)
+static bool is_reserved_claim(const char *name)
 {
     static const char *const names[] = {"subscribe",     "unsubscribe", "token",
                                         "connect",       "disconnect",  "connect_error",
@@ -233,13 +234,13 @@ static bool read_event_name(struct policy_event_rule *rule, const struct documen
     rule->open = text.data[text.size - 1] == '*';
     text.size -= rule->open;
     if (text.size > 0 && memchr(text.data, '*', text.size)) {
-        problem_at(problems, node, "`*` only at the end");
+        policy_problem_at(problems, node, "`*` only at the end");
         return false;
     }
     rule->name = mem_string(text);
-    if (!is_reserved(rule->name))
+    if (!is_reserved_claim(rule->name))
         return true;
-    problem_at(problems, node, "this event is the gateway's own");
+    policy_problem_at(problems, node, "this event is the gateway's own");
     return false;
 }
 
@@ -253,15 +254,15 @@ static bool read_event_rule(struct policy *policy, struct policy_event_rule *rul
         return false;
     const struct document_node *name = document_find(node, "event");
     if (!name) {
-        problem_at(problems, node, "a rule of events needs an event");
+        policy_problem_at(problems, node, "a rule of events needs an event");
         return false;
     }
     bool fine = read_event_name(rule, name, problems);
     return read_conditions(policy, &rule->conditions, document_find(node, "if"), problems) && fine;
 }
 
-static void read_events(struct policy *policy, const struct document_node *node,
-                        struct problems *problems)
+static void read_send_rules(struct policy *policy, const struct document_node *node,
+                            struct problems *problems)
 {
     if (!is_list(node, POLICY_TEMPLATES_LIMIT, "events", problems))
         return;
@@ -317,18 +318,18 @@ enum status policy_new(const struct document_node *node, const struct layout *la
     size_t found_before = problems->count + problems->omitted;
     struct policy *made = mem_new(struct policy);
     made->layout = layout;
-    read_identity(made, node, problems);
+    read_identity_claims(made, node, problems);
     const struct document_node *connect = node ? document_find(node, "connect") : NULL;
     const struct document_node *join = node ? document_find(node, "join") : NULL;
     if (connect)
-        read_connect(made, connect, problems);
+        read_connect_rooms(made, connect, problems);
     else if (made->names.count == 2)
         set_default_connect(made);
     if (join)
         read_join(made, join, problems);
     const struct document_node *events = node ? document_find(node, "events") : NULL;
     if (events)
-        read_events(made, events, problems);
+        read_send_rules(made, events, problems);
     if (problems->count + problems->omitted == found_before)
         check_use(made, node, problems);
     made->layout = NULL;

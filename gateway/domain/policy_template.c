@@ -74,7 +74,7 @@ static enum status check_kind(const struct policy_template *template, struct err
                      "a template begins with a kind, as in \"task:{claim}\"");
 }
 
-static enum status check_room(struct bytes text, struct error *error)
+static enum status check_template_room(struct bytes text, struct error *error)
 {
     struct room_name room;
     return room_parse(text, &room, error);
@@ -125,7 +125,7 @@ enum status policy_template_init(struct policy_template *template, struct bytes 
     if (status == STATUS_OK)
         status = check_kind(&made, error);
     if (status == STATUS_OK && made.count == 1 && !made.open)
-        status = check_room(rest, error);
+        status = check_template_room(rest, error);
     if (status == STATUS_OK)
         *template = made;
     else

@@ -62,7 +62,7 @@ struct quotas *quotas_new(const struct quotas_config *config)
     return quotas;
 }
 
-static void forget(struct quotas *quotas, struct quota *holder)
+static void forget_holder(struct quotas *quotas, struct quota *holder)
 {
     assert(holder && holder->sessions == 0 && quotas->holders && quotas->quiet_count > 0);
     DL_DELETE(quotas->quiet, holder);
@@ -76,7 +76,7 @@ void quotas_free(struct quotas *quotas)
     if (!quotas)
         return;
     while (quotas->quiet)
-        forget(quotas, quotas->quiet);
+        forget_holder(quotas, quotas->quiet);
     assert(!quotas->holders);
     buffer_deinit(&quotas->text);
     free(quotas);
@@ -141,7 +141,7 @@ static struct quota *holder_of(struct quotas *quotas, enum quota_scope scope, st
 static void trim(struct quotas *quotas)
 {
     while (quotas->quiet_count > quotas->config.quiet_most)
-        forget(quotas, quotas->quiet);
+        forget_holder(quotas, quotas->quiet);
 }
 
 /* --- what is left ----------------------------------------------------------------------------- */

@@ -61,7 +61,7 @@ static void gain_room(void *context, struct bytes name)
         session->room_count >= config->rooms_per_session)
         return;
     struct lane *lane = lane_get(session->hub, &lane_name);
-    if (session->lane_count >= config->lanes_per_session && !session_find_lane(session, lane))
+    if (session->place_count >= config->lanes_per_session && !session_find_place(session, lane))
         return;
     session_attach(session, lane, lane_name_scope(&lane_name), name, -1);
     session->hub->stats.rooms_gained++;

@@ -28,7 +28,7 @@ static void leave_out(struct session *session, struct bytes name, const char *re
 {
     struct control control = {.reason = reason};
     session->hub->stats.rooms_left_out++;
-    if (session->outbox.count < session->hub->config.rooms_per_session) /* of many, the first */
+    if (session->queue.count < session->hub->config.rooms_per_session) /* of many, the first */
         session_push_control(session, ITEM_LEFT, name, &control);
 }
 
@@ -52,8 +52,8 @@ static void join_at_connect(void *context, struct bytes name)
     if (!problem && session->room_count >= config->rooms_per_session)
         problem = "too_many_rooms";
     struct lane *lane = problem ? NULL : lane_get(session->hub, &lane_name);
-    if (lane && session->lane_count >= config->lanes_per_session &&
-        !session_find_lane(session, lane))
+    if (lane && session->place_count >= config->lanes_per_session &&
+        !session_find_place(session, lane))
         problem = "too_many_lanes";
     if (problem)
         leave_out(session, name, problem);
@@ -87,7 +87,7 @@ void resume_give_up(struct session *session, const char *reason)
     buffer_clear(&session->opening->left);
     free(session->left);
     session->left = NULL;
-    session_clear_outbox(session);
+    session_clear_queue(session);
     session_detach_all(session);
     const char *problem = resume_fresh(session);
     if (problem)
@@ -99,7 +99,7 @@ void resume_give_up(struct session *session, const char *reason)
 /* --- the way back --------------------------------------------------------------------------- */
 
 /* Walks the rooms of a private id and its cursor, and the lanes they mention. */
-struct walk {
+struct cursor_walk {
     struct session *session;
     struct bytes positions; /* not yet taken */
     struct walked_lane {
@@ -110,7 +110,7 @@ struct walk {
     unsigned rooms;
 };
 
-static const struct walked_lane *walk_lane(struct walk *walk, const struct lane_name *name)
+static const struct walked_lane *walk_lane(struct cursor_walk *walk, const struct lane_name *name)
 {
     for (unsigned i = 0; i < walk->lane_count; i++)
         if (lane_name_same(&walk->lanes[i].name, name))
@@ -125,7 +125,7 @@ static const struct walked_lane *walk_lane(struct walk *walk, const struct lane_
 }
 
 /* Rooms are authorised again, by the claims presented now. */
-static bool walk_room(struct walk *walk, struct bytes name, int private_index)
+static bool walk_room(struct cursor_walk *walk, struct bytes name, int private_index)
 {
     struct session *session = walk->session;
     struct hub *hub = session->hub;
@@ -148,11 +148,11 @@ static bool walk_room(struct walk *walk, struct bytes name, int private_index)
     }
     struct position position = walked->position;
     struct lane *lane = lane_get(hub, &lane_name);
-    bool known = session_find_lane(session, lane) != NULL;
-    struct session_lane *place =
+    bool known = session_find_place(session, lane) != NULL;
+    struct place *place =
         session_attach(session, lane, lane_name_scope(&lane_name), name, private_index);
     if (!known) {
-        place_move(place, LANE_OPENING);
+        place_move(place, PLACE_OPENING);
         place->next = position.next;
         place->given = position;
         place->check = position.check;
@@ -170,7 +170,8 @@ static void walk_past(struct session *session, struct bytes name, size_t private
     buffer_append(&session->opening->left, name);
 }
 
-static bool walk_all(struct walk *walk, struct bytes private_rooms, const struct cursor *cursor)
+static bool walk_all(struct cursor_walk *walk, struct bytes private_rooms,
+                     const struct cursor *cursor)
 {
     struct session *session = walk->session;
     uint8_t name[ROOM_NAME_LIMIT];
@@ -211,7 +212,7 @@ const char *resume_follow(struct session *session, const struct session_request 
     struct cursor cursor;
     if (cursor_decode(request->cursor, id.tag, &hub->keys, &cursor_space, &cursor) != STATUS_OK)
         cursor = (struct cursor){.positions = id.positions};
-    struct walk walk = {.session = session, .positions = cursor.positions};
+    struct cursor_walk walk = {.session = session, .positions = cursor.positions};
     bool followed = walk_all(&walk, id.rooms, &cursor);
     free(walk.lanes);
     if (!followed)
@@ -227,10 +228,10 @@ const char *resume_follow(struct session *session, const struct session_request 
 
 static void append_positions(struct session *session, struct buffer *out)
 {
-    assert(session->told_lanes <= session->lane_count);
+    assert(session->told_lanes <= session->place_count);
     for (unsigned i = 0; i < session->told_lanes; i++) {
-        struct position position = session_position(session->lanes[i]);
-        session->lanes[i]->reported = position.next;
+        struct position position = session_position(session->places[i]);
+        session->places[i]->reported = position.next;
         cursor_append_position(out, position);
     }
 }

@@ -11,7 +11,7 @@ enum {
 
 /* --- what scans have read ------------------------------------------------------------------- */
 
-static void keep(struct lane *lane)
+static void keep_read_back(struct lane *lane)
 {
     lane->keeps_until_ms = INT64_MAX;
     if (lane->keeps)
@@ -30,7 +30,7 @@ static void give_back(struct lane *lane)
     lane_count_beyond(lane);
 }
 
-static void keep_no_more(struct lane *lane)
+static void keep_read_back_no_more(struct lane *lane)
 {
     if (!lane->keeps)
         return;
@@ -40,14 +40,14 @@ static void keep_no_more(struct lane *lane)
 }
 
 /* What earlier scans have read gives way to what is read now, if it leaves that little: a scan that
- * can keep nothing ends whenever its riders' sockets block, and begins again, a record further. */
+ * can keep nothing ends whenever its readers' sockets block, and begins again, a record further. */
 static void make_room(struct lane *lane)
 {
     if (lane->beyond > lane_ring_limit(lane, &lane->scan.kept))
         give_back(lane);
 }
 
-/* The ring begins where the scan ended, unless it had to move on: then the scan was for its riders
+/* The ring begins where the scan ended, unless it had to move on: then the scan was for its readers
  * only. */
 static void extend_ring(struct lane *lane)
 {
@@ -77,30 +77,30 @@ void scan_want(struct lane *lane)
     DL_APPEND2(lane->hub->scan_queue, lane, scan.prev, scan.next_lane);
 }
 
-static bool can_board(const struct session_lane *place)
+static bool can_read(const struct place *place)
 {
     const struct session *session = place->session;
-    return place->state == LANE_SCANNING && (place->check || !session_is_full(session));
+    return place->state == PLACE_SCANNING && (place->check || !session_is_full(session));
 }
 
-static int64_t first_needed(const struct session_lane *place)
+static int64_t first_needed(const struct place *place)
 {
     return place->check ? place->next - 1 : place->next;
 }
 
-static int by_next(const void *a, const void *b)
+static int places_by_next(const void *a, const void *b)
 {
-    const struct session_lane *const *left = a, *const *right = b;
+    const struct place *const *left = a, *const *right = b;
     return ((*left)->next > (*right)->next) - ((*left)->next < (*right)->next);
 }
 
 /* Who did not ride, or got off, and could ride now, gets another. */
 static void want_another(struct lane *lane)
 {
-    struct session_lane *place;
+    struct place *place;
     DL_FOREACH2(lane->scan.places, place, list_next) {
         lane->hub->stats.steps++;
-        if (!can_board(place))
+        if (!can_read(place))
             continue;
         scan_want(lane);
         return;
@@ -133,7 +133,7 @@ static void scan_over(struct lane *lane)
 /* Who got off at the ring's edge needs no scan any more. */
 static void release_covered(struct lane *lane)
 {
-    struct session_lane *place, *next;
+    struct place *place, *next;
     DL_FOREACH_SAFE2(lane->scan.places, place, next, list_next) {
         lane->hub->stats.steps++;
         if (first_needed(place) >= lane->ring.from)
@@ -144,20 +144,20 @@ static void release_covered(struct lane *lane)
 /* Boards who can ride and starts at the hindmost. */
 static void scan_start(struct lane *lane)
 {
-    assert(!lane->scan.running && !lane->scan.wanted && lane->scan.riders == 0);
+    assert(!lane->scan.running && !lane->scan.wanted && lane->scan.readers == 0);
     struct hub *hub = lane->hub;
-    struct scan *scan = &lane->scan;
-    struct session_lane *place;
+    struct lane_scan *scan = &lane->scan;
+    struct place *place;
     size_t checks = 0;
     make_room(lane);
     release_covered(lane);
-    int64_t from = history_board(lane);
+    int64_t from = history_join_scan(lane);
     DL_FOREACH2(lane->scan.places, place, list_next) {
         hub->stats.steps++;
-        if (!can_board(place))
+        if (!can_read(place))
             continue;
-        place->aboard = true;
-        scan->riders++;
+        place->reading = true;
+        scan->readers++;
         checks += place->check != 0;
         if (first_needed(place) < from)
             from = first_needed(place);
@@ -165,17 +165,17 @@ static void scan_start(struct lane *lane)
     if (from == INT64_MAX)
         return;
     if (checks) {
-        scan->checks = mem_resize(NULL, checks, sizeof(struct session_lane *));
+        scan->checks = mem_resize(NULL, checks, sizeof(struct place *));
         DL_FOREACH2(lane->scan.places, place, list_next)
-            if (place->aboard && place->check)
+            if (place->reading && place->check)
                 scan->checks[scan->check_count++] = place;
-        qsort(scan->checks, scan->check_count, sizeof(struct session_lane *), by_next);
+        qsort(scan->checks, scan->check_count, sizeof(struct place *), places_by_next);
         for (size_t i = 0; i < scan->check_count; i++)
             scan->checks[i]->check_index = narrow_32(i);
     }
-    keep(lane);
+    keep_read_back(lane);
     scan->running = true;
-    scan->served = scan->riders > 0;
+    scan->served = scan->readers > 0;
     scan->from = scan->next = scan->kept.from = from;
     scan->until = lane->ring.from;
     assert(from < scan->until);
@@ -185,24 +185,24 @@ static void scan_start(struct lane *lane)
     hub->source_ops->scan(hub->source, lane, from, scan->until);
 }
 
-void scan_leave(struct session_lane *place)
+void scan_leave(struct place *place)
 {
-    struct scan *scan = &place->lane->scan;
-    if (!place->aboard)
+    struct lane_scan *scan = &place->lane->scan;
+    if (!place->reading)
         return;
-    assert(place->state == LANE_SCANNING && scan->riders > 0);
+    assert(place->state == PLACE_SCANNING && scan->readers > 0);
     if (place->check && place->check_index >= scan->check_at && scan->check_count > 0) {
         assert(scan->checks[place->check_index] == place);
         scan->checks[place->check_index] = NULL;
     }
-    place->aboard = false;
-    scan->riders--;
+    place->reading = false;
+    scan->readers--;
 }
 
-void scan_fill(struct session_lane *place)
+void scan_fill(struct place *place)
 {
-    assert(place->state == LANE_SCANNING);
-    struct scan *scan = &place->lane->scan;
+    assert(place->state == PLACE_SCANNING);
+    struct lane_scan *scan = &place->lane->scan;
     if (place->full)
         return;
     place->full = true;
@@ -212,20 +212,20 @@ void scan_fill(struct session_lane *place)
 }
 
 /* Gets off where the scan stands now. */
-static void alight(struct session_lane *place)
+static void stop_reading(struct place *place)
 {
-    assert(place->aboard);
+    assert(place->reading);
     scan_leave(place);
     if (place->next < place->lane->scan.next && !place->check)
         place->next = place->lane->scan.next;
 }
 
 /* Riders whose last record should have come by now, or is `record` with this check. */
-static void verify_riders(struct lane *lane, int64_t offset, uint16_t check)
+static void verify_readers(struct lane *lane, int64_t offset, uint16_t check)
 {
-    struct scan *scan = &lane->scan;
+    struct lane_scan *scan = &lane->scan;
     while (scan->check_at < scan->check_count) {
-        struct session_lane *place = scan->checks[scan->check_at];
+        struct place *place = scan->checks[scan->check_at];
         if (place && place->next - 1 > offset)
             break;
         scan->check_at++;
@@ -240,10 +240,10 @@ static void verify_riders(struct lane *lane, int64_t offset, uint16_t check)
     }
 }
 
-static void offer_to_rider(struct session_lane *place, struct message *message)
+static void offer_to_reader(struct place *place, struct message *message)
 {
     assert(place->lane->scan.running);
-    if (!place->aboard || place->check || message->offset < place->next)
+    if (!place->reading || place->check || message->offset < place->next)
         return;
     if (session_offer(place, message)) {
         place->lane->hub->stats.deliveries_caught_up++;
@@ -260,7 +260,7 @@ static void offer_to_rider(struct session_lane *place, struct message *message)
 static void measure(struct lane *lane, size_t record_bytes)
 {
     assert(lane->scan.running);
-    struct scan *scan = &lane->scan;
+    struct lane_scan *scan = &lane->scan;
     scan->bytes += record_bytes;
     scan->records++;
     if (scan->served || scan->useless || scan->bytes <= 2 * lane->hub->config.history.bytes)
@@ -271,16 +271,16 @@ static void measure(struct lane *lane, size_t record_bytes)
 
 bool scan_record(struct lane *lane, const struct lane_record *record)
 {
-    struct scan *scan = &lane->scan;
+    struct lane_scan *scan = &lane->scan;
     struct hub *hub = lane->hub;
     if (!scan->running || record->offset < scan->next || record->offset >= scan->until)
         return !scan->paused;
     hub->stats.scan_records++;
     struct message *message =
         message_new(lane->id, record, lane->scope, hub->config.rooms_per_record);
-    verify_riders(lane, record->offset, message->check);
+    verify_readers(lane, record->offset, message->check);
     history_scanned(lane, message);
-    lane_offer(lane, message, offer_to_rider);
+    lane_offer(lane, message, offer_to_reader);
     conflation_note_scanned(lane, message);
     hub->stats.records_faulty[message->fault] += message->fault != RECORD_SOUND;
     hub_keep_decoded(hub, message);
@@ -295,19 +295,19 @@ bool scan_record(struct lane *lane, const struct lane_record *record)
     ring_push(&scan->kept, message, lane_ring_limit(lane, &scan->kept));
     lane_count_beyond(lane);
     if (all && !keeps_all(lane))
-        scan->paused = true; /* whether to go on depends on its riders from here on */
+        scan->paused = true; /* whether to go on depends on its readers from here on */
     return !scan->paused;
 }
 
 void scan_ended(struct lane *lane, enum status status, int64_t first)
 {
-    struct session_lane *place, *next;
+    struct place *place, *next;
     if (!lane->scan.running)
         return;
     bool overtaken = first > lane->first; /* by retention: what is left can be had at once */
     lane->first = first;
     if (status == STATUS_OK) {
-        verify_riders(lane, INT64_MAX - 1, 0);
+        verify_readers(lane, INT64_MAX - 1, 0);
         lane->scan.next = lane->scan.until;
         extend_ring(lane);
     } else if (!overtaken) {
@@ -316,9 +316,9 @@ void scan_ended(struct lane *lane, enum status status, int64_t first)
     scan_over(lane);
     DL_FOREACH_SAFE2(lane->scan.places, place, next, list_next) {
         lane->hub->stats.steps++;
-        if (!place->aboard)
+        if (!place->reading)
             continue;
-        alight(place);
+        stop_reading(place);
         catch_up_start(place);
     }
     release_covered(lane);
@@ -326,23 +326,24 @@ void scan_ended(struct lane *lane, enum status status, int64_t first)
 }
 
 /* After transports have taken what they could: who is still full has a blocked socket and leaves.
- * Without riders a scan goes on as long as all that it reads is kept: they will be served from
+ * Without readers a scan goes on as long as all that it reads is kept: they will be served from
  * that. */
 static void go_on(struct lane *lane)
 {
     assert(lane->scan.running);
     struct hub *hub = lane->hub;
-    struct scan *scan = &lane->scan;
-    for (struct session_lane *place; (place = scan->places) && place->full;) {
+    struct lane_scan *scan = &lane->scan;
+    for (struct place *place; (place = scan->places) && place->full;) {
         hub->stats.steps++;
         place->full = false;
         DL_DELETE2(scan->places, place, list_prev, list_next);
         DL_APPEND2(scan->places, place, list_prev, list_next);
-        if (place->aboard && session_is_full(place->session))
-            alight(place);
+        if (place->reading && session_is_full(place->session))
+            stop_reading(place);
     }
     scan->paused = false;
-    bool needed = scan->riders || scan->history_riders || (lane->session_count && keeps_all(lane));
+    bool needed =
+        scan->readers || scan->history_readers || (lane->session_count && keeps_all(lane));
     if (needed && !lane->scan.useless) {
         hub->source_ops->scan_resume(hub->source, lane);
         return;
@@ -362,7 +363,7 @@ void scan_forget(struct lane *lane)
     if (lane->scan.wanted)
         DL_DELETE2(hub->scan_queue, lane, scan.prev, scan.next_lane);
     lane->scan.wanted = false;
-    keep_no_more(lane);
+    keep_read_back_no_more(lane);
 }
 
 void scan_run(struct hub *hub)
@@ -383,7 +384,7 @@ void scan_run(struct hub *hub)
     }
     DL_FOREACH_SAFE2(hub->keeping, lane, next, keeps_next)
         if (hub->now_ms >= lane->keeps_until_ms)
-            keep_no_more(lane);
+            keep_read_back_no_more(lane);
 }
 
 int64_t scan_deadline(const struct hub *hub)

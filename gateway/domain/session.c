@@ -28,7 +28,7 @@ void session_end(struct session *session, const char *reason, bool transient)
      * comes back with it. */
     session->end_reason = reason;
     session->state = SESSION_ENDING; /* first: leaving lanes below must tell the client nothing */
-    session_clear_outbox(session);
+    session_clear_queue(session);
     session_forget_joins(session, bytes_of("", 0), true, NULL);
     session_detach_all(session);
     session_opening_free(session);
@@ -49,8 +49,8 @@ void session_end_overflowed(struct session *session)
 
 static bool still_opening(const struct session *session)
 {
-    for (unsigned i = 0; i < session->lane_count; i++)
-        if (session->lanes[i]->state == LANE_OPENING || session->lanes[i]->check)
+    for (unsigned i = 0; i < session->place_count; i++)
+        if (session->places[i]->state == PLACE_OPENING || session->places[i]->check)
             return true;
     return false;
 }
@@ -61,7 +61,7 @@ void session_try_open(struct session *session)
     struct hub *hub = session->hub;
     if (session->state != SESSION_OPENING || session->opening->refusal || still_opening(session))
         return;
-    struct pending *pending = session->opening->pending;
+    struct pending_request *pending = session->opening->pending;
     if (pending) {
         DL_DELETE(hub->pending, pending);
         free(pending);
@@ -76,17 +76,17 @@ void session_try_open(struct session *session)
     session_wake(session);
 }
 
-void session_lane_opened(struct session_lane *place)
+void session_lane_opened(struct place *place)
 {
     struct session *session = place->session;
     struct lane *lane = place->lane;
-    if (place->state == LANE_OPENING && session->state == SESSION_OPENING &&
+    if (place->state == PLACE_OPENING && session->state == SESSION_OPENING &&
         session->opening->resumed) {
         catch_up_start(place); /* may start the session afresh: `place` is not used again */
         return;
     }
-    if (place->state == LANE_OPENING) {
-        place_move(place, LANE_LIVE);
+    if (place->state == PLACE_OPENING) {
+        place_move(place, PLACE_LIVE);
         place->next = lane->position;
         place->given = lane->head;
     }
@@ -96,10 +96,10 @@ void session_lane_opened(struct session_lane *place)
 
 /* --- the stream ----------------------------------------------------------------------------- */
 
-struct position session_position(const struct session_lane *place)
+struct position session_position(const struct place *place)
 {
     assert(place->given.next >= 0);
-    if (place->queued || place->state != LANE_LIVE)
+    if (place->queued || place->state != PLACE_LIVE)
         return place->given;
     /* Nothing is owed: the session is as far as the lane, or further if its cursor was ahead of
      * this gateway. */
@@ -118,22 +118,22 @@ static void mark_told(struct session *session, struct bytes room)
 static void tell_stale(struct session *session)
 {
     struct control control = {0};
-    for (unsigned i = 0; i < session->lane_count; i++) {
-        const struct lane *lane = session->lanes[i]->lane;
+    for (unsigned i = 0; i < session->place_count; i++) {
+        const struct lane *lane = session->places[i]->lane;
         if (lane->stale && (!control.since_ms || lane->stale_since_ms < control.since_ms))
             control.since_ms = lane->stale_since_ms;
     }
     session_push_control(session, ITEM_STALE, bytes_of("", 0), &control);
 }
 
-void session_lane_stale(struct session_lane *place)
+void session_lane_stale(struct place *place)
 {
     if (place->session->stale_lanes++ == 0 && place->session->state == SESSION_OPEN &&
         !place->session->opening)
         tell_stale(place->session);
 }
 
-void session_lane_live(struct session_lane *place)
+void session_lane_live(struct place *place)
 {
     struct control control = {0};
     assert(place->session->stale_lanes > 0);
@@ -155,7 +155,7 @@ void session_opening_free(struct session *session)
 static void give_opened(struct session *session, struct delivery *delivery)
 {
     assert(session->state == SESSION_OPEN && session->opening);
-    struct opening *opening = session->opening;
+    struct session_opening *opening = session->opening;
     for (unsigned i = 0; i < session->room_count; i++)
         session->rooms[i].told = true;
     session_rooms_changed(session);
@@ -187,7 +187,7 @@ static void give_opened(struct session *session, struct delivery *delivery)
 }
 
 /* `place` is NULL if the session has left the lane. */
-static void give_body(struct session *session, struct session_lane *place, struct message *message,
+static void give_body(struct session *session, struct place *place, struct message *message,
                       struct delivery *delivery)
 {
     struct hub *hub = session->hub;
@@ -202,8 +202,8 @@ static void give_body(struct session *session, struct session_lane *place, struc
     hub->lent_slot = session->transport->slot;
 }
 
-static void give_message(struct session *session, struct session_lane *place,
-                         struct message *message, struct delivery *delivery)
+static void give_message(struct session *session, struct place *place, struct message *message,
+                         struct delivery *delivery)
 {
     assert(!place || place->lane->id == message->lane_id);
     if (place)
@@ -215,18 +215,18 @@ static void give_message(struct session *session, struct session_lane *place,
 }
 
 /* The client need not have it any more. */
-static void pass_over(struct session_lane *place, struct message *message)
+static void pass_over_superseded(struct place *place, struct message *message)
 {
     place->given = (struct position){message->offset + 1, message->check};
     place->session->hub->stats.conflated++;
     message_unref(message);
 }
 
-static struct session_lane *place_of_message(struct session *session, const struct message *message)
+static struct place *place_of_message(struct session *session, const struct message *message)
 {
-    for (unsigned i = 0; i < session->lane_count; i++)
-        if (session->lanes[i]->lane->id == message->lane_id)
-            return session->lanes[i];
+    for (unsigned i = 0; i < session->place_count; i++)
+        if (session->places[i]->lane->id == message->lane_id)
+            return session->places[i];
     return NULL; /* it left the lane's last room meanwhile */
 }
 
@@ -241,8 +241,8 @@ static void give_history_end(struct session *session, struct history *history,
                              struct delivery *delivery)
 {
     assert(session->histories > 0 && history->state == HISTORY_WHOLE);
-    for (unsigned i = 0; i < session->lane_count; i++) {
-        struct session_lane *place = session->lanes[i];
+    for (unsigned i = 0; i < session->place_count; i++) {
+        struct place *place = session->places[i];
         if (place->lane->id == history->lane_id && place->given.next < history->end.next)
             place->given = history->end;
     }
@@ -286,7 +286,7 @@ static void give_control(struct session *session, enum item_kind kind, struct co
 }
 
 /* A join's history comes before its confirmation. False: all of it was given. */
-static bool give_history(struct session *session, const struct item *item,
+static bool give_history(struct session *session, const struct queue_item *item,
                          struct delivery *delivery)
 {
     struct hub *hub = session->hub;
@@ -311,31 +311,31 @@ static void give_cursor(struct session *session, struct delivery *delivery)
         delivery->cursor = resume_cursor(session);
 }
 
-static bool next_from_outbox(struct session *session, struct delivery *delivery)
+static bool next_from_queue(struct session *session, struct delivery *delivery)
 {
-    struct outbox *outbox = &session->outbox;
-    while (outbox->count) {
-        if (give_history(session, outbox_first(outbox), delivery))
+    struct session_queue *queue = &session->queue;
+    while (queue->count) {
+        if (give_history(session, session_queue_first(queue), delivery))
             return true;
-        struct item item = outbox_shift(outbox);
+        struct queue_item item = session_queue_shift(queue);
         if (item.kind != ITEM_MESSAGE) {
             give_control(session, item.kind, item.control, delivery);
             return true;
         }
-        struct session_lane *place = place_of_message(session, item.message);
-        session->hub->stats.outbox_messages--;
+        struct place *place = place_of_message(session, item.message);
+        session->hub->stats.queued_messages--;
         if (place)
             place->queued--;
         if (!place || !conflation_skips(place, item.message)) {
             give_message(session, place, item.message, delivery);
             return true;
         }
-        pass_over(place, item.message);
+        pass_over_superseded(place, item.message);
     }
     return false;
 }
 
-static bool refuse(struct session *session, struct delivery *delivery)
+static bool give_refused(struct session *session, struct delivery *delivery)
 {
     assert(session->opening && session->opening->refusal);
     delivery->kind = DELIVERY_REFUSED;
@@ -345,7 +345,7 @@ static bool refuse(struct session *session, struct delivery *delivery)
     delivery->retry_after_ms = session->opening->refusal_retry_ms;
     session->hub->stats.sessions_refused++;
     session->state = SESSION_ENDING;
-    session_clear_outbox(session);
+    session_clear_queue(session);
     session_detach_all(session);
     return true;
 }
@@ -354,13 +354,13 @@ bool session_next(struct session *session, struct delivery *delivery)
 {
     *delivery = (struct delivery){0};
     if (session->state == SESSION_OPENING && session->opening->refusal)
-        return refuse(session, delivery);
+        return give_refused(session, delivery);
     if (session->state == SESSION_OPEN && session->opening) {
         give_opened(session, delivery);
         return true;
     }
     if (session->state == SESSION_OPEN || session->state == SESSION_ENDING) {
-        if (next_from_outbox(session, delivery)) {
+        if (next_from_queue(session, delivery)) {
             give_cursor(session, delivery);
             return true;
         }
@@ -372,8 +372,8 @@ bool session_next(struct session *session, struct delivery *delivery)
             return true;
         }
     }
-    if (session->outbox.items && session->outbox.count == 0)
-        outbox_deinit(&session->outbox);
+    if (session->queue.items && session->queue.count == 0)
+        session_queue_deinit(&session->queue);
     session->signaled = false;
     return false;
 }
@@ -398,7 +398,7 @@ void session_close(struct session *session)
         free(session->opening->pending);
         session->opening->pending = NULL;
     }
-    session_clear_outbox(session);
+    session_clear_queue(session);
     session->state = SESSION_CLOSED; /* nothing below wakes it */
     session_detach_all(session);
     session_unlist(session);
@@ -415,11 +415,11 @@ void session_close(struct session *session)
 void session_reap(struct session *session)
 {
     assert(session->state == SESSION_CLOSED);
-    assert(!session->joins && session->room_count == 0 && session->outbox.count == 0);
+    assert(!session->joins && session->room_count == 0 && session->queue.count == 0);
     session_opening_free(session);
     claims_free(session->claims);
     free(session->rooms);
-    free(session->lanes);
+    free(session->places);
     free(session->left);
     free(session->cursor_rooms);
     free(session);
@@ -437,7 +437,7 @@ struct bytes session_tenant(const struct session *session)
 
 bool session_has_ended(const struct session *session)
 {
-    return session->state == SESSION_ENDING && session->outbox.count > 0;
+    return session->state == SESSION_ENDING && session->queue.count > 0;
 }
 
 bool session_is_in(const struct session *session, struct bytes room)

@@ -5,63 +5,63 @@
 #include "mem.h"
 
 /* Children of place p, counted from 1, are 2p and 2p + 1. */
-static void put(struct waits *waits, size_t place, struct wait *wait)
+static void waits_put(struct waits *waits, size_t place, struct waiter *wait)
 {
     assert(place >= 1 && place <= waits->count);
     waits->items[place - 1] = wait;
     wait->place = place;
 }
 
-static void rise(struct waits *waits, size_t place, struct wait *wait)
+static void waits_rise(struct waits *waits, size_t place, struct waiter *wait)
 {
     for (; place > 1 && waits->items[place / 2 - 1]->at > wait->at; place /= 2)
-        put(waits, place, waits->items[place / 2 - 1]);
-    put(waits, place, wait);
+        waits_put(waits, place, waits->items[place / 2 - 1]);
+    waits_put(waits, place, wait);
 }
 
-static void sink(struct waits *waits, size_t place, struct wait *wait)
+static void waits_sink(struct waits *waits, size_t place, struct waiter *wait)
 {
     for (size_t child; (child = 2 * place) <= waits->count; place = child) {
         if (child < waits->count && waits->items[child]->at < waits->items[child - 1]->at)
             child++;
         if (waits->items[child - 1]->at >= wait->at)
             break;
-        put(waits, place, waits->items[child - 1]);
+        waits_put(waits, place, waits->items[child - 1]);
     }
-    put(waits, place, wait);
+    waits_put(waits, place, wait);
 }
 
-void waits_add(struct waits *waits, struct wait *wait, int64_t at)
+void waits_add(struct waits *waits, struct waiter *wait, int64_t at)
 {
     assert(!wait_is_set(wait));
     if (waits->count == waits->capacity) {
         waits->capacity = waits->capacity ? 2 * waits->capacity : 4;
-        waits->items = mem_resize(waits->items, waits->capacity, sizeof(struct wait *));
+        waits->items = mem_resize(waits->items, waits->capacity, sizeof(struct waiter *));
     }
     wait->at = at;
     waits->count++;
-    rise(waits, waits->count, wait);
+    waits_rise(waits, waits->count, wait);
 }
 
-void waits_remove(struct waits *waits, struct wait *wait)
+void waits_remove(struct waits *waits, struct waiter *wait)
 {
     size_t place = wait->place;
     if (!wait_is_set(wait))
         return;
     assert(place <= waits->count && waits->items[place - 1] == wait);
-    struct wait *last = waits->items[--waits->count];
+    struct waiter *last = waits->items[--waits->count];
     wait->place = 0;
     if (last == wait)
         return;
-    rise(waits, place, last);
-    sink(waits, last->place, last);
+    waits_rise(waits, place, last);
+    waits_sink(waits, last->place, last);
 }
 
-struct wait *waits_take(struct waits *waits, int64_t position)
+struct waiter *waits_take(struct waits *waits, int64_t position)
 {
     if (!waits_reach(waits, position))
         return NULL;
-    struct wait *first = waits->items[0];
+    struct waiter *first = waits->items[0];
     waits_remove(waits, first);
     return first;
 }

@@ -9,28 +9,28 @@
 #include <stdint.h>
 
 /* Zeroed: waits for nothing. Read by anyone, written by waits.c. */
-struct wait {
+struct waiter {
     int64_t at;
     size_t place; /* in the heap, from 1; 0: in none */
 };
 
 /* Zeroed: nobody waits. */
 struct waits {
-    struct wait **items; /* borrowed; no child is nearer than its parent */
+    struct waiter **items; /* borrowed; no child is nearer than its parent */
     size_t count, capacity;
 };
 
-static inline bool wait_is_set(const struct wait *wait)
+static inline bool wait_is_set(const struct waiter *wait)
 {
     return wait->place != 0;
 }
 
 /* `wait` must be in no heap, and stay where it is in memory until it is removed. */
-void waits_add(struct waits *waits, struct wait *wait, int64_t at);
+void waits_add(struct waits *waits, struct waiter *wait, int64_t at);
 /* Nothing happens if it is in none. */
-void waits_remove(struct waits *waits, struct wait *wait);
+void waits_remove(struct waits *waits, struct waiter *wait);
 /* Whoever waits for `position` or less, taken out; NULL: nobody does. */
-struct wait *waits_take(struct waits *waits, int64_t position);
+struct waiter *waits_take(struct waits *waits, int64_t position);
 /* Nobody may wait any more. */
 void waits_deinit(struct waits *waits);
 

@@ -297,7 +297,7 @@ static const struct row gauges[] = {
     ROW("lanes_unavailable", "Lanes that cannot be read now.", kafka.unavailable),
     ROW("ring_bytes", "Bytes of recent records kept.", hub.ring_bytes),
     ROW("read_back_bytes", "Bytes of records read back kept for others.", hub.read_back_bytes),
-    ROW("outbox_messages", "Notifications queued for sessions.", hub.outbox_messages),
+    ROW("outbox_messages", "Notifications queued for sessions.", hub.queued_messages),
     ROW("histories_waiting", "Histories that are being collected.", hub.histories_waiting),
     ROW("history_bytes", "Bytes of notifications kept for histories.", hub.history_bytes),
     ROW("scans_running", "Scans running now.", scans.running),

@@ -202,7 +202,7 @@ static const struct setting table[] = {
     SETTING(INTEGER, "limits.rooms_per_record", rooms_per_record, "1000",
             RANGE(1, HUB_ROOMS_OF_RECORD_MOST),
             .help = "A record that names more rooms is skipped."),
-    SETTING(INTEGER, "limits.outbox", outbox_messages, "64", RANGE(1, HUB_OUTBOX_MOST),
+    SETTING(INTEGER, "limits.outbox", outbox_messages, "64", RANGE(1, HUB_QUEUE_MOST),
             .help = "Notifications queued for one session; beyond it the session falls behind and "
                     "catches up when it can."),
     SETTING(SIZE, "limits.outbox_bytes", outbox_bytes, "256KiB", RANGE(KIB, GIB),

@@ -439,7 +439,7 @@ static enum status hand_over(void *context, struct engineio_writer *writer, stru
     pack_number(state, (uint64_t)socket->expires_ms);
     pack_number(state, socket->expired);
     pack_number(state, (uint64_t)(left_ms > 0 ? left_ms : 0));
-    return session_hand_over(socket->session, state);
+    return session_migrate_out(socket->session, state);
 }
 
 static bool take_expiry(struct adapter_socket *socket, struct bytes *state)

@@ -552,7 +552,7 @@ static void finish(void)
     hostile_world_check();
     const struct hub_stats *stats = hub_stats(world.gateways[0].hub);
     assert(stats->sessions == WITNESS_SESSIONS);
-    assert(stats->outbox_messages == 0 && stats->history_bytes == 0);
+    assert(stats->queued_messages == 0 && stats->history_bytes == 0);
     assert(!world.gateways[1].alive || hub_stats(world.gateways[1].hub)->sessions == 0);
 }
 

@@ -358,10 +358,10 @@ static void check(void)
 {
     const struct hub_stats *stats = hub_stats(lane.hub);
     const struct session *session;
-    assert(stats->outbox_messages <= (uint64_t)SESSIONS * lane.hub->config.outbox_messages);
+    assert(stats->queued_messages <= (uint64_t)SESSIONS * lane.hub->config.queue_messages);
     assert(stats->history_bytes <= lane.hub->config.history.buffered);
     DL_FOREACH(lane.hub->sessions, session) {
-        assert(session->outbox.messages <= lane.hub->config.outbox_messages);
+        assert(session->queue.messages <= lane.hub->config.queue_messages);
         assert(session->room_count <= lane.hub->config.rooms_per_session);
     }
 }
@@ -398,7 +398,7 @@ static void start(bool room_keyed)
     document_free(access);
     struct hub_config config = hand_config(lane.layout, lane.policy);
     config.ring_bytes = 4096;
-    config.outbox_messages = 3;
+    config.queue_messages = 3;
     config.read_back_bytes = 4096;
     config.lane_linger_ms = 500;
     config.open_timeout_ms = 2000;

@@ -462,7 +462,7 @@ void sim_gateway_start(struct sim_world *world, struct sim_gateway *gateway)
         .policy = world->policy,
         .conflation = world->conflation,
         .ring_bytes = 200 + sim_below(&world->random, 20000),
-        .outbox_messages = 1 + sim_below(&world->random, 12),
+        .queue_messages = 1 + sim_below(&world->random, 12),
         .answers = 1000,
         .answer_bytes = 1 << 20,
         .rooms_per_session = SIM_ROOMS,
@@ -526,9 +526,9 @@ void sim_gateway_step(struct sim_gateway *gateway)
                 step_reading(gateway, &gateway->readings[i]);
     hub_run(gateway->hub, world->now_ms);
     SIM_CHECK(world,
-              hub_stats(gateway->hub)->outbox_messages <=
+              hub_stats(gateway->hub)->queued_messages <=
                   (uint64_t)12 * (SIM_CLIENTS + SIM_INTRUDERS),
-              "outboxes beyond their limit");
+              "queues beyond their limit");
     SIM_CHECK(world, hub_stats(gateway->hub)->history_bytes <= gateway->history.buffered,
               "histories beyond their limit");
 }

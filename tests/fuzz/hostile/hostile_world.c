@@ -362,7 +362,7 @@ static void open_hub(struct hostile_gateway *gateway)
         .layout = world.layout,
         .policy = world.policy,
         .ring_bytes = 4096,
-        .outbox_messages = 4,
+        .queue_messages = 4,
         .answers = 32,
         .answer_bytes = 4096,
         .rooms_per_session = 5,
@@ -569,13 +569,13 @@ void hostile_world_run(void)
 static void check_session(const struct session *session)
 {
     const struct hub_config *config = &session->hub->config;
-    assert(session->outbox.messages <= config->outbox_messages);
+    assert(session->queue.messages <= config->queue_messages);
     /* What ends it stands behind the last. */
-    assert(session->outbox.count - session->outbox.messages <= config->answers + 1);
-    assert(session->outbox.answer_bytes <=
-           config->answer_bytes + ROOM_NAME_LIMIT + sizeof(struct item) + sizeof(struct control));
+    assert(session->queue.count - session->queue.messages <= config->answers + 1);
+    assert(session->queue.answer_bytes <= config->answer_bytes + ROOM_NAME_LIMIT +
+                                              sizeof(struct queue_item) + sizeof(struct control));
     assert(session->room_count <= config->rooms_per_session);
-    assert(session->lane_count <= config->lanes_per_session);
+    assert(session->place_count <= config->lanes_per_session);
     assert((unsigned)session->pending_joins + session->histories <= config->pending_joins);
 }
 
@@ -584,7 +584,7 @@ static void check_hub(const struct hub *hub)
     const struct hub_stats *stats = hub_stats(hub);
     const struct session *session;
     assert(stats->sessions <= hub->config.sessions);
-    assert(stats->outbox_messages <= stats->sessions * hub->config.outbox_messages);
+    assert(stats->queued_messages <= stats->sessions * hub->config.queue_messages);
     assert(stats->history_bytes <= hub->config.history.buffered);
     assert(stats->lanes <= HOSTILE_LANES);
     DL_FOREACH(hub->sessions, session)

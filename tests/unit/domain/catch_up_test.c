@@ -6,7 +6,7 @@
 #include "policy.h"
 #include "suite.h"
 
-enum { BACKLOG = 200, OUTBOX = 8, RING_BYTES = 2000, READ_BACK_BYTES = 1 << 20, KEPT_MS = 60000 };
+enum { BACKLOG = 200, QUEUE = 8, RING_BYTES = 2000, READ_BACK_BYTES = 1 << 20, KEPT_MS = 60000 };
 
 /* One lane, read by one hub at a time; a session's stream is taken by hand. */
 static struct {
@@ -119,7 +119,7 @@ static void start_gateway(size_t read_back_bytes)
 {
     struct hub_config config = hand_config(world.layout, world.policy);
     config.ring_bytes = RING_BYTES;
-    config.outbox_messages = OUTBOX;
+    config.queue_messages = QUEUE;
     config.read_back_bytes = read_back_bytes;
     world.hub = hub_new(&config, &hand_source_ops, &world.source);
 }
@@ -167,7 +167,7 @@ static void check_all(const struct client *clients, unsigned count)
 static void read_to_the_end(void)
 {
     for (int i = 0; i < 10000; i++) {
-        read_back(OUTBOX);
+        read_back(QUEUE);
         turn();
     }
     ck_assert(!world.source.scanning);

@@ -8,7 +8,7 @@
 #include "room.h"
 #include "suite.h"
 
-enum { OUTBOX = 4, LOG = 400 };
+enum { QUEUE = 4, LOG = 400 };
 
 static char progress[] = "task.progress", running[] = "task.updated/running", any[] = "*/waiting";
 static char *const items[] = {progress, running, any};
@@ -174,7 +174,7 @@ static void start_gateway(void)
 {
     struct hub_config config = hand_config(world.layout, world.policy);
     config.conflation = world.conflation;
-    config.outbox_messages = OUTBOX;
+    config.queue_messages = QUEUE;
     world.hub = hub_new(&config, &hand_source_ops, &world.source);
 }
 
@@ -254,7 +254,7 @@ START_TEST(a_slow_client_gets_the_latest)
     unblock();
     ck_assert_str_eq(world.got, "pB7 pA8 ");
     ck_assert_uint_eq(hub_stats(world.hub)->conflated, 7);
-    ck_assert_uint_eq(hub_stats(world.hub)->outbox_messages, 0);
+    ck_assert_uint_eq(hub_stats(world.hub)->queued_messages, 0);
     publish("pA pA");
     turn();
     ck_assert_str_eq(world.got, "pB7 pA8 pA9 pA10 "); /* at the head again */

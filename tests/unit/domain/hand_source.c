@@ -90,7 +90,7 @@ struct hub_config hand_config(const struct layout *layout, const struct policy *
     return (struct hub_config){.layout = layout,
                                .policy = policy,
                                .ring_bytes = 1 << 20,
-                               .outbox_messages = 8,
+                               .queue_messages = 8,
                                .answers = 64,
                                .answer_bytes = 1 << 20,
                                .rooms_per_session = 8,

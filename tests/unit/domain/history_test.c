@@ -8,7 +8,7 @@
 #include "notification.h"
 #include "suite.h"
 
-enum { RING_BYTES = 4000, OUTBOX = 4, OPEN_TIMEOUT_MS = 20000 };
+enum { RING_BYTES = 4000, QUEUE = 4, OPEN_TIMEOUT_MS = 20000 };
 #define SECOND ((int64_t)1000)
 
 /* One lane, whose record number n was published at second n. */
@@ -204,7 +204,7 @@ static void begin(void)
     world.policy = hand_policy();
     world.config = hand_config(world.layout, world.policy);
     world.config.ring_bytes = RING_BYTES;
-    world.config.outbox_messages = OUTBOX;
+    world.config.queue_messages = QUEUE;
     world.config.pending_joins = 3;
     world.config.open_timeout_ms = OPEN_TIMEOUT_MS;
     world.config.history = (struct history_limits){
@@ -677,14 +677,14 @@ START_TEST(a_session_that_moves_takes_its_history_first)
     connect();
     last("task:1", 5);
     turn();
-    ck_assert(session_hand_over(session, &state) == STATUS_INCOMPLETE);
+    ck_assert(session_migrate_out(session, &state) == STATUS_INCOMPLETE);
     blocked = true;
     rest();
-    ck_assert(session_hand_over(session, &state) == STATUS_INCOMPLETE);
+    ck_assert(session_migrate_out(session, &state) == STATUS_INCOMPLETE);
     while (session_next_answer(session, &delivery))
         heard(&delivery);
     EXPECT("h0 h1 +task:1:2 ");
-    ck_assert(session_hand_over(session, &state) == STATUS_OK);
+    ck_assert(session_migrate_out(session, &state) == STATUS_OK);
     end();
 }
 END_TEST

@@ -88,8 +88,8 @@ static void start_hub(void)
     struct hub_config config = hand_config(world.layout, world.policy);
     config.ring_bytes = RING;
     config.read_back_bytes = READ_BACK;
-    config.outbox_messages = 64;
-    config.outbox_bytes = OUTBOX_BYTES;
+    config.queue_messages = 64;
+    config.queue_bytes = OUTBOX_BYTES;
     config.sessions = CLIENTS;
     world.source = (struct hand_source){0};
     world.hub = hub_new(&config, &hand_source_ops, &world.source);
@@ -142,7 +142,7 @@ static void check_bounds(void)
     ck_assert_uint_le(decoded, DECODED_BYTES + largest);
     ck_assert_uint_le(hub_stats(world.hub)->read_back_bytes, READ_BACK + largest);
     for (unsigned i = 0; i < CLIENTS; i++)
-        ck_assert_uint_le(world.clients[i].session->outbox.message_bytes, OUTBOX_BYTES + largest);
+        ck_assert_uint_le(world.clients[i].session->queue.message_bytes, OUTBOX_BYTES + largest);
 }
 
 static bool all_have_taken(unsigned count)

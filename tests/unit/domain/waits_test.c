@@ -4,7 +4,7 @@
 
 enum { MANY = 500 };
 
-static struct wait all[MANY];
+static struct waiter all[MANY];
 static struct waits waits;
 
 static uint32_t chance(void)
@@ -32,7 +32,7 @@ START_TEST(the_nearest_is_taken_first)
     int64_t last = 0;
     size_t taken = 0;
     for (int64_t position = 0; position < 100; position++)
-        for (const struct wait *wait; (wait = waits_take(&waits, position)); taken++) {
+        for (const struct waiter *wait; (wait = waits_take(&waits, position)); taken++) {
             ck_assert_int_ge(wait->at, last);
             ck_assert_int_le(wait->at, position);
             ck_assert(!wait_is_set(wait));
@@ -46,7 +46,7 @@ END_TEST
 START_TEST(whoever_goes_is_not_waited_for)
 {
     for (int round = 0; round < 2000; round++) {
-        struct wait *wait = &all[chance() % MANY];
+        struct waiter *wait = &all[chance() % MANY];
         if (wait_is_set(wait))
             waits_remove(&waits, wait);
         else

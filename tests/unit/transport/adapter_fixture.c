@@ -277,7 +277,7 @@ static const struct sse_adapter_config sse_defaults = {.path = "/sse",
                                                        .write_timeout_ms = 2000};
 static const struct hub_config hub_defaults = {
     .ring_bytes = 1 << 20,
-    .outbox_messages = 16,
+    .queue_messages = 16,
     .answers = 64,
     .answer_bytes = 16384,
     .rooms_per_session = 16,

@@ -238,7 +238,7 @@ START_TEST(news_of_the_broker_is_bounded_too)
 }
 END_TEST
 
-TEST_PROGRAM("outbox", as_many_answers_wait_as_may, one_more_ends_the_session,
+TEST_PROGRAM("queue", as_many_answers_wait_as_may, one_more_ends_the_session,
              answers_are_bounded_by_bytes_too, who_does_not_read_hears_of_the_end,
              a_flood_of_joins_and_leaves_is_kept_small, histories_that_nobody_reads_are_given_back,
              a_limit_of_any_size_is_kept_in_order, news_of_the_broker_is_bounded_too)

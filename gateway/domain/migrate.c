@@ -13,8 +13,8 @@ enum { FORMAT_VERSION = 2 };
 
 static bool owes_answer(const struct session *session)
 {
-    const struct outbox *outbox = &session->outbox;
-    return session->opening || outbox->count > outbox->messages;
+    const struct session_queue *queue = &session->queue;
+    return session->opening || queue->count > queue->messages;
 }
 
 bool session_next_answer(struct session *session, struct delivery *delivery)
@@ -37,11 +37,11 @@ static void append_rooms(const struct session *session, struct buffer *state)
     }
 }
 
-static void append_lanes(const struct session *session, struct buffer *state)
+static void append_places(const struct session *session, struct buffer *state)
 {
-    pack_number(state, session->lane_count);
-    for (unsigned i = 0; i < session->lane_count; i++) {
-        const struct session_lane *place = session->lanes[i];
+    pack_number(state, session->place_count);
+    for (unsigned i = 0; i < session->place_count; i++) {
+        const struct place *place = session->places[i];
         struct position position = session_position(place);
         assert(position.next >= 0 && place->reported >= 0);
         pack_number(state, (uint64_t)position.next);
@@ -50,7 +50,7 @@ static void append_lanes(const struct session *session, struct buffer *state)
     }
 }
 
-enum status session_hand_over(const struct session *session, struct buffer *state)
+enum status session_migrate_out(const struct session *session, struct buffer *state)
 {
     if (session->state != SESSION_OPEN && session->state != SESSION_OPENING)
         return STATUS_CLOSED;
@@ -66,7 +66,7 @@ enum status session_hand_over(const struct session *session, struct buffer *stat
     pack_bytes(state, bytes_of(session->public_id, sizeof(session->public_id)));
     pack_number(state, session->stale_lanes > 0);
     append_rooms(session, state);
-    append_lanes(session, state);
+    append_places(session, state);
     return STATUS_OK;
 }
 
@@ -112,22 +112,22 @@ static bool take_room(struct session *session, struct bytes *rest)
         layout_lane(hub->config.layout, &room, &owner, &lane_name, NULL) != STATUS_OK)
         return false;
     struct lane *lane = lane_get(hub, &lane_name);
-    if (!session_find_lane(session, lane) && session->lane_count >= hub->config.lanes_per_session)
+    if (!session_find_place(session, lane) && session->place_count >= hub->config.lanes_per_session)
         return false;
     session_attach(session, lane, lane_name_scope(&lane_name), name, narrow_int(private_index) - 1);
     return true;
 }
 
-static bool take_lane(struct session_lane *place, struct bytes *rest)
+static bool take_place(struct place *place, struct bytes *rest)
 {
-    assert(place->queued == 0 && !place->aboard && !place->check);
+    assert(place->queued == 0 && !place->reading && !place->check);
     uint64_t next, check, reported;
     if (!unpack_limited(rest, INT64_MAX, &next) || !unpack_limited(rest, UINT16_MAX, &check) ||
         !unpack_limited(rest, INT64_MAX, &reported))
         return false;
     /* Verified as in a cursor: the log may have been made again, and only one of the two gateways
      * know it. */
-    place_move(place, LANE_OPENING);
+    place_move(place, PLACE_OPENING);
     place->next = narrow_offset(next);
     place->check = narrow_16(check);
     place->given = (struct position){narrow_offset(next), place->check};
@@ -135,7 +135,7 @@ static bool take_lane(struct session_lane *place, struct bytes *rest)
     return true;
 }
 
-static bool take_rooms_and_lanes(struct session *session, struct bytes *rest)
+static bool take_rooms_and_places(struct session *session, struct bytes *rest)
 {
     uint64_t count;
     if (!unpack_limited(rest, session->hub->config.rooms_per_session, &count))
@@ -143,15 +143,15 @@ static bool take_rooms_and_lanes(struct session *session, struct bytes *rest)
     for (; count; count--)
         if (!take_room(session, rest))
             return false;
-    if (!unpack_number(rest, &count) || count != session->lane_count)
+    if (!unpack_number(rest, &count) || count != session->place_count)
         return false;
-    for (unsigned i = 0; i < session->lane_count; i++)
-        if (!take_lane(session->lanes[i], rest))
+    for (unsigned i = 0; i < session->place_count; i++)
+        if (!take_place(session->places[i], rest))
             return false;
     return rest->size == 0;
 }
 
-bool resume_continue(struct session *session, struct bytes state)
+bool session_migrate_in(struct session *session, struct bytes state)
 {
     assert(session->state == SESSION_OPENING && !session->claims && session->room_count == 0);
     struct hub *hub = session->hub;
@@ -164,7 +164,7 @@ bool resume_continue(struct session *session, struct bytes state)
         !take_array(&state, session->tag, sizeof(session->tag)) ||
         !take_array(&state, session->public_id, sizeof(session->public_id)) ||
         !unpack_limited(&state, 1, &stale) || !take_private_rooms(session, &state) ||
-        !take_rooms_and_lanes(session, &state))
+        !take_rooms_and_places(session, &state))
         return false;
     session->opening->continued = true;
     session->opening->resumed = true;

@@ -157,7 +157,7 @@ static struct session *start(void)
 static struct session *hand_over(struct session *session)
 {
     struct buffer state = {0};
-    ck_assert_int_eq(session_hand_over(session, &state), STATUS_OK);
+    ck_assert_int_eq(session_migrate_out(session, &state), STATUS_OK);
     session_close(session);
     run(&here);
     session = open_session(&there, buffer_peek(&state));
@@ -199,7 +199,7 @@ START_TEST(what_was_published_on_the_way_follows)
 {
     struct session *session = start();
     struct buffer state = {0};
-    ck_assert_int_eq(session_hand_over(session, &state), STATUS_OK);
+    ck_assert_int_eq(session_migrate_out(session, &state), STATUS_OK);
     session_close(session);
     publish("c");
     session = open_session(&there, buffer_peek(&state));
@@ -260,7 +260,7 @@ START_TEST(whatever_another_gateway_says_is_checked)
     static const uint8_t others[] = {0, 1, 0x7f, 0x80, 0xff};
     struct session *session = start();
     struct buffer state = {0};
-    ck_assert_int_eq(session_hand_over(session, &state), STATUS_OK);
+    ck_assert_int_eq(session_migrate_out(session, &state), STATUS_OK);
     session_close(session);
     run(&here);
     struct bytes whole = buffer_peek(&state);
