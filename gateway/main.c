@@ -13,20 +13,20 @@
 
 enum { EXIT_USAGE = 2, PROGRAM_NAME_SIZE = 16 };
 
-struct arguments {
+struct gateway_arguments {
     const char *config;
     const char *workers; /* NULL: as configured */
     bool check_only;
 };
 
-struct setup {
+struct gateway_setup {
     struct config *config;
     struct shared_config shared;
     struct gateway_settings settings;
     struct problems warnings; /* that keep nothing from running */
 };
 
-static void setup_deinit(struct setup *setup)
+static void gateway_setup_deinit(struct gateway_setup *setup)
 {
     gateway_settings_deinit(&setup->settings);
     shared_config_deinit(&setup->shared);
@@ -47,7 +47,8 @@ static void read_workers(const char *text, struct gateway_settings *settings,
 }
 
 /* Without a file: defaults and environment. Returns the exit code; what is wrong is on stderr. */
-static int setup_load(struct setup *setup, const struct arguments *arguments)
+static int gateway_setup_load(struct gateway_setup *setup,
+                              const struct gateway_arguments *arguments)
 {
     const char *file = arguments->config;
     static const char *const foreign[] = {"dispatcher", NULL};
@@ -75,9 +76,9 @@ static void print(struct buffer *text)
     buffer_clear(text);
 }
 
-static void print_settings_json(void)
+static void gateway_print_settings(void)
 {
-    struct setup setup = {0};
+    struct gateway_setup setup = {0};
     auto_buffer struct buffer text = {0};
     const struct config_group groups[] = {shared_config_group(&setup.shared),
                                           gateway_settings_group(&setup.settings)};
@@ -85,9 +86,9 @@ static void print_settings_json(void)
     print(&text);
 }
 
-static void print_help(void)
+static void gateway_print_help(void)
 {
-    struct setup setup = {0};
+    struct gateway_setup setup = {0};
     auto_buffer struct buffer text = {0};
     const struct config_group groups[] = {shared_config_group(&setup.shared),
                                           gateway_settings_group(&setup.settings)};
@@ -116,11 +117,11 @@ static void configure_log(const struct shared_config *shared, const char *progra
 }
 
 static int run_gateway(const struct shared_config *shared, const struct gateway_settings *settings,
-                       const struct seat *seat)
+                       const struct scoreboard_slot *slot)
 {
     struct gateway_process *process;
     struct error error;
-    if (gateway_process_open(settings, shared, seat, &process, &error) != STATUS_OK) {
+    if (gateway_process_open(settings, shared, slot, &process, &error) != STATUS_OK) {
         log_error("cannot start", LOG_STRING("error", error.text));
         return EXIT_FAILURE;
     }
@@ -132,16 +133,16 @@ static int run_gateway(const struct shared_config *shared, const struct gateway_
 
 /* In a process of its own. */
 static int run_worker(void *context, const struct gateway_settings *settings,
-                      const struct seat *seat)
+                      const struct scoreboard_slot *slot)
 {
     static char program[PROGRAM_NAME_SIZE];
-    const struct setup *setup = context;
-    snprintf(program, sizeof(program), "gateway/%u", seat->index);
+    const struct gateway_setup *setup = context;
+    snprintf(program, sizeof(program), "gateway/%u", slot->index);
     configure_log(&setup->shared, program);
-    return run_gateway(&setup->shared, settings, seat);
+    return run_gateway(&setup->shared, settings, slot);
 }
 
-static int tell_good(const struct setup *setup, const char *file)
+static int tell_good(const struct gateway_setup *setup, const char *file)
 {
     for (size_t i = 0; i < setup->warnings.count; i++)
         fprintf(stderr, "warning: %s\n", setup->warnings.items[i].text);
@@ -151,7 +152,7 @@ static int tell_good(const struct setup *setup, const char *file)
     return EXIT_SUCCESS;
 }
 
-static int run(struct setup *setup)
+static int gateway_run(struct gateway_setup *setup)
 {
     configure_log(&setup->shared, "gateway");
     if (setup->shared.core_dumps)
@@ -167,7 +168,8 @@ static int run(struct setup *setup)
 }
 
 /* Returns -1 to go on, else the exit code. */
-static int read_arguments(int argument_count, char **arguments, struct arguments *result)
+static int gateway_read_arguments(int argument_count, char **arguments,
+                                  struct gateway_arguments *result)
 {
     static const struct option options[] = {{"config", required_argument, NULL, 'c'},
                                             {"check-config", no_argument, NULL, 'k'},
@@ -184,10 +186,10 @@ static int read_arguments(int argument_count, char **arguments, struct arguments
         } else if (option == 'k') {
             result->check_only = true;
         } else if (option == 'h') {
-            print_help();
+            gateway_print_help();
             return EXIT_SUCCESS;
         } else if (option == 'j') {
-            print_settings_json();
+            gateway_print_settings();
             return EXIT_SUCCESS;
         } else if (option == 'v') {
             puts(SMARTSTACK_VERSION);
@@ -206,18 +208,18 @@ static int read_arguments(int argument_count, char **arguments, struct arguments
 
 int main(int argument_count, char **arguments)
 {
-    struct arguments read = {0};
-    struct setup setup = {0};
-    int code = read_arguments(argument_count, arguments, &read);
+    struct gateway_arguments read = {0};
+    struct gateway_setup setup = {0};
+    int code = gateway_read_arguments(argument_count, arguments, &read);
     if (code >= 0)
         return code;
     signal(SIGPIPE, SIG_IGN);
     core_dumps_forbid();
-    code = setup_load(&setup, &read);
+    code = gateway_setup_load(&setup, &read);
     if (code == EXIT_SUCCESS && read.check_only)
         code = tell_good(&setup, read.config);
     else if (code == EXIT_SUCCESS)
-        code = run(&setup);
-    setup_deinit(&setup);
+        code = gateway_run(&setup);
+    gateway_setup_deinit(&setup);
     return code;
 }

@@ -12,7 +12,7 @@ struct identities {
     unsigned waiting;
 };
 
-struct wait {
+struct identity_wait {
     struct token_waiter waiter;
     struct identities *identities;
     struct identity_waiter *asker;
@@ -34,10 +34,10 @@ static enum identity_verdict translate(enum token_verdict verdict,
  * -----------------------------------------------------------------------------------------------
  */
 
-static void decided(struct token_waiter *waiter, enum token_verdict verdict,
-                    const struct token_content *content)
+static void identities_decided(struct token_waiter *waiter, enum token_verdict verdict,
+                               const struct token_content *content)
 {
-    struct wait *wait = (struct wait *)waiter;
+    struct identity_wait *wait = (struct identity_wait *)waiter;
     struct identity_waiter *asker = wait->asker;
     struct identity identity;
     asker->pending = NULL;
@@ -47,16 +47,17 @@ static void decided(struct token_waiter *waiter, enum token_verdict verdict,
     asker->decided(asker, answer, &identity);
 }
 
-static enum identity_verdict ask_token(struct identities *identities, struct bytes token,
-                                       struct identity_waiter *asker, struct identity *identity)
+static enum identity_verdict identities_ask_token(struct identities *identities, struct bytes token,
+                                                  struct identity_waiter *asker,
+                                                  struct identity *identity)
 {
     struct token_content content = {0};
     enum token_verdict verdict =
         token_verify(identities->config.verifier, token, identities->config.wall_ms(), &content);
     if (verdict != TOKEN_UNDECIDED)
         return translate(verdict, &content, identity);
-    struct wait *wait = mem_new(struct wait);
-    wait->waiter.decided = decided;
+    struct identity_wait *wait = mem_new(struct identity_wait);
+    wait->waiter.decided = identities_decided;
     wait->identities = identities;
     wait->asker = asker;
     if (!token_wait(identities->config.verifier, &wait->waiter, token)) {
@@ -105,18 +106,21 @@ static enum identity_verdict believe(struct identities *identities, struct bytes
 /* --- The port
  * --------------------------------------------------------------------------------------------- */
 
-static enum identity_verdict ask(void *identifier, const struct identity_question *question,
-                                 struct identity_waiter *waiter, struct identity *identity)
+static enum identity_verdict identities_ask(void *identifier,
+                                            const struct identity_question *question,
+                                            struct identity_waiter *waiter,
+                                            struct identity *identity)
 {
     struct identities *identities = identifier;
-    return identities->config.verifier ? ask_token(identities, question->token, waiter, identity)
-                                       : believe(identities, question->auth, identity);
+    return identities->config.verifier
+               ? identities_ask_token(identities, question->token, waiter, identity)
+               : believe(identities, question->auth, identity);
 }
 
-static void cancel(void *identifier, struct identity_waiter *waiter)
+static void identities_cancel(void *identifier, struct identity_waiter *waiter)
 {
     struct identities *identities = identifier;
-    struct wait *wait = waiter->pending;
+    struct identity_wait *wait = waiter->pending;
     assert(wait);
     token_wait_cancel(identities->config.verifier, &wait->waiter);
     waiter->pending = NULL;
@@ -124,7 +128,7 @@ static void cancel(void *identifier, struct identity_waiter *waiter)
     free(wait);
 }
 
-const struct identity_ops identities_ops = {.ask = ask, .cancel = cancel};
+const struct identity_ops identities_ops = {.ask = identities_ask, .cancel = identities_cancel};
 
 struct identities *identities_new(const struct identities_config *config)
 {

@@ -14,7 +14,7 @@
 #include "worker.h"
 
 /* A JWK set being read. */
-struct reading {
+struct key_reading {
     struct worker_job job;
     struct token_verifier *verifier;
     struct token_keys *keys; /* what came out; NULL: failed */
@@ -25,7 +25,7 @@ struct token_verifier {
     struct token_config config;
     int descriptor;
     struct worker *worker; /* NULL: the key never changes */
-    struct reading reading;
+    struct key_reading reading;
     bool is_reading;
     struct token_keys *keys; /* NULL: not read yet */
     int64_t read_ms;         /* when reading last began */
@@ -116,8 +116,8 @@ static enum token_verdict judge_claims(const struct token_config *config, struct
 /* --- Verdicts
  * --------------------------------------------------------------------------------------------- */
 
-static enum token_verdict judge(struct token_verifier *verifier, struct bytes token,
-                                int64_t wall_ms, struct token_content *content)
+static enum token_verdict judge_token(struct token_verifier *verifier, struct bytes token,
+                                      int64_t wall_ms, struct token_content *content)
 {
     if (token.size == 0)
         return TOKEN_MISSING;
@@ -158,7 +158,7 @@ static void count(struct token_verifier *verifier, enum token_verdict verdict)
 enum token_verdict token_verify(struct token_verifier *verifier, struct bytes token,
                                 int64_t wall_ms, struct token_content *content)
 {
-    enum token_verdict verdict = judge(verifier, token, wall_ms, content);
+    enum token_verdict verdict = judge_token(verifier, token, wall_ms, content);
     if (verdict == TOKEN_UNDECIDED && verifier->keys && !verifier->is_reading) {
         verifier->key_missed = true;
         event_descriptor_signal(verifier->descriptor);
@@ -198,7 +198,7 @@ static void decide_waiters(struct token_verifier *verifier, int64_t wall_ms)
         struct token_waiter *waiter = verifier->waiters;
         struct token_content content;
         enum token_verdict verdict =
-            judge(verifier, bytes_of_string(waiter->token), wall_ms, &content);
+            judge_token(verifier, bytes_of_string(waiter->token), wall_ms, &content);
         if (verdict == TOKEN_UNDECIDED)
             verdict = verifier->keys ? TOKEN_KEY_UNKNOWN : TOKEN_NO_KEYS;
         count(verifier, verdict);
@@ -224,7 +224,7 @@ static enum status read_set(const struct token_config *config, struct token_keys
 
 static void run_reading(struct worker_job *job)
 {
-    struct reading *reading = (struct reading *)job;
+    struct key_reading *reading = (struct key_reading *)job;
     reading->keys = NULL;
     if (read_set(&reading->verifier->config, &reading->keys, &reading->error) != STATUS_OK)
         assert(!reading->keys);
@@ -233,8 +233,8 @@ static void run_reading(struct worker_job *job)
 /* Keys that cannot be read again stay in force. */
 static void reading_done(struct worker_job *job)
 {
-    struct token_verifier *verifier = ((struct reading *)job)->verifier;
-    struct reading *reading = &verifier->reading;
+    struct token_verifier *verifier = ((struct key_reading *)job)->verifier;
+    struct key_reading *reading = &verifier->reading;
     verifier->is_reading = false;
     verifier->key_missed = false;
     verifier->stats.reads++;

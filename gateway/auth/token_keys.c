@@ -150,14 +150,14 @@ enum status token_keys_of_pem(enum token_algorithm algorithm, struct bytes pem,
 /* --- JWK, RFC 7517 and 7518 section 6
  * --------------------------------------------------------------------- */
 
-static bool is_text(const json_t *jwk, const char *name, const char *text)
+static bool member_is_text(const json_t *jwk, const char *name, const char *text)
 {
     const char *value = json_string_value(json_object_get(jwk, name));
     return value && strcmp(value, text) == 0;
 }
 
 /* False: absent or not base64url. */
-static bool read_number(const json_t *jwk, const char *name, struct buffer *out)
+static bool read_key_number(const json_t *jwk, const char *name, struct buffer *out)
 {
     const char *text = json_string_value(json_object_get(jwk, name));
     buffer_clear(out);
@@ -182,7 +182,8 @@ static EVP_PKEY *read_rsa(const json_t *jwk)
 {
     auto_buffer struct buffer n = {0};
     auto_buffer struct buffer e = {0};
-    if (!is_text(jwk, "kty", "RSA") || !read_number(jwk, "n", &n) || !read_number(jwk, "e", &e))
+    if (!member_is_text(jwk, "kty", "RSA") || !read_key_number(jwk, "n", &n) ||
+        !read_key_number(jwk, "e", &e))
         return NULL;
     BIGNUM *modulus = BN_bin2bn(buffer_peek(&n).data, (int)buffer_size(&n), NULL);
     BIGNUM *exponent = BN_bin2bn(buffer_peek(&e).data, (int)buffer_size(&e), NULL);
@@ -201,9 +202,9 @@ static EVP_PKEY *read_p256(const json_t *jwk)
 {
     auto_buffer struct buffer x = {0};
     auto_buffer struct buffer y = {0};
-    if (!is_text(jwk, "kty", "EC") || !is_text(jwk, "crv", "P-256") || !read_number(jwk, "x", &x) ||
-        !read_number(jwk, "y", &y) || buffer_size(&x) != P256_BYTES ||
-        buffer_size(&y) != P256_BYTES)
+    if (!member_is_text(jwk, "kty", "EC") || !member_is_text(jwk, "crv", "P-256") ||
+        !read_key_number(jwk, "x", &x) || !read_key_number(jwk, "y", &y) ||
+        buffer_size(&x) != P256_BYTES || buffer_size(&y) != P256_BYTES)
         return NULL;
     uint8_t point[1 + 2 * P256_BYTES] = {POINT_CONVERSION_UNCOMPRESSED};
     memcpy(point + 1, buffer_peek(&x).data, P256_BYTES);
@@ -221,8 +222,8 @@ static EVP_PKEY *read_p256(const json_t *jwk)
 static EVP_PKEY *read_ed25519(const json_t *jwk)
 {
     auto_buffer struct buffer x = {0};
-    if (!is_text(jwk, "kty", "OKP") || !is_text(jwk, "crv", "Ed25519") ||
-        !read_number(jwk, "x", &x) || buffer_size(&x) != ED25519_BYTES)
+    if (!member_is_text(jwk, "kty", "OKP") || !member_is_text(jwk, "crv", "Ed25519") ||
+        !read_key_number(jwk, "x", &x) || buffer_size(&x) != ED25519_BYTES)
         return NULL;
     return EVP_PKEY_new_raw_public_key(EVP_PKEY_ED25519, NULL, buffer_peek(&x).data, ED25519_BYTES);
 }
@@ -230,7 +231,7 @@ static EVP_PKEY *read_ed25519(const json_t *jwk)
 static bool read_oct(const json_t *jwk, struct token_key *key)
 {
     auto_buffer struct buffer secret = {0};
-    if (is_text(jwk, "kty", "oct") && read_number(jwk, "k", &secret) &&
+    if (member_is_text(jwk, "kty", "oct") && read_key_number(jwk, "k", &secret) &&
         buffer_size(&secret) >= TOKEN_SECRET_MINIMUM)
         key->hmac = hmac_new(buffer_peek(&secret));
     if (secret.data)
@@ -242,8 +243,8 @@ static bool read_jwk(enum token_algorithm algorithm, const json_t *jwk, struct t
 {
     const json_t *use = json_object_get(jwk, "use");
     const json_t *named = json_object_get(jwk, "alg");
-    if ((use && !is_text(jwk, "use", "sig")) ||
-        (named && !is_text(jwk, "alg", token_algorithm_names[algorithm])))
+    if ((use && !member_is_text(jwk, "use", "sig")) ||
+        (named && !member_is_text(jwk, "alg", token_algorithm_names[algorithm])))
         return false;
     switch (algorithm) {
     case TOKEN_HS256:
@@ -384,7 +385,7 @@ static enum status check_header(const struct token_keys *keys, struct bytes text
     const json_t *name = json_object_get(header, "kid");
     if (!json_is_object(header) || (name && !json_is_string(name)))
         status = STATUS_MALFORMED;
-    else if (!is_text(header, "alg", token_algorithm_names[keys->algorithm]) ||
+    else if (!member_is_text(header, "alg", token_algorithm_names[keys->algorithm]) ||
              json_object_get(header, "crit"))
         status = STATUS_UNSUPPORTED;
     else if (name)

@@ -28,10 +28,10 @@ struct forward {
 };
 
 /* A word to another gateway. */
-struct errand {
+struct peer_notice {
     struct peer_request request;
     struct engineio_server *server;
-    struct errand *prev, *next;
+    struct peer_notice *prev, *next;
 };
 
 static void forward_free(struct forward *forward)
@@ -85,7 +85,8 @@ static bool is_answer(const struct http_reply *reply)
     return reply && reply->code != 401 && reply->code != 404;
 }
 
-static void answered(struct peer_request *request, const struct http_reply *reply, int64_t now_ms)
+static void forward_answered(struct peer_request *request, const struct http_reply *reply,
+                             int64_t now_ms)
 {
     struct forward *forward =
         (struct forward *)((char *)request - offsetof(struct forward, request));
@@ -104,8 +105,8 @@ static void answered(struct peer_request *request, const struct http_reply *repl
 
 /* ---- The request goes out ---- */
 
-static void send(struct forward *forward, struct bytes query, struct bytes fields,
-                 struct bytes body)
+static void forward_send(struct forward *forward, struct bytes query, struct bytes fields,
+                         struct bytes body)
 {
     const struct engineio_server *server = forward->server;
     const struct engineio_peers *peers = &server->peers;
@@ -125,17 +126,17 @@ static void send(struct forward *forward, struct bytes query, struct bytes field
     peer_client_send(peers->client, &forward->request, &message);
 }
 
-static void body_came(struct exchange_owner *owner, struct http_exchange *exchange,
-                      struct bytes body, int64_t now_ms)
+static void forward_body(struct exchange_owner *owner, struct http_exchange *exchange,
+                         struct bytes body, int64_t now_ms)
 {
     struct forward *forward = (struct forward *)owner;
     (void)exchange, (void)now_ms;
     if (forward->post)
-        send(forward, buffer_peek(&forward->query), buffer_peek(&forward->fields), body);
+        forward_send(forward, buffer_peek(&forward->query), buffer_peek(&forward->fields), body);
 }
 
-static void gave_up(struct exchange_owner *owner, struct http_exchange *exchange,
-                    enum http_abort reason, int64_t now_ms)
+static void forward_aborted(struct exchange_owner *owner, struct http_exchange *exchange,
+                            enum http_abort reason, int64_t now_ms)
 {
     (void)exchange, (void)reason, (void)now_ms;
     forward_free((struct forward *)owner);
@@ -164,8 +165,8 @@ void forward_request(struct engineio_server *server, struct http_exchange *excha
         return;
     }
     struct forward *forward = mem_new(struct forward);
-    forward->owner = (struct exchange_owner){body_came, gave_up};
-    forward->request.answered = answered;
+    forward->owner = (struct exchange_owner){forward_body, forward_aborted};
+    forward->request.answered = forward_answered;
     forward->server = server;
     forward->exchange = exchange;
     forward->address = address;
@@ -177,33 +178,34 @@ void forward_request(struct engineio_server *server, struct http_exchange *excha
     buffer_append(&forward->query, request->query);
     if (post && request->has_body)
         return;
-    send(forward, request->query, buffer_peek(&forward->fields), bytes_of(NULL, 0));
+    forward_send(forward, request->query, buffer_peek(&forward->fields), bytes_of(NULL, 0));
     buffer_deinit(&forward->fields);
 }
 
-static void errand_free(struct errand *errand)
+static void peer_notice_free(struct peer_notice *notice)
 {
-    peer_client_cancel(&errand->request);
-    DL_DELETE(errand->server->errands, errand);
-    free(errand);
+    peer_client_cancel(&notice->request);
+    DL_DELETE(notice->server->notices, notice);
+    free(notice);
 }
 
-static void errand_done(struct peer_request *request, const struct http_reply *reply,
-                        int64_t now_ms)
+static void peer_notice_done(struct peer_request *request, const struct http_reply *reply,
+                             int64_t now_ms)
 {
     (void)reply, (void)now_ms;
-    errand_free((struct errand *)((char *)request - offsetof(struct errand, request)));
+    peer_notice_free(
+        (struct peer_notice *)((char *)request - offsetof(struct peer_notice, request)));
 }
 
-void errand_send(struct engineio_server *server, const struct peer_address *address,
-                 const char *path, struct bytes query)
+void peer_notice_send(struct engineio_server *server, const struct peer_address *address,
+                      const char *path, struct bytes query)
 {
-    struct errand *errand = mem_new(struct errand);
+    struct peer_notice *notice = mem_new(struct peer_notice);
     assert(path[0] == '/' && server->peers.client);
-    errand->server = server;
-    errand->request.answered = errand_done;
-    DL_APPEND(server->errands, errand);
-    peer_client_send(server->peers.client, &errand->request,
+    notice->server = server;
+    notice->request.answered = peer_notice_done;
+    DL_APPEND(server->notices, notice);
+    peer_client_send(server->peers.client, &notice->request,
                      &(struct peer_message){.address = *address,
                                             .method = "POST",
                                             .path = bytes_of_string(path),
@@ -216,13 +218,13 @@ void engineio_server_release_forwards(struct engineio_server *server)
     struct forward *forward;
     DL_FOREACH(server->forwards, forward)
         if (!forward->post)
-            errand_send(server, &forward->address, RELEASE_PATH, buffer_peek(&forward->query));
+            peer_notice_send(server, &forward->address, RELEASE_PATH, buffer_peek(&forward->query));
 }
 
 void forwards_free(struct engineio_server *server)
 {
-    while (server->errands)
-        errand_free(server->errands);
+    while (server->notices)
+        peer_notice_free(server->notices);
     while (server->forwards) {
         struct http_exchange *exchange = server->forwards->exchange;
         forward_free(server->forwards);
@@ -245,8 +247,8 @@ bool is_peer(struct engineio_server *server, struct http_exchange *exchange,
     return false;
 }
 
-static void peer_poll(void *route, struct http_exchange *exchange,
-                      const struct http_request *request, int64_t now_ms)
+static void handle_poll(void *route, struct http_exchange *exchange,
+                        const struct http_request *request, int64_t now_ms)
 {
     struct engineio_server *server = route;
     if (!is_peer(server, exchange, request))
@@ -263,8 +265,8 @@ static void peer_poll(void *route, struct http_exchange *exchange,
 }
 
 /* The poll is held by way of a gateway that ends: its client shall poll elsewhere. */
-static void peer_release(void *route, struct http_exchange *exchange,
-                         const struct http_request *request, int64_t now_ms)
+static void handle_release(void *route, struct http_exchange *exchange,
+                           const struct http_request *request, int64_t now_ms)
 {
     struct engineio_server *server = route;
     if (!is_peer(server, exchange, request))
@@ -286,16 +288,16 @@ void engineio_server_set_peers(struct engineio_server *server, const struct engi
     http_server_add_route(peers->http, &(struct http_route){
                                            .path = POLL_PATH,
                                            .body_bytes = server->poll_bytes,
-                                           .request = peer_poll,
+                                           .request = handle_poll,
                                            .body = handle_body,
                                            .aborted = handle_aborted,
                                            .route = server,
                                        });
     http_server_add_route(peers->http, &(struct http_route){
                                            .path = RELEASE_PATH,
-                                           .request = peer_release,
+                                           .request = handle_release,
                                            .aborted = handle_aborted,
                                            .route = server,
                                        });
-    hand_over_add_routes(server);
+    migration_add_routes(server);
 }

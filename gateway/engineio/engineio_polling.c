@@ -19,8 +19,8 @@ enum { CUT_POLL_MS = 1500 };
 
 /* ---- Answers ---- */
 
-static void answer(struct http_exchange *exchange, const char *content_type, struct bytes body,
-                   bool gzip, bool old_browser)
+static void polling_answer(struct http_exchange *exchange, const char *content_type,
+                           struct bytes body, bool gzip, bool old_browser)
 {
     struct http_field fields[3] = {http_field_of("Cache-Control", "no-store")};
     size_t count = 1;
@@ -37,7 +37,7 @@ static void answer(struct http_exchange *exchange, const char *content_type, str
 
 void answer_text(struct http_exchange *exchange, const char *content_type, struct bytes body)
 {
-    answer(exchange, content_type, body, false, false);
+    polling_answer(exchange, content_type, body, false, false);
 }
 
 /* Answers the held GET. The body is kept, since a load balancer may ask for it again (same `t`). */
@@ -56,12 +56,12 @@ static void answer_poll(struct engineio_session *session, struct bytes body)
     bool gzip = polling->gzip && server->compressor && body.size >= server->config.compress_bytes;
     if (gzip)
         body = poll_compressor_run(server->compressor, body);
-    answer(get, POLL_CONTENT_TYPE, body, gzip, polling->old_browser);
+    polling_answer(get, POLL_CONTENT_TYPE, body, gzip, polling->old_browser);
 }
 
 /* ---- Marks ---- */
 
-static struct request_mark mark_of(const struct http_request *request)
+static struct request_mark read_request_mark(const struct http_request *request)
 {
     struct request_mark mark = {0};
     struct buffer scratch = {0};
@@ -125,7 +125,7 @@ static void poll(struct engineio_session *session, struct http_exchange *exchang
                  const struct http_request *request, int64_t now_ms)
 {
     struct polling *polling = session->polling;
-    struct request_mark mark = mark_of(request);
+    struct request_mark mark = read_request_mark(request);
     if (!replace_poll(polling, &mark)) {
         answer_problem(exchange, "requests_overlap");
         if (polling->get)
@@ -140,8 +140,8 @@ static void poll(struct engineio_session *session, struct http_exchange *exchang
     http_exchange_set_context(exchange, &polling->owner);
     if (same_mark(&mark, &polling->last_get_mark)) {
         session->server->stats.polls_repeated++;
-        answer(exchange, POLL_CONTENT_TYPE, buffer_peek(&polling->last_body), false,
-               polling->old_browser);
+        polling_answer(exchange, POLL_CONTENT_TYPE, buffer_peek(&polling->last_body), false,
+                       polling->old_browser);
         return;
     }
     buffer_deinit(&polling->last_body);
@@ -253,7 +253,7 @@ static void take_body(struct engineio_session *session, struct http_exchange *ex
     server->stats.polls_repeated += repeated;
     enum status status = repeated ? STATUS_OK : take_payload(session, body, now_ms);
     if (status == STATUS_OK) {
-        answer(exchange, "text/html", BYTES_LITERAL("ok"), false, old_browser);
+        polling_answer(exchange, "text/html", BYTES_LITERAL("ok"), false, old_browser);
         return;
     }
     const char *word =
@@ -266,7 +266,7 @@ static void post(struct engineio_session *session, struct http_exchange *exchang
                  const struct http_request *request, int64_t now_ms)
 {
     struct polling *polling = session->polling;
-    struct request_mark mark = mark_of(request);
+    struct request_mark mark = read_request_mark(request);
     struct bytes type;
     bool octets = http_request_field(request, "content-type", &type) &&
                   bytes_equal(type, BYTES_LITERAL("application/octet-stream"));
@@ -302,8 +302,8 @@ void polling_request(struct engineio_session *session, struct http_exchange *exc
         answer_error(exchange, ENGINEIO_ERROR_BAD_REQUEST, NULL);
 }
 
-static void body_came(struct exchange_owner *owner, struct http_exchange *exchange,
-                      struct bytes body, int64_t now_ms)
+static void polling_body(struct exchange_owner *owner, struct http_exchange *exchange,
+                         struct bytes body, int64_t now_ms)
 {
     struct polling *polling = (struct polling *)owner;
     if (polling->post == exchange)
@@ -311,8 +311,8 @@ static void body_came(struct exchange_owner *owner, struct http_exchange *exchan
     /* else a GET with a body: it is held, its body means nothing */
 }
 
-static void gave_up(struct exchange_owner *owner, struct http_exchange *exchange,
-                    enum http_abort reason, int64_t now_ms)
+static void polling_aborted(struct exchange_owner *owner, struct http_exchange *exchange,
+                            enum http_abort reason, int64_t now_ms)
 {
     struct polling *polling = (struct polling *)owner;
     assert(polling->get == exchange || polling->post == exchange || polling->take == exchange);
@@ -354,7 +354,7 @@ void polling_attach(struct engineio_session *session)
     struct polling *polling = mem_new(struct polling);
     assert(!session->polling && !session->link);
     polling->session = session;
-    polling->owner = (struct exchange_owner){body_came, gave_up};
+    polling->owner = (struct exchange_owner){polling_body, polling_aborted};
     polling->noop_timer.fire = release_poll;
     polling->cut_timer.fire = stay_away;
     session->polling = polling;

@@ -27,7 +27,7 @@ enum { HELD_SLACK = 65536 };
 
 enum { SID_KEY_SIZE = 20, T_SIZE = 32, REMOTE_PROBE_SIZE = 17 };
 
-enum session_state { SESSION_OPEN, SESSION_CLOSING, SESSION_DEAD };
+enum engineio_session_state { SESSION_OPEN, SESSION_CLOSING, SESSION_DEAD };
 
 enum heartbeat { HEARTBEAT_WAIT_PING, HEARTBEAT_WAIT_PONG };
 
@@ -112,7 +112,7 @@ struct engineio_session {
     bool dirty;
     bool awake;     /* the application has something to pull */
     bool ping_due;  /* "2" is to be sent */
-    bool deaf;      /* taken over, and its application is not ready to listen */
+    bool deaf;      /* migrated here, and its application is not ready to listen */
     bool refreshed; /* the pong's deadline was moved once */
 };
 
@@ -131,9 +131,9 @@ struct engineio_server {
     struct poll_compressor *compressor;
     uint64_t poll_bytes; /* of a POST's body */
     struct engineio_peers peers;
-    struct forward *forwards; /* requests that other gateways have to answer */
-    struct guest *guests;     /* probes for sessions of other gateways */
-    struct errand *errands;
+    struct forward *forwards;               /* requests that other gateways have to answer */
+    struct remote_upgrade *remote_upgrades; /* probes for sessions of other gateways */
+    struct peer_notice *notices;
     bool draining;
 };
 
@@ -235,23 +235,23 @@ void forward_request(struct engineio_server *server, struct http_exchange *excha
                      const struct http_request *request, struct bytes sid);
 void forwards_free(struct engineio_server *server);
 /* Tells another gateway something whose answer means nothing. */
-void errand_send(struct engineio_server *server, const struct peer_address *address,
-                 const char *path, struct bytes query);
+void peer_notice_send(struct engineio_server *server, const struct peer_address *address,
+                      const char *path, struct bytes query);
 /* Refuses who does not know the shared secret. */
 bool is_peer(struct engineio_server *server, struct http_exchange *exchange,
              const struct http_request *request);
 
-/* engineio_guest.c */
+/* engineio_remote_upgrade.c */
 /* An upgrade request for a session that may be another gateway's. */
-void guest_request(struct engineio_server *server, struct http_exchange *exchange,
-                   const struct http_request *request, struct bytes sid, int64_t now_ms);
-void guests_free(struct engineio_server *server);
+void remote_upgrade_request(struct engineio_server *server, struct http_exchange *exchange,
+                            const struct http_request *request, struct bytes sid, int64_t now_ms);
+void remote_upgrades_free(struct engineio_server *server);
 
-/* engineio_hand_over.c */
+/* engineio_migration.c */
 /* The routes by which other gateways probe and take sessions. */
-void hand_over_add_routes(struct engineio_server *server);
+void migration_add_routes(struct engineio_server *server);
 /* Gives the session to who waits for it, if it can be given now. */
-void hand_over_session(struct engineio_session *session, int64_t now_ms);
+void engineio_migrate_out(struct engineio_session *session, int64_t now_ms);
 /* A WebSocket that is to be a session's. */
 struct taken_wire {
     struct wire *wire;
@@ -260,8 +260,8 @@ struct taken_wire {
     bool base64;
 };
 /* The session of `sid`, with this WebSocket; false: the state is none, or no use here. */
-bool take_over_session(struct engineio_server *server, struct bytes sid, struct bytes state,
-                       struct taken_wire taken, int64_t now_ms);
+bool engineio_migrate_in(struct engineio_server *server, struct bytes sid, struct bytes state,
+                         struct taken_wire taken, int64_t now_ms);
 
 /* engineio_server.c */
 struct parameters {

@@ -23,7 +23,7 @@ const char *engineio_close_text(enum engineio_close reason)
 
 /* ---- Refusals ---- */
 
-static const char *word_of(enum engineio_error error)
+static const char *error_word(enum engineio_error error)
 {
     switch (error) {
     case ENGINEIO_ERROR_UNKNOWN_TRANSPORT:
@@ -56,7 +56,7 @@ static void answer_json(struct http_exchange *exchange, enum engineio_error erro
 
 void answer_error(struct http_exchange *exchange, enum engineio_error error, const char *message)
 {
-    http_exchange_note_refusal(exchange, "engineio", word_of(error));
+    http_exchange_note_refusal(exchange, "engineio", error_word(error));
     answer_json(exchange, error, message);
 }
 
@@ -73,7 +73,7 @@ void refuse_request(struct http_exchange *exchange, bool upgrade, enum engineio_
         answer_error(exchange, error, message);
         return;
     }
-    http_exchange_note_refusal(exchange, "engineio", word_of(error));
+    http_exchange_note_refusal(exchange, "engineio", error_word(error));
     /* A client that asked for a WebSocket is told in the words of the JavaScript server. */
     http_exchange_answer(
         exchange, &(struct http_answer){
@@ -126,7 +126,7 @@ bool engineio_is_full(const struct engineio_server *server)
 {
     return server->draining ||
            (server->config.sessions &&
-            server->stats.polling + server->stats.websocket + server->stats.guests >=
+            server->stats.polling + server->stats.websocket + server->stats.remote_upgrades >=
                 server->config.sessions);
 }
 
@@ -138,8 +138,8 @@ void refuse_full(struct engineio_server *server, struct http_exchange *exchange)
                                  &retry);
 }
 
-static void handshake(struct engineio_server *server, struct http_exchange *exchange,
-                      const struct http_request *request, bool websocket, int64_t now_ms)
+static void engineio_handshake(struct engineio_server *server, struct http_exchange *exchange,
+                               const struct http_request *request, bool websocket, int64_t now_ms)
 {
     if (engineio_is_full(server))
         refuse_full(server, exchange);
@@ -202,8 +202,8 @@ bool fits_session(const struct parameters *parameters, bool upgrade)
     return parameters->version_fits && !parameters->websocket && parameters->session->polling;
 }
 
-static void handle_request(void *route, struct http_exchange *exchange,
-                           const struct http_request *request, int64_t now_ms)
+static void engineio_handle_request(void *route, struct http_exchange *exchange,
+                                    const struct http_request *request, int64_t now_ms)
 {
     struct engineio_server *server = route;
     /* Other upgrades are offers that a server may leave alone (RFC 9110, 7.8): h2c is offered to
@@ -217,7 +217,7 @@ static void handle_request(void *route, struct http_exchange *exchange,
         if (!parameters.session && !upgrade && parameters.version_fits)
             forward_request(server, exchange, request, buffer_peek(&parameters.sid));
         else if (!parameters.session && parameters.websocket && parameters.version_fits)
-            guest_request(server, exchange, request, buffer_peek(&parameters.sid), now_ms);
+            remote_upgrade_request(server, exchange, request, buffer_peek(&parameters.sid), now_ms);
         else if (!parameters.session)
             refuse_request(exchange, upgrade, ENGINEIO_ERROR_UNKNOWN_SID, NULL);
         else if (!fits_session(&parameters, upgrade))
@@ -237,7 +237,7 @@ static void handle_request(void *route, struct http_exchange *exchange,
     } else if (!parameters.version_fits) {
         refuse_request(exchange, upgrade, ENGINEIO_ERROR_UNSUPPORTED_PROTOCOL_VERSION, NULL);
     } else {
-        handshake(server, exchange, request, upgrade, now_ms);
+        engineio_handshake(server, exchange, request, upgrade, now_ms);
     }
     buffer_deinit(&parameters.sid);
 }
@@ -263,7 +263,7 @@ void handle_aborted(void *route, struct http_exchange *exchange, enum http_abort
 
 enum { LEFT_MS = 100 }; /* how long a session stays that its client closed, see session_is_left() */
 
-static void flush(struct engineio_session *session, int64_t now_ms)
+static void session_flush(struct engineio_session *session, int64_t now_ms)
 {
     assert(session->state != SESSION_DEAD && !session->link == !!session->polling);
     if (session->state == SESSION_CLOSING && !session->told_closed) {
@@ -280,12 +280,12 @@ static void flush(struct engineio_session *session, int64_t now_ms)
     if (session->link)
         link_flush(session->link, now_ms);
     else if (session->polling->take)
-        hand_over_session(session, now_ms);
+        engineio_migrate_out(session, now_ms);
     else
         polling_flush(session, now_ms);
 }
 
-static void reap(struct engineio_server *server)
+static void free_dead(struct engineio_server *server)
 {
     while (server->dead_links) {
         struct link *link = server->dead_links;
@@ -315,13 +315,13 @@ void engineio_server_turn(struct engineio_server *server, int64_t now_ms)
         list = session->next_dirty;
         session->dirty = false;
         if (session->state != SESSION_DEAD) {
-            flush(session, now_ms);
+            session_flush(session, now_ms);
             continue;
         }
         session->next_dirty = server->dead;
         server->dead = session;
     }
-    reap(server);
+    free_dead(server);
 }
 
 int64_t engineio_server_deadline_ms(const struct engineio_server *server)
@@ -333,7 +333,7 @@ int64_t engineio_server_deadline_ms(const struct engineio_server *server)
 
 enum { BASE64_SLACK = 3 }; /* see engineio_polling.c */
 
-static void set_default(int64_t *value, int64_t otherwise)
+static void config_default(int64_t *value, int64_t otherwise)
 {
     if (*value == 0)
         *value = otherwise;
@@ -350,8 +350,8 @@ struct engineio_server *engineio_server_new(const struct engineio_config *config
     server->http = http;
     server->wheel = wheel;
     server->dirty_tail = &server->dirty;
-    set_default(&server->config.upgrade_timeout_ms, 10000);
-    set_default(&server->config.close_timeout_ms, 30000);
+    config_default(&server->config.upgrade_timeout_ms, 10000);
+    config_default(&server->config.close_timeout_ms, 30000);
     if (!server->config.write_bytes)
         server->config.write_bytes = 65536;
     if (!server->config.compress_bytes)
@@ -366,7 +366,7 @@ struct engineio_server *engineio_server_new(const struct engineio_config *config
                                     .body_bytes = server->poll_bytes,
                                     .cors = config->cors,
                                     .origins = config->origins,
-                                    .request = handle_request,
+                                    .request = engineio_handle_request,
                                     .body = handle_body,
                                     .aborted = handle_aborted,
                                     .route = server,
@@ -383,7 +383,7 @@ void engineio_server_free(struct engineio_server *server)
         session_end_for(session, ENGINEIO_CLOSE_SERVER, server->wheel->now_ms);
     engineio_server_turn(server, server->wheel->now_ms);
     forwards_free(server);
-    guests_free(server);
+    remote_upgrades_free(server);
     poll_compressor_free(server->compressor);
     buffer_deinit(&server->scratch);
     buffer_deinit(&server->decoded);

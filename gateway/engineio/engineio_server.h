@@ -43,16 +43,16 @@ struct engineio_application_ops {
      * engineio_session_wake(), and again after it returned true. */
     bool (*pull)(void *connection, struct engineio_writer *writer, int64_t now_ms);
     /* The session moves to another gateway: appends what is owed to the client and not yet said to
-     * the writer, which has room, and what take_over() needs there to `state`. STATUS_OK: the
+     * the writer, which has room, and what migrate_in() needs there to `state`. STATUS_OK: the
      * session is gone, and there is no further call. STATUS_INCOMPLETE: an answer is not ready yet;
      * called again after the session was woken or something was sent. Others: the session must end.
-     * With it goes take_over(); both NULL: sessions stay where they are. */
-    enum status (*hand_over)(void *connection, struct engineio_writer *writer, struct buffer *state,
-                             int64_t now_ms);
+     * With it goes migrate_in(); both NULL: sessions stay where they are. */
+    enum status (*migrate_out)(void *connection, struct engineio_writer *writer,
+                               struct buffer *state, int64_t now_ms);
     /* A session that comes from another gateway, instead of opened(). What its client says is held
      * back until engineio_session_listen(). NULL: the state cannot be used here. */
-    void *(*take_over)(void *application, struct engineio_session *session, struct bytes state,
-                       int64_t now_ms);
+    void *(*migrate_in)(void *application, struct engineio_session *session, struct bytes state,
+                        int64_t now_ms);
     /* What was just to be sent is more than the queue may hold, and the session ends: a last thing
      * that is sent from here is taken all the same. NULL: there is none. */
     void (*overflowed)(void *connection);
@@ -97,9 +97,10 @@ struct engineio_stats {
     uint64_t messages_in, bytes_in, messages_out, bytes_out, writes, polls, posts, polls_repeated;
     uint64_t forwards,
         forwards_failed; /* polls passed on to their gateway, and those it did not answer */
-    uint64_t taken_over, taken_over_failed, handed_over; /* upgrades across gateways */
+    uint64_t migrated_in, migrations_failed, migrated_out; /* upgrades across gateways */
     uint64_t peer_requests, peer_refused; /* asked by other gateways, and those without the token */
-    uint64_t polling, websocket, guests;  /* now; guests: see engineio_guest.c */
+    uint64_t polling, websocket,
+        remote_upgrades; /* now; remote_upgrades: see engineio_remote_upgrade.c */
 };
 
 /* The other gateways: a request may reach any of them, whoever has its session. Polls are passed
@@ -144,7 +145,7 @@ void engineio_session_send(struct engineio_session *session, bool binary, const 
                            size_t count);
 /* There is something to pull. */
 void engineio_session_wake(struct engineio_session *session);
-/* After take_over(): now its client is listened to. */
+/* After migrate_in(): now its client is listened to. */
 void engineio_session_listen(struct engineio_session *session);
 /* Ends the session: what is queued still goes out, nothing more comes in or is pulled; `closed`
  * follows at the end of the turn. */

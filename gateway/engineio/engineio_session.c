@@ -399,7 +399,7 @@ bool session_is_left(const struct engineio_session *session)
 
 /* A client sends its close packet on one connection while it polls on another. Which of the two is
  * read first is chance, so the session stays a moment for the poll. */
-static void leave(struct engineio_session *session, int64_t now_ms)
+static void client_closes(struct engineio_session *session, int64_t now_ms)
 {
     assert(session->state == SESSION_OPEN);
     if (!session->polling || session->polling->get || polling_is_probed(session->polling)) {
@@ -439,7 +439,7 @@ bool session_packet(struct engineio_session *session, const struct engineio_pack
         session_fail(session, WEBSOCKET_CLOSE_POLICY, "bad_packet", now_ms);
         break;
     case ENGINEIO_CLOSE:
-        leave(session, now_ms);
+        client_closes(session, now_ms);
         break;
     case ENGINEIO_OPEN:
     case ENGINEIO_UPGRADE:

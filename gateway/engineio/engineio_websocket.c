@@ -6,7 +6,7 @@
 
 /* ---- The end of a link ---- */
 
-static void link_bury(struct link *link)
+static void link_gone(struct link *link)
 {
     link->wire = NULL;
     link->next_dead = link->server->dead_links;
@@ -26,10 +26,10 @@ void link_close(struct link *link, unsigned code, const char *word)
         buffer_deinit(&frame);
     }
     wire_close(wire, WIRE_FLUSH);
-    link_bury(link);
+    link_gone(link);
 }
 
-static void note(const struct link *link, const char *word)
+static void link_note(const struct link *link, const char *word)
 {
     if (word)
         refusals_note(http_server_refusals(link->server->http),
@@ -42,7 +42,7 @@ static void abandon_probe(struct link *link, unsigned code, const char *word)
 {
     struct engineio_session *session = link->session;
     assert(link->probing);
-    note(link, word);
+    link_note(link, word);
     link_close(link, code, word);
     if (!session)
         return;
@@ -111,7 +111,7 @@ static void take_probe(struct link *link, const struct websocket_item *item)
 
 /* ---- Frames ---- */
 
-static void take_message(struct link *link, const struct websocket_item *item, int64_t now_ms)
+static void link_take_message(struct link *link, const struct websocket_item *item, int64_t now_ms)
 {
     assert(item->opcode == WEBSOCKET_TEXT || item->opcode == WEBSOCKET_BINARY);
     if (link->probing) {
@@ -159,12 +159,12 @@ static void link_fail(struct link *link, unsigned code, const char *word, int64_
     session_fail(link->session, code, word, now_ms);
 }
 
-static void take_item(struct link *link, const struct websocket_item *item, int64_t now_ms)
+static void link_take_item(struct link *link, const struct websocket_item *item, int64_t now_ms)
 {
     switch (item->opcode) {
     case WEBSOCKET_TEXT:
     case WEBSOCKET_BINARY:
-        take_message(link, item, now_ms);
+        link_take_message(link, item, now_ms);
         break;
     case WEBSOCKET_PING:
         take_pong_request(link, item->payload);
@@ -179,7 +179,7 @@ static void take_item(struct link *link, const struct websocket_item *item, int6
 }
 
 /* A deaf session's client is held back by nothing but this limit. */
-static void hold(struct link *link, struct bytes bytes, int64_t now_ms)
+static void link_hold(struct link *link, struct bytes bytes, int64_t now_ms)
 {
     assert(link->session->deaf);
     if (buffer_size(&link->held) + bytes.size > link->server->poll_bytes + HELD_SLACK)
@@ -192,7 +192,7 @@ static void link_bytes(void *receiver, struct bytes bytes, int64_t now_ms)
 {
     struct link *link = receiver;
     if (!link->probing && link->session->deaf) {
-        hold(link, bytes, now_ms);
+        link_hold(link, bytes, now_ms);
         return;
     }
     while (link->wire) {
@@ -202,7 +202,7 @@ static void link_bytes(void *receiver, struct bytes bytes, int64_t now_ms)
             return;
         unsigned code = websocket_reader_close_code(&link->reader);
         if (status == STATUS_OK)
-            take_item(link, &item, now_ms);
+            link_take_item(link, &item, now_ms);
         else
             link_fail(link, code, refusal_of_frame(code), now_ms);
     }
@@ -227,7 +227,7 @@ static void link_writable(void *receiver, int64_t now_ms)
 static void link_closed(void *receiver, int64_t now_ms)
 {
     struct link *link = receiver;
-    link_bury(link);
+    link_gone(link);
     link_left(link, WEBSOCKET_CLOSE_NO_CODE, now_ms);
 }
 

@@ -5,7 +5,7 @@
 
 /* ---- The queue: entries of a header and a payload, one behind the other ---- */
 
-struct entry {
+struct queue_entry {
     uint32_t size;
     uint8_t kind;
 };
@@ -13,7 +13,7 @@ struct entry {
 void queue_append(struct buffer *queue, enum queue_kind kind, const struct bytes *parts,
                   size_t count)
 {
-    struct entry entry = {.kind = (uint8_t)kind};
+    struct queue_entry entry = {.kind = (uint8_t)kind};
     size_t size = 0;
     for (size_t i = 0; i < count; i++)
         size += parts[i].size;
@@ -101,7 +101,7 @@ void writer_packet(struct engineio_writer *writer, enum engineio_packet_type typ
 void queue_pack(const struct buffer *queue, struct buffer *out)
 {
     for (struct bytes rest = buffer_peek(queue); rest.size;) {
-        struct entry entry;
+        struct queue_entry entry;
         memcpy(&entry, rest.data, sizeof(entry));
         assert(rest.size - sizeof(entry) >= entry.size);
         pack_number(out, entry.kind);
@@ -127,7 +127,7 @@ void queue_write(struct buffer *queue, struct engineio_writer *writer)
 {
     while (buffer_size(queue) && engineio_writer_has_room(writer)) {
         struct bytes content = buffer_peek(queue);
-        struct entry entry;
+        struct queue_entry entry;
         memcpy(&entry, content.data, sizeof(entry));
         assert(content.size - sizeof(entry) >= entry.size);
         struct bytes payload = bytes_of(content.data + sizeof(entry), entry.size);

@@ -46,7 +46,7 @@ struct peer_client {
 
 /* ---- Ends ---- */
 
-static void peer_release(struct peer *peer)
+static void peer_free_if_idle(struct peer *peer)
 {
     if (peer->channels || peer->waiting || peer->waiting_held)
         return;
@@ -77,7 +77,7 @@ static void forget_text(struct peer_request *request)
 }
 
 /* Takes the request off whatever it stands in. */
-static void detach(struct peer_request *request)
+static void request_detach(struct peer_request *request)
 {
     struct peer *peer = request->peer;
     assert(request->client);
@@ -109,7 +109,7 @@ static void channel_fail(struct peer_channel *channel, bool closed, int64_t now_
     struct peer *peer = channel->peer;
     struct peer_client *client = peer->client;
     if (request)
-        detach(request);
+        request_detach(request);
     if (!closed)
         wire_close(channel->wire, WIRE_ABORT);
     channel_free(channel);
@@ -140,7 +140,7 @@ static void idle_too_long(struct timer *timer, int64_t now_ms)
     assert(!channel->request);
     wire_close(channel->wire, WIRE_FLUSH);
     channel_free(channel);
-    peer_release(peer);
+    peer_free_if_idle(peer);
 }
 
 static void become_idle(struct peer_channel *channel, int64_t now_ms)
@@ -160,7 +160,7 @@ static void take_reply(struct peer_channel *channel, const struct http_reply *re
     /* The answer is borrowed from the channel, which may go before the owner has read it. */
     struct http_reply_reader reader = channel->reader;
     channel->reader = (struct http_reply_reader){.body_limit = reader.body_limit};
-    detach(request);
+    request_detach(request);
     if (reply->close || !http_reply_is_idle(&reader)) {
         wire_close(channel->wire, WIRE_FLUSH);
         channel_free(channel);
@@ -205,7 +205,7 @@ static const struct wire_receiver_ops receiver_ops = {
     .closed = channel_closed,
 };
 
-static struct peer_channel *dial(struct peer *peer)
+static struct peer_channel *peer_dial(struct peer *peer)
 {
     struct peer_client *client = peer->client;
     if (peer->channel_count >= client->config.connections)
@@ -233,10 +233,10 @@ static struct peer_channel *free_channel(struct peer *peer, bool held)
     if (held && peer->held_count >= most - most / HELD_SHARE)
         return NULL;
     struct peer_channel *channel = peer->channels;
-    return channel && !channel->request ? channel : dial(peer);
+    return channel && !channel->request ? channel : peer_dial(peer);
 }
 
-static void start(struct peer_request *request, struct peer_channel *channel)
+static void request_start(struct peer_request *request, struct peer_channel *channel)
 {
     struct peer *peer = channel->peer;
     assert(!channel->request && !request->channel);
@@ -260,7 +260,7 @@ static bool serve_one(struct peer *peer, struct peer_request **list)
     assert(peer->waiting_count > 0);
     DL_DELETE(*list, request);
     peer->waiting_count--;
-    start(request, channel);
+    request_start(request, channel);
     return true;
 }
 
@@ -268,10 +268,10 @@ static void serve_waiting(struct peer *peer)
 {
     while (serve_one(peer, &peer->waiting) || serve_one(peer, &peer->waiting_held))
         ;
-    peer_release(peer);
+    peer_free_if_idle(peer);
 }
 
-static void too_late(struct timer *timer, int64_t now_ms)
+static void request_timed_out(struct timer *timer, int64_t now_ms)
 {
     struct peer_request *request =
         (struct peer_request *)((char *)timer - offsetof(struct peer_request, timer));
@@ -283,9 +283,9 @@ static void too_late(struct timer *timer, int64_t now_ms)
         return;
     }
     struct peer *peer = request->peer;
-    detach(request);
+    request_detach(request);
     if (peer)
-        peer_release(peer);
+        peer_free_if_idle(peer);
     client->stats.failed++;
     request->answered(request, NULL, now_ms);
 }
@@ -338,14 +338,14 @@ void peer_client_send(struct peer_client *client, struct peer_request *request,
     if (fits)
         write_text(client, message, &request->text);
     client->stats.buffered += buffer_size(&request->text);
-    request->timer.fire = too_late;
+    request->timer.fire = request_timed_out;
     timer_wheel_set(client->wheel, &request->timer, client->wheel->now_ms + message->timeout_ms);
     bool overtakes = message->held ? peer->waiting_held : peer->waiting;
     struct peer_channel *channel = overtakes || !fits ? NULL : free_channel(peer, message->held);
     bool full = !fits || peer->channel_count == 0 || peer->waiting_count >= client->config.waiting;
     if (channel) {
         request->peer = peer;
-        start(request, channel);
+        request_start(request, channel);
     } else if (!full) {
         request->peer = peer;
         peer->waiting_count++;
@@ -357,7 +357,7 @@ void peer_client_send(struct peer_client *client, struct peer_request *request,
         client->stats.refused++;
         DL_APPEND(client->failed, request);
         timer_wheel_set(client->wheel, &request->timer, 0); /* told in the next turn */
-        peer_release(peer);
+        peer_free_if_idle(peer);
     }
 }
 
@@ -367,7 +367,7 @@ void peer_client_cancel(struct peer_request *request)
         return;
     struct peer_channel *channel = request->channel;
     struct peer *peer = request->peer;
-    detach(request);
+    request_detach(request);
     if (channel) {
         wire_close(channel->wire, WIRE_ABORT);
         channel_free(channel);
@@ -399,20 +399,20 @@ void peer_client_free(struct peer_client *client)
     struct peer *peer, *next;
     HASH_ITER(hh, client->peers, peer, next) {
         while (peer->waiting)
-            detach(peer->waiting);
+            request_detach(peer->waiting);
         while (peer->waiting_held)
-            detach(peer->waiting_held);
+            request_detach(peer->waiting_held);
         while (peer->channels) {
             struct peer_channel *channel = peer->channels;
             if (channel->request)
-                detach(channel->request);
+                request_detach(channel->request);
             wire_close(channel->wire, WIRE_ABORT);
             channel_free(channel);
         }
-        peer_release(peer);
+        peer_free_if_idle(peer);
     }
     while (client->failed)
-        detach(client->failed);
+        request_detach(client->failed);
     free(client);
 }
 

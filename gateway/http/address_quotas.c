@@ -45,7 +45,7 @@ static bool judged_peer(const struct wire *wire, struct peer_address *peer)
     return peer_address_parse(text, peer);
 }
 
-static struct bytes name_of(const struct peer_address *address)
+static struct bytes address_name(const struct peer_address *address)
 {
     return bytes_of(address->ip,
                     peer_address_is_ipv4(address) ? sizeof(address->ip) : (size_t)PREFIX_BYTES);
@@ -61,7 +61,7 @@ bool address_quotas_enter(struct address_quotas *quotas, const struct wire *wire
     if (!quotas || !judged_peer(wire, &peer))
         return true;
     struct peer_address client = client_address_of(request, &peer, &quotas->trusted);
-    struct quota_owner owner = {.address = name_of(&client)};
+    struct quota_owner owner = {.address = address_name(&client)};
     if (!quotas_enter(quotas->quotas, &owner, false, now_ms, &place->holders, &refusal)) {
         assert(refusal.scope == QUOTA_ADDRESS && refusal.retry_after_ms > 0);
         quotas->stats.refused[refusal.kind]++;

@@ -9,7 +9,7 @@ enum { PORT_DIGITS = 5 };
 /* What the hops that were read so far come to. */
 enum found { FOUND_NONE, FOUND_CLIENT, FOUND_UNKNOWN };
 
-struct walk {
+struct forwarded_walk {
     const struct trusted_proxies *trusted;
     enum found found;
     struct peer_address client;
@@ -25,7 +25,7 @@ static bool is_trusted(const struct trusted_proxies *trusted, const struct peer_
 }
 
 /* The next hop to the right: it says whom it has heard. NULL: that is no address. */
-static void take_hop(struct walk *walk, const struct peer_address *address)
+static void take_hop(struct forwarded_walk *walk, const struct peer_address *address)
 {
     if (address && is_trusted(walk->trusted, address))
         return;
@@ -87,7 +87,7 @@ static bool read_node(struct bytes node, bool bare, struct peer_address *address
 
 /* --- X-Forwarded-For -------------------------------------------------------------------------- */
 
-static void read_list(struct walk *walk, struct bytes line)
+static void read_list(struct forwarded_walk *walk, struct bytes line)
 {
     struct bytes node;
     struct peer_address address;
@@ -140,7 +140,7 @@ struct hop {
     struct peer_address address;
 };
 
-static void end_hop(struct walk *walk, struct hop *hop)
+static void end_hop(struct forwarded_walk *walk, struct hop *hop)
 {
     assert(hop->said || !hop->named);
     if (hop->said)
@@ -158,7 +158,7 @@ static void add_pair(struct hop *hop, const struct http_field *pair)
 }
 
 /* What is behind an error cannot be told apart: it is one hop, that nobody knows. */
-static void read_forwarded(struct walk *walk, struct bytes line)
+static void read_forwarded(struct forwarded_walk *walk, struct bytes line)
 {
     struct hop hop = {0};
     bool behind_pair = false;
@@ -187,7 +187,7 @@ struct peer_address client_address_of(const struct http_request *request,
                                       const struct peer_address *peer,
                                       const struct trusted_proxies *trusted)
 {
-    struct walk walk = {.trusted = trusted};
+    struct forwarded_walk walk = {.trusted = trusted};
     struct bytes rest = request->fields;
     struct http_field field;
     bool listed = false, forwarded = false;

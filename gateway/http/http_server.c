@@ -12,7 +12,7 @@
  *     |             |               |
  *     '-------------'---------------'--> DEAD: closed, refused or taken. Freed when nobody is inside
  *                                        the connection */
-enum phase {
+enum exchange_phase {
     PHASE_HEAD,     /* between requests, or in the middle of a head */
     PHASE_BODY,     /* the route has seen the head, the body is being read */
     PHASE_DROPPING, /* the same, but the request is answered: the rest of its body is dropped */
@@ -35,7 +35,7 @@ struct http_exchange {
     uint8_t phase;
     uint8_t timing; /* what the timer is for */
     uint8_t minor_version;
-    bool inside;     /* process() is running */
+    bool inside;     /* exchange_process() is running */
     bool keep_alive; /* these three are of the present request */
     bool head_method;
     bool has_body;
@@ -55,7 +55,7 @@ struct http_server {
 
 /* ---- The end of a connection ---- */
 
-static void release(struct http_exchange *exchange)
+static void exchange_free(struct http_exchange *exchange)
 {
     assert(exchange->phase == PHASE_DEAD && !exchange->inside);
     timer_wheel_cancel(exchange->server->wheel, &exchange->timer);
@@ -66,17 +66,17 @@ static void release(struct http_exchange *exchange)
     free(exchange);
 }
 
-static void die(struct http_exchange *exchange)
+static void exchange_end(struct http_exchange *exchange)
 {
     exchange->phase = PHASE_DEAD;
     if (!exchange->inside)
-        release(exchange);
+        exchange_free(exchange);
 }
 
 static void close_wire(struct http_exchange *exchange, enum wire_end how)
 {
     wire_close(exchange->wire, how);
-    die(exchange);
+    exchange_end(exchange);
 }
 
 static bool is_owed(const struct http_exchange *exchange)
@@ -191,7 +191,8 @@ static struct bytes write_problem(struct buffer *body, const char *word)
     return buffer_peek(body);
 }
 
-static void refuse(struct http_exchange *exchange, struct http_answer *answer, const char *word)
+static void refuse_with_answer(struct http_exchange *exchange, struct http_answer *answer,
+                               const char *word)
 {
     auto_buffer struct buffer body = {0};
     http_exchange_note_refusal(exchange, "http", word);
@@ -202,16 +203,17 @@ static void refuse(struct http_exchange *exchange, struct http_answer *answer, c
 
 void http_exchange_refuse(struct http_exchange *exchange, unsigned code, const char *word)
 {
-    refuse(exchange, &(struct http_answer){.code = code}, word);
+    refuse_with_answer(exchange, &(struct http_answer){.code = code}, word);
 }
 
 void http_exchange_refuse_finally(struct http_exchange *exchange, unsigned code, const char *word,
                                   const struct http_field *field)
 {
-    refuse(exchange,
-           &(struct http_answer){
-               .code = code, .fields = field, .field_count = field ? 1 : 0, .close = true},
-           word);
+    refuse_with_answer(
+        exchange,
+        &(struct http_answer){
+            .code = code, .fields = field, .field_count = field ? 1 : 0, .close = true},
+        word);
 }
 
 bool http_exchange_enter(const struct http_exchange *exchange, const struct http_request *request,
@@ -408,7 +410,8 @@ static void refuse_input(struct http_exchange *exchange, unsigned code, int64_t 
     close_wire(exchange, written ? WIRE_FLUSH : WIRE_ABORT);
 }
 
-static void take_item(struct http_exchange *exchange, const struct http_item *item, int64_t now_ms)
+static void exchange_item(struct http_exchange *exchange, const struct http_item *item,
+                          int64_t now_ms)
 {
     switch (item->kind) {
     case HTTP_ITEM_HEAD:
@@ -437,7 +440,7 @@ static void time_waiting(struct http_exchange *exchange, int64_t now_ms)
         time_phase(exchange, TIMING_IDLE, now_ms + config->idle_timeout_ms);
 }
 
-static void process(struct http_exchange *exchange, int64_t now_ms)
+static void exchange_process(struct http_exchange *exchange, int64_t now_ms)
 {
     assert(!exchange->inside);
     exchange->inside = true;
@@ -451,7 +454,7 @@ static void process(struct http_exchange *exchange, int64_t now_ms)
         if (status == STATUS_INCOMPLETE)
             break;
         if (status == STATUS_OK) {
-            take_item(exchange, &item, now_ms);
+            exchange_item(exchange, &item, now_ms);
             continue;
         }
         exchange->server->stats.malformed++;
@@ -459,7 +462,7 @@ static void process(struct http_exchange *exchange, int64_t now_ms)
     }
     exchange->inside = false;
     if (exchange->phase == PHASE_DEAD)
-        release(exchange);
+        exchange_free(exchange);
     else
         time_waiting(exchange, now_ms);
 }
@@ -474,7 +477,7 @@ static void timed_out(struct timer *timer, int64_t now_ms)
     case TIMING_RESUME:
         if (exchange->phase == PHASE_DROPPING)
             time_phase(exchange, TIMING_BODY, now_ms + exchange->server->config.body_timeout_ms);
-        process(exchange, now_ms);
+        exchange_process(exchange, now_ms);
         break;
     case TIMING_IDLE:
         close_wire(exchange, WIRE_FLUSH);
@@ -494,7 +497,7 @@ static void timed_out(struct timer *timer, int64_t now_ms)
 
 /* ---- The wire's side ---- */
 
-static void wire_bytes(void *receiver, struct bytes bytes, int64_t now_ms)
+static void exchange_bytes(void *receiver, struct bytes bytes, int64_t now_ms)
 {
     struct http_exchange *exchange = receiver;
     assert(bytes.size > 0 && exchange->phase != PHASE_DEAD);
@@ -502,7 +505,7 @@ static void wire_bytes(void *receiver, struct bytes bytes, int64_t now_ms)
     bool blocked = exchange->phase == PHASE_HANDLING ||
                    (exchange->phase == PHASE_HEAD && !exchange->wire->writable);
     if (!blocked) {
-        process(exchange, now_ms);
+        exchange_process(exchange, now_ms);
         return;
     }
     if (http_reader_buffered(&exchange->reader) <= exchange->server->config.pipeline_bytes)
@@ -514,15 +517,15 @@ static void wire_bytes(void *receiver, struct bytes bytes, int64_t now_ms)
     close_wire(exchange, WIRE_ABORT);
 }
 
-static void wire_writable(void *receiver, int64_t now_ms)
+static void exchange_writable(void *receiver, int64_t now_ms)
 {
     struct http_exchange *exchange = receiver;
     assert(exchange->phase != PHASE_DEAD);
     if (exchange->phase == PHASE_HEAD)
-        process(exchange, now_ms);
+        exchange_process(exchange, now_ms);
 }
 
-static void wire_closed(void *receiver, int64_t now_ms)
+static void exchange_closed(void *receiver, int64_t now_ms)
 {
     struct http_exchange *exchange = receiver;
     assert(exchange->phase != PHASE_DEAD);
@@ -530,16 +533,16 @@ static void wire_closed(void *receiver, int64_t now_ms)
         exchange->server->stats.aborted++;
         tell_aborted(exchange, HTTP_ABORT_CLOSED, now_ms);
     }
-    die(exchange);
+    exchange_end(exchange);
 }
 
 static const struct wire_receiver_ops receiver_ops = {
-    .bytes = wire_bytes,
-    .writable = wire_writable,
-    .closed = wire_closed,
+    .bytes = exchange_bytes,
+    .writable = exchange_writable,
+    .closed = exchange_closed,
 };
 
-static void wire_opened(void *acceptor, struct wire *wire, int64_t now_ms)
+static void exchange_opened(void *acceptor, struct wire *wire, int64_t now_ms)
 {
     struct http_server *server = acceptor;
     struct http_exchange *exchange = mem_new(struct http_exchange);
@@ -586,7 +589,7 @@ void http_server_add_route(struct http_server *server, const struct http_route *
 
 struct wire_acceptor http_server_acceptor(struct http_server *server)
 {
-    return (struct wire_acceptor){wire_opened, server};
+    return (struct wire_acceptor){exchange_opened, server};
 }
 
 void http_server_set_date(struct http_server *server, const char *date)

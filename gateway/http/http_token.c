@@ -5,7 +5,7 @@
 
 #include "mem.h"
 
-static bool bearer_token(const struct http_request *request, struct bytes *token)
+static bool bearer_token_of(const struct http_request *request, struct bytes *token)
 {
     static const char scheme[] = "bearer ";
     struct bytes value;
@@ -21,7 +21,7 @@ char *http_token_find(const struct http_request *request, const char *parameter,
     auto_buffer struct buffer scratch = {0};
     struct bytes token;
     assert((!parameter || parameter[0]) && (!cookie || cookie[0]));
-    if (bearer_token(request, &token))
+    if (bearer_token_of(request, &token))
         return mem_string(token);
     if (parameter && http_query_parameter(request->query, parameter, &scratch, &token) == STATUS_OK)
         return mem_string(token);

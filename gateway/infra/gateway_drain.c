@@ -43,7 +43,7 @@ static void send_away(struct gateway_drain *drain, unsigned count)
         sent += wire_clients_send_away(drain->streams[i], count - sent);
 }
 
-static void leave(struct gateway_drain *drain)
+static void drain_next(struct gateway_drain *drain)
 {
     drain->state = DRAIN_LEAVING;
     lws_server_stop_accepting(drain->sockets);
@@ -79,7 +79,7 @@ bool gateway_drain_run(struct gateway_drain *drain, int64_t now_ms)
         send_away(drain,
                   now_ms >= drain->force_ms ? UINT_MAX : drain_pace_take(&drain->pace, now_ms));
     if (drain->state != DRAIN_LEAVING && clients == 0)
-        leave(drain);
+        drain_next(drain);
     return now_ms >= drain->until_ms ||
            (drain->state == DRAIN_LEAVING && lws_server_stats(drain->sockets)->connections == 0);
 }

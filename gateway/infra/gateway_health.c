@@ -1,7 +1,7 @@
 #include <stdio.h>
 
 #include "clocks.h"
-#include "gateway_process_parts.h"
+#include "gateway_process_private.h"
 
 static size_t check_self(const struct gateway_process *process, struct health_check *checks)
 {
@@ -44,13 +44,13 @@ void gateway_health_tell(const struct gateway_process *process)
  * that hangs keeps them waiting. */
 static size_t check_workers(struct gateway_process *process, bool ready, struct health_check *check)
 {
-    if (!process->seat)
+    if (!process->slot)
         return 0;
-    struct siblings_state state = siblings_look(process->seat->siblings, monotonic_ms());
+    struct scoreboard_state state = scoreboard_look(process->slot->scoreboard, monotonic_ms());
     char *detail = process->workers_detail;
     *check = (struct health_check){.name = "workers", .healthy = true, .detail = detail};
     snprintf(detail, WORKERS_DETAIL_SIZE, "%u of %u", state.up,
-             siblings_count(process->seat->siblings));
+             scoreboard_count(process->slot->scoreboard));
     if (state.first_lazy >= 0) {
         check->healthy = false;
         snprintf(detail, WORKERS_DETAIL_SIZE, "worker %d does not answer", state.first_lazy);

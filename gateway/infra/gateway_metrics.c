@@ -247,9 +247,9 @@ static const struct row counters[] = {
     "Upgrades of other gateways' sessions, which go on here, and of sessions from here, which go " \
     "on "                                                                                          \
     "elsewhere."
-    BY("takeovers_total", HELP, "outcome", "done", engineio.taken_over),
-    BY("takeovers_total", HELP, "outcome", "failed", engineio.taken_over_failed),
-    BY("takeovers_total", HELP, "outcome", "given", engineio.handed_over),
+    BY("takeovers_total", HELP, "outcome", "done", engineio.migrated_in),
+    BY("takeovers_total", HELP, "outcome", "failed", engineio.migrations_failed),
+    BY("takeovers_total", HELP, "outcome", "given", engineio.migrated_out),
 #undef HELP
 #define HELP "What other gateways asked of this one, and what came without the shared secret."
     BY("peer_requests_total", HELP, "outcome", "asked", engineio.peer_requests),
@@ -312,7 +312,8 @@ static const struct row gauges[] = {
     ROW("peer_connections", "Connections to other gateways now.", peers.connections),
     ROW("peer_buffered_bytes", "Bytes of requests to other gateways that have not gone out.",
         peers.buffered),
-    ROW("engineio_guests", "WebSockets whose session is at another gateway now.", engineio.guests),
+    ROW("engineio_guests", "WebSockets whose session is at another gateway now.",
+        engineio.remote_upgrades),
     ROW("kafka_up", "1 while the broker answers (all workers).", kafka_up),
     ROW("workers", "Worker processes now, of which all figures here are the sum.", one),
 };
@@ -324,9 +325,9 @@ enum {
 
 struct gateway_metrics {
     struct metrics *registry;
-    const struct seat *seat; /* NULL: alone, and then so is what follows */
+    const struct scoreboard_slot *slot; /* NULL: alone, and then so is what follows */
     struct metrics *total;
-    uint64_t *base; /* what earlier processes of this seat have counted */
+    uint64_t *base; /* what earlier processes of this slot have counted */
     bool ready;
     struct gateway_metrics_sources sources;
     struct snapshot snapshot;
@@ -378,22 +379,22 @@ static void take_snapshot(struct gateway_metrics *metrics)
     to->peers = gateway_peers_client_stats(from->peers);
 }
 
-static uint64_t value_of(const struct snapshot *snapshot, const struct row *row)
+static uint64_t row_value(const struct snapshot *snapshot, const struct row *row)
 {
     uint64_t value;
     memcpy(&value, (const char *)snapshot + row->offset, sizeof(value));
     return value;
 }
 
-static void collect(void *context)
+static void collect_own(void *context)
 {
     struct gateway_metrics *metrics = context;
     take_snapshot(metrics);
     metrics->snapshot.one = 1;
     for (size_t i = 0; i < COUNTERS; i++)
-        metric_counter_mirror(metrics->counters[i], value_of(&metrics->snapshot, &counters[i]));
+        metric_counter_mirror(metrics->counters[i], row_value(&metrics->snapshot, &counters[i]));
     for (size_t i = 0; i < GAUGES; i++)
-        metric_gauge_set(metrics->gauges[i], (int64_t)value_of(&metrics->snapshot, &gauges[i]));
+        metric_gauge_set(metrics->gauges[i], (int64_t)row_value(&metrics->snapshot, &gauges[i]));
 }
 
 /* Makes a registry and its series, which are those of `metrics` from now on. */
@@ -423,29 +424,30 @@ static struct metrics *register_all(struct gateway_metrics *metrics)
     return registry;
 }
 
-static void tell(const struct gateway_metrics *metrics)
+static void tell_other_workers(const struct gateway_metrics *metrics)
 {
-    siblings_tell(metrics->seat, monotonic_ms(), metrics->ready, metrics->registry, metrics->base);
+    scoreboard_tell(metrics->slot, monotonic_ms(), metrics->ready, metrics->registry,
+                    metrics->base);
 }
 
 static void collect_total(void *context)
 {
     const struct gateway_metrics *metrics = context;
-    tell(metrics);
-    siblings_sum(metrics->seat->siblings, metrics->total);
+    tell_other_workers(metrics);
+    scoreboard_sum(metrics->slot->scoreboard, metrics->total);
 }
 
-struct gateway_metrics *gateway_metrics_new(const struct seat *seat)
+struct gateway_metrics *gateway_metrics_new(const struct scoreboard_slot *slot)
 {
     struct gateway_metrics *metrics = mem_new(struct gateway_metrics);
-    if (seat) { /* before its own: what both of them know is the one that was registered last */
+    if (slot) { /* before its own: what both of them know is the one that was registered last */
         metrics->total = register_all(metrics);
         metrics_on_collect(metrics->total, collect_total, metrics);
-        metrics->seat = seat;
-        metrics->base = siblings_base(seat, metrics_count(metrics->total));
+        metrics->slot = slot;
+        metrics->base = scoreboard_base(slot, metrics_count(metrics->total));
     }
     metrics->registry = register_all(metrics);
-    metrics_on_collect(metrics->registry, collect, metrics);
+    metrics_on_collect(metrics->registry, collect_own, metrics);
     return metrics;
 }
 
@@ -453,7 +455,7 @@ void gateway_metrics_free(struct gateway_metrics *metrics)
 {
     if (!metrics)
         return;
-    if (metrics->seat)
+    if (metrics->slot)
         metrics_free(metrics->total);
     metrics_free(metrics->registry);
     free(metrics->base);
@@ -462,14 +464,14 @@ void gateway_metrics_free(struct gateway_metrics *metrics)
 
 struct metrics *gateway_metrics_registry(const struct gateway_metrics *metrics)
 {
-    return metrics->seat ? metrics->total : metrics->registry;
+    return metrics->slot ? metrics->total : metrics->registry;
 }
 
 void gateway_metrics_tell(struct gateway_metrics *metrics, bool ready)
 {
     metrics->ready = ready;
-    if (metrics->seat)
-        tell(metrics);
+    if (metrics->slot)
+        tell_other_workers(metrics);
 }
 
 void gateway_metrics_attach(struct gateway_metrics *metrics,

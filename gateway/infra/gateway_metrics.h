@@ -12,7 +12,7 @@
 #include "lws_server.h"
 #include "metrics.h"
 #include "refusals.h"
-#include "siblings.h"
+#include "scoreboard.h"
 #include "socketio_adapter.h"
 #include "socketio_server.h"
 #include "token.h"
@@ -40,12 +40,12 @@ struct gateway_metrics_sources {
     const struct address_quotas *addresses;
 };
 
-/* `seat`: of this worker, whose siblings are counted as well; NULL: there are none. Borrowed. */
-struct gateway_metrics *gateway_metrics_new(const struct seat *seat);
+/* `slot`: of this worker, whose scoreboard are counted as well; NULL: there are none. Borrowed. */
+struct gateway_metrics *gateway_metrics_new(const struct scoreboard_slot *slot);
 void gateway_metrics_free(struct gateway_metrics *metrics);
-/* What is shown: with siblings, the sum of all. */
+/* What is shown: with scoreboard, the sum of all. */
 struct metrics *gateway_metrics_registry(const struct gateway_metrics *metrics);
-/* Lets siblings know; about once a second. Without siblings nothing happens. */
+/* Lets scoreboard know; about once a second. Without scoreboard nothing happens. */
 void gateway_metrics_tell(struct gateway_metrics *metrics, bool ready);
 
 /* From now on rendering asks these. */

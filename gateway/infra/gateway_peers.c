@@ -63,8 +63,8 @@ static enum status find_address(struct peer_identity *identity, struct error *er
                              "gateway.peers.network");
 }
 
-static enum status read_identity(const struct gateway_settings *settings,
-                                 struct peer_identity *identity, struct error *error)
+static enum status peers_read_identity(const struct gateway_settings *settings,
+                                       struct peer_identity *identity, struct error *error)
 {
     for (size_t i = 0; i < settings->peers_networks.count && i < PEER_NETWORKS_LIMIT; i++)
         if (peer_network_parse(settings->peers_networks.items[i], &identity->networks[i]))
@@ -81,7 +81,7 @@ static enum status read_identity(const struct gateway_settings *settings,
 
 /* --- Parts */
 
-static struct wire *dial(void *dialer, const struct peer_address *address)
+static struct wire *peers_dial(void *dialer, const struct peer_address *address)
 {
     return lws_server_dial(dialer, address);
 }
@@ -133,7 +133,7 @@ enum status gateway_peers_open(const struct gateway_settings *settings, struct l
         return STATUS_OK;
     struct gateway_peers *peers = mem_new(struct gateway_peers);
     peers->http = http_server_new(&http, wheel);
-    enum status status = read_identity(settings, &peers->identity, error);
+    enum status status = peers_read_identity(settings, &peers->identity, error);
     if (status == STATUS_OK)
         status = listen_for_peers(peers, settings, loop, error);
     if (status != STATUS_OK) {
@@ -141,7 +141,7 @@ enum status gateway_peers_open(const struct gateway_settings *settings, struct l
         return status;
     }
     name_boot(peers, settings);
-    static const struct peer_dialer_ops dialer_ops = {dial};
+    static const struct peer_dialer_ops dialer_ops = {peers_dial};
     struct peer_client_config client = {.identity = &peers->identity,
                                         .dialer_ops = &dialer_ops,
                                         .dialer = peers->sockets,

@@ -10,7 +10,7 @@
 
 #include "access_log.h"
 #include "clocks.h"
-#include "gateway_process_parts.h"
+#include "gateway_process_private.h"
 #include "log.h"
 #include "mem.h"
 #include "refusal_log.h"
@@ -212,7 +212,7 @@ static enum status open_operations(struct gateway_process *process, struct error
     const struct operations_config config = {
         .address = settings->operations_address,
         .port = (uint16_t)settings->operations_port,
-        .share_port = process->seat != NULL,
+        .share_port = process->slot != NULL,
         .metrics = gateway_metrics_registry(process->metrics),
         .ready = gateway_health_ready,
         .live = gateway_health_live,
@@ -448,15 +448,16 @@ static enum status open_parts(struct gateway_process *process, struct error *err
  */
 
 enum status gateway_process_open(const struct gateway_settings *settings,
-                                 const struct shared_config *shared, const struct seat *seat,
+                                 const struct shared_config *shared,
+                                 const struct scoreboard_slot *slot,
                                  struct gateway_process **process, struct error *error)
 {
     struct gateway_process *made = mem_new(struct gateway_process);
     made->settings = settings;
     made->shared = shared;
-    made->seat = seat;
+    made->slot = slot;
     made->refusals.told = refusal_log;
-    made->metrics = gateway_metrics_new(seat);
+    made->metrics = gateway_metrics_new(slot);
     enum status status = open_parts(made, error);
     if (status != STATUS_OK) {
         gateway_process_close(made);

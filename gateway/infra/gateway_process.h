@@ -4,16 +4,17 @@
 #define GATEWAY_INFRA_GATEWAY_PROCESS_H
 
 #include "gateway_settings.h"
+#include "scoreboard.h"
 #include "shared_config.h"
-#include "siblings.h"
 
 struct gateway_process;
 
-/* The settings are borrowed until it is closed; so is `seat`, if it is one worker of several, else
+/* The settings are borrowed until it is closed; so is `slot`, if it is one worker of several, else
  * NULL. On failure `error` is what a person must read: the port is in use, a key cannot be read. An
  * unreachable broker is no failure: /readyz tells. */
 enum status gateway_process_open(const struct gateway_settings *settings,
-                                 const struct shared_config *shared, const struct seat *seat,
+                                 const struct shared_config *shared,
+                                 const struct scoreboard_slot *slot,
                                  struct gateway_process **process, struct error *error) MUST_CHECK;
 
 /* Until SIGTERM or SIGINT, and then until clients have been sent away, at most

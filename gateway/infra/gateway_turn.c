@@ -2,7 +2,7 @@
 #include <signal.h>
 
 #include "clocks.h"
-#include "gateway_process_parts.h"
+#include "gateway_process_private.h"
 #include "http_response.h"
 #include "log.h"
 
@@ -153,7 +153,7 @@ static void run_between(void *context, int64_t now_ms)
     run_streams(context, now_ms);
 }
 
-/* The Date of answers, what siblings know, and the end of draining. */
+/* The Date of answers, what scoreboard know, and the end of draining. */
 static void run_process(void *context, int64_t now_ms)
 {
     struct gateway_process *process = context;
@@ -209,21 +209,21 @@ static void reload_certificate(struct gateway_process *process)
         log_error("certificate not read, the old one stays", LOG_STRING("error", error.text));
 }
 
-static void on_signal(void *context, int signal)
+static void take_signal(void *context, int signal)
 {
     struct gateway_process *process = context;
     if (signal == SIGHUP) {
         reload_certificate(process);
         if (process->tokens)
             token_verifier_reread(process->tokens);
-    } else if (signal == SIGINT || !process->seat || !gateway_drain_is_on(&process->drain))
+    } else if (signal == SIGINT || !process->slot || !gateway_drain_is_on(&process->drain))
         start_draining(process);
 }
 
 enum status gateway_turn_take_signals(struct gateway_process *process, struct error *error)
 {
     static const int signals[] = {SIGTERM, SIGINT, SIGHUP, 0};
-    return lws_loop_on_signal(process->loop, signals, on_signal, process, error);
+    return lws_loop_on_signal(process->loop, signals, take_signal, process, error);
 }
 
 /* --- Coming and going ------------------------------------------------------------------------- */

@@ -24,8 +24,8 @@ static bool is_reading(struct http_exchange *exchange, const struct http_request
     return false;
 }
 
-static void answer(struct http_exchange *exchange, unsigned code, const char *content_type,
-                   struct bytes body)
+static void operations_answer(struct http_exchange *exchange, unsigned code,
+                              const char *content_type, struct bytes body)
 {
     static const struct http_field fields[] = {
         {BYTES_LITERAL("Cache-Control"), BYTES_LITERAL("no-store")}};
@@ -45,15 +45,15 @@ static void answer_health(struct http_exchange *exchange, const struct health_ch
     assert(count <= OPERATIONS_CHECKS_LIMIT);
     bool healthy = health_render(checks, count, &body);
     if (details)
-        answer(exchange, healthy ? 200 : 503, HEALTH_CONTENT_TYPE, buffer_peek(&body));
+        operations_answer(exchange, healthy ? 200 : 503, HEALTH_CONTENT_TYPE, buffer_peek(&body));
     else
-        answer(exchange, healthy ? 200 : 503, "text/plain",
-               healthy ? BYTES_LITERAL("ok\n") : BYTES_LITERAL("unavailable\n"));
+        operations_answer(exchange, healthy ? 200 : 503, "text/plain",
+                          healthy ? BYTES_LITERAL("ok\n") : BYTES_LITERAL("unavailable\n"));
 }
 
 /* That the loop turns is the first thing that is asked. */
-static void tell_live(const struct operations *operations, struct http_exchange *exchange,
-                      const struct http_request *request, bool details)
+static void answer_live(const struct operations *operations, struct http_exchange *exchange,
+                        const struct http_request *request, bool details)
 {
     struct health_check checks[OPERATIONS_CHECKS_LIMIT];
     if (is_reading(exchange, request))
@@ -61,8 +61,8 @@ static void tell_live(const struct operations *operations, struct http_exchange 
                       details);
 }
 
-static void tell_ready(const struct operations *operations, struct http_exchange *exchange,
-                       const struct http_request *request, bool details)
+static void answer_ready(const struct operations *operations, struct http_exchange *exchange,
+                         const struct http_request *request, bool details)
 {
     struct health_check checks[OPERATIONS_CHECKS_LIMIT];
     if (is_reading(exchange, request))
@@ -74,28 +74,28 @@ static void on_live(void *route, struct http_exchange *exchange, const struct ht
                     int64_t now_ms)
 {
     (void)now_ms;
-    tell_live(route, exchange, request, true);
+    answer_live(route, exchange, request, true);
 }
 
 static void on_ready(void *route, struct http_exchange *exchange,
                      const struct http_request *request, int64_t now_ms)
 {
     (void)now_ms;
-    tell_ready(route, exchange, request, true);
+    answer_ready(route, exchange, request, true);
 }
 
 static void on_public_live(void *route, struct http_exchange *exchange,
                            const struct http_request *request, int64_t now_ms)
 {
     (void)now_ms;
-    tell_live(route, exchange, request, false);
+    answer_live(route, exchange, request, false);
 }
 
 static void on_public_ready(void *route, struct http_exchange *exchange,
                             const struct http_request *request, int64_t now_ms)
 {
     (void)now_ms;
-    tell_ready(route, exchange, request, false);
+    answer_ready(route, exchange, request, false);
 }
 
 static void on_metrics(void *route, struct http_exchange *exchange,
@@ -107,7 +107,7 @@ static void on_metrics(void *route, struct http_exchange *exchange,
     if (!is_reading(exchange, request))
         return;
     metrics_render(operations->config.metrics, &body);
-    answer(exchange, 200, METRICS_CONTENT_TYPE, buffer_peek(&body));
+    operations_answer(exchange, 200, METRICS_CONTENT_TYPE, buffer_peek(&body));
 }
 
 static void add_routes(struct http_server *http, const struct http_route *routes, size_t count)

@@ -6,18 +6,18 @@
 #include "mem.h"
 #include "notification.h"
 
-static void set_default(rd_kafka_conf_t *conf, const struct kafka_settings *settings,
-                        const char *property, const char *value)
+static void set_default_property(rd_kafka_conf_t *conf, const struct kafka_settings *settings,
+                                 const char *property, const char *value)
 {
     if (!kafka_settings_get(settings, KAFKA_ROLE_CONSUMER, property))
         kafka_conf_set(conf, property, value);
 }
 
-static void set_properties(rd_kafka_conf_t *conf, const struct kafka_client_options *options)
+static void set_client_properties(rd_kafka_conf_t *conf, const struct kafka_client_options *options)
 {
     const struct kafka_settings *settings = options->settings;
     /* Manual assignment asks for a group although nothing is ever done with it. */
-    set_default(conf, settings, "group.id", "smartstack-gateway");
+    set_default_property(conf, settings, "group.id", "smartstack-gateway");
     kafka_conf_set(conf, "enable.auto.commit", "false");
     kafka_conf_set(conf, "enable.auto.offset.store", "false");
     kafka_conf_set(conf, "enable.partition.eof", "true");
@@ -27,15 +27,15 @@ static void set_properties(rd_kafka_conf_t *conf, const struct kafka_client_opti
     if (options->purpose == KAFKA_PURPOSE_ASKING)
         return;
     if (kafka_has_queue_backoff())
-        set_default(conf, settings, "fetch.queue.backoff.ms", "2");
+        set_default_property(conf, settings, "fetch.queue.backoff.ms", "2");
     if (options->mock)
-        set_default(conf, settings, "fetch.wait.max.ms", "10");
+        set_default_property(conf, settings, "fetch.wait.max.ms", "10");
     if (options->purpose == KAFKA_PURPOSE_SCAN) {
         /* What is fetched beyond a scan's end is thrown away. */
         kafka_conf_set(conf, "queued.max.messages.kbytes", KAFKA_SCAN_QUEUE_KIB);
         kafka_conf_set(conf, "fetch.message.max.bytes", "131072");
     } else
-        set_default(conf, settings, "queued.max.messages.kbytes", "16384");
+        set_default_property(conf, settings, "queued.max.messages.kbytes", "16384");
 }
 
 enum status kafka_client_open(const struct kafka_client_options *options,
@@ -43,7 +43,7 @@ enum status kafka_client_open(const struct kafka_client_options *options,
 {
     rd_kafka_conf_t *conf =
         kafka_settings_conf(options->settings, KAFKA_ROLE_CONSUMER, options->client_id);
-    set_properties(conf, options);
+    set_client_properties(conf, options);
     if (options->on_error)
         rd_kafka_conf_set_error_cb(conf, options->on_error);
     rd_kafka_conf_set_opaque(conf, options->opaque);

@@ -10,7 +10,7 @@
 #define REASON_PARTITIONS "too_few_partitions"
 #define REASON_DENIED "not_authorised"
 
-static void fail(struct kafka_ends_request *request, enum status status, const char *reason)
+static void ends_fail(struct kafka_ends_request *request, enum status status, const char *reason)
 {
     request->status = status;
     request->reason = reason;
@@ -21,14 +21,14 @@ static void fail_with_code(struct kafka_ends_request *request, rd_kafka_resp_err
     /* Every other code is some way of "not now". */
     if (code == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART ||
         code == RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC || code == RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION)
-        fail(request, STATUS_NOT_FOUND, REASON_TOPIC);
+        ends_fail(request, STATUS_NOT_FOUND, REASON_TOPIC);
     else if (code == RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED)
-        fail(request, STATUS_DENIED, REASON_DENIED);
+        ends_fail(request, STATUS_DENIED, REASON_DENIED);
     else if (code == RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE ||
              code == RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION)
-        fail(request, STATUS_UNAVAILABLE, REASON_LEADER);
+        ends_fail(request, STATUS_UNAVAILABLE, REASON_LEADER);
     else
-        fail(request, STATUS_UNAVAILABLE, KAFKA_ENDS_BROKER);
+        ends_fail(request, STATUS_UNAVAILABLE, KAFKA_ENDS_BROKER);
 }
 
 struct topic_facts {
@@ -50,10 +50,10 @@ static void judge_topic(struct kafka_ends_request *request, const struct topic_f
     if (facts->code != RD_KAFKA_RESP_ERR_NO_ERROR)
         fail_with_code(request, facts->code);
     else if (facts->partition_count == 0)
-        fail(request, STATUS_NOT_FOUND, REASON_TOPIC);
+        ends_fail(request, STATUS_NOT_FOUND, REASON_TOPIC);
     else if (facts->partition_count < request->partition_count ||
              facts->partition_count <= request->partition)
-        fail(request, STATUS_INVALID, REASON_PARTITIONS);
+        ends_fail(request, STATUS_INVALID, REASON_PARTITIONS);
 }
 
 /* Requests for one topic usually stand together. */
@@ -88,8 +88,8 @@ static rd_kafka_topic_t **name_topics(const struct kafka_ends_round *round, size
     return topics;
 }
 
-static rd_kafka_topic_partition_list_t *list_of(const struct kafka_ends_round *round,
-                                                int64_t logical_offset)
+static rd_kafka_topic_partition_list_t *requested_partitions(const struct kafka_ends_round *round,
+                                                             int64_t logical_offset)
 {
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new((int)round->count);
     for (size_t i = 0; i < round->count; i++) {
@@ -106,7 +106,7 @@ static rd_kafka_topic_partition_list_t *list_of(const struct kafka_ends_round *r
  * for each leader instead of two for each lane. */
 static void ask_offsets(struct kafka_ends_round *round, int64_t logical_offset)
 {
-    rd_kafka_topic_partition_list_t *list = list_of(round, logical_offset);
+    rd_kafka_topic_partition_list_t *list = requested_partitions(round, logical_offset);
     rd_kafka_resp_err_t code = RD_KAFKA_RESP_ERR_NO_ERROR;
     if (list->cnt > 0)
         code = rd_kafka_offsets_for_times(round->client, list, KAFKA_ENDS_TIMEOUT_MS);
@@ -121,7 +121,7 @@ static void ask_offsets(struct kafka_ends_round *round, int64_t logical_offset)
         else if (found->err != RD_KAFKA_RESP_ERR_NO_ERROR)
             fail_with_code(request, found->err);
         else if (found->offset < 0)
-            fail(request, STATUS_UNAVAILABLE, REASON_LEADER);
+            ends_fail(request, STATUS_UNAVAILABLE, REASON_LEADER);
         else if (logical_offset == RD_KAFKA_OFFSET_END)
             request->end = found->offset;
         else
@@ -163,7 +163,7 @@ static void run_round(struct worker_job *job)
     round->status = ask_broker(round);
     if (round->status != STATUS_OK) {
         for (size_t i = 0; i < round->count; i++)
-            fail(&round->requests[i], STATUS_UNAVAILABLE, KAFKA_ENDS_BROKER);
+            ends_fail(&round->requests[i], STATUS_UNAVAILABLE, KAFKA_ENDS_BROKER);
         return;
     }
     /* The end first: a lane that is cut meanwhile shows first > end rather than a gap. */

@@ -1,7 +1,7 @@
 #include <string.h>
 
 #include "event_descriptor.h"
-#include "kafka_source_parts.h"
+#include "kafka_source_private.h"
 #include "log.h"
 
 enum {

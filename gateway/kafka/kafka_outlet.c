@@ -20,15 +20,15 @@ struct kafka_outlet {
 };
 
 /* What travels with a message. */
-struct letter {
-    struct outlet_ticket *ticket; /* NULL: forgotten */
+struct outlet_message {
+    struct outlet_waiter *waiter; /* NULL: forgotten */
     uint64_t bytes;
 };
 
 /* --- The broker's answers
  * --------------------------------------------------------------------------------- */
 
-static enum status status_of(rd_kafka_resp_err_t code)
+static enum status outlet_status(rd_kafka_resp_err_t code)
 {
     if (code == RD_KAFKA_RESP_ERR_NO_ERROR)
         return STATUS_OK;
@@ -40,20 +40,20 @@ static enum status status_of(rd_kafka_resp_err_t code)
 static void delivered(rd_kafka_t *producer, const rd_kafka_message_t *message, void *opaque)
 {
     struct kafka_outlet *outlet = opaque;
-    struct letter *letter = message->_private;
-    struct outlet_ticket *ticket = letter->ticket;
+    struct outlet_message *sent = message->_private;
+    struct outlet_waiter *waiter = sent->waiter;
     (void)producer;
-    assert(outlet->stats.messages > 0 && outlet->stats.bytes >= letter->bytes);
+    assert(outlet->stats.messages > 0 && outlet->stats.bytes >= sent->bytes);
     outlet->stats.messages--;
-    outlet->stats.bytes -= letter->bytes;
-    free(letter);
+    outlet->stats.bytes -= sent->bytes;
+    free(sent);
     if (message->err != RD_KAFKA_RESP_ERR_NO_ERROR)
         log_warning("client event not delivered",
                     LOG_STRING("code", rd_kafka_err2name(message->err)));
-    if (!ticket)
+    if (!waiter)
         return;
-    ticket->pending = NULL;
-    ticket->done(ticket, status_of(message->err));
+    waiter->pending = NULL;
+    waiter->done(waiter, outlet_status(message->err));
 }
 
 void kafka_outlet_service(struct kafka_outlet *outlet)
@@ -66,7 +66,7 @@ void kafka_outlet_service(struct kafka_outlet *outlet)
 /* --- Sending
  * ---------------------------------------------------------------------------------------------- */
 
-static void add_header(rd_kafka_headers_t *headers, const char *name, struct bytes value)
+static void outlet_add_header(rd_kafka_headers_t *headers, const char *name, struct bytes value)
 {
     if (value.size > 0)
         rd_kafka_header_add(headers, name, -1, value.data, (ssize_t)value.size);
@@ -75,15 +75,15 @@ static void add_header(rd_kafka_headers_t *headers, const char *name, struct byt
 static rd_kafka_headers_t *headers_of(const struct outlet_record *record)
 {
     rd_kafka_headers_t *headers = rd_kafka_headers_new(HEADERS);
-    add_header(headers, "content-type", BYTES_LITERAL("application/json"));
-    add_header(headers, "event", record->event);
-    add_header(headers, "id", record->id);
-    add_header(headers, "user", record->user);
-    add_header(headers, "tenant", record->tenant);
-    add_header(headers, "session", record->session);
-    add_header(headers, "room", record->room);
-    add_header(headers, "traceparent", record->traceparent);
-    add_header(headers, "tracestate", record->tracestate);
+    outlet_add_header(headers, "content-type", BYTES_LITERAL("application/json"));
+    outlet_add_header(headers, "event", record->event);
+    outlet_add_header(headers, "id", record->id);
+    outlet_add_header(headers, "user", record->user);
+    outlet_add_header(headers, "tenant", record->tenant);
+    outlet_add_header(headers, "session", record->session);
+    outlet_add_header(headers, "room", record->room);
+    outlet_add_header(headers, "traceparent", record->traceparent);
+    outlet_add_header(headers, "tracestate", record->tracestate);
     return headers;
 }
 
@@ -96,7 +96,7 @@ static uint64_t bytes_of_record(const struct outlet_record *record)
 }
 
 static enum status send_record(void *context, const struct outlet_record *record,
-                               struct outlet_ticket *ticket)
+                               struct outlet_waiter *waiter)
 {
     struct kafka_outlet *outlet = context;
     uint64_t bytes = bytes_of_record(record);
@@ -106,10 +106,10 @@ static enum status send_record(void *context, const struct outlet_record *record
         return STATUS_LIMIT;
     }
     struct bytes key = record->user.size > 0 ? record->user : record->session;
-    struct letter *letter = mem_new(struct letter);
+    struct outlet_message *sent = mem_new(struct outlet_message);
     rd_kafka_headers_t *headers = headers_of(record);
-    letter->ticket = ticket;
-    letter->bytes = bytes;
+    sent->waiter = waiter;
+    sent->bytes = bytes;
     rd_kafka_vu_t values[] = {
         {.vtype = RD_KAFKA_VTYPE_RKT, .u.rkt = outlet->topic},
         {.vtype = RD_KAFKA_VTYPE_MSGFLAGS, .u.i = RD_KAFKA_MSG_F_COPY},
@@ -118,37 +118,37 @@ static enum status send_record(void *context, const struct outlet_record *record
         {.vtype = RD_KAFKA_VTYPE_VALUE,
          .u.mem = {.ptr = (void *)(uintptr_t)record->payload.data, .size = record->payload.size}},
         {.vtype = RD_KAFKA_VTYPE_HEADERS, .u.headers = headers},
-        {.vtype = RD_KAFKA_VTYPE_OPAQUE, .u.ptr = letter},
+        {.vtype = RD_KAFKA_VTYPE_OPAQUE, .u.ptr = sent},
     };
     rd_kafka_error_t *error =
         rd_kafka_produceva(outlet->producer, values, sizeof(values) / sizeof(values[0]));
     if (!error) {
-        ticket->pending = letter;
+        waiter->pending = sent;
         outlet->stats.messages++;
         outlet->stats.bytes += bytes;
         return STATUS_OK;
     }
     enum status status = rd_kafka_error_code(error) == RD_KAFKA_RESP_ERR__QUEUE_FULL
                              ? STATUS_LIMIT
-                             : status_of(rd_kafka_error_code(error));
+                             : outlet_status(rd_kafka_error_code(error));
     log_warning("client event not accepted",
                 LOG_STRING("code", rd_kafka_err2name(rd_kafka_error_code(error))));
     rd_kafka_error_destroy(error);
     rd_kafka_headers_destroy(headers);
-    free(letter);
+    free(sent);
     return status;
 }
 
-static void forget(void *context, struct outlet_ticket *ticket)
+static void outlet_forget(void *context, struct outlet_waiter *waiter)
 {
-    struct letter *letter = ticket->pending;
+    struct outlet_message *sent = waiter->pending;
     (void)context;
-    assert(letter && letter->ticket == ticket);
-    letter->ticket = NULL;
-    ticket->pending = NULL;
+    assert(sent && sent->waiter == waiter);
+    sent->waiter = NULL;
+    waiter->pending = NULL;
 }
 
-const struct outlet_ops kafka_outlet_ops = {.send = send_record, .forget = forget};
+const struct outlet_ops kafka_outlet_ops = {.send = send_record, .forget = outlet_forget};
 
 /* --- Life
  * -------------------------------------------------------------------------------------------------

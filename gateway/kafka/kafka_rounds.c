@@ -1,6 +1,6 @@
 #include <assert.h>
 
-#include "kafka_source_parts.h"
+#include "kafka_source_private.h"
 #include "log.h"
 
 enum {
@@ -97,7 +97,7 @@ enum status kafka_rounds_open_live(struct kafka_source *source)
     return STATUS_OK;
 }
 
-static bool open_clients(struct kafka_source *source)
+static bool round_open_clients(struct kafka_source *source)
 {
     if (kafka_rounds_open_live(source) != STATUS_OK)
         return false;
@@ -120,7 +120,7 @@ static void broker_here(struct kafka_source *source, const struct kafka_ends_rou
     struct kafka_lane *scratch;
     if (round->ask_mock)
         source->mock = round->mock;
-    if (!source->live.handle && !open_clients(source)) {
+    if (!source->live.handle && !round_open_clients(source)) {
         source->probe_ms = source->now_ms + PROBE_AWAY_MS;
         return;
     }

@@ -15,25 +15,25 @@ enum {
     SHORT_CHECK_MS = 500,
 };
 
-struct consumer;
+struct scan_consumer;
 
-struct scan {
+struct kafka_scan {
     struct lane *lane;
     char *topic;
     int32_t partition;
     int64_t next; /* to be given */
     int64_t to;
-    struct consumer *consumer; /* NULL: waiting */
+    struct scan_consumer *consumer; /* NULL: waiting */
     bool paused;
     bool over; /* cancelled or ended: freed when the service call is over */
     int64_t progress_ms;
     int64_t short_since_ms; /* the log's end was met below `to`; 0: no */
-    struct scan *prev, *following;
+    struct kafka_scan *prev, *following;
 };
 
-struct consumer {
+struct scan_consumer {
     struct kafka_client client;
-    struct scan *scan; /* NULL: idle */
+    struct kafka_scan *scan; /* NULL: idle */
     rd_kafka_message_t *batch[BATCH];
     size_t batch_at, batch_count; /* what a pause left over */
     size_t taken_bytes;           /* since its queue was empty */
@@ -41,9 +41,9 @@ struct consumer {
 
 struct kafka_scan_pool {
     struct kafka_scan_pool_config config;
-    struct consumer *consumers;
-    struct scan *scans; /* all, oldest first */
-    struct scan *over;  /* to be freed */
+    struct scan_consumer *consumers;
+    struct kafka_scan *scans; /* all, oldest first */
+    struct kafka_scan *over;  /* to be freed */
     struct kafka_scan_stats stats;
     int64_t now_ms;
 };
@@ -57,7 +57,7 @@ struct kafka_scan_pool *kafka_scan_pool_open(const struct kafka_scan_pool_config
     return pool;
 }
 
-static void scan_free(struct scan *scan)
+static void scan_free(struct kafka_scan *scan)
 {
     free(scan->topic);
     free(scan);
@@ -65,15 +65,15 @@ static void scan_free(struct scan *scan)
 
 static void free_over(struct kafka_scan_pool *pool)
 {
-    struct scan *scan;
-    struct scan *next;
+    struct kafka_scan *scan;
+    struct kafka_scan *next;
     DL_FOREACH_SAFE2(pool->over, scan, next, following) {
         DL_DELETE2(pool->over, scan, prev, following);
         scan_free(scan);
     }
 }
 
-static void drop_batch(struct consumer *consumer)
+static void drop_batch(struct scan_consumer *consumer)
 {
     while (consumer->batch_at < consumer->batch_count)
         rd_kafka_message_destroy(consumer->batch[consumer->batch_at++]);
@@ -88,8 +88,8 @@ void kafka_scan_pool_close(struct kafka_scan_pool *pool)
         drop_batch(&pool->consumers[i]);
         kafka_client_close(&pool->consumers[i].client);
     }
-    struct scan *scan;
-    struct scan *next;
+    struct kafka_scan *scan;
+    struct kafka_scan *next;
     DL_FOREACH_SAFE2(pool->scans, scan, next, following) {
         scan_free(scan);
     }
@@ -98,9 +98,9 @@ void kafka_scan_pool_close(struct kafka_scan_pool *pool)
     free(pool);
 }
 
-static struct scan *find_scan(const struct kafka_scan_pool *pool, const struct lane *lane)
+static struct kafka_scan *find_scan(const struct kafka_scan_pool *pool, const struct lane *lane)
 {
-    struct scan *scan;
+    struct kafka_scan *scan;
     DL_FOREACH2(pool->scans, scan, following) {
         if (scan->lane == lane)
             return scan;
@@ -111,16 +111,16 @@ static struct scan *find_scan(const struct kafka_scan_pool *pool, const struct l
 /* --- Consumers
  * -------------------------------------------------------------------------------------------- */
 
-static rd_kafka_topic_partition_list_t *place_of(const struct scan *scan)
+static rd_kafka_topic_partition_list_t *partition_of(const struct kafka_scan *scan)
 {
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
     rd_kafka_topic_partition_list_add(list, scan->topic, scan->partition)->offset = scan->next;
     return list;
 }
 
-static bool consumer_assign(struct consumer *consumer, const struct scan *scan)
+static bool consumer_assign(struct scan_consumer *consumer, const struct kafka_scan *scan)
 {
-    rd_kafka_topic_partition_list_t *list = place_of(scan);
+    rd_kafka_topic_partition_list_t *list = partition_of(scan);
     rd_kafka_resp_err_t code = rd_kafka_assign(consumer->client.handle, list);
     rd_kafka_topic_partition_list_destroy(list);
     if (code != RD_KAFKA_RESP_ERR_NO_ERROR)
@@ -131,26 +131,26 @@ static bool consumer_assign(struct consumer *consumer, const struct scan *scan)
 
 /* A queue that was full stops librdkafka before 2.2 for up to a second, however soon it is emptied:
  * its thread looks again when something happens. This happens. */
-static void consumer_wake(struct consumer *consumer)
+static void consumer_wake(struct scan_consumer *consumer)
 {
     bool may_sleep = consumer->taken_bytes >= KAFKA_SCAN_QUEUE_BYTES && !kafka_has_queue_backoff();
     consumer->taken_bytes = 0;
     if (!may_sleep)
         return;
-    rd_kafka_topic_partition_list_t *list = place_of(consumer->scan);
+    rd_kafka_topic_partition_list_t *list = partition_of(consumer->scan);
     rd_kafka_error_destroy(rd_kafka_seek_partitions(consumer->client.handle, list, 0));
     rd_kafka_topic_partition_list_destroy(list);
 }
 
 /* Records that are still in the queue are of an older assignment, which librdkafka recognises. */
-static void consumer_release(struct consumer *consumer)
+static void consumer_release(struct scan_consumer *consumer)
 {
     drop_batch(consumer);
     rd_kafka_assign(consumer->client.handle, NULL);
     consumer->scan = NULL;
 }
 
-static bool consumer_open(struct kafka_scan_pool *pool, struct consumer *consumer)
+static bool consumer_open(struct kafka_scan_pool *pool, struct scan_consumer *consumer)
 {
     if (consumer->client.handle)
         return true;
@@ -166,7 +166,7 @@ static bool consumer_open(struct kafka_scan_pool *pool, struct consumer *consume
     return false;
 }
 
-static void scan_end(struct kafka_scan_pool *pool, struct scan *scan)
+static void scan_end(struct kafka_scan_pool *pool, struct kafka_scan *scan)
 {
     assert(!scan->over);
     if (scan->consumer)
@@ -177,7 +177,7 @@ static void scan_end(struct kafka_scan_pool *pool, struct scan *scan)
     DL_APPEND2(pool->over, scan, prev, following);
 }
 
-static void scan_end_with(struct kafka_scan_pool *pool, struct scan *scan, enum status status)
+static void scan_end_with(struct kafka_scan_pool *pool, struct kafka_scan *scan, enum status status)
 {
     struct lane *lane = scan->lane;
     if (status != STATUS_OK)
@@ -186,7 +186,8 @@ static void scan_end_with(struct kafka_scan_pool *pool, struct scan *scan, enum 
     pool->config.ended(pool->config.context, lane, status);
 }
 
-static void board(struct kafka_scan_pool *pool, struct scan *scan, struct consumer *consumer)
+static void consumer_start_scan(struct kafka_scan_pool *pool, struct kafka_scan *scan,
+                                struct scan_consumer *consumer)
 {
     if (!consumer_open(pool, consumer) || !consumer_assign(consumer, scan)) {
         scan_end_with(pool, scan, STATUS_UNAVAILABLE);
@@ -200,9 +201,9 @@ static void board(struct kafka_scan_pool *pool, struct scan *scan, struct consum
     event_descriptor_signal(pool->config.wake_descriptor);
 }
 
-static struct scan *first_waiting(const struct kafka_scan_pool *pool)
+static struct kafka_scan *first_waiting(const struct kafka_scan_pool *pool)
 {
-    struct scan *scan;
+    struct kafka_scan *scan;
     DL_FOREACH2(pool->scans, scan, following) {
         if (!scan->consumer)
             return scan;
@@ -210,15 +211,15 @@ static struct scan *first_waiting(const struct kafka_scan_pool *pool)
     return NULL;
 }
 
-static void board_waiting(struct kafka_scan_pool *pool)
+static void start_waiting_scans(struct kafka_scan_pool *pool)
 {
     for (unsigned i = 0; i < pool->config.consumers; i++) {
         if (pool->consumers[i].scan)
             continue;
-        struct scan *scan = first_waiting(pool);
+        struct kafka_scan *scan = first_waiting(pool);
         if (!scan)
             return;
-        board(pool, scan, &pool->consumers[i]);
+        consumer_start_scan(pool, scan, &pool->consumers[i]);
     }
 }
 
@@ -229,19 +230,19 @@ void kafka_scan_start(struct kafka_scan_pool *pool, struct lane *lane, const cha
                       int32_t partition, int64_t from, int64_t to)
 {
     assert(!find_scan(pool, lane));
-    struct scan *scan = mem_new(struct scan);
-    *scan = (struct scan){.lane = lane,
-                          .topic = mem_string(bytes_of_string(topic)),
-                          .partition = partition,
-                          .next = from,
-                          .to = to};
+    struct kafka_scan *scan = mem_new(struct kafka_scan);
+    *scan = (struct kafka_scan){.lane = lane,
+                                .topic = mem_string(bytes_of_string(topic)),
+                                .partition = partition,
+                                .next = from,
+                                .to = to};
     DL_APPEND2(pool->scans, scan, prev, following);
     event_descriptor_signal(pool->config.wake_descriptor);
 }
 
 void kafka_scan_resume(struct kafka_scan_pool *pool, struct lane *lane)
 {
-    struct scan *scan = find_scan(pool, lane);
+    struct kafka_scan *scan = find_scan(pool, lane);
     if (!scan || !scan->paused)
         return;
     scan->paused = false;
@@ -252,7 +253,7 @@ void kafka_scan_resume(struct kafka_scan_pool *pool, struct lane *lane)
 
 void kafka_scan_cancel(struct kafka_scan_pool *pool, struct lane *lane)
 {
-    struct scan *scan = find_scan(pool, lane);
+    struct kafka_scan *scan = find_scan(pool, lane);
     if (!scan)
         return;
     scan_end(pool, scan);
@@ -262,8 +263,8 @@ void kafka_scan_cancel(struct kafka_scan_pool *pool, struct lane *lane)
 /* --- Reading
  * ---------------------------------------------------------------------------------------------- */
 
-static void take_record(struct kafka_scan_pool *pool, struct scan *scan,
-                        const rd_kafka_message_t *message)
+static void scan_take_record(struct kafka_scan_pool *pool, struct kafka_scan *scan,
+                             const rd_kafka_message_t *message)
 {
     if (message->offset < scan->next)
         return;
@@ -287,7 +288,7 @@ static void take_record(struct kafka_scan_pool *pool, struct scan *scan,
         scan->paused = !go_on;
 }
 
-static void take_end(struct kafka_scan_pool *pool, struct scan *scan, int64_t end)
+static void scan_take_end(struct kafka_scan_pool *pool, struct kafka_scan *scan, int64_t end)
 {
     if (end >= scan->to)
         scan_end_with(pool, scan, STATUS_OK);
@@ -295,16 +296,16 @@ static void take_end(struct kafka_scan_pool *pool, struct scan *scan, int64_t en
         scan->short_since_ms = pool->now_ms;
 }
 
-static void take_message(struct kafka_scan_pool *pool, struct scan *scan,
-                         const rd_kafka_message_t *message)
+static void scan_take_message(struct kafka_scan_pool *pool, struct kafka_scan *scan,
+                              const rd_kafka_message_t *message)
 {
     if (!message->rkt || message->partition != scan->partition ||
         strcmp(rd_kafka_topic_name(message->rkt), scan->topic) != 0)
         return;
     if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR)
-        take_record(pool, scan, message);
+        scan_take_record(pool, scan, message);
     else if (message->err == RD_KAFKA_RESP_ERR__PARTITION_EOF)
-        take_end(pool, scan, message->offset);
+        scan_take_end(pool, scan, message->offset);
     else if (message->err == RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET ||
              message->err == RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE)
         scan_end_with(pool, scan, STATUS_EXPIRED);
@@ -316,9 +317,9 @@ static void take_message(struct kafka_scan_pool *pool, struct scan *scan,
 }
 
 /* False: the consumer has nothing more for its scan now. */
-static bool serve_batch(struct kafka_scan_pool *pool, struct consumer *consumer)
+static bool serve_batch(struct kafka_scan_pool *pool, struct scan_consumer *consumer)
 {
-    struct scan *scan = consumer->scan;
+    struct kafka_scan *scan = consumer->scan;
     if (consumer->batch_at == consumer->batch_count) {
         ssize_t count =
             rd_kafka_consume_batch_queue(consumer->client.queue, 0, consumer->batch, BATCH);
@@ -332,15 +333,15 @@ static bool serve_batch(struct kafka_scan_pool *pool, struct consumer *consumer)
     while (!scan->over && !scan->paused && consumer->batch_at < consumer->batch_count) {
         rd_kafka_message_t *message = consumer->batch[consumer->batch_at++];
         consumer->taken_bytes += message->len;
-        take_message(pool, scan, message);
+        scan_take_message(pool, scan, message);
         rd_kafka_message_destroy(message);
     }
     return !scan->over && !scan->paused;
 }
 
-static void expire(struct kafka_scan_pool *pool, struct consumer *consumer)
+static void consumer_expire(struct kafka_scan_pool *pool, struct scan_consumer *consumer)
 {
-    struct scan *scan = consumer->scan;
+    struct kafka_scan *scan = consumer->scan;
     if (!scan || scan->paused)
         return;
     if (scan->short_since_ms != 0 && pool->now_ms - scan->short_since_ms >= SHORT_MS)
@@ -352,18 +353,18 @@ static void expire(struct kafka_scan_pool *pool, struct consumer *consumer)
 bool kafka_scan_service(struct kafka_scan_pool *pool, int64_t now_ms)
 {
     pool->now_ms = now_ms;
-    board_waiting(pool);
+    start_waiting_scans(pool);
     bool more = false;
     for (unsigned i = 0; i < pool->config.consumers; i++) {
-        struct consumer *consumer = &pool->consumers[i];
+        struct scan_consumer *consumer = &pool->consumers[i];
         bool has_more = consumer->scan && !consumer->scan->paused && serve_batch(pool, consumer);
         more = more || has_more;
-        expire(pool, consumer);
+        consumer_expire(pool, consumer);
     }
     free_over(pool);
-    board_waiting(pool);
+    start_waiting_scans(pool);
     pool->stats.running = pool->stats.waiting = 0;
-    struct scan *scan;
+    struct kafka_scan *scan;
     DL_FOREACH2(pool->scans, scan, following) {
         *(scan->consumer ? &pool->stats.running : &pool->stats.waiting) += 1;
     }

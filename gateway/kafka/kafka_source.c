@@ -5,7 +5,7 @@
 #include <unistd.h>
 
 #include "event_descriptor.h"
-#include "kafka_source_parts.h"
+#include "kafka_source_private.h"
 #include "log.h"
 #include "mem.h"
 
@@ -24,8 +24,8 @@ static struct kafka_lane *lane_of(struct kafka_source *source, const rd_kafka_me
     return source->last = kafka_lanes_named(&source->lanes, topic, message->partition);
 }
 
-static void take_record(struct kafka_source *source, struct kafka_lane *entry,
-                        const rd_kafka_message_t *message)
+static void source_take_record(struct kafka_source *source, struct kafka_lane *entry,
+                               const rd_kafka_message_t *message)
 {
     struct lane_record record;
     if (message->offset < entry->position)
@@ -45,7 +45,7 @@ static void take_record(struct kafka_source *source, struct kafka_lane *entry,
     hub_record(source->hub, entry->lane, &record);
 }
 
-static void take_end(struct kafka_source *source, struct kafka_lane *entry, int64_t end)
+static void source_take_end(struct kafka_source *source, struct kafka_lane *entry, int64_t end)
 {
     if (end > entry->position)
         entry->position = end;
@@ -74,16 +74,16 @@ static void take_trouble(struct kafka_source *source, struct kafka_lane *entry,
     kafka_lane_ask_at(source, entry, source->now_ms);
 }
 
-static void take_message(struct kafka_source *source, const rd_kafka_message_t *message)
+static void source_take_message(struct kafka_source *source, const rd_kafka_message_t *message)
 {
     struct kafka_lane *entry = message->rkt ? lane_of(source, message) : NULL;
     if (!entry ||
         !entry->reading) /* closed meanwhile, or an error of no lane: told by live_error */
         return;
     if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR)
-        take_record(source, entry, message);
+        source_take_record(source, entry, message);
     else if (message->err == RD_KAFKA_RESP_ERR__PARTITION_EOF)
-        take_end(source, entry, message->offset);
+        source_take_end(source, entry, message->offset);
     else
         take_trouble(source, entry, message);
 }
@@ -99,7 +99,7 @@ static bool drain_live(struct kafka_source *source)
         if (count <= 0)
             return false;
         for (ssize_t i = 0; i < count; i++) {
-            take_message(source, batch[i]);
+            source_take_message(source, batch[i]);
             rd_kafka_message_destroy(batch[i]);
         }
         budget -= (unsigned)count;
@@ -148,7 +148,7 @@ static void close_lane(void *context, struct lane *lane)
     kafka_lanes_remove(&source->lanes, entry);
 }
 
-static void ask_ends(void *context, struct lane *lane)
+static void lane_ask_ends(void *context, struct lane *lane)
 {
     struct kafka_source *source = context;
     struct kafka_lane *entry = entry_of(source, lane);
@@ -180,7 +180,7 @@ static void scan_cancel(void *context, struct lane *lane)
 const struct lane_source_ops kafka_source_ops = {.open = open_lane,
                                                  .close = close_lane,
                                                  .reopen = reopen_lane,
-                                                 .ends = ask_ends,
+                                                 .ends = lane_ask_ends,
                                                  .scan = scan_lane,
                                                  .scan_resume = scan_resume,
                                                  .scan_cancel = scan_cancel};

@@ -1,7 +1,7 @@
 #include <assert.h>
 
 #include "kafka_end.h"
-#include "kafka_source_parts.h"
+#include "kafka_source_private.h"
 #include "log.h"
 
 #define REASON_STALLED "read_stalled"

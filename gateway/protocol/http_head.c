@@ -240,8 +240,8 @@ static void note_field(struct framing *framing, struct http_request *request,
 
 /* RFC 9112 sections 3.2 (Host), 6.1 and 6.3 (framing), 9.3 (persistence); RFC 9110 section 10.1.1
  * (Expect). Whatever two parsers could read differently is refused. */
-static enum status judge(const struct framing *framing, struct http_request *request,
-                         uint16_t *answer)
+static enum status judge_field(const struct framing *framing, struct http_request *request,
+                               uint16_t *answer)
 {
     bool modern = request->minor_version == 1;
     assert(request->minor_version <= 1);
@@ -269,7 +269,7 @@ static enum status judge(const struct framing *framing, struct http_request *req
     return STATUS_OK;
 }
 
-static struct bytes take_line(struct bytes *rest)
+static struct bytes take_head_line(struct bytes *rest)
 {
     const uint8_t *end = memchr(rest->data, '\n', rest->size);
     struct bytes line = bytes_of(rest->data, (size_t)(end - rest->data) - 1);
@@ -282,20 +282,20 @@ enum status http_head_parse(struct bytes head, struct http_request *request, uin
     struct http_request parsed = {0};
     struct framing framing = {0};
     struct bytes rest = head;
-    enum status status = parse_request_line(take_line(&rest), &parsed, answer);
+    enum status status = parse_request_line(take_head_line(&rest), &parsed, answer);
     if (status)
         return status;
     parsed.fields = bytes_of(rest.data, rest.size - 2);
     rest = parsed.fields;
     while (rest.size) {
         struct http_field field;
-        if (!http_head_parse_field(take_line(&rest), &field)) {
+        if (!http_head_parse_field(take_head_line(&rest), &field)) {
             *answer = 400;
             return STATUS_MALFORMED;
         }
         note_field(&framing, &parsed, &field);
     }
-    status = judge(&framing, &parsed, answer);
+    status = judge_field(&framing, &parsed, answer);
     if (status == STATUS_OK)
         *request = parsed;
     return status;

@@ -61,7 +61,7 @@ static bool read_length(const struct http_reply *reply, uint64_t *length)
 }
 
 /* HTTP/1.1 200 OK CRLF fields CRLF, without the empty line's CRLF. */
-static bool read_head(struct bytes head, struct http_reply *reply)
+static bool read_reply_head(struct bytes head, struct http_reply *reply)
 {
     if (head.size < STATUS_LINE_MINIMUM || !bytes_start_with(head, BYTES_LITERAL("HTTP/1.1 ")))
         return false;
@@ -98,7 +98,7 @@ enum status http_reply_next(struct http_reply_reader *reader, struct http_reply 
         return STATUS_TOO_LARGE;
     struct http_reply read = {0};
     uint64_t length;
-    if (!read_head(bytes_of(input.data, head - 2), &read) || !read_length(&read, &length))
+    if (!read_reply_head(bytes_of(input.data, head - 2), &read) || !read_length(&read, &length))
         return STATUS_MALFORMED;
     if (length > reader->body_limit)
         return STATUS_TOO_LARGE;

@@ -11,7 +11,7 @@
  *                 |     '-----------------------------^
  *                 '--> TOO_LARGE --(discard)--> ADMIT
  *      any --> FAILED;  after HEAD --> UPGRADED */
-enum state {
+enum http_reader_state {
     STATE_HEAD,
     STATE_ADMIT, /* `left` bytes are announced: may they come? */
     STATE_DATA,
@@ -47,7 +47,7 @@ void http_reader_deinit(struct http_reader *reader)
     *reader = (struct http_reader){.state = STATE_FAILED, .status = STATUS_CLOSED};
 }
 
-static enum status fail(struct http_reader *reader, enum status status, uint16_t answer)
+static enum status reader_fail(struct http_reader *reader, enum status status, uint16_t answer)
 {
     buffer_deinit(&reader->input);
     reader->pending = 0;
@@ -221,7 +221,7 @@ static enum status next_head(struct http_reader *reader, struct http_item *item)
         status =
             http_head_parse(bytes_of(buffer_peek(&reader->input).data, end), &request, &answer);
     if (status)
-        return fail(reader, status, answer);
+        return reader_fail(reader, status, answer);
     reader->pending = (uint32_t)end;
     reader->body_limit = reader->limits->body_bytes;
     reader->body_seen = 0;
@@ -242,7 +242,7 @@ static enum status admit(struct http_reader *reader)
     assert(reader->body_seen <= reader->body_limit);
     if (reader->left > reader->body_limit - reader->body_seen) {
         if (reader->flags & FLAG_DISCARD)
-            return fail(reader, STATUS_TOO_LARGE, 413);
+            return reader_fail(reader, STATUS_TOO_LARGE, 413);
         reader->state = STATE_TOO_LARGE;
         reader->answer = 413;
         return STATUS_TOO_LARGE;
@@ -349,7 +349,7 @@ static enum status scan_body_line(struct http_reader *reader, size_t most, struc
     if (status == STATUS_INCOMPLETE)
         return status;
     if (status)
-        return fail(reader, status, status == STATUS_MALFORMED ? 400 : 431);
+        return reader_fail(reader, status, status == STATUS_MALFORMED ? 400 : 431);
     *line = bytes_of(buffer_peek(&reader->input).data, end - 2);
     return STATUS_OK;
 }
@@ -359,7 +359,7 @@ static enum status count_overhead(struct http_reader *reader, size_t size)
     assert(size <= UINT32_MAX - reader->overhead);
     reader->overhead += (uint32_t)size;
     if (reader->overhead > reader->limits->head_bytes)
-        return fail(reader, STATUS_TOO_LARGE, 431);
+        return reader_fail(reader, STATUS_TOO_LARGE, 431);
     return STATUS_OK;
 }
 
@@ -374,7 +374,7 @@ static enum status next_chunk_size(struct http_reader *reader)
     size_t digits = parse_chunk_size(line, &size);
     struct bytes extensions = bytes_skip(line, digits);
     if (digits == 0 || !extensions_are_valid(extensions))
-        return fail(reader, STATUS_MALFORMED, 400);
+        return reader_fail(reader, STATUS_MALFORMED, 400);
     status = count_overhead(reader, extensions.size);
     if (status)
         return status;
@@ -390,7 +390,7 @@ static enum status next_chunk_end(struct http_reader *reader)
     enum status status = scan_body_line(reader, 0, &line);
     assert(reader->left == 0);
     if (status == STATUS_TOO_LARGE) /* data goes on where it should have ended */
-        return fail(reader, STATUS_MALFORMED, 400);
+        return reader_fail(reader, STATUS_MALFORMED, 400);
     if (status)
         return status;
     drop(reader, 2);
@@ -409,7 +409,7 @@ static enum status next_trailer(struct http_reader *reader)
     struct http_field field;
     size_t size = line.size;
     if (size && !http_head_parse_field(line, &field))
-        return fail(reader, STATUS_MALFORMED, 400);
+        return reader_fail(reader, STATUS_MALFORMED, 400);
     drop(reader, size + 2);
     if (size == 0) {
         reader->lines = 0;
@@ -417,7 +417,7 @@ static enum status next_trailer(struct http_reader *reader)
         return STATUS_OK;
     }
     if (++reader->lines > reader->limits->field_count)
-        return fail(reader, STATUS_TOO_LARGE, 431);
+        return reader_fail(reader, STATUS_TOO_LARGE, 431);
     return count_overhead(reader, size + 2);
 }
 
@@ -431,10 +431,10 @@ static enum status next_end(struct http_reader *reader, struct http_item *item)
 }
 
 /* One step. *given: an item was filled; else the state changed, or more input is needed. */
-static enum status step(struct http_reader *reader, struct http_item *item, bool *given)
+static enum status reader_step(struct http_reader *reader, struct http_item *item, bool *given)
 {
     enum status status = STATUS_OK;
-    switch ((enum state)reader->state) {
+    switch ((enum http_reader_state)reader->state) {
     case STATE_HEAD:
         status = next_head(reader, item);
         *given = true;
@@ -470,7 +470,7 @@ enum status http_reader_next(struct http_reader *reader, struct http_item *item)
     drop_pending(reader);
     for (;;) {
         bool given = false;
-        enum status status = step(reader, item, &given);
+        enum status status = reader_step(reader, item, &given);
         if (status || given)
             return status;
     }

@@ -51,7 +51,7 @@ bool http_value_is_safe(struct bytes value)
     return true;
 }
 
-static void append_field(struct buffer *out, struct bytes name, struct bytes value)
+static void append_head_field(struct buffer *out, struct bytes name, struct bytes value)
 {
     assert(http_value_is_safe(name) && http_value_is_safe(value));
     buffer_append(out, name);
@@ -83,16 +83,17 @@ void http_response_write_head(struct buffer *out, const struct http_response *re
     assert(response->code >= 100 && response->code <= 999);
     buffer_append_format(out, "HTTP/1.1 %u %s\r\n", response->code, http_reason(response->code));
     if (response->date)
-        append_field(out, BYTES_LITERAL("Date"), bytes_of_string(response->date));
+        append_head_field(out, BYTES_LITERAL("Date"), bytes_of_string(response->date));
     if (response->content_type)
-        append_field(out, BYTES_LITERAL("Content-Type"), bytes_of_string(response->content_type));
+        append_head_field(out, BYTES_LITERAL("Content-Type"),
+                          bytes_of_string(response->content_type));
     append_framing(out, response);
     if (response->close || response->framing == HTTP_FRAMING_CLOSE)
         buffer_append_string(out, "Connection: close\r\n");
     else if (response->minor_version == 0 && response->code >= 200)
         buffer_append_string(out, "Connection: keep-alive\r\n");
     for (size_t i = 0; i < field_count; i++)
-        append_field(out, fields[i].name, fields[i].value);
+        append_head_field(out, fields[i].name, fields[i].value);
     buffer_append(out, BYTES_LITERAL("\r\n"));
 }
 

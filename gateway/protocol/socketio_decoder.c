@@ -14,7 +14,7 @@ struct socketio_collection {
     struct socketio_packet packet;
 };
 
-static void release(struct socketio_decoder *decoder)
+static void decoder_release(struct socketio_decoder *decoder)
 {
     struct socketio_collection *collection = decoder->collection;
     assert(!collection || collection->count <= SOCKETIO_MAX_ATTACHMENTS);
@@ -34,7 +34,7 @@ void socketio_decoder_init(struct socketio_decoder *decoder, const struct socket
 
 void socketio_decoder_deinit(struct socketio_decoder *decoder)
 {
-    release(decoder);
+    decoder_release(decoder);
 }
 
 bool socketio_decoder_is_collecting(const struct socketio_decoder *decoder)
@@ -55,7 +55,7 @@ static enum status begin_collection(struct socketio_decoder *decoder, struct byt
     enum status status =
         socketio_decode(buffer_peek(&collection->text), decoder->limits, &collection->packet);
     if (status) {
-        release(decoder);
+        decoder_release(decoder);
         /* Its head is given once more, out of what the caller has. */
         return status == STATUS_TOO_DEEP ? socketio_decode(text, decoder->limits, packet) : status;
     }
@@ -67,7 +67,7 @@ enum status socketio_decoder_text(struct socketio_decoder *decoder, struct bytes
                                   struct socketio_packet *packet)
 {
     bool collecting = socketio_decoder_is_collecting(decoder);
-    release(decoder);
+    decoder_release(decoder);
     if (collecting)
         return STATUS_MALFORMED;
     if (text.size > decoder->limits->packet_bytes)
@@ -83,13 +83,13 @@ enum status socketio_decoder_binary(struct socketio_decoder *decoder, struct byt
                                     struct socketio_packet *packet)
 {
     if (!socketio_decoder_is_collecting(decoder)) {
-        release(decoder);
+        decoder_release(decoder);
         return STATUS_MALFORMED;
     }
     struct socketio_collection *collection = decoder->collection;
     assert(collection->bytes <= decoder->limits->packet_bytes);
     if (data.size > decoder->limits->packet_bytes - collection->bytes) {
-        release(decoder);
+        decoder_release(decoder);
         return STATUS_TOO_LARGE;
     }
     struct buffer *copy = &collection->copies[collection->count];

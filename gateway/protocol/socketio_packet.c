@@ -211,7 +211,7 @@ static bool is_index(struct bytes number, uint32_t attachment_count)
 }
 
 /* Every {"_placeholder":true,...} must name one of the attachments. The payload is valid JSON. */
-static enum status check_placeholders(const struct socketio_packet *packet)
+static enum status check_attachment_placeholders(const struct socketio_packet *packet)
 {
     struct json_scanner scanner;
     uint8_t seen[JSON_DEPTH_MAX + 1] = {0};
@@ -267,7 +267,7 @@ enum status socketio_decode(struct bytes text, const struct socketio_limits *lim
         return scan_failure(&scanner);
     found.payload = text;
     if (is_binary(found.type))
-        status = check_placeholders(&found);
+        status = check_attachment_placeholders(&found);
     if (status == STATUS_OK)
         *packet = found;
     return status;

@@ -14,7 +14,7 @@ bool sse_id_is_valid(struct bytes id)
 
 /* Takes a line off the front; it ends with CR, LF or CRLF, or with the text. False: none is left.
  */
-static bool take_line(struct bytes *text, bool *more, struct bytes *line)
+static bool take_data_line(struct bytes *text, bool *more, struct bytes *line)
 {
     if (!*more)
         return false;
@@ -36,7 +36,7 @@ static void append_lines(struct buffer *out, const char *prefix, struct bytes te
 {
     struct bytes line;
     bool more = true;
-    while (take_line(&text, &more, &line)) {
+    while (take_data_line(&text, &more, &line)) {
         buffer_append_string(out, prefix);
         buffer_append(out, line);
         buffer_append_byte(out, '\n');

@@ -2,7 +2,7 @@
 
 #include <assert.h>
 
-enum state {
+enum frame_reader_state {
     STATE_HEADER,  /* collecting `header` */
     STATE_PAYLOAD, /* `left` bytes of payload to come */
     STATE_CLOSED,
@@ -47,7 +47,8 @@ size_t websocket_reader_memory(const struct websocket_reader *reader)
     return reader->message.capacity;
 }
 
-static enum status fail(struct websocket_reader *reader, enum status status, unsigned close_code)
+static enum status frame_reader_fail(struct websocket_reader *reader, enum status status,
+                                     unsigned close_code)
 {
     assert(status != STATUS_OK && close_code <= UINT16_MAX);
     buffer_deinit(&reader->message);
@@ -59,7 +60,7 @@ static enum status fail(struct websocket_reader *reader, enum status status, uns
 
 static enum status violate(struct websocket_reader *reader)
 {
-    return fail(reader, STATUS_MALFORMED, WEBSOCKET_CLOSE_PROTOCOL_ERROR);
+    return frame_reader_fail(reader, STATUS_MALFORMED, WEBSOCKET_CLOSE_PROTOCOL_ERROR);
 }
 
 static enum websocket_opcode frame_opcode(const struct websocket_reader *reader)
@@ -132,7 +133,7 @@ static enum status check_size(struct websocket_reader *reader)
     if ((length == 126 && size < 126) || (length == 127 && (size <= UINT16_MAX || size >> 63)))
         return violate(reader); /* the shortest form must be used, section 5.2 */
     if (!frame_is_control(reader) && size > reader->message_limit - reader->message_size)
-        return fail(reader, STATUS_TOO_LARGE, WEBSOCKET_CLOSE_TOO_BIG);
+        return frame_reader_fail(reader, STATUS_TOO_LARGE, WEBSOCKET_CLOSE_TOO_BIG);
     return STATUS_OK;
 }
 
@@ -197,7 +198,7 @@ static enum status read_payload(struct websocket_reader *reader, struct bytes *i
             reader->message_size += (uint32_t)size;
             if (reader->message_opcode == WEBSOCKET_TEXT &&
                 !utf8_validator_feed(&reader->utf8, bytes_of(place, size)))
-                return fail(reader, STATUS_MALFORMED, WEBSOCKET_CLOSE_INVALID_TEXT);
+                return frame_reader_fail(reader, STATUS_MALFORMED, WEBSOCKET_CLOSE_INVALID_TEXT);
         }
     }
     return reader->left ? STATUS_INCOMPLETE : STATUS_OK;
@@ -216,7 +217,7 @@ static enum status give_close(struct websocket_reader *reader, struct bytes payl
         if (!websocket_close_code_is_valid(code))
             return violate(reader);
         if (!utf8_is_valid(payload))
-            return fail(reader, STATUS_MALFORMED, WEBSOCKET_CLOSE_INVALID_TEXT);
+            return frame_reader_fail(reader, STATUS_MALFORMED, WEBSOCKET_CLOSE_INVALID_TEXT);
     }
     *item = (struct websocket_item){WEBSOCKET_CLOSE, payload, code};
     reader->state = STATE_CLOSED;
@@ -242,7 +243,7 @@ static enum status finish_frame(struct websocket_reader *reader, struct websocke
         return STATUS_INCOMPLETE;
     opcode = (enum websocket_opcode)reader->message_opcode;
     if (opcode == WEBSOCKET_TEXT && !utf8_validator_is_complete(&reader->utf8))
-        return fail(reader, STATUS_MALFORMED, WEBSOCKET_CLOSE_INVALID_TEXT);
+        return frame_reader_fail(reader, STATUS_MALFORMED, WEBSOCKET_CLOSE_INVALID_TEXT);
     reader->message_opcode = 0;
     reader->message_size = 0;
     *item = (struct websocket_item){opcode, content, 0};
@@ -268,7 +269,7 @@ enum status websocket_reader_next(struct websocket_reader *reader, struct bytes 
     drop_given(reader);
     for (;;) {
         enum status status;
-        switch ((enum state)reader->state) {
+        switch ((enum frame_reader_state)reader->state) {
         case STATE_CLOSED:
             return STATUS_CLOSED;
         case STATE_FAILED:

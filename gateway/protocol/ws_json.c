@@ -142,7 +142,8 @@ static struct bytes inside_quotes(struct bytes raw)
 }
 
 /* Rooms are strings, at least one. */
-static enum status read_rooms(struct bytes array, uint32_t most, struct ws_json_message *message)
+static enum status ws_json_read_rooms(struct bytes array, uint32_t most,
+                                      struct ws_json_message *message)
 {
     struct json_scanner scanner;
     struct bytes element, all = {0};
@@ -222,7 +223,7 @@ enum status ws_json_decode(struct bytes text, const struct ws_json_limits *limit
     if (!has_required(&members, found.kind))
         return STATUS_MALFORMED;
     if (has(&members, MEMBER_ROOMS))
-        status = read_rooms(members.raw[MEMBER_ROOMS], limits->rooms, &found);
+        status = ws_json_read_rooms(members.raw[MEMBER_ROOMS], limits->rooms, &found);
     if (status == STATUS_OK)
         *message = found;
     return status;
@@ -268,7 +269,7 @@ static void append_type(struct buffer *out, const char *type, struct bytes id)
     }
 }
 
-static void append_text(struct buffer *out, const char *name, struct bytes text)
+static void ws_json_append_text(struct buffer *out, const char *name, struct bytes text)
 {
     assert(name[0]);
     buffer_append_format(out, ",\"%s\":", name);
@@ -278,7 +279,7 @@ static void append_text(struct buffer *out, const char *name, struct bytes text)
 static void append_text_unless_empty(struct buffer *out, const char *name, struct bytes text)
 {
     if (text.size)
-        append_text(out, name, text);
+        ws_json_append_text(out, name, text);
 }
 
 void ws_json_append_welcome(struct buffer *out, const struct ws_json_welcome *welcome)
@@ -316,7 +317,7 @@ static void append_error_start(struct buffer *out, struct bytes id, const char *
     assert(code[0]);
     append_type(out, "error", id);
     buffer_append_format(out, ",\"error\":{\"code\":\"%s\"", code);
-    append_text(out, "message", message);
+    ws_json_append_text(out, "message", message);
 }
 
 static void append_retry(struct buffer *out, int64_t retry_after_s)
@@ -354,7 +355,7 @@ void ws_json_append_ping(struct buffer *out)
 void ws_json_append_subscribed(struct buffer *out, struct bytes room, struct bytes cursor)
 {
     append_type(out, "subscribed", bytes_of(NULL, 0));
-    append_text(out, "room", room);
+    ws_json_append_text(out, "room", room);
     ws_json_append_tail(out, cursor);
 }
 
@@ -362,7 +363,7 @@ void ws_json_append_unsubscribed(struct buffer *out, struct bytes room, const ch
                                  struct bytes cursor)
 {
     append_type(out, "unsubscribed", bytes_of(NULL, 0));
-    append_text(out, "room", room);
+    ws_json_append_text(out, "room", room);
     append_text_unless_empty(out, "reason", bytes_of_string(reason));
     ws_json_append_tail(out, cursor);
 }
@@ -403,7 +404,7 @@ void ws_json_append_body(struct buffer *out, struct bytes event, struct bytes da
 {
     assert(data.size);
     append_type(out, "notification", bytes_of(NULL, 0));
-    append_text(out, "event", event);
+    ws_json_append_text(out, "event", event);
     buffer_append(out, BYTES_LITERAL(",\"data\":"));
     buffer_append(out, data);
 }
@@ -413,7 +414,7 @@ void ws_json_append_history(struct buffer *out, struct bytes room, struct bytes 
     static const char head[] = "{\"type\":\"notification\"";
     assert(bytes_start_with(body, bytes_of_string(head)));
     append_type(out, "history", bytes_of(NULL, 0));
-    append_text(out, "room", room);
+    ws_json_append_text(out, "room", room);
     buffer_append(out, bytes_skip(body, sizeof(head) - 1));
 }
 

@@ -17,13 +17,13 @@ static void *allocate(void *context, size_t size)
     return arena_raw(context, size);
 }
 
-static void release(void *context, void *pointer)
+static void protobuf_release(void *context, void *pointer)
 {
     (void)context, (void)pointer; /* with the arena */
 }
 
 /* protobuf-c's strings end with a NUL; whether they are UTF-8 it does not look. */
-static bool read_text(const char *text, struct bytes *out)
+static bool protobuf_read_text(const char *text, struct bytes *out)
 {
     *out = bytes_of_string(text);
     return utf8_is_valid(*out);
@@ -42,13 +42,14 @@ static enum status read_json(const ProtobufCBinaryData *data, uint32_t depth, st
     return out->size ? json_validate(*out, depth, NULL) : STATUS_OK;
 }
 
-static enum status read_rooms(char **rooms, size_t count, uint32_t most, struct ws_request *request)
+static enum status protobuf_read_rooms(char **rooms, size_t count, uint32_t most,
+                                       struct ws_request *request)
 {
     assert(most <= WS_ROOMS_MAX);
     if (count > most)
         return STATUS_LIMIT;
     for (size_t i = 0; i < count; i++)
-        if (!read_text(rooms[i], &request->rooms[i]))
+        if (!protobuf_read_text(rooms[i], &request->rooms[i]))
             return STATUS_MALFORMED;
     request->room_count = (uint32_t)count;
     return count ? STATUS_OK : STATUS_MALFORMED;
@@ -62,51 +63,52 @@ static enum status read_subscribe(const Smartstack__V1__Subscribe *subscribe, ui
     request->bad_history = subscribe->since < 0;
     request->since_ms = subscribe->since ? subscribe->since : INT64_MIN;
     request->last = subscribe->last;
-    return read_rooms(subscribe->rooms, subscribe->n_rooms, most, request);
+    return protobuf_read_rooms(subscribe->rooms, subscribe->n_rooms, most, request);
 }
 
-static enum status read_connect(const Smartstack__V1__Connect *connect, uint32_t depth,
-                                struct ws_request *request)
+static enum status protobuf_read_connect(const Smartstack__V1__Connect *connect, uint32_t depth,
+                                         struct ws_request *request)
 {
     request->kind = WS_REQUEST_CONNECT;
     request->heartbeat = connect->heartbeat;
-    if (!read_text(connect->token, &request->token) ||
-        !read_text(connect->session, &request->session) ||
-        !read_text(connect->cursor, &request->cursor))
+    if (!protobuf_read_text(connect->token, &request->token) ||
+        !protobuf_read_text(connect->session, &request->session) ||
+        !protobuf_read_text(connect->cursor, &request->cursor))
         return STATUS_MALFORMED;
     return read_json(&connect->auth, depth, &request->auth);
 }
 
-static enum status read_event(const Smartstack__V1__Event *event, uint32_t depth,
-                              struct ws_request *request)
+static enum status protobuf_read_event(const Smartstack__V1__Event *event, uint32_t depth,
+                                       struct ws_request *request)
 {
     request->kind = WS_REQUEST_EVENT;
-    if (!read_text(event->event, &request->event) || request->event.size == 0 ||
-        !read_text(event->event_id, &request->event_id) ||
-        !read_text(event->room, &request->room) ||
-        !read_text(event->traceparent, &request->traceparent) ||
-        !read_text(event->tracestate, &request->tracestate))
+    if (!protobuf_read_text(event->event, &request->event) || request->event.size == 0 ||
+        !protobuf_read_text(event->event_id, &request->event_id) ||
+        !protobuf_read_text(event->room, &request->room) ||
+        !protobuf_read_text(event->traceparent, &request->traceparent) ||
+        !protobuf_read_text(event->tracestate, &request->tracestate))
         return STATUS_MALFORMED;
     return read_json(&event->data, depth, &request->data);
 }
 
-static enum status read_content(const Smartstack__V1__ClientMessage *message,
-                                const struct ws_protobuf_limits *limits, struct ws_request *request)
+static enum status protobuf_read_content(const Smartstack__V1__ClientMessage *message,
+                                         const struct ws_protobuf_limits *limits,
+                                         struct ws_request *request)
 {
     switch (message->content_case) {
     case SMARTSTACK__V1__CLIENT_MESSAGE__CONTENT_CONNECT:
-        return read_connect(message->connect, limits->json_depth, request);
+        return protobuf_read_connect(message->connect, limits->json_depth, request);
     case SMARTSTACK__V1__CLIENT_MESSAGE__CONTENT_SUBSCRIBE:
         return read_subscribe(message->subscribe, limits->rooms, request);
     case SMARTSTACK__V1__CLIENT_MESSAGE__CONTENT_UNSUBSCRIBE:
         request->kind = WS_REQUEST_UNSUBSCRIBE;
-        return read_rooms(message->unsubscribe->rooms, message->unsubscribe->n_rooms, limits->rooms,
-                          request);
+        return protobuf_read_rooms(message->unsubscribe->rooms, message->unsubscribe->n_rooms,
+                                   limits->rooms, request);
     case SMARTSTACK__V1__CLIENT_MESSAGE__CONTENT_EVENT:
-        return read_event(message->event, limits->json_depth, request);
+        return protobuf_read_event(message->event, limits->json_depth, request);
     case SMARTSTACK__V1__CLIENT_MESSAGE__CONTENT_TOKEN:
         request->kind = WS_REQUEST_TOKEN;
-        return read_text(message->token->token, &request->token) && request->token.size
+        return protobuf_read_text(message->token->token, &request->token) && request->token.size
                    ? STATUS_OK
                    : STATUS_MALFORMED;
     case SMARTSTACK__V1__CLIENT_MESSAGE__CONTENT_PING:
@@ -126,7 +128,7 @@ enum status ws_protobuf_decode(struct bytes message, const struct ws_protobuf_li
                                struct arena *arena, struct ws_request *request)
 {
     assert(limits->rooms <= WS_ROOMS_MAX && limits->json_depth > 0);
-    ProtobufCAllocator allocator = {allocate, release, arena};
+    ProtobufCAllocator allocator = {allocate, protobuf_release, arena};
     arena_reset(arena);
     const Smartstack__V1__ClientMessage *unpacked =
         smartstack__v1__client_message__unpack(&allocator, message.size, message.data);
@@ -136,22 +138,22 @@ enum status ws_protobuf_decode(struct bytes message, const struct ws_protobuf_li
     if (unpacked->id)
         id = arena_copy(arena, bytes_of(&unpacked->id, sizeof(unpacked->id)));
     *request = (struct ws_request){.id = id};
-    return read_content(unpacked, limits, request);
+    return protobuf_read_content(unpacked, limits, request);
 }
 
 /* --- writing ---------------------------------------------------------------------------------- */
 
 /* protobuf-c wants a terminated string; the empty one is its own constant. */
-static char *text_of(struct arena *arena, struct bytes text)
+static char *protobuf_text(struct arena *arena, struct bytes text)
 {
     if (text.size == 0)
         return (char *)(uintptr_t)protobuf_c_empty_string;
     return (char *)(uintptr_t)arena_copy(arena, text).data;
 }
 
-static char *word_of(struct arena *arena, const char *word)
+static char *protobuf_word(struct arena *arena, const char *word)
 {
-    return text_of(arena, bytes_of_string(word));
+    return protobuf_text(arena, bytes_of_string(word));
 }
 
 static uint64_t id_of(struct bytes id)
@@ -168,16 +170,16 @@ static Smartstack__V1__Error *make_error(struct arena *arena, const struct ws_an
     assert(answer->code && answer->refused_count <= WS_ROOMS_MAX);
     Smartstack__V1__Error *error = arena_alloc(arena, sizeof(*error));
     smartstack__v1__error__init(error);
-    error->code = word_of(arena, answer->code);
-    error->message = text_of(arena, answer->message);
+    error->code = protobuf_word(arena, answer->code);
+    error->message = protobuf_text(arena, answer->message);
     error->retry_after = answer->retry_after_s;
     error->n_rooms = answer->refused_count;
     error->rooms = arena_alloc(arena, (answer->refused_count + 1) * sizeof(error->rooms[0]));
     for (size_t i = 0; i < answer->refused_count; i++) {
         Smartstack__V1__RefusedRoom *room = arena_alloc(arena, sizeof(*room));
         smartstack__v1__refused_room__init(room);
-        room->room = text_of(arena, answer->refused[i].room);
-        room->code = word_of(arena, answer->refused[i].code);
+        room->room = protobuf_text(arena, answer->refused[i].room);
+        room->code = protobuf_word(arena, answer->refused[i].code);
         error->rooms[i] = room;
     }
     return error;
@@ -188,10 +190,10 @@ static Smartstack__V1__Welcome *make_welcome(struct arena *arena, const struct w
     assert(answer->kind == WS_ANSWER_WELCOME);
     Smartstack__V1__Welcome *welcome = arena_alloc(arena, sizeof(*welcome));
     smartstack__v1__welcome__init(welcome);
-    welcome->sid = text_of(arena, answer->sid);
-    welcome->session = text_of(arena, answer->session);
+    welcome->sid = protobuf_text(arena, answer->sid);
+    welcome->session = protobuf_text(arena, answer->session);
     welcome->recovered = answer->recovered;
-    welcome->reason = word_of(arena, answer->reason);
+    welcome->reason = protobuf_word(arena, answer->reason);
     welcome->ping_interval_ms = answer->ping_interval_ms;
     welcome->ping_timeout_ms = answer->ping_timeout_ms;
     return welcome;
@@ -203,8 +205,8 @@ static Smartstack__V1__Unsubscribed *make_unsubscribed(struct arena *arena,
     assert(answer->kind == WS_ANSWER_UNSUBSCRIBED);
     Smartstack__V1__Unsubscribed *unsubscribed = arena_alloc(arena, sizeof(*unsubscribed));
     smartstack__v1__unsubscribed__init(unsubscribed);
-    unsubscribed->room = text_of(arena, answer->room);
-    unsubscribed->reason = word_of(arena, answer->reason);
+    unsubscribed->room = protobuf_text(arena, answer->room);
+    unsubscribed->reason = protobuf_word(arena, answer->reason);
     return unsubscribed;
 }
 
@@ -226,7 +228,7 @@ void ws_protobuf_append(struct buffer *out, const struct ws_answer *answer)
     Smartstack__V1__TokenExpired expired = SMARTSTACK__V1__TOKEN_EXPIRED__INIT;
     Smartstack__V1__Ping ping = SMARTSTACK__V1__PING__INIT;
     Smartstack__V1__Pong pong = SMARTSTACK__V1__PONG__INIT;
-    message.cursor = text_of(&arena, answer->cursor);
+    message.cursor = protobuf_text(&arena, answer->cursor);
     message.id = id_of(answer->id);
 #define CONTENT(name, pointer)                                             \
     message.content_case = SMARTSTACK__V1__SERVER_MESSAGE__CONTENT_##name; \
@@ -247,7 +249,7 @@ void ws_protobuf_append(struct buffer *out, const struct ws_answer *answer)
         CONTENT(ERROR, error) = make_error(&arena, answer);
         break;
     case WS_ANSWER_SUBSCRIBED:
-        subscribed.room = text_of(&arena, answer->room);
+        subscribed.room = protobuf_text(&arena, answer->room);
         CONTENT(SUBSCRIBED, subscribed) = &subscribed;
         break;
     case WS_ANSWER_UNSUBSCRIBED:
@@ -286,24 +288,24 @@ static size_t varint_size(uint64_t value)
     return size;
 }
 
-static void append_varint(struct buffer *out, uint64_t value)
+static void protobuf_append_varint(struct buffer *out, uint64_t value)
 {
     for (; value >= 0x80; value >>= 7)
         buffer_append_byte(out, (uint8_t)(value | 0x80));
     buffer_append_byte(out, (uint8_t)value);
 }
 
-static void append_field(struct buffer *out, unsigned field, struct bytes content)
+static void protobuf_append_field(struct buffer *out, unsigned field, struct bytes content)
 {
     assert(field < 16); /* its key is one byte */
     buffer_append_byte(out, (uint8_t)(field << 3 | WIRE_TYPE_LENGTH));
-    append_varint(out, content.size);
+    protobuf_append_varint(out, content.size);
     buffer_append(out, content);
 }
 
 void ws_protobuf_append_body(struct buffer *out, struct bytes notification)
 {
-    append_field(out, FIELD_NOTIFICATION, notification);
+    protobuf_append_field(out, FIELD_NOTIFICATION, notification);
 }
 
 static size_t field_size(size_t content_size)
@@ -320,15 +322,15 @@ void ws_protobuf_append_history(struct buffer *out, struct bytes room, struct by
     struct bytes notification = bytes_skip(body, head);
     size_t size = field_size(room.size) + field_size(notification.size);
     buffer_append_byte(out, FIELD_HISTORY << 3 | WIRE_TYPE_LENGTH);
-    append_varint(out, size);
-    append_field(out, HISTORY_FIELD_ROOM, room);
-    append_field(out, HISTORY_FIELD_NOTIFICATION, notification);
+    protobuf_append_varint(out, size);
+    protobuf_append_field(out, HISTORY_FIELD_ROOM, room);
+    protobuf_append_field(out, HISTORY_FIELD_NOTIFICATION, notification);
 }
 
 void ws_protobuf_append_tail(struct buffer *out, struct bytes cursor)
 {
     if (cursor.size)
-        append_field(out, FIELD_CURSOR, cursor);
+        protobuf_append_field(out, FIELD_CURSOR, cursor);
 }
 
 size_t ws_protobuf_tail_size(size_t cursor_size)

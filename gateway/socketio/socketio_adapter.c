@@ -46,7 +46,8 @@ void socketio_adapter_note(const struct adapter_socket *socket, const char *reas
     refusals_note(socket->adapter->config.refusals, &note);
 }
 
-static void refuse_connect(struct adapter_socket *socket, const char *reason, const char *claim)
+static void socket_refuse_connect(struct adapter_socket *socket, const char *reason,
+                                  const char *claim)
 {
     auto_buffer struct buffer data = {0};
     auto_buffer struct buffer message = {0};
@@ -62,7 +63,7 @@ void socketio_adapter_turn_away(struct adapter_socket *socket, const char *reaso
     if (transient)
         socketio_socket_close_transport(socket->socket, WEBSOCKET_CLOSE_TRY_AGAIN, reason);
     else
-        refuse_connect(socket, reason, claim);
+        socket_refuse_connect(socket, reason, claim);
     socket_free(socket);
 }
 
@@ -87,7 +88,7 @@ void socketio_adapter_end_overflowed(struct adapter_socket *socket, const char *
 /* --- who it is ---------------------------------------------------------------------------------
  */
 
-static void expire(struct timer *timer, int64_t now_ms)
+static void socket_expire(struct timer *timer, int64_t now_ms)
 {
     struct adapter_socket *socket =
         (struct adapter_socket *)((char *)timer - offsetof(struct adapter_socket, expiry));
@@ -110,7 +111,7 @@ static void expire(struct timer *timer, int64_t now_ms)
                     now_ms + adapter->config.expiry_grace_ms);
 }
 
-static void set_expiry(struct adapter_socket *socket, int64_t expires_ms)
+static void socket_set_expiry(struct adapter_socket *socket, int64_t expires_ms)
 {
     struct socketio_adapter *adapter = socket->adapter;
     socket->expired = false;
@@ -119,12 +120,12 @@ static void set_expiry(struct adapter_socket *socket, int64_t expires_ms)
     if (expires_ms == INT64_MAX)
         return;
     int64_t left = expires_ms > adapter->wall_ms ? expires_ms - adapter->wall_ms : 0;
-    socket->expiry.fire = expire;
+    socket->expiry.fire = socket_expire;
     timer_wheel_set(adapter->config.wheel, &socket->expiry, adapter->now_ms + left);
 }
 
-static void enter(struct adapter_socket *socket, const struct identity *identity,
-                  struct bytes private_id, struct bytes cursor)
+static void socket_enter(struct adapter_socket *socket, const struct identity *identity,
+                         struct bytes private_id, struct bytes cursor)
 {
     struct socketio_adapter *adapter = socket->adapter;
     struct session_request request = {
@@ -143,7 +144,7 @@ static void enter(struct adapter_socket *socket, const struct identity *identity
         socketio_adapter_turn_away(socket, "too_many_sessions", NULL, true);
         return;
     }
-    set_expiry(socket, identity->expires_ms);
+    socket_set_expiry(socket, identity->expires_ms);
     engineio_session_forget(socketio_socket_session(socket->socket));
 }
 
@@ -165,8 +166,8 @@ static void acknowledge(struct adapter_socket *socket, uint64_t request, const c
     socketio_socket_ack(socket->socket, request - 1, buffer_peek(text), NULL, 0);
 }
 
-static void answer_refresh(struct adapter_socket *socket, uint64_t request,
-                           enum identity_verdict verdict, const struct identity *identity)
+static void socket_answer_refresh(struct adapter_socket *socket, uint64_t request,
+                                  enum identity_verdict verdict, const struct identity *identity)
 {
     const char *problem = verdict == IDENTITY_KNOWN ? NULL : identity->reason;
     assert(socket->session);
@@ -180,11 +181,11 @@ static void answer_refresh(struct adapter_socket *socket, uint64_t request,
         return;
     }
     socket->adapter->stats.refreshed++;
-    set_expiry(socket, identity->expires_ms);
+    socket_set_expiry(socket, identity->expires_ms);
 }
 
-static void decided(struct identity_waiter *waiter, enum identity_verdict verdict,
-                    const struct identity *identity)
+static void socket_identity_decided(struct identity_waiter *waiter, enum identity_verdict verdict,
+                                    const struct identity *identity)
 {
     struct entrance *entrance =
         (struct entrance *)((char *)waiter - offsetof(struct entrance, waiter));
@@ -197,9 +198,9 @@ static void decided(struct identity_waiter *waiter, enum identity_verdict verdic
     socket->entrance = NULL;
     free(entrance);
     if (refresh)
-        answer_refresh(socket, request, verdict, identity);
+        socket_answer_refresh(socket, request, verdict, identity);
     else if (verdict == IDENTITY_KNOWN)
-        enter(socket, identity, bytes_of_string(private_id), bytes_of_string(cursor));
+        socket_enter(socket, identity, bytes_of_string(private_id), bytes_of_string(cursor));
     else
         socketio_adapter_turn_away(socket, identity->reason, NULL, verdict == IDENTITY_TROUBLE);
 }
@@ -215,7 +216,7 @@ static struct bytes auth_member(struct bytes auth, const char *name)
     return bytes_of(raw.data + 1, raw.size - 2);
 }
 
-static struct bytes bearer_token(struct adapter_socket *socket)
+static struct bytes socket_bearer_token(struct adapter_socket *socket)
 {
     static const char scheme[] = "bearer ";
     struct bytes value;
@@ -229,7 +230,7 @@ static struct bytes bearer_token(struct adapter_socket *socket)
 static struct entrance *entrance_new(struct adapter_socket *socket)
 {
     struct entrance *entrance = mem_new(struct entrance);
-    entrance->waiter.decided = decided;
+    entrance->waiter.decided = socket_identity_decided;
     entrance->socket = socket;
     return entrance;
 }
@@ -247,7 +248,7 @@ static void *connect_socket(void *application, struct socketio_socket *handle, s
     struct bytes private_id = auth_member(auth, "pid"), cursor = auth_member(auth, "offset");
     struct identity_question question = {.token = auth_member(auth, "token"), .auth = auth};
     if (question.token.size == 0)
-        question.token = bearer_token(socket);
+        question.token = socket_bearer_token(socket);
     entrance = entrance_new(socket);
     enum identity_verdict verdict = adapter->config.identity_ops->ask(
         adapter->config.identifier, &question, &entrance->waiter, &identity);
@@ -259,7 +260,7 @@ static void *connect_socket(void *application, struct socketio_socket *handle, s
     }
     free(entrance);
     if (verdict == IDENTITY_KNOWN)
-        enter(socket, &identity, private_id, cursor);
+        socket_enter(socket, &identity, private_id, cursor);
     else
         socketio_adapter_turn_away(socket, identity.reason, NULL, verdict == IDENTITY_TROUBLE);
     return socket; /* nobody looks at it if it was turned away */
@@ -273,8 +274,8 @@ static uint64_t request_of(const struct socketio_packet *packet)
     return packet->has_ack_id ? packet->ack_id + 1 : REQUEST_SILENT;
 }
 
-static void refuse_event(struct adapter_socket *socket, const struct socketio_packet *packet,
-                         const char *problem)
+static void socket_refuse_event(struct adapter_socket *socket, const struct socketio_packet *packet,
+                                const char *problem)
 {
     acknowledge(socket, request_of(packet), problem, 0);
 }
@@ -302,11 +303,11 @@ static void refresh_token(struct adapter_socket *socket, const struct socketio_p
     struct identity identity = {0};
     assert(socket->session);
     if (socket->entrance) {
-        refuse_event(socket, packet, "too_many_requests");
+        socket_refuse_event(socket, packet, "too_many_requests");
         return;
     }
     if (!text_argument(packet, "token", &adapter->room)) {
-        refuse_event(socket, packet, "bad_request");
+        socket_refuse_event(socket, packet, "bad_request");
         return;
     }
     struct bytes rest = packet->arguments, argument;
@@ -323,12 +324,12 @@ static void refresh_token(struct adapter_socket *socket, const struct socketio_p
         return;
     }
     free(entrance);
-    answer_refresh(socket, request_of(packet), verdict, &identity);
+    socket_answer_refresh(socket, request_of(packet), verdict, &identity);
 }
 
 static void sent_answered(struct sent_event *event, const char *problem)
 {
-    struct sent *sent = (struct sent *)event;
+    struct socketio_sent_event *sent = (struct socketio_sent_event *)event;
     acknowledge(sent->socket, sent->request, problem, 0);
     free(sent);
 }
@@ -356,7 +357,7 @@ static void send_event(struct adapter_socket *socket, const struct socketio_pack
     if (packet->attachment_count > 0 ||
         (socketio_next_argument(&rest, &payload) && socketio_next_argument(&rest, &about) &&
          about.data[0] != '{')) {
-        refuse_event(socket, packet, "bad_request");
+        socket_refuse_event(socket, packet, "bad_request");
         return;
     }
     buffer_clear(&adapter->name);
@@ -367,7 +368,7 @@ static void send_event(struct adapter_socket *socket, const struct socketio_pack
                                  .room = detail(about, "room", &space[1]),
                                  .traceparent = detail(about, "traceparent", &space[2]),
                                  .tracestate = detail(about, "tracestate", &space[3])};
-    struct sent *sent = mem_new(struct sent);
+    struct socketio_sent_event *sent = mem_new(struct socketio_sent_event);
     sent->event.answered = sent_answered;
     sent->socket = socket;
     sent->request = request_of(packet);
@@ -394,7 +395,7 @@ static void subscribe(struct adapter_socket *socket, const struct socketio_packe
         session_join_with_history(socket->session, room, request_of(packet), &history, now_ms,
                                   socket->adapter->wall_ms);
     else
-        refuse_event(socket, packet, HISTORY_OPTIONS_BAD);
+        socket_refuse_event(socket, packet, HISTORY_OPTIONS_BAD);
 }
 
 static void event(void *context, const struct socketio_packet *packet, int64_t now_ms)
@@ -403,10 +404,10 @@ static void event(void *context, const struct socketio_packet *packet, int64_t n
     struct socketio_adapter *adapter = socket->adapter;
     bool join = socketio_event_is(packet, "subscribe");
     if (!socket->session) {
-        refuse_event(socket, packet, "not_connected");
+        socket_refuse_event(socket, packet, "not_connected");
     } else if (join || socketio_event_is(packet, "unsubscribe")) {
         if (!text_argument(packet, "room", &adapter->room))
-            refuse_event(socket, packet, "bad_request");
+            socket_refuse_event(socket, packet, "bad_request");
         else if (join)
             subscribe(socket, packet, now_ms);
         else
@@ -416,7 +417,7 @@ static void event(void *context, const struct socketio_packet *packet, int64_t n
     } else if (adapter->config.events) {
         send_event(socket, packet, now_ms);
     } else {
-        refuse_event(socket, packet, "unknown_event");
+        socket_refuse_event(socket, packet, "unknown_event");
     }
 }
 
@@ -425,8 +426,8 @@ static void event(void *context, const struct socketio_packet *packet, int64_t n
 
 /* What is on its way to the backend, or being asked about the client, is waited for: its answer
  * comes here. */
-static enum status hand_over(void *context, struct engineio_writer *writer, struct buffer *state,
-                             int64_t now_ms)
+static enum status socket_migrate_out(void *context, struct engineio_writer *writer,
+                                      struct buffer *state, int64_t now_ms)
 {
     struct adapter_socket *socket = context;
     struct delivery delivery;
@@ -442,24 +443,24 @@ static enum status hand_over(void *context, struct engineio_writer *writer, stru
     return session_migrate_out(socket->session, state);
 }
 
-static bool take_expiry(struct adapter_socket *socket, struct bytes *state)
+static bool socket_read_expiry(struct adapter_socket *socket, struct bytes *state)
 {
     struct socketio_adapter *adapter = socket->adapter;
     uint64_t expires_ms, expired, left_ms;
     if (!unpack_limited(state, INT64_MAX, &expires_ms) || !unpack_limited(state, 1, &expired) ||
         !unpack_limited(state, (uint64_t)adapter->config.expiry_grace_ms, &left_ms))
         return false;
-    set_expiry(socket, (int64_t)expires_ms);
+    socket_set_expiry(socket, (int64_t)expires_ms);
     if (!expired)
         return true;
     socket->expired = true;
-    socket->expiry.fire = expire;
+    socket->expiry.fire = socket_expire;
     timer_wheel_set(adapter->config.wheel, &socket->expiry, adapter->now_ms + (int64_t)left_ms);
     return true;
 }
 
-static void *take_over(void *application, struct socketio_socket *handle, struct bytes state,
-                       int64_t now_ms)
+static void *socket_migrate_in(void *application, struct socketio_socket *handle,
+                               struct bytes state, int64_t now_ms)
 {
     struct socketio_adapter *adapter = application;
     struct adapter_socket *socket = mem_new(struct adapter_socket);
@@ -471,7 +472,7 @@ static void *take_over(void *application, struct socketio_socket *handle, struct
     };
     socket->adapter = adapter;
     socket->socket = handle;
-    if (take_expiry(socket, &state) && state.size) {
+    if (socket_read_expiry(socket, &state) && state.size) {
         request.continued = state;
         socket->session = hub_open_session(adapter->config.hub, &request);
     }
@@ -498,8 +499,8 @@ const struct socketio_application_ops socketio_adapter_ops = {
     .event = event,
     .ack = ack,
     .pull = socketio_stream_pull,
-    .hand_over = hand_over,
-    .take_over = take_over,
+    .migrate_out = socket_migrate_out,
+    .migrate_in = socket_migrate_in,
     .disconnected = disconnected,
 };
 

@@ -40,7 +40,7 @@ struct adapter_socket {
 };
 
 /* A client's event on its way to the backend. */
-struct sent {
+struct socketio_sent_event {
     struct sent_event event;
     struct adapter_socket *socket;
     uint64_t request;

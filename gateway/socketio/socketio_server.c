@@ -9,21 +9,21 @@
 #include "pack.h"
 #include "websocket_frame.h"
 
-struct connection;
+struct socketio_connection;
 
 struct socketio_socket {
-    struct connection *connection;
+    struct socketio_connection *connection;
     const char *name; /* of the namespace: the configuration's own string */
     void *context;    /* the application's */
     struct socketio_socket *prev, *next;
     bool accepted;
     bool awake;
-    bool waiting; /* taken over, and its application is not ready */
+    bool waiting; /* migrated here, and its application is not ready */
     bool gone;    /* its application has no more to do with it; freed when nobody is inside */
 };
 
 /* An Engine.IO session. */
-struct connection {
+struct socketio_connection {
     struct socketio_server *server;
     struct engineio_session *session;
     struct socketio_socket *sockets;
@@ -46,7 +46,8 @@ struct socketio_server {
 
 /* ---- Sockets come and go ---- */
 
-static struct socketio_socket *find_socket(struct connection *connection, struct bytes name)
+static struct socketio_socket *find_socket(struct socketio_connection *connection,
+                                           struct bytes name)
 {
     struct socketio_socket *socket;
     DL_FOREACH(connection->sockets, socket)
@@ -63,7 +64,7 @@ static const char *find_namespace(const struct socketio_server *server, struct b
     return NULL;
 }
 
-static void remove_gone(struct connection *connection)
+static void remove_gone(struct socketio_connection *connection)
 {
     struct socketio_socket *socket, *next;
     DL_FOREACH_SAFE(connection->sockets, socket, next) {
@@ -94,14 +95,14 @@ static struct buffer *begin_text(struct socketio_server *server)
     return &server->scratch;
 }
 
-static void send_text(struct connection *connection)
+static void send_text(struct socketio_connection *connection)
 {
     struct bytes text = buffer_peek(&connection->server->scratch);
     engineio_session_send(connection->session, false, &text, 1);
 }
 
-static void send_attachments(struct connection *connection, const struct bytes *attachments,
-                             uint32_t count)
+static void send_attachments(struct socketio_connection *connection,
+                             const struct bytes *attachments, uint32_t count)
 {
     for (uint32_t i = 0; i < count; i++)
         engineio_session_send(connection->session, true, &attachments[i], 1);
@@ -109,7 +110,8 @@ static void send_attachments(struct connection *connection, const struct bytes *
 
 /* ---- Refusing ---- */
 
-static void tell(struct connection *connection, struct bytes name_space, const char *word)
+static void connection_tell(struct socketio_connection *connection, struct bytes name_space,
+                            const char *word)
 {
     auto_buffer struct buffer problem = {0};
     refusal_append_json(&problem, word, NULL);
@@ -122,46 +124,47 @@ static void tell(struct connection *connection, struct bytes name_space, const c
 
 void socketio_socket_tell(struct socketio_socket *socket, const char *word)
 {
-    const struct connection *connection = socket->connection;
+    const struct socketio_connection *connection = socket->connection;
     assert(!socket->gone);
     /* Who polls may not have fetched the answer to CONNECT yet, and has no close frame to read. */
     if (socket->accepted || !engineio_session_is_websocket(connection->session))
-        tell(socket->connection, bytes_of_string(socket->name), word);
+        connection_tell(socket->connection, bytes_of_string(socket->name), word);
 }
 
 /* Who has joined nothing hears of it in a close frame, or, polling, in the main namespace. */
-static void tell_anywhere(struct connection *connection, const char *word)
+static void tell_anywhere(struct socketio_connection *connection, const char *word)
 {
     const struct socketio_socket *socket;
     DL_FOREACH(connection->sockets, socket) {
         if (!socket->gone && socket->accepted) {
-            tell(connection, bytes_of_string(socket->name), word);
+            connection_tell(connection, bytes_of_string(socket->name), word);
             return;
         }
     }
     if (!engineio_session_is_websocket(connection->session))
-        tell(connection, BYTES_LITERAL("/"), word);
+        connection_tell(connection, BYTES_LITERAL("/"), word);
 }
 
-static void note(const struct connection *connection, const char *word, bool ends)
+static void connection_note(const struct socketio_connection *connection, const char *word,
+                            bool ends)
 {
     refusals_note(connection->server->refusals,
                   &(struct refusal_note){.transport = "socketio", .word = word, .ends = ends});
 }
 
-static void violation(struct connection *connection, const char *word)
+static void violation(struct socketio_connection *connection, const char *word)
 {
     if (connection->closing)
         return;
     connection->closing = true;
     connection->server->stats.violations++;
-    note(connection, word, true);
+    connection_note(connection, word, true);
     tell_anywhere(connection, word);
     engineio_session_close_for(connection->session, WEBSOCKET_CLOSE_POLICY, word);
 }
 
 /* A token costs a signature, so nobody may try for ever. */
-static void count_refusal(struct connection *connection)
+static void count_refusal(struct socketio_connection *connection)
 {
     const struct socketio_server *server = connection->server;
     int64_t now_ms = server->wheel->now_ms;
@@ -203,7 +206,7 @@ void socketio_writer_accept(struct socketio_socket *socket, struct engineio_writ
     engineio_writer_text(writer, &text, 1);
 }
 
-static bool has_socket(const struct connection *connection)
+static bool has_socket(const struct socketio_connection *connection)
 {
     const struct socketio_socket *socket;
     DL_FOREACH(connection->sockets, socket)
@@ -220,7 +223,7 @@ void socketio_socket_refuse(struct socketio_socket *socket, struct bytes message
                                   bytes_of_string(socket->name), message, data);
     send_text(socket->connection);
     retire(socket);
-    struct connection *connection = socket->connection;
+    struct socketio_connection *connection = socket->connection;
     count_refusal(connection);
     /* In no namespace again, as at the beginning: it has as long to be let into one. */
     if (!has_socket(connection) && !connection->closing)
@@ -241,7 +244,7 @@ void socketio_socket_disconnect(struct socketio_socket *socket)
 void socketio_socket_close_transport(struct socketio_socket *socket, unsigned code,
                                      const char *word)
 {
-    struct connection *connection = socket->connection;
+    struct socketio_connection *connection = socket->connection;
     assert(!socket->gone && word);
     retire(socket);
     connection->closing = true;
@@ -250,7 +253,7 @@ void socketio_socket_close_transport(struct socketio_socket *socket, unsigned co
 
 void socketio_socket_close_overflowed(struct socketio_socket *socket)
 {
-    struct connection *connection = socket->connection;
+    struct socketio_connection *connection = socket->connection;
     retire(socket);
     connection->closing = true;
     engineio_session_overflow(connection->session);
@@ -286,7 +289,7 @@ void socketio_socket_wake(struct socketio_socket *socket)
 
 /* ---- Packets ---- */
 
-static struct socketio_socket *add_socket(struct connection *connection, const char *name)
+static struct socketio_socket *add_socket(struct socketio_connection *connection, const char *name)
 {
     struct socketio_socket *socket = mem_new(struct socketio_socket);
     assert(!find_socket(connection, bytes_of_string(name)));
@@ -297,8 +300,8 @@ static struct socketio_socket *add_socket(struct connection *connection, const c
     return socket;
 }
 
-static void take_connect(struct connection *connection, const struct socketio_packet *packet,
-                         int64_t now_ms)
+static void take_connect(struct socketio_connection *connection,
+                         const struct socketio_packet *packet, int64_t now_ms)
 {
     struct socketio_server *server = connection->server;
     assert(packet->type == SOCKETIO_CONNECT);
@@ -309,7 +312,7 @@ static void take_connect(struct connection *connection, const struct socketio_pa
     const char *name = find_namespace(server, packet->name_space);
     if (!name) {
         server->stats.connects_refused++;
-        note(connection, "no_such_namespace", false);
+        connection_note(connection, "no_such_namespace", false);
         socketio_append_connect_error(begin_text(server), packet->name_space,
                                       BYTES_LITERAL("Invalid namespace"), bytes_of(NULL, 0));
         send_text(connection);
@@ -336,8 +339,8 @@ static void take_disconnect(struct socketio_socket *socket, int64_t now_ms)
                                      now_ms);
 }
 
-static void take_packet(struct connection *connection, const struct socketio_packet *packet,
-                        int64_t now_ms)
+static void take_packet(struct socketio_connection *connection,
+                        const struct socketio_packet *packet, int64_t now_ms)
 {
     struct socketio_server *server = connection->server;
     if (packet->type == SOCKETIO_CONNECT) {
@@ -372,8 +375,8 @@ static void take_packet(struct connection *connection, const struct socketio_pac
 
 /* ---- Packets that are none ---- */
 
-static void refuse_connect(struct connection *connection, const struct socketio_packet *head,
-                           const char *word)
+static void connection_refuse_connect(struct socketio_connection *connection,
+                                      const struct socketio_packet *head, const char *word)
 {
     struct socketio_server *server = connection->server;
     auto_buffer struct buffer data = {0};
@@ -385,12 +388,12 @@ static void refuse_connect(struct connection *connection, const struct socketio_
     count_refusal(connection);
 }
 
-static void refuse_event(struct connection *connection, const struct socketio_packet *head,
-                         const char *word)
+static void connection_refuse_event(struct socketio_connection *connection,
+                                    const struct socketio_packet *head, const char *word)
 {
     auto_buffer struct buffer answer = {0};
     if (!head->has_ack_id) {
-        tell(connection, head->name_space, word);
+        connection_tell(connection, head->name_space, word);
         return;
     }
     refusal_append_answer(&answer, word, NULL, 0);
@@ -402,21 +405,22 @@ static void refuse_event(struct connection *connection, const struct socketio_pa
 /* Whose head can be read, and whose JSON is nested too deep: a client may have such data in good
  * faith, and would come back with it. Attachments would follow a binary packet, as part of nothing.
  */
-static void refuse_packet(struct connection *connection, const struct socketio_packet *head)
+static void refuse_packet(struct socketio_connection *connection,
+                          const struct socketio_packet *head)
 {
     static const char word[] = "too_deep";
     bool joined = find_socket(connection, head->name_space) != NULL;
     if (head->type == SOCKETIO_CONNECT && !joined)
-        refuse_connect(connection, head, word);
+        connection_refuse_connect(connection, head, word);
     else if (head->type == SOCKETIO_EVENT && joined)
-        refuse_event(connection, head, word);
+        connection_refuse_event(connection, head, word);
     else
         violation(connection, word);
     if (!connection->closing)
-        note(connection, word, false);
+        connection_note(connection, word, false);
 }
 
-static void refuse_message(struct connection *connection, enum status status,
+static void refuse_message(struct socketio_connection *connection, enum status status,
                            const struct socketio_packet *head)
 {
     assert(status != STATUS_OK);
@@ -430,10 +434,10 @@ static void refuse_message(struct connection *connection, enum status status,
 
 /* ---- The Engine.IO application ---- */
 
-static void too_late(struct timer *timer, int64_t now_ms)
+static void connection_timed_out(struct timer *timer, int64_t now_ms)
 {
-    struct connection *connection =
-        (struct connection *)((char *)timer - offsetof(struct connection, timer));
+    struct socketio_connection *connection =
+        (struct socketio_connection *)((char *)timer - offsetof(struct socketio_connection, timer));
     (void)now_ms;
     violation(connection, socketio_decoder_is_collecting(&connection->decoder) ? "message_timeout"
                                                                                : "connect_timeout");
@@ -446,21 +450,21 @@ static bool allow(void *application, const struct http_request *request, const c
            server->config.ops->allow(server->config.application, request, message);
 }
 
-static void *opened(void *application, struct engineio_session *session, int64_t now_ms)
+static void *connection_opened(void *application, struct engineio_session *session, int64_t now_ms)
 {
     struct socketio_server *server = application;
-    struct connection *connection = mem_new(struct connection);
+    struct socketio_connection *connection = mem_new(struct socketio_connection);
     connection->server = server;
     connection->session = session;
-    connection->timer.fire = too_late;
+    connection->timer.fire = connection_timed_out;
     socketio_decoder_init(&connection->decoder, &server->config.limits);
     timer_wheel_set(server->wheel, &connection->timer, now_ms + server->config.connect_timeout_ms);
     return connection;
 }
 
-static void message(void *context, struct bytes data, bool binary, int64_t now_ms)
+static void connection_message(void *context, struct bytes data, bool binary, int64_t now_ms)
 {
-    struct connection *connection = context;
+    struct socketio_connection *connection = context;
     struct socketio_server *server = connection->server;
     if (connection->closing)
         return;
@@ -481,9 +485,9 @@ static void message(void *context, struct bytes data, bool binary, int64_t now_m
     remove_gone(connection);
 }
 
-static bool pull(void *context, struct engineio_writer *writer, int64_t now_ms)
+static bool connection_pull(void *context, struct engineio_writer *writer, int64_t now_ms)
 {
-    struct connection *connection = context;
+    struct socketio_connection *connection = context;
     bool more = false;
     struct socketio_socket *socket;
     DL_FOREACH(connection->sockets, socket) {
@@ -507,7 +511,7 @@ static bool pull(void *context, struct engineio_writer *writer, int64_t now_ms)
     return more;
 }
 
-static void end_connection(struct connection *connection, enum socketio_disconnect reason,
+static void end_connection(struct socketio_connection *connection, enum socketio_disconnect reason,
                            enum engineio_close close, int64_t now_ms)
 {
     struct socketio_server *server = connection->server;
@@ -526,7 +530,7 @@ static void end_connection(struct connection *connection, enum socketio_disconne
     free(connection);
 }
 
-static void closed(void *context, enum engineio_close reason, int64_t now_ms)
+static void connection_closed(void *context, enum engineio_close reason, int64_t now_ms)
 {
     end_connection(context, SOCKETIO_DISCONNECT_TRANSPORT, reason, now_ms);
 }
@@ -546,8 +550,9 @@ static void pack_decoder(const struct socketio_decoder *decoder, struct buffer *
         pack_bytes(state, attachments[i]);
 }
 
-static enum status pack_sockets(struct connection *connection, struct engineio_writer *writer,
-                                struct buffer *state, int64_t now_ms)
+static enum status pack_sockets(struct socketio_connection *connection,
+                                struct engineio_writer *writer, struct buffer *state,
+                                int64_t now_ms)
 {
     const struct socketio_application_ops *ops = connection->server->config.ops;
     struct socketio_socket *socket;
@@ -560,7 +565,7 @@ static enum status pack_sockets(struct connection *connection, struct engineio_w
         if (socket->gone)
             continue;
         buffer_clear(&own);
-        enum status status = ops->hand_over(socket->context, writer, &own, now_ms);
+        enum status status = ops->migrate_out(socket->context, writer, &own, now_ms);
         if (status == STATUS_OK && !socket->accepted)
             status = STATUS_INCOMPLETE;
         if (status != STATUS_OK)
@@ -571,10 +576,10 @@ static enum status pack_sockets(struct connection *connection, struct engineio_w
     return STATUS_OK;
 }
 
-static enum status hand_over(void *context, struct engineio_writer *writer, struct buffer *state,
-                             int64_t now_ms)
+static enum status connection_migrate_out(void *context, struct engineio_writer *writer,
+                                          struct buffer *state, int64_t now_ms)
 {
-    struct connection *connection = context;
+    struct socketio_connection *connection = context;
     enum status status = pack_sockets(connection, writer, state, now_ms);
     remove_gone(connection);
     if (connection->closing)
@@ -589,7 +594,8 @@ static enum status hand_over(void *context, struct engineio_writer *writer, stru
     return STATUS_OK;
 }
 
-static bool take_sockets(struct connection *connection, struct bytes *state, int64_t now_ms)
+static bool take_sockets(struct socketio_connection *connection, struct bytes *state,
+                         int64_t now_ms)
 {
     struct socketio_server *server = connection->server;
     uint64_t count;
@@ -606,14 +612,16 @@ static bool take_sockets(struct connection *connection, struct bytes *state, int
         socket->accepted = true;
         socket->waiting = true;
         connection->waiting++;
-        void *made = server->config.ops->take_over(server->config.application, socket, own, now_ms);
+        void *made =
+            server->config.ops->migrate_in(server->config.application, socket, own, now_ms);
         if (!socket->gone)
             socket->context = made;
     }
     return true;
 }
 
-static bool take_decoder(struct connection *connection, struct bytes *state, int64_t now_ms)
+static bool take_decoder(struct socketio_connection *connection, struct bytes *state,
+                         int64_t now_ms)
 {
     struct socketio_server *server = connection->server;
     struct socketio_packet packet;
@@ -637,12 +645,12 @@ static bool take_decoder(struct connection *connection, struct bytes *state, int
     return true;
 }
 
-static void *take_over(void *application, struct engineio_session *session, struct bytes state,
-                       int64_t now_ms)
+static void *connection_migrate_in(void *application, struct engineio_session *session,
+                                   struct bytes state, int64_t now_ms)
 {
-    struct connection *connection = opened(application, session, now_ms);
+    struct socketio_connection *connection = connection_opened(application, session, now_ms);
     if (!take_sockets(connection, &state, now_ms) || !take_decoder(connection, &state, now_ms)) {
-        closed(connection, ENGINEIO_CLOSE_SERVER, now_ms);
+        connection_closed(connection, ENGINEIO_CLOSE_SERVER, now_ms);
         return NULL;
     }
     remove_gone(connection);
@@ -660,30 +668,30 @@ void socketio_socket_continue(struct socketio_socket *socket)
 }
 
 /* As for one whose domain's queue of answers is full. */
-static void overflowed(void *context)
+static void connection_overflowed(void *context)
 {
-    struct connection *connection = context;
+    struct socketio_connection *connection = context;
     tell_anywhere(connection, "too_many_answers");
 }
 
 static const struct engineio_application_ops staying_ops = {
     .allow = allow,
-    .opened = opened,
-    .message = message,
-    .pull = pull,
-    .overflowed = overflowed,
-    .closed = closed,
+    .opened = connection_opened,
+    .message = connection_message,
+    .pull = connection_pull,
+    .overflowed = connection_overflowed,
+    .closed = connection_closed,
 };
 
 static const struct engineio_application_ops moving_ops = {
     .allow = allow,
-    .opened = opened,
-    .message = message,
-    .pull = pull,
-    .overflowed = overflowed,
-    .hand_over = hand_over,
-    .take_over = take_over,
-    .closed = closed,
+    .opened = connection_opened,
+    .message = connection_message,
+    .pull = connection_pull,
+    .overflowed = connection_overflowed,
+    .migrate_out = connection_migrate_out,
+    .migrate_in = connection_migrate_in,
+    .closed = connection_closed,
 };
 
 /* ---- The server ---- */
@@ -704,7 +712,7 @@ struct socketio_server *socketio_server_new(const struct socketio_config *config
     if (!server->config.refusals_ms)
         server->config.refusals_ms = 60000;
     server->refusals = http_server_refusals(http);
-    server->config.engineio.ops = config->ops->hand_over ? &moving_ops : &staying_ops;
+    server->config.engineio.ops = config->ops->migrate_out ? &moving_ops : &staying_ops;
     server->config.engineio.application = server;
     server->engineio = engineio_server_new(&server->config.engineio, http, wheel);
     return server;

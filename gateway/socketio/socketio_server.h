@@ -39,14 +39,14 @@ struct socketio_application_ops {
     /* After socketio_socket_wake(): append packets while the writer has room; returns whether there
      * are more. */
     bool (*pull)(void *socket, struct engineio_writer *writer, int64_t now_ms);
-    /* The socket's session moves to another gateway: as engineio_application_ops.hand_over, but the
+    /* The socket's session moves to another gateway: as engineio_application_ops.migrate_out, but the
      * socket stays until disconnected(SOCKETIO_DISCONNECT_MOVED). Both may be NULL. */
-    enum status (*hand_over)(void *socket, struct engineio_writer *writer, struct buffer *state,
-                             int64_t now_ms);
+    enum status (*migrate_out)(void *socket, struct engineio_writer *writer, struct buffer *state,
+                               int64_t now_ms);
     /* A socket that comes from another gateway, accepted there, instead of connect(). Answered by
      * socketio_socket_continue(), now or later. */
-    void *(*take_over)(void *application, struct socketio_socket *socket, struct bytes state,
-                       int64_t now_ms);
+    void *(*migrate_in)(void *application, struct socketio_socket *socket, struct bytes state,
+                        int64_t now_ms);
     /* The last call, unless the application itself refused or disconnected the socket: then there
      * is none. */
     void (*disconnected)(void *socket, enum socketio_disconnect reason, enum engineio_close close,
@@ -90,7 +90,7 @@ struct engineio_session *socketio_socket_session(const struct socketio_socket *s
 
 /* pid: empty if recovery is off. */
 void socketio_socket_accept(struct socketio_socket *socket, struct bytes sid, struct bytes pid);
-/* Answers take_over(): the client is listened to once all its sockets are there. */
+/* Answers migrate_in(): the client is listened to once all its sockets are there. */
 void socketio_socket_continue(struct socketio_socket *socket);
 /* CONNECT_ERROR; the socket is gone. data: raw JSON or empty. */
 void socketio_socket_refuse(struct socketio_socket *socket, struct bytes message,

@@ -65,8 +65,8 @@ static void write_ack(struct adapter_socket *socket, struct engineio_writer *wri
 
 /* One from before a join: the event `history`, whose argument says what it was. The body is
  * "name",{notification}. */
-static void write_history(struct adapter_socket *socket, struct engineio_writer *writer,
-                          const struct delivery *delivery)
+static void stream_write_history(struct adapter_socket *socket, struct engineio_writer *writer,
+                                 const struct delivery *delivery)
 {
     struct buffer *head = &socket->adapter->text;
     const uint8_t *comma = memchr(delivery->body.data, ',', delivery->body.size);
@@ -126,7 +126,7 @@ static void write_stale(struct adapter_socket *socket, struct engineio_writer *w
 
 /* One that asks and does not read hears why, as far as it reads now: an event, and the reason of
  * the WebSocket's end. */
-static void end(struct adapter_socket *socket, const struct delivery *delivery)
+static void stream_end(struct adapter_socket *socket, const struct delivery *delivery)
 {
     if (delivery->overflow)
         socketio_adapter_end_overflowed(socket, delivery->reason);
@@ -146,7 +146,7 @@ bool socketio_stream_write(struct adapter_socket *socket, struct engineio_writer
         write_event(socket, writer, delivery->body, delivery->cursor);
         break;
     case DELIVERY_HISTORY:
-        write_history(socket, writer, delivery);
+        stream_write_history(socket, writer, delivery);
         break;
     case DELIVERY_JOINED: /* the cursor that names the room goes first (hazards 2) */
         write_event(socket, writer, room_body(adapter, "subscribed", delivery), delivery->cursor);
@@ -173,7 +173,7 @@ bool socketio_stream_write(struct adapter_socket *socket, struct engineio_writer
         socketio_adapter_turn_away(socket, delivery->reason, delivery->claim, delivery->transient);
         return false;
     case DELIVERY_CLOSE:
-        end(socket, delivery);
+        stream_end(socket, delivery);
         return false;
     }
     return true;
@@ -195,19 +195,19 @@ bool socketio_stream_pull(void *context, struct engineio_writer *writer, int64_t
     return true;
 }
 
-static void ready(struct session *session, void *connection)
+static void stream_ready(struct session *session, void *connection)
 {
     struct adapter_socket *socket = connection;
     struct delivery delivery;
     assert(socket->session == session);
     if (session_has_ended(session) && session_next(session, &delivery))
-        end(socket, &delivery); /* also while nobody polls, or the socket is full */
+        stream_end(socket, &delivery); /* also while nobody polls, or the socket is full */
     else
         socketio_socket_wake(socket->socket);
 }
 
 /* "name",{notification} */
-static void encode(const struct message_view *view, struct buffer *out)
+static void socketio_encode(const struct message_view *view, struct buffer *out)
 {
     buffer_append_byte(out, '"');
     buffer_append(out, view->event);
@@ -215,5 +215,7 @@ static void encode(const struct message_view *view, struct buffer *out)
     buffer_append(out, view->json);
 }
 
-const struct transport_ops socketio_stream_transport = {
-    .name = "socketio", .slot = TRANSPORT_SLOT_SOCKETIO, .encode = encode, .ready = ready};
+const struct transport_ops socketio_stream_transport = {.name = "socketio",
+                                                        .slot = TRANSPORT_SLOT_SOCKETIO,
+                                                        .encode = socketio_encode,
+                                                        .ready = stream_ready};

@@ -25,8 +25,8 @@ enum {
     WRITE_MOST = 64 * 1024 * 1024, /* libwebsockets' own chunking must never cut a write of ours */
 };
 
-/* The list that a connection is on follows from its state; move() keeps both together. */
-enum connection_state {
+/* The list that a connection is on follows from its state; connection_move() keeps both together. */
+enum lws_connection_state {
     CONNECTION_NEW,       /* none */
     CONNECTION_OPEN,      /* open */
     CONNECTION_FLUSHING,  /* closing: closed by its receiver; kept bytes are still going out */
@@ -36,11 +36,11 @@ enum connection_state {
     CONNECTION_BROKEN,    /* doomed: a write failed; the receiver has still to be told */
 };
 
-struct connection {
+struct lws_connection {
     struct wire wire; /* first */
     struct lws_server *server;
     struct lws *wsi;
-    struct connection *prev, *next;
+    struct lws_connection *prev, *next;
     int64_t deadline_ms;
     uint8_t state;
     bool wanted;      /* the receiver waits for `writable` */
@@ -54,9 +54,10 @@ struct lws_server {
     struct lws_watch *listener;
     struct wire_acceptor acceptor;
     struct lws_server_stats stats;
-    struct connection *open;
-    struct connection *closing; /* in the order of deadlines: the linger time is the same for all */
-    struct connection *doomed;
+    struct lws_connection *open;
+    struct lws_connection
+        *closing; /* in the order of deadlines: the linger time is the same for all */
+    struct lws_connection *doomed;
     int64_t linger_ms;
     unsigned accepts_per_second;
     int64_t accept_due_us; /* when the next one may be */
@@ -69,16 +70,16 @@ struct lws_server {
     char *key_file;
 };
 
-static struct connection *connection_of(struct wire *wire)
+static struct lws_connection *connection_of(struct wire *wire)
 {
-    return (struct connection *)wire;
+    return (struct lws_connection *)wire;
 }
 
 /* ---- States ---- */
 
-static struct connection **list_of(struct connection *connection)
+static struct lws_connection **connection_list(struct lws_connection *connection)
 {
-    switch ((enum connection_state)connection->state) {
+    switch ((enum lws_connection_state)connection->state) {
     case CONNECTION_NEW:
         return NULL;
     case CONNECTION_OPEN:
@@ -93,25 +94,25 @@ static struct connection **list_of(struct connection *connection)
     return NULL;
 }
 
-static void move(struct connection *connection, enum connection_state state)
+static void connection_move(struct lws_connection *connection, enum lws_connection_state state)
 {
-    struct connection **from = list_of(connection);
+    struct lws_connection **from = connection_list(connection);
     if (from)                         /* then it is on that list */
         DL_DELETE(*from, connection); // NOLINT(clang-analyzer-core.NullDereference)
     connection->state = (uint8_t)state;
-    struct connection **to = list_of(connection);
+    struct lws_connection **to = connection_list(connection);
     if (to)
         DL_APPEND(*to, connection);
     if (state != CONNECTION_OPEN)
         connection->wire.writable = false;
 }
 
-static void linger(struct connection *connection)
+static void linger(struct lws_connection *connection)
 {
     /* Not close(): with bytes of the peer unread it would send a reset, which may overtake our
      * answer. */
     if (connection->server->tls || shutdown(lws_get_socket_fd(connection->wsi), SHUT_WR) != 0) {
-        move(connection, CONNECTION_DOOMED);
+        connection_move(connection, CONNECTION_DOOMED);
         return;
     }
     lws_rx_flow_control(connection->wsi, 1);
@@ -133,13 +134,13 @@ static unsigned char *mutable_pointer(const uint8_t *data)
 
 static void connection_write(struct wire *wire, struct bytes bytes)
 {
-    struct connection *connection = connection_of(wire);
+    struct lws_connection *connection = connection_of(wire);
     assert(connection->state == CONNECTION_OPEN && wire->writable);
     if (bytes.size == 0)
         return;
     struct lws_server_stats *stats = &connection->server->stats;
     if (lws_write(connection->wsi, mutable_pointer(bytes.data), bytes.size, LWS_WRITE_RAW) < 0) {
-        move(connection, CONNECTION_BROKEN);
+        connection_move(connection, CONNECTION_BROKEN);
         return;
     }
     stats->writes++;
@@ -153,7 +154,7 @@ static void connection_write(struct wire *wire, struct bytes bytes)
 
 static void connection_want_writable(struct wire *wire)
 {
-    struct connection *connection = connection_of(wire);
+    struct lws_connection *connection = connection_of(wire);
     if (connection->state != CONNECTION_OPEN || connection->wanted)
         return;
     connection->wanted = true;
@@ -162,7 +163,7 @@ static void connection_want_writable(struct wire *wire)
 
 static void connection_close(struct wire *wire, enum wire_end how)
 {
-    struct connection *connection = connection_of(wire);
+    struct lws_connection *connection = connection_of(wire);
     wire->receiver_ops = NULL;
     if (connection->state == CONNECTION_BROKEN) {
         connection->state = CONNECTION_DOOMED; /* same list */
@@ -170,20 +171,20 @@ static void connection_close(struct wire *wire, enum wire_end how)
     }
     assert(connection->state == CONNECTION_OPEN);
     if (how == WIRE_ABORT) {
-        move(connection, CONNECTION_DOOMED);
+        connection_move(connection, CONNECTION_DOOMED);
         return;
     }
     connection->deadline_ms =
         lws_loop_now_ms(connection->server->loop) + connection->server->linger_ms;
     bool flushed = wire->writable;
-    move(connection, CONNECTION_FLUSHING);
+    connection_move(connection, CONNECTION_FLUSHING);
     if (flushed)
         linger(connection);
 }
 
 static void connection_peer(const struct wire *wire, char text[WIRE_PEER_SIZE])
 {
-    const struct connection *connection = (const struct connection *)wire;
+    const struct lws_connection *connection = (const struct lws_connection *)wire;
     struct sockaddr_storage address;
     socklen_t size = sizeof(address);
     text[0] = '\0';
@@ -205,7 +206,7 @@ static const struct wire_ops connection_ops = {
 
 /* ---- What libwebsockets tells ---- */
 
-static void received(struct connection *connection, struct bytes bytes)
+static void received(struct lws_connection *connection, struct bytes bytes)
 {
     if (!connection->established) {
         connection->established = true;
@@ -220,7 +221,7 @@ static void received(struct connection *connection, struct bytes bytes)
 }
 
 /* False: nobody answered. */
-static bool has_connected(struct connection *connection)
+static bool has_connected(struct lws_connection *connection)
 {
     int failure = 0;
     socklen_t size = sizeof(failure);
@@ -231,11 +232,11 @@ static bool has_connected(struct connection *connection)
         return true;
     }
     if (connection->state == CONNECTION_OPEN)
-        move(connection, CONNECTION_BROKEN);
+        connection_move(connection, CONNECTION_BROKEN);
     return false;
 }
 
-static void became_writable(struct connection *connection)
+static void became_writable(struct lws_connection *connection)
 {
     if (lws_partial_buffered(connection->wsi) ||
         (connection->connecting && !has_connected(connection)))
@@ -257,11 +258,11 @@ static void became_writable(struct connection *connection)
                                             lws_loop_now_ms(connection->server->loop));
 }
 
-static void ended(struct connection *connection)
+static void connection_ended(struct lws_connection *connection)
 {
     struct lws_server *server = connection->server;
     bool tell = connection->state == CONNECTION_OPEN || connection->state == CONNECTION_BROKEN;
-    move(connection, CONNECTION_NEW);
+    connection_move(connection, CONNECTION_NEW);
     server->stats.closed++;
     server->stats.connections--;
     if (tell && connection->wire.receiver_ops)
@@ -274,7 +275,7 @@ static int wire_callback(struct lws *wsi, enum lws_callback_reasons reason, void
                          size_t size)
 {
     (void)user;
-    struct connection *connection = wsi ? lws_get_opaque_user_data(wsi) : NULL;
+    struct lws_connection *connection = wsi ? lws_get_opaque_user_data(wsi) : NULL;
     if (!connection)
         return 0;
     struct lws_loop *loop = connection->server->loop;
@@ -286,7 +287,7 @@ static int wire_callback(struct lws *wsi, enum lws_callback_reasons reason, void
         lws_set_opaque_user_data(wsi, NULL);
         if (connection->state == CONNECTION_NEW)
             return 0; /* told from inside adopt() */
-        ended(connection);
+        connection_ended(connection);
     } else {
         return 0;
     }
@@ -296,7 +297,7 @@ static int wire_callback(struct lws *wsi, enum lws_callback_reasons reason, void
 
 /* ---- Accepting ---- */
 
-static void refuse(struct lws_server *server, int descriptor)
+static void refuse_connection(struct lws_server *server, int descriptor)
 {
     static const char answer[] = "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\n"
                                  "Content-Length: 0\r\nConnection: close\r\n\r\n";
@@ -321,14 +322,14 @@ static void refuse_with_spare(struct lws_server *server, int64_t now_ms)
     close(server->spare);
     int descriptor = accept4(server->descriptor, NULL, NULL, SOCK_CLOEXEC);
     if (descriptor >= 0)
-        refuse(server, descriptor);
+        refuse_connection(server, descriptor);
     server->spare = open("/dev/null", O_RDONLY | O_CLOEXEC);
 }
 
 /* Takes the descriptor; NULL: it is closed. */
-static struct connection *adopt(struct lws_server *server, int descriptor)
+static struct lws_connection *adopt(struct lws_server *server, int descriptor)
 {
-    struct connection *connection = mem_new(struct connection);
+    struct lws_connection *connection = mem_new(struct lws_connection);
     connection->wire.ops = &connection_ops;
     connection->wire.secure = server->tls;
     connection->server = server;
@@ -343,14 +344,14 @@ static struct connection *adopt(struct lws_server *server, int descriptor)
         return NULL;
     }
     connection->wsi = wsi;
-    move(connection, CONNECTION_OPEN);
+    connection_move(connection, CONNECTION_OPEN);
     server->stats.connections++;
     return connection;
 }
 
-static void welcome(struct lws_server *server, int descriptor)
+static void open_connection(struct lws_server *server, int descriptor)
 {
-    struct connection *connection = adopt(server, descriptor);
+    struct lws_connection *connection = adopt(server, descriptor);
     if (!connection)
         return;
     connection->wire.writable = true;
@@ -392,9 +393,9 @@ static void accept_some(void *context, int64_t now_ms)
         if (server->accepts_per_second)
             server->accept_due_us += 1000000 / server->accepts_per_second;
         if (lws_server_is_full(server))
-            refuse(server, descriptor);
+            refuse_connection(server, descriptor);
         else
-            welcome(server, descriptor);
+            open_connection(server, descriptor);
     }
 }
 
@@ -425,7 +426,7 @@ struct wire *lws_server_dial(struct lws_server *server, const struct peer_addres
         close(descriptor);
         return NULL;
     }
-    struct connection *connection = adopt(server, descriptor);
+    struct lws_connection *connection = adopt(server, descriptor);
     if (!connection)
         return NULL;
     connection->connecting = true;
@@ -434,7 +435,7 @@ struct wire *lws_server_dial(struct lws_server *server, const struct peer_addres
 
 /* ---- The end of a turn ---- */
 
-static void reap(void *context, int64_t now_ms)
+static void end_connections(void *context, int64_t now_ms)
 {
     struct lws_server *server = context;
     if (server->resume_ms <= now_ms) {
@@ -443,12 +444,12 @@ static void reap(void *context, int64_t now_ms)
             lws_loop_pause_watch(server->listener, false);
     }
     while (server->closing && server->closing->deadline_ms <= now_ms)
-        move(server->closing, CONNECTION_DOOMED);
-    while (server->doomed) /* ended() takes it off the list */
+        connection_move(server->closing, CONNECTION_DOOMED);
+    while (server->doomed) /* connection_ended() takes it off the list */
         lws_set_timeout(server->doomed->wsi, PENDING_TIMEOUT_USER_REASON_BASE, LWS_TO_KILL_SYNC);
 }
 
-static int64_t reap_deadline_ms(void *context)
+static int64_t end_connections_deadline_ms(void *context)
 {
     struct lws_server *server = context;
     if (server->doomed)
@@ -512,7 +513,8 @@ enum status lws_server_open(struct lws_loop *loop, const struct lws_server_confi
         server->certificate_file = mem_string(bytes_of_string(config->certificate_file));
         server->key_file = mem_string(bytes_of_string(config->key_file));
     }
-    lws_loop_add_chore(loop, &(struct lws_chore){reap, reap_deadline_ms, server});
+    lws_loop_add_chore(loop,
+                       &(struct lws_chore){end_connections, end_connections_deadline_ms, server});
     server->vhost = create_vhost(server);
     if (server->vhost)
         server->listener = lws_loop_watch(loop, descriptor, accept_some, server);
@@ -562,8 +564,8 @@ void lws_server_close(struct lws_server *server)
         return;
     lws_server_stop_accepting(server);
     while (server->open)
-        move(server->open, CONNECTION_BROKEN);
-    reap(server, INT64_MAX);
+        connection_move(server->open, CONNECTION_BROKEN);
+    end_connections(server, INT64_MAX);
     if (server->vhost)
         lws_vhost_destroy(server->vhost);
     assert(server->stats.connections == 0);

@@ -55,7 +55,8 @@ static const char *type_of(const char *path)
 /* --- Reading
  * ---------------------------------------------------------------------------------------------- */
 
-static enum status read_content(int descriptor, struct static_files *files, struct buffer *content)
+static enum status read_file_content(int descriptor, struct static_files *files,
+                                     struct buffer *content)
 {
     for (;;) {
         ssize_t got = read(descriptor, buffer_reserve(content, 65536), 65536);
@@ -76,7 +77,7 @@ static enum status add_file(struct static_files *files, const char *path, int de
     if (files->count == STATIC_FILES_LIMIT)
         return error_set(error, STATUS_LIMIT, "%s: more than %d files", path, STATIC_FILES_LIMIT);
     struct file *file = mem_new(struct file);
-    enum status status = read_content(descriptor, files, &file->content);
+    enum status status = read_file_content(descriptor, files, &file->content);
     if (status != STATUS_OK) {
         buffer_deinit(&file->content);
         free(file);
@@ -179,7 +180,7 @@ void static_files_close(struct static_files *files)
 /* --- Serving
  * ---------------------------------------------------------------------------------------------- */
 
-static void answer(struct http_exchange *exchange, const struct file *file, bool known)
+static void answer_file(struct http_exchange *exchange, const struct file *file, bool known)
 {
     const struct http_field fields[] = {http_field_of("ETag", file->tag),
                                         http_field_of("Cache-Control", "no-cache"),
@@ -193,8 +194,8 @@ static void answer(struct http_exchange *exchange, const struct file *file, bool
     http_exchange_answer(exchange, &answer);
 }
 
-static void on_request(void *route, struct http_exchange *exchange,
-                       const struct http_request *request, int64_t now_ms)
+static void static_files_request(void *route, struct http_exchange *exchange,
+                                 const struct http_request *request, int64_t now_ms)
 {
     const struct static_files *files = route;
     auto_buffer struct buffer path = {0};
@@ -212,13 +213,13 @@ static void on_request(void *route, struct http_exchange *exchange,
     if (!file)
         http_exchange_refuse(exchange, 404, "not_found");
     else
-        answer(exchange, file,
-               http_request_field(request, "if-none-match", &known) &&
-                   bytes_equal_string(known, file->tag));
+        answer_file(exchange, file,
+                    http_request_field(request, "if-none-match", &known) &&
+                        bytes_equal_string(known, file->tag));
 }
 
 void static_files_add_route(struct static_files *files, struct http_server *http)
 {
-    const struct http_route route = {.path = "/", .request = on_request, .route = files};
+    const struct http_route route = {.path = "/", .request = static_files_request, .route = files};
     http_server_add_route(http, &route);
 }

@@ -79,7 +79,7 @@ void sse_note(const struct sse_client *client, const char *problem, const char *
 /* --- the end of a stream ---------------------------------------------------------------------- */
 
 /* An EventSource comes back by itself, with its last id. */
-static void end_into(struct sse_client *client, struct buffer *out)
+static void sse_end_into(struct sse_client *client, struct buffer *out)
 {
     assert(!sse_is_opening(client));
     if (client->chunked)
@@ -87,14 +87,14 @@ static void end_into(struct sse_client *client, struct buffer *out)
     wire_client_end(&client->client);
 }
 
-static void end(struct sse_client *client, const char *reason)
+static void sse_end(struct sse_client *client, const char *reason)
 {
     if (sse_is_opening(client)) {
         sse_send_away(client, reason);
         return;
     }
     sse_note(client, reason, NULL, true);
-    end_into(client, wire_client_queue(&client->client));
+    sse_end_into(client, wire_client_queue(&client->client));
 }
 
 /* --- the stream ------------------------------------------------------------------------------- */
@@ -122,7 +122,8 @@ static void refuse_session(struct sse_client *client, const struct delivery *del
         sse_refuse(client, 403, delivery->reason, delivery->claim);
 }
 
-static void deliver(struct wire_client *base, const struct delivery *delivery, struct buffer *out)
+static void sse_deliver(struct wire_client *base, const struct delivery *delivery,
+                        struct buffer *out)
 {
     struct sse_client *client = client_of(base);
     switch (delivery->kind) {
@@ -175,25 +176,25 @@ static void deliver(struct wire_client *base, const struct delivery *delivery, s
         sse_send_away(client, "unavailable");
 }
 
-static bool may_write(const struct wire_client *base)
+static bool sse_may_write(const struct wire_client *base)
 {
     const struct sse_client *client = (const struct sse_client *)base;
     return !sse_is_opening(client);
 }
 
-static void ready(struct session *session, void *connection)
+static void sse_ready(struct session *session, void *connection)
 {
     (void)session;
     wire_client_wake(connection);
 }
 
-static void encode(const struct message_view *view, struct buffer *out)
+static void sse_encode(const struct message_view *view, struct buffer *out)
 {
     sse_append_body(out, view->event, view->json);
 }
 
 const struct transport_ops sse_transport = {
-    .name = "sse", .slot = TRANSPORT_SLOT_SSE, .encode = encode, .ready = ready};
+    .name = "sse", .slot = TRANSPORT_SLOT_SSE, .encode = sse_encode, .ready = sse_ready};
 
 /* --- time ------------------------------------------------------------------------------------- */
 
@@ -224,7 +225,7 @@ void sse_beat(struct timer *timer, int64_t now_ms)
         return;
     }
     if (is_stuck(client, now_ms)) {
-        end(client, "too_slow");
+        sse_end(client, "too_slow");
         return;
     }
     if (!client->spoken && client->client.wire->writable)
@@ -234,7 +235,7 @@ void sse_beat(struct timer *timer, int64_t now_ms)
     sse_set_timer(client, now_ms + client->adapter->config.heartbeat_ms);
 }
 
-static void refused(struct wire_client *base, const char *reason, bool transient)
+static void sse_refused(struct wire_client *base, const char *reason, bool transient)
 {
     if (transient)
         sse_send_away(client_of(base), reason);
@@ -243,7 +244,7 @@ static void refused(struct wire_client *base, const char *reason, bool transient
 }
 
 /* Nobody can bring a fresh token over a stream: the client returns with one, in its cookie. */
-static void expired(struct wire_client *base)
+static void sse_expired(struct wire_client *base)
 {
     struct sse_client *client = client_of(base);
     if (sse_is_opening(client)) {
@@ -255,23 +256,23 @@ static void expired(struct wire_client *base)
     sse_append_event(client, wire_client_queue(base), "token_expired", bytes_of(NULL, 0));
 }
 
-static void expiry_over(struct wire_client *base)
+static void sse_expiry_over(struct wire_client *base)
 {
-    end(client_of(base), "token_expired");
+    sse_end(client_of(base), "token_expired");
 }
 
-static void going_away(struct wire_client *base)
+static void sse_going_away(struct wire_client *base)
 {
-    end(client_of(base), "restart");
+    sse_end(client_of(base), "restart");
 }
 
 /* There is nothing a client could say. */
-static void take_bytes(struct wire_client *base, struct bytes bytes, int64_t now_ms)
+static void sse_ignore_bytes(struct wire_client *base, struct bytes bytes, int64_t now_ms)
 {
     (void)base, (void)bytes, (void)now_ms;
 }
 
-static void freed(struct wire_client *base)
+static void sse_freed(struct wire_client *base)
 {
     struct sse_client *client = client_of(base);
     assert(base->dead && !base->session);
@@ -282,14 +283,14 @@ static void freed(struct wire_client *base)
 }
 
 static const struct wire_client_ops client_ops = {
-    .deliver = deliver,
-    .may_write = may_write,
-    .refused = refused,
-    .expired = expired,
-    .expiry_over = expiry_over,
-    .going_away = going_away,
-    .bytes = take_bytes,
-    .freed = freed,
+    .deliver = sse_deliver,
+    .may_write = sse_may_write,
+    .refused = sse_refused,
+    .expired = sse_expired,
+    .expiry_over = sse_expiry_over,
+    .going_away = sse_going_away,
+    .bytes = sse_ignore_bytes,
+    .freed = sse_freed,
 };
 
 /* --- the adapter ------------------------------------------------------------------------------ */

@@ -95,7 +95,7 @@ static void refuse_exchange(struct http_exchange *exchange, struct instead *refu
 
 void sse_opening_free(struct sse_client *client)
 {
-    struct opening *opening = client->opening;
+    struct sse_opening *opening = client->opening;
     if (!opening)
         return;
     buffer_deinit(&opening->rooms);
@@ -107,7 +107,7 @@ void sse_opening_free(struct sse_client *client)
 
 static void refuse_client(struct sse_client *client, struct instead *refusal)
 {
-    struct opening *opening = client->opening;
+    struct sse_opening *opening = client->opening;
     struct http_field fields[HTTP_CORS_FIELDS + 1];
     size_t count = opening->field_count;
     assert(opening && !opening->begun);
@@ -163,7 +163,7 @@ void sse_end_telling(struct sse_client *client, struct buffer *out, const char *
 
 static void append_head(struct sse_client *client, struct buffer *out)
 {
-    const struct opening *opening = client->opening;
+    const struct sse_opening *opening = client->opening;
     struct http_field fields[HTTP_CORS_FIELDS + 2];
     size_t count = opening->field_count;
     assert(!opening->begun);
@@ -195,7 +195,7 @@ static void begin_stream(struct sse_client *client)
 /* All rooms are joined: the event that says so, with the cursor that knows the rooms. */
 static void confirm_rooms(struct sse_client *client, struct buffer *out, struct bytes cursor)
 {
-    struct opening *opening = client->opening;
+    struct sse_opening *opening = client->opening;
     assert(opening->joins_left == 0 && !opening->refusal);
     begin_stream(client);
     struct buffer *data = sse_begin_data(client);
@@ -230,7 +230,7 @@ static unsigned refusal_code(const char *problem)
 
 static void settle_opening(struct sse_client *client, struct buffer *out, struct bytes cursor)
 {
-    struct opening *opening = client->opening;
+    struct sse_opening *opening = client->opening;
     if (opening->joins_left)
         return;
     if (!opening->refusal)
@@ -248,9 +248,9 @@ static void settle_opening(struct sse_client *client, struct buffer *out, struct
 
 /* Who comes back has the history of its rooms already, unless it was cut off in the middle of one.
  */
-static void ask_to_join(struct sse_client *client, struct bytes room, uint64_t request)
+static void opening_join(struct sse_client *client, struct bytes room, uint64_t request)
 {
-    struct opening *opening = client->opening;
+    struct sse_opening *opening = client->opening;
     struct session *session = client->client.session;
     const struct wire_clients *clients = client->client.clients;
     bool has_it = opening->recovered && session_is_in(session, room);
@@ -277,7 +277,7 @@ void sse_take_history(struct sse_client *client, const struct delivery *delivery
 
 void sse_take_opened(struct sse_client *client, const struct delivery *delivery, struct buffer *out)
 {
-    struct opening *opening = client->opening;
+    struct sse_opening *opening = client->opening;
     assert(opening && !opening->sid);
     opening->sid = mem_string(delivery->public_id);
     opening->recovered = delivery->recovered;
@@ -286,7 +286,7 @@ void sse_take_opened(struct sse_client *client, const struct delivery *delivery,
         client->private_id = mem_string(delivery->private_id);
     for (struct bytes rest = buffer_peek(&opening->rooms); rest.size;) {
         struct bytes room = bytes_of(rest.data + 2, (size_t)(rest.data[0] << 8 | rest.data[1]));
-        ask_to_join(client, room, ++opening->joins_left);
+        opening_join(client, room, ++opening->joins_left);
         rest = bytes_skip(rest, 2 + room.size);
     }
     settle_opening(client, out, delivery->cursor);
@@ -294,7 +294,7 @@ void sse_take_opened(struct sse_client *client, const struct delivery *delivery,
 
 void sse_take_join(struct sse_client *client, const struct delivery *delivery, struct buffer *out)
 {
-    struct opening *opening = client->opening;
+    struct sse_opening *opening = client->opening;
     assert(opening && opening->joins_left > 0);
     if (delivery->kind == DELIVERY_JOIN_REFUSED && !opening->refusal) {
         opening->refusal = delivery->reason;
@@ -316,9 +316,9 @@ static bool names(struct bytes accept, const char *type)
     return memmem(accept.data, accept.size, type, strlen(type)) != NULL;
 }
 
-/* The rooms of the query, packed as in struct opening; NULL, or what is wrong with them. */
-static const char *read_rooms(const struct sse_adapter *adapter, struct bytes query,
-                              struct buffer *rooms)
+/* The rooms of the query, packed as in struct sse_opening; NULL, or what is wrong with them. */
+static const char *opening_read_rooms(const struct sse_adapter *adapter, struct bytes query,
+                                      struct buffer *rooms)
 {
     struct http_field parameter;
     unsigned count = 0;
@@ -340,7 +340,7 @@ static const char *read_rooms(const struct sse_adapter *adapter, struct bytes qu
 }
 
 /* The history that the query asks for; NULL, or what is wrong with it. */
-static const char *read_history(struct bytes query, struct opening *opening)
+static const char *opening_read_history(struct bytes query, struct sse_opening *opening)
 {
     auto_buffer struct buffer since_text = {0};
     auto_buffer struct buffer last_text = {0};
@@ -396,9 +396,9 @@ static void visit_read(struct visit *visit, const struct sse_adapter *adapter,
         buffer_append(&visit->last_id, id);
 }
 
-static void open_client(struct sse_adapter *adapter, struct http_exchange *exchange,
-                        struct opening *opening, const struct address_place *place,
-                        const struct visit *visit, int64_t now_ms)
+static void sse_open_client(struct sse_adapter *adapter, struct http_exchange *exchange,
+                            struct sse_opening *opening, const struct address_place *place,
+                            const struct visit *visit, int64_t now_ms)
 {
     struct sse_client *client = mem_new(struct sse_client);
     struct buffer rest = {0};
@@ -423,7 +423,7 @@ static void open_client(struct sse_adapter *adapter, struct http_exchange *excha
     wire_client_identify(&client->client, &question, id, cursor);
 }
 
-static void refuse_request(struct http_exchange *exchange, unsigned code, const char *problem)
+static void sse_refuse_request(struct http_exchange *exchange, unsigned code, const char *problem)
 {
     struct instead refusal;
     http_exchange_note_refusal(exchange, "sse", problem);
@@ -448,15 +448,15 @@ void sse_handle_request(void *route, struct http_exchange *exchange,
     (void)http_request_field(request, "accept", &accept);
     bool names_stream = names(accept, "text/event-stream");
     if (request->method != HTTP_GET) {
-        refuse_request(exchange, 405, "method");
+        sse_refuse_request(exchange, 405, "method");
         return;
     }
     if (!names_stream && !names(accept, "*/*") && !names(accept, "text/*")) {
-        refuse_request(exchange, 406, "not_acceptable");
+        sse_refuse_request(exchange, 406, "not_acceptable");
         return;
     }
     if (request->has_body) {
-        refuse_request(exchange, 400, "bad_request");
+        sse_refuse_request(exchange, 400, "bad_request");
         return;
     }
     if (adapter->clients.draining) {
@@ -464,17 +464,17 @@ void sse_handle_request(void *route, struct http_exchange *exchange,
         return;
     }
     auto_buffer struct buffer rooms = {0};
-    const char *problem = read_rooms(adapter, request->query, &rooms);
+    const char *problem = opening_read_rooms(adapter, request->query, &rooms);
     if (problem) {
-        refuse_request(exchange, 400, problem);
+        sse_refuse_request(exchange, 400, problem);
         return;
     }
     struct visit visit = {0};
-    struct opening *opening = mem_new(struct opening);
-    problem = read_history(request->query, opening);
+    struct sse_opening *opening = mem_new(struct sse_opening);
+    problem = opening_read_history(request->query, opening);
     if (problem) {
         free(opening);
-        refuse_request(exchange, 400, problem);
+        sse_refuse_request(exchange, 400, problem);
         return;
     }
     struct address_place place = {0};
@@ -492,6 +492,6 @@ void sse_handle_request(void *route, struct http_exchange *exchange,
     opening->rooms = rooms;
     rooms = (struct buffer){0};
     visit_read(&visit, adapter, request);
-    open_client(adapter, exchange, opening, &place, &visit, now_ms);
+    sse_open_client(adapter, exchange, opening, &place, &visit, now_ms);
     visit_deinit(&visit);
 }

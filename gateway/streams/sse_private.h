@@ -18,7 +18,7 @@ struct sse_adapter {
 };
 
 /* What only a client needs whose stream has not begun. */
-struct opening {
+struct sse_opening {
     struct buffer rooms; /* of the query: each its size in two bytes, and its name */
     unsigned joins_left;
     const char *refusal;       /* the first room that was refused */
@@ -42,7 +42,7 @@ struct opening {
 struct sse_client {
     struct wire_client client; /* first */
     struct sse_adapter *adapter;
-    struct opening *opening; /* NULL: all rooms are joined, or the request is answered */
+    struct sse_opening *opening; /* NULL: all rooms are joined, or the request is answered */
     struct timer timer;
     char *private_id;   /* begins every id; NULL: recovery is off */
     int64_t blocked_ms; /* since when it takes nothing, as far as was looked; 0: it does */

@@ -32,7 +32,7 @@ static bool may_be_slow(const struct websocket_client *client, int64_t now_ms)
            now_ms - client->beat_ms < client->adapter->config.write_timeout_ms;
 }
 
-static void beat(struct websocket_client *client, int64_t now_ms)
+static void heart_beat(struct websocket_client *client, int64_t now_ms)
 {
     const struct websocket_adapter_config *config = &client->adapter->config;
     assert(client->phase == PHASE_OPEN);
@@ -56,7 +56,7 @@ static void timer_fired(struct timer *timer, int64_t now_ms)
         (struct websocket_client *)((char *)timer - offsetof(struct websocket_client, timer));
     if (!wire_client_is_open(&client->client))
         return;
-    switch ((enum phase)client->phase) {
+    switch ((enum websocket_phase)client->phase) {
     case PHASE_HELLO:
         websocket_end_violation(client, WEBSOCKET_CLOSE_POLICY, "hello_timeout");
         break;
@@ -64,7 +64,7 @@ static void timer_fired(struct timer *timer, int64_t now_ms)
         websocket_end(client, WEBSOCKET_CLOSE_TRY_AGAIN, "unavailable");
         break;
     case PHASE_OPEN:
-        beat(client, now_ms);
+        heart_beat(client, now_ms);
         break;
     }
 }
@@ -80,8 +80,8 @@ static const char *decode_problem(enum status status)
                                         : NULL;
 }
 
-static void take_message(struct websocket_client *client, const struct websocket_item *item,
-                         int64_t now_ms)
+static void websocket_take_message(struct websocket_client *client,
+                                   const struct websocket_item *item, int64_t now_ms)
 {
     struct websocket_adapter *adapter = client->adapter;
     struct ws_request *request = &adapter->request;
@@ -107,13 +107,13 @@ static void take_message(struct websocket_client *client, const struct websocket
         websocket_end_violation(client, WEBSOCKET_CLOSE_INVALID_TEXT, "bad_message");
 }
 
-static void take_item(struct websocket_client *client, const struct websocket_item *item,
-                      int64_t now_ms)
+static void websocket_take_item(struct websocket_client *client, const struct websocket_item *item,
+                                int64_t now_ms)
 {
     switch (item->opcode) {
     case WEBSOCKET_TEXT:
     case WEBSOCKET_BINARY:
-        take_message(client, item, now_ms);
+        websocket_take_message(client, item, now_ms);
         break;
     case WEBSOCKET_PING:
         if (buffer_size(&client->client.queue) <= client->adapter->config.queue_bytes)
@@ -129,13 +129,13 @@ static void take_item(struct websocket_client *client, const struct websocket_it
     }
 }
 
-static void fail(struct websocket_client *client)
+static void websocket_fail(struct websocket_client *client)
 {
     unsigned code = websocket_reader_close_code(&client->reader);
     websocket_end_violation(client, code, refusal_of_frame(code));
 }
 
-static void take_bytes(struct wire_client *base, struct bytes bytes, int64_t now_ms)
+static void websocket_bytes(struct wire_client *base, struct bytes bytes, int64_t now_ms)
 {
     struct websocket_client *client = client_of(base);
     client->heard = true;
@@ -149,39 +149,39 @@ static void take_bytes(struct wire_client *base, struct bytes bytes, int64_t now
         }
         client->inside_ms = 0;
         if (status == STATUS_OK)
-            take_item(client, &item, now_ms);
+            websocket_take_item(client, &item, now_ms);
         else
-            fail(client);
+            websocket_fail(client);
     }
 }
 
 /* --- ends ------------------------------------------------------------------------------------- */
 
-static void refused(struct wire_client *base, const char *reason, bool transient)
+static void websocket_refused(struct wire_client *base, const char *reason, bool transient)
 {
     websocket_turn_away(client_of(base), wire_client_queue(base),
                         transient ? WEBSOCKET_CLOSE_TRY_AGAIN : WEBSOCKET_CLOSE_UNAUTHORIZED,
                         &(struct delivery){.reason = reason});
 }
 
-static void expired(struct wire_client *base)
+static void websocket_expired(struct wire_client *base)
 {
     websocket_answer(client_of(base),
                      &(struct ws_answer){.kind = WS_ANSWER_TOKEN_EXPIRED,
                                          .grace_ms = base->clients->config.expiry_grace_ms});
 }
 
-static void expiry_over(struct wire_client *base)
+static void websocket_expiry_over(struct wire_client *base)
 {
     websocket_end(client_of(base), WEBSOCKET_CLOSE_UNAUTHORIZED, "token_expired");
 }
 
-static void going_away(struct wire_client *base)
+static void websocket_going_away(struct wire_client *base)
 {
     websocket_end(client_of(base), WEBSOCKET_CLOSE_SERVICE_RESTART, "restart");
 }
 
-static void freed(struct wire_client *base)
+static void websocket_freed(struct wire_client *base)
 {
     struct websocket_client *client = client_of(base);
     assert(base->dead && !base->session);
@@ -196,13 +196,13 @@ static void freed(struct wire_client *base)
 
 static const struct wire_client_ops client_ops = {
     .deliver = websocket_deliver,
-    .refused = refused,
+    .refused = websocket_refused,
     .refresh_refused = websocket_refresh_refused,
-    .expired = expired,
-    .expiry_over = expiry_over,
-    .going_away = going_away,
-    .bytes = take_bytes,
-    .freed = freed,
+    .expired = websocket_expired,
+    .expiry_over = websocket_expiry_over,
+    .going_away = websocket_going_away,
+    .bytes = websocket_bytes,
+    .freed = websocket_freed,
 };
 
 /* --- the upgrade ------------------------------------------------------------------------------ */
@@ -215,9 +215,9 @@ static const struct websocket_codec *choose_codec(const struct http_request *req
     return NULL;
 }
 
-static void open_client(struct websocket_adapter *adapter, struct http_exchange *exchange,
-                        const struct websocket_codec *codec, const struct address_place *place,
-                        char *token, int64_t now_ms)
+static void websocket_open_client(struct websocket_adapter *adapter, struct http_exchange *exchange,
+                                  const struct websocket_codec *codec,
+                                  const struct address_place *place, char *token, int64_t now_ms)
 {
     struct websocket_client *client = mem_new(struct websocket_client);
     struct buffer rest = {0};
@@ -234,12 +234,12 @@ static void open_client(struct websocket_adapter *adapter, struct http_exchange 
         wire_write(client->client.wire, buffer_peek(&adapter->text));
     websocket_set_timer(client, now_ms + adapter->config.hello_timeout_ms);
     if (buffer_size(&rest))
-        take_bytes(&client->client, buffer_peek(&rest), now_ms);
+        websocket_bytes(&client->client, buffer_peek(&rest), now_ms);
     buffer_deinit(&rest);
 }
 
-static void handle_request(void *route, struct http_exchange *exchange,
-                           const struct http_request *request, int64_t now_ms)
+static void websocket_handle_upgrade(void *route, struct http_exchange *exchange,
+                                     const struct http_request *request, int64_t now_ms)
 {
     struct websocket_adapter *adapter = route;
     struct bytes key;
@@ -260,7 +260,7 @@ static void handle_request(void *route, struct http_exchange *exchange,
         char *token = http_token_find(request, adapter->config.query_token ? "token" : NULL, NULL);
         buffer_clear(&adapter->text);
         websocket_append_handshake(&adapter->text, key, bytes_of_string(codec->protocol), NULL, 0);
-        open_client(adapter, exchange, codec, &place, token, now_ms);
+        websocket_open_client(adapter, exchange, codec, &place, token, now_ms);
     }
 }
 
@@ -281,7 +281,7 @@ struct websocket_adapter *websocket_adapter_new(const struct websocket_adapter_c
     wire_clients_init(&adapter->clients, &config->clients, &client_ops);
     http_server_add_route(http, &(struct http_route){.path = config->path,
                                                      .origins = config->origins,
-                                                     .request = handle_request,
+                                                     .request = websocket_handle_upgrade,
                                                      .route = adapter});
     return adapter;
 }

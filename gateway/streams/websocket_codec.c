@@ -23,15 +23,15 @@ static const enum ws_request_kind kinds[] = {
 };
 
 /* A string's text; without escapes a slice of the message. */
-static struct bytes read_text(struct bytes raw, struct websocket_scratch *scratch)
+static struct bytes codec_read_text(struct bytes raw, struct websocket_scratch *scratch)
 {
     struct bytes text = ws_json_string(raw, &scratch->text);
     bool borrowed = text.size && text.data >= raw.data && text.data < raw.data + raw.size;
     return borrowed || text.size == 0 ? text : arena_copy(&scratch->arena, text);
 }
 
-static void read_rooms(struct bytes rooms, struct websocket_scratch *scratch,
-                       struct ws_request *request)
+static void codec_read_rooms(struct bytes rooms, struct websocket_scratch *scratch,
+                             struct ws_request *request)
 {
     struct bytes room, all = rooms;
     request->room_count = 0;
@@ -43,7 +43,7 @@ static void read_rooms(struct bytes rooms, struct websocket_scratch *scratch,
     }
 }
 
-static void read_history(const struct ws_json_message *found, struct ws_request *request)
+static void codec_read_history(const struct ws_json_message *found, struct ws_request *request)
 {
     struct history_request history = {0};
     request->has_history = found->since.size || found->last.size;
@@ -68,18 +68,18 @@ static enum status decode_json(struct bytes message, const struct websocket_code
     request->kind = kinds[found.kind];
     request->heartbeat = found.heartbeat;
     request->id = found.id;
-    request->token = read_text(found.token, scratch);
-    request->session = read_text(found.session, scratch);
-    request->cursor = read_text(found.cursor, scratch);
+    request->token = codec_read_text(found.token, scratch);
+    request->session = codec_read_text(found.session, scratch);
+    request->cursor = codec_read_text(found.cursor, scratch);
     request->auth = found.auth;
-    request->event = read_text(found.event, scratch);
+    request->event = codec_read_text(found.event, scratch);
     request->data = found.data;
-    request->event_id = read_text(found.event_id, scratch);
-    request->room = read_text(found.room, scratch);
-    request->traceparent = read_text(found.traceparent, scratch);
-    request->tracestate = read_text(found.tracestate, scratch);
-    read_rooms(found.rooms, scratch, request);
-    read_history(&found, request);
+    request->event_id = codec_read_text(found.event_id, scratch);
+    request->room = codec_read_text(found.room, scratch);
+    request->traceparent = codec_read_text(found.traceparent, scratch);
+    request->tracestate = codec_read_text(found.tracestate, scratch);
+    codec_read_rooms(found.rooms, scratch, request);
+    codec_read_history(&found, request);
     return STATUS_OK;
 }
 
@@ -151,7 +151,7 @@ static void append_json(struct buffer *out, const struct ws_answer *answer)
     }
 }
 
-static void encode_json(const struct message_view *view, struct buffer *out)
+static void codec_encode_json(const struct message_view *view, struct buffer *out)
 {
     ws_json_append_body(out, view->event, view->json);
 }
@@ -168,7 +168,7 @@ static enum status decode_protobuf(struct bytes message,
     return ws_protobuf_decode(message, &own, &scratch->arena, request);
 }
 
-static void encode_protobuf(const struct message_view *view, struct buffer *out)
+static void codec_encode_protobuf(const struct message_view *view, struct buffer *out)
 {
     ws_protobuf_append_body(out, view->protobuf);
 }
@@ -179,7 +179,7 @@ const struct websocket_codec websocket_codecs[WEBSOCKET_CODECS] = {
      .slot = TRANSPORT_SLOT_WEBSOCKET_JSON,
      .decode = decode_json,
      .append = append_json,
-     .encode = encode_json,
+     .encode = codec_encode_json,
      .append_history = ws_json_append_history,
      .append_tail = ws_json_append_tail,
      .tail_size = ws_json_tail_size},
@@ -188,7 +188,7 @@ const struct websocket_codec websocket_codecs[WEBSOCKET_CODECS] = {
      .slot = TRANSPORT_SLOT_WEBSOCKET_PROTOBUF,
      .decode = decode_protobuf,
      .append = ws_protobuf_append,
-     .encode = encode_protobuf,
+     .encode = codec_encode_protobuf,
      .append_history = ws_protobuf_append_history,
      .append_tail = ws_protobuf_append_tail,
      .tail_size = ws_protobuf_tail_size},

@@ -21,8 +21,8 @@ struct websocket_adapter {
 };
 
 /* A subscribe or unsubscribe that is not answered yet. All its rooms bear its number. */
-struct pending {
-    struct pending *prev, *next;
+struct websocket_pending {
+    struct websocket_pending *prev, *next;
     uint64_t number;
     uint32_t left;
     uint32_t refused_count;
@@ -36,7 +36,7 @@ struct pending {
 };
 
 /*   HELLO --connect--> OPENING --OPENED--> OPEN: beat, then wait for a sign of life, and again */
-enum phase { PHASE_HELLO, PHASE_OPENING, PHASE_OPEN };
+enum websocket_phase { PHASE_HELLO, PHASE_OPENING, PHASE_OPEN };
 
 struct websocket_client {
     struct wire_client client; /* first */
@@ -44,7 +44,7 @@ struct websocket_client {
     const struct websocket_codec *codec;
     struct websocket_reader reader;
     struct timer timer;
-    struct pending *pending; /* DL list, oldest first */
+    struct websocket_pending *pending; /* DL list, oldest first */
     unsigned pending_count;
     uint64_t last_number;
     char *token;      /* came with the HTTP request; until connect */
@@ -96,6 +96,6 @@ void websocket_take_request(struct websocket_client *client, const struct ws_req
 void websocket_refresh_refused(struct wire_client *client, const char *problem, bool transient);
 /* Nobody waits for these answers any more. */
 void websocket_forget_requests(struct websocket_client *client);
-void pending_free(struct websocket_client *client, struct pending *pending);
+void pending_free(struct websocket_client *client, struct websocket_pending *pending);
 
 #endif

@@ -8,13 +8,13 @@
 #include "websocket_private.h"
 
 /* A client's event on its way to the backend. */
-struct sent {
+struct websocket_sent_event {
     struct sent_event event;
     struct websocket_client *client;
     struct buffer id;
 };
 
-void pending_free(struct websocket_client *client, struct pending *pending)
+void pending_free(struct websocket_client *client, struct websocket_pending *pending)
 {
     assert(client->pending_count > 0);
     for (uint32_t i = 0; i < pending->refused_count; i++)
@@ -25,7 +25,7 @@ void pending_free(struct websocket_client *client, struct pending *pending)
     free(pending);
 }
 
-static void ask_connect(struct websocket_client *client, const struct ws_request *request)
+static void handle_connect(struct websocket_client *client, const struct ws_request *request)
 {
     struct identity_question question = {.token = request->token, .auth = request->auth};
     auto_free char *token = client->token;
@@ -39,8 +39,8 @@ static void ask_connect(struct websocket_client *client, const struct ws_request
     wire_client_identify(&client->client, &question, request->session, request->cursor);
 }
 
-static void ask_rooms(struct websocket_client *client, const struct ws_request *request,
-                      int64_t now_ms)
+static void handle_rooms(struct websocket_client *client, const struct ws_request *request,
+                         int64_t now_ms)
 {
     bool join = request->kind == WS_REQUEST_SUBSCRIBE;
     assert(client->client.session && request->room_count <= WS_ROOMS_MAX);
@@ -53,7 +53,7 @@ static void ask_rooms(struct websocket_client *client, const struct ws_request *
         return;
     }
     struct history_request history = {.since_ms = request->since_ms, .last = request->last};
-    struct pending *pending = mem_alloc(sizeof(*pending) + request->id.size);
+    struct websocket_pending *pending = mem_alloc(sizeof(*pending) + request->id.size);
     pending->number = ++client->last_number;
     pending->left = request->room_count;
     pending->has_history = join && request->has_history;
@@ -74,7 +74,7 @@ static void ask_rooms(struct websocket_client *client, const struct ws_request *
     }
 }
 
-static void ask_token(struct websocket_client *client, const struct ws_request *request)
+static void handle_token(struct websocket_client *client, const struct ws_request *request)
 {
     if (client->refreshing) {
         websocket_answer_request(client, request->id, "too_many_requests");
@@ -110,7 +110,7 @@ void websocket_refresh_refused(struct wire_client *base, const char *problem, bo
         websocket_end_violation(client, WEBSOCKET_CLOSE_POLICY, "too_many_refusals");
 }
 
-static void sent_free(struct sent *sent)
+static void sent_free(struct websocket_sent_event *sent)
 {
     buffer_deinit(&sent->id);
     free(sent);
@@ -118,13 +118,13 @@ static void sent_free(struct sent *sent)
 
 static void event_answered(struct sent_event *event, const char *problem)
 {
-    struct sent *sent = (struct sent *)event;
+    struct websocket_sent_event *sent = (struct websocket_sent_event *)event;
     websocket_answer_request(sent->client, buffer_peek(&sent->id), problem);
     sent_free(sent);
 }
 
-static void ask_event(struct websocket_client *client, const struct ws_request *request,
-                      int64_t now_ms)
+static void handle_event(struct websocket_client *client, const struct ws_request *request,
+                         int64_t now_ms)
 {
     struct client_events *events = client->adapter->config.events;
     const struct client_event event = {.name = request->event,
@@ -133,7 +133,7 @@ static void ask_event(struct websocket_client *client, const struct ws_request *
                                        .room = request->room,
                                        .traceparent = request->traceparent,
                                        .tracestate = request->tracestate};
-    struct sent *sent = mem_new(struct sent);
+    struct websocket_sent_event *sent = mem_new(struct websocket_sent_event);
     sent->event.answered = event_answered;
     sent->client = client;
     buffer_append(&sent->id, request->id);
@@ -149,15 +149,16 @@ static void ask_event(struct websocket_client *client, const struct ws_request *
 
 void websocket_forget_requests(struct websocket_client *client)
 {
-    struct pending *pending, *next;
+    struct websocket_pending *pending, *next;
     struct sent_event *event;
     DL_FOREACH_SAFE(client->pending, pending, next)
         pending_free(client, pending);
     while ((event = client_events_take(&client->sender)))
-        sent_free((struct sent *)event);
+        sent_free((struct websocket_sent_event *)event);
 }
 
-static void ask(struct websocket_client *client, const struct ws_request *request, int64_t now_ms)
+static void handle_open_request(struct websocket_client *client, const struct ws_request *request,
+                                int64_t now_ms)
 {
     assert(client->phase == PHASE_OPEN && client->client.session);
     switch (request->kind) {
@@ -166,13 +167,13 @@ static void ask(struct websocket_client *client, const struct ws_request *reques
         break;
     case WS_REQUEST_SUBSCRIBE:
     case WS_REQUEST_UNSUBSCRIBE:
-        ask_rooms(client, request, now_ms);
+        handle_rooms(client, request, now_ms);
         break;
     case WS_REQUEST_EVENT:
-        ask_event(client, request, now_ms);
+        handle_event(client, request, now_ms);
         break;
     case WS_REQUEST_TOKEN:
-        ask_token(client, request);
+        handle_token(client, request);
         break;
     case WS_REQUEST_PING:
         websocket_answer(client, &(struct ws_answer){.kind = WS_ANSWER_PONG, .id = request->id});
@@ -186,13 +187,13 @@ void websocket_take_request(struct websocket_client *client, const struct ws_req
                             int64_t now_ms)
 {
     if (client->phase == PHASE_OPEN)
-        ask(client, request, now_ms);
+        handle_open_request(client, request, now_ms);
     else if (request->kind == WS_REQUEST_PING)
         websocket_answer(client, &(struct ws_answer){.kind = WS_ANSWER_PONG, .id = request->id});
     else if (client->phase == PHASE_OPENING)
         websocket_answer_request(client, request->id, "not_connected");
     else if (request->kind == WS_REQUEST_CONNECT)
-        ask_connect(client, request);
+        handle_connect(client, request);
     else
         websocket_end_violation(client, WEBSOCKET_CLOSE_POLICY, "connect_first");
 }

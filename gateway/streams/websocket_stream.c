@@ -6,8 +6,8 @@
 #include "mem.h"
 #include "websocket_private.h"
 
-static void note(const struct websocket_client *client, const char *word, const char *claim,
-                 bool ends)
+static void websocket_note(const struct websocket_client *client, const char *word,
+                           const char *claim, bool ends)
 {
     struct refusal_note refusal = {.transport = "websocket",
                                    .word = word,
@@ -51,7 +51,7 @@ void websocket_refuse_request(struct websocket_client *client, struct bytes id, 
                               int64_t retry_after_ms)
 {
     assert(problem && retry_after_ms >= 0);
-    note(client, problem, NULL, false);
+    websocket_note(client, problem, NULL, false);
     websocket_answer(client,
                      &(struct ws_answer){.kind = WS_ANSWER_ERROR,
                                          .id = id,
@@ -69,11 +69,11 @@ void websocket_answer_request(struct websocket_client *client, struct bytes id, 
         websocket_answer(client, &(struct ws_answer){.kind = WS_ANSWER_ACK, .id = id});
 }
 
-static void end_into(struct websocket_client *client, struct buffer *out, unsigned code,
-                     const char *reason)
+static void websocket_end_into(struct websocket_client *client, struct buffer *out, unsigned code,
+                               const char *reason)
 {
     if (reason[0])
-        note(client, reason, NULL, true);
+        websocket_note(client, reason, NULL, true);
     websocket_append_close(out, code, reason);
     timer_wheel_cancel(client->adapter->config.clients.wheel, &client->timer);
     wire_client_end(&client->client);
@@ -81,7 +81,7 @@ static void end_into(struct websocket_client *client, struct buffer *out, unsign
 
 void websocket_end(struct websocket_client *client, unsigned code, const char *reason)
 {
-    end_into(client, wire_client_queue(&client->client), code, reason);
+    websocket_end_into(client, wire_client_queue(&client->client), code, reason);
 }
 
 void websocket_set_timer(struct websocket_client *client, int64_t deadline_ms)
@@ -97,14 +97,14 @@ void websocket_end_violation(struct websocket_client *client, unsigned code, con
 
 /* --- the stream ------------------------------------------------------------------------------- */
 
-static struct pending *pending_find(struct websocket_client *client, uint64_t number)
+static struct websocket_pending *pending_find(struct websocket_client *client, uint64_t number)
 {
-    struct pending *pending;
+    struct websocket_pending *pending;
     DL_SEARCH_SCALAR(client->pending, pending, number, number);
     return pending;
 }
 
-static void note_refusal(struct pending *pending, const struct delivery *delivery)
+static void note_refusal(struct websocket_pending *pending, const struct delivery *delivery)
 {
     struct ws_refused_room *refused = &pending->refused[pending->refused_count++];
     if (pending->refused_count == 1)
@@ -118,7 +118,7 @@ static void note_refusal(struct pending *pending, const struct delivery *deliver
 static void answer_pending(struct websocket_client *client, const struct delivery *delivery,
                            struct buffer *out)
 {
-    struct pending *pending = pending_find(client, delivery->request);
+    struct websocket_pending *pending = pending_find(client, delivery->request);
     assert(pending && pending->left > 0);
     if (delivery->reason)
         note_refusal(pending, delivery);
@@ -152,7 +152,7 @@ static void answer_pending(struct websocket_client *client, const struct deliver
         last.code = pending->refused[0].code;
         refusal_append_message(&message, last.code, pending->claim);
         last.message = buffer_peek(&message);
-        note(client, last.code, pending->claim, false);
+        websocket_note(client, last.code, pending->claim, false);
         last.retry_after_s = seconds_of(pending->retry_after_ms);
         last.refused = pending->refused;
         last.refused_count = pending->refused_count;
@@ -172,8 +172,8 @@ static void acknowledge_refresh(struct websocket_client *client, struct buffer *
     buffer_deinit(&client->id);
 }
 
-static void welcome(struct websocket_client *client, const struct delivery *delivery,
-                    struct buffer *out)
+static void websocket_send_welcome(struct websocket_client *client, const struct delivery *delivery,
+                                   struct buffer *out)
 {
     const struct websocket_adapter_config *config = &client->adapter->config;
     struct ws_answer answer = {.kind = WS_ANSWER_WELCOME,
@@ -205,8 +205,8 @@ static void write_notification(struct websocket_client *client, const struct del
         buffer_deinit(&client->cursor);
 }
 
-static void write_history(struct websocket_client *client, const struct delivery *delivery,
-                          struct buffer *out)
+static void websocket_write_history(struct websocket_client *client,
+                                    const struct delivery *delivery, struct buffer *out)
 {
     const struct websocket_codec *codec = client->codec;
     struct buffer *text = &client->adapter->text;
@@ -231,7 +231,7 @@ void websocket_turn_away(struct websocket_client *client, struct buffer *out, un
                             .code = refusal->reason,
                             .message = buffer_peek(&message),
                             .retry_after_s = seconds_of(refusal->retry_after_ms)});
-    end_into(client, out, code, refusal->reason);
+    websocket_end_into(client, out, code, refusal->reason);
 }
 
 void websocket_deliver(struct wire_client *base, const struct delivery *delivery,
@@ -247,13 +247,13 @@ void websocket_deliver(struct wire_client *base, const struct delivery *delivery
                                .since_ms = delivery->since_ms};
     switch (delivery->kind) {
     case DELIVERY_OPENED:
-        welcome(client, delivery, out);
+        websocket_send_welcome(client, delivery, out);
         return;
     case DELIVERY_NOTIFICATION:
         write_notification(client, delivery, out);
         return;
     case DELIVERY_HISTORY:
-        write_history(client, delivery, out);
+        websocket_write_history(client, delivery, out);
         return;
     case DELIVERY_JOINED:
     case DELIVERY_JOIN_REFUSED:
@@ -272,7 +272,7 @@ void websocket_deliver(struct wire_client *base, const struct delivery *delivery
             return;
         }
         if (delivery->reason)
-            note(client, delivery->reason, NULL, false);
+            websocket_note(client, delivery->reason, NULL, false);
         answer.kind = WS_ANSWER_UNSUBSCRIBED;
         break;
     case DELIVERY_CURSOR:
@@ -289,24 +289,24 @@ void websocket_deliver(struct wire_client *base, const struct delivery *delivery
         return;
     case DELIVERY_CLOSE:
         client->adapter->clients.stats.violations += delivery->overflow;
-        end_into(client, out, code, delivery->reason);
+        websocket_end_into(client, out, code, delivery->reason);
         return;
     }
     say(client, out, &answer);
 }
 
-static void ready(struct session *session, void *connection)
+static void websocket_ready(struct session *session, void *connection)
 {
     (void)session;
     wire_client_wake(connection);
 }
 
-static void encode_json(const struct message_view *view, struct buffer *out)
+static void websocket_encode_json(const struct message_view *view, struct buffer *out)
 {
     websocket_codecs[0].encode(view, out);
 }
 
-static void encode_protobuf(const struct message_view *view, struct buffer *out)
+static void websocket_encode_protobuf(const struct message_view *view, struct buffer *out)
 {
     websocket_codecs[1].encode(view, out);
 }
@@ -314,10 +314,10 @@ static void encode_protobuf(const struct message_view *view, struct buffer *out)
 const struct transport_ops websocket_transports[WEBSOCKET_CODECS] = {
     {.name = "websocket-json",
      .slot = TRANSPORT_SLOT_WEBSOCKET_JSON,
-     .encode = encode_json,
-     .ready = ready},
+     .encode = websocket_encode_json,
+     .ready = websocket_ready},
     {.name = "websocket-protobuf",
      .slot = TRANSPORT_SLOT_WEBSOCKET_PROTOBUF,
-     .encode = encode_protobuf,
-     .ready = ready},
+     .encode = websocket_encode_protobuf,
+     .ready = websocket_ready},
 };

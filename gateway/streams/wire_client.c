@@ -31,7 +31,7 @@ static void mark_dirty(struct wire_client *client)
     clients->dirty_tail = &client->next_dirty;
 }
 
-static void expire(struct timer *timer, int64_t now_ms)
+static void client_expire(struct timer *timer, int64_t now_ms)
 {
     struct wire_client *client =
         (struct wire_client *)((char *)timer - offsetof(struct wire_client, expiry));
@@ -48,7 +48,7 @@ static void expire(struct timer *timer, int64_t now_ms)
     clients->ops->expired(client);
 }
 
-static void set_expiry(struct wire_client *client, int64_t expires_ms)
+static void client_set_expiry(struct wire_client *client, int64_t expires_ms)
 {
     struct wire_clients *clients = client->clients;
     client->expired_once = false;
@@ -56,19 +56,19 @@ static void set_expiry(struct wire_client *client, int64_t expires_ms)
     if (expires_ms == INT64_MAX)
         return;
     int64_t left = expires_ms > clients->wall_ms ? expires_ms - clients->wall_ms : 0;
-    client->expiry.fire = expire;
+    client->expiry.fire = client_expire;
     timer_wheel_set(clients->config.wheel, &client->expiry, clients->now_ms + left);
 }
 
-static void refuse(struct wire_client *client, const char *reason, bool transient)
+static void client_refuse(struct wire_client *client, const char *reason, bool transient)
 {
     client->clients->stats.refused++;
     client->clients->ops->refused(client, reason, transient);
     assert(client->ending || !client->wire);
 }
 
-static void enter(struct wire_client *client, const struct identity *identity,
-                  struct bytes private_id, struct bytes cursor)
+static void client_enter(struct wire_client *client, const struct identity *identity,
+                         struct bytes private_id, struct bytes cursor)
 {
     struct wire_clients *clients = client->clients;
     struct session_request request = {
@@ -84,13 +84,13 @@ static void enter(struct wire_client *client, const struct identity *identity,
     clients->config.random(clients->config.random_context, request.random, sizeof(request.random));
     client->session = hub_open_session(clients->config.hub, &request);
     if (client->session)
-        set_expiry(client, identity->expires_ms);
+        client_set_expiry(client, identity->expires_ms);
     else
-        refuse(client, "too_many_sessions", true);
+        client_refuse(client, "too_many_sessions", true);
 }
 
-static void answer_refresh(struct wire_client *client, enum identity_verdict verdict,
-                           const struct identity *identity)
+static void client_answer_refresh(struct wire_client *client, enum identity_verdict verdict,
+                                  const struct identity *identity)
 {
     const char *problem = verdict == IDENTITY_KNOWN ? NULL : identity->reason;
     assert(client->session);
@@ -102,7 +102,7 @@ static void answer_refresh(struct wire_client *client, enum identity_verdict ver
         return;
     }
     client->clients->stats.refreshed++;
-    set_expiry(client, identity->expires_ms);
+    client_set_expiry(client, identity->expires_ms);
 }
 
 static void question_free(struct wire_question *question)
@@ -112,41 +112,41 @@ static void question_free(struct wire_question *question)
     free(question);
 }
 
-static void act(struct wire_question *question, enum identity_verdict verdict,
-                const struct identity *identity)
+static void question_decided(struct wire_question *question, enum identity_verdict verdict,
+                             const struct identity *identity)
 {
     struct wire_client *client = question->client;
     if (question->refresh)
-        answer_refresh(client, verdict, identity);
+        client_answer_refresh(client, verdict, identity);
     else if (verdict == IDENTITY_KNOWN)
-        enter(client, identity, bytes_of_string(question->private_id),
-              bytes_of_string(question->cursor));
+        client_enter(client, identity, bytes_of_string(question->private_id),
+                     bytes_of_string(question->cursor));
     else
-        refuse(client, identity->reason, verdict == IDENTITY_TROUBLE);
+        client_refuse(client, identity->reason, verdict == IDENTITY_TROUBLE);
     question_free(question);
 }
 
-static void decided(struct identity_waiter *waiter, enum identity_verdict verdict,
-                    const struct identity *identity)
+static void client_identity_decided(struct identity_waiter *waiter, enum identity_verdict verdict,
+                                    const struct identity *identity)
 {
     struct wire_question *question =
         (struct wire_question *)((char *)waiter - offsetof(struct wire_question, waiter));
     assert(question->client->question == question);
     question->client->question = NULL;
-    act(question, verdict, identity);
+    question_decided(question, verdict, identity);
 }
 
-static void ask(struct wire_question *question, const struct identity_question *about)
+static void client_ask(struct wire_question *question, const struct identity_question *about)
 {
     const struct wire_clients_config *config = &question->client->clients->config;
     struct identity identity = {0};
-    question->waiter.decided = decided;
+    question->waiter.decided = client_identity_decided;
     enum identity_verdict verdict =
         config->identity_ops->ask(config->identifier, about, &question->waiter, &identity);
     if (verdict == IDENTITY_UNDECIDED)
         question->client->question = question;
     else
-        act(question, verdict, &identity);
+        question_decided(question, verdict, &identity);
 }
 
 void wire_client_identify(struct wire_client *client, const struct identity_question *about,
@@ -157,7 +157,7 @@ void wire_client_identify(struct wire_client *client, const struct identity_ques
     question->client = client;
     question->private_id = mem_string(private_id);
     question->cursor = mem_string(cursor);
-    ask(question, about);
+    client_ask(question, about);
 }
 
 void wire_client_refresh(struct wire_client *client, const struct identity_question *about)
@@ -166,13 +166,13 @@ void wire_client_refresh(struct wire_client *client, const struct identity_quest
     struct wire_question *question = mem_new(struct wire_question);
     question->client = client;
     question->refresh = true;
-    ask(question, about);
+    client_ask(question, about);
 }
 
 /* --- the end ---------------------------------------------------------------------------------- */
 
 /* Nothing happens to it any more; what is queued may still go out. */
-static void settle(struct wire_client *client)
+static void client_release(struct wire_client *client)
 {
     struct wire_clients *clients = client->clients;
     timer_wheel_cancel(clients->config.wheel, &client->expiry);
@@ -188,11 +188,11 @@ static void settle(struct wire_client *client)
 }
 
 /* Freed at the end of the turn. */
-static void bury(struct wire_client *client)
+static void client_gone(struct wire_client *client)
 {
     if (client->dead)
         return;
-    settle(client);
+    client_release(client);
     client->dead = true;
     address_place_leave(&client->place);
     client->wire = NULL;
@@ -206,11 +206,11 @@ void wire_client_end(struct wire_client *client)
     if (client->ending || client->dead)
         return;
     client->ending = true;
-    settle(client);
+    client_release(client);
     mark_dirty(client);
 }
 
-static void reap(struct wire_clients *clients)
+static void free_gone_clients(struct wire_clients *clients)
 {
     while (clients->dead) {
         struct wire_client *client = clients->dead;
@@ -225,47 +225,47 @@ static void reap(struct wire_clients *clients)
 
 /* --- the wire --------------------------------------------------------------------------------- */
 
-static void wire_bytes(void *receiver, struct bytes bytes, int64_t now_ms)
+static void client_bytes(void *receiver, struct bytes bytes, int64_t now_ms)
 {
     struct wire_client *client = receiver;
     if (!client->ending)
         client->clients->ops->bytes(client, bytes, now_ms);
 }
 
-static void wire_writable(void *receiver, int64_t now_ms)
+static void client_writable(void *receiver, int64_t now_ms)
 {
     (void)now_ms;
     mark_dirty(receiver);
 }
 
-static void wire_closed(void *receiver, int64_t now_ms)
+static void client_closed(void *receiver, int64_t now_ms)
 {
     (void)now_ms;
-    bury(receiver);
+    client_gone(receiver);
 }
 
 static const struct wire_receiver_ops receiver_ops = {
-    .bytes = wire_bytes,
-    .writable = wire_writable,
-    .closed = wire_closed,
+    .bytes = client_bytes,
+    .writable = client_writable,
+    .closed = client_closed,
 };
 
 /* --- writing ---------------------------------------------------------------------------------- */
 
-static bool may_write(const struct wire_client *client)
+static bool client_may_write(const struct wire_client *client)
 {
     const struct wire_client_ops *ops = client->clients->ops;
     return !ops->may_write || ops->may_write(client);
 }
 
-static void move(struct buffer *from, struct buffer *to)
+static void move_buffer(struct buffer *from, struct buffer *to)
 {
     if (buffer_size(from))
         buffer_append(to, buffer_peek(from));
     buffer_deinit(from); /* who has nothing to say keeps no memory */
 }
 
-static void pull(struct wire_client *client, struct buffer *out)
+static void client_pull(struct wire_client *client, struct buffer *out)
 {
     struct wire_clients *clients = client->clients;
     struct delivery delivery;
@@ -279,46 +279,46 @@ static void pull(struct wire_client *client, struct buffer *out)
     }
 }
 
-static void finish(struct wire_client *client)
+static void client_finish(struct wire_client *client)
 {
     assert(client->ending && client->wire);
     wire_close(client->wire, WIRE_FLUSH);
-    bury(client);
+    client_gone(client);
 }
 
 /* What the stream says before it may be written is kept: few steps, and bounded by write_bytes. */
-static bool hold(struct wire_client *client)
+static bool client_hold_back(struct wire_client *client)
 {
     if (client->awake && !client->ending)
-        pull(client, &client->held);
-    return !client->ending && !may_write(client);
+        client_pull(client, &client->held);
+    return !client->ending && !client_may_write(client);
 }
 
-static void flush(struct wire_client *client)
+static void client_flush(struct wire_client *client)
 {
     struct wire_clients *clients = client->clients;
     struct buffer *out = &clients->out;
     assert(client->wire && !client->dead);
     if (!client->wire->writable) {
         if (client->ending)
-            finish(client); /* its last words are lost: it has not taken what came before */
+            client_finish(client); /* its last words are lost: it has not taken what came before */
         else
             wire_want_writable(client->wire);
         return;
     }
-    if (clients->ops->may_write && !may_write(client) && hold(client))
+    if (clients->ops->may_write && !client_may_write(client) && client_hold_back(client))
         return;
     buffer_clear(out);
-    move(&client->queue, out);
-    move(&client->held, out);
+    move_buffer(&client->queue, out);
+    move_buffer(&client->held, out);
     if (client->awake)
-        pull(client, out);
+        client_pull(client, out);
     if (buffer_size(out)) {
         clients->stats.writes++;
         wire_write(client->wire, buffer_peek(out));
     }
     if (client->ending)
-        finish(client);
+        client_finish(client);
     else if (client->awake)
         wire_want_writable(client->wire);
 }
@@ -333,14 +333,14 @@ void wire_clients_turn(struct wire_clients *clients)
         list = client->next_dirty;
         client->dirty = false;
         if (!client->dead)
-            flush(client);
+            client_flush(client);
         else {
             client->next_dirty = clients->dead;
             clients->dead = client;
         }
     }
     /* Who died in this turn is dirty again, and not freed twice. */
-    reap(clients);
+    free_gone_clients(clients);
 }
 
 int64_t wire_clients_deadline_ms(const struct wire_clients *clients)
@@ -391,7 +391,7 @@ void wire_clients_deinit(struct wire_clients *clients)
         if (client->dead)
             continue;
         wire_close(client->wire, WIRE_FLUSH);
-        bury(client);
+        client_gone(client);
     }
     wire_clients_turn(clients);
     assert(!clients->clients);

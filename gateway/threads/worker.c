@@ -48,7 +48,7 @@ static struct worker_job *queue_pop(struct job_queue *queue)
     return job;
 }
 
-static void *work(void *context)
+static void *run_jobs(void *context)
 {
     struct worker *worker = context;
     pthread_mutex_lock(&worker->mutex);
@@ -82,7 +82,7 @@ enum status worker_open(int wake_descriptor, struct worker **worker, struct erro
     sigset_t before;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
-    int failed = pthread_create(&made->thread, NULL, work, made);
+    int failed = pthread_create(&made->thread, NULL, run_jobs, made);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     if (failed) {
         pthread_cond_destroy(&made->wanted);

@@ -82,15 +82,15 @@ static int64_t spend_own(const struct client_events *events, struct event_sender
 }
 
 /* The same, of the session's and then of its user's and tenant's. */
-static int64_t spend(const struct client_events *events, struct event_sender *sender,
-                     const struct session *session, int64_t now_ms)
+static int64_t spend_all(const struct client_events *events, struct event_sender *sender,
+                         const struct session *session, int64_t now_ms)
 {
     int64_t wait_ms = spend_own(events, sender, now_ms);
     assert(wait_ms >= 0);
     return wait_ms > 0 ? wait_ms : session_spend(session, QUOTA_EVENTS, now_ms);
 }
 
-static const char *refuse(uint64_t *counter, const char *word)
+static const char *refuse_event_for(uint64_t *counter, const char *word)
 {
     assert(word);
     (*counter)++;
@@ -98,36 +98,36 @@ static const char *refuse(uint64_t *counter, const char *word)
 }
 
 /* Whether it may go out, if there are not too many. */
-static const char *judge(struct client_events *events, const struct event_sender *sender,
-                         const struct session *session, const struct client_event *event)
+static const char *judge_event(struct client_events *events, const struct event_sender *sender,
+                               const struct session *session, const struct client_event *event)
 {
     struct client_events_stats *stats = &events->stats;
     assert(session);
     if (!is_name(event->name))
-        return refuse(&stats->refused_malformed, "bad_event_name");
+        return refuse_event_for(&stats->refused_malformed, "bad_event_name");
     enum status allowed =
         events->config.outlet_ops ? session_may_send(session, event->name) : STATUS_NOT_FOUND;
     if (allowed == STATUS_NOT_FOUND)
-        return refuse(&stats->refused_unknown, "unknown_event");
+        return refuse_event_for(&stats->refused_unknown, "unknown_event");
     if (allowed != STATUS_OK)
-        return refuse(&stats->refused_denied, "not_allowed");
+        return refuse_event_for(&stats->refused_denied, "not_allowed");
     if (!is_owner(session_user(session)) || !is_owner(session_tenant(session)))
-        return refuse(&stats->refused_malformed, "bad_claims");
+        return refuse_event_for(&stats->refused_malformed, "bad_claims");
     if (!is_well_formed(event))
-        return refuse(&stats->refused_malformed, "bad_request");
+        return refuse_event_for(&stats->refused_malformed, "bad_request");
     if (event->room.size > 0 && !session_is_in(session, event->room))
-        return refuse(&stats->refused_denied, "not_allowed");
+        return refuse_event_for(&stats->refused_denied, "not_allowed");
     if (event->payload.size > events->config.payload_bytes)
-        return refuse(&stats->refused_size, "too_large");
+        return refuse_event_for(&stats->refused_size, "too_large");
     if (sender->pending >= events->config.pending)
-        return refuse(&stats->refused_busy, "too_many_requests");
+        return refuse_event_for(&stats->refused_busy, "too_many_requests");
     return NULL;
 }
 
 /* --- On its way
  * -------------------------------------------------------------------------------------------- */
 
-static void leave(struct sent_event *sent)
+static void sent_event_leave(struct sent_event *sent)
 {
     assert(sent->sender && sent->sender->pending > 0);
     DL_DELETE(sent->sender->sent, sent);
@@ -135,20 +135,20 @@ static void leave(struct sent_event *sent)
     sent->sender = NULL;
 }
 
-static void done(struct outlet_ticket *ticket, enum status status)
+static void done(struct outlet_waiter *waiter, enum status status)
 {
     struct sent_event *sent =
-        (struct sent_event *)((char *)ticket - offsetof(struct sent_event, ticket));
+        (struct sent_event *)((char *)waiter - offsetof(struct sent_event, waiter));
     struct client_events_stats *stats = &sent->events->stats;
     assert(sent->sender && sent->events);
     (*(status == STATUS_OK ? &stats->acknowledged : &stats->failed))++;
-    leave(sent);
+    sent_event_leave(sent);
     sent->answered(sent, status == STATUS_OK          ? NULL
                          : status == STATUS_TOO_LARGE ? "too_large"
                                                       : "unavailable");
 }
 
-static struct bytes make_id(struct client_events *events, char text[2 * ID_BYTES + 1])
+static struct bytes make_event_id(struct client_events *events, char text[2 * ID_BYTES + 1])
 {
     uint8_t random[ID_BYTES];
     events->config.random(events->config.random_context, random, sizeof(random));
@@ -162,17 +162,17 @@ const char *client_events_send(struct client_events *events, struct event_sender
                                struct sent_event *sent, int64_t now_ms)
 {
     char id[2 * ID_BYTES + 1];
-    const char *problem = judge(events, sender, session, event);
+    const char *problem = judge_event(events, sender, session, event);
     assert(sent && sent->answered);
-    sent->retry_after_ms = problem ? 0 : spend(events, sender, session, now_ms);
+    sent->retry_after_ms = problem ? 0 : spend_all(events, sender, session, now_ms);
     if (sent->retry_after_ms > 0)
-        problem = refuse(&events->stats.refused_rate, "rate_limited");
+        problem = refuse_event_for(&events->stats.refused_rate, "rate_limited");
     if (problem)
         return problem;
     struct outlet_record record = {
         .event = event->name,
         .payload = event->payload.size > 0 ? event->payload : BYTES_LITERAL("null"),
-        .id = event->id.size > 0 ? event->id : make_id(events, id),
+        .id = event->id.size > 0 ? event->id : make_event_id(events, id),
         .user = session_user(session),
         .tenant = session_tenant(session),
         .session = session_public_id(session),
@@ -180,11 +180,11 @@ const char *client_events_send(struct client_events *events, struct event_sender
         .traceparent = event->traceparent,
         .tracestate = event->tracestate,
     };
-    sent->ticket = (struct outlet_ticket){.done = done};
+    sent->waiter = (struct outlet_waiter){.done = done};
     enum status status =
-        events->config.outlet_ops->send(events->config.outlet, &record, &sent->ticket);
+        events->config.outlet_ops->send(events->config.outlet, &record, &sent->waiter);
     if (status != STATUS_OK)
-        return refuse(&events->stats.failed, "unavailable");
+        return refuse_event_for(&events->stats.failed, "unavailable");
     sent->events = events;
     sent->sender = sender;
     DL_APPEND(sender->sent, sent);
@@ -199,7 +199,7 @@ struct sent_event *client_events_take(struct event_sender *sender)
     if (!sent)
         return NULL;
     const struct client_events_config *config = &sent->events->config;
-    config->outlet_ops->forget(config->outlet, &sent->ticket);
-    leave(sent);
+    config->outlet_ops->forget(config->outlet, &sent->waiter);
+    sent_event_leave(sent);
     return sent;
 }

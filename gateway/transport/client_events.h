@@ -27,19 +27,19 @@ struct outlet_record {
 };
 
 /* Embedded by who waits for the answer. */
-struct outlet_ticket {
+struct outlet_waiter {
     /* STATUS_OK: the broker has it; STATUS_UNAVAILABLE: nobody knows; STATUS_TOO_LARGE. Never from
      * inside send(). */
-    void (*done)(struct outlet_ticket *ticket, enum status status);
+    void (*done)(struct outlet_waiter *waiter, enum status status);
     void *pending; /* the outlet's */
 };
 
 struct outlet_ops {
     /* STATUS_OK: on its way. STATUS_LIMIT: too much is on its way already. */
     enum status (*send)(void *outlet, const struct outlet_record *record,
-                        struct outlet_ticket *ticket);
+                        struct outlet_waiter *waiter);
     /* Nobody waits any more; the record goes its way. */
-    void (*forget)(void *outlet, struct outlet_ticket *ticket);
+    void (*forget)(void *outlet, struct outlet_waiter *waiter);
 };
 
 /* --- What transports call */
@@ -72,7 +72,7 @@ struct sent_event {
     /* NULL: the broker has it; else a word: unavailable, too_large. */
     void (*answered)(struct sent_event *sent, const char *problem);
     int64_t retry_after_ms;      /* if it is refused as `rate_limited`: when to try again; else 0 */
-    struct outlet_ticket ticket; /* private, as what follows */
+    struct outlet_waiter waiter; /* private, as what follows */
     struct event_sender *sender;
     struct client_events *events;
     struct sent_event *prev, *next;

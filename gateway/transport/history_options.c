@@ -11,7 +11,7 @@ static struct bytes without_quotes(struct bytes text)
 }
 
 /* A whole number up to `most`; more is `most`. */
-static bool read_number(struct bytes text, int64_t most, int64_t *number)
+static bool read_whole_number(struct bytes text, int64_t most, int64_t *number)
 {
     *number = 0;
     for (size_t i = 0; i < text.size; i++) {
@@ -45,10 +45,10 @@ enum status history_options_read(struct bytes since, struct bytes last,
     since = without_quotes(since);
     last = without_quotes(last);
     request->since_ms = INT64_MIN;
-    if (since.size && !read_number(without_fraction(since), INT64_MAX, &request->since_ms) &&
+    if (since.size && !read_whole_number(without_fraction(since), INT64_MAX, &request->since_ms) &&
         !instant_parse(since, &request->since_ms))
         return STATUS_INVALID;
-    if (last.size && (!read_number(last, UINT32_MAX, &number) || number == 0))
+    if (last.size && (!read_whole_number(last, UINT32_MAX, &number) || number == 0))
         return STATUS_INVALID;
     request->last = (uint32_t)number;
     return since.size || last.size ? STATUS_OK : STATUS_INVALID;

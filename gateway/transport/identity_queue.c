@@ -48,8 +48,8 @@ static enum identity_verdict defer(struct identity_queue *queue,
     return IDENTITY_UNDECIDED;
 }
 
-static enum identity_verdict ask(void *identifier, const struct identity_question *question,
-                                 struct identity_waiter *waiter, struct identity *identity)
+static enum identity_verdict queue_ask(void *identifier, const struct identity_question *question,
+                                       struct identity_waiter *waiter, struct identity *identity)
 {
     struct identity_queue *queue = identifier;
     const struct identity_queue_config *config = &queue->config;
@@ -78,7 +78,7 @@ static void queued_free(struct queued *queued)
     free(queued);
 }
 
-static void cancel(void *identifier, struct identity_waiter *waiter)
+static void queue_cancel(void *identifier, struct identity_waiter *waiter)
 {
     struct identity_queue *queue = identifier;
     struct queued *queued = waiter->queued;
@@ -90,7 +90,7 @@ static void cancel(void *identifier, struct identity_waiter *waiter)
     queued_free(queued);
 }
 
-const struct identity_ops identity_queue_ops = {.ask = ask, .cancel = cancel};
+const struct identity_ops identity_queue_ops = {.ask = queue_ask, .cancel = queue_cancel};
 
 void identity_queue_turn(struct identity_queue *queue)
 {

@@ -102,7 +102,7 @@ static void digest(struct bytes key, struct bytes data, uint8_t out[DIGEST_BYTES
     (void)made;
 }
 
-static void sign(const uint8_t key[DIGEST_BYTES], struct bytes packed, uint8_t mac[MAC_BYTES])
+static void sign_place(const uint8_t key[DIGEST_BYTES], struct bytes packed, uint8_t mac[MAC_BYTES])
 {
     uint8_t whole[DIGEST_BYTES];
     digest(bytes_of(key, DIGEST_BYTES), packed, whole);
@@ -160,7 +160,7 @@ static void make_prefix(struct peer_identity *identity, const uint8_t boot[PEER_
     mask(identity->masks[0], head, place, size);
     buffer_append(&packed, bytes_of(head, sizeof(head)));
     buffer_append(&packed, bytes_of(place, size));
-    sign(identity->keys[0], buffer_peek(&packed), mac);
+    sign_place(identity->keys[0], buffer_peek(&packed), mac);
     buffer_append(&packed, bytes_of(mac, sizeof(mac)));
     base64_encode(buffer_peek(&packed), &text);
     assert(buffer_size(&text) < PEER_PREFIX_SIZE);
@@ -240,7 +240,7 @@ static size_t signer_of(const struct peer_identity *identity, struct bytes packe
     size_t signer = identity->secret_count;
     for (size_t i = 0; i < identity->secret_count; i++) {
         uint8_t own[MAC_BYTES];
-        sign(identity->keys[i], packed, own);
+        sign_place(identity->keys[i], packed, own);
         if (CRYPTO_memcmp(own, mac, MAC_BYTES) == 0)
             signer = i;
     }

@@ -43,7 +43,7 @@ void timer_wheel_init(struct timer_wheel *wheel, int64_t now_ms)
     link_init(&wheel->far);
 }
 
-static void insert(struct timer_wheel *wheel, struct timer *timer)
+static void timer_insert(struct timer_wheel *wheel, struct timer *timer)
 {
     if (timer->deadline_ms <= wheel->now_ms) {
         link_append(&wheel->due, &timer->link);
@@ -60,7 +60,7 @@ static void insert(struct timer_wheel *wheel, struct timer *timer)
     wheel->filled[level] |= UINT64_C(1) << slot;
 }
 
-static void detach(struct timer_wheel *wheel, struct timer *timer)
+static void timer_detach(struct timer_wheel *wheel, struct timer *timer)
 {
     struct timer_link *next = timer->link.next;
     next->previous = timer->link.previous;
@@ -79,18 +79,18 @@ void timer_wheel_set(struct timer_wheel *wheel, struct timer *timer, int64_t dea
 {
     assert(timer->fire && deadline_ms >= 0);
     if (timer_is_set(timer))
-        detach(wheel, timer);
+        timer_detach(wheel, timer);
     else
         wheel->count++;
     timer->deadline_ms = deadline_ms;
-    insert(wheel, timer);
+    timer_insert(wheel, timer);
 }
 
 void timer_wheel_cancel(struct timer_wheel *wheel, struct timer *timer)
 {
     if (!timer_is_set(timer))
         return;
-    detach(wheel, timer);
+    timer_detach(wheel, timer);
     wheel->count--;
 }
 
@@ -122,9 +122,9 @@ static void run_list(struct timer_wheel *wheel, struct timer_link *list, int64_t
     link_init(list);
     while (!link_is_empty(&running)) {
         struct timer *timer = timer_of(running.next);
-        detach(wheel, timer);
+        timer_detach(wheel, timer);
         if (timer->deadline_ms > wheel->now_ms) {
-            insert(wheel, timer);
+            timer_insert(wheel, timer);
             continue;
         }
         wheel->count--;

@@ -21,7 +21,7 @@ enum {
     SECRET_BYTES = (WORKER_SECRET_SIZE - 1) / 2,
 };
 
-struct charge {
+struct worker_child {
     pid_t pid; /* 0: is not running */
     int64_t started_ms;
     int64_t start_ms; /* if it is not running: when it is started */
@@ -31,7 +31,7 @@ struct charge {
 struct supervisor {
     const struct supervisor_config *config;
     struct worker_common common;
-    struct siblings *siblings;
+    struct scoreboard *scoreboard;
     sigset_t signals; /* waited for */
     int ports[2];     /* descriptors that keep ports ours: of clients, of operations */
     unsigned count;
@@ -39,7 +39,7 @@ struct supervisor {
     bool ending;
     bool failed;
     int64_t end_ms; /* ending: when patience is over */
-    struct charge charges[GATEWAY_WORKERS_LIMIT];
+    struct worker_child children[GATEWAY_WORKERS_LIMIT];
 };
 
 int64_t supervisor_delay_ms(unsigned failures)
@@ -50,9 +50,9 @@ int64_t supervisor_delay_ms(unsigned failures)
     return delay_ms < SUPERVISOR_DELAY_MOST_MS ? delay_ms : SUPERVISOR_DELAY_MOST_MS;
 }
 
-static struct seat seat_of(const struct supervisor *supervisor, unsigned index)
+static struct scoreboard_slot child_slot(const struct supervisor *supervisor, unsigned index)
 {
-    return (struct seat){.siblings = supervisor->siblings, .index = index};
+    return (struct scoreboard_slot){.scoreboard = supervisor->scoreboard, .index = index};
 }
 
 /* ---- Ending ---- */
@@ -60,8 +60,8 @@ static struct seat seat_of(const struct supervisor *supervisor, unsigned index)
 static void tell_all(const struct supervisor *supervisor, int signal)
 {
     for (unsigned i = 0; i < supervisor->count; i++)
-        if (supervisor->charges[i].pid)
-            kill(supervisor->charges[i].pid, signal);
+        if (supervisor->children[i].pid)
+            kill(supervisor->children[i].pid, signal);
 }
 
 /* Workers take SIGTERM once, however often it comes (a supervisor of processes may send it to all
@@ -80,7 +80,7 @@ static unsigned count_running(const struct supervisor *supervisor)
 {
     unsigned count = 0;
     for (unsigned i = 0; i < supervisor->count; i++)
-        count += supervisor->charges[i].pid != 0;
+        count += supervisor->children[i].pid != 0;
     return count;
 }
 
@@ -96,7 +96,7 @@ static void release_ports(struct supervisor *supervisor)
 }
 
 /* In the new process. */
-static int work(struct supervisor *supervisor, unsigned index, pid_t parent)
+static int worker_process(struct supervisor *supervisor, unsigned index, pid_t parent)
 {
     const struct supervisor_config *config = supervisor->config;
     sigset_t child;
@@ -110,25 +110,25 @@ static int work(struct supervisor *supervisor, unsigned index, pid_t parent)
     sigprocmask(SIG_UNBLOCK, &child, NULL);
     struct gateway_settings settings =
         worker_settings(config->settings, &supervisor->common, index);
-    struct seat seat = seat_of(supervisor, index);
-    return config->work(config->context, &settings, &seat);
+    struct scoreboard_slot slot = child_slot(supervisor, index);
+    return config->work(config->context, &settings, &slot);
 }
 
 /* Returns -1 in the supervisor, the exit code in a worker that has ended. */
-static int start(struct supervisor *supervisor, unsigned index)
+static int start_worker(struct supervisor *supervisor, unsigned index)
 {
-    struct charge *charge = &supervisor->charges[index];
+    struct worker_child *child = &supervisor->children[index];
     pid_t parent = getpid(), pid = fork();
     if (pid == 0)
-        return work(supervisor, index, parent);
-    charge->started_ms = monotonic_ms();
+        return worker_process(supervisor, index, parent);
+    child->started_ms = monotonic_ms();
     if (pid < 0) {
         log_error("cannot start a worker", LOG_UNSIGNED("worker", index),
                   LOG_STRING("error", strerror(errno)));
-        charge->start_ms = charge->started_ms + supervisor_delay_ms(charge->failures++);
+        child->start_ms = child->started_ms + supervisor_delay_ms(child->failures++);
         return -1;
     }
-    charge->pid = pid;
+    child->pid = pid;
     return -1;
 }
 
@@ -137,8 +137,8 @@ static int start_due(struct supervisor *supervisor)
     int code = -1;
     int64_t now_ms = monotonic_ms();
     for (unsigned i = 0; i < supervisor->count && code < 0 && !supervisor->ending; i++)
-        if (!supervisor->charges[i].pid && supervisor->charges[i].start_ms <= now_ms)
-            code = start(supervisor, i);
+        if (!supervisor->children[i].pid && supervisor->children[i].start_ms <= now_ms)
+            code = start_worker(supervisor, i);
     return code;
 }
 
@@ -147,8 +147,8 @@ static int start_due(struct supervisor *supervisor)
 static bool is_settled(const struct supervisor *supervisor)
 {
     for (unsigned i = 0; i < supervisor->count; i++) {
-        struct seat seat = seat_of(supervisor, i);
-        if (!siblings_is_up(&seat))
+        struct scoreboard_slot slot = child_slot(supervisor, i);
+        if (!scoreboard_is_up(&slot))
             return false;
     }
     return true;
@@ -156,24 +156,24 @@ static bool is_settled(const struct supervisor *supervisor)
 
 static void plan_restart(struct supervisor *supervisor, unsigned index, int status)
 {
-    struct charge *charge = &supervisor->charges[index];
+    struct worker_child *child = &supervisor->children[index];
     int64_t now_ms = monotonic_ms();
-    if (now_ms - charge->started_ms >= SUPERVISOR_HEALTHY_MS)
-        charge->failures = 0;
-    int64_t delay_ms = supervisor_delay_ms(charge->failures++);
-    charge->start_ms = now_ms + delay_ms;
+    if (now_ms - child->started_ms >= SUPERVISOR_HEALTHY_MS)
+        child->failures = 0;
+    int64_t delay_ms = supervisor_delay_ms(child->failures++);
+    child->start_ms = now_ms + delay_ms;
     log_error("a worker died, it is started again", LOG_UNSIGNED("worker", index),
               LOG_INTEGER("code", WIFEXITED(status) ? WEXITSTATUS(status) : 0),
               LOG_INTEGER("signal", WIFSIGNALED(status) ? WTERMSIG(status) : 0),
               LOG_INTEGER("delay_ms", delay_ms));
 }
 
-static void ended(struct supervisor *supervisor, unsigned index, int status)
+static void worker_ended(struct supervisor *supervisor, unsigned index, int status)
 {
-    struct seat seat = seat_of(supervisor, index);
-    bool was_up = siblings_is_up(&seat);
-    siblings_gone(&seat);
-    supervisor->charges[index].pid = 0;
+    struct scoreboard_slot slot = child_slot(supervisor, index);
+    bool was_up = scoreboard_is_up(&slot);
+    scoreboard_gone(&slot);
+    supervisor->children[index].pid = 0;
     if (supervisor->ending) {
         supervisor->failed |= !WIFEXITED(status) || WEXITSTATUS(status) != 0;
     } else if (!supervisor->settled && !was_up) {
@@ -185,14 +185,14 @@ static void ended(struct supervisor *supervisor, unsigned index, int status)
     }
 }
 
-static void reap(struct supervisor *supervisor)
+static void reap_workers(struct supervisor *supervisor)
 {
     int status;
     supervisor->settled |= is_settled(supervisor);
     for (pid_t pid; (pid = waitpid(-1, &status, WNOHANG)) > 0;)
         for (unsigned i = 0; i < supervisor->count; i++)
-            if (supervisor->charges[i].pid == pid)
-                ended(supervisor, i, status);
+            if (supervisor->children[i].pid == pid)
+                worker_ended(supervisor, i, status);
 }
 
 /* Until a signal, or until something is due. */
@@ -200,8 +200,8 @@ static int wait_for_signal(const struct supervisor *supervisor)
 {
     int64_t now_ms = monotonic_ms(), until_ms = supervisor->ending ? supervisor->end_ms : INT64_MAX;
     for (unsigned i = 0; i < supervisor->count && !supervisor->ending; i++)
-        if (!supervisor->charges[i].pid && supervisor->charges[i].start_ms < until_ms)
-            until_ms = supervisor->charges[i].start_ms;
+        if (!supervisor->children[i].pid && supervisor->children[i].start_ms < until_ms)
+            until_ms = supervisor->children[i].start_ms;
     if (until_ms == INT64_MAX)
         return sigwaitinfo(&supervisor->signals, NULL);
     int64_t wait_ms = until_ms > now_ms ? until_ms - now_ms : 0;
@@ -223,7 +223,7 @@ static int supervise(struct supervisor *supervisor)
             log_error("workers did not end in time");
             tell_all(supervisor, SIGKILL);
         }
-        reap(supervisor);
+        reap_workers(supervisor);
         code = start_due(supervisor);
     }
     if (code >= 0)
@@ -280,10 +280,10 @@ int supervisor_run(const struct supervisor_config *config)
     }
     make_secret(supervisor.common.peers_secret);
     make_secret(supervisor.common.recovery_key);
-    supervisor.siblings = siblings_new(supervisor.count);
+    supervisor.scoreboard = scoreboard_new(supervisor.count);
     block_signals(&supervisor);
-    int code = supervisor.siblings ? supervise(&supervisor) : EXIT_FAILURE;
-    siblings_free(supervisor.siblings);
+    int code = supervisor.scoreboard ? supervise(&supervisor) : EXIT_FAILURE;
+    scoreboard_free(supervisor.scoreboard);
     release_ports(&supervisor);
     return code;
 }

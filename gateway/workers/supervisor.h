@@ -5,12 +5,13 @@
 #define GATEWAY_WORKERS_SUPERVISOR_H
 
 #include "gateway_settings.h"
-#include "siblings.h"
+#include "scoreboard.h"
 
 struct supervisor_config {
     const struct gateway_settings *settings; /* of the whole: settings->workers of them */
     /* Runs in each worker, whose exit code it returns. What it is given lives until it returns. */
-    int (*work)(void *context, const struct gateway_settings *settings, const struct seat *seat);
+    int (*work)(void *context, const struct gateway_settings *settings,
+                const struct scoreboard_slot *slot);
     void *context;
 };
 

@@ -532,8 +532,8 @@ const EXCEPTIONS = {
     'what a wire keeps': 'filled by the trial of websocket.queue, whose client reads nothing; chaos slow',
     'bytes that a socket did not take': 'filled by the trial of websocket.queue, whose client reads nothing; chaos slow',
     "the last poll's answer": 'one at a time by its making: engineio_polling_test.c',
-    'what a client says while its session moves': 'takes another gateway: take_over_test.c',
-    'socketio.upgrade_timeout': 'takes another gateway: take_over_test.c',
+    'what a client says while its session moves': 'takes another gateway: engineio_migration_test.c',
+    'socketio.upgrade_timeout': 'takes another gateway: engineio_migration_test.c',
     'peers.connections': 'takes another gateway that does not answer: engineio_peers_test.c',
     'peers.buffered': 'takes another gateway that does not answer: engineio_peers_test.c',
     'token.refusals_window': 'a time, within which token.refusals is filled',
@@ -546,7 +546,7 @@ const EXCEPTIONS = {
     'lanes in one question for ends': 'takes more than 1,024 lanes',
     'replaced consumers that are being ended': 'takes a broker that stands still: read_stall.test.mjs',
     'files of the page': 'comes from the disk at the start: static_files_test.c',
-    'what a worker shows its siblings': "the number is the program's own",
+    'what a worker shows the others': "the number is the program's own",
 };
 
 /* Each trial alone if it cannot be otherwise; the others share a gateway. */

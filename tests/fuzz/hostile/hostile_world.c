@@ -293,24 +293,24 @@ void hostile_world_decide(unsigned index, bool known)
 }
 
 static enum status send_event(void *outlet, const struct outlet_record *record,
-                              struct outlet_ticket *ticket)
+                              struct outlet_waiter *waiter)
 {
     struct hostile_gateway *gateway = outlet;
     assert(record->event.size > 0 && record->user.size > 0);
-    for (unsigned i = 0; i < HOSTILE_TICKETS; i++)
-        if (!gateway->tickets[i]) {
-            gateway->tickets[i] = ticket;
+    for (unsigned i = 0; i < HOSTILE_WAITERS; i++)
+        if (!gateway->waiters[i]) {
+            gateway->waiters[i] = waiter;
             return STATUS_OK;
         }
     return STATUS_LIMIT;
 }
 
-static void forget_event(void *outlet, struct outlet_ticket *ticket)
+static void forget_event(void *outlet, struct outlet_waiter *waiter)
 {
     struct hostile_gateway *gateway = outlet;
-    for (unsigned i = 0; i < HOSTILE_TICKETS; i++)
-        if (gateway->tickets[i] == ticket) {
-            gateway->tickets[i] = NULL;
+    for (unsigned i = 0; i < HOSTILE_WAITERS; i++)
+        if (gateway->waiters[i] == waiter) {
+            gateway->waiters[i] = NULL;
             return;
         }
     assert(!"forgot what was not sent");
@@ -321,12 +321,12 @@ static const struct outlet_ops outlet_ops = {.send = send_event, .forget = forge
 void hostile_world_answer_event(unsigned index, bool good)
 {
     struct hostile_gateway *gateway = &world.gateways[index];
-    for (unsigned i = 0; i < HOSTILE_TICKETS; i++) {
-        struct outlet_ticket *ticket = gateway->tickets[i];
-        if (!ticket)
+    for (unsigned i = 0; i < HOSTILE_WAITERS; i++) {
+        struct outlet_waiter *waiter = gateway->waiters[i];
+        if (!waiter)
             continue;
-        gateway->tickets[i] = NULL;
-        ticket->done(ticket, good ? STATUS_OK : STATUS_UNAVAILABLE);
+        gateway->waiters[i] = NULL;
+        waiter->done(waiter, good ? STATUS_OK : STATUS_UNAVAILABLE);
         return;
     }
 }

@@ -18,7 +18,7 @@ enum {
     HOSTILE_GATEWAYS = 2,
     HOSTILE_LANES = 8,
     HOSTILE_RECORDS = 400, /* of all lanes, in one run */
-    HOSTILE_TICKETS = 8,   /* events on their way to the broker, of a gateway */
+    HOSTILE_WAITERS = 8,   /* events on their way to the broker, of a gateway */
     HOSTILE_ASKED = 4,     /* tokens that are being looked at, of a gateway */
     HOSTILE_POST_BYTES = 30000,
 };
@@ -62,7 +62,7 @@ struct hostile_gateway {
     struct peer_identity identity;
     struct peer_client *peers;
     struct hostile_reading readings[HOSTILE_LANES];
-    struct outlet_ticket *tickets[HOSTILE_TICKETS];
+    struct outlet_waiter *waiters[HOSTILE_WAITERS];
     struct identity_waiter *asked[HOSTILE_ASKED];
 };
 

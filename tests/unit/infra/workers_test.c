@@ -6,7 +6,7 @@
 #include <unistd.h>
 
 #include "mem.h"
-#include "siblings.h"
+#include "scoreboard.h"
 #include "suite.h"
 #include "supervisor.h"
 #include "worker_settings.h"
@@ -99,26 +99,26 @@ static struct counting counting_new(void)
 }
 
 /* As a process that has counted this tells it. */
-static void tell(const struct seat *seat, uint64_t events, int64_t sessions, int64_t up)
+static void tell(const struct scoreboard_slot *slot, uint64_t events, int64_t sessions, int64_t up)
 {
     struct counting own = counting_new();
-    uint64_t *base = siblings_base(seat, metrics_count(own.metrics));
+    uint64_t *base = scoreboard_base(slot, metrics_count(own.metrics));
     metric_counter_add(own.events, events);
     metric_gauge_set(own.sessions, sessions);
     metric_gauge_set(own.up, up);
     metric_histogram_observe(own.ages, 3);
-    siblings_tell(seat, SECOND_MS, up != 0, own.metrics, base);
+    scoreboard_tell(slot, SECOND_MS, up != 0, own.metrics, base);
     free(base);
     metrics_free(own.metrics);
 }
 
-static void expect_sum(const struct siblings *siblings, uint64_t events, int64_t sessions,
+static void expect_sum(const struct scoreboard *scoreboard, uint64_t events, int64_t sessions,
                        int64_t up, unsigned ages)
 {
     struct counting total = counting_new();
     auto_buffer struct buffer text = {0};
     char expected[64];
-    siblings_sum(siblings, total.metrics);
+    scoreboard_sum(scoreboard, total.metrics);
     ck_assert_uint_eq(total.events->value, events);
     ck_assert_int_eq(total.sessions->value, sessions);
     ck_assert_int_eq(total.up->value, up);
@@ -132,25 +132,25 @@ static void expect_sum(const struct siblings *siblings, uint64_t events, int64_t
 
 START_TEST(a_sum_is_of_all_and_never_falls)
 {
-    struct siblings *siblings = siblings_new(2);
-    struct seat first = {siblings, 0}, second = {siblings, 1};
-    expect_sum(siblings, 0, 0, 0, 0);
+    struct scoreboard *scoreboard = scoreboard_new(2);
+    struct scoreboard_slot first = {scoreboard, 0}, second = {scoreboard, 1};
+    expect_sum(scoreboard, 0, 0, 0, 0);
     tell(&first, 10, 5, 1);
-    expect_sum(siblings, 10, 5, 1, 1);
+    expect_sum(scoreboard, 10, 5, 1, 1);
     tell(&second, 20, 7, 0);
-    expect_sum(siblings, 30, 12, 0, 2);
-    siblings_gone(&second); /* its gauges are gone, what it counted is not */
-    expect_sum(siblings, 30, 5, 1, 2);
+    expect_sum(scoreboard, 30, 12, 0, 2);
+    scoreboard_gone(&second); /* its gauges are gone, what it counted is not */
+    expect_sum(scoreboard, 30, 5, 1, 2);
     tell(&second, 1, 2, 1); /* another process in its place */
-    expect_sum(siblings, 31, 7, 1, 3);
-    siblings_free(siblings);
+    expect_sum(scoreboard, 31, 7, 1, 3);
+    scoreboard_free(scoreboard);
 }
 END_TEST
 
 START_TEST(processes_share_what_they_tell)
 {
-    struct siblings *siblings = siblings_new(2);
-    struct seat other = {siblings, 1};
+    struct scoreboard *scoreboard = scoreboard_new(2);
+    struct scoreboard_slot other = {scoreboard, 1};
     int status;
     pid_t pid = fork();
     if (pid == 0) {
@@ -158,28 +158,28 @@ START_TEST(processes_share_what_they_tell)
         _exit(0);
     }
     ck_assert_int_eq(waitpid(pid, &status, 0), pid);
-    ck_assert(siblings_is_up(&other));
-    expect_sum(siblings, 4, 2, 1, 1);
-    siblings_free(siblings);
+    ck_assert(scoreboard_is_up(&other));
+    expect_sum(scoreboard, 4, 2, 1, 1);
+    scoreboard_free(scoreboard);
 }
 END_TEST
 
 START_TEST(who_hangs_and_who_is_not_ready_is_seen)
 {
-    struct siblings *siblings = siblings_new(3);
-    struct seat ready = {siblings, 0}, unready = {siblings, 2};
-    struct siblings_state state = siblings_look(siblings, SECOND_MS);
+    struct scoreboard *scoreboard = scoreboard_new(3);
+    struct scoreboard_slot ready = {scoreboard, 0}, unready = {scoreboard, 2};
+    struct scoreboard_state state = scoreboard_look(scoreboard, SECOND_MS);
     ck_assert_uint_eq(state.up, 0);
     ck_assert_int_eq(state.first_unready, -1); /* who is not there is not unready */
     tell(&ready, 0, 0, 1);
     tell(&unready, 0, 0, 0);
-    state = siblings_look(siblings, SECOND_MS + SIBLING_STUCK_MS);
+    state = scoreboard_look(scoreboard, SECOND_MS + SCOREBOARD_STUCK_MS);
     ck_assert_uint_eq(state.up, 2);
     ck_assert_int_eq(state.first_unready, 2);
     ck_assert_int_eq(state.first_lazy, -1);
-    state = siblings_look(siblings, SECOND_MS + SIBLING_STUCK_MS + 1);
+    state = scoreboard_look(scoreboard, SECOND_MS + SCOREBOARD_STUCK_MS + 1);
     ck_assert_int_eq(state.first_lazy, 0);
-    siblings_free(siblings);
+    scoreboard_free(scoreboard);
 }
 END_TEST
 

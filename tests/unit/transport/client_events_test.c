@@ -57,7 +57,7 @@ struct bytes session_public_id(const struct session *session)
 /* --- An outlet */
 
 static struct {
-    struct outlet_ticket *tickets[100];
+    struct outlet_waiter *waiters[100];
     char ids[100][40];
     char last[300];
     unsigned count;
@@ -66,7 +66,7 @@ static struct {
 } outlet;
 
 static enum status take(void *context, const struct outlet_record *record,
-                        struct outlet_ticket *ticket)
+                        struct outlet_waiter *waiter)
 {
     (void)context;
     if (outlet.answer != STATUS_OK)
@@ -76,13 +76,13 @@ static enum status take(void *context, const struct outlet_record *record,
              BYTES_PRINT(record->tenant), BYTES_PRINT(record->session), BYTES_PRINT(record->room),
              BYTES_PRINT(record->traceparent));
     snprintf(outlet.ids[outlet.count], sizeof(outlet.ids[0]), "%.*s", BYTES_PRINT(record->id));
-    outlet.tickets[outlet.count++] = ticket;
+    outlet.waiters[outlet.count++] = waiter;
     return STATUS_OK;
 }
 
-static void forget(void *context, struct outlet_ticket *ticket)
+static void forget(void *context, struct outlet_waiter *waiter)
 {
-    (void)context, (void)ticket;
+    (void)context, (void)waiter;
     outlet.forgotten++;
 }
 
@@ -151,14 +151,14 @@ START_TEST(an_event_goes_out_with_whose_it_is_and_is_answered)
     ck_assert_str_eq(outlet.last, "task.cancel|{\"a\":1}|u1|acme|SID|task:42|00-1-2-3");
     ck_assert_str_eq(outlet.ids[0], "id-1");
     ck_assert_uint_eq(answers, 0);
-    outlet.tickets[0]->done(outlet.tickets[0], STATUS_OK);
+    outlet.waiters[0]->done(outlet.waiters[0], STATUS_OK);
     ck_assert_uint_eq(answers, 1);
     ck_assert_ptr_null(last_problem);
     ck_assert_uint_eq(sender.pending, 0);
     ck_assert_str_eq(send_at(&cancel, 0), "sent");
     ck_assert_str_eq(outlet.last, "task.cancel|null|u1|acme|SID||");
     ck_assert_uint_eq(strlen(outlet.ids[1]), 32);
-    outlet.tickets[1]->done(outlet.tickets[1], STATUS_UNAVAILABLE);
+    outlet.waiters[1]->done(outlet.waiters[1], STATUS_UNAVAILABLE);
     ck_assert_str_eq(last_problem, "unavailable");
     ck_assert_uint_eq(client_events_stats(events)->acknowledged, 1);
     ck_assert_uint_eq(client_events_stats(events)->failed, 1);
@@ -214,7 +214,7 @@ START_TEST(a_burst_passes_and_then_the_rate_holds)
     quota_wait_ms = 0;
     ck_assert_str_eq(send_at(&cancel, 2000000), "sent");
     for (unsigned i = 0; i < outlet.count; i++)
-        outlet.tickets[i]->done(outlet.tickets[i], STATUS_OK);
+        outlet.waiters[i]->done(outlet.waiters[i], STATUS_OK);
     ck_assert_uint_eq(answers, outlet.count);
     client_events_free(events);
 }
@@ -226,7 +226,7 @@ START_TEST(a_session_has_few_on_their_way_and_takes_them_back_when_it_ends)
     ck_assert_str_eq(send_at(&cancel, 0), "sent");
     ck_assert_str_eq(send_at(&cancel, 0), "sent");
     ck_assert_str_eq(send_at(&cancel, 0), "too_many_requests");
-    outlet.tickets[0]->done(outlet.tickets[0], STATUS_OK);
+    outlet.waiters[0]->done(outlet.waiters[0], STATUS_OK);
     ck_assert_str_eq(send_at(&cancel, 0), "sent");
     unsigned taken = 0;
     struct sent_event *sent;

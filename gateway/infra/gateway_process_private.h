@@ -1,6 +1,6 @@
 /* The parts of a gateway, for the files that make them, run them and look at them. */
-#ifndef GATEWAY_INFRA_GATEWAY_PROCESS_PARTS_H
-#define GATEWAY_INFRA_GATEWAY_PROCESS_PARTS_H
+#ifndef GATEWAY_INFRA_GATEWAY_PROCESS_PRIVATE_H
+#define GATEWAY_INFRA_GATEWAY_PROCESS_PRIVATE_H
 
 #include "gateway_drain.h"
 #include "gateway_metrics.h"
@@ -24,7 +24,7 @@ enum { RANDOM_KEY_BYTES = 32, WORKERS_DETAIL_SIZE = 64 };
 struct gateway_process {
     const struct gateway_settings *settings;
     const struct shared_config *shared;
-    const struct seat *seat; /* NULL: it is the only process */
+    const struct scoreboard_slot *slot; /* NULL: it is the only process */
     struct lws_loop *loop;
     int64_t stopped_ms;      /* of what the loop counts as such, what sessions were told of */
     uint64_t most_read_back; /* bytes, since memory was last given back */

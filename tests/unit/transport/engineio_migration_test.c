@@ -47,8 +47,8 @@ static bool pull(void *context, struct engineio_writer *writer, int64_t now_ms)
     return false;
 }
 
-static enum status hand_over(void *context, struct engineio_writer *writer, struct buffer *state,
-                             int64_t now_ms)
+static enum status migrate_out(void *context, struct engineio_writer *writer, struct buffer *state,
+                               int64_t now_ms)
 {
     (void)context, (void)now_ms;
     if (hoard) {
@@ -67,8 +67,8 @@ static enum status hand_over(void *context, struct engineio_writer *writer, stru
     return STATUS_OK;
 }
 
-static void *take_over(void *application, struct socketio_socket *socket, struct bytes state,
-                       int64_t now_ms)
+static void *migrate_in(void *application, struct socketio_socket *socket, struct bytes state,
+                        int64_t now_ms)
 {
     (void)application, (void)now_ms;
     taken++;
@@ -94,8 +94,8 @@ static const struct socketio_application_ops ops = {.connect = connect,
                                                     .event = event,
                                                     .ack = ack,
                                                     .pull = pull,
-                                                    .hand_over = hand_over,
-                                                    .take_over = take_over,
+                                                    .migrate_out = migrate_out,
+                                                    .migrate_in = migrate_in,
                                                     .disconnected = disconnected};
 
 static void start(bool byte_by_byte)
@@ -170,9 +170,9 @@ START_TEST(an_upgrade_takes_its_session_along){BOTH_FEEDS({
     for (unsigned i = 0; i < FAKE_GATEWAYS; i++)
         expect_gone(i);
     ck_assert_uint_eq(stats_of(0)->polling + stats_of(0)->websocket, 0);
-    ck_assert_uint_eq(stats_of(0)->handed_over, 1);
+    ck_assert_uint_eq(stats_of(0)->migrated_out, 1);
     ck_assert_uint_eq(stats_of(1)->websocket, 1);
-    ck_assert_uint_eq(stats_of(1)->taken_over, 1);
+    ck_assert_uint_eq(stats_of(1)->migrated_in, 1);
     ck_assert_uint_eq(socketio_server_stats(gateways[0].socketio)->sockets, 0);
     ck_assert_uint_eq(socketio_server_stats(gateways[1].socketio)->sockets, 1);
     /* It lives on by its own heartbeat, whatever becomes of its first gateway. */
@@ -362,7 +362,7 @@ START_TEST(an_upgrade_takes_its_session_along){BOTH_FEEDS({
         fake_frame(wire, "5");
         ck_assert_uint_eq(taken, 1);
         ck_assert_uint_eq(disconnects, 0);
-        ck_assert_uint_eq(stats_of(1)->taken_over_failed, 3);
+        ck_assert_uint_eq(stats_of(1)->migrations_failed, 3);
     })} END_TEST
 
     START_TEST(a_probe_that_is_not_finished_in_time_is_forgotten_on_both_sides)
@@ -484,7 +484,7 @@ START_TEST(one_upgrade_at_a_time){BOTH_FEEDS({
         ck_assert_uint_eq(taken, 1);
     })} END_TEST
 
-    TEST_PROGRAM("take_over", an_upgrade_takes_its_session_along,
+    TEST_PROGRAM("migrate_in", an_upgrade_takes_its_session_along,
                  what_is_said_during_the_probe_comes_once_and_in_order,
                  polls_are_released_until_the_session_moves,
                  a_half_received_event_is_completed_over_the_websocket,

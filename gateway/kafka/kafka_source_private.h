@@ -4,8 +4,8 @@
  *   kafka_watch.c       lanes that stand still
  *   kafka_rounds.c      what the broker is asked, and what follows from its answers
  *   kafka_source.c      live reading, what the hub asks, life and turns */
-#ifndef GATEWAY_KAFKA_KAFKA_SOURCE_PARTS_H
-#define GATEWAY_KAFKA_KAFKA_SOURCE_PARTS_H
+#ifndef GATEWAY_KAFKA_KAFKA_SOURCE_PRIVATE_H
+#define GATEWAY_KAFKA_KAFKA_SOURCE_PRIVATE_H
 
 #include "kafka_client.h"
 #include "kafka_ends.h"

@@ -85,7 +85,7 @@ static struct engineio_session *asked_session(struct engineio_server *server,
     struct engineio_session *session = parameters.session;
     buffer_deinit(&parameters.sid);
     if (session && session->polling && session->state == SESSION_OPEN &&
-        server->config.ops->hand_over)
+        server->config.ops->migrate_out)
         return session;
     answer_error(exchange, session ? ENGINEIO_ERROR_BAD_REQUEST : ENGINEIO_ERROR_UNKNOWN_SID, NULL);
     return NULL;
@@ -132,7 +132,7 @@ static void peer_take(void *route, struct http_exchange *exchange,
     session_mark_dirty(session);
 }
 
-void hand_over_add_routes(struct engineio_server *server)
+void migration_add_routes(struct engineio_server *server)
 {
     const struct {
         const char *path;
@@ -149,7 +149,7 @@ void hand_over_add_routes(struct engineio_server *server)
 
 /* ---- Giving ---- */
 
-void hand_over_session(struct engineio_session *session, int64_t now_ms)
+void engineio_migrate_out(struct engineio_session *session, int64_t now_ms)
 {
     struct engineio_server *server = session->server;
     struct polling *polling = session->polling;
@@ -164,7 +164,7 @@ void hand_over_session(struct engineio_session *session, int64_t now_ms)
     enum status status = STATUS_CLOSED;
     assert(polling->take);
     if (session->state == SESSION_OPEN)
-        status = server->config.ops->hand_over(session->connection, &writer, &own, now_ms);
+        status = server->config.ops->migrate_out(session->connection, &writer, &own, now_ms);
     if (status == STATUS_INCOMPLETE)
         return;
     if (status != STATUS_OK || session->state != SESSION_OPEN) {
@@ -184,7 +184,7 @@ void hand_over_session(struct engineio_session *session, int64_t now_ms)
     if (get) /* the client has stopped polling; this is another's */
         answer_error(get, ENGINEIO_ERROR_BAD_REQUEST, NULL);
     answer_bytes(take, buffer_peek(&state));
-    server->stats.handed_over++;
+    server->stats.migrated_out++;
     session_vanish(session, now_ms);
 }
 
@@ -224,8 +224,8 @@ static void refuse_moved(struct engineio_session *session, int64_t now_ms)
     session_end_for(session, ENGINEIO_CLOSE_SERVER, now_ms);
 }
 
-bool take_over_session(struct engineio_server *server, struct bytes sid, struct bytes state,
-                       struct taken_wire taken, int64_t now_ms)
+bool engineio_migrate_in(struct engineio_server *server, struct bytes sid, struct bytes state,
+                         struct taken_wire taken, int64_t now_ms)
 {
     struct moved moved;
     struct buffer queue = {0};
@@ -244,11 +244,11 @@ bool take_over_session(struct engineio_server *server, struct bytes sid, struct 
     session->link = link_of_wire(session, taken.wire, taken.reader, taken.base64);
     server->stats.websocket++;
     server->stats.upgrades++;
-    server->stats.taken_over++;
+    server->stats.migrated_in++;
     keep_handshake(session, &moved);
     session_plan_ping_in(session, (int64_t)moved.ping_in_ms, now_ms);
     session->connection =
-        server->config.ops->take_over(server->config.application, session, moved.own, now_ms);
+        server->config.ops->migrate_in(server->config.application, session, moved.own, now_ms);
     if (session->connection)
         session_mark_dirty(session);
     else
