@@ -23,7 +23,7 @@ static void forget_probe(struct engineio_session *session)
     assert(polling && polling->remote_probe[0]);
     polling->remote_probe[0] = '\0';
     polling->probed = false;
-    session_mark_dirty(session);
+    engineio_session_mark_dirty(session);
     timer_wheel_cancel(session->server->wheel, &polling->upgrade_timer);
     session->server->stats.upgrades_failed++;
 }
@@ -59,7 +59,7 @@ static void begin_probe(struct engineio_session *session, struct http_exchange *
     timer_wheel_set(server->wheel, &polling->upgrade_timer,
                     now_ms + server->config.upgrade_timeout_ms);
     answer_bytes(exchange, bytes_of_string(polling->remote_probe));
-    session_mark_dirty(session);
+    engineio_session_mark_dirty(session);
 }
 
 static bool names_probe(const struct http_request *request, const struct polling *polling)
@@ -79,15 +79,16 @@ static struct engineio_session *asked_session(struct engineio_server *server,
                                               struct http_exchange *exchange,
                                               const struct http_request *request, int64_t now_ms)
 {
-    if (!is_peer(server, exchange, request))
+    if (!engineio_is_peer(server, exchange, request))
         return NULL;
-    struct parameters parameters = read_parameters(server, request, now_ms);
+    struct request_parameters parameters = engineio_read_parameters(server, request, now_ms);
     struct engineio_session *session = parameters.session;
     buffer_deinit(&parameters.sid);
     if (session && session->polling && session->state == SESSION_OPEN &&
         server->config.ops->migrate_out)
         return session;
-    answer_error(exchange, session ? ENGINEIO_ERROR_BAD_REQUEST : ENGINEIO_ERROR_UNKNOWN_SID, NULL);
+    engineio_answer_error(exchange,
+                          session ? ENGINEIO_ERROR_BAD_REQUEST : ENGINEIO_ERROR_UNKNOWN_SID, NULL);
     return NULL;
 }
 
@@ -99,7 +100,7 @@ static void peer_probe(void *route, struct http_exchange *exchange,
         return;
     /* A second WebSocket beside a running upgrade is refused, as at home. */
     if (polling_is_probed(session->polling))
-        answer_error(exchange, ENGINEIO_ERROR_BAD_REQUEST, NULL);
+        engineio_answer_error(exchange, ENGINEIO_ERROR_BAD_REQUEST, NULL);
     else
         begin_probe(session, exchange, now_ms);
 }
@@ -123,13 +124,13 @@ static void peer_take(void *route, struct http_exchange *exchange,
         return;
     struct polling *polling = session->polling;
     if (!names_probe(request, polling) || polling->take) {
-        answer_error(exchange, ENGINEIO_ERROR_BAD_REQUEST, NULL);
+        engineio_answer_error(exchange, ENGINEIO_ERROR_BAD_REQUEST, NULL);
         return;
     }
     polling->take = exchange;
     http_exchange_set_context(exchange, &polling->owner);
     timer_wheel_cancel(session->server->wheel, &polling->upgrade_timer);
-    session_mark_dirty(session);
+    engineio_session_mark_dirty(session);
 }
 
 void migration_add_routes(struct engineio_server *server)
@@ -141,10 +142,11 @@ void migration_add_routes(struct engineio_server *server)
     } routes[] = {
         {"/peer/probe", peer_probe}, {"/peer/abandon", peer_abandon}, {"/peer/take", peer_take}};
     for (size_t i = 0; i < sizeof(routes) / sizeof(routes[0]); i++)
-        http_server_add_route(server->peers.http, &(struct http_route){.path = routes[i].path,
-                                                                       .request = routes[i].request,
-                                                                       .aborted = handle_aborted,
-                                                                       .route = server});
+        http_server_add_route(server->peers.http,
+                              &(struct http_route){.path = routes[i].path,
+                                                   .request = routes[i].request,
+                                                   .aborted = engineio_handle_aborted,
+                                                   .route = server});
 }
 
 /* ---- Giving ---- */
@@ -169,12 +171,12 @@ void engineio_migrate_out(struct engineio_session *session, int64_t now_ms)
         return;
     if (status != STATUS_OK || session->state != SESSION_OPEN) {
         engineio_session_close_for(session, WEBSOCKET_CLOSE_TRY_AGAIN, "cannot_continue");
-        session_end_for(session, ENGINEIO_CLOSE_SERVER, now_ms);
+        engineio_session_end(session, ENGINEIO_CLOSE_SERVER, now_ms);
         return;
     }
     queue_pack(&session->queue, &queue);
     pack_number(&state, FORMAT_VERSION);
-    pack_number(&state, (uint64_t)session_ping_in_ms(session, now_ms));
+    pack_number(&state, (uint64_t)engineio_session_ping_in_ms(session, now_ms));
     pack_bytes(&state, engineio_session_query(session));
     pack_bytes(&state, engineio_session_fields(session));
     pack_bytes(&state, buffer_peek(&queue));
@@ -182,10 +184,10 @@ void engineio_migrate_out(struct engineio_session *session, int64_t now_ms)
     struct http_exchange *take = polling->take, *get = polling->get;
     polling->take = polling->get = NULL;
     if (get) /* the client has stopped polling; this is another's */
-        answer_error(get, ENGINEIO_ERROR_BAD_REQUEST, NULL);
+        engineio_answer_error(get, ENGINEIO_ERROR_BAD_REQUEST, NULL);
     answer_bytes(take, buffer_peek(&state));
     server->stats.migrated_out++;
-    session_vanish(session, now_ms);
+    engineio_session_vanish(session, now_ms);
 }
 
 /* ---- Taking ---- */
@@ -221,7 +223,7 @@ static void keep_handshake(struct engineio_session *session, const struct moved 
 static void refuse_moved(struct engineio_session *session, int64_t now_ms)
 {
     engineio_session_close_for(session, WEBSOCKET_CLOSE_TRY_AGAIN, "cannot_continue");
-    session_end_for(session, ENGINEIO_CLOSE_SERVER, now_ms);
+    engineio_session_end(session, ENGINEIO_CLOSE_SERVER, now_ms);
 }
 
 bool engineio_migrate_in(struct engineio_server *server, struct bytes sid, struct bytes state,
@@ -237,7 +239,7 @@ bool engineio_migrate_in(struct engineio_server *server, struct bytes sid, struc
         buffer_deinit(&queue);
         return false;
     }
-    session = session_new(server, key);
+    session = engineio_session_new(server, key);
     session->queue = queue;
     session->place = *taken.place;
     session->deaf = true;
@@ -246,11 +248,11 @@ bool engineio_migrate_in(struct engineio_server *server, struct bytes sid, struc
     server->stats.upgrades++;
     server->stats.migrated_in++;
     keep_handshake(session, &moved);
-    session_plan_ping_in(session, (int64_t)moved.ping_in_ms, now_ms);
+    engineio_session_plan_ping_in(session, (int64_t)moved.ping_in_ms, now_ms);
     session->connection =
         server->config.ops->migrate_in(server->config.application, session, moved.own, now_ms);
     if (session->connection)
-        session_mark_dirty(session);
+        engineio_session_mark_dirty(session);
     else
         refuse_moved(session, now_ms);
     return true;

@@ -100,7 +100,7 @@ static void forward_answered(struct peer_request *request, const struct http_rep
     if (is_answer(reply))
         hand_on(exchange, reply);
     else
-        answer_error(exchange, ENGINEIO_ERROR_UNKNOWN_SID, NULL);
+        engineio_answer_error(exchange, ENGINEIO_ERROR_UNKNOWN_SID, NULL);
 }
 
 /* ---- The request goes out ---- */
@@ -161,7 +161,7 @@ void forward_request(struct engineio_server *server, struct http_exchange *excha
     bool post = request->method == HTTP_POST;
     if (!server->peers.client || (!post && request->method != HTTP_GET) ||
         peer_identity_locate(server->peers.identity, sid, &address) != STATUS_OK) {
-        answer_error(exchange, ENGINEIO_ERROR_UNKNOWN_SID, NULL);
+        engineio_answer_error(exchange, ENGINEIO_ERROR_UNKNOWN_SID, NULL);
         return;
     }
     struct forward *forward = mem_new(struct forward);
@@ -228,37 +228,24 @@ void forwards_free(struct engineio_server *server)
     while (server->forwards) {
         struct http_exchange *exchange = server->forwards->exchange;
         forward_free(server->forwards);
-        answer_error(exchange, ENGINEIO_ERROR_UNKNOWN_SID, NULL);
+        engineio_answer_error(exchange, ENGINEIO_ERROR_UNKNOWN_SID, NULL);
     }
 }
 
 /* ---- What other gateways ask ---- */
 
-bool is_peer(struct engineio_server *server, struct http_exchange *exchange,
-             const struct http_request *request)
-{
-    struct bytes token;
-    server->stats.peer_requests++;
-    if (http_request_field(request, PEER_TOKEN_FIELD, &token) &&
-        peer_identity_knows(server->peers.identity, token))
-        return true;
-    server->stats.peer_refused++;
-    http_exchange_refuse(exchange, 401, "not_a_peer");
-    return false;
-}
-
 static void handle_poll(void *route, struct http_exchange *exchange,
                         const struct http_request *request, int64_t now_ms)
 {
     struct engineio_server *server = route;
-    if (!is_peer(server, exchange, request))
+    if (!engineio_is_peer(server, exchange, request))
         return;
-    struct parameters parameters = read_parameters(server, request, now_ms);
+    struct request_parameters parameters = engineio_read_parameters(server, request, now_ms);
     if (!parameters.session)
-        answer_error(exchange, ENGINEIO_ERROR_UNKNOWN_SID,
-                     NULL); /* of a boot that is over, or ended */
-    else if (!fits_session(&parameters, false))
-        answer_error(exchange, ENGINEIO_ERROR_BAD_REQUEST, NULL);
+        engineio_answer_error(exchange, ENGINEIO_ERROR_UNKNOWN_SID,
+                              NULL); /* of a boot that is over, or ended */
+    else if (!engineio_fits_session(&parameters, false))
+        engineio_answer_error(exchange, ENGINEIO_ERROR_BAD_REQUEST, NULL);
     else
         polling_request(parameters.session, exchange, request, now_ms);
     buffer_deinit(&parameters.sid);
@@ -269,12 +256,12 @@ static void handle_release(void *route, struct http_exchange *exchange,
                            const struct http_request *request, int64_t now_ms)
 {
     struct engineio_server *server = route;
-    if (!is_peer(server, exchange, request))
+    if (!engineio_is_peer(server, exchange, request))
         return;
-    struct parameters parameters = read_parameters(server, request, now_ms);
+    struct request_parameters parameters = engineio_read_parameters(server, request, now_ms);
     if (parameters.session && parameters.session->polling) {
         parameters.session->polling->release = true;
-        session_mark_dirty(parameters.session);
+        engineio_session_mark_dirty(parameters.session);
     }
     buffer_deinit(&parameters.sid);
     http_exchange_answer(exchange, &(struct http_answer){.code = 200});
@@ -289,14 +276,14 @@ void engineio_server_set_peers(struct engineio_server *server, const struct engi
                                            .path = POLL_PATH,
                                            .body_bytes = server->poll_bytes,
                                            .request = handle_poll,
-                                           .body = handle_body,
-                                           .aborted = handle_aborted,
+                                           .body = engineio_handle_body,
+                                           .aborted = engineio_handle_aborted,
                                            .route = server,
                                        });
     http_server_add_route(peers->http, &(struct http_route){
                                            .path = RELEASE_PATH,
                                            .request = handle_release,
-                                           .aborted = handle_aborted,
+                                           .aborted = engineio_handle_aborted,
                                            .route = server,
                                        });
     migration_add_routes(server);

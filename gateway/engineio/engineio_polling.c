@@ -35,11 +35,6 @@ static void polling_answer(struct http_exchange *exchange, const char *content_t
                                                          .body = body});
 }
 
-void answer_text(struct http_exchange *exchange, const char *content_type, struct bytes body)
-{
-    polling_answer(exchange, content_type, body, false, false);
-}
-
 /* Answers the held GET. The body is kept, since a load balancer may ask for it again (same `t`). */
 static void answer_poll(struct engineio_session *session, struct bytes body)
 {
@@ -127,11 +122,11 @@ static void poll(struct engineio_session *session, struct http_exchange *exchang
     struct polling *polling = session->polling;
     struct request_mark mark = read_request_mark(request);
     if (!replace_poll(polling, &mark)) {
-        answer_problem(exchange, "requests_overlap");
+        engineio_answer_problem(exchange, "requests_overlap");
         if (polling->get)
-            session_fail(session, WEBSOCKET_CLOSE_POLICY, "requests_overlap", now_ms);
+            engineio_session_fail(session, WEBSOCKET_CLOSE_POLICY, "requests_overlap", now_ms);
         else
-            session_end_for(session, ENGINEIO_CLOSE_TRANSPORT, now_ms);
+            engineio_session_end(session, ENGINEIO_CLOSE_TRANSPORT, now_ms);
         return;
     }
     polling->gzip =
@@ -151,7 +146,7 @@ static void poll(struct engineio_session *session, struct http_exchange *exchang
     polling->get_mark = mark;
     if (polling->probed)
         timer_wheel_set(session->server->wheel, &polling->noop_timer, now_ms + PROBED_POLL_MS);
-    session_mark_dirty(session);
+    engineio_session_mark_dirty(session);
 }
 
 static uint32_t packets_most(const struct polling *polling, const struct engineio_config *config)
@@ -177,15 +172,15 @@ void polling_flush(struct engineio_session *session, int64_t now_ms)
         .packets_most = packets_most(polling, &server->config),
     };
     if (polling->probed && session->state == SESSION_OPEN)
-        session_fill_ping(session, &writer);
+        engineio_session_fill_ping(session, &writer);
     else
-        session_fill(session, &writer, now_ms);
+        engineio_session_fill(session, &writer, now_ms);
     /* Never a close packet behind events: the client would dispatch them after the close, and get
      * them again. */
     bool last = session->state == SESSION_CLOSING && buffer_size(out) == 0;
-    if (last && (polling->told_noop || session_is_left(session)))
+    if (last && (polling->told_noop || engineio_session_is_left(session)))
         writer_packet(&writer, ENGINEIO_NOOP);
-    if (last && !session_is_left(session))
+    if (last && !engineio_session_is_left(session))
         writer_packet(&writer, ENGINEIO_CLOSE);
     if (buffer_size(out) == 0 && polling->release)
         writer_packet(&writer, ENGINEIO_NOOP);
@@ -194,7 +189,7 @@ void polling_flush(struct engineio_session *session, int64_t now_ms)
         return;
     answer_poll(session, buffer_peek(out));
     if (last)
-        session_finish(session, now_ms);
+        engineio_session_finish(session, now_ms);
 }
 
 /* ---- POST ---- */
@@ -209,7 +204,7 @@ static enum status take_payload(struct engineio_session *session, struct bytes b
         status = engineio_payload_next(&reader, &server->decoded, &packet);
         if (status == STATUS_NOT_FOUND)
             return STATUS_OK;
-        if (status == STATUS_OK && !session_packet(session, &packet, now_ms))
+        if (status == STATUS_OK && !engineio_session_take(session, &packet, now_ms))
             return STATUS_OK;
     }
     return status;
@@ -258,8 +253,8 @@ static void take_body(struct engineio_session *session, struct http_exchange *ex
     }
     const char *word =
         status == STATUS_LIMIT || status == STATUS_TOO_LARGE ? "too_large" : "bad_packet";
-    answer_problem(exchange, word);
-    session_fail(session, WEBSOCKET_CLOSE_POLICY, word, now_ms);
+    engineio_answer_problem(exchange, word);
+    engineio_session_fail(session, WEBSOCKET_CLOSE_POLICY, word, now_ms);
 }
 
 static void post(struct engineio_session *session, struct http_exchange *exchange,
@@ -276,8 +271,8 @@ static void post(struct engineio_session *session, struct http_exchange *exchang
     }
     if (octets || polling->post) {
         const char *word = octets ? "bad_packet" : "requests_overlap";
-        answer_problem(exchange, word);
-        session_fail(session, WEBSOCKET_CLOSE_POLICY, word, now_ms);
+        engineio_answer_problem(exchange, word);
+        engineio_session_fail(session, WEBSOCKET_CLOSE_POLICY, word, now_ms);
         return;
     }
     http_exchange_set_context(exchange, &polling->owner);
@@ -299,7 +294,7 @@ void polling_request(struct engineio_session *session, struct http_exchange *exc
     else if (request->method == HTTP_POST)
         post(session, exchange, request, now_ms);
     else
-        answer_error(exchange, ENGINEIO_ERROR_BAD_REQUEST, NULL);
+        engineio_answer_error(exchange, ENGINEIO_ERROR_BAD_REQUEST, NULL);
 }
 
 static void polling_body(struct exchange_owner *owner, struct http_exchange *exchange,
@@ -328,7 +323,7 @@ static void polling_aborted(struct exchange_owner *owner, struct http_exchange *
     if (may_return)
         timer_wheel_set(polling->session->server->wheel, &polling->cut_timer, now_ms + CUT_POLL_MS);
     else
-        session_end_for(polling->session, ENGINEIO_CLOSE_TRANSPORT, now_ms);
+        engineio_session_end(polling->session, ENGINEIO_CLOSE_TRANSPORT, now_ms);
 }
 
 static void stay_away(struct timer *timer, int64_t now_ms)
@@ -336,7 +331,7 @@ static void stay_away(struct timer *timer, int64_t now_ms)
     struct polling *polling =
         (struct polling *)((char *)timer - offsetof(struct polling, cut_timer));
     assert(!polling->get);
-    session_end_for(polling->session, ENGINEIO_CLOSE_TRANSPORT, now_ms);
+    engineio_session_end(polling->session, ENGINEIO_CLOSE_TRANSPORT, now_ms);
 }
 
 static void release_poll(struct timer *timer, int64_t now_ms)
@@ -346,7 +341,7 @@ static void release_poll(struct timer *timer, int64_t now_ms)
         (struct polling *)((char *)timer - offsetof(struct polling, noop_timer));
     assert(polling->session->polling == polling);
     polling->release = true;
-    session_mark_dirty(polling->session);
+    engineio_session_mark_dirty(polling->session);
 }
 
 void polling_attach(struct engineio_session *session)
@@ -370,13 +365,13 @@ void polling_detach(struct engineio_session *session, enum engineio_packet_type 
     timer_wheel_cancel(session->server->wheel, &polling->cut_timer);
     uint8_t packet = (uint8_t)('0' + last);
     if (polling->get && last == ENGINEIO_UPGRADE)
-        answer_error(polling->get, ENGINEIO_ERROR_BAD_REQUEST, NULL);
+        engineio_answer_error(polling->get, ENGINEIO_ERROR_BAD_REQUEST, NULL);
     else if (polling->get)
         answer_poll(session, bytes_of(&packet, 1));
     if (polling->post)
-        answer_error(polling->post, ENGINEIO_ERROR_BAD_REQUEST, NULL);
+        engineio_answer_error(polling->post, ENGINEIO_ERROR_BAD_REQUEST, NULL);
     if (polling->take)
-        answer_error(polling->take, ENGINEIO_ERROR_UNKNOWN_SID, NULL);
+        engineio_answer_error(polling->take, ENGINEIO_ERROR_UNKNOWN_SID, NULL);
     if (polling->probe) {
         polling->probe->session = NULL;
         link_close(polling->probe, WEBSOCKET_CLOSE_NO_CODE, NULL);

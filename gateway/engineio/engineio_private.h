@@ -150,31 +150,38 @@ struct engineio_writer {
 };
 
 /* engineio_session.c */
-struct engineio_session *session_open(struct engineio_server *server,
-                                      const struct http_request *request, int64_t now_ms);
+struct engineio_session *engineio_session_open(struct engineio_server *server,
+                                               const struct http_request *request, int64_t now_ms);
 /* A session that is in the table and does nothing yet; `key`: SID_KEY_SIZE characters. */
-struct engineio_session *session_new(struct engineio_server *server, const char *key);
+struct engineio_session *engineio_session_new(struct engineio_server *server, const char *key);
 /* Frees all that carries the session; the application is not told. */
-void session_vanish(struct engineio_session *session, int64_t now_ms);
+void engineio_session_vanish(struct engineio_session *session, int64_t now_ms);
 /* How long until the next ping, at the latest. */
-int64_t session_ping_in_ms(const struct engineio_session *session, int64_t now_ms);
-void session_plan_ping_in(struct engineio_session *session, int64_t in_ms, int64_t now_ms);
-struct engineio_session *session_find(struct engineio_server *server, struct bytes sid);
-void session_append_open(struct engineio_session *session, bool websocket, struct buffer *out);
+int64_t engineio_session_ping_in_ms(const struct engineio_session *session, int64_t now_ms);
+void engineio_session_plan_ping_in(struct engineio_session *session, int64_t in_ms, int64_t now_ms);
+struct engineio_session *engineio_session_find(struct engineio_server *server, struct bytes sid);
+void engineio_session_append_open(struct engineio_session *session, bool websocket,
+                                  struct buffer *out);
 /* A packet from the client. Returns false if the session is no longer open. */
-bool session_packet(struct engineio_session *session, const struct engineio_packet *packet,
-                    int64_t now_ms);
+bool engineio_session_take(struct engineio_session *session, const struct engineio_packet *packet,
+                           int64_t now_ms);
 /* Ends the session and what carries it, at once. Not from inside a call of the application's. */
-void session_end_for(struct engineio_session *session, enum engineio_close reason, int64_t now_ms);
-void session_mark_dirty(struct engineio_session *session);
-/* The last answer or write of a closing session is out. */
+void engineio_session_end(struct engineio_session *session, enum engineio_close reason,
+                          int64_t now_ms);
+void engineio_session_mark_dirty(struct engineio_session *session);
 /* Ends the session for what its client sent; the code is that of a close frame. */
-void session_fail(struct engineio_session *session, unsigned code, const char *word,
-                  int64_t now_ms);
-void session_finish(struct engineio_session *session, int64_t now_ms);
+void engineio_session_fail(struct engineio_session *session, unsigned code, const char *word,
+                           int64_t now_ms);
+/* The last answer or write of a closing session is out. */
+void engineio_session_finish(struct engineio_session *session, int64_t now_ms);
 /* Its client closed it while no poll was held: one may be on its way that was sent before. */
-bool session_is_left(const struct engineio_session *session);
-void session_tell_closed(struct engineio_session *session, int64_t now_ms);
+bool engineio_session_is_left(const struct engineio_session *session);
+void engineio_session_tell_closed(struct engineio_session *session, int64_t now_ms);
+
+enum { SESSION_COOKIE_SIZE = 192 };
+/* The value of Set-Cookie; NULL: cookies are off. */
+const char *engineio_session_cookie(const struct engineio_session *session,
+                                    char cookie[SESSION_COOKIE_SIZE]);
 
 /* engineio_writer.c */
 enum queue_kind { QUEUE_TEXT, QUEUE_BINARY, QUEUE_WEBSOCKET_PONG };
@@ -186,11 +193,12 @@ bool queue_unpack(struct bytes packed, struct buffer *queue);
 /* Moves entries from the queue to the writer while there is room. */
 void queue_write(struct buffer *queue, struct engineio_writer *writer);
 void writer_packet(struct engineio_writer *writer, enum engineio_packet_type type);
-/* Between "3probe" and "5" a poll gets no more: a client that closes meanwhile hands what it polled
- * to nobody, or to its handlers after the end, and would get it again when it is back. */
-void session_fill_ping(struct engineio_session *session, struct engineio_writer *writer);
+/* A due ping. Between "3probe" and "5" a poll gets no more: a client that closes meanwhile hands what
+ * it polled to nobody, or to its handlers after the end, and would get it again when it is back. */
+void engineio_session_fill_ping(struct engineio_session *session, struct engineio_writer *writer);
 /* Everything that an open session can say now: a due ping, the queue, what is pulled. */
-void session_fill(struct engineio_session *session, struct engineio_writer *writer, int64_t now_ms);
+void engineio_session_fill(struct engineio_session *session, struct engineio_writer *writer,
+                           int64_t now_ms);
 
 /* engineio_polling.c */
 void polling_attach(struct engineio_session *session);
@@ -200,25 +208,24 @@ void polling_flush(struct engineio_session *session, int64_t now_ms);
 /* Answers what is outstanding, because the session ends, and frees the struct: a held GET gets this
  * packet; or an error, if it is ENGINEIO_UPGRADE: the session has moved to a WebSocket. */
 void polling_detach(struct engineio_session *session, enum engineio_packet_type last);
-void answer_text(struct http_exchange *exchange, const char *content_type, struct bytes body);
 
 /* engineio_websocket.c */
-void websocket_request(struct engineio_server *server, struct engineio_session *session,
-                       struct http_exchange *exchange, const struct http_request *request,
-                       int64_t now_ms);
+void engineio_websocket_request(struct engineio_server *server, struct engineio_session *session,
+                                struct http_exchange *exchange, const struct http_request *request,
+                                int64_t now_ms);
 /* What an upgrade request asks for; borrows from it. */
-struct websocket_wish {
+struct upgrade_wish {
     struct bytes key;
     struct bytes protocol; /* the first that is offered, which is taken, as by the JavaScript
                               server; empty: none is */
     bool base64;           /* b64=1: binary messages as text */
 };
 /* Reads an upgrade request; false: it is refused. */
-bool websocket_read_wish(struct http_exchange *exchange, const struct http_request *request,
-                         struct websocket_wish *wish);
+bool engineio_read_wish(struct http_exchange *exchange, const struct http_request *request,
+                        struct upgrade_wish *wish);
 /* Answers 101. What came behind the request is moved to `rest`. */
-struct wire *websocket_welcome(struct engineio_server *server, struct http_exchange *exchange,
-                               const struct websocket_wish *wish, struct buffer *rest);
+struct wire *engineio_welcome(struct engineio_server *server, struct http_exchange *exchange,
+                              const struct upgrade_wish *wish, struct buffer *rest);
 /* Makes a wire the session's, with its reader. */
 struct link *link_of_wire(struct engineio_session *session, struct wire *wire,
                           const struct websocket_reader *reader, bool base64);
@@ -237,9 +244,6 @@ void forwards_free(struct engineio_server *server);
 /* Tells another gateway something whose answer means nothing. */
 void peer_notice_send(struct engineio_server *server, const struct peer_address *address,
                       const char *path, struct bytes query);
-/* Refuses who does not know the shared secret. */
-bool is_peer(struct engineio_server *server, struct http_exchange *exchange,
-             const struct http_request *request);
 
 /* engineio_remote_upgrade.c */
 /* An upgrade request for a session that may be another gateway's. */
@@ -263,8 +267,8 @@ struct taken_wire {
 bool engineio_migrate_in(struct engineio_server *server, struct bytes sid, struct bytes state,
                          struct taken_wire taken, int64_t now_ms);
 
-/* engineio_server.c */
-struct parameters {
+/* engineio_request.c */
+struct request_parameters {
     bool websocket;                   /* transport=websocket */
     bool known;                       /* the transport is one of ours */
     bool version_fits;                /* EIO=4 */
@@ -272,25 +276,30 @@ struct parameters {
     struct engineio_session *session; /* NULL: not here, or not any more */
     struct buffer sid;                /* the caller deinits it */
 };
-struct parameters read_parameters(struct engineio_server *server,
-                                  const struct http_request *request, int64_t now_ms);
-bool fits_session(const struct parameters *parameters, bool upgrade);
-void handle_body(void *route, struct http_exchange *exchange, struct bytes body, int64_t now_ms);
-void handle_aborted(void *route, struct http_exchange *exchange, enum http_abort reason,
-                    int64_t now_ms);
+struct request_parameters engineio_read_parameters(struct engineio_server *server,
+                                                   const struct http_request *request,
+                                                   int64_t now_ms);
+bool engineio_fits_session(const struct request_parameters *parameters, bool upgrade);
+/* http_route.body and http_route.aborted: for the owner of the exchange. */
+void engineio_handle_body(void *route, struct http_exchange *exchange, struct bytes body,
+                          int64_t now_ms);
+void engineio_handle_aborted(void *route, struct http_exchange *exchange, enum http_abort reason,
+                             int64_t now_ms);
+/* Refuses who does not know the shared secret. */
+bool engineio_is_peer(struct engineio_server *server, struct http_exchange *exchange,
+                      const struct http_request *request);
+
+/* engineio_answer.c */
+void engineio_answer_error(struct http_exchange *exchange, enum engineio_error error,
+                           const char *message);
+/* A bad request (400, code 3) that says in which way. */
+void engineio_answer_problem(struct http_exchange *exchange, const char *word);
+/* upgrade: in the words in which the JavaScript server refuses a WebSocket. */
+void engineio_refuse(struct http_exchange *exchange, bool upgrade, enum engineio_error error,
+                     const char *message);
 /* Whether no further session is let in. */
 bool engineio_is_full(const struct engineio_server *server);
-void refuse_full(struct engineio_server *server, struct http_exchange *exchange);
-/* upgrade: in the words in which the JavaScript server refuses a WebSocket. */
-void refuse_request(struct http_exchange *exchange, bool upgrade, enum engineio_error error,
-                    const char *message);
-enum { SESSION_COOKIE_SIZE = 192 };
-/* The value of Set-Cookie; NULL: cookies are off. */
-const char *session_cookie(const struct engineio_session *session,
-                           char cookie[SESSION_COOKIE_SIZE]);
-void answer_error(struct http_exchange *exchange, enum engineio_error error, const char *message);
-/* A bad request (400, code 3) that says in which way. */
-void answer_problem(struct http_exchange *exchange, const char *word);
+void engineio_refuse_full(struct engineio_server *server, struct http_exchange *exchange);
 
 /* poll_compressor.c */
 struct poll_compressor *poll_compressor_new(void);

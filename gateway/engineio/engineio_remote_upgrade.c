@@ -258,19 +258,19 @@ void remote_upgrade_request(struct engineio_server *server, struct http_exchange
                             const struct http_request *request, struct bytes sid, int64_t now_ms)
 {
     struct peer_address address;
-    struct websocket_wish wish;
+    struct upgrade_wish wish;
     if (!server->peers.client || !server->config.ops->migrate_in || sid.size >= ENGINEIO_SID_SIZE ||
         peer_identity_locate(server->peers.identity, sid, &address) != STATUS_OK ||
         sid.size < SID_KEY_SIZE) {
-        refuse_request(exchange, true, ENGINEIO_ERROR_UNKNOWN_SID, NULL);
+        engineio_refuse(exchange, true, ENGINEIO_ERROR_UNKNOWN_SID, NULL);
         return;
     }
     if (engineio_is_full(server)) {
-        refuse_full(server, exchange);
+        engineio_refuse_full(server, exchange);
         return;
     }
     struct address_place place = {0};
-    if (!websocket_read_wish(exchange, request, &wish) ||
+    if (!engineio_read_wish(exchange, request, &wish) ||
         !http_exchange_admit(exchange, request, now_ms, &place))
         return;
     struct remote_upgrade *upgrade = mem_new(struct remote_upgrade);
@@ -282,7 +282,7 @@ void remote_upgrade_request(struct engineio_server *server, struct http_exchange
     upgrade->sid_size = sid.size;
     buffer_append_format(&upgrade->query, "sid=%.*s", BYTES_PRINT(sid));
     upgrade->base64 = wish.base64;
-    upgrade->wire = websocket_welcome(server, exchange, &wish, &rest);
+    upgrade->wire = engineio_welcome(server, exchange, &wish, &rest);
     websocket_reader_init(&upgrade->reader, server->config.max_payload_bytes);
     wire_attach(upgrade->wire, &receiver_ops, upgrade);
     upgrade->timer.fire = remote_upgrade_late;

@@ -7,94 +7,7 @@
 #include "http_response.h"
 #include "mem.h"
 
-const char *engineio_close_text(enum engineio_close reason)
-{
-    static const char *const texts[ENGINEIO_CLOSE_COUNT] = {
-        [ENGINEIO_CLOSE_CLIENT] = "client",
-        [ENGINEIO_CLOSE_TRANSPORT] = "transport",
-        [ENGINEIO_CLOSE_PING_TIMEOUT] = "ping_timeout",
-        [ENGINEIO_CLOSE_PROTOCOL] = "protocol",
-        [ENGINEIO_CLOSE_OVERFLOW] = "overflow",
-        [ENGINEIO_CLOSE_SERVER] = "server",
-    };
-    assert(reason < ENGINEIO_CLOSE_COUNT);
-    return texts[reason];
-}
-
-/* ---- Refusals ---- */
-
-static const char *error_word(enum engineio_error error)
-{
-    switch (error) {
-    case ENGINEIO_ERROR_UNKNOWN_TRANSPORT:
-        return "unknown_transport";
-    case ENGINEIO_ERROR_UNKNOWN_SID:
-        return "unknown_sid";
-    case ENGINEIO_ERROR_BAD_HANDSHAKE_METHOD:
-        return "bad_handshake_method";
-    case ENGINEIO_ERROR_BAD_REQUEST:
-        return "bad_request";
-    case ENGINEIO_ERROR_FORBIDDEN:
-        return "forbidden";
-    case ENGINEIO_ERROR_UNSUPPORTED_PROTOCOL_VERSION:
-        return "unsupported_protocol_version";
-    }
-    assert(!"an error of Engine.IO");
-    return NULL;
-}
-
-static void answer_json(struct http_exchange *exchange, enum engineio_error error,
-                        const char *message)
-{
-    struct buffer body = {0};
-    engineio_append_error(&body, error, message);
-    http_exchange_answer(exchange, &(struct http_answer){.code = engineio_error_http_code(error),
-                                                         .content_type = "application/json",
-                                                         .body = buffer_peek(&body)});
-    buffer_deinit(&body);
-}
-
-void answer_error(struct http_exchange *exchange, enum engineio_error error, const char *message)
-{
-    http_exchange_note_refusal(exchange, "engineio", error_word(error));
-    answer_json(exchange, error, message);
-}
-
-void answer_problem(struct http_exchange *exchange, const char *word)
-{
-    http_exchange_note_refusal(exchange, "engineio", word);
-    answer_json(exchange, ENGINEIO_ERROR_BAD_REQUEST, refusal_message(word));
-}
-
-void refuse_request(struct http_exchange *exchange, bool upgrade, enum engineio_error error,
-                    const char *message)
-{
-    if (!upgrade) {
-        answer_error(exchange, error, message);
-        return;
-    }
-    http_exchange_note_refusal(exchange, "engineio", error_word(error));
-    /* A client that asked for a WebSocket is told in the words of the JavaScript server. */
-    http_exchange_answer(
-        exchange, &(struct http_answer){
-                      .code = engineio_error_http_code(error),
-                      .content_type = "text/html",
-                      .body = bytes_of_string(message ? message : engineio_error_message(error)),
-                      .close = true});
-}
-
 /* ---- Handshake ---- */
-
-const char *session_cookie(const struct engineio_session *session, char cookie[SESSION_COOKIE_SIZE])
-{
-    if (!session->server->config.cookie)
-        return NULL;
-    char sid[ENGINEIO_SID_SIZE];
-    engineio_session_sid(session, sid);
-    snprintf(cookie, SESSION_COOKIE_SIZE, "%s=%s; Path=/; HttpOnly; SameSite=Lax",
-             session->server->config.cookie, sid);
-    return cookie;
-}
 
 static void open_polling(struct engineio_server *server, struct http_exchange *exchange,
                          const struct http_request *request, int64_t now_ms)
@@ -103,14 +16,14 @@ static void open_polling(struct engineio_server *server, struct http_exchange *e
     assert(!engineio_is_full(server));
     if (!http_exchange_admit(exchange, request, now_ms, &place))
         return;
-    struct engineio_session *session = session_open(server, request, now_ms);
+    struct engineio_session *session = engineio_session_open(server, request, now_ms);
     session->place = place;
     polling_attach(session);
     struct buffer *out = &server->scratch;
     buffer_clear(out);
-    session_append_open(session, false, out);
+    engineio_session_append_open(session, false, out);
     char text[SESSION_COOKIE_SIZE];
-    const char *cookie = session_cookie(session, text);
+    const char *cookie = engineio_session_cookie(session, text);
     struct http_field fields[] = {http_field_of("Cache-Control", "no-store"),
                                   http_field_of("Set-Cookie", cookie)};
     http_exchange_answer(exchange,
@@ -122,86 +35,21 @@ static void open_polling(struct engineio_server *server, struct http_exchange *e
     session->connection = server->config.ops->opened(server->config.application, session, now_ms);
 }
 
-bool engineio_is_full(const struct engineio_server *server)
-{
-    return server->draining ||
-           (server->config.sessions &&
-            server->stats.polling + server->stats.websocket + server->stats.remote_upgrades >=
-                server->config.sessions);
-}
-
-void refuse_full(struct engineio_server *server, struct http_exchange *exchange)
-{
-    struct http_field retry = http_field_of("Retry-After", "1");
-    server->stats.refused++;
-    http_exchange_refuse_finally(exchange, 503, server->draining ? "ending" : "too_many_sessions",
-                                 &retry);
-}
-
 static void engineio_handshake(struct engineio_server *server, struct http_exchange *exchange,
                                const struct http_request *request, bool websocket, int64_t now_ms)
 {
     if (engineio_is_full(server))
-        refuse_full(server, exchange);
+        engineio_refuse_full(server, exchange);
     else if (websocket)
-        websocket_request(server, NULL, exchange, request, now_ms);
+        engineio_websocket_request(server, NULL, exchange, request, now_ms);
     else
         open_polling(server, exchange, request, now_ms);
 }
 
-/* ---- Checks, in the order of the JavaScript server: clients and their tests know which error wins
- * ---- */
+/* ---- Requests ---- */
 
-/* A deadline that has passed counts, although its timer may not have fired yet in this turn. */
-static void expire_if_due(struct engineio_session *session, int64_t now_ms)
-{
-    if (!session || session->state != SESSION_OPEN)
-        return;
-    int64_t deadline_ms = session->timer.deadline_ms;
-    if (session->heartbeat == HEARTBEAT_WAIT_PING)
-        deadline_ms += session->server->config.ping_timeout_ms;
-    if (deadline_ms <= now_ms)
-        session_end_for(session, ENGINEIO_CLOSE_PING_TIMEOUT, now_ms);
-}
-
-struct parameters read_parameters(struct engineio_server *server,
-                                  const struct http_request *request, int64_t now_ms)
-{
-    struct parameters parameters = {0};
-    auto_buffer struct buffer scratch = {0};
-    struct bytes value;
-    if (http_query_parameter(request->query, "transport", &scratch, &value) == STATUS_OK) {
-        parameters.websocket =
-            bytes_equal(value, BYTES_LITERAL("websocket")) && !server->config.no_websocket;
-        parameters.known = parameters.websocket || (bytes_equal(value, BYTES_LITERAL("polling")) &&
-                                                    !server->config.no_polling);
-    }
-    buffer_clear(&scratch);
-    if (http_query_parameter(request->query, "EIO", &scratch, &value) == STATUS_OK)
-        parameters.version_fits = bytes_equal(value, BYTES_LITERAL("4"));
-    buffer_clear(&scratch);
-    if (http_query_parameter(request->query, "sid", &scratch, &value) == STATUS_OK && value.size) {
-        parameters.names_session = true;
-        parameters.session = session_find(server, value);
-        expire_if_due(parameters.session, now_ms);
-        struct engineio_session *session = parameters.session;
-        if (!session || session->state == SESSION_DEAD ||
-            (session_is_left(session) && request->method != HTTP_GET)) {
-            parameters.session = NULL;
-            buffer_append(&parameters.sid, value);
-        }
-    }
-    return parameters;
-}
-
-bool fits_session(const struct parameters *parameters, bool upgrade)
-{
-    assert(upgrade || parameters->session);
-    if (upgrade)
-        return parameters->websocket && parameters->version_fits;
-    return parameters->version_fits && !parameters->websocket && parameters->session->polling;
-}
-
+/* The checks stand in the order of the JavaScript server: clients and their tests know which error
+ * wins. */
 static void engineio_handle_request(void *route, struct http_exchange *exchange,
                                     const struct http_request *request, int64_t now_ms)
 {
@@ -209,67 +57,52 @@ static void engineio_handle_request(void *route, struct http_exchange *exchange,
     /* Other upgrades are offers that a server may leave alone (RFC 9110, 7.8): h2c is offered to
      * everybody by some. */
     bool upgrade = request->upgrade && http_request_has_token(request, "upgrade", "websocket");
-    struct parameters parameters = read_parameters(server, request, now_ms);
+    struct request_parameters parameters = engineio_read_parameters(server, request, now_ms);
     const char *message = NULL;
     if (!parameters.known) {
-        refuse_request(exchange, upgrade, ENGINEIO_ERROR_UNKNOWN_TRANSPORT, NULL);
+        engineio_refuse(exchange, upgrade, ENGINEIO_ERROR_UNKNOWN_TRANSPORT, NULL);
     } else if (parameters.names_session) {
         if (!parameters.session && !upgrade && parameters.version_fits)
             forward_request(server, exchange, request, buffer_peek(&parameters.sid));
         else if (!parameters.session && parameters.websocket && parameters.version_fits)
             remote_upgrade_request(server, exchange, request, buffer_peek(&parameters.sid), now_ms);
         else if (!parameters.session)
-            refuse_request(exchange, upgrade, ENGINEIO_ERROR_UNKNOWN_SID, NULL);
-        else if (!fits_session(&parameters, upgrade))
-            refuse_request(exchange, upgrade, ENGINEIO_ERROR_BAD_REQUEST, NULL);
+            engineio_refuse(exchange, upgrade, ENGINEIO_ERROR_UNKNOWN_SID, NULL);
+        else if (!engineio_fits_session(&parameters, upgrade))
+            engineio_refuse(exchange, upgrade, ENGINEIO_ERROR_BAD_REQUEST, NULL);
         else if (upgrade)
-            websocket_request(server, parameters.session, exchange, request, now_ms);
+            engineio_websocket_request(server, parameters.session, exchange, request, now_ms);
         else
             polling_request(parameters.session, exchange, request, now_ms);
     } else if (request->method != HTTP_GET) {
-        refuse_request(exchange, upgrade, ENGINEIO_ERROR_BAD_HANDSHAKE_METHOD, NULL);
+        engineio_refuse(exchange, upgrade, ENGINEIO_ERROR_BAD_HANDSHAKE_METHOD, NULL);
     } else if (parameters.websocket != upgrade) {
-        refuse_request(exchange, upgrade, ENGINEIO_ERROR_BAD_REQUEST, NULL);
+        engineio_refuse(exchange, upgrade, ENGINEIO_ERROR_BAD_REQUEST, NULL);
     } else if (server->config.ops->allow &&
                !server->config.ops->allow(server->config.application, request, &message)) {
         server->stats.refused++;
-        refuse_request(exchange, upgrade, ENGINEIO_ERROR_FORBIDDEN, message);
+        engineio_refuse(exchange, upgrade, ENGINEIO_ERROR_FORBIDDEN, message);
     } else if (!parameters.version_fits) {
-        refuse_request(exchange, upgrade, ENGINEIO_ERROR_UNSUPPORTED_PROTOCOL_VERSION, NULL);
+        engineio_refuse(exchange, upgrade, ENGINEIO_ERROR_UNSUPPORTED_PROTOCOL_VERSION, NULL);
     } else {
         engineio_handshake(server, exchange, request, upgrade, now_ms);
     }
     buffer_deinit(&parameters.sid);
 }
 
-void handle_body(void *route, struct http_exchange *exchange, struct bytes body, int64_t now_ms)
-{
-    (void)route;
-    struct exchange_owner *owner = http_exchange_context(exchange);
-    assert(owner);
-    owner->body(owner, exchange, body, now_ms);
-}
-
-void handle_aborted(void *route, struct http_exchange *exchange, enum http_abort reason,
-                    int64_t now_ms)
-{
-    (void)route;
-    struct exchange_owner *owner = http_exchange_context(exchange);
-    if (owner)
-        owner->aborted(owner, exchange, reason, now_ms);
-}
-
 /* ---- Turns ---- */
 
-enum { LEFT_MS = 100 }; /* how long a session stays that its client closed, see session_is_left() */
+enum {
+    LEFT_MS = 100
+}; /* how long a session stays that its client closed, see engineio_session_is_left() */
 
 static void session_flush(struct engineio_session *session, int64_t now_ms)
 {
     assert(session->state != SESSION_DEAD && !session->link == !!session->polling);
     if (session->state == SESSION_CLOSING && !session->told_closed) {
-        session_tell_closed(session, now_ms);
+        engineio_session_tell_closed(session, now_ms);
         timer_wheel_set(session->server->wheel, &session->timer,
-                        now_ms + (session_is_left(session)
+                        now_ms + (engineio_session_is_left(session)
                                       ? LEFT_MS
                                       : session->server->config.close_timeout_ms));
     }
@@ -367,8 +200,8 @@ struct engineio_server *engineio_server_new(const struct engineio_config *config
                                     .cors = config->cors,
                                     .origins = config->origins,
                                     .request = engineio_handle_request,
-                                    .body = handle_body,
-                                    .aborted = handle_aborted,
+                                    .body = engineio_handle_body,
+                                    .aborted = engineio_handle_aborted,
                                     .route = server,
                                 });
     return server;
@@ -380,7 +213,7 @@ void engineio_server_free(struct engineio_server *server)
         return;
     struct engineio_session *session, *next;
     HASH_ITER(hh, server->sessions, session, next)
-        session_end_for(session, ENGINEIO_CLOSE_SERVER, server->wheel->now_ms);
+        engineio_session_end(session, ENGINEIO_CLOSE_SERVER, server->wheel->now_ms);
     engineio_server_turn(server, server->wheel->now_ms);
     forwards_free(server);
     remote_upgrades_free(server);
@@ -395,9 +228,9 @@ void engineio_server_woke(struct engineio_server *server, int64_t span_ms, int64
     struct engineio_session *session, *next;
     assert(span_ms > 0);
     HASH_ITER(hh, server->sessions, session, next) {
-        int64_t in_ms = session_ping_in_ms(session, now_ms) - span_ms;
+        int64_t in_ms = engineio_session_ping_in_ms(session, now_ms) - span_ms;
         if (session->state == SESSION_OPEN && session->heartbeat == HEARTBEAT_WAIT_PING)
-            session_plan_ping_in(session, in_ms > 0 ? in_ms : 0, now_ms);
+            engineio_session_plan_ping_in(session, in_ms > 0 ? in_ms : 0, now_ms);
     }
 }
 

@@ -29,8 +29,6 @@ enum engineio_close {
     ENGINEIO_CLOSE_SERVER,       /* engineio_session_close() */
     ENGINEIO_CLOSE_COUNT
 };
-/* "client", "transport" ...: for logs and metrics. */
-const char *engineio_close_text(enum engineio_close reason);
 
 struct engineio_application_ops {
     /* Whether a handshake is let in; false: 403 with *message (static), if set. NULL: always. */

@@ -1,4 +1,5 @@
 #include <assert.h>
+#include <stdio.h>
 
 #include "base64.h"
 #include "engineio_private.h"
@@ -23,7 +24,7 @@ static void new_key(struct engineio_server *server, char key[SID_KEY_SIZE])
     }
 }
 
-struct engineio_session *session_find(struct engineio_server *server, struct bytes sid)
+struct engineio_session *engineio_session_find(struct engineio_server *server, struct bytes sid)
 {
     struct bytes prefix = bytes_of_string(server->config.sid_prefix);
     if (!bytes_start_with(sid, prefix) || sid.size != prefix.size + SID_KEY_SIZE)
@@ -42,7 +43,20 @@ void engineio_session_sid(const struct engineio_session *session, char sid[ENGIN
     sid[prefix.size + SID_KEY_SIZE] = '\0';
 }
 
-void session_append_open(struct engineio_session *session, bool websocket, struct buffer *out)
+const char *engineio_session_cookie(const struct engineio_session *session,
+                                    char cookie[SESSION_COOKIE_SIZE])
+{
+    if (!session->server->config.cookie)
+        return NULL;
+    char sid[ENGINEIO_SID_SIZE];
+    engineio_session_sid(session, sid);
+    snprintf(cookie, SESSION_COOKIE_SIZE, "%s=%s; Path=/; HttpOnly; SameSite=Lax",
+             session->server->config.cookie, sid);
+    return cookie;
+}
+
+void engineio_session_append_open(struct engineio_session *session, bool websocket,
+                                  struct buffer *out)
 {
     const struct engineio_config *config = &session->server->config;
     char sid[ENGINEIO_SID_SIZE];
@@ -116,17 +130,17 @@ static void heartbeat_due(struct timer *timer, int64_t now_ms)
     const struct engineio_config *config = &session->server->config;
     assert(session->state != SESSION_DEAD);
     if (session->state == SESSION_CLOSING) {
-        session_end_for(session, ENGINEIO_CLOSE_SERVER, now_ms);
+        engineio_session_end(session, ENGINEIO_CLOSE_SERVER, now_ms);
         return;
     }
     if (session->heartbeat == HEARTBEAT_WAIT_PONG) {
-        session_end_for(session, ENGINEIO_CLOSE_PING_TIMEOUT, now_ms);
+        engineio_session_end(session, ENGINEIO_CLOSE_PING_TIMEOUT, now_ms);
         return;
     }
     session->heartbeat = HEARTBEAT_WAIT_PONG;
     session->refreshed = false;
     session->ping_due = true;
-    session_mark_dirty(session);
+    engineio_session_mark_dirty(session);
     timer_wheel_set(session->server->wheel, timer, timer->deadline_ms + config->ping_timeout_ms);
 }
 
@@ -152,7 +166,7 @@ static void refresh_pong(struct engineio_session *session, int64_t now_ms)
 
 /* ---- Life ---- */
 
-struct engineio_session *session_new(struct engineio_server *server, const char *key)
+struct engineio_session *engineio_session_new(struct engineio_server *server, const char *key)
 {
     struct engineio_session *session = mem_new(struct engineio_session);
     session->server = server;
@@ -162,32 +176,32 @@ struct engineio_session *session_new(struct engineio_server *server, const char 
     return session;
 }
 
-int64_t session_ping_in_ms(const struct engineio_session *session, int64_t now_ms)
+int64_t engineio_session_ping_in_ms(const struct engineio_session *session, int64_t now_ms)
 {
     int64_t in_ms = session->timer.deadline_ms - now_ms;
     return session->heartbeat == HEARTBEAT_WAIT_PONG || in_ms < 0 ? 0 : in_ms;
 }
 
-void session_plan_ping_in(struct engineio_session *session, int64_t in_ms, int64_t now_ms)
+void engineio_session_plan_ping_in(struct engineio_session *session, int64_t in_ms, int64_t now_ms)
 {
     int64_t most_ms = session->server->config.ping_interval_ms;
     assert(in_ms >= 0);
     plan_ping(session, now_ms - most_ms + (in_ms < most_ms ? in_ms : most_ms));
 }
 
-struct engineio_session *session_open(struct engineio_server *server,
-                                      const struct http_request *request, int64_t now_ms)
+struct engineio_session *engineio_session_open(struct engineio_server *server,
+                                               const struct http_request *request, int64_t now_ms)
 {
     char key[SID_KEY_SIZE];
     new_key(server, key);
-    struct engineio_session *session = session_new(server, key);
+    struct engineio_session *session = engineio_session_new(server, key);
     keep_request(session, request);
     server->stats.opened++;
     plan_ping(session, now_ms);
     return session;
 }
 
-void session_mark_dirty(struct engineio_session *session)
+void engineio_session_mark_dirty(struct engineio_session *session)
 {
     if (session->dirty || session->state == SESSION_DEAD)
         return;
@@ -200,7 +214,7 @@ void session_mark_dirty(struct engineio_session *session)
 void engineio_session_wake(struct engineio_session *session)
 {
     session->awake = true;
-    session_mark_dirty(session);
+    engineio_session_mark_dirty(session);
 }
 
 bool engineio_session_is_websocket(const struct engineio_session *session)
@@ -215,7 +229,7 @@ static void begin_closing(struct engineio_session *session, enum engineio_close 
         return;
     session->state = SESSION_CLOSING;
     session->close_reason = (uint8_t)reason;
-    session_mark_dirty(session);
+    engineio_session_mark_dirty(session);
 }
 
 void engineio_session_close(struct engineio_session *session)
@@ -246,12 +260,13 @@ void engineio_session_close_for(struct engineio_session *session, unsigned code,
     begin_closing(session, ENGINEIO_CLOSE_SERVER);
 }
 
-void session_fail(struct engineio_session *session, unsigned code, const char *word, int64_t now_ms)
+void engineio_session_fail(struct engineio_session *session, unsigned code, const char *word,
+                           int64_t now_ms)
 {
     assert(word && websocket_close_code_is_valid(code));
     if (session->state == SESSION_OPEN)
         keep_word(session, code, word);
-    session_end_for(session, ENGINEIO_CLOSE_PROTOCOL, now_ms);
+    engineio_session_end(session, ENGINEIO_CLOSE_PROTOCOL, now_ms);
 }
 
 /* Whoever ends it says why; these go without saying. */
@@ -327,10 +342,10 @@ void engineio_session_send(struct engineio_session *session, bool binary, const 
         return;
     }
     queue_append(&session->queue, binary ? QUEUE_BINARY : QUEUE_TEXT, parts, count);
-    session_mark_dirty(session);
+    engineio_session_mark_dirty(session);
 }
 
-void session_tell_closed(struct engineio_session *session, int64_t now_ms)
+void engineio_session_tell_closed(struct engineio_session *session, int64_t now_ms)
 {
     assert(session->state != SESSION_OPEN);
     if (session->told_closed)
@@ -344,7 +359,8 @@ void session_tell_closed(struct engineio_session *session, int64_t now_ms)
     session->connection = NULL;
 }
 
-void session_end_for(struct engineio_session *session, enum engineio_close reason, int64_t now_ms)
+void engineio_session_end(struct engineio_session *session, enum engineio_close reason,
+                          int64_t now_ms)
 {
     struct engineio_server *server = session->server;
     if (session->state == SESSION_DEAD)
@@ -365,7 +381,7 @@ void session_end_for(struct engineio_session *session, enum engineio_close reaso
         polling_detach(session, reason == ENGINEIO_CLOSE_CLIENT ? ENGINEIO_NOOP : ENGINEIO_CLOSE);
     }
     assert(!session->link && !session->polling);
-    session_tell_closed(session, now_ms);
+    engineio_session_tell_closed(session, now_ms);
     /* A session that is still on the dirty list is freed when its turn comes there. */
     if (!session->dirty) {
         session->next_dirty = server->dead;
@@ -373,26 +389,26 @@ void session_end_for(struct engineio_session *session, enum engineio_close reaso
     }
 }
 
-void session_vanish(struct engineio_session *session, int64_t now_ms)
+void engineio_session_vanish(struct engineio_session *session, int64_t now_ms)
 {
     session->connection = NULL;
     session->told_closed = true;
-    session_end_for(session, ENGINEIO_CLOSE_TRANSPORT, now_ms);
+    engineio_session_end(session, ENGINEIO_CLOSE_TRANSPORT, now_ms);
 }
 
 void engineio_session_listen(struct engineio_session *session)
 {
     session->deaf = false;
-    session_mark_dirty(session);
+    engineio_session_mark_dirty(session);
 }
 
-void session_finish(struct engineio_session *session, int64_t now_ms)
+void engineio_session_finish(struct engineio_session *session, int64_t now_ms)
 {
     assert(session->state == SESSION_CLOSING);
-    session_end_for(session, ENGINEIO_CLOSE_SERVER, now_ms);
+    engineio_session_end(session, ENGINEIO_CLOSE_SERVER, now_ms);
 }
 
-bool session_is_left(const struct engineio_session *session)
+bool engineio_session_is_left(const struct engineio_session *session)
 {
     return session->state == SESSION_CLOSING && session->close_reason == ENGINEIO_CLOSE_CLIENT;
 }
@@ -403,7 +419,7 @@ static void client_closes(struct engineio_session *session, int64_t now_ms)
 {
     assert(session->state == SESSION_OPEN);
     if (!session->polling || session->polling->get || polling_is_probed(session->polling)) {
-        session_end_for(session, ENGINEIO_CLOSE_CLIENT, now_ms);
+        engineio_session_end(session, ENGINEIO_CLOSE_CLIENT, now_ms);
         return;
     }
     buffer_deinit(&session->queue);
@@ -413,8 +429,8 @@ static void client_closes(struct engineio_session *session, int64_t now_ms)
 
 /* ---- Packets ---- */
 
-bool session_packet(struct engineio_session *session, const struct engineio_packet *packet,
-                    int64_t now_ms)
+bool engineio_session_take(struct engineio_session *session, const struct engineio_packet *packet,
+                           int64_t now_ms)
 {
     struct engineio_server *server = session->server;
     if (session->state != SESSION_OPEN)
@@ -436,7 +452,7 @@ bool session_packet(struct engineio_session *session, const struct engineio_pack
         plan_ping(session, now_ms);
         break;
     case ENGINEIO_PING: /* in this revision only the server pings */
-        session_fail(session, WEBSOCKET_CLOSE_POLICY, "bad_packet", now_ms);
+        engineio_session_fail(session, WEBSOCKET_CLOSE_POLICY, "bad_packet", now_ms);
         break;
     case ENGINEIO_CLOSE:
         client_closes(session, now_ms);

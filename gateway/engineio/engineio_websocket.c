@@ -50,7 +50,7 @@ static void abandon_probe(struct link *link, unsigned code, const char *word)
     link->server->stats.upgrades_failed++;
     session->polling->probe = NULL;
     session->polling->probed = false;
-    session_mark_dirty(session); /* what was held back meanwhile may be polled */
+    engineio_session_mark_dirty(session); /* what was held back meanwhile may be polled */
     timer_wheel_cancel(link->server->wheel, &session->polling->upgrade_timer);
 }
 
@@ -78,7 +78,7 @@ static void greet_probe(struct link *link)
         wire_write(link->wire, buffer_peek(&frame));
         buffer_deinit(&frame);
     }
-    session_mark_dirty(link->session); /* releases the held poll */
+    engineio_session_mark_dirty(link->session); /* releases the held poll */
 }
 
 static void complete_upgrade(struct link *link)
@@ -93,7 +93,7 @@ static void complete_upgrade(struct link *link)
     server->stats.polling--;
     server->stats.websocket++;
     server->stats.upgrades++;
-    session_mark_dirty(session); /* what was not polled goes out here, once and in order */
+    engineio_session_mark_dirty(session); /* what was not polled goes out here, once and in order */
 }
 
 static void take_probe(struct link *link, const struct websocket_item *item)
@@ -122,9 +122,9 @@ static void link_take_message(struct link *link, const struct websocket_item *it
     struct engineio_packet packet = engineio_binary(item->payload);
     if (item->opcode == WEBSOCKET_TEXT &&
         engineio_decode(item->payload, &link->server->decoded, &packet) != STATUS_OK)
-        session_fail(session, WEBSOCKET_CLOSE_POLICY, "bad_packet", now_ms);
+        engineio_session_fail(session, WEBSOCKET_CLOSE_POLICY, "bad_packet", now_ms);
     else
-        (void)session_packet(session, &packet, now_ms);
+        (void)engineio_session_take(session, &packet, now_ms);
 }
 
 static void take_pong_request(struct link *link, struct bytes payload)
@@ -135,7 +135,7 @@ static void take_pong_request(struct link *link, struct bytes payload)
         buffer_size(&session->queue) + payload.size > link->server->config.queue_bytes)
         return;
     queue_append(&session->queue, QUEUE_WEBSOCKET_PONG, &payload, 1);
-    session_mark_dirty(session);
+    engineio_session_mark_dirty(session);
 }
 
 /* The connection is over, by its peer: the close frame is answered by another. */
@@ -146,7 +146,7 @@ static void link_left(struct link *link, unsigned code, int64_t now_ms)
         return;
     }
     link_close(link, code, NULL);
-    session_end_for(link->session, ENGINEIO_CLOSE_TRANSPORT, now_ms);
+    engineio_session_end(link->session, ENGINEIO_CLOSE_TRANSPORT, now_ms);
 }
 
 /* Or by what it sent. */
@@ -156,7 +156,7 @@ static void link_fail(struct link *link, unsigned code, const char *word, int64_
         abandon_probe(link, code, word);
         return;
     }
-    session_fail(link->session, code, word, now_ms);
+    engineio_session_fail(link->session, code, word, now_ms);
 }
 
 static void link_take_item(struct link *link, const struct websocket_item *item, int64_t now_ms)
@@ -221,7 +221,7 @@ static void link_writable(void *receiver, int64_t now_ms)
     (void)now_ms;
     struct link *link = receiver;
     if (!link->probing)
-        session_mark_dirty(link->session);
+        engineio_session_mark_dirty(link->session);
 }
 
 static void link_closed(void *receiver, int64_t now_ms)
@@ -258,7 +258,7 @@ void link_flush(struct link *link, int64_t now_ms)
         .websocket = true,
         .base64 = session->link->base64,
     };
-    session_fill(session, &writer, now_ms);
+    engineio_session_fill(session, &writer, now_ms);
     if (buffer_size(out)) {
         server->stats.writes++;
         wire_write(link->wire, buffer_peek(out));
@@ -266,7 +266,7 @@ void link_flush(struct link *link, int64_t now_ms)
     if (buffer_size(&session->queue) || (session->awake && session->state == SESSION_OPEN))
         wire_want_writable(link->wire);
     else if (session->state == SESSION_CLOSING)
-        session_finish(session, now_ms);
+        engineio_session_finish(session, now_ms);
 }
 
 /* ---- Opening ---- */
@@ -283,12 +283,12 @@ static void refuse_upgrade(struct http_exchange *exchange, unsigned code, const 
                                                          .close = true});
 }
 
-bool websocket_read_wish(struct http_exchange *exchange, const struct http_request *request,
-                         struct websocket_wish *wish)
+bool engineio_read_wish(struct http_exchange *exchange, const struct http_request *request,
+                        struct upgrade_wish *wish)
 {
     auto_buffer struct buffer scratch = {0};
     struct bytes base64;
-    *wish = (struct websocket_wish){0};
+    *wish = (struct upgrade_wish){0};
     enum status status = websocket_check_handshake(request, &wish->key);
     (void)websocket_first_protocol(request, &wish->protocol);
     wish->base64 =
@@ -301,7 +301,7 @@ bool websocket_read_wish(struct http_exchange *exchange, const struct http_reque
 }
 
 static void append_answer(struct engineio_server *server, struct http_exchange *exchange,
-                          const struct websocket_wish *wish, const char *cookie)
+                          const struct upgrade_wish *wish, const char *cookie)
 {
     struct http_field fields[HTTP_CORS_FIELDS + 1];
     size_t count = http_exchange_cors_fields(exchange, fields);
@@ -314,13 +314,13 @@ static void append_answer(struct engineio_server *server, struct http_exchange *
 static void append_open_frame(struct engineio_session *session)
 {
     struct buffer packet = {0};
-    session_append_open(session, true, &packet);
+    engineio_session_append_open(session, true, &packet);
     websocket_append_frame(&session->server->scratch, WEBSOCKET_TEXT, buffer_peek(&packet));
     buffer_deinit(&packet);
 }
 
-struct wire *websocket_welcome(struct engineio_server *server, struct http_exchange *exchange,
-                               const struct websocket_wish *wish, struct buffer *rest)
+struct wire *engineio_welcome(struct engineio_server *server, struct http_exchange *exchange,
+                              const struct upgrade_wish *wish, struct buffer *rest)
 {
     assert(buffer_size(rest) == 0);
     append_answer(server, exchange, wish, NULL);
@@ -361,7 +361,7 @@ static struct link *open_link(struct engineio_server *server, struct engineio_se
 }
 
 static void open_session(struct engineio_server *server, struct http_exchange *exchange,
-                         const struct http_request *request, const struct websocket_wish *wish,
+                         const struct http_request *request, const struct upgrade_wish *wish,
                          int64_t now_ms)
 {
     struct address_place place = {0};
@@ -369,9 +369,9 @@ static void open_session(struct engineio_server *server, struct http_exchange *e
     assert(!engineio_is_full(server));
     if (!http_exchange_admit(exchange, request, now_ms, &place))
         return;
-    struct engineio_session *session = session_open(server, request, now_ms);
+    struct engineio_session *session = engineio_session_open(server, request, now_ms);
     session->place = place;
-    append_answer(server, exchange, wish, session_cookie(session, cookie));
+    append_answer(server, exchange, wish, engineio_session_cookie(session, cookie));
     append_open_frame(session);
     struct buffer rest = {0};
     session->link = open_link(server, session, exchange, wish->base64, &rest);
@@ -383,7 +383,7 @@ static void open_session(struct engineio_server *server, struct http_exchange *e
 }
 
 static void open_probe(struct engineio_session *session, struct http_exchange *exchange,
-                       const struct websocket_wish *wish, int64_t now_ms)
+                       const struct upgrade_wish *wish, int64_t now_ms)
 {
     struct engineio_server *server = session->server;
     struct polling *polling = session->polling;
@@ -405,10 +405,10 @@ static void open_probe(struct engineio_session *session, struct http_exchange *e
  * As at the JavaScript server that comes after the handshake, which the official suites' client
  * relies on. */
 static void close_second(struct engineio_server *server, struct http_exchange *exchange,
-                         const struct websocket_wish *wish)
+                         const struct upgrade_wish *wish)
 {
     auto_buffer struct buffer rest = {0}, frame = {0};
-    struct wire *wire = websocket_welcome(server, exchange, wish, &rest);
+    struct wire *wire = engineio_welcome(server, exchange, wish, &rest);
     static const char word[] = "second_websocket";
     refusals_note(
         http_server_refusals(server->http),
@@ -420,12 +420,12 @@ static void close_second(struct engineio_server *server, struct http_exchange *e
     wire_close(wire, WIRE_FLUSH);
 }
 
-void websocket_request(struct engineio_server *server, struct engineio_session *session,
-                       struct http_exchange *exchange, const struct http_request *request,
-                       int64_t now_ms)
+void engineio_websocket_request(struct engineio_server *server, struct engineio_session *session,
+                                struct http_exchange *exchange, const struct http_request *request,
+                                int64_t now_ms)
 {
-    struct websocket_wish wish;
-    if (!websocket_read_wish(exchange, request, &wish))
+    struct upgrade_wish wish;
+    if (!engineio_read_wish(exchange, request, &wish))
         return;
     bool taken = session && (!session->polling || polling_is_probed(session->polling) ||
                              session->state != SESSION_OPEN);

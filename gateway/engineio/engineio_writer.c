@@ -149,7 +149,7 @@ void queue_write(struct buffer *queue, struct engineio_writer *writer)
         buffer_deinit(queue); /* an idle session keeps no queue */
 }
 
-void session_fill_ping(struct engineio_session *session, struct engineio_writer *writer)
+void engineio_session_fill_ping(struct engineio_session *session, struct engineio_writer *writer)
 {
     if (!session->ping_due)
         return;
@@ -157,10 +157,11 @@ void session_fill_ping(struct engineio_session *session, struct engineio_writer 
     writer_packet(writer, ENGINEIO_PING);
 }
 
-void session_fill(struct engineio_session *session, struct engineio_writer *writer, int64_t now_ms)
+void engineio_session_fill(struct engineio_session *session, struct engineio_writer *writer,
+                           int64_t now_ms)
 {
     assert(session->state != SESSION_DEAD);
-    session_fill_ping(session, writer);
+    engineio_session_fill_ping(session, writer);
     if (buffer_size(&session->queue))
         queue_write(&session->queue, writer);
     if (!session->awake || session->state != SESSION_OPEN || buffer_size(&session->queue) ||
