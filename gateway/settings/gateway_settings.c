@@ -1,12 +1,8 @@
 #include "gateway_settings.h"
 
-#include <errno.h>
 #include <stddef.h>
 #include <string.h>
-#include <strings.h>
-#include <unistd.h>
 
-#include "http_head.h"
 #include "hub.h"
 #include "json.h"
 #include "stall.h"
@@ -26,8 +22,6 @@
 #define GIB (1024 * MIB)
 #define MINUTES ((int64_t)60 * 1000)
 #define HOURS (60 * MINUTES)
-
-enum { RECOVERY_KEY_MINIMUM = 32, COOKIE_NAME_MAX = 64 };
 
 static const char *const auth_modes[] = {"token", "development", NULL};
 
@@ -382,138 +376,6 @@ void gateway_settings_token(const struct gateway_settings *settings, struct toke
                                     .waiting = GATEWAY_TOKENS_WAITING};
 }
 
-/* Whether the keys can be had: what would keep the gateway from starting. */
-static void try_token_keys(const struct gateway_settings *settings, struct problems *problems)
-{
-    struct error error;
-    struct token_config config;
-    gateway_settings_token(settings, &config);
-    if (token_keys_try(&config, &error) != STATUS_OK)
-        problems_add(problems, 0, 0, "gateway.token: %s", error.text);
-}
-
-static void check_token(const struct gateway_settings *settings, struct problems *problems)
-{
-    int sources = !!settings->token_secret + !!settings->token_key_file +
-                  !!settings->token_jwks_file + !!settings->token_jwks_url;
-    if (settings->auth_mode == GATEWAY_AUTH_DEVELOPMENT)
-        return;
-    if (sources == 0)
-        problems_add(problems, 0, 0,
-                     "gateway.token: one of secret, key_file, jwks_file and jwks_url is needed "
-                     "(or gateway.auth.mode: development, to try it without tokens)");
-    else if (sources > 1)
-        problems_add(problems, 0, 0,
-                     "gateway.token: only one of secret, key_file, jwks_file and jwks_url");
-    else if ((settings->token_algorithm == TOKEN_HS256 && settings->token_key_file) ||
-             (settings->token_algorithm != TOKEN_HS256 && settings->token_secret))
-        problems_add(problems, 0, 0,
-                     "gateway.token: a secret is for HS256, a key file for the other algorithms");
-    else if (settings->token_secret && strlen(settings->token_secret) < TOKEN_SECRET_MINIMUM)
-        problems_add(problems, 0, 0, "gateway.token.secret: at least %d bytes are needed",
-                     TOKEN_SECRET_MINIMUM);
-    else
-        try_token_keys(settings, problems);
-}
-
-static void check_file(const char *path, const char *file, struct problems *problems)
-{
-    if (file && access(file, R_OK) != 0)
-        problems_add(problems, 0, 0, "%s: %s: %s", path, file, strerror(errno));
-}
-
-/* What is allowed, and wise only for a while. */
-static void find_warnings(const struct gateway_settings *settings, struct problems *warnings)
-{
-    const char *url = settings->token_jwks_url;
-    if (url && strncasecmp(url, "http://", 7) == 0)
-        problems_add(
-            warnings, 0, 0,
-            "gateway.token.jwks_url: over http:// whoever is on the way can give keys of his "
-            "own, and with them be any user; use https://");
-    if (settings->auth_mode == GATEWAY_AUTH_DEVELOPMENT &&
-        strncmp(settings->address, "127.", 4) != 0 && strcmp(settings->address, "::1") != 0 &&
-        strcmp(settings->address, "localhost") != 0)
-        problems_add(
-            warnings, 0, 0,
-            "gateway.auth.mode: in development mode whoever reaches %s is who he says he is",
-            settings->address);
-}
-
-static void check_ports(const struct gateway_settings *settings, struct problems *problems)
-{
-    if (settings->operations_port != 0 && settings->operations_port == settings->port)
-        problems_add(problems, 0, 0,
-                     "gateway.operations.port: %lld is gateway.http.port, which is for clients",
-                     (long long)settings->port);
-}
-
-static void check_paths(const struct gateway_settings *settings, struct problems *problems)
-{
-    const char *path = settings->path;
-    if (path && (path[0] != '/' || path[strlen(path) - 1] != '/'))
-        problems_add(problems, 0, 0, "gateway.socketio.path: begins and ends with /");
-    for (size_t i = 0; i < settings->namespaces.count; i++)
-        if (settings->namespaces.items[i][0] != '/' || strchr(settings->namespaces.items[i], ','))
-            problems_add(problems, 0, 0,
-                         "gateway.socketio.namespaces: %s does not begin with /, or has a comma",
-                         settings->namespaces.items[i]);
-    if (!settings->certificate_file != !settings->certificate_key_file)
-        problems_add(problems, 0, 0, "gateway.tls: certificate_file and key_file go together");
-    if ((settings->raw_path && settings->raw_path[0] != '/') ||
-        (settings->sse_path && settings->sse_path[0] != '/'))
-        problems_add(problems, 0, 0, "gateway.websocket.path and gateway.sse.path begin with /");
-    if (!settings->polling && !settings->websocket)
-        problems_add(problems, 0, 0, "gateway.socketio: polling and websocket are both off");
-}
-
-static void check_cookie(const char *path, const char *name, struct problems *problems)
-{
-    struct bytes text = bytes_of_string(name ? name : "");
-    if (name && (!http_is_token(text) || text.size > COOKIE_NAME_MAX))
-        problems_add(problems, 0, 0, "%s: no name for a cookie, which has up to %d letters", path,
-                     COOKIE_NAME_MAX);
-}
-
-/* What is wrong with an origin, which is compared with what browsers send: scheme, host and, unless it
- * is the scheme's own, port, in small letters (RFC 6454, section 6.1). NULL: nothing. */
-static const char *origin_fault(const char *origin)
-{
-    size_t scheme = strspn(origin, "abcdefghijklmnopqrstuvwxyz0123456789+-.");
-    if (scheme == 0 || strncmp(origin + scheme, "://", 3) != 0)
-        return "an origin begins with a scheme: https://app.example";
-    const char *host = origin + scheme + 3;
-    if (*host == '\0' || strpbrk(host, "/?#@ \t"))
-        return "an origin ends with its host or port, without a slash behind";
-    if (strpbrk(host, "ABCDEFGHIJKLMNOPQRSTUVWXYZ*"))
-        return "an origin is in small letters and compared as a whole: no * in it";
-    const char *port = strrchr(host, ':');
-    if (port && ((strcmp(port, ":443") == 0 && strncmp(origin, "https:", 6) == 0) ||
-                 (strcmp(port, ":80") == 0 && strncmp(origin, "http:", 5) == 0)))
-        return "browsers leave the scheme's own port out of an origin";
-    return NULL;
-}
-
-/* What would be taken, and then fail in every browser. */
-static void check_origins(const struct gateway_settings *settings, struct problems *problems)
-{
-    bool any = false;
-    for (size_t i = 0; i < settings->cors_origins.count; i++) {
-        const char *origin = settings->cors_origins.items[i];
-        const char *fault = strcmp(origin, "*") == 0 ? NULL : origin_fault(origin);
-        if (fault)
-            problems_add(problems, 0, 0, "gateway.cors.origins: %s: %s", origin, fault);
-    }
-    for (size_t i = 0; i < settings->cors_origins.count; i++)
-        any = any || strcmp(settings->cors_origins.items[i], "*") == 0;
-    if (any && settings->cors_origins.count > 1)
-        problems_add(problems, 0, 0, "gateway.cors.origins: * stands alone");
-    if (any && settings->cors_credentials)
-        problems_add(problems, 0, 0,
-                     "gateway.cors.credentials: browsers send no cookies where origins are *; "
-                     "name the origins");
-}
-
 /* Secrets separated by commas. */
 static size_t split_secrets(const char *text, struct bytes *secrets, size_t limit)
 {
@@ -540,110 +402,6 @@ size_t gateway_settings_recovery_keys(const struct gateway_settings *settings,
         return 1;
     }
     return split_secrets(settings->recovery_keys, keys, HUB_KEYS_MOST);
-}
-
-static void check_keys(const struct gateway_settings *settings, struct problems *problems)
-{
-    struct bytes keys[HUB_KEYS_MOST];
-    size_t count = gateway_settings_recovery_keys(settings, keys);
-    for (size_t i = 0; settings->recovery_keys && i < count; i++)
-        if (keys[i].size < RECOVERY_KEY_MINIMUM)
-            problems_add(problems, 0, 0, "gateway.recovery.keys: key %zu has less than %d bytes",
-                         i + 1, RECOVERY_KEY_MINIMUM);
-}
-
-static void check_proxies(const struct gateway_settings *settings, struct problems *problems)
-{
-    struct peer_network network;
-    for (size_t i = 0; i < settings->proxies.count; i++)
-        if (!peer_network_parse(settings->proxies.items[i], &network))
-            problems_add(problems, 0, 0,
-                         "gateway.http.trusted_proxies: %s is no network (10.0.0.0/8)",
-                         settings->proxies.items[i]);
-}
-
-static void check_peers(const struct gateway_settings *settings, struct problems *problems)
-{
-    struct bytes secrets[PEER_SECRETS_LIMIT];
-    struct peer_address address;
-    struct peer_network network;
-    size_t count = gateway_settings_peer_secrets(settings, secrets);
-    for (size_t i = 0; i < count; i++)
-        if (secrets[i].size < RECOVERY_KEY_MINIMUM)
-            problems_add(problems, 0, 0, "gateway.peers.secret: secret %zu has less than %d bytes",
-                         i + 1, RECOVERY_KEY_MINIMUM);
-    if (settings->peers_address && !peer_address_parse(settings->peers_address, &address))
-        problems_add(problems, 0, 0, "gateway.peers.address: %s is no numeric address",
-                     settings->peers_address);
-    for (size_t i = 0; i < settings->peers_networks.count; i++)
-        if (!peer_network_parse(settings->peers_networks.items[i], &network))
-            problems_add(problems, 0, 0, "gateway.peers.network: %s is no network (10.0.0.0/8)",
-                         settings->peers_networks.items[i]);
-    if (count > 0 && settings->peers_port + settings->workers - 1 > UINT16_MAX)
-        problems_add(problems, 0, 0, "gateway.peers.port: there is no port for each worker");
-    if (count > 0 && settings->peers_timeout_ms >= settings->ping_timeout_ms)
-        problems_add(problems, 0, 0,
-                     "gateway.peers.timeout: must be below gateway.socketio.ping_timeout");
-}
-
-/* Names of users, rooms and the like, which travel with an event. */
-enum { EVENT_HEADERS_BYTES = 4096 };
-
-static void check_events(const struct gateway_settings *settings, struct problems *problems)
-{
-    if (settings->events_buffered_bytes < settings->event_bytes + EVENT_HEADERS_BYTES)
-        problems_add(problems, 0, 0,
-                     "gateway.client_events.buffered_bytes: holds not even one event of "
-                     "gateway.client_events.max_size and its headers (%d bytes)",
-                     EVENT_HEADERS_BYTES);
-}
-
-/* What the policy needs of others. */
-static void check_policy(const struct gateway_settings *settings,
-                         const struct shared_config *shared, struct problems *problems)
-{
-    int64_t record_bytes = shared->kafka ? kafka_settings_message_bytes(shared->kafka) : INT64_MAX;
-    size_t given = policy_connect_count(settings->policy);
-    if ((uint64_t)settings->rooms_per_session < given)
-        problems_add(problems, 0, 0,
-                     "gateway.limits.rooms_per_session: %lld, and gateway.access.connect gives %zu "
-                     "rooms to each session",
-                     (long long)settings->rooms_per_session, given);
-    if (policy_has_events(settings->policy) && settings->event_bytes >= record_bytes)
-        problems_add(problems, 0, 0,
-                     "gateway.client_events.max_size: a record of that size is above "
-                     "kafka.producer.message.max.bytes (%lld), which has to be raised, as "
-                     "max.message.bytes of gateway.client_events.topic",
-                     (long long)record_bytes);
-}
-
-void gateway_settings_finish(struct gateway_settings *settings, const struct shared_config *shared,
-                             struct problems *problems, struct problems *warnings)
-{
-    static char loopback[] = "127.0.0.1";
-    if (settings->auth_mode == GATEWAY_AUTH_DEVELOPMENT && !settings->address)
-        settings->address = loopback;
-    check_token(settings, problems);
-    check_file("gateway.tls.certificate_file", settings->certificate_file, problems);
-    check_file("gateway.tls.key_file", settings->certificate_key_file, problems);
-    check_file("gateway.http.static_directory", settings->static_directory, problems);
-    find_warnings(settings, warnings);
-    check_paths(settings, problems);
-    check_ports(settings, problems);
-    check_origins(settings, problems);
-    check_cookie("gateway.socketio.cookie", settings->cookie, problems);
-    check_cookie("gateway.sse.cookie", settings->sse_cookie, problems);
-    check_keys(settings, problems);
-    check_proxies(settings, problems);
-    check_peers(settings, problems);
-    check_events(settings, problems);
-    if (policy_new(settings->access_node, shared->layout, &settings->policy, problems) != STATUS_OK)
-        settings->policy = NULL;
-    else
-        check_policy(settings, shared, problems);
-    if (conflation_new(settings->conflate.items, settings->conflate.count, &settings->conflation,
-                       problems) != STATUS_OK)
-        settings->conflation = NULL;
 }
 
 void gateway_settings_deinit(struct gateway_settings *settings)

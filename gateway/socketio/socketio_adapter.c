@@ -9,7 +9,7 @@
 #include "mem.h"
 #include "pack.h"
 #include "room.h"
-#include "socketio_private.h"
+#include "socketio_adapter_private.h"
 #include "websocket_frame.h"
 
 /* --- ends --------------------------------------------------------------------------------------

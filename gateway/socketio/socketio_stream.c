@@ -2,7 +2,7 @@
 #include <string.h>
 
 #include "json.h"
-#include "socketio_private.h"
+#include "socketio_adapter_private.h"
 
 /* "2" or "2/admin,": the packet type and the namespace. */
 static struct bytes packet_head(struct adapter_socket *socket, const struct socketio_packet *packet)

@@ -2,8 +2,8 @@
  *
  *   socketio_adapter.c   who clients are, what they ask, ends
  *   socketio_stream.c    what they are told */
-#ifndef GATEWAY_SOCKETIO_SOCKETIO_PRIVATE_H
-#define GATEWAY_SOCKETIO_SOCKETIO_PRIVATE_H
+#ifndef GATEWAY_SOCKETIO_SOCKETIO_ADAPTER_PRIVATE_H
+#define GATEWAY_SOCKETIO_SOCKETIO_ADAPTER_PRIVATE_H
 
 #include "socketio_adapter.h"
 

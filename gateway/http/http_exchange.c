@@ -1,0 +1,238 @@
+/* An exchange as its route sees it: how it is answered, refused or taken over by another protocol,
+ * and how its connection ends. Nothing here reads: that is http_server.c, which calls the routes. */
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <utlist.h>
+
+#include "http_response.h"
+#include "http_server_private.h"
+
+/* ---- The end of a connection ---- */
+
+void http_exchange_free(struct http_exchange *exchange)
+{
+    assert(exchange->phase == PHASE_DEAD && !exchange->inside);
+    timer_wheel_cancel(exchange->server->wheel, &exchange->timer);
+    http_reader_deinit(&exchange->reader);
+    buffer_deinit(&exchange->body);
+    exchange->server->stats.connections--;
+    DL_DELETE(exchange->server->exchanges, exchange);
+    free(exchange);
+}
+
+void http_exchange_end(struct http_exchange *exchange)
+{
+    exchange->phase = PHASE_DEAD;
+    if (!exchange->inside)
+        http_exchange_free(exchange);
+}
+
+void http_exchange_close(struct http_exchange *exchange, enum wire_end how)
+{
+    wire_close(exchange->wire, how);
+    http_exchange_end(exchange);
+}
+
+bool http_exchange_is_owed(const struct http_exchange *exchange)
+{
+    return exchange->phase == PHASE_BODY || exchange->phase == PHASE_HANDLING;
+}
+
+void http_exchange_tell_aborted(struct http_exchange *exchange, enum http_abort reason,
+                                int64_t now_ms)
+{
+    const struct http_route *route = exchange->route;
+    exchange->route = NULL;
+    if (route && route->aborted)
+        route->aborted(route->route, exchange, reason, now_ms);
+}
+
+/* ---- Answers ---- */
+
+bool http_exchange_write(struct http_exchange *exchange, const struct http_answer *answer,
+                         bool close)
+{
+    struct http_server *server = exchange->server;
+    assert(answer->code >= 100 && answer->code <= 599);
+    server->stats.answers[answer->code / 100 % 6]++;
+    if (!exchange->wire->writable)
+        return false; /* broken: the next call up is `closed` */
+    struct http_field fields[24];
+    size_t count = answer->field_count;
+    assert(count + HTTP_CORS_FIELDS <= sizeof(fields) / sizeof(fields[0]));
+    for (size_t i = 0; i < count; i++)
+        fields[i] = answer->fields[i];
+    count += http_exchange_cors_fields(exchange, fields + count);
+    struct http_response response = {
+        .code = answer->code,
+        .framing =
+            answer->code == 204 || answer->code == 304 ? HTTP_FRAMING_NONE : HTTP_FRAMING_LENGTH,
+        .content_length = answer->body.size,
+        .minor_version = exchange->minor_version,
+        .close = close,
+        .date = server->date[0] ? server->date : NULL,
+        .content_type = answer->content_type,
+    };
+    buffer_clear(&server->scratch);
+    http_response_write_head(&server->scratch, &response, fields, count);
+    if (!exchange->head_method)
+        buffer_append(&server->scratch, answer->body);
+    wire_write(exchange->wire, buffer_peek(&server->scratch));
+    return true;
+}
+
+void http_exchange_time(struct http_exchange *exchange, enum timing timing, int64_t deadline_ms)
+{
+    exchange->timing = (uint8_t)timing;
+    if (timing == TIMING_NONE)
+        timer_wheel_cancel(exchange->server->wheel, &exchange->timer);
+    else
+        timer_wheel_set(exchange->server->wheel, &exchange->timer, deadline_ms);
+}
+
+void http_exchange_answer(struct http_exchange *exchange, const struct http_answer *answer)
+{
+    assert(http_exchange_is_owed(exchange));
+    struct http_server *server = exchange->server;
+    bool close = answer->close || !exchange->keep_alive || server->draining;
+    bool written = http_exchange_write(exchange, answer, close);
+    exchange->route = NULL;
+    exchange->context = NULL;
+    if (close && written) {
+        http_exchange_close(exchange, WIRE_FLUSH);
+        return;
+    }
+    if (exchange->phase == PHASE_BODY) {
+        http_reader_discard(&exchange->reader, server->config.limits.body_bytes);
+        exchange->phase = PHASE_DROPPING;
+    } else {
+        exchange->phase = PHASE_HEAD;
+    }
+    /* What waits behind it is parsed in a later turn, so that no route is called from inside its
+     * own answer. */
+    if (exchange->inside)
+        return;
+    if (exchange->phase == PHASE_DROPPING || http_reader_buffered(&exchange->reader))
+        http_exchange_time(exchange, TIMING_RESUME, 0);
+    else
+        http_exchange_time(exchange, TIMING_IDLE,
+                           server->wheel->now_ms + server->config.idle_timeout_ms);
+}
+
+void http_exchange_drop(struct http_exchange *exchange)
+{
+    assert(http_exchange_is_owed(exchange));
+    exchange->route = NULL;
+    http_exchange_close(exchange, WIRE_ABORT);
+}
+
+/* ---- Refusals ---- */
+
+void http_exchange_note_refusal(const struct http_exchange *exchange, const char *transport,
+                                const char *word)
+{
+    refusals_note(exchange->server->config.refusals,
+                  &(struct refusal_note){
+                      .transport = transport, .word = word, .ends = true, .wire = exchange->wire});
+}
+
+struct bytes http_exchange_write_problem(struct buffer *body, const char *word)
+{
+    buffer_append_string(body, "{\"error\":");
+    refusal_append_json(body, word, NULL);
+    buffer_append_string(body, "}\n");
+    return buffer_peek(body);
+}
+
+static void refuse_with_answer(struct http_exchange *exchange, struct http_answer *answer,
+                               const char *word)
+{
+    auto_buffer struct buffer body = {0};
+    http_exchange_note_refusal(exchange, "http", word);
+    answer->content_type = "application/json";
+    answer->body = http_exchange_write_problem(&body, word);
+    http_exchange_answer(exchange, answer);
+}
+
+void http_exchange_refuse(struct http_exchange *exchange, unsigned code, const char *word)
+{
+    refuse_with_answer(exchange, &(struct http_answer){.code = code}, word);
+}
+
+void http_exchange_refuse_finally(struct http_exchange *exchange, unsigned code, const char *word,
+                                  const struct http_field *field)
+{
+    refuse_with_answer(
+        exchange,
+        &(struct http_answer){
+            .code = code, .fields = field, .field_count = field ? 1 : 0, .close = true},
+        word);
+}
+
+/* ---- The client's address ---- */
+
+bool http_exchange_enter(const struct http_exchange *exchange, const struct http_request *request,
+                         int64_t now_ms, struct address_place *place, int64_t *retry_after_ms)
+{
+    assert(http_exchange_is_owed(exchange));
+    return address_quotas_enter(exchange->server->config.addresses, exchange->wire, request, now_ms,
+                                place, retry_after_ms);
+}
+
+void http_exchange_refuse_crowd(struct http_exchange *exchange, int64_t retry_after_ms)
+{
+    char seconds[24];
+    assert(retry_after_ms > 0);
+    snprintf(seconds, sizeof(seconds), "%lld", (long long)((retry_after_ms - 1) / 1000 + 1));
+    struct http_field retry = http_field_of("Retry-After", seconds);
+    http_exchange_refuse_finally(exchange, 429, "rate_limited", &retry);
+}
+
+bool http_exchange_admit(struct http_exchange *exchange, const struct http_request *request,
+                         int64_t now_ms, struct address_place *place)
+{
+    int64_t retry_after_ms;
+    if (http_exchange_enter(exchange, request, now_ms, place, &retry_after_ms))
+        return true;
+    http_exchange_refuse_crowd(exchange, retry_after_ms);
+    return false;
+}
+
+/* ---- What routes keep and ask ---- */
+
+struct wire *http_exchange_take(struct http_exchange *exchange, unsigned code, struct buffer *rest)
+{
+    assert(exchange->phase == PHASE_BODY && exchange->inside);
+    assert(code == 0 || (code >= 100 && code < 600));
+    if (code)
+        exchange->server->stats.answers[code / 100]++;
+    http_reader_upgrade(&exchange->reader, rest);
+    exchange->phase = PHASE_DEAD;
+    exchange->route = NULL;
+    return exchange->wire;
+}
+
+void http_exchange_set_context(struct http_exchange *exchange, void *context)
+{
+    assert(http_exchange_is_owed(exchange));
+    exchange->context = context;
+}
+
+void *http_exchange_context(const struct http_exchange *exchange)
+{
+    return exchange->context;
+}
+
+size_t http_exchange_cors_fields(const struct http_exchange *exchange,
+                                 struct http_field fields[HTTP_CORS_FIELDS])
+{
+    const struct http_route *route = exchange->route;
+    return route && route->cors ? http_cors_fields(route->cors, exchange->allow_origin, fields) : 0;
+}
+
+void http_exchange_peer(const struct http_exchange *exchange, char text[WIRE_PEER_SIZE])
+{
+    exchange->wire->ops->peer(exchange->wire, text);
+}
