@@ -16,6 +16,16 @@ void base64_encode(struct bytes bytes, struct buffer *out)
     buffer_commit(out, size);
 }
 
+void base64_encode_url(struct bytes bytes, struct buffer *out)
+{
+    size_t before = buffer_size(out), size = (bytes.size * 4 + 2) / 3;
+    base64_encode(bytes, out);
+    out->end -= base64_encoded_size(bytes.size) - size;
+    for (uint8_t *at = out->data + out->end - size; at < out->data + out->end; at++)
+        *at = *at == '+' ? '-' : *at == '/' ? '_' : *at;
+    assert(buffer_size(out) == before + size);
+}
+
 static bool is_alphabet(uint8_t byte)
 {
     return (byte >= 'A' && byte <= 'Z') || (byte >= 'a' && byte <= 'z') ||

@@ -1,4 +1,5 @@
-/* Base64 with padding (RFC 4648 section 4), strict, on libcrypto's codec. Not the URL alphabet. */
+/* Base64 with padding (RFC 4648 section 4), strict, on libcrypto's codec. The URL
+ * alphabet is written, not read. */
 #ifndef COMMON_BASE64_H
 #define COMMON_BASE64_H
 
@@ -10,6 +11,8 @@ static inline size_t base64_encoded_size(size_t size)
 }
 
 void base64_encode(struct bytes bytes, struct buffer *out);
+/* In the URL alphabet, without padding (section 5): for ids, tokens and names of files. */
+void base64_encode_url(struct bytes bytes, struct buffer *out);
 
 /* Appends the decoded bytes. STATUS_MALFORMED: a character outside the alphabet (blanks and line
  * ends too), or wrong padding; nothing is appended then. */

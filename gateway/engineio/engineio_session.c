@@ -13,15 +13,9 @@ static void new_key(struct engineio_server *server, char key[SID_KEY_SIZE])
     uint8_t random[SID_KEY_SIZE / 4 * 3];
     server->config.random(server->config.random_context, random, sizeof(random));
     buffer_clear(&server->scratch);
-    base64_encode(bytes_of(random, sizeof(random)), &server->scratch);
+    base64_encode_url(bytes_of(random, sizeof(random)), &server->scratch);
     assert(buffer_size(&server->scratch) == SID_KEY_SIZE);
     memcpy(key, buffer_peek(&server->scratch).data, SID_KEY_SIZE);
-    for (size_t i = 0; i < SID_KEY_SIZE; i++) {
-        if (key[i] == '+')
-            key[i] = '-';
-        else if (key[i] == '/')
-            key[i] = '_';
-    }
 }
 
 struct engineio_session *engineio_session_find(struct engineio_server *server, struct bytes sid)

@@ -5,23 +5,23 @@
 
 #include "mem.h"
 
-static bool bearer_token_of(const struct http_request *request, struct bytes *token)
+bool http_token_of_field(struct bytes value, struct bytes *token)
 {
     static const char scheme[] = "bearer ";
-    struct bytes value;
-    if (!http_request_field(request, "authorization", &value) || value.size < sizeof(scheme) ||
+    if (value.size < sizeof(scheme) ||
         strncasecmp((const char *)value.data, scheme, sizeof(scheme) - 1) != 0)
         return false;
     *token = bytes_skip(value, sizeof(scheme) - 1);
+    assert(token->size > 0);
     return true;
 }
 
 char *http_token_find(const struct http_request *request, const char *parameter, const char *cookie)
 {
     auto_buffer struct buffer scratch = {0};
-    struct bytes token;
+    struct bytes token, value;
     assert((!parameter || parameter[0]) && (!cookie || cookie[0]));
-    if (bearer_token_of(request, &token))
+    if (http_request_field(request, "authorization", &value) && http_token_of_field(value, &token))
         return mem_string(token);
     if (parameter && http_query_parameter(request->query, parameter, &scratch, &token) == STATUS_OK)
         return mem_string(token);

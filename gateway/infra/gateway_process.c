@@ -8,12 +8,11 @@
 #include <sys/random.h>
 #include <sys/resource.h>
 
-#include "access_log.h"
+#include "client_log.h"
 #include "clocks.h"
 #include "gateway_process_private.h"
 #include "log.h"
 #include "mem.h"
-#include "refusal_log.h"
 
 enum {
     TOKENS_WAITING_BYTES = 64 * 1024 * 1024,
@@ -188,7 +187,7 @@ static void open_hub(struct gateway_process *process)
                     .bytes = (uint64_t)settings->history_bytes,
                     .age_ms = settings->history_age_ms,
                     .buffered = (uint64_t)settings->history_buffered},
-        .access = {.told = access_log},
+        .access = {.told = client_log_access},
         .quotas = &quotas,
         .recovery = settings->recovery,
     };
@@ -456,7 +455,7 @@ enum status gateway_process_open(const struct gateway_settings *settings,
     made->settings = settings;
     made->shared = shared;
     made->slot = slot;
-    made->refusals.told = refusal_log;
+    made->refusals.told = client_log_refusal;
     made->metrics = gateway_metrics_new(slot);
     enum status status = open_parts(made, error);
     if (status != STATUS_OK) {

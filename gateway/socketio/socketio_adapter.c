@@ -2,9 +2,9 @@
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <strings.h>
 
 #include "history_options.h"
+#include "http_token.h"
 #include "json.h"
 #include "mem.h"
 #include "pack.h"
@@ -218,13 +218,11 @@ static struct bytes auth_member(struct bytes auth, const char *name)
 
 static struct bytes socket_bearer_token(struct adapter_socket *socket)
 {
-    static const char scheme[] = "bearer ";
-    struct bytes value;
-    if (!engineio_session_field(socketio_socket_session(socket->socket), "authorization", &value) ||
-        value.size < sizeof(scheme) ||
-        strncasecmp((const char *)value.data, scheme, sizeof(scheme) - 1) != 0)
-        return bytes_of("", 0);
-    return bytes_skip(value, sizeof(scheme) - 1);
+    struct bytes value, token;
+    if (engineio_session_field(socketio_socket_session(socket->socket), "authorization", &value) &&
+        http_token_of_field(value, &token))
+        return token;
+    return bytes_of("", 0);
 }
 
 static struct entrance *entrance_new(struct adapter_socket *socket)

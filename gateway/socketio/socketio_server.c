@@ -147,9 +147,8 @@ void socketio_new_id(struct socketio_server *server, char id[SOCKETIO_ID_SIZE])
     uint8_t random[(SOCKETIO_ID_SIZE - 1) / 4 * 3];
     server->config.engineio.random(server->config.engineio.random_context, random, sizeof(random));
     struct buffer *out = socketio_begin_text(server);
-    base64_encode(bytes_of(random, sizeof(random)), out);
+    base64_encode_url(bytes_of(random, sizeof(random)), out);
+    assert(buffer_size(out) == SOCKETIO_ID_SIZE - 1);
     memcpy(id, buffer_peek(out).data, SOCKETIO_ID_SIZE - 1);
     id[SOCKETIO_ID_SIZE - 1] = '\0';
-    for (char *c = id; *c; c++)
-        *c = (char)(*c == '+' ? '-' : *c == '/' ? '_' : *c);
 }

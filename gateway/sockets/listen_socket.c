@@ -1,5 +1,3 @@
-#include "listen_socket.h"
-
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netdb.h>
@@ -8,6 +6,8 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+#include "lws_server_private.h"
 
 enum { BACKLOG_DEFAULT = 4096 };
 

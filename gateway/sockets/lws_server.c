@@ -11,7 +11,6 @@
 
 #include <libwebsockets.h>
 
-#include "listen_socket.h"
 #include "lws_server_private.h"
 #include "mem.h"
 

@@ -1,7 +1,8 @@
 /* What the files of the server of sockets share. Not for others.
  *
  *   lws_server.c       opening, the end of a turn, closing
- *   lws_listener.c       who comes in, who is turned away, whom this gateway dials
+ *   lws_listener.c     who comes in, who is turned away, whom this gateway dials
+ *   listen_socket.c    what is listened on
  *   lws_connection.c   connections as wires */
 #ifndef GATEWAY_SOCKETS_LWS_SERVER_PRIVATE_H
 #define GATEWAY_SOCKETS_LWS_SERVER_PRIVATE_H
@@ -54,6 +55,12 @@ struct lws_server {
     char *certificate_file;
     char *key_file;
 };
+
+/* listen_socket.c: where it listens, shared with whom, and what accepted sockets inherit */
+/* Returns the descriptor, which is the caller's; negative, an errno: `error` says why. */
+int listen_socket_open(const struct lws_server_config *config, struct error *error);
+/* 0: it has none. */
+uint16_t listen_socket_port(int descriptor);
 
 /* lws_connection.c */
 extern const struct wire_ops lws_connection_ops;

@@ -162,12 +162,10 @@ static void make_prefix(struct peer_identity *identity, const uint8_t boot[PEER_
     buffer_append(&packed, bytes_of(place, size));
     sign_place(identity->keys[0], buffer_peek(&packed), mac);
     buffer_append(&packed, bytes_of(mac, sizeof(mac)));
-    base64_encode(buffer_peek(&packed), &text);
+    base64_encode_url(buffer_peek(&packed), &text);
     assert(buffer_size(&text) < PEER_PREFIX_SIZE);
     memcpy(identity->prefix, buffer_peek(&text).data, buffer_size(&text));
     identity->prefix[buffer_size(&text)] = '\0';
-    for (char *c = identity->prefix; *c; c++)
-        *c = (char)(*c == '+' ? '-' : *c == '/' ? '_' : *c);
 }
 
 void peer_identity_init(struct peer_identity *identity, const struct bytes *secrets, size_t count,

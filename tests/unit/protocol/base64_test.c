@@ -26,6 +26,27 @@ START_TEST(vectors_of_the_specification)
 }
 END_TEST
 
+START_TEST(the_url_alphabet_is_written_without_padding)
+{
+    static const struct {
+        const char *plain, *encoded;
+    } cases[] = {{"", ""},
+                 {"f", "Zg"},
+                 {"fo", "Zm8"},
+                 {"foo", "Zm9v"},
+                 {"\xfb\xff\xfe", "-__-"},
+                 {"\xfb\xef", "--8"},
+                 {"foob", "Zm9vYg"}};
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        auto_buffer struct buffer out = {0};
+        buffer_append_string(&out, "+/=");
+        base64_encode_url(bytes_of_string(cases[i].plain), &out);
+        ck_assert(bytes_equal_string(bytes_skip(buffer_peek(&out), 3), cases[i].encoded));
+        ck_assert(bytes_start_with(buffer_peek(&out), BYTES_LITERAL("+/=")));
+    }
+}
+END_TEST
+
 START_TEST(what_is_not_base64_is_refused_and_appends_nothing)
 {
     static const char *const bad[] = {
@@ -94,7 +115,7 @@ START_TEST(decoding_undoes_encoding_in_lines)
 }
 END_TEST
 
-TEST_PROGRAM("base64", vectors_of_the_specification,
+TEST_PROGRAM("base64", vectors_of_the_specification, the_url_alphabet_is_written_without_padding,
              what_is_not_base64_is_refused_and_appends_nothing,
              line_ends_are_passed_over_where_lines_are_allowed, decoding_undoes_encoding,
              decoding_undoes_encoding_in_lines)
