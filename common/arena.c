@@ -16,12 +16,11 @@ struct arena_block {
 static void add_block(struct arena *arena, size_t size)
 {
     size_t capacity = arena->total > ARENA_BLOCK_MIN ? arena->total : ARENA_BLOCK_MIN;
-    if (arena->newest == NULL && arena->reserved)
+    if (!arena->newest && arena->reserved)
         capacity = arena->reserved;
     if (size > capacity)
         capacity = size;
-    struct arena_block *block =
-        (struct arena_block *)mem_resize(NULL, 1, sizeof(*block) + capacity);
+    struct arena_block *block = mem_resize(NULL, 1, sizeof(*block) + capacity);
     block->older = arena->newest;
     block->capacity = capacity;
     arena->newest = block;
@@ -35,7 +34,7 @@ void *arena_raw(struct arena *arena, size_t size)
     size_t needed = (size + alignment - 1) / alignment * alignment;
     if (needed < size || needed == 0)
         needed = size == 0 ? alignment : size;
-    if (arena->newest == NULL || arena->newest->capacity - arena->used < needed)
+    if (!arena->newest || arena->newest->capacity - arena->used < needed)
         add_block(arena, needed);
     void *piece = arena->newest->data + arena->used;
     arena->used += needed;
@@ -47,9 +46,20 @@ void *arena_alloc(struct arena *arena, size_t size)
     return memset(arena_raw(arena, size), 0, size);
 }
 
+void *arena_allocate(void *arena, size_t size)
+{
+    return arena_raw(arena, size);
+}
+
+void arena_release(void *arena, void *piece)
+{
+    (void)arena;
+    (void)piece;
+}
+
 struct bytes arena_copy(struct arena *arena, struct bytes bytes)
 {
-    uint8_t *copy = (uint8_t *)arena_raw(arena, bytes.size + 1);
+    uint8_t *copy = arena_raw(arena, bytes.size + 1);
     if (bytes.size > 0)
         memcpy(copy, bytes.data, bytes.size);
     copy[bytes.size] = 0;
@@ -58,7 +68,7 @@ struct bytes arena_copy(struct arena *arena, struct bytes bytes)
 
 void arena_reset(struct arena *arena)
 {
-    if (arena->newest != NULL && arena->newest->older != NULL) {
+    if (arena->newest && arena->newest->older) {
         size_t total = arena->total;
         size_t reserved = arena->reserved;
         arena_deinit(arena);
@@ -71,7 +81,7 @@ void arena_reset(struct arena *arena)
 void arena_deinit(struct arena *arena)
 {
     struct arena_block *block = arena->newest;
-    while (block != NULL) {
+    while (block) {
         struct arena_block *older = block->older;
         free(block);
         block = older;

@@ -18,11 +18,19 @@ struct arena {
 /* `size` zeroed bytes, aligned for any type; never NULL. */
 void *arena_alloc(struct arena *arena, size_t size) __attribute__((returns_nonnull));
 
+/* A zeroed array. */
+#define ARENA_ARRAY(arena, type, count) ((type *)arena_alloc((arena), (count) * sizeof(type)))
+
 /* The same, not zeroed: for what is filled at once. */
 void *arena_raw(struct arena *arena, size_t size) __attribute__((returns_nonnull));
 
 /* A copy of `bytes` with a NUL after it (not counted in its size). */
 struct bytes arena_copy(struct arena *arena, struct bytes bytes);
+
+/* The same for libraries that take an allocator: `arena` is a struct arena, and what is released
+ * stays until the arena is reset. */
+void *arena_allocate(void *arena, size_t size);
+void arena_release(void *arena, void *piece);
 
 /* Gives back every piece. Keeps the memory, in one block, so that an arena that is reset after each
  * batch soon stops allocating. */

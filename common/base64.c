@@ -67,7 +67,7 @@ static size_t decode_lines(struct bytes text, uint8_t *place)
     return (size_t)written + (size_t)rest;
 }
 
-static enum status decode(struct bytes text, bool in_lines, struct buffer *out)
+static enum status decode_base64(struct bytes text, bool in_lines, struct buffer *out)
 {
     size_t alphabet, padding, line_ends;
     /* The library skips blanks and takes '-' for an end: let it see the alphabet only. */
@@ -88,10 +88,10 @@ static enum status decode(struct bytes text, bool in_lines, struct buffer *out)
 
 enum status base64_decode(struct bytes text, struct buffer *out)
 {
-    return decode(text, false, out);
+    return decode_base64(text, false, out);
 }
 
 enum status base64_decode_lines(struct bytes text, struct buffer *out)
 {
-    return decode(text, true, out);
+    return decode_base64(text, true, out);
 }

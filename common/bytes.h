@@ -52,4 +52,24 @@ static inline struct bytes bytes_skip(struct bytes whole, size_t count)
     return bytes_of(count ? whole.data + count : whole.data, whole.size - count);
 }
 
+/* The `size` low bytes of a number, at most 8, the lowest first. */
+static inline void bytes_write_little_endian(uint8_t *place, uint64_t number, size_t size)
+{
+    for (size_t i = 0; i < size; i++)
+        place[i] = (uint8_t)(number >> (8 * i));
+}
+
+static inline uint64_t bytes_read_little_endian(const uint8_t *place, size_t size)
+{
+    uint64_t number = 0;
+    for (size_t i = 0; i < size; i++)
+        number |= (uint64_t)place[i] << (8 * i);
+    return number;
+}
+
+static inline bool byte_is_digit(uint8_t byte)
+{
+    return byte >= '0' && byte <= '9';
+}
+
 #endif

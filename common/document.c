@@ -2,7 +2,7 @@
 
 #include <assert.h>
 
-#include "document_internal.h"
+#include "document_private.h"
 #include "mem.h"
 
 const struct document_limits document_limits_default = {
@@ -96,7 +96,7 @@ enum status document_builder_close(struct document_builder *builder)
     return STATUS_OK;
 }
 
-static bool looks_like_json(struct bytes text)
+static bool text_looks_like_json(struct bytes text)
 {
     size_t at = 0;
     while (at < text.size && (text.data[at] == ' ' || text.data[at] == '\t' ||
@@ -145,7 +145,7 @@ enum status document_parse(struct bytes text, const struct document_limits *limi
     if (bytes_start_with(text, BYTES_LITERAL("\xEF\xBB\xBF")))
         text = bytes_skip(text, 3);
     struct error json_error = {0}, yaml_error = {0};
-    if (looks_like_json(text)) {
+    if (text_looks_like_json(text)) {
         enum status status = read_as(text, limits, true, document, &json_error);
         if (status != STATUS_MALFORMED) {
             if (status != STATUS_OK && error)

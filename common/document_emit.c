@@ -1,5 +1,5 @@
 /* From nodes back to JSON text, and from its offsets back to places. */
-#include "document_internal.h"
+#include "document_private.h"
 #include "json.h"
 #include "mem.h"
 

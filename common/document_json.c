@@ -1,17 +1,17 @@
 /* The reader of texts that are strict JSON as a whole. */
-#include "document_internal.h"
+#include "document_private.h"
 #include "json.h"
 #include "unicode.h"
 
 /* Line and column of offsets that only grow. */
-struct place {
+struct json_place {
     struct bytes text;
     size_t offset;
     unsigned line;
     unsigned column;
 };
 
-static void place_advance(struct place *place, size_t offset)
+static void place_advance(struct json_place *place, size_t offset)
 {
     while (place->offset < offset) {
         uint8_t byte = place->text.data[place->offset++];
@@ -51,7 +51,7 @@ static enum status add_scalar(struct document_builder *builder, const struct jso
 }
 
 static enum status add_token(struct document_builder *builder, struct json_scanner *scanner,
-                             enum json_token token, struct place *place)
+                             enum json_token token, struct json_place *place)
 {
     if (token == JSON_OBJECT_END || token == JSON_ARRAY_END) {
         builder->frames[builder->depth - 1].node->end = json_position(scanner);
@@ -72,7 +72,7 @@ enum status document_read_json(struct document_builder *builder)
     struct document *document = builder->document;
     struct json_scanner scanner;
     json_init(&scanner, document->text, builder->limits.depth);
-    struct place place = {.text = document->text, .line = 1, .column = 1};
+    struct json_place place = {.text = document->text, .line = 1, .column = 1};
     for (;;) {
         enum json_token token = json_next(&scanner);
         if (token == JSON_END)

@@ -4,17 +4,12 @@
 #include <math.h>
 #include <stdlib.h>
 
-#include "document_internal.h"
+#include "document_private.h"
 #include "mem.h"
 
-static bool is_digit(uint8_t byte)
+static size_t count_digits(struct bytes text, size_t at)
 {
-    return byte >= '0' && byte <= '9';
-}
-
-static size_t digits(struct bytes text, size_t at)
-{
-    while (at < text.size && is_digit(text.data[at]))
+    while (at < text.size && byte_is_digit(text.data[at]))
         at++;
     return at;
 }
@@ -51,7 +46,7 @@ static bool is_legacy(struct bytes unsigned_text)
         return all_in(bytes_skip(unsigned_text, 2), "01_");
     if (bytes_start_with(unsigned_text, BYTES_LITERAL("0x")))
         return all_in(bytes_skip(unsigned_text, 2), "0123456789abcdefABCDEF_");
-    return unsigned_text.size && is_digit(unsigned_text.data[0]) &&
+    return unsigned_text.size && byte_is_digit(unsigned_text.data[0]) &&
            memchr(unsigned_text.data, '_', unsigned_text.size) &&
            all_in(unsigned_text, "0123456789_.");
 }
@@ -60,11 +55,11 @@ static bool is_legacy(struct bytes unsigned_text)
 static enum document_number decimal_form(struct bytes text, bool has_plus)
 {
     size_t start = text.size && text.data[0] == '-' ? 1 : 0;
-    size_t whole = digits(text, start);
+    size_t whole = count_digits(text, start);
     bool regular = !has_plus && whole > start;
     size_t at = whole;
     if (at < text.size && text.data[at] == '.') {
-        at = digits(text, at + 1);
+        at = count_digits(text, at + 1);
         if (at == whole + 1 && whole == start)
             return DOCUMENT_NUMBER_NONE;
         regular = regular && at > whole + 1;
@@ -76,7 +71,7 @@ static enum document_number decimal_form(struct bytes text, bool has_plus)
         if (at < text.size && (text.data[at] == '+' || text.data[at] == '-'))
             at++;
         size_t exponent = at;
-        at = digits(text, at);
+        at = count_digits(text, at);
         if (at == exponent)
             return DOCUMENT_NUMBER_NONE;
     }
@@ -199,12 +194,13 @@ static void emit_decimal(struct bytes spelling, struct buffer *out)
     for (; at < spelling.size; at++) {
         buffer_append_byte(out, spelling.data[at]);
         if (spelling.data[at] == '.' &&
-            (at + 1 == spelling.size || !is_digit(spelling.data[at + 1])))
+            (at + 1 == spelling.size || !byte_is_digit(spelling.data[at + 1])))
             buffer_append_byte(out, '0');
     }
 }
 
-static enum status refuse(const struct document_node *node, const char *why, struct error *error)
+static enum status refuse_scalar(const struct document_node *node, const char *why,
+                                 struct error *error)
 {
     return error_set_at(error, node->line, node->column, "%.*s %s",
                         (int)(node->text.size < 60 ? node->text.size : 60),
@@ -224,19 +220,20 @@ enum status document_emit_number(const struct document_node *node, struct buffer
         return STATUS_OK;
     case DOCUMENT_NUMBER_RADIX:
         if (!read_radix(node->text, &value))
-            return refuse(node, "does not fit into 64 bits", error);
+            return refuse_scalar(node, "does not fit into 64 bits", error);
         buffer_append_format(out, "%llu", (unsigned long long)value);
         return STATUS_OK;
     case DOCUMENT_NUMBER_LEADING_ZERO:
-        return refuse(node, "has leading zeros: write the number without them, or quote the text",
-                      error);
+        return refuse_scalar(
+            node, "has leading zeros: write the number without them, or quote the text", error);
     case DOCUMENT_NUMBER_SPECIAL:
-        return refuse(node, "is no JSON number: quote it if it is a text", error);
+        return refuse_scalar(node, "is no JSON number: quote it if it is a text", error);
     case DOCUMENT_NUMBER_LEGACY:
-        return refuse(node,
-                      "is a text in YAML 1.2 but was a number in YAML 1.1: quote it, or write the "
-                      "number in digits",
-                      error);
+        return refuse_scalar(
+            node,
+            "is a text in YAML 1.2 but was a number in YAML 1.1: quote it, or write the "
+            "number in digits",
+            error);
     case DOCUMENT_NUMBER_NONE:
         break;
     }

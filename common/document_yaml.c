@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <yaml.h>
 
-#include "document_internal.h"
+#include "document_private.h"
 #include "json.h"
 #include "mem.h"
 #include "unicode.h"
@@ -45,7 +45,7 @@ struct yaml_reader {
     size_t alias_bytes; /* of it, what aliases repeat */
 };
 
-static int hex_value(uint8_t byte)
+static int hex_digit(uint8_t byte)
 {
     if (byte >= '0' && byte <= '9')
         return byte - '0';
@@ -54,13 +54,13 @@ static int hex_value(uint8_t byte)
 }
 
 /* The four hexadecimal digits at `at`, or -1. */
-static int hex_unit(struct bytes text, size_t at)
+static int read_hex_unit(struct bytes text, size_t at)
 {
     if (text.size < at + 4)
         return -1;
     int value = 0;
     for (size_t i = at; i < at + 4; i++) {
-        int digit = hex_value(text.data[i]);
+        int digit = hex_digit(text.data[i]);
         if (digit < 0)
             return -1;
         value = value << 4 | digit;
@@ -73,7 +73,7 @@ static uint32_t surrogate_at(struct bytes text, size_t at)
 {
     if (text.size < at + ESCAPE_SIZE || text.data[at] != '\\' || text.data[at + 1] != 'u')
         return 0;
-    int unit = hex_unit(text, at + 2);
+    int unit = read_hex_unit(text, at + 2);
     if (unit < 0xD800 || unit > 0xDFFF)
         return 0;
     size_t backslashes = 0;
@@ -89,7 +89,7 @@ static uint32_t choose_stand_in(struct bytes text)
     enum { FIRST = 0xE000, LAST = 0xF8FF };
     bool used[LAST - FIRST + 1] = {false};
     for (size_t i = 0; i < text.size; i++) {
-        int unit = hex_unit(text, i);
+        int unit = read_hex_unit(text, i);
         if (unit >= FIRST && unit <= LAST)
             used[unit - FIRST] = true;
         uint32_t code;
@@ -188,7 +188,8 @@ static struct bytes scalar_text(struct yaml_reader *reader, const yaml_event_t *
     return bytes_of(text, size);
 }
 
-static enum status fail(struct yaml_reader *reader, const yaml_event_t *event, const char *text)
+static enum status fail_yaml(struct yaml_reader *reader, const yaml_event_t *event,
+                             const char *text)
 {
     return error_set_at(reader->builder->error, (unsigned)event->start_mark.line + 1,
                         (unsigned)event->start_mark.column + 1, "%s", text);
@@ -233,7 +234,7 @@ static enum status note_anchor(struct yaml_reader *reader, const yaml_event_t *e
     if (!name)
         return STATUS_OK;
     if (reader->anchor_count == ANCHORS_LIMIT)
-        return fail(reader, event, "too many anchors");
+        return fail_yaml(reader, event, "too many anchors");
     *index = reader->anchor_count++;
     reader->anchors[*index] =
         (struct anchor){.name = mem_string(bytes_of_string((const char *)name)),
@@ -264,15 +265,15 @@ static enum status on_alias(struct yaml_reader *reader, const yaml_event_t *even
             anchor = &reader->anchors[i];
     }
     if (!anchor)
-        return fail(reader, event, "an alias of an anchor that is not defined before it");
+        return fail_yaml(reader, event, "an alias of an anchor that is not defined before it");
     if (anchor->open)
-        return fail(reader, event, "an alias inside of what it stands for");
+        return fail_yaml(reader, event, "an alias inside of what it stands for");
     struct document_builder *builder = reader->builder;
     reader->bytes += anchor->bytes;
     reader->alias_bytes += anchor->bytes;
     if (reader->alias_bytes > builder->limits.text_bytes ||
         builder->nodes + anchor->nodes > builder->limits.nodes) {
-        fail(reader, event, "aliases repeat more than the limit");
+        fail_yaml(reader, event, "aliases repeat more than the limit");
         return STATUS_TOO_LARGE;
     }
     builder->nodes += anchor->nodes - 1; /* the builder counts one itself */
@@ -288,7 +289,7 @@ static enum status on_scalar(struct yaml_reader *reader, const yaml_event_t *eve
 {
     const yaml_char_t *tag = event->data.scalar.tag;
     if (tag && !is_tag(tag, "!") && !is_tag(tag, YAML_STR_TAG))
-        return fail(reader, event, "a tag other than !!str");
+        return fail_yaml(reader, event, "a tag other than !!str");
     struct document_node *node = document_builder_node(reader->builder, DOCUMENT_STRING,
                                                        (unsigned)event->start_mark.line + 1,
                                                        (unsigned)event->start_mark.column + 1);
@@ -312,7 +313,7 @@ static enum status on_open(struct yaml_reader *reader, const yaml_event_t *event
     const yaml_char_t *tag =
         mapping ? event->data.mapping_start.tag : event->data.sequence_start.tag;
     if (tag && !is_tag(tag, mapping ? YAML_MAP_TAG : YAML_SEQ_TAG))
-        return fail(reader, event, "a tag other than !!str");
+        return fail_yaml(reader, event, "a tag other than !!str");
     struct document_builder *builder = reader->builder;
     struct document_node *node = document_builder_node(
         builder, mapping ? DOCUMENT_MAPPING : DOCUMENT_SEQUENCE,
@@ -351,7 +352,7 @@ static enum status on_event(struct yaml_reader *reader, const yaml_event_t *even
         return on_close(reader);
     case YAML_DOCUMENT_START_EVENT:
         if (reader->builder->document->root)
-            return fail(reader, event, "a second document in one text");
+            return fail_yaml(reader, event, "a second document in one text");
         return STATUS_OK;
     case YAML_NO_EVENT:
     case YAML_STREAM_START_EVENT:
@@ -362,7 +363,7 @@ static enum status on_event(struct yaml_reader *reader, const yaml_event_t *even
     return STATUS_OK;
 }
 
-static enum status read_events(struct yaml_reader *reader)
+static enum status read_yaml_events(struct yaml_reader *reader)
 {
     for (;;) {
         yaml_event_t event;
@@ -387,7 +388,7 @@ enum status document_read_yaml(struct document_builder *builder)
     assert(made);
     yaml_parser_set_encoding(&reader->parser, YAML_UTF8_ENCODING);
     yaml_parser_set_input_string(&reader->parser, (const unsigned char *)copy, document->text.size);
-    enum status status = read_events(reader);
+    enum status status = read_yaml_events(reader);
     if (status == STATUS_OK && !document->root)
         document->root = document_builder_node(builder, DOCUMENT_NULL, 1, 1);
     yaml_parser_delete(&reader->parser);

@@ -22,7 +22,7 @@ static int days_in_month(int year, int month)
 }
 
 /* Reads `count` digits at `*at` and moves behind them; -1: they are not there. */
-static int digits(struct bytes text, size_t *at, size_t count)
+static int read_digits(struct bytes text, size_t *at, size_t count)
 {
     int number = 0;
     if (text.size - *at < count)
@@ -37,7 +37,7 @@ static int digits(struct bytes text, size_t *at, size_t count)
     return number;
 }
 
-static bool skip(struct bytes text, size_t *at, char expected)
+static bool skip_character(struct bytes text, size_t *at, char expected)
 {
     if (*at >= text.size || (text.data[*at] | 0x20) != (expected | 0x20))
         return false;
@@ -52,7 +52,7 @@ static bool read_fraction(struct bytes text, size_t *at, int *milliseconds)
     if (*at >= text.size || text.data[*at] != '.')
         return true;
     size_t first = ++*at;
-    while (*at < text.size && text.data[*at] >= '0' && text.data[*at] <= '9') {
+    while (*at < text.size && byte_is_digit(text.data[*at])) {
         *milliseconds += (text.data[*at] - '0') * factor;
         factor /= 10;
         (*at)++;
@@ -63,14 +63,14 @@ static bool read_fraction(struct bytes text, size_t *at, int *milliseconds)
 static bool read_offset(struct bytes text, size_t *at, int *minutes)
 {
     *minutes = 0;
-    if (skip(text, at, 'Z'))
+    if (skip_character(text, at, 'Z'))
         return true;
     if (*at >= text.size || (text.data[*at] != '+' && text.data[*at] != '-'))
         return false;
     int sign = text.data[(*at)++] == '+' ? 1 : -1;
-    int hour = digits(text, at, 2);
-    bool colon = skip(text, at, ':');
-    int minute = digits(text, at, 2);
+    int hour = read_digits(text, at, 2);
+    bool colon = skip_character(text, at, ':');
+    int minute = read_digits(text, at, 2);
     if (!colon || hour < 0 || hour > 23 || minute < 0 || minute > 59)
         return false;
     *minutes = sign * (hour * 60 + minute);
@@ -80,17 +80,17 @@ static bool read_offset(struct bytes text, size_t *at, int *minutes)
 bool instant_parse(struct bytes text, int64_t *instant_ms)
 {
     size_t at = 0;
-    int year = digits(text, &at, 4);
-    bool well_formed = skip(text, &at, '-');
-    int month = digits(text, &at, 2);
-    well_formed = skip(text, &at, '-') && well_formed;
-    int day = digits(text, &at, 2);
-    well_formed = skip(text, &at, 'T') && well_formed;
-    int hour = digits(text, &at, 2);
-    well_formed = skip(text, &at, ':') && well_formed;
-    int minute = digits(text, &at, 2);
-    well_formed = skip(text, &at, ':') && well_formed;
-    int second = digits(text, &at, 2);
+    int year = read_digits(text, &at, 4);
+    bool well_formed = skip_character(text, &at, '-');
+    int month = read_digits(text, &at, 2);
+    well_formed = skip_character(text, &at, '-') && well_formed;
+    int day = read_digits(text, &at, 2);
+    well_formed = skip_character(text, &at, 'T') && well_formed;
+    int hour = read_digits(text, &at, 2);
+    well_formed = skip_character(text, &at, ':') && well_formed;
+    int minute = read_digits(text, &at, 2);
+    well_formed = skip_character(text, &at, ':') && well_formed;
+    int second = read_digits(text, &at, 2);
     int milliseconds;
     int offset_minutes;
     if (!well_formed || year < 0 || month < 1 || month > 12 || day < 1 ||
@@ -106,18 +106,13 @@ bool instant_parse(struct bytes text, int64_t *instant_ms)
     return true;
 }
 
-static bool is_digit(uint8_t byte)
-{
-    return byte >= '0' && byte <= '9';
-}
-
 /* Digits and perhaps a fraction. */
 static bool guess_number(struct bytes text, int64_t *instant_ms)
 {
     int64_t whole = 0;
     int milliseconds = 0;
     size_t at = 0;
-    for (; at < text.size && at < 15 && is_digit(text.data[at]); at++)
+    for (; at < text.size && at < 15 && byte_is_digit(text.data[at]); at++)
         whole = whole * 10 + (text.data[at] - '0');
     if (!read_fraction(text, &at, &milliseconds) || at != text.size || whole < 100000000 ||
         whole >= INT64_C(100000000000000))
@@ -140,7 +135,7 @@ bool instant_guess(struct bytes text, int64_t *instant_ms)
         copy[DATE_SIZE] = 'T';
     bool has_offset = false;
     for (size_t i = SECONDS_SIZE; i < size; i++)
-        has_offset = has_offset || (!is_digit(copy[i]) && copy[i] != '.');
+        has_offset = has_offset || (!byte_is_digit(copy[i]) && copy[i] != '.');
     if (!has_offset) {
         copy[size++] = 'Z';
     } else if (size >= 5 && (copy[size - 5] == '+' || copy[size - 5] == '-')) {

@@ -2,7 +2,7 @@
 
 #include <assert.h>
 
-#include "layout_internal.h"
+#include "layout_private.h"
 #include "mem.h"
 #include "murmur2.h"
 

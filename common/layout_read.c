@@ -1,7 +1,7 @@
 /* From configuration to the rules of a layout, with every problem in its place. */
 #include <stdio.h>
 
-#include "layout_internal.h"
+#include "layout_private.h"
 #include "mem.h"
 
 enum { LARGE_TENANTS_LIMIT = 1000, ALLOWED_LIMIT = 10000 };
@@ -34,8 +34,8 @@ struct rule_text {
     const char *what; /* for problems */
 };
 
-static void problem_at(struct problems *problems, const struct document_node *node,
-                       const char *what, const char *text)
+static void layout_problem(struct problems *problems, const struct document_node *node,
+                           const char *what, const char *text)
 {
     problems_add(problems, node->line, node->column, "%s: %s", what, text);
 }
@@ -100,8 +100,8 @@ static const char *shared_fault(const struct layout_rule *rule)
     return NULL;
 }
 
-static void add_rule(struct layout_rule **rules, const char *name, const struct rule_text *text,
-                     bool is_kind, struct problems *problems)
+static void add_layout_rule(struct layout_rule **rules, const char *name,
+                            const struct rule_text *text, bool is_kind, struct problems *problems)
 {
     unsigned line = text->node ? text->node->line : 0;
     unsigned column = text->node ? text->node->column : 0;
@@ -206,8 +206,8 @@ static void read_kind(struct layout *layout, const struct document_entry *entry,
     char what[ROOM_KIND_LIMIT + 8];
     auto_free char *kind = mem_string(entry->key->text);
     if (!room_kind_valid(entry->key->text)) {
-        problem_at(problems, entry->key, "rooms",
-                   "a kind is 1 to 32 of a-z, 0-9, - and _, beginning with a letter");
+        layout_problem(problems, entry->key, "rooms",
+                       "a kind is 1 to 32 of a-z, 0-9, - and _, beginning with a letter");
         return;
     }
     snprintf(what, sizeof(what), "rooms.%s", kind);
@@ -231,14 +231,14 @@ static void read_kind(struct layout *layout, const struct document_entry *entry,
         }
     }
     if (text.topic.size == 0) {
-        problem_at(problems, entry->value, what, "has no topic");
+        layout_problem(problems, entry->value, what, "has no topic");
         return;
     }
     remove_rule(&layout->kinds, kind);
     if (HASH_COUNT(layout->kinds) == LAYOUT_KINDS_LIMIT)
-        problem_at(problems, entry->key, what, "too many kinds");
+        layout_problem(problems, entry->key, what, "too many kinds");
     else
-        add_rule(&layout->kinds, kind, &text, true, problems);
+        add_layout_rule(&layout->kinds, kind, &text, true, problems);
 }
 
 static void read_large_tenant(struct layout *layout, const struct document_entry *entry,
@@ -247,8 +247,8 @@ static void read_large_tenant(struct layout *layout, const struct document_entry
     char what[ROOM_KEY_LIMIT + 16];
     auto_free char *tenant = mem_string(entry->key->text);
     if (!room_key_valid(entry->key->text)) {
-        problem_at(problems, entry->key, "large_tenants",
-                   "a tenant is 1 to 200 bytes of UTF-8 without control characters");
+        layout_problem(problems, entry->key, "large_tenants",
+                       "a tenant is 1 to 200 bytes of UTF-8 without control characters");
         return;
     }
     snprintf(what, sizeof(what), "large_tenants.%s", tenant);
@@ -256,11 +256,11 @@ static void read_large_tenant(struct layout *layout, const struct document_entry
     if (!read_rule_text(entry->value, false, &text, problems))
         return;
     if (text.topic.size == 0)
-        problem_at(problems, entry->value, what, "has no topic");
+        layout_problem(problems, entry->value, what, "has no topic");
     else if (HASH_COUNT(layout->large_tenants) == LARGE_TENANTS_LIMIT)
-        problem_at(problems, entry->key, what, "too many large tenants");
+        layout_problem(problems, entry->key, what, "too many large tenants");
     else
-        add_rule(&layout->large_tenants, tenant, &text, false, problems);
+        add_layout_rule(&layout->large_tenants, tenant, &text, false, problems);
 }
 
 static void add_allowed(struct layout_allow *allow, const struct document_node *node,
@@ -271,16 +271,16 @@ static void add_allowed(struct layout_allow *allow, const struct document_node *
     struct bytes value = pattern ? bytes_of(text.data, text.size - 1) : text;
     bool scalar = node->kind != DOCUMENT_SEQUENCE && node->kind != DOCUMENT_MAPPING;
     if (!scalar || !(layout_value_valid(value) || (pattern && value.size == 0))) {
-        problem_at(problems, node, what,
-                   "a value is 1 to 64 of A-Z, a-z, 0-9, - and _, and may end with *");
+        layout_problem(problems, node, what,
+                       "a value is 1 to 64 of A-Z, a-z, 0-9, - and _, and may end with *");
         return;
     }
     struct layout_allowed **set = pattern ? &allow->prefixes : &allow->exact;
     struct layout_allowed *found = NULL;
     HASH_FIND(hh, *set, value.data, value.size, found);
     if (found || HASH_COUNT(*set) == ALLOWED_LIMIT) {
-        problem_at(problems, node, what,
-                   found ? "this value stands here twice" : "too many values");
+        layout_problem(problems, node, what,
+                       found ? "this value stands here twice" : "too many values");
         return;
     }
     found = mem_new(struct layout_allowed);
@@ -296,8 +296,8 @@ static void read_allow(struct layout *layout, const struct document_entry *entry
     struct bytes name = entry->key->text;
     HASH_FIND(hh, layout->kinds, name.data, name.size, rule);
     if (!rule && !bytes_equal_string(name, "tenant") && !bytes_equal_string(name, "user")) {
-        problem_at(problems, entry->key, "allow",
-                   "this is neither a kind of room, nor tenant, nor user");
+        layout_problem(problems, entry->key, "allow",
+                       "this is neither a kind of room, nor tenant, nor user");
         return;
     }
     struct layout_allow *allow = mem_new(struct layout_allow);
@@ -306,7 +306,7 @@ static void read_allow(struct layout *layout, const struct document_entry *entry
     snprintf(what, sizeof(what), "allow.%s", allow->name);
     const struct document_node *list = entry->value;
     if (list->kind != DOCUMENT_SEQUENCE) {
-        problem_at(problems, list, what, "expected a list of values");
+        layout_problem(problems, list, what, "expected a list of values");
         return;
     }
     for (size_t i = 0; i < list->count; i++)
@@ -339,7 +339,7 @@ void layout_read(struct layout *layout, const struct layout_source *source,
         struct rule_text text = {.topic = bytes_of_string(rule->topic),
                                  .key = bytes_of_string(rule->key),
                                  .what = rule->kind};
-        add_rule(&layout->kinds, rule->kind, &text, true, problems);
+        add_layout_rule(&layout->kinds, rule->kind, &text, true, problems);
     }
     if (!known)
         problems_add(problems, 0, 0, "layout: expected tenant, user or none, not \"%.*s\"",

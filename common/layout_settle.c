@@ -5,7 +5,7 @@
 #include <xxhash.h>
 
 #include "buffer.h"
-#include "layout_internal.h"
+#include "layout_private.h"
 #include "mem.h"
 
 /* How record keys are made from what is configured; part of the revision. 2: with the tenant. */
@@ -91,7 +91,7 @@ static void add_candidate(struct filling *filling)
 
 /* Fills the placeholders one after another, in all ways, up to the limit. Recursion is as deep as
  * there are placeholders: three. */
-static void fill(struct filling *filling, enum layout_place place)
+static void fill_place(struct filling *filling, enum layout_place place)
 {
     if (filling->candidates->count > LAYOUT_TOPICS_LIMIT)
         return;
@@ -100,7 +100,7 @@ static void fill(struct filling *filling, enum layout_place place)
         return;
     }
     if (!(filling->rule->topic.uses & LAYOUT_USES(place))) {
-        fill(filling, place + 1);
+        fill_place(filling, place + 1);
         return;
     }
     const struct layout_allow *allow = values_for(filling->layout, filling->rule, place);
@@ -116,7 +116,7 @@ static void fill(struct filling *filling, enum layout_place place)
     const struct layout_allowed *value;
     for (value = allow->exact; value; value = value->hh.next) {
         filling->values.of[place] = bytes_of_string(value->value);
-        fill(filling, place + 1);
+        fill_place(filling, place + 1);
     }
     bool outer = filling->pattern;
     for (value = allow->prefixes; value; value = value->hh.next) {
@@ -124,18 +124,18 @@ static void fill(struct filling *filling, enum layout_place place)
         snprintf(text, sizeof(text), "%s*", value->value);
         filling->values.of[place] = bytes_of_string(text);
         filling->pattern = true;
-        fill(filling, place + 1);
+        fill_place(filling, place + 1);
         filling->pattern = outer;
     }
 }
 
-static void collect(struct layout *layout, const struct layout_rule *rules,
-                    struct candidates *candidates, struct problems *problems)
+static void collect_candidates(struct layout *layout, const struct layout_rule *rules,
+                               struct candidates *candidates, struct problems *problems)
 {
     for (const struct layout_rule *rule = rules; rule; rule = rule->hh.next) {
         struct filling filling = {
             .layout = layout, .rule = rule, .candidates = candidates, .problems = problems};
-        fill(&filling, LAYOUT_PLACE_KEY);
+        fill_place(&filling, LAYOUT_PLACE_KEY);
     }
     if (candidates->count > LAYOUT_TOPICS_LIMIT) {
         candidates->count = 0;
@@ -266,8 +266,8 @@ void layout_settle(struct layout *layout, struct problems *problems)
 {
     decide_partition_counts(layout);
     struct candidates candidates = {0};
-    collect(layout, layout->kinds, &candidates, problems);
-    collect(layout, layout->large_tenants, &candidates, problems);
+    collect_candidates(layout, layout->kinds, &candidates, problems);
+    collect_candidates(layout, layout->large_tenants, &candidates, problems);
     if (candidates.count)
         qsort(candidates.items, candidates.count, sizeof(*candidates.items), compare_candidates);
     check_coincidence(layout, &candidates, problems);

@@ -15,7 +15,7 @@ const char *layout_place_text(enum layout_place place)
 }
 
 /* The placeholder with this name; LAYOUT_PLACE_LITERAL: there is none. */
-static enum layout_place place_of(struct bytes name)
+static enum layout_place placeholder_of(struct bytes name)
 {
     for (unsigned place = LAYOUT_PLACE_KIND; place < LAYOUT_PLACE_COUNT; place++) {
         if (bytes_equal_string(name, names[place]))
@@ -46,7 +46,7 @@ static size_t split_part(struct bytes rest, struct layout_part *part, struct err
         return 0;
     }
     struct bytes name = bytes_of(rest.data + 1, (size_t)(end - rest.data) - 1);
-    enum layout_place place = place_of(name);
+    enum layout_place place = placeholder_of(name);
     if (place == LAYOUT_PLACE_LITERAL) {
         (void)error_set(error, STATUS_INVALID,
                         "unknown placeholder {%.*s}; there are {tenant}, {user}, {kind}, {key} and "

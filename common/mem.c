@@ -3,7 +3,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
-static void die(void)
+static void die_of_exhaustion(void)
 {
     fputs("out of memory\n", stderr);
     abort();
@@ -13,7 +13,7 @@ void *mem_alloc(size_t size)
 {
     void *memory = calloc(1, size ? size : 1);
     if (!memory)
-        die();
+        die_of_exhaustion();
     return memory;
 }
 
@@ -21,7 +21,7 @@ void *mem_resize(void *old, size_t count, size_t size)
 {
     void *memory = reallocarray(old, count ? count : 1, size ? size : 1);
     if (!memory)
-        die();
+        die_of_exhaustion();
     return memory;
 }
 

@@ -7,7 +7,7 @@
 #include <utlist.h>
 
 #include "mem.h"
-#include "metrics_text.h"
+#include "metrics_private.h"
 
 enum family_type { FAMILY_COUNTER, FAMILY_GAUGE, FAMILY_HISTOGRAM };
 

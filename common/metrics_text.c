@@ -1,4 +1,4 @@
-#include "metrics_text.h"
+#include "metrics_private.h"
 
 #include <assert.h>
 #include <inttypes.h>

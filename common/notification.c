@@ -73,7 +73,7 @@ bool notification_type_named(struct bytes event_name, enum notification_type *ty
 
 /* protobuf-c wants terminated strings. The empty one is its own constant, which it leaves out of
  * the value. */
-static char *text_of(struct arena *arena, struct bytes bytes)
+static char *packed_text(struct arena *arena, struct bytes bytes)
 {
     if (bytes.size == 0)
         return (char *)(uintptr_t)protobuf_c_empty_string;
@@ -82,13 +82,13 @@ static char *text_of(struct arena *arena, struct bytes bytes)
 
 static char **texts_of(struct arena *arena, const struct bytes *list, size_t count)
 {
-    char **texts = (char **)arena_raw(arena, count * sizeof(char *));
+    char **texts = arena_raw(arena, count * sizeof(char *));
     for (size_t i = 0; i < count; i++)
-        texts[i] = text_of(arena, list[i]);
+        texts[i] = packed_text(arena, list[i]);
     return texts;
 }
 
-static ProtobufCBinaryData data_of(struct bytes data)
+static ProtobufCBinaryData packed_data(struct bytes data)
 {
     return (ProtobufCBinaryData){.len = data.size, .data = (uint8_t *)(uintptr_t)data.data};
 }
@@ -99,13 +99,13 @@ union content {
     Smartstack__V1__ManualReviewAlert review;
 };
 
-static void fill_content(const struct notification *view, struct arena *arena,
+static void pack_content(const struct notification *view, struct arena *arena,
                          Smartstack__V1__Notification *message, union content *content)
 {
     switch (view->type) {
     case NOTIFICATION_TASK_STATUS:
         smartstack__v1__task_status_update__init(&content->task_status);
-#define X(field, json) content->task_status.field = text_of(arena, view->task_status.field);
+#define X(field, json) content->task_status.field = packed_text(arena, view->task_status.field);
         TASK_STATUS_TEXTS(X)
 #undef X
         if (view->task_status.has_progress) {
@@ -113,25 +113,25 @@ static void fill_content(const struct notification *view, struct arena *arena,
                 SMARTSTACK__V1__TASK_STATUS_UPDATE__PROGRESS_KNOWN_PROGRESS;
             content->task_status.progress = view->task_status.progress;
         }
-        content->task_status.data = data_of(view->task_status.data);
+        content->task_status.data = packed_data(view->task_status.data);
         message->content_case = SMARTSTACK__V1__NOTIFICATION__CONTENT_TASK_STATUS;
         message->task_status = &content->task_status;
         break;
     case NOTIFICATION_CLIENT:
         smartstack__v1__client_notification__init(&content->client);
-#define X(field, json) content->client.field = text_of(arena, view->client.field);
+#define X(field, json) content->client.field = packed_text(arena, view->client.field);
         CLIENT_TEXTS(X)
 #undef X
-        content->client.data = data_of(view->client.data);
+        content->client.data = packed_data(view->client.data);
         message->content_case = SMARTSTACK__V1__NOTIFICATION__CONTENT_CLIENT_NOTIFICATION;
         message->client_notification = &content->client;
         break;
     case NOTIFICATION_REVIEW_ALERT:
         smartstack__v1__manual_review_alert__init(&content->review);
-#define X(field, json) content->review.field = text_of(arena, view->review.field);
+#define X(field, json) content->review.field = packed_text(arena, view->review.field);
         REVIEW_TEXTS(X)
 #undef X
-        content->review.data = data_of(view->review.data);
+        content->review.data = packed_data(view->review.data);
         message->content_case = SMARTSTACK__V1__NOTIFICATION__CONTENT_REVIEW_ALERT;
         message->review_alert = &content->review;
         break;
@@ -145,17 +145,17 @@ void notification_encode(const struct notification *notification, struct buffer 
     union content content;
 
     smartstack__v1__notification__init(&message);
-    message.id = text_of(&arena, notification->id);
-    message.time = text_of(&arena, notification->time);
+    message.id = packed_text(&arena, notification->id);
+    message.time = packed_text(&arena, notification->time);
     message.n_rooms = notification->room_count;
     message.rooms = texts_of(&arena, notification->rooms, notification->room_count);
-    message.event_id = text_of(&arena, notification->event_id);
+    message.event_id = packed_text(&arena, notification->event_id);
     message.n_rules = notification->rule_count;
     message.rules = texts_of(&arena, notification->rules, notification->rule_count);
-    message.rules_revision = text_of(&arena, notification->rules_revision);
-    message.traceparent = text_of(&arena, notification->traceparent);
-    message.tracestate = text_of(&arena, notification->tracestate);
-    fill_content(notification, &arena, &message, &content);
+    message.rules_revision = packed_text(&arena, notification->rules_revision);
+    message.traceparent = packed_text(&arena, notification->traceparent);
+    message.tracestate = packed_text(&arena, notification->tracestate);
+    pack_content(notification, &arena, &message, &content);
 
     size_t size = smartstack__v1__notification__get_packed_size(&message);
     size_t packed = smartstack__v1__notification__pack(&message, buffer_reserve(value, size));
@@ -164,25 +164,14 @@ void notification_encode(const struct notification *notification, struct buffer 
 }
 
 /* The view and all it points to live in one arena, with the view first in it. */
-struct decoded {
+struct decoded_notification {
     struct notification view;
     struct arena arena;
 };
 
-static void *allocate_in_arena(void *arena, size_t size)
-{
-    return arena_raw((struct arena *)arena, size);
-}
-
-static void leave_to_arena(void *arena, void *piece)
-{
-    (void)arena;
-    (void)piece;
-}
-
 static struct bytes *views_of(struct arena *arena, char **texts, size_t count)
 {
-    struct bytes *views = (struct bytes *)arena_raw(arena, count * sizeof(struct bytes));
+    struct bytes *views = arena_raw(arena, count * sizeof(struct bytes));
     for (size_t i = 0; i < count; i++)
         views[i] = bytes_of_string(texts[i]);
     return views;
@@ -301,13 +290,13 @@ static enum status view_content(const Smartstack__V1__Notification *message,
 
 enum status notification_decode(struct bytes value, struct notification **notification)
 {
-    struct decoded *decoded = mem_new(struct decoded);
+    struct decoded_notification *decoded = mem_new(struct decoded_notification);
     struct arena *arena = &decoded->arena;
     arena->reserved = value.size * 2 + 1024;
-    ProtobufCAllocator allocator = {allocate_in_arena, leave_to_arena, arena};
+    ProtobufCAllocator allocator = {arena_allocate, arena_release, arena};
     Smartstack__V1__Notification *message =
         smartstack__v1__notification__unpack(&allocator, value.size, value.data);
-    enum status status = message == NULL ? STATUS_MALFORMED : view_content(message, &decoded->view);
+    enum status status = message ? view_content(message, &decoded->view) : STATUS_MALFORMED;
     if (status != STATUS_OK) {
         notification_free(&decoded->view);
         return status;
@@ -333,9 +322,9 @@ enum status notification_decode(struct bytes value, struct notification **notifi
 
 void notification_free(struct notification *notification)
 {
-    if (notification == NULL)
+    if (!notification)
         return;
-    struct decoded *decoded = (struct decoded *)notification;
+    struct decoded_notification *decoded = (struct decoded_notification *)notification;
     arena_deinit(&decoded->arena);
     free(decoded);
 }
@@ -344,27 +333,14 @@ void notification_free(struct notification *notification)
  * ----------------------------------------------------------------------------------------------------
  */
 
-static void write_little_endian(uint8_t place[8], uint64_t number)
-{
-    for (unsigned i = 0; i < 8; i++)
-        place[i] = (uint8_t)(number >> (8 * i));
-}
-
-static uint64_t read_little_endian(const uint8_t place[8])
-{
-    uint64_t number = 0;
-    for (unsigned i = 0; i < 8; i++)
-        number |= (uint64_t)place[i] << (8 * i);
-    return number;
-}
-
 void notification_append_room_hash(struct buffer *room_hashes, uint64_t hash)
 {
-    write_little_endian(buffer_reserve(room_hashes, 8), hash);
+    bytes_write_little_endian(buffer_reserve(room_hashes, 8), hash, 8);
     buffer_commit(room_hashes, 8);
 }
 
-static void add_header(struct notification_headers *headers, const char *name, struct bytes value)
+static void add_record_header(struct notification_headers *headers, const char *name,
+                              struct bytes value)
 {
     assert(headers->count < NOTIFICATION_HEADERS_MAX);
     headers->items[headers->count++] = (struct notification_header){name, value};
@@ -377,14 +353,15 @@ void notification_headers_encode(const struct notification_envelope *envelope,
     unsigned hops = envelope->hops < 9 ? envelope->hops : 9;
 
     headers->count = 0;
-    write_little_endian(headers->layout, envelope->layout);
-    add_header(headers, NOTIFICATION_HEADER_CONTENT_TYPE, BYTES_LITERAL("application/protobuf"));
+    bytes_write_little_endian(headers->layout, envelope->layout, 8);
+    add_record_header(headers, NOTIFICATION_HEADER_CONTENT_TYPE,
+                      BYTES_LITERAL("application/protobuf"));
     if (envelope->has_type)
-        add_header(headers, NOTIFICATION_HEADER_TYPE,
-                   bytes_of_string(notification_event_name(envelope->type)));
-    add_header(headers, NOTIFICATION_HEADER_ROOMS, envelope->room_hashes);
-    add_header(headers, NOTIFICATION_HEADER_LAYOUT, bytes_of(headers->layout, 8));
-    add_header(headers, NOTIFICATION_HEADER_HOPS, bytes_of(digits + hops, 1));
+        add_record_header(headers, NOTIFICATION_HEADER_TYPE,
+                          bytes_of_string(notification_event_name(envelope->type)));
+    add_record_header(headers, NOTIFICATION_HEADER_ROOMS, envelope->room_hashes);
+    add_record_header(headers, NOTIFICATION_HEADER_LAYOUT, bytes_of(headers->layout, 8));
+    add_record_header(headers, NOTIFICATION_HEADER_HOPS, bytes_of(digits + hops, 1));
 }
 
 void notification_header_decode(struct notification_envelope *envelope, struct bytes name,
@@ -395,7 +372,7 @@ void notification_header_decode(struct notification_envelope *envelope, struct b
             envelope->room_hashes = value;
     } else if (bytes_equal_string(name, NOTIFICATION_HEADER_LAYOUT)) {
         if (value.size == 8)
-            envelope->layout = read_little_endian(value.data);
+            envelope->layout = bytes_read_little_endian(value.data, 8);
     } else if (bytes_equal_string(name, NOTIFICATION_HEADER_TYPE)) {
         if (notification_type_named(value, &envelope->type))
             envelope->has_type = true;
@@ -408,7 +385,7 @@ void notification_header_decode(struct notification_envelope *envelope, struct b
 uint64_t notification_room_hash(const struct notification_envelope *envelope, size_t index)
 {
     assert(index < notification_room_hash_count(envelope));
-    return read_little_endian(envelope->room_hashes.data + 8 * index);
+    return bytes_read_little_endian(envelope->room_hashes.data + 8 * index, 8);
 }
 
 /* --- JSON
@@ -426,7 +403,7 @@ static void append_name(struct buffer *json, const char *name)
     buffer_append(json, BYTES_LITERAL("\":"));
 }
 
-static void append_text(struct buffer *json, const char *name, struct bytes text)
+static void append_json_text(struct buffer *json, const char *name, struct bytes text)
 {
     if (text.size == 0)
         return;
@@ -474,7 +451,7 @@ static void append_content(const struct notification *view, struct buffer *json)
     case NOTIFICATION_TASK_STATUS:
         append_name(json, "taskStatus");
         buffer_append_byte(json, '{');
-#define X(field, name) append_text(json, name, view->task_status.field);
+#define X(field, name) append_json_text(json, name, view->task_status.field);
         TASK_STATUS_TEXTS(X)
 #undef X
         if (view->task_status.has_progress)
@@ -484,7 +461,7 @@ static void append_content(const struct notification *view, struct buffer *json)
     case NOTIFICATION_CLIENT:
         append_name(json, "clientNotification");
         buffer_append_byte(json, '{');
-#define X(field, name) append_text(json, name, view->client.field);
+#define X(field, name) append_json_text(json, name, view->client.field);
         CLIENT_TEXTS(X)
 #undef X
         append_data(json, view->client.data);
@@ -492,7 +469,7 @@ static void append_content(const struct notification *view, struct buffer *json)
     case NOTIFICATION_REVIEW_ALERT:
         append_name(json, "reviewAlert");
         buffer_append_byte(json, '{');
-#define X(field, name) append_text(json, name, view->review.field);
+#define X(field, name) append_json_text(json, name, view->review.field);
         REVIEW_TEXTS(X)
 #undef X
         append_data(json, view->review.data);
@@ -504,14 +481,14 @@ static void append_content(const struct notification *view, struct buffer *json)
 void notification_to_json(const struct notification *notification, struct buffer *json)
 {
     buffer_append_byte(json, '{');
-    append_text(json, "id", notification->id);
-    append_text(json, "time", notification->time);
+    append_json_text(json, "id", notification->id);
+    append_json_text(json, "time", notification->time);
     append_texts(json, "rooms", notification->rooms, notification->room_count);
-    append_text(json, "eventId", notification->event_id);
+    append_json_text(json, "eventId", notification->event_id);
     append_texts(json, "rules", notification->rules, notification->rule_count);
-    append_text(json, "rulesRevision", notification->rules_revision);
-    append_text(json, "traceparent", notification->traceparent);
-    append_text(json, "tracestate", notification->tracestate);
+    append_json_text(json, "rulesRevision", notification->rules_revision);
+    append_json_text(json, "traceparent", notification->traceparent);
+    append_json_text(json, "tracestate", notification->tracestate);
     append_content(notification, json);
     buffer_append_byte(json, '}');
 }

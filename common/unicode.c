@@ -56,3 +56,15 @@ size_t unicode_count(struct bytes text)
     }
     return count;
 }
+
+bool unicode_is_valid(struct bytes text)
+{
+    while (text.size > 0) {
+        uint32_t code;
+        size_t size = unicode_decode(text, &code);
+        if (size == 0)
+            return false;
+        text = bytes_skip(text, size);
+    }
+    return true;
+}

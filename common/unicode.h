@@ -16,4 +16,7 @@ size_t unicode_encode(uint32_t code, uint8_t out[UNICODE_ENCODED_LIMIT]);
 /* The number of characters; each byte that is not UTF-8 counts as one. */
 size_t unicode_count(struct bytes text);
 
+/* Whether all of it is UTF-8. An empty text is. */
+bool unicode_is_valid(struct bytes text);
+
 #endif

@@ -30,13 +30,13 @@ enum mode {
     MODE_DEAD_LETTERS
 };
 
-struct arguments {
+struct command_line {
     enum mode mode;
     const char *config;
     const char *rules;
     char **more_rules; /* of --check-rules */
     int more_count;
-    struct letter_filter letters;
+    struct dead_letter_filter letters;
     bool dry;   /* --redrive */
     bool all;   /* --dead-letters */
     bool whole; /* --dead-letters */
@@ -45,7 +45,7 @@ struct arguments {
 static volatile sig_atomic_t stop_requested;
 static volatile sig_atomic_t reload_requested;
 
-static void on_signal(int number)
+static void on_dispatcher_signal(int number)
 {
     if (number == SIGHUP)
         reload_requested = 1;
@@ -55,7 +55,7 @@ static void on_signal(int number)
 
 static void catch_signals(void)
 {
-    struct sigaction action = {.sa_handler = on_signal};
+    struct sigaction action = {.sa_handler = on_dispatcher_signal};
     sigaction(SIGTERM, &action, NULL);
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGHUP, &action, NULL);
@@ -66,44 +66,44 @@ static void catch_signals(void)
 /* --- Configuration
  * ---------------------------------------------------------------------------------------------- */
 
-struct setup {
+struct command {
     struct config *config;
     struct shared_config shared;
     struct settings settings;
 };
 
-static void setup_deinit(struct setup *setup)
+static void command_deinit(struct command *command)
 {
-    shared_config_deinit(&setup->shared);
-    config_free(setup->config);
+    shared_config_deinit(&command->shared);
+    config_free(command->config);
 }
 
 /* Without a file: defaults and environment. Returns the exit code; what is wrong is on stderr. */
-static int setup_load(struct setup *setup, const char *file)
+static int command_load(struct command *command, const char *file)
 {
     static const char *const foreign[] = {"gateway", NULL};
     auto_problems struct problems problems = {0};
-    const struct config_group groups[] = {shared_config_group(&setup->shared),
-                                          settings_group(&setup->settings)};
+    const struct config_group groups[] = {shared_config_group(&command->shared),
+                                          settings_group(&command->settings)};
     const struct config_request request = {.file = file,
                                            .environment = environ,
                                            .groups = groups,
                                            .group_count = 2,
                                            .foreign_sections = foreign};
-    enum status status = config_load(&request, &setup->config, &problems);
+    enum status status = config_load(&request, &command->config, &problems);
     if (status != STATUS_IO) {
-        shared_config_finish(&setup->shared, environ, &problems);
-        settings_finish(&setup->settings, &setup->shared, &problems);
+        shared_config_finish(&command->shared, environ, &problems);
+        settings_finish(&command->settings, &command->shared, &problems);
     }
     return config_report(&problems, file);
 }
 
-static void print_help(void)
+static void print_usage(void)
 {
-    struct setup setup = {0};
+    struct command command = {0};
     auto_buffer struct buffer text = {0};
-    const struct config_group groups[] = {shared_config_group(&setup.shared),
-                                          settings_group(&setup.settings)};
+    const struct config_group groups[] = {shared_config_group(&command.shared),
+                                          settings_group(&command.settings)};
     buffer_append_string(
         &text,
         "Reads task events from Kafka, judges them by rules, and publishes notifications.\n"
@@ -141,12 +141,12 @@ static void print_help(void)
     fwrite(text.data, 1, text.end, stdout);
 }
 
-static void print_settings_json(void)
+static void print_dispatcher_settings(void)
 {
-    struct setup setup = {0};
+    struct command command = {0};
     auto_buffer struct buffer text = {0};
-    const struct config_group groups[] = {shared_config_group(&setup.shared),
-                                          settings_group(&setup.settings)};
+    const struct config_group groups[] = {shared_config_group(&command.shared),
+                                          settings_group(&command.settings)};
     config_json(groups, 2, &text);
     fwrite(text.data, 1, text.end, stdout);
 }
@@ -183,14 +183,14 @@ static int check_rules(const char *file, const struct rule_set *rules,
     return EXIT_SUCCESS;
 }
 
-static int with_rules(const struct arguments *arguments, const char *file,
+static int with_rules(const struct command_line *arguments, const char *file,
                       const struct layout *layout, const struct settings *settings)
 {
     auto_problems struct problems problems = {0};
     struct rule_set *rules = NULL;
     struct pipeline_settings pipeline = {
         .layout = layout, .limits = PIPELINE_LIMITS_DEFAULT, .dead_letter_topic = ""};
-    if (settings != NULL)
+    if (settings)
         pipeline.limits = settings_pipeline(settings, layout).limits;
     if (rules_file_read(file, layout, &rules, &problems) != STATUS_OK)
         return config_report(&problems, file);
@@ -207,7 +207,7 @@ static int with_rules(const struct arguments *arguments, const char *file,
 }
 
 /* Every file, whatever is wrong with those before it. */
-static int with_files(const struct arguments *arguments, const struct layout *layout,
+static int with_files(const struct command_line *arguments, const struct layout *layout,
                       const struct settings *settings)
 {
     int code = with_rules(arguments, arguments->rules, layout, settings);
@@ -218,19 +218,19 @@ static int with_files(const struct arguments *arguments, const struct layout *la
     return code;
 }
 
-static int try_rules(const struct arguments *arguments)
+static int try_rules(const struct command_line *arguments)
 {
-    if (arguments->config == NULL) {
+    if (!arguments->config) {
         struct layout *layout = open_layout();
         int code = with_files(arguments, layout, NULL);
         layout_free(layout);
         return code;
     }
-    struct setup setup = {0};
-    int code = setup_load(&setup, arguments->config);
+    struct command command = {0};
+    int code = command_load(&command, arguments->config);
     if (code == EXIT_SUCCESS)
-        code = with_files(arguments, setup.shared.layout, &setup.settings);
-    setup_deinit(&setup);
+        code = with_files(arguments, command.shared.layout, &command.settings);
+    command_deinit(&command);
     return code;
 }
 
@@ -244,26 +244,26 @@ static void log_warnings(const struct config *config)
         log_warning("configuration", LOG_STRING("warning", config_warning_at(config, i)));
 }
 
-static int serve(const struct setup *setup, struct rules_file *rules)
+static int run_and_report(const struct command *command, struct rules_file *rules)
 {
-    static struct board board;
+    static struct dispatcher_health health;
     struct dispatcher_metrics metrics = {0};
     struct health_http *server = NULL;
     struct error error = {0};
-    board_init(&board);
+    dispatcher_health_init(&health);
     dispatcher_metrics_init(&metrics);
-    const struct health_http_options http = {.address = setup->settings.http_address,
-                                             .port = (uint16_t)setup->settings.http_port,
+    const struct health_http_options http = {.address = command->settings.http_address,
+                                             .port = (uint16_t)command->settings.http_port,
                                              .metrics = metrics.registry,
-                                             .ready = board_ready,
-                                             .live = board_live,
-                                             .context = &board};
-    const struct runner_options runner = {.settings = &setup->settings,
-                                          .layout = setup->shared.layout,
-                                          .kafka = setup->shared.kafka,
+                                             .ready = dispatcher_health_ready,
+                                             .live = dispatcher_health_live,
+                                             .context = &health};
+    const struct runner_options runner = {.settings = &command->settings,
+                                          .layout = command->shared.layout,
+                                          .kafka = command->shared.kafka,
                                           .rules = rules,
                                           .metrics = &metrics,
-                                          .board = &board,
+                                          .health = &health,
                                           .stop = &stop_requested,
                                           .reload = &reload_requested};
     enum status status = health_http_open(&http, &server, &error);
@@ -278,12 +278,12 @@ static int serve(const struct setup *setup, struct rules_file *rules)
     return status == STATUS_OK ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
-static int handle_letters(const struct setup *setup, const struct arguments *arguments)
+static int handle_dead_letters(const struct command *command, const struct command_line *arguments)
 {
     struct error error = {0};
     const struct redrive_options options = {
-        .settings = &setup->settings,
-        .kafka = setup->shared.kafka,
+        .settings = &command->settings,
+        .kafka = command->shared.kafka,
         .stop = &stop_requested,
         .filter = arguments->letters,
         .all = arguments->all,
@@ -298,31 +298,31 @@ static int handle_letters(const struct setup *setup, const struct arguments *arg
     return EXIT_FAILURE;
 }
 
-static int run(const struct arguments *arguments)
+static int run_dispatcher(const struct command_line *arguments)
 {
     core_dumps_forbid();
-    struct setup setup = {0};
+    struct command command = {0};
     struct rules_file *rules = NULL;
     auto_problems struct problems problems = {0};
-    int code = setup_load(&setup, arguments->config);
+    int code = command_load(&command, arguments->config);
     if (code == EXIT_SUCCESS) {
         log_configure(&(struct log_options){.program = "dispatcher",
-                                            .level = (enum log_level)setup.shared.log_level,
-                                            .format = (enum log_format)setup.shared.log_format});
-        if (rules_file_open(setup.settings.rules_file, setup.shared.layout, &rules, &problems) !=
-            STATUS_OK)
-            code = config_report(&problems, setup.settings.rules_file);
+                                            .level = (enum log_level)command.shared.log_level,
+                                            .format = (enum log_format)command.shared.log_format});
+        if (rules_file_open(command.settings.rules_file, command.shared.layout, &rules,
+                            &problems) != STATUS_OK)
+            code = config_report(&problems, command.settings.rules_file);
     }
     if (code == EXIT_SUCCESS && arguments->mode != MODE_CHECK_CONFIG) {
         catch_signals();
-        if (setup.shared.core_dumps)
+        if (command.shared.core_dumps)
             core_dumps_allow();
-        log_warnings(setup.config);
-        code =
-            arguments->mode == MODE_RUN ? serve(&setup, rules) : handle_letters(&setup, arguments);
+        log_warnings(command.config);
+        code = arguments->mode == MODE_RUN ? run_and_report(&command, rules)
+                                           : handle_dead_letters(&command, arguments);
     }
     rules_file_close(rules);
-    setup_deinit(&setup);
+    command_deinit(&command);
     return code;
 }
 
@@ -330,7 +330,7 @@ static int run(const struct arguments *arguments)
  * -----------------------------------------------------------------------------------------------
  */
 
-static int refuse(const char *text)
+static int refuse_arguments(const char *text)
 {
     fprintf(stderr, "dispatcher: %s (see --help)\n", text);
     return EXIT_USAGE;
@@ -355,9 +355,9 @@ static bool read_instant(const char *text, int64_t *instant_ms)
 }
 
 /* Options of --dead-letters and --redrive. False: the value is no good. */
-static bool read_letter_option(int option, char *value, struct arguments *arguments)
+static bool read_letter_option(int option, char *value, struct command_line *arguments)
 {
-    struct letter_filter *filter = &arguments->letters;
+    struct dead_letter_filter *filter = &arguments->letters;
     switch (option) {
     case 'R':
         filter->reason = value;
@@ -410,7 +410,7 @@ static const struct option options[] = {
 };
 
 /* Returns the exit code, or -1: go on. */
-static int read_arguments(int count, char **values, struct arguments *arguments)
+static int parse_arguments(int count, char **values, struct command_line *arguments)
 {
     int option;
     while ((option = getopt_long(count, values, "h", options, NULL)) != -1) {
@@ -441,10 +441,10 @@ static int read_arguments(int count, char **values, struct arguments *arguments)
             arguments->rules = optarg;
             break;
         case 'h':
-            print_help();
+            print_usage();
             return EXIT_SUCCESS;
         case 'j':
-            print_settings_json();
+            print_dispatcher_settings();
             return EXIT_SUCCESS;
         case 'V':
             puts(SMARTSTACK_VERSION);
@@ -453,28 +453,28 @@ static int read_arguments(int count, char **values, struct arguments *arguments)
             return EXIT_USAGE; /* getopt has said why */
         default:
             if (!read_letter_option(option, optarg, arguments))
-                return refuse("not a time (RFC 3339, or -24h)");
+                return refuse_arguments("not a time (RFC 3339, or -24h)");
         }
     }
     if (optind < count && arguments->mode != MODE_CHECK_RULES)
-        return refuse("only options are expected");
+        return refuse_arguments("only options are expected");
     arguments->more_rules = values + optind;
     arguments->more_count = count - optind;
-    if (tries_rules(arguments->mode) && arguments->rules == NULL)
-        return refuse("--rules FILE is missing");
-    if (!tries_rules(arguments->mode) && arguments->config == NULL)
-        return refuse("--config FILE is missing");
+    if (tries_rules(arguments->mode) && !arguments->rules)
+        return refuse_arguments("--rules FILE is missing");
+    if (!tries_rules(arguments->mode) && !arguments->config)
+        return refuse_arguments("--config FILE is missing");
     return -1;
 }
 
 int main(int count, char **values)
 {
-    struct arguments arguments = {.mode = MODE_RUN,
-                                  .letters = {.from_ms = INT64_MIN, .to_ms = INT64_MAX}};
-    int code = read_arguments(count, values, &arguments);
+    struct command_line arguments = {.mode = MODE_RUN,
+                                     .letters = {.from_ms = INT64_MIN, .to_ms = INT64_MAX}};
+    int code = parse_arguments(count, values, &arguments);
     if (code >= 0)
         return code;
     if (tries_rules(arguments.mode))
         return try_rules(&arguments);
-    return run(&arguments);
+    return run_dispatcher(&arguments);
 }

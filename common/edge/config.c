@@ -5,14 +5,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "config_internal.h"
+#include "config_private.h"
 #include "mem.h"
 #include "url.h"
 
 enum { FILE_LIMIT = 4 << 20, PATH_LIMIT = 200 };
 
 /* One run over the file. */
-struct walk {
+struct config_walk {
     struct config *config;
     const struct config_request *request;
     struct problems *problems;
@@ -57,7 +57,7 @@ void config_variable(const char *path, struct buffer *out)
     }
 }
 
-static enum status read_file(const char *name, struct buffer *out, struct error *error)
+static enum status read_config_file(const char *name, struct buffer *out, struct error *error)
 {
     FILE *file = fopen(name, "rb");
     if (!file)
@@ -114,7 +114,7 @@ static bool is_section(const struct config_request *request, const char *path)
     return false;
 }
 
-static bool is_foreign(const struct config_request *request, const char *path)
+static bool is_foreign_section(const struct config_request *request, const char *path)
 {
     for (const char *const *name = request->foreign_sections; name && *name; name++) {
         if (strcmp(*name, path) == 0)
@@ -143,7 +143,8 @@ static void append_keys(const struct config_request *request, const char *sectio
     }
 }
 
-static void unknown_key(struct walk *walk, const struct document_node *key, const char *section)
+static void unknown_key(struct config_walk *walk, const struct document_node *key,
+                        const char *section)
 {
     auto_buffer struct buffer known = {0};
     append_keys(walk->request, section, &known);
@@ -153,10 +154,11 @@ static void unknown_key(struct walk *walk, const struct document_node *key, cons
                  *section ? " in " : "", section, BYTES_PRINT(buffer_peek(&known)));
 }
 
-static void read_section(struct walk *walk, const struct document_node *mapping,
-                         const char *section);
+static void read_config_section(struct config_walk *walk, const struct document_node *mapping,
+                                const char *section);
 
-static void read_entry(struct walk *walk, const struct document_entry *entry, const char *section)
+static void read_config_entry(struct config_walk *walk, const struct document_entry *entry,
+                              const char *section)
 {
     char path[PATH_LIMIT];
     if (memchr(entry->key->text.data, '.', entry->key->text.size)) {
@@ -174,21 +176,21 @@ static void read_entry(struct walk *walk, const struct document_entry *entry, co
         struct config_value value = {entry->value, entry->value->text, path};
         config_apply(walk->config, setting, target, &value, walk->problems);
     } else if (size < PATH_LIMIT && is_section(walk->request, path)) {
-        read_section(walk, entry->value, path);
-    } else if (*section || !is_foreign(walk->request, path)) {
+        read_config_section(walk, entry->value, path);
+    } else if (*section || !is_foreign_section(walk->request, path)) {
         unknown_key(walk, entry->key, section);
     }
 }
 
 /* Recursion is as deep as the paths of settings. */
-static void read_section(struct walk *walk, const struct document_node *mapping,
-                         const char *section)
+static void read_config_section(struct config_walk *walk, const struct document_node *mapping,
+                                const char *section)
 {
     if (mapping->kind == DOCUMENT_NULL)
         return;
     (void)document_check_keys(mapping, NULL, *section ? section : "the file", walk->problems);
     for (size_t i = 0; mapping->kind == DOCUMENT_MAPPING && i < mapping->count; i++)
-        read_entry(walk, &mapping->entries[i], section);
+        read_config_entry(walk, &mapping->entries[i], section);
 }
 
 static void apply_defaults(struct config *config, const struct config_request *request,
@@ -255,15 +257,15 @@ enum status config_load(const struct config_request *request, struct config **co
     if (request->file) {
         auto_buffer struct buffer text = {0};
         struct error error;
-        status = read_file(request->file, &text, &error);
+        status = read_config_file(request->file, &text, &error);
         if (status == STATUS_OK)
             status = document_parse(buffer_peek(&text), NULL, &made->file, &error);
         if (status != STATUS_OK)
             problems_add_error(problems, &error);
     }
     if (made->file) {
-        struct walk walk = {made, request, problems};
-        read_section(&walk, document_root(made->file), "");
+        struct config_walk walk = {made, request, problems};
+        read_config_section(&walk, document_root(made->file), "");
     }
     config_apply_environment(made, request, problems);
     if (status == STATUS_OK)

@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "config_internal.h"
+#include "config_private.h"
 #include "mem.h"
 
 enum { SECRET_FILE_LIMIT = 64 << 10 };
@@ -70,7 +70,7 @@ static void apply_variable(struct config *config, const struct setting *setting,
     config_apply(config, setting, target, &value, problems);
 }
 
-static bool is_foreign(const struct config_request *request, struct bytes name)
+static bool is_foreign_variable(const struct config_request *request, struct bytes name)
 {
     for (const char *const *section = request->foreign_sections; section && *section; section++) {
         auto_buffer struct buffer prefix = {0};
@@ -89,10 +89,10 @@ static void warn(struct config *config, struct bytes name)
     config->warnings[config->warning_count++] = (const char *)arena_copy(&config->arena, name).data;
 }
 
-static void read_variable(struct config *config, const struct config_request *request,
-                          const struct variable *variable, struct problems *problems)
+static void read_environment_variable(struct config *config, const struct config_request *request,
+                                      const struct variable *variable, struct problems *problems)
 {
-    bool known = is_foreign(request, variable->name);
+    bool known = is_foreign_variable(request, variable->name);
     for (size_t i = 0; i < request->group_count; i++) {
         const struct config_group *group = &request->groups[i];
         for (size_t j = 0; j < group->count; j++) {
@@ -119,6 +119,6 @@ void config_apply_environment(struct config *config, const struct config_request
             continue;
         struct variable variable = {bytes_of(*entry, (size_t)(equals - *entry)),
                                     bytes_of_string(equals + 1)};
-        read_variable(config, request, &variable, problems);
+        read_environment_variable(config, request, &variable, problems);
     }
 }

@@ -1,7 +1,7 @@
 /* The list of settings, for people (--help) and for programs (--settings-json). */
 #include <inttypes.h>
 
-#include "config_internal.h"
+#include "config_private.h"
 #include "json.h"
 
 enum { HELP_WIDTH = 90, HELP_INDENT = 6 };
@@ -66,7 +66,7 @@ static const char *type_name(enum setting_type type)
     return names[type];
 }
 
-static void append_text(const char *name, const char *text, struct buffer *out)
+static void append_help_text(const char *name, const char *text, struct buffer *out)
 {
     buffer_append_format(out, ",\"%s\":", name);
     json_write_string(out, bytes_of_string(text));
@@ -100,15 +100,15 @@ static void append_object(const struct setting *setting, struct buffer *out)
     json_write_string(out, bytes_of_string(setting->path));
     buffer_append_string(out, ",\"variable\":");
     json_write_string(out, buffer_peek(&variable));
-    append_text("type", type_name(setting->type), out);
+    append_help_text("type", type_name(setting->type), out);
     if (setting->required)
         buffer_append_string(out, ",\"required\":true");
     if (setting->default_text)
-        append_text("default", setting->default_text, out);
+        append_help_text("default", setting->default_text, out);
     append_range(setting, out);
     if (setting->type == SETTING_CHOICE)
         append_choices(setting->choices, out);
-    append_text("help", setting->help, out);
+    append_help_text("help", setting->help, out);
     buffer_append_byte(out, '}');
 }
 

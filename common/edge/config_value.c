@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "config_internal.h"
+#include "config_private.h"
 #include "mem.h"
 
 struct unit {
@@ -90,14 +90,14 @@ static const char *type_text(enum setting_type type)
     return "";
 }
 
-static bool is_text(const struct setting *setting)
+static bool is_text_setting(const struct setting *setting)
 {
     return setting->type == SETTING_STRING || setting->type == SETTING_SECRET;
 }
 
 size_t config_text_limit(const struct setting *setting)
 {
-    assert(is_text(setting) && setting->maximum >= 0);
+    assert(is_text_setting(setting) && setting->maximum >= 0);
     if (setting->maximum > 0)
         return (size_t)setting->maximum;
     return setting->type == SETTING_SECRET ? CONFIG_SECRET_MAX : CONFIG_TEXT_MAX;
@@ -112,9 +112,9 @@ void config_describe(const struct setting *setting, struct buffer *out)
                              : setting->choices[i + 1] ? ", "
                                                        : " or ",
                              setting->choices[i]);
-    if (is_text(setting) && setting->maximum > 0)
+    if (is_text_setting(setting) && setting->maximum > 0)
         buffer_append_format(out, " of up to %zu bytes", config_text_limit(setting));
-    if (is_text(setting) || (setting->minimum == 0 && setting->maximum == 0))
+    if (is_text_setting(setting) || (setting->minimum == 0 && setting->maximum == 0))
         return;
     buffer_append_string(out, setting->type == SETTING_LIST ? ", its length from " : " from ");
     append_bound(setting, setting->minimum, out);
@@ -306,7 +306,7 @@ static void append_given(const struct setting *setting, const struct config_valu
 {
     if (value->node && !is_scalar(value->node)) {
         buffer_append_format(out, ", not %s", document_kind_text(value->node->kind));
-    } else if (is_text(setting) && value->text.size > config_text_limit(setting)) {
+    } else if (is_text_setting(setting) && value->text.size > config_text_limit(setting)) {
         buffer_append_format(out, ", not one of %zu bytes (at most %zu)", value->text.size,
                              config_text_limit(setting));
     } else if (setting->type != SETTING_SECRET) {
@@ -359,13 +359,13 @@ static void tell_placeholder(struct bytes text, bool whole, const char *source,
 }
 
 /* Recursion is as deep as documents may be. */
-static void check_placeholders(const struct document_node *node, bool whole, const char *source,
-                               struct problems *problems)
+static void check_value_placeholders(const struct document_node *node, bool whole,
+                                     const char *source, struct problems *problems)
 {
     if (is_scalar(node))
         tell_placeholder(node->text, whole, source, node, problems);
     for (size_t i = 0; !is_scalar(node) && i < node->count; i++)
-        check_placeholders(node->entries[i].value, whole, source, problems);
+        check_value_placeholders(node->entries[i].value, whole, source, problems);
 }
 
 void config_apply(struct config *config, const struct setting *setting, void *target,
@@ -373,12 +373,13 @@ void config_apply(struct config *config, const struct setting *setting, void *ta
 {
     /* Nothing written is nothing said: the default stays. */
     if ((value->node && value->node->kind == DOCUMENT_NULL) ||
-        (is_text(setting) && value->text.size == 0 && (!value->node || is_scalar(value->node))))
+        (is_text_setting(setting) && value->text.size == 0 &&
+         (!value->node || is_scalar(value->node))))
         return;
     /* Trees have passwords among their values. */
     bool whole = setting->type == SETTING_SECRET || setting->type == SETTING_TREE;
     if (value->node)
-        check_placeholders(value->node, whole, value->source, problems);
+        check_value_placeholders(value->node, whole, value->source, problems);
     else
         tell_placeholder(value->text, whole, value->source, NULL, problems);
     if (setting->type == SETTING_TREE) {

@@ -83,9 +83,9 @@ static enum MHD_Result send_answer(struct MHD_Connection *connection, struct ans
 /* libmicrohttpd's handler, whence its parameters. Its first call for a request has no upload yet;
  * anything but GET and HEAD is answered there, before a body is read. */
 // NOLINTNEXTLINE(readability-function-size)
-static enum MHD_Result on_request(void *context, struct MHD_Connection *connection, const char *url,
-                                  const char *method, const char *version, const char *upload,
-                                  size_t *upload_size, void **request)
+static enum MHD_Result on_health_request(void *context, struct MHD_Connection *connection,
+                                         const char *url, const char *method, const char *version,
+                                         const char *upload, size_t *upload_size, void **request)
 {
     (void)version, (void)upload;
     static int seen;
@@ -119,7 +119,8 @@ static void on_daemon_log(void *context, const char *format, va_list list)
     log_warning("health server", LOG_STRING("text", text));
 }
 
-static enum status fail(struct error *error, const struct health_http_options *options, int reason)
+static enum status fail_to_listen(struct error *error, const struct health_http_options *options,
+                                  int reason)
 {
     bool in_use = reason == EADDRINUSE;
     return error_set(error, in_use ? STATUS_UNAVAILABLE : STATUS_IO,
@@ -188,16 +189,17 @@ enum status health_http_open(const struct health_http_options *options, struct h
 {
     int listener = listen_on(options);
     if (listener < 0)
-        return fail(error, options, errno);
+        return fail_to_listen(error, options, errno);
     struct health_http *made = mem_new(struct health_http);
     made->options = *options;
     made->port = port_of(listener);
     made->daemon = MHD_start_daemon(
         MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_AUTO | MHD_USE_ERROR_LOG, made->port, NULL, NULL,
-        on_request, made, MHD_OPTION_EXTERNAL_LOGGER, on_daemon_log, NULL, MHD_OPTION_LISTEN_SOCKET,
-        listener, MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS_LIMIT,
-        MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)CONNECTION_TIMEOUT_SECONDS,
-        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY_BYTES, MHD_OPTION_END);
+        on_health_request, made, MHD_OPTION_EXTERNAL_LOGGER, on_daemon_log, NULL,
+        MHD_OPTION_LISTEN_SOCKET, listener, MHD_OPTION_CONNECTION_LIMIT,
+        (unsigned)CONNECTIONS_LIMIT, MHD_OPTION_CONNECTION_TIMEOUT,
+        (unsigned)CONNECTION_TIMEOUT_SECONDS, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+        (size_t)CONNECTION_MEMORY_BYTES, MHD_OPTION_END);
     if (!made->daemon) {
         close(listener);
         free(made);

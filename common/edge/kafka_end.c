@@ -20,9 +20,9 @@ unsigned kafka_ends_pending(void)
     return atomic_load(&pending);
 }
 
-static void *end(void *context)
+static void *end_handle(void *context)
 {
-    struct ending *ending = (struct ending *)context;
+    struct ending *ending = context;
     rd_kafka_destroy_flags(ending->client, ending->flags);
     free(ending);
     unsigned before = atomic_fetch_sub(&pending, 1);
@@ -36,15 +36,15 @@ void kafka_end_later(rd_kafka_t *client, int flags)
     pthread_t thread;
     sigset_t all;
     sigset_t before;
-    assert(client != NULL);
+    assert(client);
     *ending = (struct ending){.client = client, .flags = flags};
     atomic_fetch_add(&pending, 1);
     sigfillset(&all); /* signals are the main thread's */
     pthread_sigmask(SIG_SETMASK, &all, &before);
-    int failed = pthread_create(&thread, NULL, end, ending);
+    int failed = pthread_create(&thread, NULL, end_handle, ending);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     if (failed)
-        (void)end(ending);
+        (void)end_handle(ending);
     else
         pthread_detach(thread);
 }

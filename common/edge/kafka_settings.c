@@ -111,8 +111,8 @@ static struct property *make_property(struct bytes name, struct bytes value)
 
 static const char *const scope_names[SCOPE_COUNT] = {"kafka", "kafka.consumer", "kafka.producer"};
 
-static void read_entry(struct kafka_settings *settings, enum scope scope,
-                       const struct document_entry *entry, struct problems *problems)
+static void read_kafka_entry(struct kafka_settings *settings, enum scope scope,
+                             const struct document_entry *entry, struct problems *problems)
 {
     const struct document_node *value = entry->value;
     if (value->kind == DOCUMENT_NULL)
@@ -133,8 +133,8 @@ static void read_entry(struct kafka_settings *settings, enum scope scope,
     put_property(settings, scope, property);
 }
 
-static void read_section(struct kafka_settings *settings, enum scope scope,
-                         const struct document_node *mapping, struct problems *problems)
+static void read_kafka_section(struct kafka_settings *settings, enum scope scope,
+                               const struct document_node *mapping, struct problems *problems)
 {
     if (mapping->kind == DOCUMENT_NULL)
         return;
@@ -142,16 +142,16 @@ static void read_section(struct kafka_settings *settings, enum scope scope,
     for (size_t i = 0; mapping->kind == DOCUMENT_MAPPING && i < mapping->count; i++) {
         const struct document_entry *entry = &mapping->entries[i];
         if (scope == SCOPE_ALL && bytes_equal_string(entry->key->text, "consumer"))
-            read_section(settings, SCOPE_CONSUMER, entry->value, problems);
+            read_kafka_section(settings, SCOPE_CONSUMER, entry->value, problems);
         else if (scope == SCOPE_ALL && bytes_equal_string(entry->key->text, "producer"))
-            read_section(settings, SCOPE_PRODUCER, entry->value, problems);
+            read_kafka_section(settings, SCOPE_PRODUCER, entry->value, problems);
         else
-            read_entry(settings, scope, entry, problems);
+            read_kafka_entry(settings, scope, entry, problems);
     }
 }
 
 /* SMARTSTACK_KAFKA_CONSUMER_FETCH_WAIT_MAX_MS -> consumer, fetch.wait.max.ms */
-static void read_variable(struct kafka_settings *settings, const char *entry)
+static void read_kafka_variable(struct kafka_settings *settings, const char *entry)
 {
     static const struct {
         const char *prefix;
@@ -209,9 +209,9 @@ enum status kafka_settings_new(const struct document_node *node, char **environm
     size_t before = problems->count + problems->omitted;
     struct kafka_settings *made = mem_new(struct kafka_settings);
     if (node)
-        read_section(made, SCOPE_ALL, node, problems);
+        read_kafka_section(made, SCOPE_ALL, node, problems);
     for (char **entry = environment; entry && *entry; entry++)
-        read_variable(made, *entry);
+        read_kafka_variable(made, *entry);
     check_properties(made, problems);
     if (problems->count + problems->omitted != before) {
         kafka_settings_free(made);
@@ -234,7 +234,7 @@ static void set_all(rd_kafka_conf_t *conf, const struct fixed *defaults)
         kafka_conf_set(conf, defaults->name, defaults->value);
 }
 
-static enum scope scope_of(enum kafka_role role)
+static enum scope scope_of_property(enum kafka_role role)
 {
     switch (role) {
     case KAFKA_ROLE_CONSUMER:
@@ -266,7 +266,7 @@ static void on_log(const rd_kafka_t *client, int level, const char *facility, co
                   LOG_STRING("text", text));
 }
 
-static void set_properties(rd_kafka_conf_t *conf, const struct property *property)
+static void set_kafka_properties(rd_kafka_conf_t *conf, const struct property *property)
 {
     for (; property; property = property->hh.next)
         kafka_conf_set(conf, property->name, property->value);
@@ -276,7 +276,7 @@ rd_kafka_conf_t *kafka_settings_conf(const struct kafka_settings *settings, enum
                                      const char *client_id)
 {
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
-    enum scope scope = scope_of(role);
+    enum scope scope = scope_of_property(role);
     kafka_conf_set(conf, "client.id", client_id);
     set_all(conf, common_defaults);
     if (scope != SCOPE_PRODUCER)
@@ -287,9 +287,9 @@ rd_kafka_conf_t *kafka_settings_conf(const struct kafka_settings *settings, enum
         set_all(conf, producer_defaults);
     if (role == KAFKA_ROLE_TRANSACTIONAL_PRODUCER)
         set_all(conf, transactional_defaults);
-    set_properties(conf, settings->properties[SCOPE_ALL]);
+    set_kafka_properties(conf, settings->properties[SCOPE_ALL]);
     if (scope != SCOPE_ALL)
-        set_properties(conf, settings->properties[scope]);
+        set_kafka_properties(conf, settings->properties[scope]);
     rd_kafka_conf_set_log_cb(conf, on_log);
     return conf;
 }
@@ -298,7 +298,7 @@ const char *kafka_settings_get(const struct kafka_settings *settings, enum kafka
                                const char *property)
 {
     const struct property *found = NULL;
-    enum scope scope = scope_of(role);
+    enum scope scope = scope_of_property(role);
     HASH_FIND_STR(settings->properties[scope], property, found);
     if (!found)
         HASH_FIND_STR(settings->properties[SCOPE_ALL], property, found);

@@ -62,7 +62,7 @@ static size_t room_in(const struct line *line)
     return LOG_LINE_LIMIT - TAIL_SIZE - line->size;
 }
 
-static void put(struct line *line, const char *text, size_t size)
+static void put_text(struct line *line, const char *text, size_t size)
 {
     if (line->full || size > room_in(line)) {
         line->full = true;
@@ -74,7 +74,7 @@ static void put(struct line *line, const char *text, size_t size)
 
 static void put_string(struct line *line, const char *text)
 {
-    put(line, text, strlen(text));
+    put_text(line, text, strlen(text));
 }
 
 static size_t escape(uint32_t code, struct bytes spelling, char out[8])
@@ -101,10 +101,10 @@ static void put_escaped(struct line *line, struct bytes text)
         char out[8];
         size_t out_size = escape(size ? code : UNICODE_REPLACEMENT, spelling, out);
         if (written + out_size + 3 > limit) {
-            put(line, "\xE2\x80\xA6", 3); /* an ellipsis */
+            put_text(line, "\xE2\x80\xA6", 3); /* an ellipsis */
             return;
         }
-        put(line, out, out_size);
+        put_text(line, out, out_size);
         written += out_size;
         text = bytes_skip(text, size ? size : 1);
     }
@@ -112,9 +112,9 @@ static void put_escaped(struct line *line, struct bytes text)
 
 static void put_quoted(struct line *line, struct bytes text)
 {
-    put(line, "\"", 1);
+    put_text(line, "\"", 1);
     put_escaped(line, text);
-    put(line, "\"", 1);
+    put_text(line, "\"", 1);
 }
 
 static bool needs_quotes(struct bytes text)
@@ -166,7 +166,7 @@ static void put_field(struct line *line, const struct log_field *field)
     else if (state.json || needs_quotes(text))
         put_quoted(line, text);
     else
-        put(line, (const char *)text.data, text.size);
+        put_text(line, (const char *)text.data, text.size);
     if (line->full)
         line->size = before;
 }

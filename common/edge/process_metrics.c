@@ -50,7 +50,7 @@ static int64_t open_descriptors(void)
     return count;
 }
 
-static void collect(void *context)
+static void collect_process_metrics(void *context)
 {
     (void)context;
     struct rusage usage;
@@ -80,5 +80,5 @@ void process_metrics_register(struct metrics *metrics, const char *version)
     metric_gauge_set(metrics_gauge(metrics, "build_info", "1, with the version as a label.",
                                    METRIC_LABELS("version", version), 1),
                      1);
-    metrics_on_collect(metrics, collect, NULL);
+    metrics_on_collect(metrics, collect_process_metrics, NULL);
 }

@@ -4,24 +4,24 @@
 #include <inttypes.h>
 
 #include "json.h"
-#include "pipeline_parts.h"
+#include "pipeline_private.h"
 
-static bool asks_for_review(const struct passage *passage)
+static bool asks_for_review(const struct job *job)
 {
-    for (size_t i = 0; i < passage->decision->rule_count; i++)
-        if (rule_set_at(passage->pipeline->rules, passage->decision->rules[i])->review != NULL)
+    for (size_t i = 0; i < job->decision->rule_count; i++)
+        if (rule_set_at(job->pipeline->rules, job->decision->rules[i])->review)
             return true;
     return false;
 }
 
-static bool is_wanted(const struct passage *passage)
+static bool is_wanted(const struct job *job)
 {
-    const struct decision *decision = passage->decision;
-    switch (passage->pipeline->settings.audit) {
+    const struct decision *decision = job->decision;
+    switch (job->pipeline->settings.audit) {
     case AUDIT_OFF:
         return false;
     case AUDIT_REVIEWS:
-        return asks_for_review(passage);
+        return asks_for_review(job);
     case AUDIT_MATCHED:
         return decision->rule_count > 0 || decision->dead || decision->duplicate;
     case AUDIT_ALL:
@@ -39,7 +39,7 @@ static const char *outcome_of(const struct decision *decision)
                                       : "unmatched";
 }
 
-static void append_text(struct buffer *json, const char *name, struct bytes text)
+static void append_audit_text(struct buffer *json, const char *name, struct bytes text)
 {
     if (text.size == 0)
         return;
@@ -47,22 +47,21 @@ static void append_text(struct buffer *json, const char *name, struct bytes text
     json_write_string(json, text);
 }
 
-static void append_rules(const struct passage *passage, struct buffer *json)
+static void append_rules(const struct job *job, struct buffer *json)
 {
     buffer_append_string(json, ",\"rules\":[");
-    for (size_t i = 0; i < passage->decision->rule_count; i++) {
+    for (size_t i = 0; i < job->decision->rule_count; i++) {
         if (i > 0)
             buffer_append_byte(json, ',');
-        json_write_string(json,
-                          rule_set_at(passage->pipeline->rules, passage->decision->rules[i])->name);
+        json_write_string(json, rule_set_at(job->pipeline->rules, job->decision->rules[i])->name);
     }
     buffer_append_byte(json, ']');
 }
 
-static void append_reviews(const struct passage *passage, struct buffer *json)
+static void append_reviews(const struct job *job, struct buffer *json)
 {
     bool some = false;
-    for (const struct draft *draft = passage->drafts; draft != NULL; draft = draft->next) {
+    for (const struct draft *draft = job->drafts; draft; draft = draft->next) {
         if (draft->type != NOTIFICATION_REVIEW_ALERT)
             continue;
         buffer_append_string(json, some ? ",{\"queue\":" : ",\"reviews\":[{\"queue\":");
@@ -76,74 +75,74 @@ static void append_reviews(const struct passage *passage, struct buffer *json)
         buffer_append_byte(json, ']');
 }
 
-static void append_skipped(const struct passage *passage, struct buffer *json)
+static void append_skipped(const struct job *job, struct buffer *json)
 {
-    if (passage->decision->skipped_count == 0)
+    if (job->decision->skipped_count == 0)
         return;
     buffer_append_string(json, ",\"skipped\":");
-    decision_skipped_json(passage->decision, passage->pipeline->rules, json);
+    decision_skipped_json(job->decision, job->pipeline->rules, json);
 }
 
-static void append_remarks(const struct passage *passage, struct buffer *json)
+static void append_remarks(const struct job *job, struct buffer *json)
 {
     bool some = false;
     for (size_t i = 0; i < EVENT_REMARK_COUNT; i++)
-        some = some || passage->decision->remarks[i] != NULL;
+        some = some || job->decision->remarks[i];
     if (!some)
         return;
     buffer_append_string(json, ",\"remarks\":");
-    decision_remarks_json(passage->decision, json);
+    decision_remarks_json(job->decision, json);
 }
 
-static void append_notifications(const struct passage *passage, struct buffer *json)
+static void append_published(const struct job *job, struct buffer *json)
 {
-    const struct published *published = passage->decision->dead ? NULL : passage->published;
+    const struct published *published = job->decision->dead ? NULL : job->published;
     buffer_append_string(json, ",\"notifications\":[");
-    for (; published != NULL; published = published->next) {
+    for (; published; published = published->next) {
         buffer_append_string(json, "{\"id\":");
         json_write_string(json, published->id);
         buffer_append_format(json, ",\"type\":\"%s\",\"topic\":\"%s\",\"partition\":%" PRId32 "}%s",
                              notification_event_name(published->type), published->lane->topic,
-                             published->lane->partition, published->next == NULL ? "" : ",");
+                             published->lane->partition, published->next ? "," : "");
     }
     buffer_append_byte(json, ']');
 }
 
-void audit_add(struct passage *passage)
+void audit_add(struct job *job)
 {
-    const struct decision *decision = passage->decision;
-    const struct record *record = passage->record;
-    struct buffer *json = &passage->pipeline->text;
-    if (!is_wanted(passage))
+    const struct decision *decision = job->decision;
+    const struct record *record = job->record;
+    struct buffer *json = &job->pipeline->text;
+    if (!is_wanted(job))
         return;
     buffer_clear(json);
     buffer_append_string(json, "{\"eventId\":");
     json_write_string(json, decision->event_id);
-    append_text(json, "time", passage->time);
-    append_text(json, "taskId", passage->task_id);
-    append_text(json, "tenantId", passage->owner.tenant);
+    append_audit_text(json, "time", job->time);
+    append_audit_text(json, "taskId", job->task_id);
+    append_audit_text(json, "tenantId", job->owner.tenant);
     buffer_append_string(json, ",\"origin\":{\"topic\":");
     json_write_string(json, record->topic);
     buffer_append_format(json, ",\"partition\":%" PRId32 ",\"offset\":%" PRId64 "}",
                          record->partition, record->offset);
-    append_text(json, "rulesRevision", rule_set_revision(passage->pipeline->rules));
-    append_text(json, "outcome", bytes_of_string(outcome_of(decision)));
-    append_rules(passage, json);
-    append_reviews(passage, json);
-    append_skipped(passage, json);
-    append_remarks(passage, json);
-    append_notifications(passage, json);
+    append_audit_text(json, "rulesRevision", rule_set_revision(job->pipeline->rules));
+    append_audit_text(json, "outcome", bytes_of_string(outcome_of(decision)));
+    append_rules(job, json);
+    append_reviews(job, json);
+    append_skipped(job, json);
+    append_remarks(job, json);
+    append_published(job, json);
     if (decision->dead) {
-        append_text(json, "reason", bytes_of_string(dead_reason_name(decision->reason)));
-        append_text(json, "problem", bytes_of_string(decision->problem));
+        append_audit_text(json, "reason", bytes_of_string(dead_reason_name(decision->reason)));
+        append_audit_text(json, "problem", bytes_of_string(decision->problem));
     }
     buffer_append_byte(json, '}');
 
-    struct arena *arena = &passage->batch->arena;
-    struct bytes key = passage->task_id.size > 0 ? passage->task_id : decision->event_id;
-    struct output *output = batch_add(passage->batch);
+    struct arena *arena = &job->batch->arena;
+    struct bytes key = job->task_id.size > 0 ? job->task_id : decision->event_id;
+    struct output *output = batch_add(job->batch);
     output->kind = OUTPUT_AUDIT;
-    output->topic = passage->pipeline->settings.audit_topic;
+    output->topic = job->pipeline->settings.audit_topic;
     output->key = arena_copy(arena, key);
     output->has_key = true;
     output->value = arena_copy(arena, buffer_peek(json));
@@ -156,13 +155,12 @@ void decision_skipped_json(const struct decision *decision, const struct rule_se
 {
     size_t told = 0;
     buffer_append_byte(json, '[');
-    for (const struct skipped_room *skipped = decision->skipped; skipped != NULL;
-         skipped = skipped->next) {
+    for (const struct skipped_room *skipped = decision->skipped; skipped; skipped = skipped->next) {
         buffer_append_string(json, told++ == 0 ? "{\"rule\":" : ",{\"rule\":");
         json_write_string(json, rule_set_at(rules, skipped->rule)->name);
-        append_text(json, "room", skipped->room);
-        append_text(json, "reason", bytes_of_string(room_skip_name(skipped->reason)));
-        append_text(json, "problem", skipped->problem);
+        append_audit_text(json, "room", skipped->room);
+        append_audit_text(json, "reason", bytes_of_string(room_skip_name(skipped->reason)));
+        append_audit_text(json, "problem", skipped->problem);
         buffer_append_byte(json, '}');
     }
     assert(told <= ROOM_SKIPS_TOLD && told <= decision->skipped_count);
@@ -176,7 +174,7 @@ void decision_remarks_json(const struct decision *decision, struct buffer *json)
     bool some = false;
     buffer_append_byte(json, '{');
     for (int i = 0; i < EVENT_REMARK_COUNT; i++) {
-        if (decision->remarks[i] == NULL)
+        if (!decision->remarks[i])
             continue;
         buffer_append_format(json, "%s\"%s\":", some ? "," : "",
                              event_remark_name((enum event_remark)i));

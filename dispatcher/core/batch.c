@@ -58,8 +58,7 @@ struct output *batch_add(struct batch *batch)
 {
     if (batch->output_count == batch->output_capacity) {
         batch->output_capacity = batch->output_capacity == 0 ? 64 : batch->output_capacity * 2;
-        batch->outputs = (struct output *)mem_resize(batch->outputs, batch->output_capacity,
-                                                     sizeof(struct output));
+        batch->outputs = mem_resize(batch->outputs, batch->output_capacity, sizeof(struct output));
     }
     struct output *output = &batch->outputs[batch->output_count++];
     *output = (struct output){.partition = -1};
@@ -71,8 +70,8 @@ void batch_add_match(struct batch *batch, uint32_t rule)
     if (batch->rule_match_count == batch->rule_match_capacity) {
         batch->rule_match_capacity =
             batch->rule_match_capacity == 0 ? 64 : batch->rule_match_capacity * 2;
-        batch->rule_matches = (uint32_t *)mem_resize(batch->rule_matches,
-                                                     batch->rule_match_capacity, sizeof(uint32_t));
+        batch->rule_matches =
+            mem_resize(batch->rule_matches, batch->rule_match_capacity, sizeof(uint32_t));
     }
     batch->rule_matches[batch->rule_match_count++] = rule;
 }

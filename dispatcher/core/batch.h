@@ -94,7 +94,7 @@ struct batch_counts {
     uint64_t matched;              /* events that at least one rule matched */
     uint64_t duplicates;           /* events dropped because they were seen before */
     uint64_t reviews_open;         /* alerts left out because such a review is open already */
-    uint64_t reviews_unremembered; /* beyond the memory's limit: their alerts may be repeated */
+    uint64_t reviews_unremembered; /* beyond the limit of the state: their alerts may be repeated */
     uint64_t notifications[NOTIFICATION_TYPE_COUNT];
     uint64_t dead[DEAD_REASON_COUNT];
     uint64_t room_skips[ROOM_SKIP_COUNT];

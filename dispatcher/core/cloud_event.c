@@ -4,7 +4,7 @@
 #include <strings.h>
 
 #include "base64.h"
-#include "event_parts.h"
+#include "event_private.h"
 #include "json.h"
 #include "unicode.h"
 
@@ -48,7 +48,7 @@ struct attributes {
     bool has_data_base64;
 };
 
-static void note(struct attributes *attributes, struct bytes name, struct bytes value)
+static void note_attribute(struct attributes *attributes, struct bytes name, struct bytes value)
 {
     attributes->id |= bytes_equal_string(name, "id");
     attributes->source |= bytes_equal_string(name, "source");
@@ -64,7 +64,7 @@ static void note(struct attributes *attributes, struct bytes name, struct bytes 
         attributes->base64 = bytes_equal_string(value, "base64");
 }
 
-static enum status check(const struct attributes *attributes, struct error *error)
+static enum status check_attributes(const struct attributes *attributes, struct error *error)
 {
     struct bytes version = attributes->version;
     const char *missing = version.size == 0     ? "specversion"
@@ -72,7 +72,7 @@ static enum status check(const struct attributes *attributes, struct error *erro
                           : !attributes->source ? "source"
                           : !attributes->type   ? "type"
                                                 : NULL;
-    if (missing != NULL)
+    if (missing)
         return error_set(error, STATUS_MALFORMED, "CloudEvent without %s", missing);
     if (!bytes_start_with(version, BYTES_LITERAL("1.")) && !bytes_equal_string(version, "0.3"))
         return error_set(error, STATUS_UNSUPPORTED, "CloudEvents of version %.*s",
@@ -82,7 +82,7 @@ static enum status check(const struct attributes *attributes, struct error *erro
     return STATUS_OK;
 }
 
-static struct bytes name_of(const struct attributes *attributes, struct bytes attribute)
+static struct bytes member_name(const struct attributes *attributes, struct bytes attribute)
 {
     if (bytes_equal_string(attribute, "subject") && !attributes->taskid)
         return BYTES_LITERAL("taskId");
@@ -92,7 +92,7 @@ static struct bytes name_of(const struct attributes *attributes, struct bytes at
 /* --- Structured mode --- */
 
 /* A member of a structured event: the decoded name, the first token of the value, and its text. */
-struct member {
+struct cloud_member {
     uint8_t decoded[NAME_LIMIT];
     struct bytes name;
     enum json_token kind;
@@ -100,7 +100,7 @@ struct member {
 };
 
 /* The text of a string value without its quotes. */
-static struct bytes inside(const struct member *member)
+static struct bytes inside(const struct cloud_member *member)
 {
     assert(member->kind == JSON_STRING && member->value.size >= 2);
     return bytes_of(member->value.data + 1, member->value.size - 2);
@@ -108,7 +108,7 @@ static struct bytes inside(const struct member *member)
 
 /* The next member after `{` or another; JSON_KEY, or what stands there instead. A name that is too
  * long to be an attribute's is left as it is spelled. */
-static enum json_token next_member(struct json_scanner *scanner, struct member *member)
+static enum json_token next_member(struct json_scanner *scanner, struct cloud_member *member)
 {
     enum json_token token = json_next(scanner);
     if (token != JSON_KEY)
@@ -120,11 +120,11 @@ static enum json_token next_member(struct json_scanner *scanner, struct member *
     return member->kind == JSON_ERROR ? JSON_ERROR : JSON_KEY;
 }
 
-static enum status note_member(struct attributes *attributes, const struct member *member,
+static enum status note_member(struct attributes *attributes, const struct cloud_member *member,
                                struct error *error)
 {
     bool is_text = member->kind == JSON_STRING;
-    note(attributes, member->name, is_text ? inside(member) : member->value);
+    note_attribute(attributes, member->name, is_text ? inside(member) : member->value);
     if (!bytes_equal_string(member->name, "data_base64"))
         return STATUS_OK;
     if (!is_text)
@@ -134,10 +134,10 @@ static enum status note_member(struct attributes *attributes, const struct membe
     return STATUS_OK;
 }
 
-static void write_member(struct attributes *attributes, const struct member *member,
+static void write_member(struct attributes *attributes, const struct cloud_member *member,
                          struct buffer *out)
 {
-    struct bytes name = name_of(attributes, member->name);
+    struct bytes name = member_name(attributes, member->name);
     bool is_data = bytes_equal_string(member->name, "data");
     if (bytes_equal_string(member->name, "data_base64") ||
         (name.size == 0 && member->name.size > 0))
@@ -156,7 +156,7 @@ static enum status walk(struct bytes text, struct attributes *attributes, struct
                         struct error *error)
 {
     struct json_scanner scanner;
-    struct member member;
+    struct cloud_member member;
     json_init(&scanner, text, JSON_DEPTH_MAX);
     if (json_next(&scanner) == JSON_OBJECT) {
         enum json_token token;
@@ -164,7 +164,7 @@ static enum status walk(struct bytes text, struct attributes *attributes, struct
             enum status status = STATUS_OK;
             if (member.kind == JSON_NULL)
                 continue; /* as if it were not there (JSON event format, 2.2) */
-            if (out == NULL)
+            if (!out)
                 status = note_member(attributes, &member, error);
             else
                 write_member(attributes, &member, out);
@@ -175,8 +175,7 @@ static enum status walk(struct bytes text, struct attributes *attributes, struct
             return STATUS_OK;
     }
     return error_set(error, STATUS_MALFORMED, "not a JSON object: %s at byte %zu",
-                     scanner.problem == NULL ? "another value" : scanner.problem,
-                     scanner.problem_offset);
+                     scanner.problem ? scanner.problem : "another value", scanner.problem_offset);
 }
 
 /* The binary data of a structured event (JSON event format, 3.1.3): what it holds is as good as
@@ -200,9 +199,9 @@ bool cloud_event_is_inside(struct bytes text)
     static const char word[] = "\"specversion\"";
     struct attributes attributes = {0};
     return text.size > 0 && text.data[0] == '{' &&
-           memmem(text.data, text.size, word, sizeof(word) - 1) != NULL &&
+           memmem(text.data, text.size, word, sizeof(word) - 1) &&
            walk(text, &attributes, NULL, NULL) == STATUS_OK && !attributes.event &&
-           check(&attributes, NULL) == STATUS_OK;
+           check_attributes(&attributes, NULL) == STATUS_OK;
 }
 
 enum status cloud_event_from_json(struct bytes text, struct buffer *out, struct error *error)
@@ -210,7 +209,7 @@ enum status cloud_event_from_json(struct bytes text, struct buffer *out, struct 
     struct attributes attributes = {0};
     enum status status = walk(text, &attributes, NULL, error);
     if (status == STATUS_OK)
-        status = check(&attributes, error);
+        status = check_attributes(&attributes, error);
     if (status != STATUS_OK)
         return status;
     buffer_append_byte(out, '{');
@@ -238,18 +237,6 @@ static bool attribute_name(const struct record_header *header, uint8_t lower[NAM
     return true;
 }
 
-static bool is_utf8(struct bytes text)
-{
-    uint32_t code;
-    while (text.size > 0) {
-        size_t size = unicode_decode(text, &code);
-        if (size == 0)
-            return false;
-        text = bytes_skip(text, size);
-    }
-    return true;
-}
-
 static bool type_ends(struct bytes type, const char *suffix)
 {
     size_t size = strlen(suffix);
@@ -264,7 +251,7 @@ static bool is_text_type(struct bytes type)
 }
 
 /* Without a content type, what looks like JSON must be JSON. */
-static bool looks_like_json(struct bytes data)
+static bool data_looks_like_json(struct bytes data)
 {
     size_t at = 0;
     while (at < data.size && (data.data[at] == ' ' || data.data[at] == '\t' ||
@@ -283,12 +270,12 @@ enum status append_data(struct bytes data, struct bytes content_type, struct buf
     skip_framing(&unframed);
     json_member(out, BYTES_LITERAL("data"));
     if (content_type_is_json(content_type) ||
-        (content_type.size == 0 && looks_like_json(unframed))) {
+        (content_type.size == 0 && data_looks_like_json(unframed))) {
         size_t offset = 0;
         if (json_validate(unframed, JSON_DEPTH_MAX, &offset) != STATUS_OK)
             return error_set(error, STATUS_MALFORMED, "the data is not JSON: byte %zu", offset);
         buffer_append(out, unframed);
-    } else if ((content_type.size == 0 || is_text_type(content_type)) && is_utf8(data)) {
+    } else if ((content_type.size == 0 || is_text_type(content_type)) && unicode_is_valid(data)) {
         json_write_string(out, data);
     } else {
         buffer_append_string(out, "{\"base64\":\"");
@@ -306,8 +293,8 @@ enum status cloud_event_from_headers(const struct record *record, struct bytes c
     struct bytes name;
     for (size_t i = 0; i < record->header_count; i++)
         if (attribute_name(&record->headers[i], lower, &name))
-            note(&attributes, name, record->headers[i].value);
-    enum status status = check(&attributes, error);
+            note_attribute(&attributes, name, record->headers[i].value);
+    enum status status = check_attributes(&attributes, error);
     if (status != STATUS_OK)
         return status;
 
@@ -315,11 +302,11 @@ enum status cloud_event_from_headers(const struct record *record, struct bytes c
     for (size_t i = 0; i < record->header_count; i++) {
         if (!attribute_name(&record->headers[i], lower, &name))
             continue;
-        if (!is_utf8(name) || !is_utf8(record->headers[i].value))
+        if (!unicode_is_valid(name) || !unicode_is_valid(record->headers[i].value))
             return error_set(error, STATUS_MALFORMED, "a CloudEvents header is not UTF-8");
-        if (name_of(&attributes, name).size == 0)
+        if (member_name(&attributes, name).size == 0)
             continue;
-        json_member(out, name_of(&attributes, name));
+        json_member(out, member_name(&attributes, name));
         json_write_string(out, record->headers[i].value);
     }
     if (content_type.size == 0)

@@ -28,8 +28,8 @@ void dead_letter_add(const struct dead_letter *letter, const struct record *reco
                      struct batch *batch)
 {
     struct arena *arena = &batch->arena;
-    struct record_header *headers = (struct record_header *)arena_raw(
-        arena, (record->header_count + OWN_HEADERS_MAX) * sizeof(struct record_header));
+    struct record_header *headers =
+        arena_raw(arena, (record->header_count + OWN_HEADERS_MAX) * sizeof(struct record_header));
     size_t count = 0;
     bool keep_value = record->has_value && record->value.size <= letter->value_limit;
     for (size_t i = 0; i < record->header_count; i++)

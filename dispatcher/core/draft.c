@@ -6,158 +6,155 @@
 #include <xxhash.h>
 
 #include "instant.h"
-#include "pipeline_parts.h"
+#include "pipeline_private.h"
 
-static struct arena *arena_of(const struct passage *passage)
+static struct arena *arena_of(const struct job *job)
 {
-    return &passage->batch->arena;
+    return &job->batch->arena;
 }
 
-struct bytes passage_text(struct passage *passage, enum event_field field)
+struct bytes job_text(struct job *job, enum event_field field)
 {
-    const struct field_value *value = &passage->values[field];
+    const struct field_value *value = &job->values[field];
     if (value->kind == JSON_STRING && !value->escaped)
         return value->raw;
-    struct buffer *text = &passage->pipeline->text;
+    struct buffer *text = &job->pipeline->text;
     buffer_clear(text);
     if (!field_value_text(value, text, NULL))
         return bytes_of(NULL, 0);
-    return arena_copy(arena_of(passage), buffer_peek(text));
+    return arena_copy(arena_of(job), buffer_peek(text));
 }
 
 /* The text of a template, in the batch's arena; NULL gives nothing. */
-static enum template_result render(struct passage *passage, const struct template *template,
+static enum template_result render(struct job *job, const struct template *template,
                                    struct bytes *out)
 {
-    struct buffer *text = &passage->pipeline->text;
+    struct buffer *text = &job->pipeline->text;
     *out = bytes_of(NULL, 0);
-    if (template == NULL)
+    if (!template)
         return TEMPLATE_DONE;
     buffer_clear(text);
-    enum template_result result = template_render(template, passage->values, text);
-    *out = arena_copy(arena_of(passage), buffer_peek(text));
+    enum template_result result = template_render(template, job->values, text);
+    *out = arena_copy(arena_of(job), buffer_peek(text));
     return result;
 }
 
-static bool is_complete(const struct passage *passage, const struct template *template)
+static bool is_complete(const struct job *job, const struct template *template)
 {
-    return template_missing(template, passage->values).size == 0;
+    return template_missing(template, job->values).size == 0;
 }
 
 /* The first template without which the rule's `missing` lets it do nothing; NULL: all are complete.
  */
-static const struct template *find_incomplete(const struct passage *passage,
-                                              const struct rule *rule)
+static const struct template *find_incomplete(const struct job *job, const struct rule *rule)
 {
     for (size_t i = 0; i < rule->notify_count; i++)
         for (size_t k = 0; k < rule->notify[i].room_count; k++)
-            if (!is_complete(passage, rule->notify[i].rooms[k]))
+            if (!is_complete(job, rule->notify[i].rooms[k]))
                 return rule->notify[i].rooms[k];
-    if (rule->review == NULL)
+    if (!rule->review)
         return NULL;
-    if (!is_complete(passage, rule->review->queue))
+    if (!is_complete(job, rule->review->queue))
         return rule->review->queue;
-    return is_complete(passage, rule->review->reason) ? NULL : rule->review->reason;
+    return is_complete(job, rule->review->reason) ? NULL : rule->review->reason;
 }
 
-struct bytes draft_missing_field(const struct passage *passage, const struct rule *rule)
+struct bytes draft_missing_field(const struct job *job, const struct rule *rule)
 {
-    const struct template *incomplete = find_incomplete(passage, rule);
-    assert(incomplete != NULL);
-    return template_missing(incomplete, passage->values);
+    const struct template *incomplete = find_incomplete(job, rule);
+    assert(incomplete);
+    return template_missing(incomplete, job->values);
 }
 
 /* --- What is left out
  * -------------------------------------------------------------------------------------------- */
 
-static void skip(struct passage *passage, enum room_skip reason, struct bytes room,
-                 const char *problem)
+static void skip_room(struct job *job, enum room_skip reason, struct bytes room,
+                      const char *problem)
 {
-    struct decision *decision = passage->decision;
-    passage->batch->counts.room_skips[reason]++;
+    struct decision *decision = job->decision;
+    job->batch->counts.room_skips[reason]++;
     if (decision->skipped_count++ >= ROOM_SKIPS_TOLD)
         return;
-    struct skipped_room *skipped =
-        (struct skipped_room *)arena_alloc(arena_of(passage), sizeof(struct skipped_room));
+    struct skipped_room *skipped = arena_alloc(arena_of(job), sizeof(struct skipped_room));
     *skipped = (struct skipped_room){
-        .rule = passage->rule,
+        .rule = job->rule,
         .reason = reason,
         .room = room,
-        .problem = arena_copy(arena_of(passage), bytes_of_string(problem)),
+        .problem = arena_copy(arena_of(job), bytes_of_string(problem)),
     };
-    *passage->skipped_end = skipped;
-    passage->skipped_end = &skipped->next;
+    *job->skipped_end = skipped;
+    job->skipped_end = &skipped->next;
 }
 
 /* A room or a review whose template did not give a name. */
-static void skip_template(struct passage *passage, const struct template *template,
+static void skip_template(struct job *job, const struct template *template,
                           enum template_result result)
 {
     char text[256];
-    struct bytes missing = template_missing(template, passage->values);
+    struct bytes missing = template_missing(template, job->values);
     assert(result != TEMPLATE_DONE);
     if (result == TEMPLATE_UNFIT) {
-        skip(passage, ROOM_SKIP_INVALID, template_source(template),
-             "a field holds U+0000 or half a surrogate pair");
+        skip_room(job, ROOM_SKIP_INVALID, template_source(template),
+                  "a field holds U+0000 or half a surrogate pair");
         return;
     }
     snprintf(text, sizeof(text), "the event has no %.*s",
              (int)(missing.size < 200 ? missing.size : 200), (const char *)missing.data);
-    skip(passage, ROOM_SKIP_FIELD_MISSING, template_source(template), text);
+    skip_room(job, ROOM_SKIP_FIELD_MISSING, template_source(template), text);
 }
 
 /* A room that has no lane. */
-static void skip_lane(struct passage *passage, enum room_skip reason, struct bytes room,
+static void skip_lane(struct job *job, enum room_skip reason, struct bytes room,
                       const char *problem)
 {
     char text[640];
     snprintf(text, sizeof(text), "%s (tenantId or userId of the event)", problem);
-    skip(passage, reason, room, reason == ROOM_SKIP_NO_OWNER ? text : problem);
+    skip_room(job, reason, room, reason == ROOM_SKIP_NO_OWNER ? text : problem);
 }
 
 /* --- Drafts
  * ------------------------------------------------------------------------------------------------------
  */
 
-static struct draft *new_draft(struct passage *passage, enum notification_type type,
-                               struct bytes queue, struct bytes reason)
+static struct draft *new_draft(struct job *job, enum notification_type type, struct bytes queue,
+                               struct bytes reason)
 {
-    struct draft *draft = (struct draft *)arena_alloc(arena_of(passage), sizeof(struct draft));
+    struct draft *draft = arena_alloc(arena_of(job), sizeof(struct draft));
     *draft = (struct draft){
-        .type = type, .queue = queue, .reason = reason, .number = passage->draft_count++};
+        .type = type, .queue = queue, .reason = reason, .number = job->draft_count++};
     draft->lanes_end = &draft->lanes;
     draft->rules_end = &draft->rules;
-    *passage->drafts_end = draft;
-    passage->drafts_end = &draft->next;
+    *job->drafts_end = draft;
+    job->drafts_end = &draft->next;
     return draft;
 }
 
-static struct draft *find_draft(struct passage *passage, enum notification_type type,
-                                struct bytes queue, struct bytes reason)
+static struct draft *find_draft(struct job *job, enum notification_type type, struct bytes queue,
+                                struct bytes reason)
 {
-    struct lookup *drafts = &passage->pipeline->drafts;
+    struct lookup *drafts = &job->pipeline->drafts;
     uint64_t hash = lookup_hash(drafts, lookup_hash(drafts, (uint64_t)type, queue), reason);
     struct draft *draft;
-    for (uint32_t at = 0; (draft = (struct draft *)lookup_next(drafts, hash, &at)) != NULL;)
+    for (uint32_t at = 0; (draft = lookup_next(drafts, hash, &at));)
         if (draft->type == type && bytes_equal(draft->queue, queue) &&
             bytes_equal(draft->reason, reason))
             return draft;
-    draft = new_draft(passage, type, queue, reason);
+    draft = new_draft(job, type, queue, reason);
     lookup_add(drafts, hash, draft);
     return draft;
 }
 
 /* Rules come in the order of the file, each perhaps several times in a row. */
-static void add_rule(struct passage *passage, struct draft *draft, struct bytes name)
+static void add_draft_rule(struct job *job, struct draft *draft, struct bytes name)
 {
-    if (draft->rule_count > 0 && draft->last_rule == passage->rule)
+    if (draft->rule_count > 0 && draft->last_rule == job->rule)
         return;
-    struct draft_rule *rule =
-        (struct draft_rule *)arena_alloc(arena_of(passage), sizeof(struct draft_rule));
+    struct draft_rule *rule = arena_alloc(arena_of(job), sizeof(struct draft_rule));
     rule->name = name;
     *draft->rules_end = rule;
     draft->rules_end = &rule->next;
-    draft->last_rule = passage->rule;
+    draft->last_rule = job->rule;
     draft->rule_count++;
 }
 
@@ -173,18 +170,18 @@ static bool lane_is_same(const struct lane_name *a, const struct lane_name *b)
     return lane_name_same(a, b) && bytes_equal(lane_name_scope(a), lane_name_scope(b));
 }
 
-static struct draft_lane *find_lane(struct passage *passage, struct draft *draft,
+static struct draft_lane *find_lane(struct job *job, struct draft *draft,
                                     const struct lane_name *name)
 {
-    struct lookup *lanes = &passage->pipeline->lanes;
+    struct lookup *lanes = &job->pipeline->lanes;
     uint64_t salt = (uint64_t)draft->number << 32 | (uint32_t)name->partition;
     uint64_t hash = lookup_hash(lanes, lookup_hash(lanes, salt, bytes_of_string(name->topic)),
                                 lane_name_scope(name));
     struct draft_lane *lane;
-    for (uint32_t at = 0; (lane = (struct draft_lane *)lookup_next(lanes, hash, &at)) != NULL;)
+    for (uint32_t at = 0; (lane = lookup_next(lanes, hash, &at));)
         if (lane->draft == draft && lane_is_same(&lane->name, name))
             return lane;
-    lane = (struct draft_lane *)arena_raw(arena_of(passage), sizeof(struct draft_lane));
+    lane = arena_raw(arena_of(job), sizeof(struct draft_lane));
     *lane = (struct draft_lane){.draft = draft, .name = *name};
     lane->rooms_end = &lane->rooms;
     *draft->lanes_end = lane;
@@ -193,140 +190,135 @@ static struct draft_lane *find_lane(struct passage *passage, struct draft *draft
     return lane;
 }
 
-static bool has_room(struct passage *passage, const struct draft *draft, struct bytes name,
-                     uint64_t hash)
+static bool has_room(struct job *job, const struct draft *draft, struct bytes name, uint64_t hash)
 {
     const struct draft_room *room;
-    for (uint32_t at = 0; (room = (const struct draft_room *)lookup_next(&passage->pipeline->rooms,
-                                                                         hash, &at)) != NULL;)
+    for (uint32_t at = 0; (room = lookup_next(&job->pipeline->rooms, hash, &at));)
         if (room->draft == draft && bytes_equal(room->name, name))
             return true;
     return false;
 }
 
 /* False: the event has too many rooms. A room that cannot be is counted and left out. */
-static bool add_room(struct passage *passage, struct draft *draft, struct bytes name)
+static bool add_room(struct job *job, struct draft *draft, struct bytes name)
 {
     struct room_name parsed;
     struct lane_name lane_name;
     struct error error = {0};
-    uint64_t hash = lookup_hash(&passage->pipeline->rooms, draft->number, name);
-    if (has_room(passage, draft, name, hash))
+    uint64_t hash = lookup_hash(&job->pipeline->rooms, draft->number, name);
+    if (has_room(job, draft, name, hash))
         return true;
     if (room_parse(name, &parsed, &error) != STATUS_OK) {
-        skip(passage, ROOM_SKIP_INVALID, name, error.text);
+        skip_room(job, ROOM_SKIP_INVALID, name, error.text);
         return true;
     }
-    enum status status = layout_lane(passage->pipeline->settings.layout, &parsed, &passage->owner,
-                                     &lane_name, &error);
+    enum status status =
+        layout_lane(job->pipeline->settings.layout, &parsed, &job->owner, &lane_name, &error);
     if (status != STATUS_OK) {
-        skip_lane(passage, skip_of(status), name, error.text);
+        skip_lane(job, skip_of(status), name, error.text);
         return true;
     }
-    if (++passage->room_count > passage->pipeline->settings.limits.rooms_per_event)
+    if (++job->room_count > job->pipeline->settings.limits.rooms_per_event)
         return false;
-    struct draft_lane *lane = find_lane(passage, draft, &lane_name);
-    struct draft_room *room =
-        (struct draft_room *)arena_alloc(arena_of(passage), sizeof(struct draft_room));
+    struct draft_lane *lane = find_lane(job, draft, &lane_name);
+    struct draft_room *room = arena_alloc(arena_of(job), sizeof(struct draft_room));
     *room = (struct draft_room){.draft = draft, .name = name};
     *lane->rooms_end = room;
     lane->rooms_end = &room->next;
     lane->room_count++;
-    lookup_add(&passage->pipeline->rooms, hash, room);
+    lookup_add(&job->pipeline->rooms, hash, room);
     return true;
 }
 
-static bool add_event_room(struct passage *passage, struct draft *draft, const char *kind,
-                           struct bytes key)
+static bool add_event_room(struct job *job, struct draft *draft, const char *kind, struct bytes key)
 {
-    struct buffer *text = &passage->pipeline->text;
+    struct buffer *text = &job->pipeline->text;
     if (key.size == 0)
         return true;
     buffer_clear(text);
     buffer_append_string(text, kind);
     buffer_append_byte(text, ':');
     buffer_append(text, key);
-    return add_room(passage, draft, arena_copy(arena_of(passage), buffer_peek(text)));
+    return add_room(job, draft, arena_copy(arena_of(job), buffer_peek(text)));
 }
 
-static bool apply_notify(struct passage *passage, const struct rule *rule,
-                         const struct rule_notify *notify)
+static bool apply_notify(struct job *job, const struct rule *rule, const struct rule_notify *notify)
 {
     const struct bytes none = bytes_of(NULL, 0);
-    struct draft *draft = find_draft(passage, notify->type, none, none);
+    struct draft *draft = find_draft(job, notify->type, none, none);
     for (size_t i = 0; i < notify->room_count; i++) {
         struct bytes name;
-        enum template_result result = render(passage, notify->rooms[i], &name);
+        enum template_result result = render(job, notify->rooms[i], &name);
         if (result != TEMPLATE_DONE)
-            skip_template(passage, notify->rooms[i], result);
-        else if (!add_room(passage, draft, name))
+            skip_template(job, notify->rooms[i], result);
+        else if (!add_room(job, draft, name))
             return false;
     }
-    add_rule(passage, draft, rule->name);
+    add_draft_rule(job, draft, rule->name);
     if (draft->title.size == 0)
-        (void)render(passage, notify->title, &draft->title);
+        (void)render(job, notify->title, &draft->title);
     if (draft->body.size == 0)
-        (void)render(passage, notify->body, &draft->body);
+        (void)render(job, notify->body, &draft->body);
     if (draft->severity.size == 0)
-        (void)render(passage, notify->severity, &draft->severity);
+        (void)render(job, notify->severity, &draft->severity);
     return true;
 }
 
-static struct bytes due_time(struct passage *passage, const struct template *due)
+static struct bytes due_time(struct job *job, const struct template *due)
 {
     struct bytes text;
     int64_t duration_ms;
     char instant[INSTANT_TEXT_SIZE];
-    if (due == NULL || !passage->has_time || render(passage, due, &text) != TEMPLATE_DONE ||
+    if (!due || !job->has_time || render(job, due, &text) != TEMPLATE_DONE ||
         !rule_read_duration(text, &duration_ms) ||
-        !instant_format(passage->time_ms + duration_ms, instant))
+        !instant_format(job->time_ms + duration_ms, instant))
         return bytes_of(NULL, 0);
-    return arena_copy(arena_of(passage), bytes_of_string(instant));
+    return arena_copy(arena_of(job), bytes_of_string(instant));
 }
 
-static bool apply_review(struct passage *passage, const struct rule *rule)
+static bool apply_review(struct job *job, const struct rule *rule)
 {
     const struct rule_review *review = rule->review;
     struct bytes queue;
     struct bytes reason;
-    enum template_result queue_result = render(passage, review->queue, &queue);
-    enum template_result reason_result = render(passage, review->reason, &reason);
+    enum template_result queue_result = render(job, review->queue, &queue);
+    enum template_result reason_result = render(job, review->reason, &reason);
     if (queue_result != TEMPLATE_DONE) {
-        skip_template(passage, review->queue, queue_result);
+        skip_template(job, review->queue, queue_result);
         return true;
     }
     if (reason_result != TEMPLATE_DONE) {
-        skip_template(passage, review->reason, reason_result);
+        skip_template(job, review->reason, reason_result);
         return true;
     }
-    struct draft *draft = find_draft(passage, NOTIFICATION_REVIEW_ALERT, queue, reason);
-    bool fits = add_event_room(passage, draft, "review", queue) &&
-                add_event_room(passage, draft, "task", passage->task_id) &&
-                add_event_room(passage, draft, "user", passage->owner.user);
-    add_rule(passage, draft, rule->name);
-    if (draft->priority.size == 0 && review->priority != NULL)
-        (void)render(passage, review->priority, &draft->priority);
+    struct draft *draft = find_draft(job, NOTIFICATION_REVIEW_ALERT, queue, reason);
+    bool fits = add_event_room(job, draft, "review", queue) &&
+                add_event_room(job, draft, "task", job->task_id) &&
+                add_event_room(job, draft, "user", job->owner.user);
+    add_draft_rule(job, draft, rule->name);
+    if (draft->priority.size == 0 && review->priority)
+        (void)render(job, review->priority, &draft->priority);
     if (draft->title.size == 0)
-        (void)render(passage, review->title, &draft->title);
+        (void)render(job, review->title, &draft->title);
     if (draft->body.size == 0)
-        (void)render(passage, review->body, &draft->body);
+        (void)render(job, review->body, &draft->body);
     if (draft->due_time.size == 0)
-        draft->due_time = due_time(passage, review->due);
+        draft->due_time = due_time(job, review->due);
     return fits;
 }
 
-enum draft_result draft_apply(struct passage *passage, const struct rule *rule)
+enum draft_result draft_apply(struct job *job, const struct rule *rule)
 {
     const struct template *incomplete =
-        rule->missing == RULE_MISSING_SKIP ? NULL : find_incomplete(passage, rule);
-    if (incomplete != NULL) {
-        skip_template(passage, incomplete, TEMPLATE_FIELD_MISSING);
+        rule->missing == RULE_MISSING_SKIP ? NULL : find_incomplete(job, rule);
+    if (incomplete) {
+        skip_template(job, incomplete, TEMPLATE_FIELD_MISSING);
         return rule->missing == RULE_MISSING_SKIP_RULE ? DRAFT_DONE : DRAFT_FIELD_MISSING;
     }
     for (size_t i = 0; i < rule->notify_count; i++)
-        if (!apply_notify(passage, rule, &rule->notify[i]))
+        if (!apply_notify(job, rule, &rule->notify[i]))
             return DRAFT_TOO_MANY_ROOMS;
-    if (rule->review != NULL && !apply_review(passage, rule))
+    if (rule->review && !apply_review(job, rule))
         return DRAFT_TOO_MANY_ROOMS;
     return DRAFT_DONE;
 }
@@ -335,9 +327,9 @@ enum draft_result draft_apply(struct passage *passage, const struct rule *rule)
  * ----------------------------------------------------------------------------------------------------
  */
 
-static struct bytes data_of(const struct passage *passage)
+static struct bytes event_data(const struct job *job)
 {
-    const struct field_value *data = &passage->values[EVENT_FIELD_DATA];
+    const struct field_value *data = &job->values[EVENT_FIELD_DATA];
     if (data->kind == JSON_ERROR)
         return bytes_of(NULL, 0);
     if (data->kind == JSON_STRING) /* with its quotes */
@@ -346,13 +338,13 @@ static struct bytes data_of(const struct passage *passage)
 }
 
 /* The event's own status; without one, the last word of its name: task.completed is completed. */
-static struct bytes status_of(struct passage *passage, struct bytes event)
+static struct bytes task_status_of(struct job *job, struct bytes event)
 {
-    struct bytes status = passage_text(passage, EVENT_FIELD_STATUS);
+    struct bytes status = job_text(job, EVENT_FIELD_STATUS);
     if (status.size > 0 || event.size == 0)
         return status;
-    const uint8_t *dot = (const uint8_t *)memrchr(event.data, '.', event.size);
-    return dot == NULL ? event : bytes_skip(event, (size_t)(dot + 1 - event.data));
+    const uint8_t *dot = memrchr(event.data, '.', event.size);
+    return dot ? bytes_skip(event, (size_t)(dot + 1 - event.data)) : event;
 }
 
 static struct bytes or_else(struct bytes text, const char *otherwise)
@@ -360,30 +352,29 @@ static struct bytes or_else(struct bytes text, const char *otherwise)
     return text.size > 0 ? text : bytes_of_string(otherwise);
 }
 
-static void fill_content(struct passage *passage, const struct draft *draft,
-                         struct notification *view)
+static void fill_notification(struct job *job, const struct draft *draft, struct notification *view)
 {
-    struct bytes event = passage_text(passage, EVENT_FIELD_EVENT);
-    struct bytes task_id = passage->task_id;
-    struct bytes type = passage_text(passage, EVENT_FIELD_TYPE);
-    struct bytes priority = passage_text(passage, EVENT_FIELD_PRIORITY);
-    struct bytes project_id = passage_text(passage, EVENT_FIELD_PROJECT);
-    assert(draft->rules != NULL); /* a draft is begun for a rule */
+    struct bytes event = job_text(job, EVENT_FIELD_EVENT);
+    struct bytes task_id = job->task_id;
+    struct bytes type = job_text(job, EVENT_FIELD_TYPE);
+    struct bytes priority = job_text(job, EVENT_FIELD_PRIORITY);
+    struct bytes project_id = job_text(job, EVENT_FIELD_PROJECT);
+    assert(draft->rules); /* a draft is begun for a rule */
     switch (draft->type) {
     case NOTIFICATION_TASK_STATUS:
         view->task_status = (struct task_status_update){
             .event = event,
             .task_id = task_id,
             .type = type,
-            .status = status_of(passage, event),
+            .status = task_status_of(job, event),
             .priority = priority,
             .project_id = project_id,
-            .user_id = passage->owner.user,
-            .tenant_id = passage->owner.tenant,
-            .data = data_of(passage),
+            .user_id = job->owner.user,
+            .tenant_id = job->owner.tenant,
+            .data = event_data(job),
         };
-        view->task_status.has_progress = passage->has_progress;
-        view->task_status.progress = passage->progress;
+        view->task_status.has_progress = job->has_progress;
+        view->task_status.progress = job->progress;
         break;
     case NOTIFICATION_CLIENT:
         view->client = (struct client_notification){
@@ -391,7 +382,7 @@ static void fill_content(struct passage *passage, const struct draft *draft,
             .body = draft->body,
             .severity = or_else(draft->severity, "info"),
             .task_id = task_id,
-            .data = data_of(passage),
+            .data = event_data(job),
         };
         break;
     case NOTIFICATION_REVIEW_ALERT:
@@ -404,10 +395,10 @@ static void fill_content(struct passage *passage, const struct draft *draft,
             .task_id = task_id,
             .due_time = draft->due_time,
             .rule = draft->rules->name,
-            .data = data_of(passage),
-            .tenant_id = passage->owner.tenant,
+            .data = event_data(job),
+            .tenant_id = job->owner.tenant,
             .project_id = project_id,
-            .user_id = passage->owner.user,
+            .user_id = job->owner.user,
             .type = type,
             .event = event,
         };
@@ -420,7 +411,7 @@ static void fill_content(struct passage *passage, const struct draft *draft,
  */
 
 /* With its size before it, so that no two lists of parts are one text. */
-static void add_part(struct buffer *text, struct bytes part)
+static void add_id_part(struct buffer *text, struct bytes part)
 {
     for (unsigned shift = 0; shift < 32; shift += 8)
         buffer_append_byte(text, (uint8_t)(part.size >> shift));
@@ -428,67 +419,63 @@ static void add_part(struct buffer *text, struct bytes part)
 }
 
 /* The same whenever, and by whomever, the same event is handled again. Uses the pipeline's text. */
-static struct bytes make_id(struct passage *passage, const struct draft *draft,
-                            const struct lane_name *lane)
+static struct bytes make_notification_id(struct job *job, const struct draft *draft,
+                                         const struct lane_name *lane)
 {
-    bool has_source = passage->values[EVENT_FIELD_SOURCE].kind == JSON_STRING;
-    struct bytes source =
-        has_source ? passage_text(passage, EVENT_FIELD_SOURCE) : bytes_of(NULL, 0);
-    struct buffer *text = &passage->pipeline->text;
+    bool has_source = job->values[EVENT_FIELD_SOURCE].kind == JSON_STRING;
+    struct bytes source = has_source ? job_text(job, EVENT_FIELD_SOURCE) : bytes_of(NULL, 0);
+    struct buffer *text = &job->pipeline->text;
     char id[33];
     buffer_clear(text);
-    add_part(text, passage->owner.tenant);
-    add_part(text, source);
-    add_part(text, passage->event_id);
-    add_part(text, bytes_of_string(notification_event_name(draft->type)));
-    add_part(text, bytes_of_string(lane->topic));
-    add_part(text, lane_name_key(lane));
-    add_part(text, draft->queue);
-    add_part(text, draft->reason);
+    add_id_part(text, job->owner.tenant);
+    add_id_part(text, source);
+    add_id_part(text, job->event_id);
+    add_id_part(text, bytes_of_string(notification_event_name(draft->type)));
+    add_id_part(text, bytes_of_string(lane->topic));
+    add_id_part(text, lane_name_key(lane));
+    add_id_part(text, draft->queue);
+    add_id_part(text, draft->reason);
     XXH128_hash_t hash = XXH3_128bits(buffer_peek(text).data, buffer_size(text));
     snprintf(id, sizeof(id), "%016" PRIx64 "%016" PRIx64, (uint64_t)hash.high64,
              (uint64_t)hash.low64);
-    return arena_copy(arena_of(passage), bytes_of(id, 32));
+    return arena_copy(arena_of(job), bytes_of(id, 32));
 }
 
-static void add_headers(struct passage *passage, const struct notification_envelope *envelope,
+static void add_headers(struct job *job, const struct notification_envelope *envelope,
                         struct output *output)
 {
-    struct notification_headers *encoded = (struct notification_headers *)arena_raw(
-        arena_of(passage), sizeof(struct notification_headers));
+    struct notification_headers *encoded =
+        arena_raw(arena_of(job), sizeof(struct notification_headers));
     notification_headers_encode(envelope, encoded);
-    struct record_header *headers = (struct record_header *)arena_raw(
-        arena_of(passage), (encoded->count + 2) * sizeof(struct record_header));
+    struct record_header *headers =
+        arena_raw(arena_of(job), (encoded->count + 2) * sizeof(struct record_header));
     size_t count = 0;
     for (; count < encoded->count; count++)
         headers[count] = (struct record_header){bytes_of_string(encoded->items[count].name),
                                                 encoded->items[count].value};
-    if (passage->traceparent.size > 0)
-        headers[count++] =
-            (struct record_header){BYTES_LITERAL("traceparent"), passage->traceparent};
-    if (passage->tracestate.size > 0)
-        headers[count++] = (struct record_header){BYTES_LITERAL("tracestate"), passage->tracestate};
+    if (job->traceparent.size > 0)
+        headers[count++] = (struct record_header){BYTES_LITERAL("traceparent"), job->traceparent};
+    if (job->tracestate.size > 0)
+        headers[count++] = (struct record_header){BYTES_LITERAL("tracestate"), job->tracestate};
     output->headers = headers;
     output->header_count = count;
 }
 
-static void note_published(struct passage *passage, const struct notification *view,
+static void note_published(struct job *job, const struct notification *view,
                            const struct lane_name *lane)
 {
-    struct published *published =
-        (struct published *)arena_alloc(arena_of(passage), sizeof(struct published));
+    struct published *published = arena_alloc(arena_of(job), sizeof(struct published));
     *published = (struct published){.id = view->id, .type = view->type, .lane = lane};
-    *passage->published_end = published;
-    passage->published_end = &published->next;
+    *job->published_end = published;
+    job->published_end = &published->next;
 }
 
-static const struct bytes *list_rooms(struct passage *passage, const struct draft_lane *lane,
+static const struct bytes *list_rooms(struct job *job, const struct draft_lane *lane,
                                       struct buffer *hashes)
 {
-    struct bytes *rooms =
-        (struct bytes *)arena_raw(arena_of(passage), lane->room_count * sizeof(struct bytes));
+    struct bytes *rooms = arena_raw(arena_of(job), lane->room_count * sizeof(struct bytes));
     size_t count = 0;
-    for (const struct draft_room *room = lane->rooms; room != NULL; room = room->next) {
+    for (const struct draft_room *room = lane->rooms; room; room = room->next) {
         rooms[count++] = room->name;
         notification_append_room_hash(hashes, room_hash(lane_name_scope(&lane->name), room->name));
     }
@@ -496,72 +483,71 @@ static const struct bytes *list_rooms(struct passage *passage, const struct draf
     return rooms;
 }
 
-static bool publish_lane(struct passage *passage, const struct draft_lane *lane,
+static bool publish_lane(struct job *job, const struct draft_lane *lane,
                          const struct bytes *rule_names, struct notification *view)
 {
-    struct pipeline *pipeline = passage->pipeline;
+    struct pipeline *pipeline = job->pipeline;
     const struct draft *draft = lane->draft;
     assert(lane->room_count > 0);
-    view->id = make_id(passage, draft, &lane->name);
+    view->id = make_notification_id(job, draft, &lane->name);
     buffer_clear(&pipeline->text);
     view->room_count = lane->room_count;
-    view->rooms = list_rooms(passage, lane, &pipeline->text);
+    view->rooms = list_rooms(job, lane, &pipeline->text);
     view->rules = rule_names;
     view->rule_count = draft->rule_count;
     struct notification_envelope envelope = {
         .has_type = true,
         .type = draft->type,
-        .room_hashes = arena_copy(arena_of(passage), buffer_peek(&pipeline->text)),
+        .room_hashes = arena_copy(arena_of(job), buffer_peek(&pipeline->text)),
         .layout = layout_revision(pipeline->settings.layout),
-        .hops = passage->hops + 1,
+        .hops = job->hops + 1,
     };
     buffer_clear(&pipeline->text);
     notification_encode(view, &pipeline->text);
     if (buffer_size(&pipeline->text) > pipeline->settings.limits.notification_bytes)
         return false;
 
-    struct output *output = batch_add(passage->batch);
+    struct output *output = batch_add(job->batch);
     output->kind = OUTPUT_NOTIFICATION;
     output->topic = lane->name.topic;
     output->partition = lane->name.partition;
     output->partition_count = lane->name.partition_count;
     output->key = lane_name_key(&lane->name);
     output->has_key = true;
-    output->value = arena_copy(arena_of(passage), buffer_peek(&pipeline->text));
+    output->value = arena_copy(arena_of(job), buffer_peek(&pipeline->text));
     output->has_value = true;
-    add_headers(passage, &envelope, output);
-    note_published(passage, view, &lane->name);
-    passage->batch->counts.notifications[draft->type]++;
+    add_headers(job, &envelope, output);
+    note_published(job, view, &lane->name);
+    job->batch->counts.notifications[draft->type]++;
     return true;
 }
 
-static bool finish_draft(struct passage *passage, struct draft *draft)
+static bool finish_draft(struct job *job, struct draft *draft)
 {
     struct notification view = {
-        .time = passage->time,
-        .event_id = passage->event_id,
-        .rules_revision = rule_set_revision(passage->pipeline->rules),
-        .traceparent = passage->traceparent,
-        .tracestate = passage->tracestate,
+        .time = job->time,
+        .event_id = job->event_id,
+        .rules_revision = rule_set_revision(job->pipeline->rules),
+        .traceparent = job->traceparent,
+        .tracestate = job->tracestate,
         .type = draft->type,
     };
-    struct bytes *names =
-        (struct bytes *)arena_raw(arena_of(passage), draft->rule_count * sizeof(struct bytes));
+    struct bytes *names = arena_raw(arena_of(job), draft->rule_count * sizeof(struct bytes));
     size_t count = 0;
-    for (const struct draft_rule *rule = draft->rules; rule != NULL; rule = rule->next)
+    for (const struct draft_rule *rule = draft->rules; rule; rule = rule->next)
         names[count++] = rule->name;
     assert(count == draft->rule_count);
-    fill_content(passage, draft, &view);
-    for (const struct draft_lane *lane = draft->lanes; lane != NULL; lane = lane->next)
-        if (!publish_lane(passage, lane, names, &view))
+    fill_notification(job, draft, &view);
+    for (const struct draft_lane *lane = draft->lanes; lane; lane = lane->next)
+        if (!publish_lane(job, lane, names, &view))
             return false;
     return true;
 }
 
-const struct draft *draft_finish(struct passage *passage)
+const struct draft *draft_finish(struct job *job)
 {
-    for (struct draft *draft = passage->drafts; draft != NULL; draft = draft->next)
-        if (!draft->is_open && !finish_draft(passage, draft))
+    for (struct draft *draft = job->drafts; draft; draft = draft->next)
+        if (!draft->is_open && !finish_draft(job, draft))
             return draft;
     return NULL;
 }

@@ -3,7 +3,7 @@
 #include <assert.h>
 #include <strings.h>
 
-#include "event_parts.h"
+#include "event_private.h"
 #include "json.h"
 
 const char *event_format_name(enum event_format format)
@@ -53,10 +53,10 @@ void json_member(struct buffer *out, struct bytes name)
 
 /* Confluent's wire format: 0 and four bytes of schema id, or 1 and sixteen. Neither JSON nor a
  * protobuf message begins with 0 or 1. */
-enum framing skip_framing(struct bytes *value)
+enum schema_framing skip_framing(struct bytes *value)
 {
     static const struct bytes mark = BYTES_LITERAL("\xEF\xBB\xBF");
-    enum framing framing = FRAMING_NONE;
+    enum schema_framing framing = FRAMING_NONE;
     size_t prefix = value->size == 0 ? 0 : value->data[0] == 0 ? 5 : value->data[0] == 1 ? 17 : 0;
     if (prefix > 0 && value->size > prefix) {
         *value = bytes_skip(*value, prefix);
@@ -125,7 +125,7 @@ static enum event_format guess_format(const struct record *record)
 {
     struct bytes value = record->value;
     struct bytes schema;
-    enum framing framing = skip_framing(&value);
+    enum schema_framing framing = skip_framing(&value);
     if (framing == FRAMING_NONE && !record_find_header(record, "__value_schema_id", &schema))
         return EVENT_JSON;
     return value.size > 0 && value.data[0] == '{' ? EVENT_JSON : EVENT_PROTOBUF;
@@ -177,7 +177,7 @@ enum status event_canonical(const struct record *record, struct buffer *scratch,
         return error_set(error, STATUS_UNSUPPORTED, "the record has no value");
 
     struct bytes value = record->value;
-    enum framing framing = found == EVENT_CLOUD_BINARY ? FRAMING_NONE : skip_framing(&value);
+    enum schema_framing framing = found == EVENT_CLOUD_BINARY ? FRAMING_NONE : skip_framing(&value);
     buffer_clear(scratch);
     switch (found) {
     case EVENT_JSON:

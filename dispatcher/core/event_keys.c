@@ -6,8 +6,8 @@
 #include "json.h"
 
 /* A member of an object. */
-struct member {
-    struct member *next; /* in the text */
+struct event_member {
+    struct event_member *next; /* in the text */
     uint32_t object;
     struct bytes key; /* decoded */
     size_t start;     /* of the key */
@@ -15,25 +15,26 @@ struct member {
     bool replaced;
 };
 
-struct reading {
+struct key_reader {
     struct json_scanner scanner;
     struct arena *arena;
     struct lookup *keys;
-    struct member *first;
-    struct member **place; /* of the next */
+    struct event_member *first;
+    struct event_member **place; /* of the next */
     uint32_t object_count;
     struct {
-        uint32_t object;     /* 0: an array */
-        struct member *last; /* NULL: none yet */
+        uint32_t object;           /* 0: an array */
+        struct event_member *last; /* NULL: none yet */
     } open[JSON_DEPTH_MAX];
     unsigned depth;
 };
 
 /* An earlier member with the key of this one; NULL. */
-static struct member *find_same(struct reading *reading, const struct member *member, uint64_t hash)
+static struct event_member *find_same(struct key_reader *reader, const struct event_member *member,
+                                      uint64_t hash)
 {
-    struct member *found;
-    for (uint32_t at = 0; (found = (struct member *)lookup_next(reading->keys, hash, &at)) != NULL;)
+    struct event_member *found;
+    for (uint32_t at = 0; (found = lookup_next(reader->keys, hash, &at));)
         if (!found->replaced && found->object == member->object &&
             bytes_equal(found->key, member->key))
             return found;
@@ -41,76 +42,76 @@ static struct member *find_same(struct reading *reading, const struct member *me
 }
 
 /* Takes a key. Returns the member that it replaces, or NULL. */
-static struct member *take_key(struct reading *reading)
+static struct event_member *take_key(struct key_reader *reader)
 {
-    struct member *member = (struct member *)arena_alloc(reading->arena, sizeof(struct member));
-    struct bytes raw = reading->scanner.raw;
-    uint32_t object = reading->open[reading->depth - 1].object;
+    struct event_member *member = arena_alloc(reader->arena, sizeof(struct event_member));
+    struct bytes raw = reader->scanner.raw;
+    uint32_t object = reader->open[reader->depth - 1].object;
     member->object = object;
-    member->start = reading->scanner.start;
+    member->start = reader->scanner.start;
     member->key = raw;
-    if (reading->scanner.escaped) {
-        uint8_t *decoded = (uint8_t *)arena_raw(reading->arena, raw.size);
+    if (reader->scanner.escaped) {
+        uint8_t *decoded = arena_raw(reader->arena, raw.size);
         member->key = bytes_of(decoded, json_unescape(raw, decoded));
     }
-    struct member *before = reading->open[reading->depth - 1].last;
-    if (before != NULL)
+    struct event_member *before = reader->open[reader->depth - 1].last;
+    if (before)
         before->end = member->start;
-    reading->open[reading->depth - 1].last = member;
-    *reading->place = member;
-    reading->place = &member->next;
+    reader->open[reader->depth - 1].last = member;
+    *reader->place = member;
+    reader->place = &member->next;
 
-    uint64_t hash = lookup_hash(reading->keys, object, member->key);
-    struct member *same = find_same(reading, member, hash);
-    if (same != NULL)
+    uint64_t hash = lookup_hash(reader->keys, object, member->key);
+    struct event_member *same = find_same(reader, member, hash);
+    if (same)
         same->replaced = true;
-    lookup_add(reading->keys, hash, member);
+    lookup_add(reader->keys, hash, member);
     return same;
 }
 
-static void enter(struct reading *reading, bool is_object)
+static void open_container(struct key_reader *reader, bool is_object)
 {
-    assert(reading->depth < JSON_DEPTH_MAX);
-    reading->open[reading->depth].object = is_object ? ++reading->object_count : 0;
-    reading->open[reading->depth].last = NULL;
-    reading->depth++;
+    assert(reader->depth < JSON_DEPTH_MAX);
+    reader->open[reader->depth].object = is_object ? ++reader->object_count : 0;
+    reader->open[reader->depth].last = NULL;
+    reader->depth++;
 }
 
 static bool is_identity(struct bytes key, const char *const *identities)
 {
-    for (; *identities != NULL; identities++)
+    for (; *identities; identities++)
         if (bytes_equal_string(key, *identities))
             return true;
     return false;
 }
 
-static enum status read_keys(struct reading *reading, const char *const *identities,
+static enum status read_keys(struct key_reader *reader, const char *const *identities,
                              struct error *error)
 {
     enum json_token token;
-    while ((token = json_next(&reading->scanner)) != JSON_END && token != JSON_ERROR) {
+    while ((token = json_next(&reader->scanner)) != JSON_END && token != JSON_ERROR) {
         if (token == JSON_OBJECT || token == JSON_ARRAY) {
-            enter(reading, token == JSON_OBJECT);
+            open_container(reader, token == JSON_OBJECT);
         } else if (token == JSON_OBJECT_END || token == JSON_ARRAY_END) {
-            reading->depth--;
+            reader->depth--;
         } else if (token == JSON_KEY) {
-            const struct member *replaced = take_key(reading);
-            if (replaced != NULL && replaced->object == 1 && is_identity(replaced->key, identities))
+            const struct event_member *replaced = take_key(reader);
+            if (replaced && replaced->object == 1 && is_identity(replaced->key, identities))
                 return error_set(error, STATUS_MALFORMED, "the event has %.*s twice",
                                  BYTES_PRINT(replaced->key));
         }
     }
     if (token == JSON_ERROR)
-        return error_set(error, reading->scanner.status, "%s", reading->scanner.problem);
+        return error_set(error, reader->scanner.status, "%s", reader->scanner.problem);
     return STATUS_OK;
 }
 
 /* A replaced member is cut up to the next of its object: there is one, the last of its key. */
-static void write_kept(const struct reading *reading, struct buffer *out)
+static void write_kept(const struct key_reader *reader, struct buffer *out)
 {
-    struct bytes text = reading->scanner.text;
+    struct bytes text = reader->scanner.text;
     size_t at = 0;
-    for (const struct member *member = reading->first; member != NULL; member = member->next) {
+    for (const struct event_member *member = reader->first; member; member = member->next) {
         if (!member->replaced || member->start < at)
             continue;
         assert(member->end > member->start);
@@ -124,17 +125,17 @@ enum status event_keep_last_keys(struct bytes text, const char *const *identitie
                                  struct lookup *keys, struct buffer *out, struct error *error)
 {
     auto_arena struct arena arena = {0};
-    struct reading reading; /* not zeroed: what is open is large and written before it is read */
-    reading.arena = &arena;
-    reading.keys = keys;
-    reading.first = NULL;
-    reading.place = &reading.first;
-    reading.object_count = 0;
-    reading.depth = 0;
+    struct key_reader reader; /* not zeroed: what is open is large and written before it is read */
+    reader.arena = &arena;
+    reader.keys = keys;
+    reader.first = NULL;
+    reader.place = &reader.first;
+    reader.object_count = 0;
+    reader.depth = 0;
     lookup_clear(keys);
-    json_init(&reading.scanner, text, JSON_DEPTH_MAX);
-    enum status status = read_keys(&reading, identities, error);
+    json_init(&reader.scanner, text, JSON_DEPTH_MAX);
+    enum status status = read_keys(&reader, identities, error);
     if (status == STATUS_OK)
-        write_kept(&reading, out);
+        write_kept(&reader, out);
     return status;
 }

@@ -15,21 +15,21 @@ struct fingerprinter *fingerprinter_new(void)
     struct fingerprinter *fingerprinter = mem_new(struct fingerprinter);
     fingerprinter->algorithm = EVP_MD_fetch(NULL, "SHA256", NULL);
     fingerprinter->context = EVP_MD_CTX_new();
-    if (fingerprinter->algorithm == NULL || fingerprinter->context == NULL)
+    if (!fingerprinter->algorithm || !fingerprinter->context)
         abort(); /* as on exhaustion: an OpenSSL without SHA-256 does not exist */
     return fingerprinter;
 }
 
 void fingerprinter_free(struct fingerprinter *fingerprinter)
 {
-    if (fingerprinter == NULL)
+    if (!fingerprinter)
         return;
     EVP_MD_CTX_free(fingerprinter->context);
     EVP_MD_free(fingerprinter->algorithm);
     free(fingerprinter);
 }
 
-static uint64_t read_number(const uint8_t *place)
+static uint64_t read_half(const uint8_t *place)
 {
     uint64_t number = 0;
     for (unsigned i = 0; i < 8; i++)
@@ -63,5 +63,5 @@ struct fingerprint fingerprint_of(struct fingerprinter *fingerprinter, const str
     done = EVP_DigestFinal_ex(fingerprinter->context, digest, &size);
     assert(done == 1 && size >= 16);
     (void)done;
-    return (struct fingerprint){read_number(digest), read_number(digest + 8)};
+    return (struct fingerprint){read_half(digest), read_half(digest + 8)};
 }

@@ -19,7 +19,7 @@ void lookup_clear(struct lookup *lookup)
     lookup->count = 0;
     if (++lookup->epoch != 0)
         return;
-    for (size_t i = 0; lookup->entries != NULL && i <= lookup->mask; i++)
+    for (size_t i = 0; lookup->entries && i <= lookup->mask; i++)
         lookup->entries[i].epoch = 0;
     lookup->epoch = 1;
 }
@@ -31,12 +31,12 @@ uint64_t lookup_hash(const struct lookup *lookup, uint64_t salt, struct bytes na
 
 static bool is_used(const struct lookup *lookup, const struct lookup_entry *entry)
 {
-    return entry->item != NULL && entry->epoch == lookup->epoch;
+    return entry->item && entry->epoch == lookup->epoch;
 }
 
 void *lookup_next(struct lookup *lookup, uint64_t hash, uint32_t *at)
 {
-    while (lookup->entries != NULL) {
+    while (lookup->entries) {
         const struct lookup_entry *entry =
             &lookup->entries[((uint32_t)hash + (*at)++) & lookup->mask];
         lookup->steps++;
@@ -48,7 +48,7 @@ void *lookup_next(struct lookup *lookup, uint64_t hash, uint32_t *at)
     return NULL;
 }
 
-static void place(struct lookup *lookup, const struct lookup_entry *added)
+static void place_entry(struct lookup *lookup, const struct lookup_entry *added)
 {
     uint32_t at = (uint32_t)added->hash & lookup->mask;
     while (is_used(lookup, &lookup->entries[at]))
@@ -56,26 +56,26 @@ static void place(struct lookup *lookup, const struct lookup_entry *added)
     lookup->entries[at] = *added;
 }
 
-static void grow(struct lookup *lookup)
+static void grow_lookup(struct lookup *lookup)
 {
     struct lookup_entry *old = lookup->entries;
-    size_t old_size = old == NULL ? 0 : (size_t)lookup->mask + 1;
-    size_t size = old == NULL ? SIZE_MIN : old_size * 2;
+    size_t old_size = old ? (size_t)lookup->mask + 1 : 0;
+    size_t size = old ? old_size * 2 : SIZE_MIN;
     assert(size - 1 < UINT32_MAX);
-    lookup->entries = (struct lookup_entry *)mem_alloc(size * sizeof(struct lookup_entry));
+    lookup->entries = mem_alloc(size * sizeof(struct lookup_entry));
     lookup->mask = (uint32_t)(size - 1);
     for (size_t i = 0; i < old_size; i++)
         if (is_used(lookup, &old[i]))
-            place(lookup, &old[i]);
+            place_entry(lookup, &old[i]);
     free(old);
 }
 
 void lookup_add(struct lookup *lookup, uint64_t hash, void *item)
 {
-    assert(item != NULL);
-    if (lookup->entries == NULL || lookup->count > lookup->mask / 2)
-        grow(lookup);
+    assert(item);
+    if (!lookup->entries || lookup->count > lookup->mask / 2)
+        grow_lookup(lookup);
     const struct lookup_entry entry = {.hash = hash, .item = item, .epoch = lookup->epoch};
-    place(lookup, &entry);
+    place_entry(lookup, &entry);
     lookup->count++;
 }

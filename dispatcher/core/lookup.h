@@ -5,7 +5,7 @@
  * Names come from events, so the hash is seeded with what nobody outside knows.
  *
  *     uint64_t hash = lookup_hash(&lookup, salt, name);
- *     for (uint32_t at = 0; (item = lookup_next(&lookup, hash, &at)) != NULL;)
+ *     for (uint32_t at = 0; (item = lookup_next(&lookup, hash, &at));)
  *         if (it is the one) return item;
  *     lookup_add(&lookup, hash, item);
  */

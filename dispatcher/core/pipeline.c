@@ -8,7 +8,7 @@
 #include "event_keys.h"
 #include "instant.h"
 #include "mem.h"
-#include "pipeline_parts.h"
+#include "pipeline_private.h"
 
 enum { EVENT_ID_LIMIT = 512 };
 
@@ -34,7 +34,7 @@ struct pipeline *pipeline_new(const struct pipeline_settings *settings)
 
 void pipeline_free(struct pipeline *pipeline)
 {
-    if (pipeline == NULL)
+    if (!pipeline)
         return;
     matcher_scratch_free(pipeline->scratch);
     fingerprinter_free(pipeline->fingerprinter);
@@ -74,42 +74,41 @@ static struct bytes origin_of(struct arena *arena, const struct record *record)
     return arena_copy(arena, bytes_of(text, (size_t)size));
 }
 
-static void bury(struct passage *passage, enum dead_reason reason, const char *problem)
+static void make_dead_letter(struct job *job, enum dead_reason reason, const char *problem)
 {
-    const struct pipeline_settings *settings = &passage->pipeline->settings;
-    struct decision *decision = passage->decision;
+    const struct pipeline_settings *settings = &job->pipeline->settings;
+    struct decision *decision = job->decision;
     /* What the event had led to so far is not to be. */
-    passage->batch->output_count = decision->first_output;
-    memcpy(passage->batch->counts.notifications, passage->counts_before.notifications,
-           sizeof(passage->counts_before.notifications));
+    job->batch->output_count = decision->first_output;
+    memcpy(job->batch->counts.notifications, job->counts_before.notifications,
+           sizeof(job->counts_before.notifications));
     if (decision->event_id.size == 0)
-        decision->event_id = origin_of(&passage->batch->arena, passage->record);
+        decision->event_id = origin_of(&job->batch->arena, job->record);
     decision->dead = true;
     decision->reason = reason;
-    decision->problem =
-        (const char *)arena_copy(&passage->batch->arena, bytes_of_string(problem)).data;
+    decision->problem = (const char *)arena_copy(&job->batch->arena, bytes_of_string(problem)).data;
     const struct dead_letter letter = {
         .topic = settings->dead_letter_topic,
         .reason = reason,
         .problem = decision->problem,
-        .rules_revision = rule_set_revision(passage->pipeline->rules),
-        .rule = passage->blamed,
+        .rules_revision = rule_set_revision(job->pipeline->rules),
+        .rule = job->blamed,
         .value_limit = settings->limits.notification_bytes,
     };
-    dead_letter_add(&letter, passage->record, passage->batch);
+    dead_letter_add(&letter, job->record, job->batch);
 }
 
-static void bury_for(struct passage *passage, enum dead_reason reason, const char *format, ...)
+static void bury_for(struct job *job, enum dead_reason reason, const char *format, ...)
     PRINTF_LIKE(3, 4);
 
-static void bury_for(struct passage *passage, enum dead_reason reason, const char *format, ...)
+static void bury_for(struct job *job, enum dead_reason reason, const char *format, ...)
 {
     char text[512];
     va_list arguments;
     va_start(arguments, format);
     vsnprintf(text, sizeof(text), format, arguments);
     va_end(arguments);
-    bury(passage, reason, text);
+    make_dead_letter(job, reason, text);
 }
 
 static enum dead_reason reason_of(enum status status)
@@ -136,86 +135,84 @@ static unsigned hops_of(const struct record *record)
 
 /* The rules that are asked for this event, in the order of the file: those whose patterns matched,
  * as long as none of them says stop, and as far as they sample it. */
-static void select_rules(struct passage *passage, const struct matcher_result *result)
+static void select_rules(struct job *job, const struct matcher_result *result)
 {
-    struct pipeline *pipeline = passage->pipeline;
-    struct decision *decision = passage->decision;
-    uint32_t *selected =
-        (uint32_t *)arena_raw(&passage->batch->arena, result->count * sizeof(uint32_t));
+    struct pipeline *pipeline = job->pipeline;
+    struct decision *decision = job->decision;
+    uint32_t *selected = arena_raw(&job->batch->arena, result->count * sizeof(uint32_t));
     decision->rules = selected;
     for (size_t i = 0; i < result->count; i++) {
         unsigned index = rule_set_rule_of(pipeline->rules, result->rules[i]);
         const struct rule *rule = rule_set_at(pipeline->rules, index);
-        struct bytes subject = passage->event_id;
+        struct bytes subject = job->event_id;
         if (pipeline->asks_one && index != pipeline->only)
             continue;
-        if (rule->sampled && rule->sample_by != NULL) {
+        if (rule->sampled && rule->sample_by) {
             buffer_clear(&pipeline->text);
-            (void)template_render(rule->sample_by, passage->values, &pipeline->text);
+            (void)template_render(rule->sample_by, job->values, &pipeline->text);
             subject = buffer_peek(&pipeline->text);
         }
         if (!pipeline->asks_one && !rule_samples(rule, subject))
             continue;
         selected[decision->rule_count++] = index;
-        batch_add_match(passage->batch, index);
+        batch_add_match(job->batch, index);
         if (rule->stop)
             break;
     }
 }
 
-static void remark(struct passage *passage, enum event_remark kind, const char *format, ...)
+static void remark(struct job *job, enum event_remark kind, const char *format, ...)
     PRINTF_LIKE(3, 4);
 
-static void remark(struct passage *passage, enum event_remark kind, const char *format, ...)
+static void remark(struct job *job, enum event_remark kind, const char *format, ...)
 {
     char text[256];
     va_list arguments;
     va_start(arguments, format);
     vsnprintf(text, sizeof(text), format, arguments);
     va_end(arguments);
-    passage->batch->counts.remarks[kind]++;
-    passage->decision->remarks[kind] =
-        (const char *)arena_copy(&passage->batch->arena, bytes_of_string(text)).data;
+    job->batch->counts.remarks[kind]++;
+    job->decision->remarks[kind] =
+        (const char *)arena_copy(&job->batch->arena, bytes_of_string(text)).data;
 }
 
 /* A value for a text of ours: not too much of it. */
 #define SHOWN(value) (int)((value)->raw.size < 60 ? (value)->raw.size : 60), (value)->raw.data
 
-static bool find_time(struct passage *passage, const struct field_value *value)
+static bool find_time(struct job *job, const struct field_value *value)
 {
     if (value->kind == JSON_STRING) {
-        passage->time = passage_text(passage, EVENT_FIELD_TIME);
-        if (instant_parse(passage->time, &passage->time_ms))
+        job->time = job_text(job, EVENT_FIELD_TIME);
+        if (instant_parse(job->time, &job->time_ms))
             return true;
-        return instant_guess(passage->time, &passage->time_ms);
+        return instant_guess(job->time, &job->time_ms);
     }
-    return value->kind == JSON_NUMBER && instant_guess(value->raw, &passage->time_ms);
+    return value->kind == JSON_NUMBER && instant_guess(value->raw, &job->time_ms);
 }
 
 /* The event's own time, as it is spelled if that is RFC 3339; else the record's. */
-static void read_time(struct passage *passage)
+static void read_time(struct job *job)
 {
-    const struct field_value *value = &passage->values[EVENT_FIELD_TIME];
+    const struct field_value *value = &job->values[EVENT_FIELD_TIME];
     char text[INSTANT_TEXT_SIZE];
     int64_t exact_ms;
-    if (find_time(passage, value)) {
-        passage->has_time = true;
-        if (value->kind == JSON_STRING && instant_parse(passage->time, &exact_ms))
+    if (find_time(job, value)) {
+        job->has_time = true;
+        if (value->kind == JSON_STRING && instant_parse(job->time, &exact_ms))
             return;
     } else {
-        passage->time_ms = passage->record->timestamp_ms;
+        job->time_ms = job->record->timestamp_ms;
         if (value->kind != JSON_ERROR && value->kind != JSON_NULL)
-            remark(passage, REMARK_TIME, "time is no time, the record's is taken: %.*s",
-                   SHOWN(value));
+            remark(job, REMARK_TIME, "time is no time, the record's is taken: %.*s", SHOWN(value));
     }
-    passage->time = bytes_of(NULL, 0);
-    passage->has_time = instant_format(passage->time_ms, text);
-    if (passage->has_time)
-        passage->time = arena_copy(&passage->batch->arena, bytes_of_string(text));
+    job->time = bytes_of(NULL, 0);
+    job->has_time = instant_format(job->time_ms, text);
+    if (job->has_time)
+        job->time = arena_copy(&job->batch->arena, bytes_of_string(text));
 }
 
 /* A percentage: a number, or a text of one, with or without %. */
-static bool parse_progress(struct passage *passage, const struct field_value *value)
+static bool parse_progress(struct job *job, const struct field_value *value)
 {
     struct bytes raw = value->raw;
     char text[64];
@@ -227,22 +224,21 @@ static bool parse_progress(struct passage *passage, const struct field_value *va
         (raw.data[0] != '-' && (raw.data[0] < '0' || raw.data[0] > '9')))
         return false;
     snprintf(text, sizeof(text), "%.*s", BYTES_PRINT(raw));
-    passage->progress = strtod(text, &end);
-    return *end == 0 && passage->progress >= 0 && passage->progress <= 100 &&
-           strpbrk(text, "xXpP") == NULL;
+    job->progress = strtod(text, &end);
+    return *end == 0 && job->progress >= 0 && job->progress <= 100 && !strpbrk(text, "xXpP");
 }
 
-static void read_progress(struct passage *passage)
+static void read_progress(struct job *job)
 {
-    const struct field_value *value = &passage->values[EVENT_FIELD_PROGRESS];
+    const struct field_value *value = &job->values[EVENT_FIELD_PROGRESS];
     if (value->kind == JSON_ERROR || value->kind == JSON_NULL)
-        value = &passage->values[EVENT_FIELD_DATA_PROGRESS];
+        value = &job->values[EVENT_FIELD_DATA_PROGRESS];
     if (value->kind == JSON_ERROR || value->kind == JSON_NULL)
         return;
-    passage->has_progress = parse_progress(passage, value);
-    if (!passage->has_progress)
-        remark(passage, REMARK_PROGRESS,
-               "progress is no percentage (0 to 100), it is left out: %.*s", SHOWN(value));
+    job->has_progress = parse_progress(job, value);
+    if (!job->has_progress)
+        remark(job, REMARK_PROGRESS, "progress is no percentage (0 to 100), it is left out: %.*s",
+               SHOWN(value));
 }
 
 /* Text of others, from headers that nobody has checked: printable ASCII or nothing. */
@@ -254,140 +250,136 @@ static struct bytes printable(struct arena *arena, struct bytes text)
     return text.size == 0 ? text : arena_copy(arena, text);
 }
 
-static void read_trace(struct passage *passage)
+static void read_trace(struct job *job)
 {
     struct bytes parent;
     struct bytes state = bytes_of(NULL, 0);
-    if (record_find_header(passage->record, "traceparent", &parent)) {
-        (void)record_find_header(passage->record, "tracestate", &state);
+    if (record_find_header(job->record, "traceparent", &parent)) {
+        (void)record_find_header(job->record, "tracestate", &state);
     } else {
-        parent = passage_text(passage, EVENT_FIELD_TRACEPARENT);
-        state = passage_text(passage, EVENT_FIELD_TRACESTATE);
+        parent = job_text(job, EVENT_FIELD_TRACEPARENT);
+        state = job_text(job, EVENT_FIELD_TRACESTATE);
     }
-    passage->traceparent = printable(&passage->batch->arena, parent);
-    passage->tracestate = printable(&passage->batch->arena, state);
+    job->traceparent = printable(&job->batch->arena, parent);
+    job->tracestate = printable(&job->batch->arena, state);
 }
 
 /* The event's own id; without one, where it came from. */
-static bool read_id(struct passage *passage)
+static bool read_event_id(struct job *job)
 {
-    struct bytes id = passage_text(passage, EVENT_FIELD_ID);
+    struct bytes id = job_text(job, EVENT_FIELD_ID);
     if (id.size > EVENT_ID_LIMIT) {
-        bury(passage, DEAD_LIMIT, "the event's id is longer than 512 bytes");
+        make_dead_letter(job, DEAD_LIMIT, "the event's id is longer than 512 bytes");
         return false;
     }
-    passage->event_id = id.size > 0 ? arena_copy(&passage->batch->arena, id)
-                                    : origin_of(&passage->batch->arena, passage->record);
-    passage->decision->event_id = passage->event_id;
-    passage->has_own_id = id.size > 0;
+    job->event_id = id.size > 0 ? arena_copy(&job->batch->arena, id)
+                                : origin_of(&job->batch->arena, job->record);
+    job->decision->event_id = job->event_id;
+    job->has_own_id = id.size > 0;
     return true;
 }
 
 /* Of tenant, source and id: what makes two events one. A source that is not a text does not count.
  * Sources count by themselves: of two tenants they may be the same. */
-static struct fingerprint event_fingerprint(struct passage *passage)
+static struct fingerprint event_fingerprint(struct job *job)
 {
-    bool has_source = passage->values[EVENT_FIELD_SOURCE].kind == JSON_STRING;
-    const struct bytes parts[] = {passage->owner.tenant,
-                                  has_source ? passage_text(passage, EVENT_FIELD_SOURCE)
-                                             : bytes_of(NULL, 0),
-                                  passage->event_id};
-    return fingerprint_of(passage->pipeline->fingerprinter, parts, 3);
+    bool has_source = job->values[EVENT_FIELD_SOURCE].kind == JSON_STRING;
+    const struct bytes parts[] = {
+        job->owner.tenant, has_source ? job_text(job, EVENT_FIELD_SOURCE) : bytes_of(NULL, 0),
+        job->event_id};
+    return fingerprint_of(job->pipeline->fingerprinter, parts, 3);
 }
 
-static bool is_duplicate(struct passage *passage)
+static bool is_duplicate(struct job *job)
 {
-    if (passage->memory == NULL || !passage->has_own_id ||
-        !memory_has_seen(passage->memory, event_fingerprint(passage),
-                         passage->record->timestamp_ms))
+    if (!job->state || !job->has_own_id ||
+        !partition_state_has_seen(job->state, event_fingerprint(job), job->record->timestamp_ms))
         return false;
-    passage->decision->duplicate = true;
-    passage->batch->counts.duplicates++;
+    job->decision->duplicate = true;
+    job->batch->counts.duplicates++;
     return true;
 }
 
 /* Only what was processed: a dead letter may come again, repaired or under other rules. */
-static void remember(struct passage *passage)
+static void remember_event(struct job *job)
 {
-    if (passage->memory == NULL || passage->decision->dead)
+    if (!job->state || job->decision->dead)
         return;
-    if (passage->has_own_id)
-        memory_note(passage->memory, event_fingerprint(passage), passage->record->timestamp_ms);
-    review_remember(passage);
+    if (job->has_own_id)
+        partition_state_note(job->state, event_fingerprint(job), job->record->timestamp_ms);
+    review_remember(job);
 }
 
-static void notify(struct passage *passage)
+static void notify(struct job *job)
 {
-    const struct decision *decision = passage->decision;
-    read_time(passage);
-    read_progress(passage);
-    read_trace(passage);
+    const struct decision *decision = job->decision;
+    read_time(job);
+    read_progress(job);
+    read_trace(job);
     for (size_t i = 0; i < decision->rule_count; i++) {
-        const struct rule *rule = rule_set_at(passage->pipeline->rules, decision->rules[i]);
-        passage->rule = decision->rules[i];
-        passage->blamed = rule->name;
-        switch (draft_apply(passage, rule)) {
+        const struct rule *rule = rule_set_at(job->pipeline->rules, decision->rules[i]);
+        job->rule = decision->rules[i];
+        job->blamed = rule->name;
+        switch (draft_apply(job, rule)) {
         case DRAFT_DONE:
-            passage->blamed = bytes_of(NULL, 0);
+            job->blamed = bytes_of(NULL, 0);
             break;
         case DRAFT_FIELD_MISSING:
-            bury_for(passage, DEAD_FIELD_MISSING,
-                     "rule %.*s needs %.*s, which the event does not have", BYTES_PRINT(rule->name),
-                     BYTES_PRINT(draft_missing_field(passage, rule)));
+            bury_for(job, DEAD_FIELD_MISSING, "rule %.*s needs %.*s, which the event does not have",
+                     BYTES_PRINT(rule->name), BYTES_PRINT(draft_missing_field(job, rule)));
             return;
         case DRAFT_TOO_MANY_ROOMS:
-            bury_for(passage, DEAD_LIMIT,
+            bury_for(job, DEAD_LIMIT,
                      "more than %u rooms (dispatcher.limits.rooms_per_event), at rule %.*s",
-                     passage->pipeline->settings.limits.rooms_per_event, BYTES_PRINT(rule->name));
+                     job->pipeline->settings.limits.rooms_per_event, BYTES_PRINT(rule->name));
             return;
         }
     }
-    review_check(passage);
-    const struct draft *large = draft_finish(passage);
-    if (large == NULL)
+    review_check(job);
+    const struct draft *large = draft_finish(job);
+    if (!large)
         return;
-    passage->blamed = large->rules->name;
-    bury_for(passage, DEAD_LIMIT,
+    job->blamed = large->rules->name;
+    bury_for(job, DEAD_LIMIT,
              "a notification would be larger than %zu bytes "
              "(dispatcher.limits.notification_size), at rule %.*s",
-             passage->pipeline->settings.limits.notification_bytes,
-             BYTES_PRINT(large->rules->name));
+             job->pipeline->settings.limits.notification_bytes, BYTES_PRINT(large->rules->name));
 }
 
-static void bury_at_limit(struct passage *passage, const struct matcher_error *error)
+static void bury_at_limit(struct job *job, const struct matcher_error *error)
 {
-    const struct pipeline *pipeline = passage->pipeline;
+    const struct pipeline *pipeline = job->pipeline;
     const struct pipeline_limits *limits = &pipeline->settings.limits;
     struct bytes rule = BYTES_LITERAL("-");
     if (error->rule != MATCHER_NO_RULE) {
         unsigned index = rule_set_rule_of(pipeline->rules, error->rule);
         rule = rule_set_at(pipeline->rules, index)->name;
-        passage->blamed = rule;
+        job->blamed = rule;
     }
     if (error->limit == MATCHER_LIMIT_VALUES)
-        bury_for(passage, DEAD_LIMIT,
+        bury_for(job, DEAD_LIMIT,
                  "more than %u values at paths that rules name (dispatcher.limits.values), at rule "
                  "%.*s",
                  limits->values, BYTES_PRINT(rule));
     else
-        bury_for(passage, DEAD_LIMIT,
+        bury_for(job, DEAD_LIMIT,
                  "judging the event takes more than %" PRIu64
                  " steps (dispatcher.limits.steps), at rule %.*s",
                  limits->steps, BYTES_PRINT(rule));
 }
 
-static bool judge(struct passage *passage, struct bytes json, struct matcher_result *result)
+static bool match_rules(struct job *job, struct bytes json, struct matcher_result *result)
 {
-    struct pipeline *pipeline = passage->pipeline;
+    struct pipeline *pipeline = job->pipeline;
     struct matcher_error error;
     enum status status =
         matcher_match(rule_set_matcher(pipeline->rules), pipeline->scratch, json, result, &error);
     if (status == STATUS_OK)
         return true;
     if (error.limit != MATCHER_LIMIT_NONE)
-        bury_at_limit(passage, &error);
+        bury_at_limit(job, &error);
     else
-        bury_for(passage, reason_of(status), "%s at byte %zu", error.problem, error.offset);
+        bury_for(job, reason_of(status), "%s at byte %zu", error.problem, error.offset);
     return false;
 }
 
@@ -403,26 +395,26 @@ static const struct {
 enum { IDENTITY_COUNT = sizeof(identities) / sizeof(identities[0]) };
 
 /* Which rules match, and the values of the fields. */
-static bool read_once(struct passage *passage, struct bytes json, struct matcher_result *result)
+static bool read_once(struct job *job, struct bytes json, struct matcher_result *result)
 {
-    struct pipeline *pipeline = passage->pipeline;
-    if (!judge(passage, json, result))
+    struct pipeline *pipeline = job->pipeline;
+    if (!match_rules(job, json, result))
         return false;
     if (field_set_extract(rule_set_fields(pipeline->rules), json, &pipeline->values) != STATUS_OK) {
-        bury(passage, DEAD_MALFORMED, "not one valid JSON object");
+        make_dead_letter(job, DEAD_MALFORMED, "not one valid JSON object");
         return false;
     }
-    passage->values = pipeline->values.items;
+    job->values = pipeline->values.items;
     return true;
 }
 
 /* An event that has a key twice is read again without what the last one replaces. */
-static bool read_event(struct passage *passage, struct bytes json, struct matcher_result *result)
+static bool read_event_fields(struct job *job, struct bytes json, struct matcher_result *result)
 {
-    struct pipeline *pipeline = passage->pipeline;
+    struct pipeline *pipeline = job->pipeline;
     const char *names[IDENTITY_COUNT + 1] = {NULL};
     struct error error = {0};
-    if (!read_once(passage, json, result))
+    if (!read_once(job, json, result))
         return false;
     if (!result->repeats_keys && !pipeline->values.repeats_keys)
         return true;
@@ -432,27 +424,27 @@ static bool read_event(struct passage *passage, struct bytes json, struct matche
     enum status status =
         event_keep_last_keys(json, names, &pipeline->keys, &pipeline->last_keys, &error);
     if (status != STATUS_OK) {
-        bury(passage, reason_of(status), error.text);
+        make_dead_letter(job, reason_of(status), error.text);
         return false;
     }
-    if (!read_once(passage, buffer_peek(&pipeline->last_keys), result))
+    if (!read_once(job, buffer_peek(&pipeline->last_keys), result))
         return false;
     assert(!result->repeats_keys && !pipeline->values.repeats_keys);
     return true;
 }
 
 /* Texts that no client takes would be replaced, so that different ones become the same name. */
-static bool check_names(struct passage *passage)
+static bool check_event_names(struct job *job)
 {
-    struct buffer *text = &passage->pipeline->text;
+    struct buffer *text = &job->pipeline->text;
     for (size_t i = 0; i < IDENTITY_COUNT; i++) {
-        const struct field_value *value = &passage->values[identities[i].field];
+        const struct field_value *value = &job->values[identities[i].field];
         bool unfit = false;
         if (value->kind != JSON_STRING || !value->escaped)
             continue;
         buffer_clear(text);
         if (field_value_text(value, text, &unfit) && unfit) {
-            bury_for(passage, DEAD_MALFORMED, "%s holds U+0000 or half a surrogate pair",
+            bury_for(job, DEAD_MALFORMED, "%s holds U+0000 or half a surrogate pair",
                      identities[i].name);
             return false;
         }
@@ -460,86 +452,86 @@ static bool check_names(struct passage *passage)
     return true;
 }
 
-static void process(struct passage *passage)
+static void process_record(struct job *job)
 {
-    struct pipeline *pipeline = passage->pipeline;
+    struct pipeline *pipeline = job->pipeline;
     const struct pipeline_limits *limits = &pipeline->settings.limits;
-    const struct record *record = passage->record;
+    const struct record *record = job->record;
     struct bytes json;
     enum event_format format;
     struct error error = {0};
     struct matcher_result result;
 
     if (event_is_tombstone(record)) {
-        passage->batch->counts.tombstones++;
-        passage->decision->tombstone = true;
-        passage->decision->event_id = origin_of(&passage->batch->arena, record);
+        job->batch->counts.tombstones++;
+        job->decision->tombstone = true;
+        job->decision->event_id = origin_of(&job->batch->arena, record);
         return;
     }
     if (record->value.size > limits->event_bytes) {
-        bury_for(passage, DEAD_TOO_LARGE,
+        bury_for(job, DEAD_TOO_LARGE,
                  "the record has %zu bytes, the limit is %zu (dispatcher.limits.event_size)",
                  record->value.size, limits->event_bytes);
         return;
     }
-    passage->hops = hops_of(record);
-    if (passage->hops > limits->hops) {
+    job->hops = hops_of(record);
+    if (job->hops > limits->hops) {
         bury_for(
-            passage, DEAD_LOOP,
+            job, DEAD_LOOP,
             "it has been through dispatchers %u times, the limit is %u (dispatcher.limits.hops)",
-            passage->hops, limits->hops);
+            job->hops, limits->hops);
         return;
     }
     enum status status = event_canonical(record, &pipeline->event_text, &json, &format, &error);
     if (status != STATUS_OK) {
-        bury(passage, reason_of(status), error.text);
+        make_dead_letter(job, reason_of(status), error.text);
         return;
     }
-    passage->batch->counts.formats[format]++;
-    if (!read_event(passage, json, &result) || !check_names(passage))
+    job->batch->counts.formats[format]++;
+    if (!read_event_fields(job, json, &result) || !check_event_names(job))
         return;
-    passage->owner.tenant = passage_text(passage, EVENT_FIELD_TENANT);
-    passage->owner.user = passage_text(passage, EVENT_FIELD_USER);
-    passage->task_id = passage_text(passage, EVENT_FIELD_TASK);
-    if (!read_id(passage) || is_duplicate(passage))
+    job->owner.tenant = job_text(job, EVENT_FIELD_TENANT);
+    job->owner.user = job_text(job, EVENT_FIELD_USER);
+    job->task_id = job_text(job, EVENT_FIELD_TASK);
+    if (!read_event_id(job) || is_duplicate(job))
         return;
-    select_rules(passage, &result);
-    if (passage->decision->rule_count > 0) {
-        passage->batch->counts.matched++;
-        notify(passage);
+    select_rules(job, &result);
+    if (job->decision->rule_count > 0) {
+        job->batch->counts.matched++;
+        notify(job);
     }
-    remember(passage);
+    remember_event(job);
 }
 
-void pipeline_process(struct pipeline *pipeline, struct memory *memory, const struct record *record,
-                      struct batch *batch, struct decision *decision)
+void pipeline_process(struct pipeline *pipeline, struct partition_state *state,
+                      const struct record *record, struct batch *batch, struct decision *decision)
 {
-    assert(pipeline->rules != NULL);
+    assert(pipeline->rules);
     *decision = (struct decision){.first_output = batch->output_count};
-    struct passage passage = {
+    struct job job = {
         .pipeline = pipeline,
-        .memory = memory,
+        .state = state,
         .record = record,
         .batch = batch,
         .decision = decision,
         .counts_before = batch->counts,
     };
-    passage.published_end = &passage.published;
-    passage.drafts_end = &passage.drafts;
-    passage.skipped_end = &decision->skipped;
+    job.published_end = &job.published;
+    job.drafts_end = &job.drafts;
+    job.skipped_end = &decision->skipped;
     lookup_clear(&pipeline->drafts);
     lookup_clear(&pipeline->rooms);
     lookup_clear(&pipeline->lanes);
     batch->counts.records++;
-    process(&passage);
-    audit_add(&passage);
+    process_record(&job);
+    audit_add(&job);
 }
 
 void pipeline_reject(struct pipeline *pipeline, const struct record *record, const char *problem,
                      struct batch *batch)
 {
     struct decision decision = {.first_output = batch->output_count};
-    struct passage passage = {
+    struct job job = {
         .pipeline = pipeline,
         .record = record,
         .batch = batch,
@@ -547,7 +539,7 @@ void pipeline_reject(struct pipeline *pipeline, const struct record *record, con
         .counts_before = batch->counts,
     };
     batch->counts.records++;
-    bury(&passage, DEAD_REJECTED, problem);
+    make_dead_letter(&job, DEAD_REJECTED, problem);
 }
 
 struct keeper {
@@ -558,7 +550,7 @@ struct keeper {
 
 static void keep_record(void *context, struct bytes key, struct bytes value, bool has_value)
 {
-    const struct keeper *keeper = (const struct keeper *)context;
+    const struct keeper *keeper = context;
     struct output *output = batch_add(keeper->batch);
     output->kind = OUTPUT_STATE;
     output->topic = keeper->topic;
@@ -571,8 +563,9 @@ static void keep_record(void *context, struct bytes key, struct bytes value, boo
         output->value = arena_copy(&keeper->batch->arena, value);
 }
 
-void pipeline_keep(struct memory *memory, const char *topic, int32_t partition, struct batch *batch)
+void pipeline_flush_state(struct partition_state *state, const char *topic, int32_t partition,
+                          struct batch *batch)
 {
     struct keeper keeper = {.topic = topic, .partition = partition, .batch = batch};
-    memory_flush(memory, keep_record, &keeper);
+    partition_state_flush(state, keep_record, &keeper);
 }

@@ -10,7 +10,7 @@
 
 #include "batch.h"
 #include "layout.h"
-#include "memory.h"
+#include "partition_state.h"
 #include "rule_set.h"
 
 struct pipeline_limits {
@@ -93,14 +93,14 @@ void decision_skipped_json(const struct decision *decision, const struct rule_se
 void decision_remarks_json(const struct decision *decision, struct buffer *json);
 
 /* Judges one record and appends its outputs and counts. What the outputs borrow of `record` must
- * outlive the batch's content. `memory` (of the record's partition; may be NULL) is asked and
+ * outlive the batch's content. `state` (of the record's partition; may be NULL) is asked and
  * changed: the caller commits it or rolls it back with the batch. */
-void pipeline_process(struct pipeline *pipeline, struct memory *memory, const struct record *record,
-                      struct batch *batch, struct decision *decision);
+void pipeline_process(struct pipeline *pipeline, struct partition_state *state,
+                      const struct record *record, struct batch *batch, struct decision *decision);
 
-/* Appends the records that keep what a memory has learnt since its last commit. */
-void pipeline_keep(struct memory *memory, const char *topic, int32_t partition,
-                   struct batch *batch);
+/* Appends the records that keep what has changed in a state since its last commit. */
+void pipeline_flush_state(struct partition_state *state, const char *topic, int32_t partition,
+                          struct batch *batch);
 
 /* The dead letter for a record that went through pipeline_process() but cannot be produced. */
 void pipeline_reject(struct pipeline *pipeline, const struct record *record, const char *problem,

@@ -1,59 +1,59 @@
 /* Manual reviews over time: one per task, queue and reason is open, until an event of the task
  * closes it. */
-#include "pipeline_parts.h"
+#include "pipeline_private.h"
 
 /* A task is its tenant's: two tenants may have tasks of one name. */
-static struct fingerprint task_of(const struct passage *passage)
+static struct fingerprint task_fingerprint(const struct job *job)
 {
-    const struct bytes parts[] = {passage->owner.tenant, passage->task_id};
-    return fingerprint_of(passage->pipeline->fingerprinter, parts, 2);
+    const struct bytes parts[] = {job->owner.tenant, job->task_id};
+    return fingerprint_of(job->pipeline->fingerprinter, parts, 2);
 }
 
 /* Another queue is another review: other people look at it. */
-static struct fingerprint review_of(const struct passage *passage, const struct draft *draft)
+static struct fingerprint review_of(const struct job *job, const struct draft *draft)
 {
     const struct bytes parts[] = {draft->queue, draft->reason};
-    return fingerprint_of(passage->pipeline->fingerprinter, parts, 2);
+    return fingerprint_of(job->pipeline->fingerprinter, parts, 2);
 }
 
-static bool has_memory(const struct passage *passage)
+static bool has_state(const struct job *job)
 {
-    return passage->memory != NULL && passage->task_id.size > 0;
+    return job->state && job->task_id.size > 0;
 }
 
-void review_check(struct passage *passage)
+void review_check(struct job *job)
 {
-    if (!has_memory(passage))
+    if (!has_state(job))
         return;
-    for (struct draft *draft = passage->drafts; draft != NULL; draft = draft->next) {
+    for (struct draft *draft = job->drafts; draft; draft = draft->next) {
         if (draft->type != NOTIFICATION_REVIEW_ALERT ||
-            !memory_review_is_open(passage->memory, task_of(passage), review_of(passage, draft),
-                                   passage->record->timestamp_ms))
+            !partition_state_review_is_open(job->state, task_fingerprint(job),
+                                            review_of(job, draft), job->record->timestamp_ms))
             continue;
         draft->is_open = true;
-        passage->batch->counts.reviews_open++;
+        job->batch->counts.reviews_open++;
     }
 }
 
-static bool closes_reviews(struct passage *passage)
+static bool closes_reviews(struct job *job)
 {
-    const struct pipeline_settings *settings = &passage->pipeline->settings;
-    struct bytes event = passage_text(passage, EVENT_FIELD_EVENT);
+    const struct pipeline_settings *settings = &job->pipeline->settings;
+    struct bytes event = job_text(job, EVENT_FIELD_EVENT);
     for (size_t i = 0; i < settings->review_closed_by_count; i++)
         if (bytes_equal_string(event, settings->review_closed_by[i]))
             return true;
     return false;
 }
 
-void review_remember(struct passage *passage)
+void review_remember(struct job *job)
 {
-    if (!has_memory(passage))
+    if (!has_state(job))
         return;
-    if (closes_reviews(passage))
-        memory_close_reviews(passage->memory, task_of(passage));
-    for (const struct draft *draft = passage->drafts; draft != NULL; draft = draft->next)
+    if (closes_reviews(job))
+        partition_state_close_reviews(job->state, task_fingerprint(job));
+    for (const struct draft *draft = job->drafts; draft; draft = draft->next)
         if (draft->type == NOTIFICATION_REVIEW_ALERT && !draft->is_open &&
-            !memory_open_review(passage->memory, task_of(passage), review_of(passage, draft),
-                                passage->record->timestamp_ms))
-            passage->batch->counts.reviews_unremembered++;
+            !partition_state_open_review(job->state, task_fingerprint(job), review_of(job, draft),
+                                         job->record->timestamp_ms))
+            job->batch->counts.reviews_unremembered++;
 }

@@ -5,8 +5,8 @@
 #include <stdio.h>
 
 /* A notification as a test sees it: all lanes of one kind together. */
-struct seen {
-    struct seen *next;
+struct made {
+    struct made *next;
     struct notification *notification; /* of the first lane */
     struct bytes *rooms;               /* of all lanes */
     size_t room_count;
@@ -18,13 +18,13 @@ struct trial {
     struct problems *problems;
     struct pipeline *pipeline;
     struct batch batch;
-    struct seen *seen;
+    struct made *seen;
     size_t seen_count;
 };
 
-static void fail(struct trial *trial, const char *format, ...) PRINTF_LIKE(2, 3);
+static void fail_trial(struct trial *trial, const char *format, ...) PRINTF_LIKE(2, 3);
 
-static void fail(struct trial *trial, const char *format, ...)
+static void fail_trial(struct trial *trial, const char *format, ...)
 {
     char text[300];
     va_list arguments;
@@ -43,10 +43,10 @@ static bool is_same_kind(const struct notification *a, const struct notification
                                    bytes_equal(a->review.reason, b->review.reason)));
 }
 
-static void add_rooms(struct trial *trial, struct seen *seen,
+static void add_rooms(struct trial *trial, struct made *seen,
                       const struct notification *notification)
 {
-    struct bytes *rooms = (struct bytes *)arena_alloc(
+    struct bytes *rooms = arena_alloc(
         &trial->batch.arena, (seen->room_count + notification->room_count) * sizeof(struct bytes));
     for (size_t i = 0; i < seen->room_count; i++)
         rooms[i] = seen->rooms[i];
@@ -61,15 +61,15 @@ static void see(struct trial *trial, struct bytes value)
     struct notification *notification = NULL;
     enum status status = notification_decode(value, &notification);
     assert(status == STATUS_OK);
-    struct seen **place = &trial->seen;
-    while (*place != NULL && !is_same_kind((*place)->notification, notification))
+    struct made **place = &trial->seen;
+    while (*place && !is_same_kind((*place)->notification, notification))
         place = &(*place)->next;
-    if (*place != NULL) {
+    if (*place) {
         add_rooms(trial, *place, notification);
         notification_free(notification);
         return;
     }
-    *place = (struct seen *)arena_alloc(&trial->batch.arena, sizeof(struct seen));
+    *place = arena_alloc(&trial->batch.arena, sizeof(struct made));
     (*place)->notification = notification;
     add_rooms(trial, *place, notification);
     trial->seen_count++;
@@ -109,7 +109,7 @@ static bool is_equal(const struct document_node *a, const struct document_node *
     return false;
 }
 
-static bool rooms_are(const struct document_node *wanted, const struct seen *seen)
+static bool rooms_are(const struct document_node *wanted, const struct made *seen)
 {
     if (wanted->kind != DOCUMENT_SEQUENCE || wanted->count != seen->room_count)
         return false;
@@ -125,20 +125,20 @@ static const struct document_node *content_of(const struct document_node *root)
     static const char *const names[] = {"taskStatus", "clientNotification", "reviewAlert"};
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
         const struct document_node *content = document_find(root, names[i]);
-        if (content != NULL)
+        if (content)
             return content;
     }
     return root;
 }
 
 static void compare_one(struct trial *trial, const struct document_node *wanted,
-                        const struct seen *seen)
+                        const struct made *seen)
 {
     auto_buffer struct buffer text = {0};
     struct document *document = NULL;
     notification_to_json(seen->notification, &text);
     if (document_parse(buffer_peek(&text), NULL, &document, NULL) != STATUS_OK) {
-        fail(trial, "the notification cannot be compared");
+        fail_trial(trial, "the notification cannot be compared");
         return;
     }
     const struct document_node *content = content_of(document_root(document));
@@ -152,11 +152,11 @@ static void compare_one(struct trial *trial, const struct document_node *wanted,
             bytes_equal_string(name, "type")
                 ? bytes_equal_string(value->text, notification_event_name(seen->notification->type))
             : bytes_equal_string(name, "rooms") ? rooms_are(value, seen)
-                                                : is != NULL && is_equal(value, is);
+                                                : is && is_equal(value, is);
         if (!same)
-            fail(trial, "`%s` is not as expected in %.*s", key,
-                 (int)(buffer_size(&text) < 200 ? buffer_size(&text) : 200),
-                 (const char *)buffer_peek(&text).data);
+            fail_trial(trial, "`%s` is not as expected in %.*s", key,
+                       (int)(buffer_size(&text) < 200 ? buffer_size(&text) : 200),
+                       (const char *)buffer_peek(&text).data);
     }
     document_free(document);
 }
@@ -165,17 +165,17 @@ static void compare(struct trial *trial)
 {
     struct document *document = NULL;
     if (document_parse(trial->test->expect, NULL, &document, NULL) != STATUS_OK) {
-        fail(trial, "what is expected cannot be read");
+        fail_trial(trial, "what is expected cannot be read");
         return;
     }
     const struct document_node *list = document_root(document);
-    const struct seen *seen = trial->seen;
+    const struct made *seen = trial->seen;
     if (list->count != trial->seen_count) {
-        fail(trial, "%zu notifications instead of %zu", trial->seen_count, list->count);
+        fail_trial(trial, "%zu notifications instead of %zu", trial->seen_count, list->count);
     } else {
         for (size_t i = 0; i < list->count; i++, seen = seen->next) {
             if (list->entries[i].value->kind != DOCUMENT_MAPPING)
-                fail(trial, "each expected notification is a mapping");
+                fail_trial(trial, "each expected notification is a mapping");
             else
                 compare_one(trial, list->entries[i].value, seen);
         }
@@ -195,14 +195,14 @@ static void try_rule(struct trial *trial)
     trial->seen_count = 0;
     pipeline_process(trial->pipeline, NULL, &record, &trial->batch, &decision);
     if (decision.dead) {
-        fail(trial, "the event becomes a dead letter: %s", decision.problem);
+        fail_trial(trial, "the event becomes a dead letter: %s", decision.problem);
         return;
     }
     for (size_t i = 0; i < trial->batch.output_count; i++)
         if (trial->batch.outputs[i].kind == OUTPUT_NOTIFICATION)
             see(trial, trial->batch.outputs[i].value);
     compare(trial);
-    for (struct seen *seen = trial->seen; seen != NULL; seen = seen->next)
+    for (struct made *seen = trial->seen; seen; seen = seen->next)
         notification_free(seen->notification);
 }
 

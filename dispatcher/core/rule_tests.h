@@ -1,7 +1,7 @@
 /* The tests that stand beside a rule: an event is given, and what the rule makes of it must be what
  * is expected. Not tests of this program.
  *
- * A rule that is enabled is tried alone, without sampling, and without memory. Each expected
+ * A rule that is enabled is tried alone, without sampling, and without state. Each expected
  * notification is a mapping; what it names must be so, what it doesn't name may be anything:
  *
  *     tests:

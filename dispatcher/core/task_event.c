@@ -5,7 +5,7 @@
 #include <stdlib.h>
 
 #include "arena.h"
-#include "event_parts.h"
+#include "event_private.h"
 #include "json.h"
 #include "task_event.pb-c.h"
 
@@ -104,17 +104,17 @@ static const char *find_text_with_nul(struct bytes message)
     struct bytes content;
     while (message.size > 0 && next_field(&message, &number, &delimited, &content)) {
         if (!delimited || content.size == 0 || number > INT32_MAX ||
-            memchr(content.data, 0, content.size) == NULL)
+            !memchr(content.data, 0, content.size))
             continue;
         const ProtobufCFieldDescriptor *field =
             protobuf_c_message_descriptor_get_field(descriptor, (unsigned)number);
-        if (field != NULL && field->type == PROTOBUF_C_TYPE_STRING)
+        if (field && field->type == PROTOBUF_C_TYPE_STRING)
             return field->name;
     }
     return NULL;
 }
 
-static void append_text(struct buffer *out, const char *name, const char *text)
+static void append_member_text(struct buffer *out, const char *name, const char *text)
 {
     if (text[0] == 0)
         return;
@@ -175,7 +175,7 @@ static enum status append_event(const Smartstack__V1__TaskEvent *event, struct b
                                 struct error *error)
 {
     buffer_append_byte(out, '{');
-#define X(field, name) append_text(out, name, event->field);
+#define X(field, name) append_member_text(out, name, event->field);
     TEXTS(X)
 #undef X
     if (event->progress_known_case == SMARTSTACK__V1__TASK_EVENT__PROGRESS_KNOWN_PROGRESS) {
@@ -203,31 +203,20 @@ static enum status append_event(const Smartstack__V1__TaskEvent *event, struct b
     return STATUS_OK;
 }
 
-static void *allocate_in_arena(void *arena, size_t size)
-{
-    return arena_raw((struct arena *)arena, size);
-}
-
-static void leave_to_arena(void *arena, void *piece)
-{
-    (void)arena;
-    (void)piece;
-}
-
-enum status task_event_from_protobuf(struct bytes value, enum framing framing, struct buffer *out,
-                                     struct error *error)
+enum status task_event_from_protobuf(struct bytes value, enum schema_framing framing,
+                                     struct buffer *out, struct error *error)
 {
     if (framing == FRAMING_PREFIX && !skip_message_index(&value))
         return error_set(error, STATUS_MALFORMED,
                          "neither JSON nor a TaskEvent follows the schema id");
     auto_arena struct arena arena = {.reserved = value.size * 2 + 2048};
-    ProtobufCAllocator allocator = {allocate_in_arena, leave_to_arena, &arena};
+    ProtobufCAllocator allocator = {arena_allocate, arena_release, &arena};
     Smartstack__V1__TaskEvent *event =
         smartstack__v1__task_event__unpack(&allocator, value.size, value.data);
-    if (event == NULL)
+    if (!event)
         return error_set(error, STATUS_MALFORMED, "not a TaskEvent");
     const char *name = find_text_with_nul(value);
-    if (name != NULL)
+    if (name)
         return error_set(error, STATUS_MALFORMED, "TaskEvent.%s holds a NUL", name);
     return append_event(event, out, error);
 }

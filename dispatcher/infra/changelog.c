@@ -15,8 +15,8 @@ struct changelog {
     rd_kafka_t *asking; /* sees what is not committed, too: only asked where a partition ends */
 };
 
-static rd_kafka_t *open_client(const struct kafka_settings *kafka, const char *isolation,
-                               struct error *error)
+static rd_kafka_t *open_changelog_reader(const struct kafka_settings *kafka, const char *isolation,
+                                         struct error *error)
 {
     char text[512];
     rd_kafka_conf_t *conf = kafka_settings_conf(kafka, KAFKA_ROLE_CONSUMER, "dispatcher");
@@ -29,7 +29,7 @@ static rd_kafka_t *open_client(const struct kafka_settings *kafka, const char *i
      * back. */
     kafka_conf_set(conf, "fetch.wait.max.ms", "10");
     rd_kafka_t *client = rd_kafka_new(RD_KAFKA_CONSUMER, conf, text, sizeof(text));
-    if (client == NULL) {
+    if (!client) {
         rd_kafka_conf_destroy(conf);
         error_set(error, STATUS_FATAL, "Kafka consumer: %s", text);
         return NULL;
@@ -38,7 +38,7 @@ static rd_kafka_t *open_client(const struct kafka_settings *kafka, const char *i
     return client;
 }
 
-static void close_client(rd_kafka_t *client)
+static void close_reader(rd_kafka_t *client)
 {
     (void)rd_kafka_consumer_close(client);
     rd_kafka_destroy(client);
@@ -47,12 +47,12 @@ static void close_client(rd_kafka_t *client)
 enum status changelog_open(const struct kafka_settings *kafka, const char *topic,
                            struct changelog **changelog, struct error *error)
 {
-    rd_kafka_t *client = open_client(kafka, "read_committed", error);
-    if (client == NULL)
+    rd_kafka_t *client = open_changelog_reader(kafka, "read_committed", error);
+    if (!client)
         return STATUS_FATAL;
-    rd_kafka_t *asking = open_client(kafka, "read_uncommitted", error);
-    if (asking == NULL) {
-        close_client(client);
+    rd_kafka_t *asking = open_changelog_reader(kafka, "read_uncommitted", error);
+    if (!asking) {
+        close_reader(client);
         return STATUS_FATAL;
     }
     *changelog = mem_new(struct changelog);
@@ -63,20 +63,20 @@ enum status changelog_open(const struct kafka_settings *kafka, const char *topic
 
 void changelog_close(struct changelog *changelog)
 {
-    if (changelog == NULL)
+    if (!changelog)
         return;
-    close_client(changelog->client);
-    close_client(changelog->asking);
+    close_reader(changelog->client);
+    close_reader(changelog->asking);
     free(changelog);
 }
 
 /* librdkafka's own may wait for ever for a partition whose broker was away for long. */
 static void renew_client(struct changelog *changelog)
 {
-    rd_kafka_t *client = open_client(changelog->kafka, "read_committed", NULL);
-    if (client == NULL)
+    rd_kafka_t *client = open_changelog_reader(changelog->kafka, "read_committed", NULL);
+    if (!client)
         return;
-    close_client(changelog->client);
+    close_reader(changelog->client);
     changelog->client = client;
 }
 
@@ -123,13 +123,13 @@ enum status changelog_read(struct changelog *changelog, int32_t partition, int t
     while (!whole && !failed && *stop == 0 && now_ms < end_ms) {
         rd_kafka_message_t *message = rd_kafka_consumer_poll(changelog->client, POLL_MS);
         now_ms = monotonic_ms();
-        if (message == NULL && now_ms - heard_ms > SILENCE_MS) {
+        if (!message && now_ms - heard_ms > SILENCE_MS) {
             log_warning("state is not read, trying anew", LOG_STRING("topic", changelog->topic),
                         LOG_INTEGER("partition", partition), LOG_INTEGER("end", end));
             renew_client(changelog);
             return STATUS_UNAVAILABLE;
         }
-        if (message == NULL)
+        if (!message)
             continue;
         heard_ms = now_ms;
         if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR) {

@@ -36,7 +36,7 @@ static void log_partitions(const char *message, const rd_kafka_topic_partition_l
 
 static void report(const char *what, rd_kafka_error_t *failure)
 {
-    if (failure == NULL)
+    if (!failure)
         return;
     log_error(what, LOG_STRING("error", rd_kafka_error_string(failure)));
     rd_kafka_error_destroy(failure);
@@ -45,7 +45,7 @@ static void report(const char *what, rd_kafka_error_t *failure)
 static void on_rebalance(rd_kafka_t *client, rd_kafka_resp_err_t code,
                          rd_kafka_topic_partition_list_t *partitions, void *opaque)
 {
-    struct consumer *consumer = (struct consumer *)opaque;
+    struct consumer *consumer = opaque;
     const struct consumer_events *events = &consumer->options.events;
     if (code == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS) {
         log_partitions("partitions assigned", partitions);
@@ -64,7 +64,7 @@ static void on_rebalance(rd_kafka_t *client, rd_kafka_resp_err_t code,
 
 static void on_error(rd_kafka_t *client, int code, const char *reason, void *opaque)
 {
-    struct consumer *consumer = (struct consumer *)opaque;
+    struct consumer *consumer = opaque;
     (void)client;
     if (code == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN) {
         consumer->all_brokers_down = true;
@@ -81,8 +81,8 @@ static void on_error(rd_kafka_t *client, int code, const char *reason, void *opa
 static void fetch_between_batches(const struct kafka_settings *kafka, rd_kafka_conf_t *conf)
 {
     if (!kafka_has_queue_backoff() ||
-        kafka_settings_get(kafka, KAFKA_ROLE_CONSUMER, "queued.min.messages") != NULL ||
-        kafka_settings_get(kafka, KAFKA_ROLE_CONSUMER, "fetch.queue.backoff.ms") != NULL)
+        kafka_settings_get(kafka, KAFKA_ROLE_CONSUMER, "queued.min.messages") ||
+        kafka_settings_get(kafka, KAFKA_ROLE_CONSUMER, "fetch.queue.backoff.ms"))
         return;
     kafka_conf_set(conf, "queued.min.messages", "1");
     kafka_conf_set(conf, "fetch.queue.backoff.ms", "2");
@@ -105,7 +105,7 @@ enum status consumer_open(const struct consumer_options *options, struct consume
     /* A member that comes back under its instance name gets its partitions back at once; without
      * one, the group would wait for the one that was killed until its session times out. */
     kafka_conf_set(conf, "group.instance.id", options->instance);
-    if (kafka_settings_get(options->kafka, KAFKA_ROLE_CONSUMER, "session.timeout.ms") == NULL)
+    if (!kafka_settings_get(options->kafka, KAFKA_ROLE_CONSUMER, "session.timeout.ms"))
         kafka_conf_set(conf, "session.timeout.ms", "10000");
     kafka_conf_set(conf, "partition.assignment.strategy", "cooperative-sticky");
     kafka_conf_set(conf, "auto.offset.reset", "earliest");
@@ -118,7 +118,7 @@ enum status consumer_open(const struct consumer_options *options, struct consume
     rd_kafka_conf_set_error_cb(conf, on_error);
     rd_kafka_conf_set_opaque(conf, made);
     made->client = rd_kafka_new(RD_KAFKA_CONSUMER, conf, text, sizeof(text));
-    if (made->client == NULL) {
+    if (!made->client) {
         enum status status = kafka_new_status();
         rd_kafka_conf_destroy(conf);
         close(made->wake_descriptor);
@@ -146,7 +146,7 @@ enum status consumer_join(struct consumer *consumer, struct error *error)
     return error_set(error, STATUS_FATAL, "subscription: %s", rd_kafka_err2str(code));
 }
 
-static void leave(struct consumer *consumer)
+static void leave_group(struct consumer *consumer)
 {
     rd_kafka_queue_io_event_enable(consumer->queue, -1, NULL, 0);
     rd_kafka_queue_destroy(consumer->queue);
@@ -156,16 +156,16 @@ static void leave(struct consumer *consumer)
 
 void consumer_close(struct consumer *consumer)
 {
-    if (consumer == NULL)
+    if (!consumer)
         return;
-    leave(consumer);
+    leave_group(consumer);
     rd_kafka_destroy(consumer->client);
     free(consumer);
 }
 
 void consumer_abandon(struct consumer *consumer)
 {
-    leave(consumer);
+    leave_group(consumer);
     kafka_end_later(consumer->client, 0);
     free(consumer);
 }
@@ -188,11 +188,11 @@ static void wait_for_queue(const struct consumer *consumer, int timeout_ms)
 rd_kafka_message_t *consumer_poll(struct consumer *consumer, int timeout_ms)
 {
     rd_kafka_message_t *message = rd_kafka_consumer_poll(consumer->client, 0);
-    if (message == NULL && timeout_ms > 0) {
+    if (!message && timeout_ms > 0) {
         wait_for_queue(consumer, timeout_ms);
         message = rd_kafka_consumer_poll(consumer->client, 0);
     }
-    if (message == NULL)
+    if (!message)
         return NULL;
     if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR) {
         consumer->all_brokers_down = false;
@@ -200,11 +200,10 @@ rd_kafka_message_t *consumer_poll(struct consumer *consumer, int timeout_ms)
     }
     if (message->err != RD_KAFKA_RESP_ERR__PARTITION_EOF &&
         message->err != RD_KAFKA_RESP_ERR__FATAL)
-        log_warning(
-            "records cannot be read now",
-            LOG_STRING("topic", message->rkt == NULL ? "" : rd_kafka_topic_name(message->rkt)),
-            LOG_INTEGER("partition", message->partition),
-            LOG_STRING("error", rd_kafka_message_errstr(message)));
+        log_warning("records cannot be read now",
+                    LOG_STRING("topic", message->rkt ? rd_kafka_topic_name(message->rkt) : ""),
+                    LOG_INTEGER("partition", message->partition),
+                    LOG_STRING("error", rd_kafka_message_errstr(message)));
     rd_kafka_message_destroy(message);
     return NULL;
 }
@@ -216,14 +215,14 @@ static void keep_assigned(struct consumer *consumer, rd_kafka_topic_partition_li
     if (rd_kafka_assignment(consumer->client, &assigned) != RD_KAFKA_RESP_ERR_NO_ERROR)
         return;
     for (int i = partitions->cnt - 1; i >= 0; i--)
-        if (rd_kafka_topic_partition_list_find(assigned, partitions->elems[i].topic,
-                                               partitions->elems[i].partition) == NULL)
+        if (!rd_kafka_topic_partition_list_find(assigned, partitions->elems[i].topic,
+                                                partitions->elems[i].partition))
             (void)rd_kafka_topic_partition_list_del_by_idx(partitions, i);
     rd_kafka_topic_partition_list_destroy(assigned);
 }
 
-static enum status seek(struct consumer *consumer, rd_kafka_topic_partition_list_t *partitions,
-                        int timeout_ms)
+static enum status seek_partitions(struct consumer *consumer,
+                                   rd_kafka_topic_partition_list_t *partitions, int timeout_ms)
 {
     rd_kafka_error_t *failure = rd_kafka_seek_partitions(consumer->client, partitions, timeout_ms);
     bool failed = failure != NULL;
@@ -257,7 +256,7 @@ enum status consumer_rewind(struct consumer *consumer, rd_kafka_topic_partition_
     if (partitions->cnt == 0)
         return STATUS_OK;
     enum status status = consumer_find_committed(consumer->client, partitions, timeout_ms);
-    return status == STATUS_OK ? seek(consumer, partitions, timeout_ms) : status;
+    return status == STATUS_OK ? seek_partitions(consumer, partitions, timeout_ms) : status;
 }
 
 const char *consumer_fatal(const struct consumer *consumer, char *text, size_t size)

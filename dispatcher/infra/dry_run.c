@@ -6,7 +6,7 @@
 #include "json.h"
 #include "mem.h"
 
-static void append_notifications(const struct batch *batch, size_t first, struct buffer *line)
+static void append_made(const struct batch *batch, size_t first, struct buffer *line)
 {
     bool some = false;
     for (size_t i = first; i < batch->output_count; i++) {
@@ -35,7 +35,7 @@ static void append_decision(const struct decision *decision, const struct rule_s
         json_write_string(line, rule_set_at(rules, decision->rules[i])->name);
     }
     buffer_append_string(line, "],\"notifications\":[");
-    append_notifications(batch, decision->first_output, line);
+    append_made(batch, decision->first_output, line);
     buffer_append_string(line, "],\"skipped\":");
     decision_skipped_json(decision, rules, line);
     buffer_append_string(line, ",\"remarks\":");

@@ -1,6 +1,6 @@
 #include "explain.h"
 
-static void read_all(FILE *in, struct buffer *text)
+static void read_input(FILE *in, struct buffer *text)
 {
     size_t count;
     while ((count = fread(buffer_reserve(text, 65536), 1, 65536, in)) > 0)
@@ -55,7 +55,7 @@ static void explain_skipped(const struct rule_set *rules, const struct decision 
                             FILE *out)
 {
     size_t told = 0;
-    for (const struct skipped_room *skipped = decision->skipped; skipped != NULL;
+    for (const struct skipped_room *skipped = decision->skipped; skipped;
          skipped = skipped->next, told++)
         fprintf(out, "   %.*s: %.*s is left out, %s: %.*s\n",
                 BYTES_PRINT(rule_set_at(rules, skipped->rule)->name), BYTES_PRINT(skipped->room),
@@ -71,7 +71,7 @@ enum status explain(FILE *in, FILE *out, const struct pipeline_settings *setting
     struct batch batch = {0};
     struct decision decision;
     struct matcher_limits limits = MATCHER_LIMITS_DEFAULT;
-    read_all(in, &text);
+    read_input(in, &text);
     const struct record record = {.topic = BYTES_LITERAL("stdin"),
                                   .timestamp_ms = -1,
                                   .value = buffer_peek(&text),
@@ -84,7 +84,7 @@ enum status explain(FILE *in, FILE *out, const struct pipeline_settings *setting
         explain_rule(rules, i, &decision, scratch, record.value, out);
     explain_skipped(rules, &decision, out);
     for (int i = 0; i < EVENT_REMARK_COUNT; i++)
-        if (decision.remarks[i] != NULL)
+        if (decision.remarks[i])
             fprintf(out, "   %s\n", decision.remarks[i]);
     bool dead = decision.dead;
     if (dead)

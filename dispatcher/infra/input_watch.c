@@ -32,7 +32,7 @@ struct input_watch *input_watch_new(int64_t limit_ms)
     return watch;
 }
 
-static void forget(struct input_watch *watch)
+static void forget_watched(struct input_watch *watch)
 {
     for (int i = 0; i < watch->count; i++)
         free(watch->watched[i].topic);
@@ -43,9 +43,9 @@ static void forget(struct input_watch *watch)
 
 void input_watch_free(struct input_watch *watch)
 {
-    if (watch == NULL)
+    if (!watch)
         return;
-    forget(watch);
+    forget_watched(watch);
     free(watch);
 }
 
@@ -65,17 +65,17 @@ static void use_partitions(struct input_watch *watch,
 {
     if (is_same(watch, assigned))
         return;
-    forget(watch);
+    forget_watched(watch);
     watch->count = assigned->cnt;
-    watch->watched = (struct watched *)mem_alloc((size_t)assigned->cnt * sizeof(struct watched));
+    watch->watched = mem_alloc((size_t)assigned->cnt * sizeof(struct watched));
     for (int i = 0; i < assigned->cnt; i++) {
         watch->watched[i].topic = mem_string(bytes_of_string(assigned->elems[i].topic));
         watch->watched[i].partition = assigned->elems[i].partition;
     }
 }
 
-static rd_kafka_topic_partition_list_t *ask_ends(rd_kafka_t *asking,
-                                                 const rd_kafka_topic_partition_list_t *partitions)
+static rd_kafka_topic_partition_list_t *
+ask_partition_ends(rd_kafka_t *asking, const rd_kafka_topic_partition_list_t *partitions)
 {
     rd_kafka_topic_partition_list_t *ends = rd_kafka_topic_partition_list_copy(partitions);
     for (int i = 0; i < ends->cnt; i++)
@@ -100,8 +100,8 @@ static int64_t progress_of(rd_kafka_t *consumer, const rd_kafka_topic_partition_
 }
 
 /* Whether reading stands still there. */
-static bool judge(struct watched *watched, int64_t limit_ms, int64_t progress, int64_t end,
-                  int64_t now_ms, struct input_state *state)
+static bool judge_progress(struct watched *watched, int64_t limit_ms, int64_t progress, int64_t end,
+                           int64_t now_ms, struct input_state *state)
 {
     int64_t before = watched->stall.progress;
     bool stands = stall_look(&watched->stall, progress, end, now_ms, limit_ms);
@@ -125,18 +125,20 @@ void input_watch_look(struct input_watch *watch, rd_kafka_t *consumer, rd_kafka_
     if (rd_kafka_assignment(consumer, &assigned) != RD_KAFKA_RESP_ERR_NO_ERROR)
         return;
     use_partitions(watch, assigned);
-    rd_kafka_topic_partition_list_t *ends = assigned->cnt > 0 ? ask_ends(asking, assigned) : NULL;
-    if (ends != NULL)
+    rd_kafka_topic_partition_list_t *ends =
+        assigned->cnt > 0 ? ask_partition_ends(asking, assigned) : NULL;
+    if (ends)
         (void)rd_kafka_position(consumer, assigned);
-    for (int i = 0; ends != NULL && i < assigned->cnt; i++) {
+    for (int i = 0; ends && i < assigned->cnt; i++) {
         struct watched *watched = &watch->watched[i];
         int64_t progress = progress_of(consumer, &assigned->elems[i]);
         if (ends->elems[i].err == RD_KAFKA_RESP_ERR_NO_ERROR && ends->elems[i].offset >= 0 &&
-            judge(watched, watch->limit_ms, progress, ends->elems[i].offset, now_ms, state))
+            judge_progress(watched, watch->limit_ms, progress, ends->elems[i].offset, now_ms,
+                           state))
             rd_kafka_topic_partition_list_add(stalled, watched->topic, watched->partition)->offset =
                 progress;
     }
     rd_kafka_topic_partition_list_destroy(assigned);
-    if (ends != NULL)
+    if (ends)
         rd_kafka_topic_partition_list_destroy(ends);
 }

@@ -8,8 +8,7 @@ static const struct record_header *copy_headers(struct arena *arena,
     if (rd_kafka_message_headers(message, &headers) != RD_KAFKA_RESP_ERR_NO_ERROR)
         return NULL;
     size_t size = rd_kafka_header_cnt(headers);
-    struct record_header *copies =
-        (struct record_header *)arena_raw(arena, size * sizeof(struct record_header));
+    struct record_header *copies = arena_raw(arena, size * sizeof(struct record_header));
     for (size_t i = 0; i < size; i++) {
         const char *name;
         const void *value;

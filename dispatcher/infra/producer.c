@@ -37,7 +37,7 @@ static bool is_of_record(rd_kafka_resp_err_t code);
 
 static void on_delivery(rd_kafka_t *client, const rd_kafka_message_t *message, void *opaque)
 {
-    struct producer *producer = (struct producer *)opaque;
+    struct producer *producer = opaque;
     int source = (int)(intptr_t)message->_private;
     (void)client;
     if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR || purged(message->err))
@@ -57,14 +57,14 @@ struct producer *producer_new(const struct producer_options *options)
     return producer;
 }
 
-static void close_client(struct producer *producer)
+static void close_producer_client(struct producer *producer)
 {
-    if (producer->client == NULL)
+    if (!producer->client)
         return;
-    if (producer->topic != NULL)
+    if (producer->topic)
         rd_kafka_topic_destroy(producer->topic);
     producer->topic = NULL;
-    if (producer->options.transactional_id != NULL) /* nothing is left that counts */
+    if (producer->options.transactional_id) /* nothing is left that counts */
         (void)rd_kafka_purge(producer->client, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
     (void)rd_kafka_flush(producer->client, CLOSE_TIMEOUT_MS);
     rd_kafka_destroy(producer->client);
@@ -73,9 +73,9 @@ static void close_client(struct producer *producer)
 
 void producer_free(struct producer *producer)
 {
-    if (producer == NULL)
+    if (!producer)
         return;
-    close_client(producer);
+    close_producer_client(producer);
     free(producer);
 }
 
@@ -91,7 +91,7 @@ size_t producer_record_limit(const struct producer *producer)
 
 void producer_poll(struct producer *producer)
 {
-    if (producer->client != NULL)
+    if (producer->client)
         rd_kafka_poll(producer->client, 0);
 }
 
@@ -100,14 +100,14 @@ static size_t configured_size(const struct producer *producer, const char *prope
 {
     const char *text =
         kafka_settings_get(producer->options.kafka, KAFKA_ROLE_TRANSACTIONAL_PRODUCER, property);
-    return text == NULL ? otherwise : (size_t)strtoull(text, NULL, 10);
+    return text ? (size_t)strtoull(text, NULL, 10) : otherwise;
 }
 
 /* The client stays when the broker is only slow: initialisation is asked for again. */
 static enum status initialise(struct producer *producer, int timeout_ms, struct error *error)
 {
     rd_kafka_error_t *failure = rd_kafka_init_transactions(producer->client, timeout_ms);
-    if (failure == NULL)
+    if (!failure)
         return STATUS_OK;
     bool fatal = rd_kafka_error_is_fatal(failure) != 0;
     rd_kafka_resp_err_t code = rd_kafka_error_code(failure);
@@ -119,7 +119,7 @@ static enum status initialise(struct producer *producer, int timeout_ms, struct 
     bool keep = rd_kafka_error_is_retriable(failure) && !fatal;
     rd_kafka_error_destroy(failure);
     if (!keep)
-        close_client(producer);
+        close_producer_client(producer);
     return status;
 }
 
@@ -135,7 +135,7 @@ static enum status create_client(struct producer *producer, struct error *error)
     rd_kafka_conf_set_dr_msg_cb(conf, on_delivery);
     rd_kafka_conf_set_opaque(conf, producer);
     producer->client = rd_kafka_new(RD_KAFKA_PRODUCER, conf, text, sizeof(text));
-    if (producer->client == NULL) {
+    if (!producer->client) {
         rd_kafka_conf_destroy(conf);
         return error_set(error, kafka_new_status(), "Kafka producer: %s", text);
     }
@@ -147,18 +147,16 @@ static enum status create_client(struct producer *producer, struct error *error)
 
 enum status producer_open(struct producer *producer, int timeout_ms, struct error *error)
 {
-    if (producer->client != NULL &&
-        (producer->lost ||
-         rd_kafka_fatal_error(producer->client, NULL, 0) != RD_KAFKA_RESP_ERR_NO_ERROR))
-        close_client(producer);
+    if (producer->client && (producer->lost || rd_kafka_fatal_error(producer->client, NULL, 0) !=
+                                                   RD_KAFKA_RESP_ERR_NO_ERROR))
+        close_producer_client(producer);
     producer->lost = false;
-    if (producer->client == NULL) {
+    if (!producer->client) {
         enum status status = create_client(producer, error);
         if (status != STATUS_OK)
             return status;
     }
-    return producer->options.transactional_id == NULL ? STATUS_OK
-                                                      : initialise(producer, timeout_ms, error);
+    return producer->options.transactional_id ? initialise(producer, timeout_ms, error) : STATUS_OK;
 }
 
 /* --- One batch
@@ -178,8 +176,8 @@ static bool is_of_record(rd_kafka_resp_err_t code)
            code == RD_KAFKA_RESP_ERR__INVALID_ARG;
 }
 
-static void fail(struct producer_result *result, enum producer_outcome outcome, const char *what,
-                 const char *why)
+static void fail_batch(struct producer_result *result, enum producer_outcome outcome,
+                       const char *what, const char *why)
 {
     result->outcome = outcome;
     error_set(&result->error, STATUS_UNAVAILABLE, "%s: %s", what, why);
@@ -191,14 +189,14 @@ static bool is_fenced(rd_kafka_resp_err_t code)
            code == RD_KAFKA_RESP_ERR_INVALID_PRODUCER_EPOCH;
 }
 
-static void fail_with(struct producer *producer, struct producer_result *result, const char *what,
-                      rd_kafka_error_t *failure)
+static void fail_with_kafka(struct producer *producer, struct producer_result *result,
+                            const char *what, rd_kafka_error_t *failure)
 {
     char text[256];
     rd_kafka_resp_err_t code = rd_kafka_error_code(failure);
     rd_kafka_resp_err_t fatal = rd_kafka_fatal_error(producer->client, text, sizeof(text));
     bool lost = rd_kafka_error_is_fatal(failure) || fatal != RD_KAFKA_RESP_ERR_NO_ERROR;
-    fail(result, lost ? PRODUCER_LOST : PRODUCER_AGAIN, what, rd_kafka_error_string(failure));
+    fail_batch(result, lost ? PRODUCER_LOST : PRODUCER_AGAIN, what, rd_kafka_error_string(failure));
     result->fenced = lost && (is_fenced(code) || is_fenced(fatal));
     if (!lost && is_of_record(code))
         result->outcome = PRODUCER_POISONED;
@@ -223,9 +221,9 @@ static void find_culprit(struct producer *producer, struct producer_result *resu
 
 static rd_kafka_topic_t *topic_of(struct producer *producer, const char *name)
 {
-    if (producer->topic != NULL && strcmp(rd_kafka_topic_name(producer->topic), name) == 0)
+    if (producer->topic && strcmp(rd_kafka_topic_name(producer->topic), name) == 0)
         return producer->topic;
-    if (producer->topic != NULL)
+    if (producer->topic)
         rd_kafka_topic_destroy(producer->topic);
     producer->topic = rd_kafka_topic_new(producer->client, name, NULL);
     return producer->topic;
@@ -235,7 +233,7 @@ static rd_kafka_resp_err_t produce(struct producer *producer, const struct outpu
                                    int source)
 {
     rd_kafka_topic_t *topic = topic_of(producer, output->topic);
-    if (topic == NULL)
+    if (!topic)
         return rd_kafka_last_error();
     rd_kafka_headers_t *headers = rd_kafka_headers_new(output->header_count);
     for (size_t i = 0; i < output->header_count; i++)
@@ -267,8 +265,8 @@ static bool produce_all(struct producer *producer, const struct producer_batch *
                RD_KAFKA_RESP_ERR__QUEUE_FULL)
             rd_kafka_poll(producer->client, 10);
         if (code != RD_KAFKA_RESP_ERR_NO_ERROR) {
-            fail(result, is_of_record(code) ? PRODUCER_POISONED : PRODUCER_AGAIN, "produce",
-                 rd_kafka_err2str(code));
+            fail_batch(result, is_of_record(code) ? PRODUCER_POISONED : PRODUCER_AGAIN, "produce",
+                       rd_kafka_err2str(code));
             result->culprit = is_of_record(code) ? batch->sources[i] : -1;
             return false;
         }
@@ -282,7 +280,7 @@ static void abort_transaction(struct producer *producer, struct producer_result 
 {
     for (int attempt = 0; attempt < 3; attempt++) {
         rd_kafka_error_t *failure = rd_kafka_abort_transaction(producer->client, ABORT_TIMEOUT_MS);
-        if (failure == NULL)
+        if (!failure)
             return;
         bool again = rd_kafka_error_is_retriable(failure) != 0;
         log_warning("transaction could not be aborted",
@@ -302,16 +300,16 @@ static bool send_offsets(struct producer *producer, const struct producer_batch 
                          struct producer_result *result)
 {
     rd_kafka_consumer_group_metadata_t *group = rd_kafka_consumer_group_metadata(batch->consumer);
-    if (group == NULL) {
-        fail(result, PRODUCER_AGAIN, "offsets", "not a member of the group");
+    if (!group) {
+        fail_batch(result, PRODUCER_AGAIN, "offsets", "not a member of the group");
         return false;
     }
     rd_kafka_error_t *failure = rd_kafka_send_offsets_to_transaction(
         producer->client, batch->offsets, group, COMMIT_TIMEOUT_MS);
     rd_kafka_consumer_group_metadata_destroy(group);
-    if (failure == NULL)
+    if (!failure)
         return true;
-    fail_with(producer, result, "offsets", failure);
+    fail_with_kafka(producer, result, "offsets", failure);
     return false;
 }
 
@@ -321,7 +319,7 @@ static bool commit(struct producer *producer, struct producer_result *result)
     for (int attempt = 1;; attempt++) {
         failure =
             rd_kafka_commit_transaction(producer->client, COMMIT_TIMEOUT_MS / COMMIT_ATTEMPTS);
-        if (failure == NULL)
+        if (!failure)
             return true;
         /* What can be tried again may have happened already: the same call must be made again. */
         if (!rd_kafka_error_is_retriable(failure) || attempt == COMMIT_ATTEMPTS)
@@ -331,7 +329,7 @@ static bool commit(struct producer *producer, struct producer_result *result)
         rd_kafka_error_destroy(failure);
     }
     bool undecided = rd_kafka_error_is_retriable(failure) != 0;
-    fail_with(producer, result, "commit", failure);
+    fail_with_kafka(producer, result, "commit", failure);
     if (undecided)
         result->outcome = PRODUCER_LOST; /* a new handle learns how it ended */
     return false;
@@ -341,8 +339,8 @@ static void send_transaction(struct producer *producer, const struct producer_ba
                              struct producer_result *result)
 {
     rd_kafka_error_t *failure = rd_kafka_begin_transaction(producer->client);
-    if (failure != NULL) {
-        fail_with(producer, result, "begin", failure);
+    if (failure) {
+        fail_with_kafka(producer, result, "begin", failure);
         result->outcome = PRODUCER_LOST;
         producer->lost = true;
         return;
@@ -370,7 +368,7 @@ static void send_plainly(struct producer *producer, const struct producer_batch 
     if (code == RD_KAFKA_RESP_ERR_NO_ERROR)
         code = producer->failed;
     if (code != RD_KAFKA_RESP_ERR_NO_ERROR) {
-        fail(result, PRODUCER_AGAIN, "produce", rd_kafka_err2str(code));
+        fail_batch(result, PRODUCER_AGAIN, "produce", rd_kafka_err2str(code));
         find_culprit(producer, result);
         if (rd_kafka_fatal_error(producer->client, NULL, 0) != RD_KAFKA_RESP_ERR_NO_ERROR)
             result->outcome = PRODUCER_LOST;
@@ -378,18 +376,18 @@ static void send_plainly(struct producer *producer, const struct producer_batch 
     }
     code = rd_kafka_commit(batch->consumer, batch->offsets, 0);
     if (code != RD_KAFKA_RESP_ERR_NO_ERROR)
-        fail(result, PRODUCER_AGAIN, "offsets", rd_kafka_err2str(code));
+        fail_batch(result, PRODUCER_AGAIN, "offsets", rd_kafka_err2str(code));
 }
 
 void producer_send(struct producer *producer, const struct producer_batch *batch,
                    struct producer_result *result)
 {
-    assert(producer->client != NULL);
+    assert(producer->client);
     *result = (struct producer_result){.outcome = PRODUCER_DONE, .culprit = -1};
     producer->failed = RD_KAFKA_RESP_ERR_NO_ERROR;
     producer->culprit = -1;
     producer->culprits = false;
-    if (producer->options.transactional_id != NULL)
+    if (producer->options.transactional_id)
         send_transaction(producer, batch, result);
     else
         send_plainly(producer, batch, result);

@@ -7,7 +7,7 @@
 #include "clocks.h"
 #include "consumer.h"
 #include "dead_letter.h"
-#include "letter_filter.h"
+#include "dead_letter_filter.h"
 #include "log.h"
 #include "mem.h"
 #include "message_reader.h"
@@ -87,7 +87,7 @@ static enum status open_reader(struct drive *drive, struct error *error)
     return consumer_open(&options, &drive->consumer, error);
 }
 
-static enum status open_clients(struct drive *drive, struct error *error)
+static enum status open_redrive_clients(struct drive *drive, struct error *error)
 {
     bool mock = false;
     enum status status = open_reader(drive, error);
@@ -121,7 +121,8 @@ static int32_t partitions_of(struct drive *drive, const char *topic)
 
 /* Where the letter came from. False: it doesn't say, that topic is gone, or the value was left out.
  */
-static bool find_origin(struct drive *drive, const struct letter *letter, const char **topic)
+static bool find_origin(struct drive *drive, const struct dead_letter_view *letter,
+                        const char **topic)
 {
     if (letter->topic.size == 0 || letter->partition < 0 || letter->value_bytes >= 0)
         return false;
@@ -139,7 +140,7 @@ static struct bytes decimal(struct drive *drive, uint64_t number)
 
 /* The headers of the event as it was, and how often it is sent again. */
 static size_t event_headers(struct drive *drive, const struct record *record,
-                            const struct letter *letter, struct record_header *headers)
+                            const struct dead_letter_view *letter, struct record_header *headers)
 {
     size_t count = 0;
     for (size_t i = 0; i < record->header_count; i++)
@@ -153,7 +154,7 @@ static size_t event_headers(struct drive *drive, const struct record *record,
 
 /* All headers, and the time that the letter is from. */
 static size_t letter_headers(struct drive *drive, const struct record *record,
-                             const struct letter *letter, struct record_header *headers)
+                             const struct dead_letter_view *letter, struct record_header *headers)
 {
     size_t count = 0;
     for (size_t i = 0; i < record->header_count; i++)
@@ -166,10 +167,10 @@ static size_t letter_headers(struct drive *drive, const struct record *record,
 }
 
 static void add_output(struct drive *drive, size_t index, const struct record *record,
-                       const struct letter *letter, const char *origin)
+                       const struct dead_letter_view *letter, const char *origin)
 {
-    struct record_header *headers = (struct record_header *)arena_raw(
-        &drive->batch.arena, (record->header_count + 1) * sizeof(struct record_header));
+    struct record_header *headers =
+        arena_raw(&drive->batch.arena, (record->header_count + 1) * sizeof(struct record_header));
     bool sends = origin != NULL;
     struct output *output = batch_add(&drive->batch);
     drive->sources[drive->batch.output_count - 1] = (int)index;
@@ -186,7 +187,7 @@ static void add_output(struct drive *drive, size_t index, const struct record *r
     };
 }
 
-static bool is_exhausted(const struct drive *drive, const struct letter *letter)
+static bool is_exhausted(const struct drive *drive, const struct dead_letter_view *letter)
 {
     return letter->attempts >= (uint64_t)drive->options.settings->redrive_attempts;
 }
@@ -194,11 +195,11 @@ static bool is_exhausted(const struct drive *drive, const struct letter *letter)
 static void make_output(struct drive *drive, size_t index)
 {
     struct record record;
-    struct letter letter;
+    struct dead_letter_view letter;
     const char *origin = NULL;
     message_read(drive->messages[index], &drive->batch.arena, &record);
-    letter_read(&record, &letter);
-    if (!letter_matches(&drive->options.filter, &record, &letter)) {
+    dead_letter_read(&record, &letter);
+    if (!dead_letter_matches(&drive->options.filter, &record, &letter)) {
         drive->kept++;
     } else if (is_exhausted(drive, &letter)) {
         drive->exhausted++;
@@ -213,7 +214,7 @@ static void make_output(struct drive *drive, size_t index)
     add_output(drive, index, &record, &letter, origin);
 }
 
-static rd_kafka_topic_partition_list_t *next_offsets(const struct drive *drive)
+static rd_kafka_topic_partition_list_t *redrive_offsets(const struct drive *drive)
 {
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(4);
     for (size_t i = 0; i < drive->count; i++) {
@@ -221,7 +222,7 @@ static rd_kafka_topic_partition_list_t *next_offsets(const struct drive *drive)
         const char *topic = rd_kafka_topic_name(message->rkt);
         rd_kafka_topic_partition_t *element =
             rd_kafka_topic_partition_list_find(list, topic, message->partition);
-        if (element == NULL)
+        if (!element)
             element = rd_kafka_topic_partition_list_add(list, topic, message->partition);
         element->offset = message->offset + 1;
     }
@@ -234,7 +235,7 @@ static enum status send_batch(struct drive *drive, struct error *error)
     batch_reset(&drive->batch);
     for (size_t i = 0; i < drive->count; i++)
         make_output(drive, i);
-    rd_kafka_topic_partition_list_t *offsets = next_offsets(drive);
+    rd_kafka_topic_partition_list_t *offsets = redrive_offsets(drive);
     const struct producer_batch batch = {.outputs = drive->batch.outputs,
                                          .sources = drive->sources,
                                          .count = drive->batch.output_count,
@@ -251,11 +252,11 @@ static enum status send_batch(struct drive *drive, struct error *error)
 }
 
 /* Keeps the message if it was there when this began. */
-static void take(struct drive *drive, rd_kafka_message_t *message)
+static void take_letter(struct drive *drive, rd_kafka_message_t *message)
 {
     const rd_kafka_topic_partition_t *end = rd_kafka_topic_partition_list_find(
         drive->ends, rd_kafka_topic_name(message->rkt), message->partition);
-    if (end != NULL && message->offset < end->offset)
+    if (end && message->offset < end->offset)
         drive->messages[drive->count++] = message;
     else
         rd_kafka_message_destroy(message);
@@ -278,11 +279,11 @@ static enum status drive_all(struct drive *drive, struct error *error)
             quiet_since_ms = now_ms;
             continue;
         }
-        if (message == NULL && now_ms - quiet_since_ms > QUIET_MS)
+        if (!message && now_ms - quiet_since_ms > QUIET_MS)
             break;
-        for (; message != NULL; message = consumer_poll(drive->consumer, 0)) {
+        for (; message; message = consumer_poll(drive->consumer, 0)) {
             quiet_since_ms = now_ms;
-            take(drive, message);
+            take_letter(drive, message);
             if (drive->count == BATCH_LIMIT)
                 break;
         }
@@ -292,12 +293,12 @@ static enum status drive_all(struct drive *drive, struct error *error)
     return status;
 }
 
-static void close_all(struct drive *drive)
+static void redrive_close(struct drive *drive)
 {
     consumer_close(drive->consumer);
     producer_free(drive->producer);
     batch_deinit(&drive->batch);
-    if (drive->ends != NULL)
+    if (drive->ends)
         rd_kafka_topic_partition_list_destroy(drive->ends);
     free(drive);
 }
@@ -306,30 +307,30 @@ enum status redrive(const struct redrive_options *options, struct error *error)
 {
     struct drive *drive = mem_new(struct drive);
     drive->options = *options;
-    enum status status = open_clients(drive, error);
+    enum status status = open_redrive_clients(drive, error);
     if (status == STATUS_OK)
         status = drive_all(drive, error);
     log_info("dead letters sent again", LOG_UNSIGNED("sent", drive->sent),
              LOG_UNSIGNED("kept", drive->kept), LOG_UNSIGNED("exhausted", drive->exhausted),
              LOG_UNSIGNED("skipped", drive->skipped));
-    close_all(drive);
+    redrive_close(drive);
     return status;
 }
 
 /* --- Looking --- */
 
-static void tell(struct drive *drive, rd_kafka_message_t *message, struct buffer *line)
+static void print_letter(struct drive *drive, rd_kafka_message_t *message, struct buffer *line)
 {
     struct record record;
-    struct letter letter;
+    struct dead_letter_view letter;
     batch_reset(&drive->batch);
     message_read(message, &drive->batch.arena, &record);
-    letter_read(&record, &letter);
-    if (!letter_matches(&drive->options.filter, &record, &letter) ||
+    dead_letter_read(&record, &letter);
+    if (!dead_letter_matches(&drive->options.filter, &record, &letter) ||
         (drive->options.only_sendable && (is_exhausted(drive, &letter) || letter.value_bytes >= 0)))
         return;
     buffer_clear(line);
-    letter_to_json(&record, &letter, drive->options.whole, line);
+    dead_letter_to_json(&record, &letter, drive->options.whole, line);
     buffer_append_byte(line, '\n');
     fwrite(buffer_peek(line).data, 1, buffer_size(line), stdout);
     drive->sent++;
@@ -356,18 +357,18 @@ static enum status assign_all(struct drive *drive, struct error *error)
                      drive->options.settings->dead_letter_topic, rd_kafka_err2str(code));
 }
 
-static void read_all(struct drive *drive)
+static void read_letters(struct drive *drive)
 {
     auto_buffer struct buffer line = {0};
     int64_t quiet_since_ms = monotonic_ms();
     while (*drive->options.stop == 0 && monotonic_ms() - quiet_since_ms <= QUIET_MS) {
         rd_kafka_message_t *message = consumer_poll(drive->consumer, POLL_MS);
-        if (message == NULL)
+        if (!message)
             continue;
         quiet_since_ms = monotonic_ms();
-        take(drive, message);
+        take_letter(drive, message);
         for (; drive->count > 0; drive->count--) {
-            tell(drive, drive->messages[drive->count - 1], &line);
+            print_letter(drive, drive->messages[drive->count - 1], &line);
             rd_kafka_message_destroy(drive->messages[drive->count - 1]);
         }
     }
@@ -383,10 +384,10 @@ enum status letters_list(const struct redrive_options *options, struct error *er
     if (status == STATUS_OK)
         status = assign_all(drive, error);
     if (status == STATUS_OK)
-        read_all(drive);
+        read_letters(drive);
     if (status == STATUS_OK && fflush(stdout) != 0)
         status = error_set(error, STATUS_IO, "stdout cannot be written");
     log_info("dead letters", LOG_UNSIGNED("count", drive->sent));
-    close_all(drive);
+    redrive_close(drive);
     return status;
 }

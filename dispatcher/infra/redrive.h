@@ -9,14 +9,14 @@
 
 #include <signal.h>
 
-#include "letter_filter.h"
+#include "dead_letter_filter.h"
 #include "settings.h"
 
 struct redrive_options {
     const struct settings *settings;
     const struct kafka_settings *kafka;
     const volatile sig_atomic_t *stop;
-    struct letter_filter filter;
+    struct dead_letter_filter filter;
     bool all;           /* letters_list(): also those that are not pending */
     bool whole;         /* letters_list(): with headers and values */
     bool only_sendable; /* letters_list(): only what redrive() would send */
@@ -26,7 +26,7 @@ struct redrive_options {
  * again next time. */
 enum status redrive(const struct redrive_options *options, struct error *error) MUST_CHECK;
 
-/* Writes the letters to stdout, a JSON object a line (letter_to_json()). Changes nothing. */
+/* Writes the letters to stdout, a JSON object a line (dead_letter_to_json()). Changes nothing. */
 enum status letters_list(const struct redrive_options *options, struct error *error) MUST_CHECK;
 
 #endif

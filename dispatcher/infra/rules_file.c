@@ -25,7 +25,7 @@ struct rules_file {
     struct signature signature;
 };
 
-static struct signature sign(const char *path)
+static struct signature signature_of(const char *path)
 {
     struct stat stat_of;
     if (stat(path, &stat_of) != 0)
@@ -42,7 +42,7 @@ static bool signature_is_same(const struct signature *a, const struct signature 
            a->changed.tv_sec == b->changed.tv_sec && a->changed.tv_nsec == b->changed.tv_nsec;
 }
 
-static enum status read_file(const char *path, struct buffer *text, struct problems *problems)
+static enum status read_rules_text(const char *path, struct buffer *text, struct problems *problems)
 {
     bool is_stdin = strcmp(path, "-") == 0;
     int descriptor = is_stdin ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC);
@@ -72,7 +72,7 @@ enum status rules_file_read(const char *path, const struct layout *layout, struc
                             struct problems *problems)
 {
     auto_buffer struct buffer text = {0};
-    enum status status = read_file(path, &text, problems);
+    enum status status = read_rules_text(path, &text, problems);
     return status == STATUS_OK ? rule_set_parse(buffer_peek(&text), layout, set, problems) : status;
 }
 
@@ -80,7 +80,7 @@ enum status rules_file_open(const char *path, const struct layout *layout, struc
                             struct problems *problems)
 {
     struct rule_set *rules = NULL;
-    struct signature signature = sign(path);
+    struct signature signature = signature_of(path);
     enum status status = rules_file_read(path, layout, &rules, problems);
     if (status != STATUS_OK)
         return status;
@@ -92,7 +92,7 @@ enum status rules_file_open(const char *path, const struct layout *layout, struc
 
 void rules_file_close(struct rules_file *file)
 {
-    if (file == NULL)
+    if (!file)
         return;
     rule_set_free(file->rules);
     free(file);
@@ -105,7 +105,7 @@ const struct rule_set *rules_file_rules(const struct rules_file *file)
 
 bool rules_file_changed(const struct rules_file *file)
 {
-    struct signature now = sign(file->path);
+    struct signature now = signature_of(file->path);
     return !signature_is_same(&now, &file->signature);
 }
 
@@ -114,7 +114,7 @@ enum rules_reload rules_file_reload(struct rules_file *file, struct rule_set **o
 {
     struct rule_set *rules = NULL;
     /* Signed before it is read: what changes in between is seen next time. */
-    file->signature = sign(file->path);
+    file->signature = signature_of(file->path);
     if (rules_file_read(file->path, file->layout, &rules, problems) != STATUS_OK)
         return RULES_BAD;
     if (bytes_equal(rule_set_revision(rules), rule_set_revision(file->rules))) {

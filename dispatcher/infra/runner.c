@@ -6,7 +6,7 @@
 #include "clocks.h"
 #include "log.h"
 #include "mem.h"
-#include "runner_parts.h"
+#include "runner_private.h"
 
 enum { STATE_EVERY_MS = 500, PAUSE_STEP_MS = 50, CONNECTION_TIMEOUT_MS = 500 };
 
@@ -22,7 +22,7 @@ void runner_pause(struct runner *runner, int64_t duration_ms)
 
 static void report_state(struct runner *runner)
 {
-    struct board *board = runner->options.board;
+    struct dispatcher_health *health = runner->options.health;
     struct consumer_state state;
     if (!runner_keep_consumer(runner) || !runner_watch(runner))
         return;
@@ -31,19 +31,21 @@ static void report_state(struct runner *runner)
     metric_gauge_set(runner->options.metrics->lag, state.lag);
     metric_gauge_set(runner->options.metrics->partitions, state.partitions);
     metric_gauge_set(runner->options.metrics->events_remembered,
-                     (int64_t)memories_event_count(runner->memories));
+                     (int64_t)state_store_event_count(runner->store));
     metric_gauge_set(runner->options.metrics->reviews_remembered,
-                     (int64_t)memories_review_count(runner->memories));
+                     (int64_t)state_store_review_count(runner->store));
     if (state.joined)
-        board_pass(board, BOARD_GROUP);
+        dispatcher_health_pass(health, DISPATCHER_CHECK_GROUP);
     else
-        board_fail(board, BOARD_GROUP, "joining group %s", runner->options.settings->group);
+        dispatcher_health_fail(health, DISPATCHER_CHECK_GROUP, "joining group %s",
+                               runner->options.settings->group);
     if (!state.connected)
-        board_fail(board, BOARD_KAFKA, "no broker can be reached");
+        dispatcher_health_fail(health, DISPATCHER_CHECK_KAFKA, "no broker can be reached");
     else if (runner->stands_still)
-        board_fail(board, BOARD_KAFKA, "there are records that do not come");
+        dispatcher_health_fail(health, DISPATCHER_CHECK_KAFKA,
+                               "there are records that do not come");
     else
-        board_pass(board, BOARD_KAFKA);
+        dispatcher_health_pass(health, DISPATCHER_CHECK_KAFKA);
 }
 
 static void reload_rules(struct runner *runner)
@@ -80,7 +82,7 @@ static void attend(struct runner *runner)
 {
     int64_t now_ms = monotonic_ms();
     const struct settings *settings = runner->options.settings;
-    board_beat(runner->options.board, now_ms);
+    dispatcher_health_alive(runner->options.health, now_ms);
     producer_poll(runner->producer);
     if (now_ms >= runner->next_state_ms) {
         runner->next_state_ms = now_ms + STATE_EVERY_MS;
@@ -115,14 +117,14 @@ static void turn(struct runner *runner)
         (void)runner_send(runner);
 }
 
-static void close_all(struct runner *runner)
+static void runner_free(struct runner *runner)
 {
     runner_forget(runner);
     consumer_close(runner->consumer);
     input_watch_free(runner->watch);
     topics_free(runner->topics);
     producer_free(runner->producer);
-    memories_free(runner->memories);
+    state_store_free(runner->store);
     changelog_close(runner->changelog);
     pipeline_free(runner->pipeline);
     batch_deinit(&runner->batch);
@@ -140,13 +142,12 @@ enum status runner_run(const struct runner_options *options, struct error *error
         abort(); /* never for so few bytes: getrandom(2) */
     pipeline.hash_seed = runner->hash_seed;
     runner->limit = (size_t)options->settings->batch_events;
-    runner->messages =
-        (rd_kafka_message_t **)mem_resize(NULL, runner->limit, sizeof(rd_kafka_message_t *));
+    runner->messages = mem_resize(NULL, runner->limit, sizeof(rd_kafka_message_t *));
     runner->watch = input_watch_new(options->settings->stall_ms);
     runner->pipeline = pipeline_new(&pipeline);
     pipeline_use_rules(runner->pipeline, rules_file_rules(options->rules));
     metric_gauge_set(options->metrics->rules, rule_set_count(rules_file_rules(options->rules)));
-    board_pass(options->board, BOARD_RULES);
+    dispatcher_health_pass(options->health, DISPATCHER_CHECK_RULES);
 
     if (runner_start(runner))
         while (!runner_stopped(runner))
@@ -155,6 +156,6 @@ enum status runner_run(const struct runner_options *options, struct error *error
     if (status != STATUS_OK)
         *error = runner->fatal;
     log_info("stopping");
-    close_all(runner);
+    runner_free(runner);
     return status;
 }

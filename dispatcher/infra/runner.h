@@ -13,7 +13,7 @@
 
 #include <signal.h>
 
-#include "board.h"
+#include "dispatcher_health.h"
 #include "dispatcher_metrics.h"
 #include "rules_file.h"
 #include "settings.h"
@@ -24,7 +24,7 @@ struct runner_options {
     const struct kafka_settings *kafka;
     struct rules_file *rules;
     struct dispatcher_metrics *metrics;
-    struct board *board;
+    struct dispatcher_health *health;
     const volatile sig_atomic_t *stop; /* set by a signal: finish the batch and return */
     volatile sig_atomic_t *reload;     /* set by a signal: read the rules again; cleared */
 };

@@ -7,7 +7,7 @@
 #include "log.h"
 #include "mem.h"
 #include "message_reader.h"
-#include "runner_parts.h"
+#include "runner_private.h"
 
 enum { IDLE_POLL_MS = 100, REWIND_TIMEOUT_MS = 5000, REWIND_RETRY_MS = 500, CLOCK_EVERY = 32 };
 
@@ -16,7 +16,7 @@ void runner_collect(struct runner *runner)
     const struct settings *settings = runner->options.settings;
     int64_t gap_us = settings->commit_gap_ms * 1000;
     rd_kafka_message_t *message = consumer_poll(runner->consumer, IDLE_POLL_MS);
-    if (message == NULL)
+    if (!message)
         return;
     int64_t now_us = monotonic_us();
     runner_heard(runner, now_us / 1000);
@@ -24,16 +24,16 @@ void runner_collect(struct runner *runner)
     runner->messages[runner->count++] = message;
     while (runner->count < runner->limit && now_us < end_us) {
         message = consumer_poll(runner->consumer, 0);
-        if (message == NULL) {
+        if (!message) {
             now_us = monotonic_us();
             if (now_us - runner->sent_us >= gap_us)
                 break;
             int64_t rest_ms = (gap_us - (now_us - runner->sent_us) + 999) / 1000;
             message = consumer_poll(runner->consumer, (int)rest_ms);
         }
-        if (message != NULL)
+        if (message)
             runner->messages[runner->count++] = message;
-        if (runner->count % CLOCK_EVERY == 0 || message == NULL)
+        if (runner->count % CLOCK_EVERY == 0 || !message)
             now_us = monotonic_us();
     }
 }
@@ -54,7 +54,7 @@ static void note_sources(struct runner *runner, size_t from, int source)
 {
     if (runner->batch.output_count > runner->source_capacity) {
         runner->source_capacity = runner->batch.output_count * 2;
-        runner->sources = (int *)mem_resize(runner->sources, runner->source_capacity, sizeof(int));
+        runner->sources = mem_resize(runner->sources, runner->source_capacity, sizeof(int));
     }
     for (size_t i = from; i < runner->batch.output_count; i++)
         runner->sources[i] = source;
@@ -76,7 +76,7 @@ static void log_skipped(const struct runner *runner, const struct record *record
 static void log_remarks(const struct record *record, const struct decision *decision)
 {
     for (size_t i = 0; i < EVENT_REMARK_COUNT; i++)
-        if (decision->remarks[i] != NULL)
+        if (decision->remarks[i])
             log_info("event is not as it says", LOG_STRING("reason", decision->remarks[i]),
                      LOG_BYTES("event", decision->event_id), LOG_BYTES("topic", record->topic),
                      LOG_INTEGER("partition", record->partition),
@@ -95,20 +95,21 @@ void runner_judge(struct runner *runner)
         if (record.timestamp_ms > 0 && now_ms > record.timestamp_ms)
             metric_histogram_observe(runner->options.metrics->stage_wait,
                                      (uint64_t)(now_ms - record.timestamp_ms) * 1000);
-        struct memory *memory = memories_find(runner->memories, record.topic, record.partition);
+        struct partition_state *state =
+            state_store_find(runner->store, record.topic, record.partition);
         const struct rejected *rejected =
             runner->rejected_count == 0 ? NULL : find_rejected(runner, &record);
-        if (rejected != NULL)
+        if (rejected)
             pipeline_reject(runner->pipeline, &record, rejected->problem, &runner->batch);
         else
-            pipeline_process(runner->pipeline, memory, &record, &runner->batch, &decision);
-        if (decision.skipped != NULL)
+            pipeline_process(runner->pipeline, state, &record, &runner->batch, &decision);
+        if (decision.skipped)
             log_skipped(runner, &record, &decision);
         log_remarks(&record, &decision);
         note_sources(runner, before, (int)i);
     }
     size_t before = runner->batch.output_count;
-    memories_keep(runner->memories, &runner->batch);
+    state_store_flush(runner->store, &runner->batch);
     note_sources(runner, before, -1);
 }
 
@@ -162,7 +163,7 @@ static rd_kafka_topic_partition_list_t *first_offsets(const struct runner *runne
     for (size_t i = 0; i < runner->count; i++) {
         const rd_kafka_message_t *message = runner->messages[i];
         const char *topic = rd_kafka_topic_name(message->rkt);
-        if (rd_kafka_topic_partition_list_find(list, topic, message->partition) == NULL)
+        if (!rd_kafka_topic_partition_list_find(list, topic, message->partition))
             rd_kafka_topic_partition_list_add(list, topic, message->partition)->offset =
                 message->offset;
     }
@@ -173,10 +174,10 @@ void runner_give_back(struct runner *runner)
 {
     rd_kafka_topic_partition_list_t *list = first_offsets(runner);
     runner_forget(runner);
-    memories_rollback(runner->memories);
+    state_store_rollback(runner->store);
     metric_counter_add(runner->options.metrics->rewinds, 1);
     while (!runner_stopped(runner)) {
-        board_beat(runner->options.board, monotonic_ms());
+        dispatcher_health_alive(runner->options.health, monotonic_ms());
         if (consumer_rewind(runner->consumer, list, REWIND_TIMEOUT_MS) == STATUS_OK)
             break;
         log_warning("records cannot be read again yet");

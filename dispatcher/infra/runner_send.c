@@ -3,24 +3,24 @@
 
 #include "clocks.h"
 #include "log.h"
-#include "runner_parts.h"
+#include "runner_private.h"
 
 enum { BACKOFF_FIRST_MS = 50, BACKOFF_LIMIT_MS = 2000, HALVE_AFTER = 3 };
 
 /* The next offset of each partition of the batch. */
-static rd_kafka_topic_partition_list_t *next_offsets(const struct runner *runner)
+static rd_kafka_topic_partition_list_t *batch_offsets(const struct runner *runner)
 {
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(16);
     rd_kafka_topic_partition_t *element = NULL;
     const rd_kafka_message_t *before = NULL;
     for (size_t i = 0; i < runner->count; i++) {
         const rd_kafka_message_t *message = runner->messages[i];
-        bool same = before != NULL && before->partition == message->partition &&
-                    before->rkt == message->rkt;
+        bool same =
+            before && before->partition == message->partition && before->rkt == message->rkt;
         if (!same) {
             const char *topic = rd_kafka_topic_name(message->rkt);
             element = rd_kafka_topic_partition_list_find(list, topic, message->partition);
-            if (element == NULL)
+            if (!element)
                 element = rd_kafka_topic_partition_list_add(list, topic, message->partition);
         }
         element->offset = message->offset + 1;
@@ -36,8 +36,7 @@ bool runner_ensure_topics(struct runner *runner)
     for (size_t i = 0; i < runner->batch.output_count; i++) {
         const struct output *output = &runner->batch.outputs[i];
         struct error error = {0};
-        if (last != NULL && output->partition_count <= last_count &&
-            strcmp(last, output->topic) == 0)
+        if (last && output->partition_count <= last_count && strcmp(last, output->topic) == 0)
             continue;
         const struct topic_request request = {.name = output->topic,
                                               .partition_count = output->partition_count};
@@ -51,12 +50,13 @@ bool runner_ensure_topics(struct runner *runner)
             runner_reject(runner, runner->sources[i], error.text);
             return false;
         }
-        if (board_fail(runner->options.board, BOARD_TOPICS, "%s", error.text))
+        if (dispatcher_health_fail(runner->options.health, DISPATCHER_CHECK_TOPICS, "%s",
+                                   error.text))
             log_warning("waiting", LOG_STRING("reason", error.text));
         runner_pause(runner, BACKOFF_LIMIT_MS / 4);
         return false;
     }
-    board_pass(runner->options.board, BOARD_TOPICS);
+    dispatcher_health_pass(runner->options.health, DISPATCHER_CHECK_TOPICS);
     return true;
 }
 
@@ -98,7 +98,8 @@ static void take_failure(struct runner *runner, const struct producer_result *re
     case PRODUCER_DONE:
         break;
     case PRODUCER_AGAIN:
-        board_fail(runner->options.board, BOARD_PRODUCER, "%s", result->error.text);
+        dispatcher_health_fail(runner->options.health, DISPATCHER_CHECK_PRODUCER, "%s",
+                               result->error.text);
         if (runner->failures > HALVE_AFTER)
             halve(runner);
         topics_forget(runner->topics);
@@ -108,10 +109,11 @@ static void take_failure(struct runner *runner, const struct producer_result *re
         take_poison(runner, result);
         break;
     case PRODUCER_LOST:
-        board_fail(runner->options.board, BOARD_PRODUCER, "%s", result->error.text);
+        dispatcher_health_fail(runner->options.health, DISPATCHER_CHECK_PRODUCER, "%s",
+                               result->error.text);
         /* It may have been committed after all: what is remembered is what can be read. */
-        memories_rollback(runner->memories);
-        if (!runner_reopen_producer(runner) || !runner_restore_memories(runner))
+        state_store_rollback(runner->store);
+        if (!runner_reopen_producer(runner) || !runner_restore_state(runner))
             return;
         break;
     }
@@ -138,8 +140,8 @@ static void count_success(struct runner *runner, int64_t began_us)
     if (runner->suspects == 0)
         runner->limit = runner->limit * 2 < configured ? runner->limit * 2 : configured;
     runner->failures = 0;
-    memories_commit(runner->memories);
-    board_pass(runner->options.board, BOARD_PRODUCER);
+    state_store_commit(runner->store);
+    dispatcher_health_pass(runner->options.health, DISPATCHER_CHECK_PRODUCER);
     runner_forget(runner);
 }
 
@@ -147,7 +149,7 @@ bool runner_send(struct runner *runner)
 {
     int64_t began_us = monotonic_us();
     struct producer_result result;
-    rd_kafka_topic_partition_list_t *offsets = next_offsets(runner);
+    rd_kafka_topic_partition_list_t *offsets = batch_offsets(runner);
     const struct producer_batch batch = {
         .outputs = runner->batch.outputs,
         .sources = runner->sources,

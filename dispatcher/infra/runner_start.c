@@ -3,7 +3,7 @@
 
 #include "clocks.h"
 #include "log.h"
-#include "runner_parts.h"
+#include "runner_private.h"
 
 enum {
     REQUEST_TIMEOUT_MS = 2000,
@@ -13,9 +13,9 @@ enum {
     FENCE_WINDOW_MS = 60000,
 };
 
-static void tell(struct runner *runner, enum board_check check, const char *text)
+static void tell_waiting(struct runner *runner, enum dispatcher_check check, const char *text)
 {
-    if (board_fail(runner->options.board, check, "%s", text))
+    if (dispatcher_health_fail(runner->options.health, check, "%s", text))
         log_warning("waiting", LOG_STRING("reason", text));
 }
 
@@ -26,9 +26,9 @@ static bool ensure_state(struct runner *runner, int32_t partition)
     const struct topic_request request = {.name = runner->options.settings->state_topic,
                                           .partition_count = partition + 1,
                                           .compacted = true};
-    if (runner->changelog == NULL || topics_ensure(runner->topics, &request, &error) == STATUS_OK)
+    if (!runner->changelog || topics_ensure(runner->topics, &request, &error) == STATUS_OK)
         return true;
-    tell(runner, BOARD_TOPICS, error.text);
+    tell_waiting(runner, DISPATCHER_CHECK_TOPICS, error.text);
     runner_pause(runner, RETRY_MS);
     return false;
 }
@@ -37,40 +37,40 @@ static bool ensure_state(struct runner *runner, int32_t partition)
  * that belongs to what was processed is there. */
 static void on_assigned(void *context, rd_kafka_topic_partition_list_t *partitions)
 {
-    struct runner *runner = (struct runner *)context;
+    struct runner *runner = context;
     rd_kafka_t *client = consumer_client(runner->consumer);
-    while (runner->changelog != NULL && !runner_stopped(runner) && partitions->cnt > 0) {
-        board_beat(runner->options.board, monotonic_ms());
+    while (runner->changelog && !runner_stopped(runner) && partitions->cnt > 0) {
+        dispatcher_health_alive(runner->options.health, monotonic_ms());
         if (consumer_find_committed(client, partitions, COMMITTED_TIMEOUT_MS) == STATUS_OK)
             break;
         log_warning("waiting for the committed offsets");
     }
     for (int i = 0; i < partitions->cnt && !runner_stopped(runner); i++) {
-        board_beat(runner->options.board, monotonic_ms());
+        dispatcher_health_alive(runner->options.health, monotonic_ms());
         if (!ensure_state(runner, partitions->elems[i].partition) ||
-            memories_add(runner->memories, partitions->elems[i].topic,
-                         partitions->elems[i].partition) != STATUS_OK)
+            state_store_add(runner->store, partitions->elems[i].topic,
+                            partitions->elems[i].partition) != STATUS_OK)
             i--; /* again */
         else
-            board_pass(runner->options.board, BOARD_TOPICS);
+            dispatcher_health_pass(runner->options.health, DISPATCHER_CHECK_TOPICS);
     }
 }
 
 static void on_revoked(void *context, const rd_kafka_topic_partition_list_t *partitions, bool lost)
 {
-    struct runner *runner = (struct runner *)context;
+    struct runner *runner = context;
     (void)lost;
     runner_drop(runner, partitions);
     for (int i = 0; i < partitions->cnt; i++)
-        memories_remove(runner->memories, partitions->elems[i].topic,
-                        partitions->elems[i].partition);
+        state_store_remove(runner->store, partitions->elems[i].topic,
+                           partitions->elems[i].partition);
 }
 
-bool runner_restore_memories(struct runner *runner)
+bool runner_restore_state(struct runner *runner)
 {
     while (!runner_stopped(runner)) {
-        board_beat(runner->options.board, monotonic_ms());
-        if (memories_restore(runner->memories) == STATUS_OK)
+        dispatcher_health_alive(runner->options.health, monotonic_ms());
+        if (state_store_restore(runner->store) == STATUS_OK)
             return true;
         runner_pause(runner, RETRY_MS);
     }
@@ -90,13 +90,13 @@ static bool open_consumer(struct runner *runner)
     };
     while (!runner_stopped(runner)) {
         struct error error = {0};
-        board_beat(runner->options.board, monotonic_ms());
+        dispatcher_health_alive(runner->options.health, monotonic_ms());
         enum status status = consumer_open(&options, &runner->consumer, &error);
         if (status == STATUS_OK)
             return true;
         if (status == STATUS_FATAL)
             runner->fatal = error;
-        tell(runner, BOARD_KAFKA, error.text);
+        tell_waiting(runner, DISPATCHER_CHECK_KAFKA, error.text);
         runner_pause(runner, RETRY_MS);
     }
     return false;
@@ -106,14 +106,14 @@ static bool open_consumer(struct runner *runner)
 static bool find_broker(struct runner *runner, bool *mock)
 {
     while (!runner_stopped(runner)) {
-        board_beat(runner->options.board, monotonic_ms());
+        dispatcher_health_alive(runner->options.health, monotonic_ms());
         if (kafka_is_mock(consumer_client(runner->consumer), REQUEST_TIMEOUT_MS, mock) == STATUS_OK)
             break;
-        tell(runner, BOARD_KAFKA, "no broker can be reached");
+        tell_waiting(runner, DISPATCHER_CHECK_KAFKA, "no broker can be reached");
     }
     if (runner_stopped(runner))
         return false;
-    board_pass(runner->options.board, BOARD_KAFKA);
+    dispatcher_health_pass(runner->options.health, DISPATCHER_CHECK_KAFKA);
     if (*mock)
         log_warning("the embedded broker has no transactions: notifications are published at least "
                     "once, and are lost with it");
@@ -124,15 +124,15 @@ static bool open_producer(struct runner *runner)
 {
     while (!runner_stopped(runner)) {
         struct error error = {0};
-        board_beat(runner->options.board, monotonic_ms());
+        dispatcher_health_alive(runner->options.health, monotonic_ms());
         enum status status = producer_open(runner->producer, REQUEST_TIMEOUT_MS, &error);
         if (status == STATUS_OK) {
-            board_pass(runner->options.board, BOARD_PRODUCER);
+            dispatcher_health_pass(runner->options.health, DISPATCHER_CHECK_PRODUCER);
             return true;
         }
         if (status == STATUS_FATAL)
             runner->fatal = error;
-        tell(runner, BOARD_PRODUCER, error.text);
+        tell_waiting(runner, DISPATCHER_CHECK_PRODUCER, error.text);
         runner_pause(runner, RETRY_MS);
     }
     return false;
@@ -159,14 +159,14 @@ static const char *missing_output(struct runner *runner, struct error *error)
     const struct settings *settings = runner->options.settings;
     const struct layout *layout = runner->options.layout;
     const struct topic_request own[] = {
-        {.name = runner->changelog == NULL ? NULL : settings->state_topic,
+        {.name = runner->changelog ? settings->state_topic : NULL,
          .partition_count = runner->input_partitions,
          .compacted = true},
         {.name = settings->dead_letter_topic, .created_count = 1},
         {.name = settings->audit == AUDIT_OFF ? NULL : settings->audit_topic, .created_count = 4},
     };
     for (size_t i = 0; i < sizeof(own) / sizeof(own[0]); i++)
-        if (own[i].name != NULL && topics_ensure(runner->topics, &own[i], error) != STATUS_OK)
+        if (own[i].name && topics_ensure(runner->topics, &own[i], error) != STATUS_OK)
             return error->text;
     for (size_t i = 0; i < layout_topic_count(layout); i++) {
         const struct layout_topic *topic = layout_topic_at(layout, i);
@@ -182,15 +182,15 @@ static bool wait_for_topics(struct runner *runner)
 {
     while (!runner_stopped(runner)) {
         struct error error = {0};
-        board_beat(runner->options.board, monotonic_ms());
+        dispatcher_health_alive(runner->options.health, monotonic_ms());
         const char *missing = missing_input(runner, &error);
-        if (missing == NULL)
+        if (!missing)
             missing = missing_output(runner, &error);
-        if (missing == NULL) {
-            board_pass(runner->options.board, BOARD_TOPICS);
+        if (!missing) {
+            dispatcher_health_pass(runner->options.health, DISPATCHER_CHECK_TOPICS);
             return true;
         }
-        tell(runner, BOARD_TOPICS, missing);
+        tell_waiting(runner, DISPATCHER_CHECK_TOPICS, missing);
         runner_pause(runner, RETRY_MS);
     }
     return false;
@@ -207,7 +207,7 @@ static void make_topics(struct runner *runner, bool mock)
     runner->topics = topics_new(&options);
 }
 
-static bool open_memories(struct runner *runner, bool kept)
+static bool open_state_store(struct runner *runner, bool kept)
 {
     const struct settings *settings = runner->options.settings;
     bool wanted = settings->dedupe_window_ms > 0 || settings->review_window_ms > 0;
@@ -215,8 +215,8 @@ static bool open_memories(struct runner *runner, bool kept)
         changelog_open(runner->options.kafka, settings->state_topic, &runner->changelog,
                        &runner->fatal) != STATUS_OK)
         return false;
-    struct memories_options options = {
-        .settings = settings_memory(settings),
+    struct state_store_options options = {
+        .settings = settings_partition_state(settings),
         .group = settings->group,
         .topic = settings->state_topic,
         .changelog = runner->changelog,
@@ -224,7 +224,7 @@ static bool open_memories(struct runner *runner, bool kept)
         .stop = runner->options.stop,
     };
     options.settings.hash_seed = runner->hash_seed;
-    runner->memories = memories_new(&options);
+    runner->store = state_store_new(&options);
     return true;
 }
 
@@ -242,12 +242,13 @@ bool runner_start(struct runner *runner)
         .transactional_id = exactly_once ? runner->identity : NULL,
     };
     runner->producer = producer_new(&options);
-    if (!open_memories(runner, exactly_once) || !open_producer(runner))
+    if (!open_state_store(runner, exactly_once) || !open_producer(runner))
         return false;
     make_topics(runner, mock);
     if (!wait_for_topics(runner))
         return false;
-    board_fail(runner->options.board, BOARD_GROUP, "joining group %s", settings->group);
+    dispatcher_health_fail(runner->options.health, DISPATCHER_CHECK_GROUP, "joining group %s",
+                           settings->group);
     if (consumer_join(runner->consumer, &runner->fatal) != STATUS_OK)
         return false;
     log_info("started", LOG_STRING("group", settings->group), LOG_STRING("slot", settings->slot),
@@ -283,7 +284,7 @@ bool runner_keep_consumer(struct runner *runner)
 {
     char text[256];
     const char *reason = consumer_fatal(runner->consumer, text, sizeof(text));
-    if (reason == NULL)
+    if (!reason)
         return true;
     log_warning("consumer lost, opening another", LOG_STRING("reason", reason));
     return count_fence(runner, &runner->consumer_fences, "the group member's name") &&

@@ -3,7 +3,7 @@
 #include "clocks.h"
 #include "kafka_end.h"
 #include "log.h"
-#include "runner_parts.h"
+#include "runner_private.h"
 
 enum {
     SEEK_TIMEOUT_MS = 1000,
@@ -17,7 +17,7 @@ void runner_heard(struct runner *runner, int64_t now_ms)
     runner->stands_still = false;
 }
 
-static void tell(struct runner *runner, const rd_kafka_topic_partition_list_t *stalled)
+static void tell_stalled(struct runner *runner, const rd_kafka_topic_partition_list_t *stalled)
 {
     runner->stands_still = true;
     metric_counter_add(runner->options.metrics->input_stalled, (uint64_t)stalled->cnt);
@@ -65,7 +65,7 @@ bool runner_watch(struct runner *runner)
     if (state.behind == 0)
         runner->stands_still = false;
     if (state.stalled > 0) {
-        tell(runner, stalled);
+        tell_stalled(runner, stalled);
         /* If something came meanwhile, it may be these partitions alone that are left out. */
         bool alone = state.again == 0 && now_ms - runner->heard_ms < limit_ms;
         goes_on = help(runner, alone, stalled, now_ms);

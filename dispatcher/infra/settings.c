@@ -272,9 +272,9 @@ struct pipeline_settings settings_pipeline(const struct settings *settings,
     };
 }
 
-struct memory_settings settings_memory(const struct settings *settings)
+struct partition_state_settings settings_partition_state(const struct settings *settings)
 {
-    return (struct memory_settings){
+    return (struct partition_state_settings){
         .dedupe_window_ms = settings->dedupe_window_ms,
         .dedupe_entries = (size_t)settings->dedupe_entries,
         .review_window_ms = settings->review_window_ms,

@@ -5,7 +5,7 @@
 #include "pipeline.h"
 #include "shared_config.h"
 
-enum delivery { DELIVERY_AUTO, DELIVERY_EXACTLY_ONCE, DELIVERY_AT_LEAST_ONCE };
+enum delivery_guarantee { DELIVERY_AUTO, DELIVERY_EXACTLY_ONCE, DELIVERY_AT_LEAST_ONCE };
 
 /* The longest group and slot: together they make the transactional id. */
 enum { SETTINGS_NAME_MAX = 200, SETTINGS_IDENTITY_SIZE = 2 * SETTINGS_NAME_MAX + 16 };
@@ -16,7 +16,7 @@ struct settings {
     int64_t rules_check_ms;
     char *group;
     char *slot;
-    int delivery; /* enum delivery */
+    int delivery; /* enum delivery_guarantee */
     struct config_list input_topics;
     char *dead_letter_topic;
     char *audit_topic;
@@ -55,6 +55,6 @@ struct pipeline_settings settings_pipeline(const struct settings *settings,
                                            const struct layout *layout);
 
 /* `hash_seed` is the caller's to fill. */
-struct memory_settings settings_memory(const struct settings *settings);
+struct partition_state_settings settings_partition_state(const struct settings *settings);
 
 #endif

@@ -53,7 +53,7 @@ struct topics *topics_new(const struct topics_options *options)
 
 void topics_free(struct topics *topics)
 {
-    if (topics == NULL)
+    if (!topics)
         return;
     topics_forget(topics);
     free(topics);
@@ -65,12 +65,12 @@ void topics_use_client(struct topics *topics, rd_kafka_t *client)
     topics_forget(topics);
 }
 
-static void remember(struct topics *topics, const char *name, int32_t partition_count)
+static void remember_topic(struct topics *topics, const char *name, int32_t partition_count)
 {
     size_t size = strlen(name);
     if (HASH_COUNT(topics->known) >= KNOWN_LIMIT)
         topics_forget(topics);
-    struct known *entry = (struct known *)mem_alloc(sizeof(*entry) + size + 1);
+    struct known *entry = mem_alloc(sizeof(*entry) + size + 1);
     memcpy(entry->name, name, size + 1);
     entry->partition_count = partition_count;
     HASH_ADD_STR(topics->known, name, entry);
@@ -81,7 +81,7 @@ enum status topics_look_up(rd_kafka_t *client, const char *name, int timeout_ms,
 {
     const struct rd_kafka_metadata *metadata = NULL;
     rd_kafka_topic_t *topic = rd_kafka_topic_new(client, name, NULL);
-    if (topic == NULL)
+    if (!topic)
         return error_set(error, STATUS_DENIED, "topic %s: %s", name,
                          rd_kafka_err2str(rd_kafka_last_error()));
     rd_kafka_resp_err_t code = rd_kafka_metadata(client, 0, topic, &metadata, timeout_ms);
@@ -121,13 +121,13 @@ static enum status look_up(struct topics *topics, const char *name, int32_t *par
 static enum status read_result(rd_kafka_event_t *event, const char *name, bool *created,
                                struct error *error)
 {
-    if (event == NULL)
+    if (!event)
         return error_set(error, STATUS_UNAVAILABLE, "topic %s: no answer to its creation", name);
     const rd_kafka_CreateTopics_result_t *result = rd_kafka_event_CreateTopics_result(event);
     rd_kafka_resp_err_t code = rd_kafka_event_error(event);
     const char *text = rd_kafka_event_error_string(event);
     size_t count = 0;
-    if (code == RD_KAFKA_RESP_ERR_NO_ERROR && result != NULL) {
+    if (code == RD_KAFKA_RESP_ERR_NO_ERROR && result) {
         const rd_kafka_topic_result_t **results =
             rd_kafka_CreateTopics_result_topics(result, &count);
         if (count == 1) {
@@ -157,7 +157,7 @@ static enum status create(struct topics *topics, const struct topic_request *req
                                                   : 1;
     rd_kafka_NewTopic_t *topic = rd_kafka_NewTopic_new(
         request->name, partitions, topics->options.replication_factor, text, sizeof(text));
-    if (topic == NULL)
+    if (!topic)
         return error_set(error, STATUS_DENIED, "topic %s: %s", request->name, text);
     for (size_t i = 0; request->compacted && i < sizeof(compaction) / sizeof(compaction[0]); i++)
         (void)rd_kafka_NewTopic_set_config(topic, compaction[i].name, compaction[i].value);
@@ -170,7 +170,7 @@ static enum status create(struct topics *topics, const struct topic_request *req
     rd_kafka_event_t *event = rd_kafka_queue_poll(queue, topics->options.timeout_ms + 1000);
     bool created = false;
     enum status status = read_result(event, request->name, &created, error);
-    if (event != NULL)
+    if (event)
         rd_kafka_event_destroy(event);
     rd_kafka_AdminOptions_destroy(options);
     rd_kafka_queue_destroy(queue);
@@ -183,18 +183,18 @@ static enum status create(struct topics *topics, const struct topic_request *req
 
 /* Only for topics in which partitions are chosen by number, not by key: there more of them move
  * nothing. */
-static enum status grow(struct topics *topics, const struct topic_request *request,
-                        struct error *error)
+static enum status add_partitions(struct topics *topics, const struct topic_request *request,
+                                  struct error *error)
 {
     char text[256];
     rd_kafka_NewPartitions_t *partitions = rd_kafka_NewPartitions_new(
         request->name, (size_t)request->partition_count, text, sizeof(text));
-    if (partitions == NULL)
+    if (!partitions)
         return error_set(error, STATUS_DENIED, "topic %s: %s", request->name, text);
     rd_kafka_queue_t *queue = rd_kafka_queue_new(topics->options.client);
     rd_kafka_CreatePartitions(topics->options.client, &partitions, 1, NULL, queue);
     rd_kafka_event_t *event = rd_kafka_queue_poll(queue, topics->options.timeout_ms);
-    if (event != NULL)
+    if (event)
         rd_kafka_event_destroy(event);
     rd_kafka_queue_destroy(queue);
     rd_kafka_NewPartitions_destroy(partitions);
@@ -222,7 +222,7 @@ enum status topics_ensure(struct topics *topics, const struct topic_request *req
 {
     struct known *entry = NULL;
     HASH_FIND_STR(topics->known, request->name, entry);
-    if (entry != NULL && entry->partition_count >= request->partition_count)
+    if (entry && entry->partition_count >= request->partition_count)
         return STATUS_OK;
 
     /* Created without asking first whether it is there: asking may make a broker create it, with a
@@ -239,12 +239,12 @@ enum status topics_ensure(struct topics *topics, const struct topic_request *req
     if (status != STATUS_OK)
         return status;
     if (partition_count < request->partition_count && request->compacted && topics->options.create)
-        return grow(topics, request, error);
+        return add_partitions(topics, request, error);
     if (partition_count < request->partition_count)
         return error_set(error, STATUS_INVALID, "topic %s has %d partitions, %d are needed",
                          request->name, (int)partition_count, (int)request->partition_count);
-    if (entry == NULL)
-        remember(topics, request->name, partition_count);
+    if (!entry)
+        remember_topic(topics, request->name, partition_count);
     else
         entry->partition_count = partition_count;
     return STATUS_OK;

@@ -37,7 +37,7 @@ static uint32_t add_node(struct field_set *set)
 {
     if (set->node_count == set->node_capacity) {
         set->node_capacity = set->node_capacity == 0 ? 16 : set->node_capacity * 2;
-        set->nodes = (struct node *)mem_resize(set->nodes, set->node_capacity, sizeof(struct node));
+        set->nodes = mem_resize(set->nodes, set->node_capacity, sizeof(struct node));
     }
     set->nodes[set->node_count] = (struct node){.slot = NO_SLOT};
     return set->node_count++;
@@ -46,7 +46,7 @@ static uint32_t add_node(struct field_set *set)
 static void make_table(struct field_set *set, uint32_t mask)
 {
     set->edge_mask = mask;
-    set->edges = (struct edge *)mem_resize(NULL, (size_t)mask + 1, sizeof(struct edge));
+    set->edges = mem_resize(NULL, (size_t)mask + 1, sizeof(struct edge));
     for (size_t i = 0; i <= mask; i++)
         set->edges[i].child = NO_NODE;
 }
@@ -61,7 +61,7 @@ struct field_set *field_set_new(void)
 
 void field_set_free(struct field_set *set)
 {
-    if (set == NULL)
+    if (!set)
         return;
     arena_deinit(&set->arena);
     free(set->nodes);
@@ -70,8 +70,8 @@ void field_set_free(struct field_set *set)
 }
 
 /* The place of an edge in the table, or the empty one where it belongs. `steps` counts. */
-static struct edge *find_edge(const struct field_set *set, uint32_t parent, struct bytes segment,
-                              size_t *steps)
+static struct edge *find_segment(const struct field_set *set, uint32_t parent, struct bytes segment,
+                                 size_t *steps)
 {
     uint32_t at = hash_bytes(segment, parent) & set->edge_mask;
     for (;; at = (at + 1) & set->edge_mask) {
@@ -91,16 +91,15 @@ static void grow_table(struct field_set *set)
     make_table(set, old_mask * 2 + 1);
     for (size_t i = 0; i <= old_mask; i++)
         if (old[i].child != NO_NODE)
-            *find_edge(set, old[i].parent, old[i].segment, &steps) = old[i];
+            *find_segment(set, old[i].parent, old[i].segment, &steps) = old[i];
     free(old);
 }
 
 /* Splits the first segment off. False: that was the last. */
 static bool split_segment(struct bytes *path, struct bytes *segment)
 {
-    const uint8_t *dot =
-        path->size == 0 ? NULL : (const uint8_t *)memchr(path->data, '.', path->size);
-    if (dot == NULL) {
+    const uint8_t *dot = path->size == 0 ? NULL : memchr(path->data, '.', path->size);
+    if (!dot) {
         *segment = *path;
         return false;
     }
@@ -109,10 +108,10 @@ static bool split_segment(struct bytes *path, struct bytes *segment)
     return true;
 }
 
-static uint32_t add_child(struct field_set *set, uint32_t parent, struct bytes segment)
+static uint32_t add_segment(struct field_set *set, uint32_t parent, struct bytes segment)
 {
     size_t steps = 0;
-    struct edge *edge = find_edge(set, parent, segment, &steps);
+    struct edge *edge = find_segment(set, parent, segment, &steps);
     if (edge->child != NO_NODE)
         return edge->child;
     uint32_t child = add_node(set);
@@ -133,7 +132,7 @@ enum status field_set_add(struct field_set *set, struct bytes path, unsigned *sl
     do {
         struct bytes segment;
         more = split_segment(&path, &segment);
-        at = add_child(set, at, segment);
+        at = add_segment(set, at, segment);
     } while (more);
     if (set->nodes[at].slot == NO_SLOT)
         set->nodes[at].slot = set->slot_count++;
@@ -164,8 +163,7 @@ static void clear_values(struct field_values *values, const struct field_set *se
     values->steps = 0;
     values->repeats_keys = false;
     if (values->object_capacity < set->node_count) {
-        values->objects =
-            (uint32_t *)mem_resize(values->objects, set->node_count, sizeof(uint32_t));
+        values->objects = mem_resize(values->objects, set->node_count, sizeof(uint32_t));
         memset(values->objects, 0, set->node_count * sizeof(uint32_t));
         values->object_capacity = set->node_count;
         values->object_count = 0;
@@ -176,15 +174,14 @@ static void clear_values(struct field_values *values, const struct field_set *se
     }
     if (values->capacity >= set->slot_count)
         return;
-    values->items = (struct field_value *)mem_resize(values->items, set->slot_count,
-                                                     sizeof(struct field_value));
-    values->filled = (uint32_t *)mem_resize(values->filled, set->slot_count, sizeof(uint32_t));
+    values->items = mem_resize(values->items, set->slot_count, sizeof(struct field_value));
+    values->filled = mem_resize(values->filled, set->slot_count, sizeof(uint32_t));
     for (; values->capacity < set->slot_count; values->capacity++)
         values->items[values->capacity] = (struct field_value){.kind = JSON_ERROR};
 }
 
 /* Only the first value counts. */
-static void fill(struct field_values *values, uint32_t slot, struct field_value value)
+static void fill_value(struct field_values *values, uint32_t slot, struct field_value value)
 {
     assert(values->items[slot].kind == JSON_ERROR && value.kind != JSON_ERROR);
     values->items[slot] = value;
@@ -210,7 +207,7 @@ static uint32_t child_of(struct extraction *walk, uint32_t parent, struct bytes 
 {
     if (!walk->set->nodes[parent].has_children)
         return NO_NODE;
-    return find_edge(walk->set, parent, segment, &walk->values->steps)->child;
+    return find_segment(walk->set, parent, segment, &walk->values->steps)->child;
 }
 
 static uint32_t node_of_key(struct extraction *walk, uint32_t at, struct bytes key)
@@ -246,14 +243,15 @@ static void take_scalar(struct extraction *walk, enum json_token token, uint32_t
     uint32_t slot = walk->set->nodes[node].slot;
     if (!wants(walk, slot))
         return;
-    fill(walk->values, slot,
-         (struct field_value){
-             .kind = token, .raw = walk->scanner.raw, .escaped = walk->scanner.escaped});
+    fill_value(walk->values, slot,
+               (struct field_value){
+                   .kind = token, .raw = walk->scanner.raw, .escaped = walk->scanner.escaped});
 }
 
 /* Enters a container at `node`. `is_element`: it stands in an array, whose value was taken as a
  * whole. */
-static bool enter(struct extraction *walk, enum json_token token, uint32_t node, bool is_element)
+static bool enter_value(struct extraction *walk, enum json_token token, uint32_t node,
+                        bool is_element)
 {
     if (walk->open == FIELD_DEPTH_LIMIT)
         return false;
@@ -267,17 +265,18 @@ static bool enter(struct extraction *walk, enum json_token token, uint32_t node,
     return true;
 }
 
-static void leave(struct extraction *walk)
+static void leave_value(struct extraction *walk)
 {
     walk->open--;
     uint32_t slot = walk->path[walk->open].slot;
     if (!wants(walk, slot))
         return;
     size_t start = walk->path[walk->open].start;
-    fill(walk->values, slot,
-         (struct field_value){.kind = walk->path[walk->open].is_array ? JSON_ARRAY : JSON_OBJECT,
-                              .raw = bytes_of(walk->scanner.text.data + start,
-                                              json_position(&walk->scanner) - start)});
+    fill_value(
+        walk->values, slot,
+        (struct field_value){.kind = walk->path[walk->open].is_array ? JSON_ARRAY : JSON_OBJECT,
+                             .raw = bytes_of(walk->scanner.text.data + start,
+                                             json_position(&walk->scanner) - start)});
 }
 
 static bool step_value(struct extraction *walk, enum json_token token, uint32_t node,
@@ -293,26 +292,26 @@ static bool step_value(struct extraction *walk, enum json_token token, uint32_t 
     if (!wanted->has_children && (is_element || !wants(walk, wanted->slot)))
         return json_skip_container(&walk->scanner);
     if (wanted->has_children)
-        return enter(walk, token, node, is_element);
+        return enter_value(walk, token, node, is_element);
     size_t start = walk->scanner.start;
     if (!json_skip_container(&walk->scanner))
         return false;
-    fill(walk->values, wanted->slot,
-         (struct field_value){.kind = token,
-                              .raw = bytes_of(walk->scanner.text.data + start,
-                                              json_position(&walk->scanner) - start)});
+    fill_value(walk->values, wanted->slot,
+               (struct field_value){.kind = token,
+                                    .raw = bytes_of(walk->scanner.text.data + start,
+                                                    json_position(&walk->scanner) - start)});
     return true;
 }
 
 /* One token inside the innermost open container. */
-static bool step(struct extraction *walk, enum json_token token)
+static bool extract_token(struct extraction *walk, enum json_token token)
 {
     uint32_t node = walk->path[walk->open - 1].node;
     walk->values->steps++;
     if (token == JSON_ERROR || token == JSON_END)
         return false;
     if (token == JSON_OBJECT_END || token == JSON_ARRAY_END) {
-        leave(walk);
+        leave_value(walk);
         return true;
     }
     if (token != JSON_KEY)
@@ -341,9 +340,9 @@ enum status field_set_extract(const struct field_set *set, struct bytes json,
 
     if (json_next(&walk.scanner) != JSON_OBJECT)
         return STATUS_MALFORMED;
-    bool valid = enter(&walk, JSON_OBJECT, 0, true);
+    bool valid = enter_value(&walk, JSON_OBJECT, 0, true);
     while (valid && walk.open > 0)
-        valid = step(&walk, json_next(&walk.scanner));
+        valid = extract_token(&walk, json_next(&walk.scanner));
     if (!valid || json_next(&walk.scanner) != JSON_END)
         return walk.scanner.status == STATUS_OK ? STATUS_MALFORMED : walk.scanner.status;
     return STATUS_OK;
@@ -378,7 +377,7 @@ bool field_value_text(const struct field_value *value, struct buffer *out, bool 
         if (value->escaped) {
             size_t before = buffer_size(out);
             json_unescape_append(value->raw, out);
-            if (replace_unfit(out, out->start + before) && unfit != NULL)
+            if (replace_unfit(out, out->start + before) && unfit)
                 *unfit = true;
         } else {
             buffer_append(out, value->raw);

@@ -3,7 +3,7 @@
 #include <assert.h>
 #include <stdlib.h>
 
-#include "matcher_model.h"
+#include "matcher_private.h"
 
 struct match {
     const struct matcher *matcher;
@@ -62,7 +62,7 @@ static void check_conditions(const struct match *match, const struct conjunction
         add_rules(match, conjunction);
 }
 
-static void check(const struct match *match, uint32_t number)
+static void check_conjunction(const struct match *match, uint32_t number)
 {
     const struct matcher *matcher = match->matcher;
     struct matcher_scratch *scratch = match->scratch;
@@ -109,7 +109,7 @@ static void visit_guards(const struct match *match, const struct branch *branch)
     }
 }
 
-static uint32_t find_edge(const struct matcher *matcher, struct span edges, uint32_t fact)
+static uint32_t find_fact_edge(const struct matcher *matcher, struct span edges, uint32_t fact)
 {
     uint32_t low = edges.first, high = edges.first + edges.count;
     while (low < high) {
@@ -138,7 +138,7 @@ static void visit_branch(const struct match *match, const struct branch *branch)
         }
         for (uint32_t i = 0; i < facts.count; i++) {
             uint32_t fact = growing_numbers(&scratch->facts)[facts.first + i];
-            uint32_t node = find_edge(match->matcher, branch->edges, fact);
+            uint32_t node = find_fact_edge(match->matcher, branch->edges, fact);
             if (node != NONE)
                 visit(match, node);
         }
@@ -154,7 +154,7 @@ static void visit(const struct match *match, uint32_t number)
     match->scratch->node_marks[number] = match->scratch->epoch;
     const struct tree_node *node = &matcher->nodes[number];
     for (uint32_t i = 0; i < node->conjunctions.count; i++)
-        check(match, matcher->conjunction_lists[node->conjunctions.first + i]);
+        check_conjunction(match, matcher->conjunction_lists[node->conjunctions.first + i]);
     for (uint32_t i = 0; i < node->branches.count; i++)
         visit_branch(match, &matcher->branches[node->branches.first + i]);
 }
@@ -166,7 +166,7 @@ static void visit_root(const struct match *match)
     const struct matcher_scratch *scratch = match->scratch;
     const struct tree_node *root = &matcher->nodes[matcher->root];
     for (uint32_t i = 0; i < root->conjunctions.count; i++)
-        check(match, matcher->conjunction_lists[root->conjunctions.first + i]);
+        check_conjunction(match, matcher->conjunction_lists[root->conjunctions.first + i]);
     for (size_t i = 0; i < scratch->facts.count; i++) {
         uint32_t node = matcher->root_edges[growing_numbers(&scratch->facts)[i]];
         if (node != NONE)

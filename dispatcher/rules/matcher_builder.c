@@ -5,7 +5,7 @@
 #include <uthash.h>
 
 #include "json.h"
-#include "matcher_model.h"
+#include "matcher_private.h"
 #include "mem.h"
 
 struct field_entry {
@@ -170,12 +170,6 @@ struct lists {
     struct growing residuals; /* struct residual */
     struct growing rules;     /* uint32_t */
 };
-
-static int order_numbers(const void *a, const void *b)
-{
-    uint32_t left = *(const uint32_t *)a, right = *(const uint32_t *)b;
-    return (left > right) - (left < right);
-}
 
 /* Splits tests into facts, which are listed, ascending, and residuals. `rest` gets the latter. */
 static struct span split_tests(struct matcher *matcher, struct lists *lists, uint32_t field,

@@ -1,5 +1,5 @@
 /* Whether a condition holds, by itself. */
-#include "matcher_model.h"
+#include "matcher_private.h"
 
 static bool list_has(const uint32_t *list, uint32_t count, uint32_t fact)
 {
@@ -72,8 +72,8 @@ bool condition_holds_for(const struct matcher *matcher, const struct matcher_scr
     return false;
 }
 
-static enum verdict judge(const struct matcher *matcher, struct matcher_scratch *scratch,
-                          const struct condition *condition)
+static enum verdict judge_residual(const struct matcher *matcher, struct matcher_scratch *scratch,
+                                   const struct condition *condition)
 {
     uint32_t index = first_value(scratch, condition->field);
     if (index == NONE)
@@ -104,7 +104,7 @@ enum verdict condition_verdict(const struct matcher *matcher, struct matcher_scr
     uint32_t mark = scratch->condition_marks[condition];
     if (mark >> 2 == scratch->epoch)
         return mark & 3;
-    enum verdict verdict = judge(matcher, scratch, &matcher->conditions[condition]);
+    enum verdict verdict = judge_residual(matcher, scratch, &matcher->conditions[condition]);
     scratch->condition_marks[condition] = scratch->epoch << 2 | verdict;
     return verdict;
 }

@@ -1,11 +1,11 @@
 /* Reading an event: one pass over its text, which checks all of it and keeps the values at the
  * paths that rules name, with the array elements they lie in. */
 #include "json.h"
-#include "matcher_model.h"
+#include "matcher_private.h"
 #include "pattern_number.h"
 
 /* An open container whose values matter. */
-struct frame {
+struct open_value {
     uint32_t node;   /* of the paths */
     uint32_t member; /* the innermost array element it lies in; for arrays: around the array */
     uint32_t array;  /* NONE: an object */
@@ -16,7 +16,7 @@ struct reader {
     const struct matcher *matcher;
     struct matcher_scratch *scratch;
     struct json_scanner scanner;
-    struct frame frames[JSON_DEPTH_MAX];
+    struct open_value frames[JSON_DEPTH_MAX];
     unsigned depth; /* frames in use */
     uint32_t field; /* of the last value */
 };
@@ -62,11 +62,11 @@ static uint32_t new_array(struct matcher_scratch *scratch)
 }
 
 /* An array or object began as an element of the array in `frame`. */
-static uint32_t new_member(struct matcher_scratch *scratch, const struct frame *frame)
+static uint32_t new_member(struct matcher_scratch *scratch, const struct open_value *frame)
 {
     uint32_t member = (uint32_t)scratch->members.count;
-    *(struct member *)growing_add(&scratch->members, sizeof(struct member)) =
-        (struct member){frame->member, frame->array};
+    *(struct element *)growing_add(&scratch->members, sizeof(struct element)) =
+        (struct element){frame->member, frame->array};
     return member;
 }
 
@@ -80,7 +80,7 @@ static bool take_value(struct reader *reader, enum json_token token, uint32_t no
         bool is_array = token == JSON_ARRAY;
         uint32_t array = is_array ? new_array(reader->scratch) : NONE;
         uint32_t object = is_array ? 0 : ++reader->scratch->object_count;
-        reader->frames[reader->depth++] = (struct frame){node, member, array, object};
+        reader->frames[reader->depth++] = (struct open_value){node, member, array, object};
     } else if (path->field != NONE) {
         keep_value(reader, token, path->field, member);
     }
@@ -88,7 +88,7 @@ static bool take_value(struct reader *reader, enum json_token token, uint32_t no
 }
 
 /* Takes the next token inside an array. False on an error. */
-static bool array_step(struct reader *reader, const struct frame *frame)
+static bool array_step(struct reader *reader, const struct open_value *frame)
 {
     enum json_token token = json_next(&reader->scanner);
     uint32_t member = frame->member;
@@ -118,7 +118,7 @@ static bool array_step(struct reader *reader, const struct frame *frame)
 }
 
 /* Takes the next member of an object. False on an error. */
-static bool object_step(struct reader *reader, const struct frame *frame)
+static bool object_step(struct reader *reader, const struct open_value *frame)
 {
     enum json_token token = json_next(&reader->scanner);
     if (token == JSON_ERROR)
@@ -143,8 +143,8 @@ static bool object_step(struct reader *reader, const struct frame *frame)
     return token != JSON_ERROR && take_value(reader, token, node, frame->member);
 }
 
-static enum status fail(struct matcher_error *error, enum status status, size_t offset,
-                        const char *problem)
+static enum status refuse_text(struct matcher_error *error, enum status status, size_t offset,
+                               const char *problem)
 {
     if (error)
         *error = (struct matcher_error){
@@ -174,8 +174,8 @@ static enum status fail_at_limit(const struct reader *reader, struct bytes event
         reader->scratch->culprit = rule;
         return matcher_error_steps(reader->scratch, error, event);
     }
-    fail(error, STATUS_LIMIT, json_position(&reader->scanner),
-         "too many values at paths that rules name");
+    refuse_text(error, STATUS_LIMIT, json_position(&reader->scanner),
+                "too many values at paths that rules name");
     if (error) {
         error->limit = MATCHER_LIMIT_VALUES;
         error->rule = rule;
@@ -193,24 +193,24 @@ enum status event_read(const struct matcher *matcher, struct matcher_scratch *sc
     reader.depth = 0;
     reader.field = NONE;
     if (event.size > limits->event_size_max)
-        return fail(error, STATUS_TOO_LARGE, event.size, "the event is too large");
+        return refuse_text(error, STATUS_TOO_LARGE, event.size, "the event is too large");
     scratch_begin(scratch, matcher, event);
     json_init(&reader.scanner, event, limits->event_depth_max);
     enum json_token token = json_next(&reader.scanner);
     if (token != JSON_OBJECT && token != JSON_ERROR)
-        return fail(error, STATUS_MALFORMED, reader.scanner.start,
-                    "an event must be a JSON object");
+        return refuse_text(error, STATUS_MALFORMED, reader.scanner.start,
+                           "an event must be a JSON object");
     bool good = token == JSON_OBJECT;
     if (good)
-        reader.frames[reader.depth++] = (struct frame){0, 0, NONE, ++scratch->object_count};
+        reader.frames[reader.depth++] = (struct open_value){0, 0, NONE, ++scratch->object_count};
     while (good && reader.depth > 0) {
-        const struct frame *frame = &reader.frames[reader.depth - 1];
+        const struct open_value *frame = &reader.frames[reader.depth - 1];
         good = frame->array == NONE ? object_step(&reader, frame) : array_step(&reader, frame);
         if (scratch->values.count > limits->values_max || scratch->exhausted)
             return fail_at_limit(&reader, event, error);
     }
     if (!good || json_next(&reader.scanner) != JSON_END)
-        return fail(error, reader.scanner.status, reader.scanner.problem_offset,
-                    reader.scanner.problem);
+        return refuse_text(error, reader.scanner.status, reader.scanner.problem_offset,
+                           reader.scanner.problem);
     return STATUS_OK;
 }

@@ -2,7 +2,7 @@
 #include <assert.h>
 
 #include "json.h"
-#include "matcher_model.h"
+#include "matcher_private.h"
 
 enum {
     SHOWN_VALUES_MAX = 5,  /* of a field */

@@ -2,7 +2,7 @@
 #include <stdlib.h>
 
 #include "matcher_hash.h"
-#include "matcher_model.h"
+#include "matcher_private.h"
 #include "mem.h"
 #include "pattern_number.h"
 

@@ -6,7 +6,7 @@
  * one. Only the cost depends on the choices made here, never the answer. */
 #include <stdlib.h>
 
-#include "matcher_model.h"
+#include "matcher_private.h"
 #include "mem.h"
 
 enum {

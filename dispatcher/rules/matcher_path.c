@@ -2,7 +2,7 @@
  * {"a.b":1}, so no key of the tree holds a '.', and a key of an event that does is several steps.
  */
 #include "matcher_hash.h"
-#include "matcher_model.h"
+#include "matcher_private.h"
 
 static uint32_t *find_slot_child(const struct matcher *matcher, uint32_t parent, struct bytes key,
                                  uint32_t *slot)
@@ -59,8 +59,8 @@ uint32_t paths_step(const struct matcher *matcher, uint32_t node, struct bytes k
     return node;
 }
 
-static uint32_t add_child(struct matcher *matcher, uint32_t *node_count, uint32_t parent,
-                          struct bytes key)
+static uint32_t add_path_child(struct matcher *matcher, uint32_t *node_count, uint32_t parent,
+                               struct bytes key)
 {
     uint32_t slot = 0;
     const uint32_t *child = find_slot_child(matcher, parent, key, &slot);
@@ -96,7 +96,7 @@ void paths_build(struct matcher *matcher)
             if (parent != NONE)
                 matcher->path_nodes[parent].deep = true;
             parent = node;
-            node = add_child(matcher, &node_count, node, part);
+            node = add_path_child(matcher, &node_count, node, part);
         }
         matcher->path_nodes[node].field = i;
     }

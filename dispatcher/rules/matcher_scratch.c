@@ -3,7 +3,7 @@
 #include <stdlib.h>
 
 #include "json.h"
-#include "matcher_model.h"
+#include "matcher_private.h"
 #include "mem.h"
 
 void growing_reserve(struct growing *growing, size_t count, size_t element_size)
@@ -120,6 +120,6 @@ void scratch_begin(struct matcher_scratch *scratch, const struct matcher *matche
     scratch->exhausted = false;
     scratch->repeats_keys = false;
     scratch->culprit = MATCHER_NO_RULE;
-    *(struct member *)growing_add(&scratch->members, sizeof(struct member)) =
-        (struct member){0, NONE};
+    *(struct element *)growing_add(&scratch->members, sizeof(struct element)) =
+        (struct element){0, NONE};
 }

@@ -9,7 +9,7 @@
 #include <assert.h>
 #include <stdlib.h>
 
-#include "matcher_model.h"
+#include "matcher_private.h"
 
 enum { LEVEL_MAX = 256 };
 
@@ -33,7 +33,7 @@ struct choice {
 struct search {
     const struct matcher *matcher;
     struct matcher_scratch *scratch;
-    const struct member *members;
+    const struct element *members;
     const uint32_t *array_end;
     const struct level *levels;
     uint32_t level_count;
@@ -79,7 +79,7 @@ static const struct choice *conflict(const struct search *search, uint32_t membe
 }
 
 /* The index of the first option from `from` that is not below `member`. */
-static uint32_t seek(const uint32_t *options, uint32_t from, uint32_t count, uint32_t member)
+static uint32_t seek_option(const uint32_t *options, uint32_t from, uint32_t count, uint32_t member)
 {
     uint32_t low = from, high = count;
     while (low < high) {
@@ -108,7 +108,7 @@ static uint32_t next_option(const struct search *search, struct span span, uint3
         uint32_t next = element < choice->member
                             ? choice->member
                             : search->array_end[search->members[element].array];
-        from = seek(options, from + 1, span.count, next);
+        from = seek_option(options, from + 1, span.count, next);
     }
     return span.count;
 }
@@ -168,12 +168,6 @@ static bool satisfy(const struct search *search, uint32_t level, struct blame *b
     }
     *blame = mine;
     return false;
-}
-
-static int order_numbers(const void *a, const void *b)
-{
-    uint32_t left = *(const uint32_t *)a, right = *(const uint32_t *)b;
-    return (left > right) - (left < right);
 }
 
 /* Lists the elements of a field's values, only of those that satisfy the condition or of all:

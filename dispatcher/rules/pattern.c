@@ -4,16 +4,16 @@
 #include <stdio.h>
 
 #include "mem.h"
-#include "pattern_parser.h"
+#include "pattern_private.h"
 
 /* An alternative while the text is read: later leaves replace earlier ones of the same path. */
-struct draft {
+struct pattern_draft {
     uint32_t *leaves;
     size_t count;
 };
 
 struct drafts {
-    struct draft *items;
+    struct pattern_draft *items;
     size_t count;
 };
 
@@ -25,9 +25,9 @@ static void drafts_free(struct drafts *drafts)
     *drafts = (struct drafts){0};
 }
 
-static struct draft draft_copy(const struct draft *from)
+static struct pattern_draft draft_copy(const struct pattern_draft *from)
 {
-    struct draft draft = {mem_resize(NULL, from->count + 1, sizeof(uint32_t)), from->count};
+    struct pattern_draft draft = {mem_resize(NULL, from->count + 1, sizeof(uint32_t)), from->count};
     if (from->count > 0)
         memcpy(draft.leaves, from->leaves, from->count * sizeof(uint32_t));
     return draft;
@@ -35,7 +35,8 @@ static struct draft draft_copy(const struct draft *from)
 
 static struct drafts drafts_copy(const struct drafts *from)
 {
-    struct drafts drafts = {mem_resize(NULL, from->count, sizeof(struct draft)), from->count};
+    struct drafts drafts = {mem_resize(NULL, from->count, sizeof(struct pattern_draft)),
+                            from->count};
     for (size_t i = 0; i < from->count; i++)
         drafts.items[i] = draft_copy(&from->items[i]);
     return drafts;
@@ -44,15 +45,15 @@ static struct drafts drafts_copy(const struct drafts *from)
 /* Moves all of `from` behind `to`. */
 static void drafts_take(struct drafts *to, struct drafts *from)
 {
-    to->items = mem_resize(to->items, to->count + from->count, sizeof(struct draft));
-    memcpy(to->items + to->count, from->items, from->count * sizeof(struct draft));
+    to->items = mem_resize(to->items, to->count + from->count, sizeof(struct pattern_draft));
+    memcpy(to->items + to->count, from->items, from->count * sizeof(struct pattern_draft));
     to->count += from->count;
     free(from->items);
     *from = (struct drafts){0};
 }
 
-static enum status fail_with(struct parser *parser, enum status status, size_t offset,
-                             const char *format, va_list arguments)
+static enum status fail_pattern(struct pattern_parser *parser, enum status status, size_t offset,
+                                const char *format, va_list arguments)
 {
     struct pattern_error *error = parser->error;
     if (error->status == STATUS_OK) {
@@ -63,29 +64,30 @@ static enum status fail_with(struct parser *parser, enum status status, size_t o
     return error->status;
 }
 
-enum status parser_fail_at(struct parser *parser, enum status status, size_t offset,
+enum status parser_fail_at(struct pattern_parser *parser, enum status status, size_t offset,
                            const char *format, ...)
 {
     va_list arguments;
     va_start(arguments, format);
-    status = fail_with(parser, status, offset, format, arguments);
+    status = fail_pattern(parser, status, offset, format, arguments);
     va_end(arguments);
     return status;
 }
 
-enum status parser_fail(struct parser *parser, const char *format, ...)
+enum status parser_fail(struct pattern_parser *parser, const char *format, ...)
 {
     va_list arguments;
     va_start(arguments, format);
     enum status status =
-        fail_with(parser, STATUS_INVALID, parser->scanner.start, format, arguments);
+        fail_pattern(parser, STATUS_INVALID, parser->scanner.start, format, arguments);
     va_end(arguments);
     return status;
 }
 
-bool parser_recover(struct parser *parser, enum status status, const struct json_scanner *before)
+bool parser_recover(struct pattern_parser *parser, enum status status,
+                    const struct json_scanner *before)
 {
-    if (status != STATUS_INVALID || parser->all == NULL)
+    if (status != STATUS_INVALID || !parser->all)
         return false;
     assert(parser->error->status == STATUS_INVALID);
     if (parser->all_count < parser->all_max)
@@ -98,7 +100,7 @@ bool parser_recover(struct parser *parser, enum status status, const struct json
     return true;
 }
 
-enum json_token parser_next(struct parser *parser)
+enum json_token parser_next(struct pattern_parser *parser)
 {
     enum json_token token = json_next(&parser->scanner);
     if (token == JSON_ERROR)
@@ -107,7 +109,7 @@ enum json_token parser_next(struct parser *parser)
     return token;
 }
 
-struct bytes parser_text(struct parser *parser)
+struct bytes parser_text(struct pattern_parser *parser)
 {
     struct bytes raw = parser->scanner.raw;
     uint8_t *text = arena_alloc(parser->arena, raw.size + 1);
@@ -147,7 +149,7 @@ int pattern_path_order(struct bytes a, struct bytes b)
 }
 
 /* Names that a field inside a $or branch must not have. */
-static bool is_reserved(struct bytes key)
+static bool is_reserved_key(struct bytes key)
 {
     static const char *const names[] = {"exactly",
                                         "prefix",
@@ -179,7 +181,8 @@ static bool is_reserved(struct bytes key)
     return false;
 }
 
-static enum status set_leaf(struct parser *parser, struct draft *draft, uint32_t leaf)
+static enum status set_leaf(struct pattern_parser *parser, struct pattern_draft *draft,
+                            uint32_t leaf)
 {
     struct bytes path = parser->leaves[leaf].path;
     for (size_t i = 0; i < draft->count; i++)
@@ -196,7 +199,7 @@ static enum status set_leaf(struct parser *parser, struct draft *draft, uint32_t
 }
 
 /* Reads a leaf at the current path into every alternative. */
-static enum status read_leaf(struct parser *parser, struct drafts *drafts)
+static enum status read_leaf(struct pattern_parser *parser, struct drafts *drafts)
 {
     struct leaf leaf = {.path = arena_copy(parser->arena, buffer_peek(&parser->path))};
     enum status status = parser_leaf(parser, &leaf);
@@ -214,10 +217,11 @@ static enum status read_leaf(struct parser *parser, struct drafts *drafts)
     return status;
 }
 
-static enum status read_object(struct parser *parser, struct drafts *drafts, bool root, bool in_or);
+static enum status read_object(struct pattern_parser *parser, struct drafts *drafts, bool root,
+                               bool in_or);
 
 /* Reads the branches of a $or: each goes on from a copy of the alternatives so far. */
-static enum status read_or(struct parser *parser, struct drafts *drafts, bool root)
+static enum status read_or(struct pattern_parser *parser, struct drafts *drafts, bool root)
 {
     size_t key = parser->scanner.start, branches = 0;
     if (parser_next(parser) != JSON_ARRAY)
@@ -252,14 +256,14 @@ static enum status read_or(struct parser *parser, struct drafts *drafts, bool ro
 }
 
 /* A value where a list or an object is due: what was meant is shown. */
-static enum status refuse_value(struct parser *parser, struct bytes name)
+static enum status refuse_value(struct pattern_parser *parser, struct bytes name)
 {
     struct bytes shown =
         bytes_skip(bytes_of(parser->scanner.text.data, json_position(&parser->scanner)),
                    parser->scanner.start);
     if (shown.size > 60)
         return parser_fail(parser, "a field takes a list of matchers or an object of fields");
-    if (is_reserved(name))
+    if (is_reserved_key(name))
         return parser_fail(parser,
                            "a field takes a list of matchers or an object of fields; a matcher "
                            "stands in a list: [{\"%.*s\": %.*s}]",
@@ -270,14 +274,15 @@ static enum status refuse_value(struct parser *parser, struct bytes name)
 }
 
 /* Reads what stands at the key that is the last token. */
-static enum status read_member(struct parser *parser, struct drafts *drafts, bool root, bool in_or)
+static enum status read_member(struct pattern_parser *parser, struct drafts *drafts, bool root,
+                               bool in_or)
 {
     auto_buffer struct buffer key = {0};
     json_unescape_append(parser->scanner.raw, &key);
     struct bytes name = buffer_peek(&key);
     if (bytes_equal_string(name, "$or"))
         return read_or(parser, drafts, root);
-    if (in_or && is_reserved(name))
+    if (in_or && is_reserved_key(name))
         return parser_fail(parser, "\"%.*s\" is no field name inside $or", BYTES_PRINT(name));
     size_t parent = buffer_size(&parser->path);
     if (!root)
@@ -297,7 +302,8 @@ static enum status read_member(struct parser *parser, struct drafts *drafts, boo
 }
 
 /* Reads an object whose '{' is the last token. `root`: its keys have no parent. */
-static enum status read_object(struct parser *parser, struct drafts *drafts, bool root, bool in_or)
+static enum status read_object(struct pattern_parser *parser, struct drafts *drafts, bool root,
+                               bool in_or)
 {
     size_t start = parser->scanner.start, members = 0;
     enum status status = STATUS_OK;
@@ -324,7 +330,8 @@ static int order_leaves(const void *a, const void *b, void *leaves)
     return pattern_path_order(all[*(const uint32_t *)a].path, all[*(const uint32_t *)b].path);
 }
 
-static void finish(struct parser *parser, const struct drafts *drafts, struct pattern *pattern)
+static void finish_pattern(struct pattern_parser *parser, const struct drafts *drafts,
+                           struct pattern *pattern)
 {
     struct arena *arena = parser->arena;
     pattern->leaf_count = parser->leaf_count;
@@ -333,7 +340,7 @@ static void finish(struct parser *parser, const struct drafts *drafts, struct pa
     pattern->alternative_count = drafts->count;
     pattern->alternatives = ARENA_ARRAY(arena, struct alternative, drafts->count);
     for (size_t i = 0; i < drafts->count; i++) {
-        const struct draft *draft = &drafts->items[i];
+        const struct pattern_draft *draft = &drafts->items[i];
         struct alternative *alternative = &pattern->alternatives[i];
         alternative->leaf_count = draft->count;
         alternative->leaves = ARENA_ARRAY(arena, uint32_t, draft->count);
@@ -343,9 +350,10 @@ static void finish(struct parser *parser, const struct drafts *drafts, struct pa
 }
 
 /* Reads all of the pattern's text, whose first error is in parser->error. */
-static enum status read_all(struct parser *parser, struct bytes json, struct drafts *drafts)
+static enum status read_alternatives(struct pattern_parser *parser, struct bytes json,
+                                     struct drafts *drafts)
 {
-    const struct draft empty = {0};
+    const struct pattern_draft empty = {0};
     json_init(&parser->scanner, json, parser->limits->depth_max);
     if (json.size > parser->limits->size_max)
         return parser_fail_at(parser, STATUS_TOO_LARGE, 0, "larger than %zu bytes",
@@ -353,7 +361,7 @@ static enum status read_all(struct parser *parser, struct bytes json, struct dra
     if (parser_next(parser) != JSON_OBJECT)
         return parser_fail_at(parser, STATUS_INVALID, parser->scanner.start,
                               "a pattern is an object");
-    drafts->items = mem_resize(NULL, 1, sizeof(struct draft));
+    drafts->items = mem_resize(NULL, 1, sizeof(struct pattern_draft));
     drafts->items[drafts->count++] = draft_copy(&empty);
     enum status status = read_object(parser, drafts, true, false);
     if (!status && parser_next(parser) != JSON_END)
@@ -365,11 +373,11 @@ enum status pattern_read(struct bytes json, const struct pattern_limits *limits,
                          struct arena *arena, struct pattern *pattern, struct pattern_error *error)
 {
     struct pattern_error first = {0};
-    struct parser parser = {.arena = arena, .limits = limits, .error = &first};
+    struct pattern_parser parser = {.arena = arena, .limits = limits, .error = &first};
     struct drafts drafts = {0};
-    enum status status = read_all(&parser, json, &drafts);
+    enum status status = read_alternatives(&parser, json, &drafts);
     if (!status)
-        finish(&parser, &drafts, pattern);
+        finish_pattern(&parser, &drafts, pattern);
     else if (error)
         *error = first;
     drafts_free(&drafts);
@@ -383,10 +391,10 @@ size_t pattern_check(struct bytes json, const struct pattern_limits *limits,
 {
     auto_arena struct arena arena = {0};
     struct pattern_error last = {0};
-    struct parser parser = {
+    struct pattern_parser parser = {
         .arena = &arena, .limits = limits, .error = &last, .all = errors, .all_max = max};
     struct drafts drafts = {0};
-    if (read_all(&parser, json, &drafts) != STATUS_OK && last.status != STATUS_OK) {
+    if (read_alternatives(&parser, json, &drafts) != STATUS_OK && last.status != STATUS_OK) {
         if (parser.all_count < max)
             errors[parser.all_count] = last;
         parser.all_count++;

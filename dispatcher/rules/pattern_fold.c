@@ -19,7 +19,7 @@ static uint32_t code_point(const uint8_t *at, size_t *size)
     return (at[0] & 0x07u) << 18 | (at[1] & 0x3fu) << 12 | (at[2] & 0x3fu) << 6 | (at[3] & 0x3fu);
 }
 
-static struct bytes encode(uint32_t code, struct arena *arena)
+static struct bytes encode_character(uint32_t code, struct arena *arena)
 {
     uint8_t text[4];
     size_t size = 0;
@@ -79,8 +79,8 @@ struct fold fold_compile(struct bytes text, struct arena *arena)
             add_way(character, bytes_of_string(special->lower));
             add_way(character, bytes_of_string(special->upper));
         } else if (range) {
-            add_way(character, encode(code + (uint32_t)range->lower, arena));
-            add_way(character, encode(code + (uint32_t)range->upper, arena));
+            add_way(character, encode_character(code + (uint32_t)range->lower, arena));
+            add_way(character, encode_character(code + (uint32_t)range->upper, arena));
         }
     }
     return fold;

@@ -5,8 +5,8 @@
 #ifndef RULES_PATTERN_FOLD_H
 #define RULES_PATTERN_FOLD_H
 
+#include "arena.h"
 #include "bytes.h"
-#include "pattern_arena.h"
 
 /* Code points from first to last by step; lower and upper are added to give the mapping. */
 struct fold_range {

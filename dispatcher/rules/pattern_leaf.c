@@ -4,7 +4,7 @@
 
 #include "mem.h"
 #include "pattern_number.h"
-#include "pattern_parser.h"
+#include "pattern_private.h"
 
 /* Tests while a list of them is read. */
 struct tests {
@@ -21,7 +21,7 @@ static void add_test(struct tests *tests, const struct test *test)
 }
 
 /* Moves the list into the arena. */
-static struct test *keep_tests(struct parser *parser, struct tests *tests)
+static struct test *keep_tests(struct pattern_parser *parser, struct tests *tests)
 {
     struct test *kept = ARENA_ARRAY(parser->arena, struct test, tests->count);
     if (tests->count > 0)
@@ -32,7 +32,7 @@ static struct test *keep_tests(struct parser *parser, struct tests *tests)
 }
 
 /* The number that is the last token, as a test of equality. */
-static struct test number_test(struct parser *parser)
+static struct test number_test(struct pattern_parser *parser)
 {
     struct bytes literal = parser->scanner.raw;
     struct test test = {.kind = TEST_NUMBER, .low = number_value(literal)};
@@ -43,7 +43,7 @@ static struct test number_test(struct parser *parser)
     return test;
 }
 
-static enum status operand_number(struct parser *parser, double *value)
+static enum status operand_number(struct pattern_parser *parser, double *value)
 {
     if (parser_next(parser) != JSON_NUMBER)
         return parser_fail(parser, "expected a number");
@@ -55,7 +55,7 @@ static enum status operand_number(struct parser *parser, double *value)
 }
 
 /* One of < <= > >= and its number: narrows the range. */
-static enum status read_bound(struct parser *parser, struct bytes op, struct test *test,
+static enum status read_bound(struct pattern_parser *parser, struct bytes op, struct test *test,
                               double *operand)
 {
     enum status status = operand_number(parser, operand);
@@ -70,7 +70,7 @@ static enum status read_bound(struct parser *parser, struct bytes op, struct tes
 }
 
 /* ["=", n], [bound, n] or [lower, n, upper, m] with n < m. */
-static enum status read_numeric(struct parser *parser, struct test *test)
+static enum status read_numeric(struct pattern_parser *parser, struct test *test)
 {
     static const char *const usage = "numeric takes [\"=\", n], one bound, or a lower bound (> or "
                                      ">=) and then an upper bound (< or <=)";
@@ -123,7 +123,8 @@ static const struct operator_kind *find_operator(struct bytes name)
 }
 
 /* Compiles the string that is the last token as the operand of an operator. */
-static enum status string_operand(struct parser *parser, enum test_kind kind, struct test *test)
+static enum status string_operand(struct pattern_parser *parser, enum test_kind kind,
+                                  struct test *test)
 {
     const char *problem = NULL;
     *test = (struct test){.kind = kind, .text = parser_text(parser)};
@@ -137,7 +138,8 @@ static enum status string_operand(struct parser *parser, enum test_kind kind, st
 }
 
 /* The object {"equals-ignore-case": "s"} as operand of prefix or suffix; its '{' was read. */
-static enum status read_fold_operand(struct parser *parser, enum test_kind kind, struct test *test)
+static enum status read_fold_operand(struct pattern_parser *parser, enum test_kind kind,
+                                     struct test *test)
 {
     static const char *const usage =
         "takes a string or an object with only \"equals-ignore-case\" and a string";
@@ -152,8 +154,8 @@ static enum status read_fold_operand(struct parser *parser, enum test_kind kind,
     return status;
 }
 
-static enum status read_string_operator(struct parser *parser, const struct operator_kind *op,
-                                        struct test *test)
+static enum status read_string_operator(struct pattern_parser *parser,
+                                        const struct operator_kind *op, struct test *test)
 {
     bool affix = op->kind == TEST_PREFIX || op->kind == TEST_SUFFIX;
     enum json_token token = parser_next(parser);
@@ -165,7 +167,7 @@ static enum status read_string_operator(struct parser *parser, const struct oper
 }
 
 /* One element of what anything-but excludes; the token was read. */
-static enum status exclude(struct parser *parser, const struct operator_kind *op,
+static enum status exclude(struct pattern_parser *parser, const struct operator_kind *op,
                            enum json_token token, struct tests *tests)
 {
     struct test test;
@@ -191,7 +193,7 @@ static enum status exclude(struct parser *parser, const struct operator_kind *op
 }
 
 /* One string or number or a list of them; the first token was read. */
-static enum status exclude_all(struct parser *parser, const struct operator_kind *op,
+static enum status exclude_all(struct pattern_parser *parser, const struct operator_kind *op,
                                enum json_token token, struct tests *tests)
 {
     if (token != JSON_ARRAY)
@@ -206,7 +208,7 @@ static enum status exclude_all(struct parser *parser, const struct operator_kind
     return STATUS_OK;
 }
 
-static enum status read_anything_but(struct parser *parser, struct test *test)
+static enum status read_anything_but(struct pattern_parser *parser, struct test *test)
 {
     static const char *const usage = "anything-but takes strings, numbers, or an object with one "
                                      "of prefix, suffix, equals-ignore-case, wildcard";
@@ -236,7 +238,7 @@ static enum status read_anything_but(struct parser *parser, struct test *test)
 }
 
 /* {"operator": operand}; its '{' was read. */
-static enum status read_operator(struct parser *parser, struct test *test)
+static enum status read_operator(struct pattern_parser *parser, struct test *test)
 {
     enum json_token token = parser_next(parser);
     if (token != JSON_KEY)
@@ -264,7 +266,8 @@ static enum status read_operator(struct parser *parser, struct test *test)
 }
 
 /* One element of a leaf. */
-static enum status read_matcher(struct parser *parser, enum json_token token, struct test *test)
+static enum status read_matcher(struct pattern_parser *parser, enum json_token token,
+                                struct test *test)
 {
     *test = (struct test){.kind = TEST_TEXT};
     switch (token) {
@@ -320,7 +323,7 @@ static struct bytes compact(struct bytes source, struct arena *arena)
     return bytes_of(out, (size_t)(end - out));
 }
 
-enum status parser_leaf(struct parser *parser, struct leaf *leaf)
+enum status parser_leaf(struct pattern_parser *parser, struct leaf *leaf)
 {
     struct tests tests = {0};
     size_t start = parser->scanner.start, matchers = 0;

@@ -3,9 +3,9 @@
 #ifndef RULES_PATTERN_MODEL_H
 #define RULES_PATTERN_MODEL_H
 
+#include "arena.h"
 #include "pattern.h"
 #include "pattern_address.h"
-#include "pattern_arena.h"
 #include "pattern_fold.h"
 #include "pattern_wildcard.h"
 

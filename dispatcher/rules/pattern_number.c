@@ -18,11 +18,6 @@ struct decimal {
     int64_t exponent;
 };
 
-static bool is_digit(uint8_t byte)
-{
-    return byte >= '0' && byte <= '9';
-}
-
 static int64_t exponent_of(const uint8_t *at, const uint8_t *end)
 {
     bool negative = *at == '-';
@@ -51,7 +46,7 @@ static struct decimal decimal_of(struct bytes literal, char *digits)
             fraction = true;
             continue;
         }
-        assert(is_digit(*at));
+        assert(byte_is_digit(*at));
         if (fraction)
             decimal.exponent--;
         if (*at == '0') {
@@ -78,7 +73,7 @@ static struct decimal decimal_of(struct bytes literal, char *digits)
 }
 
 /* "-ddd…e…" without a decimal point, which strtod() reads alike in every locale. */
-static double read_digits(bool negative, const char *digits, size_t count, int64_t exponent)
+static double collect_digits(bool negative, const char *digits, size_t count, int64_t exponent)
 {
     char text[DIGITS_MAX + 40];
     if (exponent > 100000)
@@ -100,7 +95,7 @@ static double slow_value(struct bytes literal)
         kept = DIGITS_MAX;
         digits[kept++] = '1'; /* stands for all that was cut off; the last digit is not zero */
     }
-    return read_digits(decimal.negative, digits, kept, decimal.exponent);
+    return collect_digits(decimal.negative, digits, kept, decimal.exponent);
 }
 
 double number_value(struct bytes literal)
@@ -129,7 +124,7 @@ static uint64_t nearest_decimal(double value, unsigned count, int64_t *exponent)
     uint64_t mantissa = 0;
     const char *at = text;
     for (; *at != 'e'; at++)
-        if (is_digit((uint8_t)*at)) /* not the decimal point, whatever the locale's is */
+        if (byte_is_digit((uint8_t)*at)) /* not the decimal point, whatever the locale's is */
             mantissa = mantissa * 10 + (uint64_t)(*at - '0');
     *exponent = strtol(at + 1, NULL, 10) - (int64_t)(count - 1);
     return mantissa;
@@ -139,7 +134,7 @@ static bool reads_back(uint64_t mantissa, int64_t exponent, double value)
 {
     char digits[24];
     int size = snprintf(digits, sizeof(digits), "%llu", (unsigned long long)mantissa);
-    return read_digits(false, digits, (size_t)size, exponent) == fabs(value);
+    return collect_digits(false, digits, (size_t)size, exponent) == fabs(value);
 }
 
 /* Whether any decimal of `count` digits reads back as `value`. The interval of those that do is

@@ -3,8 +3,8 @@
 #ifndef RULES_PATTERN_WILDCARD_H
 #define RULES_PATTERN_WILDCARD_H
 
+#include "arena.h"
 #include "bytes.h"
-#include "pattern_arena.h"
 
 /* The literal texts between the stars: count is the number of stars plus one. */
 struct wildcard {

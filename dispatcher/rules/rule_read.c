@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "rule_set_parts.h"
+#include "rule_set_private.h"
 
 static void complain(struct rule_reader *reader, const struct document_node *node, const char *text)
 {
@@ -33,7 +33,7 @@ static struct template *read_template(struct rule_reader *reader, const struct d
     struct error error = {0};
     if (node->kind == DOCUMENT_NULL || node->kind == DOCUMENT_MAPPING ||
         node->kind == DOCUMENT_SEQUENCE || node->text.size > RULE_TEXT_LIMIT ||
-        memchr(node->text.data, 0, node->text.size) != NULL) {
+        memchr(node->text.data, 0, node->text.size)) {
         rule_read_text(reader, node, what, RULE_TEXT_LIMIT);
         if (node->kind == DOCUMENT_STRING && node->text.size <= RULE_TEXT_LIMIT)
             complain(reader, node, "a text cannot hold a NUL");
@@ -53,14 +53,14 @@ static struct template *find_template(struct rule_reader *reader,
                                       const char *what)
 {
     const struct document_node *node = document_find(mapping, key);
-    return node == NULL ? NULL : read_template(reader, node, what);
+    return node ? read_template(reader, node, what) : NULL;
 }
 
 static bool read_boolean(struct rule_reader *reader, const struct document_node *mapping,
                          const char *key, bool otherwise)
 {
     const struct document_node *node = document_find(mapping, key);
-    if (node == NULL)
+    if (!node)
         return otherwise;
     if (node->kind != DOCUMENT_BOOLEAN) {
         problems_add(reader->problems, node->line, node->column, "%s is true or false, not %s", key,
@@ -71,8 +71,8 @@ static bool read_boolean(struct rule_reader *reader, const struct document_node 
 }
 
 /* A room's template is tried with `x` for every field: what is wrong then is wrong always. */
-static void check_room(struct rule_reader *reader, const struct document_node *node,
-                       const struct template *template)
+static void check_rule_room(struct rule_reader *reader, const struct document_node *node,
+                            const struct template *template)
 {
     auto_buffer struct buffer text = {0};
     struct room_name room;
@@ -84,7 +84,7 @@ static void check_room(struct rule_reader *reader, const struct document_node *n
         return;
     }
     bool kind_is_literal = bytes_start_with(node->text, room.kind);
-    if (reader->layout != NULL && kind_is_literal && !layout_has_kind(reader->layout, room.kind))
+    if (reader->layout && kind_is_literal && !layout_has_kind(reader->layout, room.kind))
         problems_add(reader->problems, node->line, node->column,
                      "room %.*s: the layout has no kind of room called %.*s",
                      BYTES_PRINT(node->text), BYTES_PRINT(room.kind));
@@ -99,27 +99,26 @@ static void check_lane(struct rule_reader *reader, const struct document_node *n
     struct room_name room;
     struct lane_name lane;
     struct error error = {0};
-    if (reader->layout != NULL && room_parse(name, &room, NULL) == STATUS_OK &&
+    if (reader->layout && room_parse(name, &room, NULL) == STATUS_OK &&
         layout_lane(reader->layout, &room, &owner, &lane, &error) == STATUS_DENIED)
         problems_add(reader->problems, node->line, node->column, "room %.*s: %s", BYTES_PRINT(name),
                      error.text);
 }
 
-static void read_rooms(struct rule_reader *reader, const struct document_node *node,
-                       struct rule_notify *notify)
+static void read_rule_rooms(struct rule_reader *reader, const struct document_node *node,
+                            struct rule_notify *notify)
 {
     if (node->kind != DOCUMENT_SEQUENCE || node->count == 0 || node->count > RULE_ROOMS_LIMIT) {
         complain(reader, node, "rooms is a list of 1 to 32 rooms such as \"task:{taskId}\"");
         return;
     }
-    notify->rooms = (struct template **)arena_alloc(&reader->set->arena,
-                                                    node->count * sizeof(struct template *));
+    notify->rooms = arena_alloc(&reader->set->arena, node->count * sizeof(struct template *));
     for (size_t i = 0; i < node->count; i++) {
         const struct document_node *room = node->entries[i].value;
         struct template *template = read_template(reader, room, "a room");
-        if (template == NULL)
+        if (!template)
             continue;
-        check_room(reader, room, template);
+        check_rule_room(reader, room, template);
         if (template_is_literal(template))
             check_lane(reader, room, room->text);
         notify->rooms[notify->room_count++] = template;
@@ -135,24 +134,24 @@ static void read_notify(struct rule_reader *reader, const struct document_node *
         node->kind != DOCUMENT_MAPPING)
         return;
     const struct document_node *type = document_find(node, "type");
-    if (type != NULL &&
+    if (type &&
         (type->kind != DOCUMENT_STRING || !notification_type_named(type->text, &notify->type) ||
          notify->type == NOTIFICATION_REVIEW_ALERT))
         complain(reader, type,
                  "type is task.status or notification (a review alert comes from `review`)");
     const struct document_node *rooms = document_find(node, "rooms");
-    if (rooms == NULL)
+    if (!rooms)
         complain(reader, node, "notify without rooms");
     else
-        read_rooms(reader, rooms, notify);
+        read_rule_rooms(reader, rooms, notify);
 
     notify->title = find_template(reader, node, "title", "title");
     notify->body = find_template(reader, node, "body", "body");
     notify->severity = find_template(reader, node, "severity", "severity");
     if (notify->type == NOTIFICATION_TASK_STATUS &&
-        (notify->title != NULL || notify->body != NULL || notify->severity != NULL))
+        (notify->title || notify->body || notify->severity))
         complain(reader, node, "title, body and severity belong to `type: notification`");
-    if (notify->type == NOTIFICATION_CLIENT && notify->title == NULL)
+    if (notify->type == NOTIFICATION_CLIENT && !notify->title)
         complain(reader, node, "a notification has a title");
 }
 
@@ -162,17 +161,16 @@ static void read_notifies(struct rule_reader *reader, const struct document_node
 {
     const struct document_node *notify = document_find(node, "notify");
     const struct document_node *rooms = document_find(node, "rooms");
-    bool is_list = notify != NULL && notify->kind == DOCUMENT_SEQUENCE;
-    size_t count = notify == NULL ? 0 : is_list ? notify->count : 1;
+    bool is_list = notify && notify->kind == DOCUMENT_SEQUENCE;
+    size_t count = !notify ? 0 : is_list ? notify->count : 1;
     if (count > RULE_NOTIFY_LIMIT || (is_list && count == 0)) {
         complain(reader, notify, "notify is a mapping or a list of 1 to 8 of them");
         return;
     }
-    rule->notify = (struct rule_notify *)arena_alloc(&reader->set->arena,
-                                                     (count + 1) * sizeof(struct rule_notify));
-    if (rooms != NULL) {
+    rule->notify = arena_alloc(&reader->set->arena, (count + 1) * sizeof(struct rule_notify));
+    if (rooms) {
         rule->notify[0].type = NOTIFICATION_TASK_STATUS;
-        read_rooms(reader, rooms, &rule->notify[rule->notify_count++]);
+        read_rule_rooms(reader, rooms, &rule->notify[rule->notify_count++]);
     }
     for (size_t i = 0; i < count; i++)
         read_notify(reader, is_list ? notify->entries[i].value : notify,
@@ -183,7 +181,7 @@ static void check_due(struct rule_reader *reader, const struct document_node *no
                       const struct template *due)
 {
     int64_t duration_ms;
-    if (due != NULL && template_is_literal(due) && !rule_read_duration(node->text, &duration_ms))
+    if (due && template_is_literal(due) && !rule_read_duration(node->text, &duration_ms))
         complain(reader, node, "due is a duration such as 30m, 4h or 2d, or a template for one");
 }
 
@@ -193,7 +191,7 @@ static void check_queue(struct rule_reader *reader, const struct document_node *
     auto_buffer struct buffer text = {0};
     struct room_name room;
     struct error error = {0};
-    if (queue == NULL)
+    if (!queue)
         return;
     buffer_append_string(&text, "review:");
     template_fill(queue, BYTES_LITERAL("x"), &text);
@@ -211,8 +209,7 @@ static void read_review(struct rule_reader *reader, const struct document_node *
     if (!document_check_keys(node, keys, "review", reader->problems) ||
         node->kind != DOCUMENT_MAPPING)
         return;
-    struct rule_review *review =
-        (struct rule_review *)arena_alloc(&reader->set->arena, sizeof(struct rule_review));
+    struct rule_review *review = arena_alloc(&reader->set->arena, sizeof(struct rule_review));
     rule->review = review;
     review->queue = find_template(reader, node, "queue", "queue");
     review->reason = find_template(reader, node, "reason", "reason");
@@ -221,11 +218,11 @@ static void read_review(struct rule_reader *reader, const struct document_node *
     review->body = find_template(reader, node, "body", "body");
     review->due = find_template(reader, node, "due", "due");
     check_queue(reader, document_find(node, "queue"), review->queue);
-    if (document_find(node, "queue") == NULL)
+    if (!document_find(node, "queue"))
         complain(reader, node, "review without a queue");
-    if (document_find(node, "reason") == NULL)
+    if (!document_find(node, "reason"))
         complain(reader, node, "review without a reason");
-    if (review->due != NULL)
+    if (review->due)
         check_due(reader, document_find(node, "due"), review->due);
 }
 
@@ -237,7 +234,7 @@ static bool read_percent(struct bytes text, double *percent)
     if (text.size < 2 || text.size >= sizeof(copy) || text.data[text.size - 1] != '%')
         return false;
     text.size--;
-    while (digits < text.size && text.data[digits] >= '0' && text.data[digits] <= '9')
+    while (digits < text.size && byte_is_digit(text.data[digits]))
         digits++;
     bool has_fraction = digits < text.size;
     if (digits == 0 || digits > 3 || (has_fraction && text.data[digits] != '.') ||
@@ -273,7 +270,7 @@ static void read_sample(struct rule_reader *reader, const struct document_node *
         rule->sample_by = find_template(reader, node, "by", "sample.by");
     }
     rule->sampled = true;
-    if (rate == NULL || !read_rate(rate, &rule->sample_rate))
+    if (!rate || !read_rate(rate, &rule->sample_rate))
         complain(reader, node,
                  "sample is a part of the events: 5%, 0.05 or {rate: 5%, by: \"{taskId}\"}");
 }
@@ -312,14 +309,14 @@ static void read_test(struct rule_reader *reader, const struct document_node *no
     const struct document_node *name = document_find(node, "name");
     const struct document_node *given = document_find(node, "given");
     const struct document_node *expect = document_find(node, "expect");
-    if (name != NULL)
+    if (name)
         test->name = rule_read_text(reader, name, "a test's name", RULE_TEXT_LIMIT);
-    if (given == NULL || given->kind != DOCUMENT_MAPPING)
-        complain(reader, given == NULL ? node : given, "a test has `given`: an event");
+    if (!given || given->kind != DOCUMENT_MAPPING)
+        complain(reader, given ? given : node, "a test has `given`: an event");
     else
         test->given = emit(reader, given);
-    if (expect == NULL || expect->kind != DOCUMENT_SEQUENCE)
-        complain(reader, expect == NULL ? node : expect,
+    if (!expect || expect->kind != DOCUMENT_SEQUENCE)
+        complain(reader, expect ? expect : node,
                  "a test has `expect`: a list of notifications, [] for none");
     else
         test->expect = emit(reader, expect);
@@ -332,8 +329,7 @@ static void read_tests(struct rule_reader *reader, const struct document_node *n
         complain(reader, node, "tests is a list of at most 100 tests");
         return;
     }
-    rule->tests = (struct rule_test *)arena_alloc(&reader->set->arena,
-                                                  node->count * sizeof(struct rule_test));
+    rule->tests = arena_alloc(&reader->set->arena, node->count * sizeof(struct rule_test));
     for (size_t i = 0; i < node->count; i++)
         read_test(reader, node->entries[i].value, &rule->tests[rule->test_count++]);
 }
@@ -343,14 +339,14 @@ static void read_name(struct rule_reader *reader, const struct document_node *no
 {
     const struct document_node *name = document_find(node, "name");
     rule->name = bytes_of("", 0);
-    if (name == NULL) {
+    if (!name) {
         complain(reader, node, "a rule without a name");
         return;
     }
     rule->name = rule_read_text(reader, name, "name", RULE_NAME_LIMIT);
     if (rule->name.size == 0 && name->kind == DOCUMENT_STRING && name->text.size == 0)
         complain(reader, name, "a rule without a name");
-    if (memchr(rule->name.data, 0, rule->name.size) != NULL)
+    if (memchr(rule->name.data, 0, rule->name.size))
         complain(reader, name, "a text cannot hold a NUL");
 }
 
@@ -372,18 +368,18 @@ void rule_read(struct rule_reader *reader, const struct document_node *node, str
     read_notifies(reader, node, rule);
 
     const struct document_node *part = document_find(node, "description");
-    if (part != NULL)
+    if (part)
         rule->description = rule_read_text(reader, part, "description", RULE_TEXT_LIMIT);
-    if ((part = document_find(node, "review")) != NULL)
+    if ((part = document_find(node, "review")))
         read_review(reader, part, rule);
-    if ((part = document_find(node, "sample")) != NULL)
+    if ((part = document_find(node, "sample")))
         read_sample(reader, part, rule);
-    if ((part = document_find(node, "missing")) != NULL)
+    if ((part = document_find(node, "missing")))
         read_missing(reader, part, rule);
-    if ((part = document_find(node, "tests")) != NULL)
+    if ((part = document_find(node, "tests")))
         read_tests(reader, part, rule);
-    if (document_find(node, "rooms") == NULL && document_find(node, "notify") == NULL &&
-        document_find(node, "review") == NULL && !rule->stop)
+    if (!document_find(node, "rooms") && !document_find(node, "notify") &&
+        !document_find(node, "review") && !rule->stop)
         complain(reader, node, "a rule does something: rooms, notify, review or stop");
 }
 
@@ -397,7 +393,7 @@ void rule_deinit(struct rule *rule)
         template_free(notify->body);
         template_free(notify->severity);
     }
-    if (rule->review != NULL) {
+    if (rule->review) {
         template_free(rule->review->queue);
         template_free(rule->review->reason);
         template_free(rule->review->priority);

@@ -6,7 +6,7 @@
 #include <xxhash.h>
 
 #include "mem.h"
-#include "rule_set_parts.h"
+#include "rule_set_private.h"
 
 #define NOT_ENABLED UINT32_MAX
 
@@ -21,18 +21,17 @@ struct name_entry {
     const struct rule *rule;
 };
 
-static void check_names(const struct rule_set *set, struct problems *problems)
+static void check_rule_names(const struct rule_set *set, struct problems *problems)
 {
     struct name_entry *table = NULL;
-    struct name_entry *entries =
-        (struct name_entry *)mem_alloc(set->count * sizeof(struct name_entry) + 1);
+    struct name_entry *entries = mem_alloc(set->count * sizeof(struct name_entry) + 1);
     for (unsigned i = 0; i < set->count; i++) {
         const struct rule *rule = &set->rules[i];
         struct name_entry *found = NULL;
         if (rule->name.size == 0)
             continue;
         HASH_FIND(hh, table, rule->name.data, rule->name.size, found);
-        if (found != NULL) {
+        if (found) {
             problems_add(problems, rule->line, rule->column,
                          "a second rule called %.*s (the first is in line %u)",
                          BYTES_PRINT(rule->name), found->rule->line);
@@ -93,7 +92,7 @@ static void add_pattern(struct rule_reader *reader, struct matcher_builder *buil
     auto_buffer struct buffer json = {0};
     auto_document_map struct document_map map = {0};
     struct error error = {0};
-    if (when == NULL) {
+    if (!when) {
         problems_add(reader->problems, node->line, node->column,
                      "a rule without `when` (an event pattern)");
         return;
@@ -124,13 +123,13 @@ static const struct document_node *find_rules(struct rule_reader *reader,
         return NULL;
     const struct document_node *version = document_find(root, "version");
     int64_t number;
-    if (version != NULL && (!document_read_integer(version, &number) || number != 1))
+    if (version && (!document_read_integer(version, &number) || number != 1))
         problems_add(problems, version->line, version->column, "version is 1");
     const struct document_node *description = document_find(root, "description");
-    if (description != NULL)
+    if (description)
         rule_read_text(reader, description, "description", RULE_TEXT_LIMIT);
     const struct document_node *rules = document_find(root, "rules");
-    if (rules == NULL) {
+    if (!rules) {
         problems_add(problems, root->line, root->column, "a rules file has `rules`: a list");
     } else if (rules->kind != DOCUMENT_SEQUENCE) {
         problems_add(problems, rules->line, rules->column, "rules is a list, not %s",
@@ -162,9 +161,9 @@ static void read_rules(struct rule_reader *reader, const struct document_node *l
     struct rule_set *set = reader->set;
     struct matcher_builder *builder = matcher_builder_new(&PATTERN_LIMITS_DEFAULT);
     set->count = (unsigned)list->count;
-    set->rules = (struct rule *)arena_alloc(&set->arena, set->count * sizeof(struct rule));
-    set->number_of_rule = (uint32_t *)arena_raw(&set->arena, set->count * sizeof(uint32_t));
-    set->rule_of_number = (uint32_t *)arena_raw(&set->arena, set->count * sizeof(uint32_t));
+    set->rules = arena_alloc(&set->arena, set->count * sizeof(struct rule));
+    set->number_of_rule = arena_raw(&set->arena, set->count * sizeof(uint32_t));
+    set->rule_of_number = arena_raw(&set->arena, set->count * sizeof(uint32_t));
     for (unsigned i = 0; i < set->count; i++) {
         const struct document_node *node = list->entries[i].value;
         set->number_of_rule[i] = NOT_ENABLED;
@@ -172,7 +171,7 @@ static void read_rules(struct rule_reader *reader, const struct document_node *l
         if (node->kind == DOCUMENT_MAPPING)
             add_pattern(reader, builder, node, i);
     }
-    check_names(set, reader->problems);
+    check_rule_names(set, reader->problems);
     set->matcher = matcher_build(builder);
 }
 
@@ -194,7 +193,7 @@ enum status rule_set_parse(struct bytes text, const struct layout *layout, struc
     made->fields = field_set_new();
     add_event_fields(made->fields);
     const struct document_node *list = find_rules(&reader, document_root(document));
-    if (list != NULL)
+    if (list)
         read_rules(&reader, list);
     document_free(document);
     if (problems->count > before) {
@@ -207,7 +206,7 @@ enum status rule_set_parse(struct bytes text, const struct layout *layout, struc
 
 void rule_set_free(struct rule_set *set)
 {
-    if (set == NULL)
+    if (!set)
         return;
     for (unsigned i = 0; i < set->count; i++)
         rule_deinit(&set->rules[i]);

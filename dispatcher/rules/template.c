@@ -25,7 +25,7 @@ struct template
     size_t count;
 };
 
-struct parser {
+struct template_parser {
     struct bytes input;
     size_t at;
     struct field_set *fields;
@@ -33,39 +33,39 @@ struct parser {
     struct error *error;
 };
 
-static enum status fail(const struct parser *parser, size_t at, const char *reason)
+static enum status fail_template(const struct template_parser *parser, size_t at,
+                                 const char *reason)
 {
     error_set(parser->error, STATUS_MALFORMED, "%s", reason);
-    if (parser->error != NULL)
+    if (parser->error)
         parser->error->column = (unsigned)at + 1;
     return STATUS_MALFORMED;
 }
 
-static struct part *add_part(struct parser *parser)
+static struct part *add_template_part(struct template_parser *parser)
 {
     struct template *template = parser->template;
-    template->parts =
-        (struct part *)mem_resize(template->parts, template->count + 1, sizeof(struct part));
+    template->parts = mem_resize(template->parts, template->count + 1, sizeof(struct part));
     struct part *part = &template->parts[template->count++];
     *part = (struct part){.text = bytes_of(template->text + template->text_size, 0)};
     return part;
 }
 
-static void add_byte(struct parser *parser, struct part *part, uint8_t byte)
+static void add_byte(struct template_parser *parser, struct part *part, uint8_t byte)
 {
     parser->template->text[parser->template->text_size++] = byte;
     part->text.size++;
 }
 
 /* After the opening brace: up to and with the closing one. */
-static enum status parse_field(struct parser *parser)
+static enum status parse_field(struct template_parser *parser)
 {
     size_t start = parser->at;
     const uint8_t *data = parser->input.data;
     size_t end = start;
     while (end < parser->input.size && data[end] != '}' && data[end] != '{' && data[end] != '|')
         end++;
-    struct part *part = add_part(parser);
+    struct part *part = add_template_part(parser);
     part->is_field = true;
     size_t close = end;
     if (close < parser->input.size && data[close] == '|') {
@@ -75,21 +75,21 @@ static enum status parse_field(struct parser *parser)
             add_byte(parser, part, data[close]);
     }
     if (close == parser->input.size)
-        return fail(parser, start - 1, "`{` without `}` (write {{ for a brace)");
+        return fail_template(parser, start - 1, "`{` without `}` (write {{ for a brace)");
     if (data[close] == '{')
-        return fail(parser, close, "`{` inside a field");
+        return fail_template(parser, close, "`{` inside a field");
     if (end == start)
-        return fail(parser, start - 1, "a field without a name (write {{ for a brace)");
+        return fail_template(parser, start - 1, "a field without a name (write {{ for a brace)");
     part->path = bytes_of(parser->template->source + start, end - start);
     enum status status =
         field_set_add(parser->fields, bytes_of(data + start, end - start), &part->slot);
     if (status != STATUS_OK)
-        return fail(parser, start, "a field's name is at most 1,000 bytes");
+        return fail_template(parser, start, "a field's name is at most 1,000 bytes");
     parser->at = close + 1;
     return STATUS_OK;
 }
 
-static enum status parse_parts(struct parser *parser)
+static enum status parse_parts(struct template_parser *parser)
 {
     struct part *literal = NULL;
     while (parser->at < parser->input.size) {
@@ -97,9 +97,9 @@ static enum status parse_parts(struct parser *parser)
         bool doubled =
             parser->at + 1 < parser->input.size && parser->input.data[parser->at + 1] == byte;
         if (parser->template->count >= PARTS_LIMIT)
-            return fail(parser, parser->at, "more than 64 parts");
+            return fail_template(parser, parser->at, "more than 64 parts");
         if (byte == '}' && !doubled)
-            return fail(parser, parser->at, "`}` without `{` (write }} for a brace)");
+            return fail_template(parser, parser->at, "`}` without `{` (write }} for a brace)");
         if (byte == '{' && !doubled) {
             parser->at++;
             enum status status = parse_field(parser);
@@ -108,8 +108,8 @@ static enum status parse_parts(struct parser *parser)
             literal = NULL;
             continue;
         }
-        if (literal == NULL)
-            literal = add_part(parser);
+        if (!literal)
+            literal = add_template_part(parser);
         add_byte(parser, literal, byte);
         parser->at += byte == '{' || byte == '}' ? 2 : 1;
     }
@@ -119,9 +119,9 @@ static enum status parse_parts(struct parser *parser)
 enum status template_parse(struct bytes text, struct field_set *fields, struct template **template,
                            struct error *error)
 {
-    struct parser parser = {
+    struct template_parser parser = {
         .input = text, .fields = fields, .template = mem_new(struct template), .error = error};
-    parser.template->text = (uint8_t *)mem_alloc(text.size + 1);
+    parser.template->text = mem_alloc(text.size + 1);
     parser.template->source = (uint8_t *)mem_string(text);
     parser.template->source_size = text.size;
     enum status status = parse_parts(&parser);
@@ -135,7 +135,7 @@ enum status template_parse(struct bytes text, struct field_set *fields, struct t
 
 void template_free(struct template *template)
 {
-    if (template == NULL)
+    if (!template)
         return;
     free(template->source);
     free(template->text);

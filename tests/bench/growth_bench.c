@@ -9,8 +9,8 @@
 #include "hand_source.h"
 #include "layout.h"
 #include "mem.h"
-#include "memory.h"
 #include "notification.h"
+#include "partition_state.h"
 #include "pipeline.h"
 #include "policy.h"
 #include "rule_set.h"
@@ -24,7 +24,7 @@ static struct {
     struct hub *hub;
     struct hand_source source;
     struct session **sessions;
-    struct memory *memory;
+    struct partition_state *state;
     struct buffer text;
     struct rule_set *rules;
     struct pipeline *pipeline;
@@ -160,28 +160,28 @@ static struct fingerprint id_of(uint64_t number)
 static void open_reviews(void)
 {
     for (size_t i = 0; i < bench.count; i++)
-        if (!memory_open_review(bench.memory, id_of(i), id_of(1), 0))
+        if (!partition_state_open_review(bench.state, id_of(i), id_of(1), 0))
             abort();
 }
 
 static void prepare_reviews(void)
 {
-    const struct memory_settings settings = {.dedupe_window_ms = 1000,
-                                             .dedupe_entries = bench.count,
-                                             .review_window_ms = 1000,
-                                             .review_tasks = bench.count,
-                                             .reviews_per_task = 4};
-    bench.memory = memory_new(&settings, 0);
+    const struct partition_state_settings settings = {.dedupe_window_ms = 1000,
+                                                      .dedupe_entries = bench.count,
+                                                      .review_window_ms = 1000,
+                                                      .review_tasks = bench.count,
+                                                      .reviews_per_task = 4};
+    bench.state = partition_state_new(&settings, 0);
     open_reviews();
-    memory_commit(bench.memory);
+    partition_state_commit(bench.state);
 }
 
 /* In one batch, which is then undone. */
 static void change_reviews(void)
 {
     for (size_t i = 0; i < bench.count; i++)
-        memory_close_reviews(bench.memory, id_of(i));
-    memory_rollback(bench.memory);
+        partition_state_close_reviews(bench.state, id_of(i));
+    partition_state_rollback(bench.state);
 }
 
 static void take(void *context, struct bytes key, struct bytes value, bool has_value)
@@ -192,9 +192,9 @@ static void take(void *context, struct bytes key, struct bytes value, bool has_v
 static void note_events(void)
 {
     for (size_t i = 0; i < bench.count; i++)
-        memory_note(bench.memory, id_of(i), 0);
-    memory_flush(bench.memory, take, NULL);
-    memory_commit(bench.memory);
+        partition_state_note(bench.state, id_of(i), 0);
+    partition_state_flush(bench.state, take, NULL);
+    partition_state_commit(bench.state);
 }
 
 /* Rules of four fields each, that no other rule has. */

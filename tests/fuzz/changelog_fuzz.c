@@ -1,10 +1,10 @@
-/* The dispatcher's memory, told by a changelog that holds anything, between batches of its own that
+/* The dispatcher's state, told by a changelog that holds anything, between batches of its own that
  * are committed or rolled back. Whatever it was told, a memory that is made anew from all that was
  * written answers as the one that wrote it: nothing is forgotten by a restart, nothing invented. */
 #include <assert.h>
 
 #include "fuzz_input.h"
-#include "memory.h"
+#include "partition_state.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -20,11 +20,11 @@ static struct {
     size_t count;
 } changelog;
 
-static const struct memory_settings settings = {.dedupe_window_ms = 1000,
-                                                .dedupe_entries = 12,
-                                                .review_window_ms = 2000,
-                                                .review_tasks = 4,
-                                                .reviews_per_task = 3};
+static const struct partition_state_settings settings = {.dedupe_window_ms = 1000,
+                                                         .dedupe_entries = 12,
+                                                         .review_window_ms = 2000,
+                                                         .review_tasks = 4,
+                                                         .reviews_per_task = 3};
 
 static struct fingerprint id_of(uint64_t number)
 {
@@ -41,13 +41,14 @@ static void write_record(void *context, struct bytes key, struct bytes value, bo
     buffer_append(&record->value, value);
 }
 
-static struct memory *read_changelog(void)
+static struct partition_state *read_changelog(void)
 {
-    struct memory *memory = memory_new(&settings, DOMAIN);
+    struct partition_state *state = partition_state_new(&settings, DOMAIN);
     for (size_t i = 0; i < changelog.count; i++)
-        memory_restore(memory, buffer_peek(&changelog.records[i].key),
-                       buffer_peek(&changelog.records[i].value), changelog.records[i].has_value);
-    return memory;
+        partition_state_restore(state, buffer_peek(&changelog.records[i].key),
+                                buffer_peek(&changelog.records[i].value),
+                                changelog.records[i].has_value);
+    return state;
 }
 
 static void append_number(struct buffer *out, uint64_t number, size_t size)
@@ -76,7 +77,7 @@ static int64_t pick_time(struct bytes *input)
 }
 
 /* Somebody else's record, or one of ours that was damaged. */
-static void restore(struct memory *memory, struct bytes *input)
+static void restore(struct partition_state *state, struct bytes *input)
 {
     static const char kinds[] = "EEERRRx";
     auto_buffer struct buffer key = {0}, value = {0};
@@ -96,56 +97,56 @@ static void restore(struct memory *memory, struct bytes *input)
     }
     if (how & 4)
         buffer_append(&value, fuzz_bytes(input, 20));
-    memory_restore(memory, buffer_peek(&key), buffer_peek(&value), !(how & 8));
+    partition_state_restore(state, buffer_peek(&key), buffer_peek(&value), !(how & 8));
     write_record(NULL, buffer_peek(&key), buffer_peek(&value), !(how & 8));
 }
 
 /* Some of a batch. */
-static void change(struct memory *memory, struct bytes *input)
+static void change(struct partition_state *state, struct bytes *input)
 {
     struct fingerprint event = id_of(pick_number(input));
     struct fingerprint reason = id_of(fuzz_byte(input) % REASONS);
     int64_t time_ms = pick_time(input);
     switch (fuzz_byte(input) % 4) {
     case 0:
-        (void)memory_open_review(memory, event, reason, time_ms);
+        (void)partition_state_open_review(state, event, reason, time_ms);
         break;
     case 1:
-        memory_close_reviews(memory, event);
+        partition_state_close_reviews(state, event);
         break;
     default:
-        if (!memory_has_seen(memory, event, time_ms))
-            memory_note(memory, event, time_ms);
+        if (!partition_state_has_seen(state, event, time_ms))
+            partition_state_note(state, event, time_ms);
     }
 }
 
-static void expect_same(const struct memory *a, const struct memory *b)
+static void expect_same(const struct partition_state *a, const struct partition_state *b)
 {
     static const int64_t times_ms[] = {0, 5000, 24000};
-    assert(memory_event_count(a) == memory_event_count(b));
-    assert(memory_review_count(a) == memory_review_count(b));
+    assert(partition_state_event_count(a) == partition_state_event_count(b));
+    assert(partition_state_review_count(a) == partition_state_review_count(b));
     for (size_t i = 0; i < sizeof(times_ms) / sizeof(times_ms[0]); i++) {
         for (uint64_t event = 0; event < EVENTS; event++)
-            assert(memory_has_seen(a, id_of(event), times_ms[i]) ==
-                   memory_has_seen(b, id_of(event), times_ms[i]));
+            assert(partition_state_has_seen(a, id_of(event), times_ms[i]) ==
+                   partition_state_has_seen(b, id_of(event), times_ms[i]));
         for (uint64_t task = 0; task < TASKS; task++)
             for (uint64_t reason = 0; reason < REASONS; reason++)
-                assert(memory_review_is_open(a, id_of(task), id_of(reason), times_ms[i]) ==
-                       memory_review_is_open(b, id_of(task), id_of(reason), times_ms[i]));
+                assert(partition_state_review_is_open(a, id_of(task), id_of(reason), times_ms[i]) ==
+                       partition_state_review_is_open(b, id_of(task), id_of(reason), times_ms[i]));
     }
 }
 
 /* A batch of changes, written or not. */
-static void run_batch(struct memory *memory, struct bytes *input)
+static void run_batch(struct partition_state *state, struct bytes *input)
 {
     for (unsigned i = fuzz_byte(input) % 8; i; i--)
-        change(memory, input);
+        change(state, input);
     uint8_t how = fuzz_byte(input);
     size_t before = changelog.count;
     if (how & 1)
-        memory_flush(memory, write_record, NULL);
+        partition_state_flush(state, write_record, NULL);
     if (how & 1 && how & 2) {
-        memory_commit(memory);
+        partition_state_commit(state);
         return;
     }
     while (changelog.count > before) { /* the transaction was aborted */
@@ -153,23 +154,23 @@ static void run_batch(struct memory *memory, struct bytes *input)
         buffer_deinit(&record->key);
         buffer_deinit(&record->value);
     }
-    memory_rollback(memory);
+    partition_state_rollback(state);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct bytes input = bytes_of(data, size);
-    struct memory *memory = memory_new(&settings, DOMAIN);
+    struct partition_state *state = partition_state_new(&settings, DOMAIN);
     for (unsigned i = 0; i < OPERATIONS && input.size && changelog.count < RECORDS - 100; i++) {
         if (fuzz_byte(&input) % 3 == 0)
-            restore(memory, &input);
+            restore(state, &input);
         else
-            run_batch(memory, &input);
+            run_batch(state, &input);
     }
-    struct memory *again = read_changelog();
-    expect_same(memory, again);
-    memory_free(again);
-    memory_free(memory);
+    struct partition_state *again = read_changelog();
+    expect_same(state, again);
+    partition_state_free(again);
+    partition_state_free(state);
     for (; changelog.count; changelog.count--) {
         buffer_deinit(&changelog.records[changelog.count - 1].key);
         buffer_deinit(&changelog.records[changelog.count - 1].value);

@@ -13,7 +13,7 @@ struct fixture {
     struct batch batch;
     struct decision decision;
     struct pipeline_settings settings;
-    struct memory *memory; /* NULL unless the test sets it */
+    struct partition_state *state; /* NULL unless the test sets it */
     int64_t offset;
     int64_t later_ms; /* how much later than the first the record is */
 };
@@ -53,7 +53,7 @@ static inline void fixture_open(struct fixture *fixture, const char *rules)
 static inline void fixture_close(struct fixture *fixture)
 {
     pipeline_free(fixture->pipeline);
-    memory_free(fixture->memory);
+    partition_state_free(fixture->state);
     rule_set_free(fixture->rules);
     layout_free(fixture->layout);
     batch_deinit(&fixture->batch);
@@ -67,7 +67,7 @@ static inline void fixture_feed_record(struct fixture *fixture, struct record *r
     record->offset = fixture->offset++;
     record->timestamp_ms = 1772438516419 + fixture->later_ms;
     batch_reset(&fixture->batch);
-    pipeline_process(fixture->pipeline, fixture->memory, record, &fixture->batch,
+    pipeline_process(fixture->pipeline, fixture->state, record, &fixture->batch,
                      &fixture->decision);
 }
 

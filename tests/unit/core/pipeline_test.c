@@ -1,5 +1,5 @@
 #include "pipeline_fixture.h"
-#include "pipeline_parts.h"
+#include "pipeline_private.h"
 
 #include <stdio.h>
 
@@ -334,17 +334,17 @@ START_TEST(a_rejected_record_is_a_dead_letter_with_its_problem)
 }
 END_TEST
 
-static const struct memory_settings remembered = {.dedupe_window_ms = 60000,
-                                                  .dedupe_entries = 1000,
-                                                  .review_window_ms = 3600000,
-                                                  .review_tasks = 100,
-                                                  .reviews_per_task = 16};
+static const struct partition_state_settings remembered = {.dedupe_window_ms = 60000,
+                                                           .dedupe_entries = 1000,
+                                                           .review_window_ms = 3600000,
+                                                           .review_tasks = 100,
+                                                           .reviews_per_task = 16};
 
 START_TEST(an_event_that_was_seen_before_is_dropped)
 {
     struct fixture fixture;
     fixture_open(&fixture, rules);
-    fixture.memory = memory_new(&remembered, 0);
+    fixture.state = partition_state_new(&remembered, 0);
     fixture_feed(&fixture, event);
     ck_assert(!fixture.decision.duplicate);
     fixture_feed(&fixture, event);
@@ -376,7 +376,7 @@ START_TEST(a_dead_letter_may_come_again)
     struct fixture fixture;
     fixture_open(&fixture, "rules: [{name: a, when: {event: [x]}, missing: dead-letter, rooms: "
                            "['task:{taskId}']}]");
-    fixture.memory = memory_new(&remembered, 0);
+    fixture.state = partition_state_new(&remembered, 0);
     for (int i = 0; i < 2; i++) {
         fixture_feed(&fixture, "{\"id\":\"1\",\"event\":\"x\"}");
         ck_assert(fixture.decision.dead && !fixture.decision.duplicate);
@@ -409,7 +409,7 @@ START_TEST(one_review_per_task_and_reason_is_open)
                                                .review_closed_by_count = 1};
     struct fixture fixture;
     fixture_open_with(&fixture, open_rules, &settings);
-    fixture.memory = memory_new(&remembered, 0);
+    fixture.state = partition_state_new(&remembered, 0);
     ck_assert_uint_eq(review_of(&fixture, "t", "1", "pii"), 2);
     ck_assert_uint_eq(review_of(&fixture, "t", "1", "pii"), 0);
     ck_assert_uint_eq(fixture.batch.counts.reviews_open, 1);
@@ -739,7 +739,7 @@ START_TEST(another_queue_is_another_review)
     struct fixture fixture;
     fixture_open(&fixture, "rules: [{name: r, when: {event: [a]}, review: {queue: '{data.team}', "
                            "reason: escalated}}]");
-    fixture.memory = memory_new(&remembered, 0);
+    fixture.state = partition_state_new(&remembered, 0);
     for (int round = 0; round < 2; round++) {
         const size_t alerts = round == 0 ? 1 : 0;
         fixture_feed(&fixture, "{\"event\":\"a\",\"tenantId\":\"t\",\"taskId\":\"1\",\"data\":"
@@ -772,7 +772,7 @@ START_TEST(every_decision_can_be_audited)
                                                .audit = AUDIT_ALL};
     struct fixture fixture;
     fixture_open_with(&fixture, review_rules, &settings);
-    fixture.memory = memory_new(&remembered, 0);
+    fixture.state = partition_state_new(&remembered, 0);
     fixture_feed(&fixture, event);
     struct bytes audit = audit_of(&fixture);
     ck_assert(bytes_contain(

@@ -2,7 +2,7 @@
 
 #include "mem.h"
 #include "rule_set.h"
-#include "rule_set_parts.h"
+#include "rule_set_private.h"
 #include "suite.h"
 
 static const char good[] = "rules:\n"

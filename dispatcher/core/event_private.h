@@ -7,13 +7,13 @@
 #include "status.h"
 
 /* What stands before the event in a record's value. */
-enum framing {
+enum schema_framing {
     FRAMING_NONE,
     FRAMING_PREFIX, /* Confluent's: before protobuf, the message's place in its schema follows */
 };
 
 /* Passes over Confluent's prefix (its schema id, that is) and a byte order mark. */
-enum framing skip_framing(struct bytes *value);
+enum schema_framing skip_framing(struct bytes *value);
 
 /* Whether a JSON text is a CloudEvent in structured mode though no header says so. */
 bool cloud_event_is_inside(struct bytes text);
@@ -29,8 +29,8 @@ enum status cloud_event_from_headers(const struct record *record, struct bytes c
 enum status append_data(struct bytes data, struct bytes content_type, struct buffer *out,
                         struct error *error) MUST_CHECK;
 
-enum status task_event_from_protobuf(struct bytes value, enum framing framing, struct buffer *out,
-                                     struct error *error) MUST_CHECK;
+enum status task_event_from_protobuf(struct bytes value, enum schema_framing framing,
+                                     struct buffer *out, struct error *error) MUST_CHECK;
 
 /* "application/json; charset=utf-8" is application/json. */
 struct bytes media_type(struct bytes content_type);

@@ -7,7 +7,7 @@
 #include "record.h"
 
 /* What a letter says of itself. Borrowed from the record; what it does not say is empty, or -1. */
-struct letter {
+struct dead_letter_view {
     struct bytes reason;
     struct bytes problem;
     struct bytes rule;
@@ -19,10 +19,10 @@ struct letter {
     uint64_t attempts;   /* how often it was sent again */
 };
 
-void letter_read(const struct record *record, struct letter *letter);
+void dead_letter_read(const struct record *record, struct dead_letter_view *letter);
 
 /* NULL and the extreme times: any. */
-struct letter_filter {
+struct dead_letter_filter {
     const char *reason;
     const char *rule;
     const char *key;
@@ -30,12 +30,12 @@ struct letter_filter {
     int64_t to_ms;   /* beyond */
 };
 
-bool letter_matches(const struct letter_filter *filter, const struct record *record,
-                    const struct letter *letter);
+bool dead_letter_matches(const struct dead_letter_filter *filter, const struct record *record,
+                         const struct dead_letter_view *letter);
 
 /* Appends the letter as one JSON object; with `whole`, its headers and value as well (text as a
  * JSON string if it is UTF-8, else base64). */
-void letter_to_json(const struct record *record, const struct letter *letter, bool whole,
-                    struct buffer *json);
+void dead_letter_to_json(const struct record *record, const struct dead_letter_view *letter,
+                         bool whole, struct buffer *json);
 
 #endif

@@ -23,9 +23,9 @@ struct pipeline {
 };
 
 /* One event on its way. */
-struct passage {
+struct job {
     struct pipeline *pipeline;
-    struct memory *memory; /* may be NULL */
+    struct partition_state *state; /* may be NULL */
     const struct record *record;
     struct batch *batch;
     struct decision *decision;
@@ -113,26 +113,26 @@ enum draft_result {
 };
 
 /* Adds what a rule that matched asks for to the drafts. */
-enum draft_result draft_apply(struct passage *passage, const struct rule *rule) MUST_CHECK;
+enum draft_result draft_apply(struct job *job, const struct rule *rule) MUST_CHECK;
 
 /* After DRAFT_FIELD_MISSING: the path of the field. */
-struct bytes draft_missing_field(const struct passage *passage, const struct rule *rule);
+struct bytes draft_missing_field(const struct job *job, const struct rule *rule);
 
 /* Makes the notifications of all drafts. The draft of one that is larger than the limit; else NULL.
  */
-const struct draft *draft_finish(struct passage *passage) MUST_CHECK;
+const struct draft *draft_finish(struct job *job) MUST_CHECK;
 
 /* Appends the audit record, if the settings want one. */
-void audit_add(struct passage *passage);
+void audit_add(struct job *job);
 
 /* One review per task, queue and reason is open at a time: marks the drafts of reviews that are
  * open already. */
-void review_check(struct passage *passage);
+void review_check(struct job *job);
 
 /* Remembers the reviews that were asked for, and those that the event closes. */
-void review_remember(struct passage *passage);
+void review_remember(struct job *job);
 
 /* The text of an event's field, empty if it has none. Borrows from the event or the batch. */
-struct bytes passage_text(struct passage *passage, enum event_field field);
+struct bytes job_text(struct job *job, enum event_field field);
 
 #endif

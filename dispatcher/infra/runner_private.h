@@ -4,9 +4,9 @@
 
 #include "consumer.h"
 #include "input_watch.h"
-#include "memories.h"
 #include "producer.h"
 #include "runner.h"
+#include "state_store.h"
 #include "topics.h"
 
 enum { REJECTED_LIMIT = 64 };
@@ -35,7 +35,7 @@ struct runner {
     struct pipeline *pipeline;
     struct changelog
         *changelog; /* NULL: the broker has no transactions, or nothing is remembered */
-    struct memories *memories;
+    struct state_store *store;
     int32_t input_partitions; /* of the input topic that has most */
     uint64_t hash_seed;       /* random: of the tables whose keys come from outside */
     /* Group and slot: the transactional id and the member's name. */
@@ -92,8 +92,8 @@ void runner_heard(struct runner *runner, int64_t now_ms);
  * empty. False: fatal. */
 bool runner_watch(struct runner *runner) MUST_CHECK;
 
-/* Has all memories restored, as long as it takes. False: told to stop. */
-bool runner_restore_memories(struct runner *runner) MUST_CHECK;
+/* Has all states restored, as long as it takes. False: told to stop. */
+bool runner_restore_state(struct runner *runner) MUST_CHECK;
 
 /* After its handle died. False: told to stop, or fatal. */
 bool runner_reopen_producer(struct runner *runner) MUST_CHECK;

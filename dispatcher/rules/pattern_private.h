@@ -5,7 +5,7 @@
 #include "json.h"
 #include "pattern_model.h"
 
-struct parser {
+struct pattern_parser {
     struct json_scanner scanner;
     struct arena *arena;
     const struct pattern_limits *limits;
@@ -22,23 +22,23 @@ struct parser {
 
 /* Whether reading may go on after this status: then the error is put aside, and what `before` was
  * about to read is skipped. */
-bool parser_recover(struct parser *parser, enum status status,
+bool parser_recover(struct pattern_parser *parser, enum status status,
                     const struct json_scanner *before) MUST_CHECK;
 
 /* Records the error at the last token, unless one is recorded, and returns its status. */
-enum status parser_fail(struct parser *parser, const char *format, ...) PRINTF_LIKE(2, 3);
+enum status parser_fail(struct pattern_parser *parser, const char *format, ...) PRINTF_LIKE(2, 3);
 
 /* The same with a place and a kind. */
-enum status parser_fail_at(struct parser *parser, enum status status, size_t offset,
+enum status parser_fail_at(struct pattern_parser *parser, enum status status, size_t offset,
                            const char *format, ...) PRINTF_LIKE(4, 5);
 
 /* The next token; JSON_ERROR has been recorded. */
-enum json_token parser_next(struct parser *parser);
+enum json_token parser_next(struct pattern_parser *parser);
 
 /* The last key or string, decoded, in the arena. */
-struct bytes parser_text(struct parser *parser);
+struct bytes parser_text(struct pattern_parser *parser);
 
 /* Reads a leaf whose '[' is the last token. */
-enum status parser_leaf(struct parser *parser, struct leaf *leaf) MUST_CHECK;
+enum status parser_leaf(struct pattern_parser *parser, struct leaf *leaf) MUST_CHECK;
 
 #endif

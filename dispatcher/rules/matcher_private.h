@@ -51,6 +51,13 @@ static inline uint32_t *growing_numbers(const struct growing *growing)
     return growing->items;
 }
 
+/* For qsort(): ascending. */
+static inline int order_numbers(const void *a, const void *b)
+{
+    uint32_t left = *(const uint32_t *)a, right = *(const uint32_t *)b;
+    return (left > right) - (left < right);
+}
+
 /* A run of some table's elements. */
 struct span {
     uint32_t first;
@@ -231,7 +238,7 @@ struct value {
 
 /* An element, itself an array or object, of an array. Elements are numbered from 1 as they begin,
  * so that those inside an element follow it, up to the array's end. */
-struct member {
+struct element {
     uint32_t parent; /* the element around it; 0: none */
     uint32_t array;
 };
@@ -255,7 +262,7 @@ struct matcher_scratch {
     uint32_t epoch;           /* of the event; a mark of another epoch is void */
     struct growing values;    /* struct value */
     struct growing facts;     /* uint32_t */
-    struct growing members;   /* struct member; [0] is no element */
+    struct growing members;   /* struct element; [0] is no element */
     struct growing array_end; /* uint32_t, by array: the first member after it */
     struct growing fields;    /* uint32_t: fields with values */
     struct growing matched;   /* uint32_t: rules */

@@ -1,5 +1,5 @@
 /* Dead letters told apart, and told. */
-#include "letter_filter.h"
+#include "dead_letter_filter.h"
 
 #include "dead_letter.h"
 #include "json.h"
@@ -36,19 +36,19 @@ static struct record letter_record(void)
                            .header_count = HEADER_COUNT};
 }
 
-static bool matches(const struct letter_filter *filter)
+static bool matches(const struct dead_letter_filter *filter)
 {
     const struct record record = letter_record();
-    struct letter letter;
-    letter_read(&record, &letter);
-    return letter_matches(filter, &record, &letter);
+    struct dead_letter_view letter;
+    dead_letter_read(&record, &letter);
+    return dead_letter_matches(filter, &record, &letter);
 }
 
 START_TEST(a_letter_says_what_it_is)
 {
     const struct record record = letter_record();
-    struct letter letter;
-    letter_read(&record, &letter);
+    struct dead_letter_view letter;
+    dead_letter_read(&record, &letter);
     ck_assert(bytes_equal_string(letter.reason, "limit"));
     ck_assert(bytes_equal_string(letter.rule, "big"));
     ck_assert(bytes_equal_string(letter.topic, "tasks.events"));
@@ -69,10 +69,10 @@ START_TEST(numbers_that_are_none_are_not_there)
         HEADER(DEAD_LETTER_HEADER_TIME, "soon"),
     };
     struct record record = letter_record();
-    struct letter letter;
+    struct dead_letter_view letter;
     record.headers = bad;
     record.header_count = 4;
-    letter_read(&record, &letter);
+    dead_letter_read(&record, &letter);
     ck_assert_int_eq(letter.partition, -1);
     ck_assert_int_eq(letter.offset, -1);
     ck_assert_uint_eq(letter.attempts, 0);
@@ -82,8 +82,8 @@ END_TEST
 
 START_TEST(each_part_of_a_filter_decides)
 {
-    const struct letter_filter any = {.from_ms = INT64_MIN, .to_ms = INT64_MAX};
-    struct letter_filter filter = any;
+    const struct dead_letter_filter any = {.from_ms = INT64_MIN, .to_ms = INT64_MAX};
+    struct dead_letter_filter filter = any;
     ck_assert(matches(&filter));
     filter.reason = "limit";
     filter.rule = "big";
@@ -91,7 +91,7 @@ START_TEST(each_part_of_a_filter_decides)
     filter.from_ms = 1772438516419;
     filter.to_ms = 1772438516420;
     ck_assert(matches(&filter));
-    struct letter_filter others[5] = {filter, filter, filter, filter, filter};
+    struct dead_letter_filter others[5] = {filter, filter, filter, filter, filter};
     others[0].reason = "malformed";
     others[1].rule = "bi";
     others[2].key = "task-2";
@@ -106,10 +106,10 @@ START_TEST(a_letter_is_told_as_json)
 {
     static const struct record_header odd[] = {HEADER("x", "\xff")};
     struct record record = letter_record();
-    struct letter letter;
+    struct dead_letter_view letter;
     auto_buffer struct buffer json = {0};
-    letter_read(&record, &letter);
-    letter_to_json(&record, &letter, false, &json);
+    dead_letter_read(&record, &letter);
+    dead_letter_to_json(&record, &letter, false, &json);
     ck_assert_msg(
         bytes_equal_string(
             buffer_peek(&json),
@@ -120,7 +120,7 @@ START_TEST(a_letter_is_told_as_json)
     record.headers = odd;
     record.header_count = 1;
     buffer_clear(&json);
-    letter_to_json(&record, &letter, true, &json);
+    dead_letter_to_json(&record, &letter, true, &json);
     ck_assert_int_eq(json_validate(buffer_peek(&json), 10, NULL), STATUS_OK);
     buffer_append_byte(&json, 0);
     ck_assert_ptr_nonnull(strstr((const char *)buffer_peek(&json).data,
