@@ -9,6 +9,7 @@ enum {
     CURSOR_MAC_BYTES = 8,
     ROOM_IS_UUID = 0x80,
     ROOM_KIND_SPELLED = 0,
+    ROOM_LOST_MARK = 0x7f, /* no room begins with it */
     UUID_CHARACTERS = 36,
 };
 
@@ -282,6 +283,20 @@ bool cursor_unpack_room(struct bytes *rest, uint8_t *name, size_t *size)
         return false;
     *size = kind.size + 1 + key.size;
     *rest = left;
+    return true;
+}
+
+void cursor_append_lost_mark(struct buffer *out)
+{
+    static_assert(sizeof(known_kinds) / sizeof(known_kinds[0]) < ROOM_LOST_MARK, "it is no kind");
+    buffer_append_byte(out, ROOM_LOST_MARK);
+}
+
+bool cursor_take_lost_mark(struct bytes *rest)
+{
+    if (rest->size == 0 || rest->data[0] != ROOM_LOST_MARK)
+        return false;
+    *rest = bytes_skip(*rest, 1);
     return true;
 }
 

@@ -5,8 +5,8 @@
  *   private id   who (session, public id, a hash of the principal), the layout's revision, the
  * rooms given at connect and the positions then. Signed (HMAC-SHA-256, 16 bytes). The client must
  * get back the identical text to see itself recovered, so it is never made again. cursor       what
- * changed since: rooms of the private id that were left, rooms joined later (by name, packed), and
- * for each lane the position. Its MAC (8 bytes) covers the private id and the rooms; positions are
+ * changed since: rooms of the private id that were left, rooms joined later (by name, packed), rooms
+ * that were lost of which the client is yet to be told, and for each lane the position. Its MAC (8 bytes) covers the private id and the rooms; positions are
  * free, since an older one costs no more than the configured horizon and a newer one only the
  * client's own messages.
  *
@@ -61,6 +61,11 @@ void cursor_pack_room(struct buffer *out, struct bytes name);
 /* Takes the next room off `rest` into `name` (ROOM_NAME_LIMIT bytes); false at the end or if it is
  * malformed (then rest->size > 0). */
 bool cursor_unpack_room(struct bytes *rest, uint8_t *name, size_t *size);
+/* A mark before a room of cursor.joined: the session was in it, has lost it with its rights, and the
+ * client is yet to be told. Such a room has no lane. */
+void cursor_append_lost_mark(struct buffer *out);
+/* False, and nothing is taken: what follows is no such mark. */
+bool cursor_take_lost_mark(struct bytes *rest);
 
 /* --- positions
  * ------------------------------------------------------------------------------------------------------------
@@ -94,7 +99,7 @@ enum status private_id_decode(struct bytes text, const struct cursor_keys *keys,
  */
 
 struct cursor {
-    struct bytes left;   /* bits about the private id's rooms that are gone (session_mark_left) */
+    struct bytes left;   /* which of the private id's rooms are gone, and how (session_mark_left) */
     struct bytes joined; /* packed rooms, in order */
     struct bytes
         positions; /* one for each lane of what remains and was joined, in order of first mention */

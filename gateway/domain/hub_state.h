@@ -283,7 +283,10 @@ struct control {
     const char *reason;
     struct history *history; /* JOINED: is given first; NULL: none was asked for. Owned */
     bool transient;
-    bool overflow;      /* CLOSE: of answers */
+    bool overflow;         /* CLOSE: of answers */
+    bool lost;             /* LEFT: by its rights; see session_tell_lost() */
+    int32_t private_index; /* of what is lost; -1: it is in session->untold */
+    struct control *untold_prev, *untold_next;
     uint16_t room_size; /* up to ROOM_NAME_LIMIT */
     uint8_t room[];
 };
@@ -344,9 +347,12 @@ struct session {
     bool opened;            /* its client was told so */
     const char *end_reason; /* why it was ended from here; NULL: it was not */
     int64_t opened_ms;
-    uint64_t given;     /* notifications */
-    uint8_t *left;      /* two bits for each private room; see session_mark_left(). NULL: none */
-    char *cursor_rooms; /* text of the cursor's constant part */
+    uint64_t given; /* notifications */
+    uint8_t *left;  /* `enum left` of each private room; see session_mark_left(). NULL: none */
+    struct control
+        *untold; /* DL list: LEFT of rooms that are lost, but for those of the private id */
+    uint32_t untold_count;
+    char *cursor_rooms;              /* text of the cursor's constant part */
     struct session_opening *opening; /* until OPENED was given */
     uint8_t tag[CURSOR_TAG_BYTES];
     uint8_t public_id[CURSOR_PUBLIC_ID_BYTES];
@@ -415,30 +421,36 @@ void session_forget_joins(struct session *session, struct bytes room, bool all, 
 /* Its lane did not open, or its history did not come, in time: it is refused, and freed. */
 void session_expire_join(struct pending_request *pending);
 void session_detach_room(struct session *session, size_t index);
-/* The session is out of the room, and its joins of it are refused: the client has left it, or it is
- * `lost` since the claims do not open it. */
-void session_drop_room(struct session *session, size_t index, bool lost);
+/* The session is out of the room, and its joins of it are refused with `reason`. */
+void session_drop_room(struct session *session, size_t index, const char *reason);
 /* The session was attached to a room that nobody asked for: it is told, when the lane is open. */
 void session_settle_gain(struct session *session, size_t index);
 /* Joins the rooms of connect that the session is not in, but for those that the client has left:
  * size and name of each. */
 void session_gain_rooms(struct session *session, struct bytes left);
 
-/* Of a room in the private id: it is gone, and it was not the client who left it but its rights. */
-enum left_bit { LEFT_GONE, LEFT_LOST, LEFT_BITS };
+/* The session has lost a room with its rights (and is out of it, or never was in it here): the client
+ * is told. Until that is given, cursors name the room as lost, so that whoever is cut off before is
+ * told when it comes back. `private_index` as in session_room. */
+void session_tell_lost(struct session *session, struct bytes name, int private_index);
+
+/* Of a room in the private id: whether the session is in it still, has left it by the client's wish,
+ * or by its rights, of which the client is yet to be told or has been. Part of the cursor's format. */
+enum left { LEFT_NOT, LEFT_BY_WISH, LEFT_UNTOLD, LEFT_TOLD };
+enum { LEFT_BITS = 2 };
 
 static inline size_t left_size(size_t private_rooms)
 {
     return (LEFT_BITS * private_rooms + 7) / 8;
 }
 
-static inline bool left_has(struct bytes left, size_t private_index, enum left_bit bit)
+static inline enum left left_of(struct bytes left, size_t private_index)
 {
-    size_t at = LEFT_BITS * private_index + bit;
-    return at / 8 < left.size && (left.data[at / 8] >> (at % 8) & 1);
+    size_t at = LEFT_BITS * private_index;
+    return at / 8 < left.size ? (enum left)(left.data[at / 8] >> (at % 8) & LEFT_TOLD) : LEFT_NOT;
 }
 
-void session_mark_left(struct session *session, size_t private_index, bool lost);
+void session_mark_left(struct session *session, size_t private_index, enum left left);
 void session_detach_all(struct session *session);
 /* The lane of a room of the session's; NULL, or why it has none: no_such_room, or the words that
  * session_claim_named_by() knows. */

@@ -263,13 +263,10 @@ void session_expire_join(struct pending_request *pending)
         session_detach_room(session, (size_t)index);
 }
 
-void session_drop_room(struct session *session, size_t index, bool lost)
+void session_drop_room(struct session *session, size_t index, const char *reason)
 {
-    assert(index < session->room_count);
-    const struct session_room *own = &session->rooms[index];
-    if (own->private_index >= 0)
-        session_mark_left(session, (size_t)own->private_index, lost);
-    session_forget_joins(session, room_name_of(own->room), false, lost ? "not_allowed" : "left");
+    assert(index < session->room_count && reason);
+    session_forget_joins(session, room_name_of(session->rooms[index].room), false, reason);
     session_detach_room(session, index);
 }
 
@@ -280,7 +277,9 @@ void session_leave(struct session *session, struct bytes name, uint64_t request)
     int index = find_room(session, name);
     struct control control = {.request = request, .reason = index < 0 ? "not_joined" : NULL};
     if (index >= 0) {
-        session_drop_room(session, (size_t)index, false);
+        if (session->rooms[index].private_index >= 0)
+            session_mark_left(session, (size_t)session->rooms[index].private_index, LEFT_BY_WISH);
+        session_drop_room(session, (size_t)index, "left");
         session->hub->stats.leaves++;
     }
     if (name.size > ROOM_NAME_LIMIT)

@@ -37,15 +37,15 @@ const char *session_claim_named_by(const struct session *session, const char *re
                                     : NULL;
 }
 
-void session_mark_left(struct session *session, size_t private_index, bool lost)
+void session_mark_left(struct session *session, size_t private_index, enum left left)
 {
+    assert(left != LEFT_NOT); /* what is given again is as if joined later */
     assert(private_index < session->private_rooms || session->state == SESSION_OPENING);
     if (!session->left)
         session->left = mem_alloc(left_size(session->private_rooms));
-    for (unsigned bit = LEFT_GONE; bit <= (lost ? LEFT_LOST : LEFT_GONE); bit++) {
-        size_t at = LEFT_BITS * private_index + bit;
-        session->left[at / 8] |= (uint8_t)(1u << (at % 8));
-    }
+    size_t at = LEFT_BITS * private_index;
+    uint8_t *byte = &session->left[at / 8];
+    *byte = (uint8_t)((*byte & ~((unsigned)LEFT_TOLD << (at % 8))) | (unsigned)left << (at % 8));
 }
 
 /* --- rooms and lanes of a session ----------------------------------------------------------- */

@@ -56,7 +56,7 @@ enum status session_migrate_out(const struct session *session, struct buffer *st
         return STATUS_CLOSED;
     if (session->opening || session->pending_joins || owes_answer(session))
         return STATUS_INCOMPLETE;
-    assert(session->claims && !session->joins);
+    assert(session->claims && !session->joins && !session->untold);
     auto_buffer struct buffer claims = {0};
     policy_write_claims(session->hub->config.policy, session->claims, &claims);
     pack_number(state, FORMAT_VERSION);

@@ -1,19 +1,30 @@
 /* Rights that change while a session lives: with a fresh token, or between two connections. */
 #include "hub_state.h"
 
+static const char not_allowed[] = "not_allowed";
+
 /* --- what is lost ----------------------------------------------------------------------------- */
+
+void session_tell_lost(struct session *session, struct bytes name, int private_index)
+{
+    assert(!session_is_in(session, name));
+    struct control control = {.reason = not_allowed, .lost = true, .private_index = private_index};
+    if (private_index >= 0)
+        session_mark_left(session, (size_t)private_index, LEFT_UNTOLD);
+    session_push_control(session, ITEM_LEFT, name, &control);
+}
 
 static void lose_room(struct session *session, size_t index)
 {
     struct bytes name = room_name_of(session->rooms[index].room);
-    struct control control = {.reason = "not_allowed"};
+    int private_index = session->rooms[index].private_index;
     uint8_t text[ROOM_NAME_LIMIT];
     assert(name.size <= sizeof(text));
     memcpy(text, name.data, name.size);
     name.data = text; /* the room may be gone in a moment */
-    session_drop_room(session, index, true);
+    session_drop_room(session, index, not_allowed);
     session->hub->stats.rooms_lost++;
-    session_push_control(session, ITEM_LEFT, name, &control);
+    session_tell_lost(session, name, private_index);
 }
 
 /* What is queued was owed before, and is given before the client is told; nothing of these rooms

@@ -108,6 +108,7 @@ struct cursor_walk {
     } * lanes;
     unsigned lane_count;
     unsigned rooms;
+    unsigned lost; /* but for those of the private id */
 };
 
 static const struct walked_lane *walk_lane(struct cursor_walk *walk, const struct lane_name *name)
@@ -122,6 +123,17 @@ static const struct walked_lane *walk_lane(struct cursor_walk *walk, const struc
     walk->lanes = mem_resize(walk->lanes, walk->lane_count + 1u, sizeof(*walk->lanes));
     walk->lanes[walk->lane_count] = (struct walked_lane){*name, position};
     return &walk->lanes[walk->lane_count++];
+}
+
+/* Told before all that lanes may bring. */
+static bool walk_lost(struct cursor_walk *walk, struct bytes name, int private_index)
+{
+    struct session *session = walk->session;
+    if (private_index < 0 && ++walk->lost > session->hub->config.rooms_per_session)
+        return false;
+    if (!session_is_in(session, name)) /* else it is signed twice over: the room counts */
+        session_tell_lost(session, name, private_index);
+    return true;
 }
 
 /* Rooms are authorised again, by the claims presented now. */
@@ -139,13 +151,8 @@ static bool walk_room(struct cursor_walk *walk, struct bytes name, int private_i
     const struct walked_lane *walked = walk_lane(walk, &lane_name);
     if (!walked)
         return false;
-    if (!policy_may_join(hub->config.policy, session->claims, name)) {
-        if (private_index >= 0)
-            session_mark_left(session, (size_t)private_index, true);
-        /* Before all that lanes may bring: the cursors of what follows do not name it any more. */
-        session_push_control(session, ITEM_LEFT, name, &(struct control){.reason = "not_allowed"});
-        return true;
-    }
+    if (!policy_may_join(hub->config.policy, session->claims, name))
+        return walk_lost(walk, name, private_index);
     struct position position = walked->position;
     struct lane *lane = lane_get(hub, &lane_name);
     bool known = session_find_place(session, lane) != NULL;
@@ -160,14 +167,27 @@ static bool walk_room(struct cursor_walk *walk, struct bytes name, int private_i
     return true;
 }
 
-/* The client has left it, or it was lost before; what was lost may be given again. */
-static void walk_past(struct session *session, struct bytes name, size_t private_index, bool lost)
+/* The session was not in it any more; what was lost may be given again. */
+static bool walk_past(struct cursor_walk *walk, struct bytes name, int private_index,
+                      enum left left)
 {
-    session_mark_left(session, private_index, lost);
-    if (lost)
-        return;
-    buffer_append_byte(&session->opening->left, narrow_8(name.size));
-    buffer_append(&session->opening->left, name);
+    struct session *session = walk->session;
+    assert(left != LEFT_NOT && private_index >= 0);
+    if (left == LEFT_UNTOLD)
+        return walk_lost(walk, name, private_index);
+    session_mark_left(session, (size_t)private_index, left);
+    if (left == LEFT_BY_WISH) {
+        buffer_append_byte(&session->opening->left, narrow_8(name.size));
+        buffer_append(&session->opening->left, name);
+    }
+    return true;
+}
+
+static bool walk_private(struct cursor_walk *walk, struct bytes name, int private_index,
+                         enum left left)
+{
+    return left == LEFT_NOT ? walk_room(walk, name, private_index)
+                            : walk_past(walk, name, private_index, left);
 }
 
 static bool walk_all(struct cursor_walk *walk, struct bytes private_rooms,
@@ -179,18 +199,18 @@ static bool walk_all(struct cursor_walk *walk, struct bytes private_rooms,
     unsigned index = 0, limit = session->hub->config.rooms_per_session;
     session->left = mem_alloc(left_size(limit));
     for (struct bytes rest = private_rooms; rest.size; index++) {
-        if (index >= limit || !cursor_unpack_room(&rest, name, &size))
-            return false;
-        if (left_has(cursor->left, index, LEFT_GONE))
-            walk_past(session, bytes_of(name, size), index,
-                      left_has(cursor->left, index, LEFT_LOST));
-        else if (!walk_room(walk, bytes_of(name, size), narrow_int(index)))
+        if (index >= limit || !cursor_unpack_room(&rest, name, &size) ||
+            !walk_private(walk, bytes_of(name, size), narrow_int(index),
+                          left_of(cursor->left, index)))
             return false;
     }
     session->private_rooms = index;
-    for (struct bytes rest = cursor->joined; rest.size;)
-        if (!cursor_unpack_room(&rest, name, &size) || !walk_room(walk, bytes_of(name, size), -1))
+    for (struct bytes rest = cursor->joined; rest.size;) {
+        bool lost = cursor_take_lost_mark(&rest);
+        if (!cursor_unpack_room(&rest, name, &size) ||
+            !(lost ? walk_lost : walk_room)(walk, bytes_of(name, size), -1))
             return false;
+    }
     return walk->positions.size == 0;
 }
 
@@ -269,6 +289,11 @@ static void encode_rooms(struct session *session)
     for (unsigned i = 0; i < session->room_count; i++)
         if (session->rooms[i].private_index < 0 && session->rooms[i].told)
             cursor_pack_room(&joined, room_name_of(session->rooms[i].room));
+    const struct control *untold;
+    DL_FOREACH2(session->untold, untold, untold_next) {
+        cursor_append_lost_mark(&joined);
+        cursor_pack_room(&joined, bytes_of(untold->room, untold->room_size));
+    }
     struct cursor cursor = {.joined = buffer_peek(&joined)};
     if (session->left)
         cursor.left = bytes_of(session->left, left_size(session->private_rooms));

@@ -263,6 +263,19 @@ static void give_room(struct session *session, const struct control *control,
     delivery->request = control->request;
 }
 
+/* From now on cursors do not name the room any more. */
+static void give_lost(struct session *session, struct control *control)
+{
+    if (control->private_index >= 0) {
+        session_mark_left(session, (size_t)control->private_index, LEFT_TOLD);
+    } else {
+        assert(session->untold_count > 0);
+        DL_DELETE2(session->untold, control, untold_prev, untold_next);
+        session->untold_count--;
+    }
+    session->rooms_changed = true;
+}
+
 static void give_control(struct session *session, enum item_kind kind, struct control *control,
                          struct delivery *delivery)
 {
@@ -273,6 +286,8 @@ static void give_control(struct session *session, enum item_kind kind, struct co
                                                    .session = session,
                                                    .room = delivery->room});
     }
+    if (control->lost)
+        give_lost(session, control);
     if (control->history)
         give_history_end(session, control->history, delivery);
     delivery->kind = delivery_kinds[kind];

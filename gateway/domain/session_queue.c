@@ -111,6 +111,8 @@ void session_clear_queue(struct session *session)
 {
     session->hub->stats.queued_messages -= session->queue.messages;
     session_queue_deinit(&session->queue);
+    session->untold = NULL; /* it was in there */
+    session->untold_count = 0;
     session->histories = 0;
     for (unsigned i = 0; i < session->place_count; i++)
         session->places[i]->queued = 0;
@@ -149,12 +151,19 @@ void session_unlist(struct session *session)
     DL_DELETE2(list->first, session, attention_prev, attention_next);
 }
 
-static bool has_room_for_answer(const struct session *session, size_t room_size)
+static bool is_untold(const struct control *control)
+{
+    return control->lost && control->private_index < 0;
+}
+
+static bool has_room_for_answer(const struct session *session, const struct control *control,
+                                size_t room_size)
 {
     const struct session_queue *queue = &session->queue;
     const struct hub_config *config = &session->hub->config;
     return queue->count - queue->messages < config->answers &&
-           queue->answer_bytes + answer_size(room_size) <= config->answer_bytes;
+           queue->answer_bytes + answer_size(room_size) <= config->answer_bytes &&
+           (!is_untold(control) || session->untold_count < config->rooms_per_session);
 }
 
 /* It is told although it was told before: until now there was something to write, from now on it
@@ -170,7 +179,8 @@ void session_push_control(struct session *session, enum item_kind kind, struct b
                           const struct control *control)
 {
     assert(room.size <= ROOM_NAME_LIMIT);
-    if (kind != ITEM_CLOSE && (session->overflowed || !has_room_for_answer(session, room.size))) {
+    if (kind != ITEM_CLOSE &&
+        (session->overflowed || !has_room_for_answer(session, control, room.size))) {
         history_free(control->history);
         overflow(session);
         return;
@@ -181,6 +191,10 @@ void session_push_control(struct session *session, enum item_kind kind, struct b
     if (room.size)
         memcpy(copy->room, room.data, room.size);
     session->histories += control->history != NULL;
+    if (is_untold(copy)) {
+        DL_APPEND2(session->untold, copy, untold_prev, untold_next);
+        session->untold_count++;
+    }
     session_queue_push(&session->queue, (struct queue_item){.kind = kind, .control = copy});
     session_wake(session);
 }

@@ -57,7 +57,8 @@ void sim_connections_reap(struct sim_world *world, const struct sim_gateway *gat
 
 static int room_index(const struct sim_client *client, const char *name);
 
-/* What was on its way to be answered may or may not have happened. */
+/* What was on its way to be answered may or may not have happened. But what a token has taken is
+ * told, sooner or later: until then the client counts itself in. */
 void sim_client_cut(struct sim_client *client, bool told)
 {
     struct sim_connection *connection = client->connection;
@@ -69,8 +70,7 @@ void sim_client_cut(struct sim_client *client, bool told)
     connection->client = NULL;
     for (unsigned i = 0; i < SIM_ROOMS; i++) {
         struct sim_membership *membership = &client->rooms[i];
-        bool taken = client->refreshing && (int)i == room_index(client, "review:legal");
-        bool uncertain = membership->uncertain || membership->leaving || taken;
+        bool uncertain = membership->uncertain || membership->leaving;
         if (!membership->joined || uncertain)
             *membership = (struct sim_membership){.uncertain = uncertain};
         membership->asked = false;
@@ -218,6 +218,15 @@ static void handle_room(struct sim_client *client, unsigned room, unsigned seque
     membership->last = sequence;
 }
 
+/* Told before anything else, if not by the session that lost it then by the next. */
+static void check_lost_is_told(const struct sim_client *client)
+{
+    const struct sim_membership *legal = &client->rooms[room_index(client, "review:legal")];
+    SIM_CHECK(client->world,
+              client->legal || client->refreshing || !legal->joined || legal->uncertain,
+              "client %u has not been told of the room that it lost", client->number);
+}
+
 static void handle_notification(struct sim_client *client, const char *json)
 {
     struct sim_world *world = client->world;
@@ -243,6 +252,7 @@ static void handle_notification(struct sim_client *client, const char *json)
         handle_room(client, room, sequence);
     }
     SIM_CHECK(world, mine, "client %u got another's: %s", client->number, id);
+    check_lost_is_told(client);
     world->handled++;
 }
 
@@ -554,6 +564,9 @@ void sim_client_step(struct sim_client *client)
     if (client->connection == connection && client->opened && !world->quiet &&
         !client->refreshing && sim_once_in(&world->random, 40))
         refresh(client);
+    else if (client->connection == connection && client->refreshing && !world->quiet &&
+             sim_once_in(&world->random, 6))
+        sim_client_cut(client, sim_once_in(&world->random, 2));
 }
 
 void sim_client_check_complete(const struct sim_client *client)

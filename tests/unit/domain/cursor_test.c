@@ -71,6 +71,25 @@ START_TEST(cut_or_wrong_packed_rooms_are_refused)
 }
 END_TEST
 
+START_TEST(a_mark_tells_a_lost_room_from_one_that_was_joined)
+{
+    auto_buffer struct buffer packed = {0};
+    uint8_t name[ROOM_NAME_LIMIT];
+    size_t size;
+    pack(&packed, "task:1");
+    cursor_append_lost_mark(&packed);
+    pack(&packed, "task:2");
+    struct bytes rest = buffer_peek(&packed), empty = {0};
+    ck_assert(!cursor_take_lost_mark(&rest));
+    ck_assert(cursor_unpack_room(&rest, name, &size));
+    ck_assert(!cursor_unpack_room(&rest, name, &size)); /* it is no room of an older gateway's */
+    ck_assert(cursor_take_lost_mark(&rest));
+    ck_assert(cursor_unpack_room(&rest, name, &size));
+    ck_assert(bytes_equal_string(bytes_of(name, size), "task:2"));
+    ck_assert(!cursor_take_lost_mark(&empty));
+}
+END_TEST
+
 START_TEST(one_lane_and_four_joined_uuid_rooms_fit_128_characters)
 {
     struct cursor_keys keys = keys_of("secret", NULL);
@@ -176,6 +195,7 @@ START_TEST(positions_beyond_their_type_are_refused)
 END_TEST
 
 TEST_PROGRAM("cursor", packed_rooms_come_back_by_name, cut_or_wrong_packed_rooms_are_refused,
+             a_mark_tells_a_lost_room_from_one_that_was_joined,
              one_lane_and_four_joined_uuid_rooms_fit_128_characters,
              a_private_id_comes_back_and_older_keys_still_verify,
              every_changed_character_of_a_private_id_is_noticed,

@@ -15,6 +15,7 @@ static struct {
     struct session *session;
     int64_t end, now_ms;
     unsigned rooms; /* of a session; 0: any number */
+    int takes;      /* deliveries that the client still gets before it is cut off; -1: any number */
     const struct quotas_config *quotas;
     char private_id[1024], cursor[1024], told[1024];
 } world;
@@ -84,7 +85,8 @@ static void ready(struct session *session, void *connection)
                                         [DELIVERY_REFUSED] = "turned away"};
     struct delivery delivery;
     (void)connection;
-    while (session_next(session, &delivery)) {
+    while (world.takes && session_next(session, &delivery)) {
+        world.takes -= world.takes > 0;
         keep_text(world.private_id, delivery.private_id);
         keep_text(world.cursor, delivery.cursor);
         char reason[64] = "";
@@ -187,6 +189,7 @@ static const char access_all[] = "{join: ['task:*', 'project:*']}";
 static void begin(struct gateway *gateway, const char *access_yaml)
 {
     memset(&world, 0, sizeof(world));
+    world.takes = -1;
     start(gateway, NULL, access_yaml);
     connect(acme);
     ck_assert_str_eq(world.told, "fresh; ");
@@ -423,6 +426,7 @@ START_TEST(a_claim_that_is_missing_is_named)
 {
     struct gateway gateway;
     memset(&world, 0, sizeof(world));
+    world.takes = -1;
     start(&gateway, NULL, "{connect: ['user:{sub}'], tenant_claim: org}");
     connect("{\"sub\":\"usr_1\",\"tenantId\":\"acme\"}");
     ck_assert_str_eq(world.told, "turned away: tenant_missing (org); ");
@@ -445,6 +449,7 @@ START_TEST(what_a_user_may_ask_for_is_bounded_over_his_sessions)
     struct gateway gateway;
     memset(&world, 0, sizeof(world));
     world.quotas = &quotas;
+    world.takes = -1;
     start(&gateway, NULL, access_all);
     connect(acme);
     ck_assert_str_eq(world.told, "fresh; ");
@@ -492,7 +497,10 @@ static const char *refresh(const char *claims)
 static void begin_with(struct gateway *gateway, const char *claims)
 {
     static const char rooms[] = "{review: {topic: fanout.review, key: '{tenant}', partitions: 1}}";
+    unsigned most = world.rooms;
     memset(&world, 0, sizeof(world));
+    world.rooms = most;
+    world.takes = -1;
     start(gateway, rooms, by_claims);
     connect(claims);
     ck_assert_str_eq(world.told, "fresh; ");
@@ -580,6 +588,103 @@ START_TEST(rights_that_changed_between_two_connections_count)
 }
 END_TEST
 
+static void cut_off(void)
+{
+    session_close(world.session);
+    world.session = NULL;
+    world.takes = -1;
+    turn(1);
+}
+
+/* The client gets so many deliveries more, and comes back with these claims. */
+static void cut_off_after(int deliveries, const char *claims)
+{
+    world.takes = deliveries;
+    turn(1);
+    cut_off();
+    connect(claims);
+}
+
+/* Cut off between what was owed and the word of what is lost, or between the answer to its return
+ * and that word, a client that no token gives the rooms again is told nevertheless, once. */
+START_TEST(a_lost_room_is_told_over_every_cut)
+{
+    static const char lost[] = "recovered; left project:a: not_allowed; left task:1: not_allowed; ";
+    struct gateway gateway;
+    begin_with(&gateway, CLAIMS(",\"projects\":[\"a\"],\"role\":\"member\""));
+    join("task:1", 1);
+    is_told("joined task:1; ");
+    publish(3, "task:1"); /* owed: the cursors of these are made after the loss */
+    ck_assert_ptr_null(refresh(CLAIMS("")));
+    cut_off_after(1, CLAIMS(""));
+    ck_assert_str_eq(world.told, lost);
+    for (int taken = 1; taken <= 3; taken++) { /* the return's answer; a word; both words */
+        cut_off();
+        world.private_id[0] = world.cursor[0] = 0;
+        connect(CLAIMS(",\"projects\":[\"a\"],\"role\":\"member\""));
+        join("task:1", 1);
+        cut_off();
+        world.takes = taken;
+        connect(CLAIMS(""));
+        ck_assert_uint_eq((unsigned)world.takes, 0);
+        cut_off();
+        connect(CLAIMS(""));
+        ck_assert_str_eq(world.told, taken == 1   ? lost
+                                     : taken == 2 ? "recovered; left task:1: not_allowed; "
+                                                  : "recovered; ");
+        world.told[0] = 0;
+        publish(1, "project:a");
+        publish(1, "task:1");
+        is_told("");
+        cut_off();
+        connect(CLAIMS(""));
+        ck_assert_str_eq(world.told, "recovered; ");
+    }
+    end(&gateway);
+}
+END_TEST
+
+/* What `connect` gives is given again, what was joined is to be asked for again. */
+START_TEST(a_lost_room_is_told_before_it_is_given_again)
+{
+    static const char all[] = CLAIMS(",\"projects\":[\"a\"],\"role\":\"member\"");
+    struct gateway gateway;
+    begin_with(&gateway, all);
+    join("task:1", 1);
+    is_told("joined task:1; ");
+    publish(1, "task:1");
+    ck_assert_ptr_null(refresh(CLAIMS("")));
+    cut_off_after(1, all);
+    ck_assert_str_eq(world.told, "recovered; left project:a: not_allowed; "
+                                 "left task:1: not_allowed; joined project:a; ");
+    cut_off();
+    connect(all);
+    ck_assert_str_eq(world.told, "recovered; ");
+    end(&gateway);
+}
+END_TEST
+
+/* Of whoever loses more than a session may have, before it is told of the first, the connection is
+ * ended; its cursor names what it had. */
+START_TEST(more_lost_rooms_than_a_cursor_names_end_the_session)
+{
+    struct gateway gateway;
+    world.rooms = 2;
+    begin_with(&gateway, CLAIMS(""));
+    for (int i = 0; i < 3; i++) { /* a room each time, and none of the private id's */
+        world.takes = 0;
+        ck_assert_ptr_null(refresh(CLAIMS(",\"projects\":[\"a\"]")));
+        ck_assert_ptr_null(refresh(CLAIMS("")));
+    }
+    ck_assert_str_eq(refresh(CLAIMS("")), "not_connected");
+    world.takes = -1;
+    is_told("close: too_many_answers; ");
+    ck_assert_uint_eq(hub_stats(world.hub)->overflowed, 1);
+    end(&gateway);
+    world.rooms = 0;
+}
+END_TEST
+
 START_TEST(a_join_that_waits_is_judged_by_the_new_claims)
 {
     static const struct history_request history = {.since_ms = INT64_MIN, .last = 1};
@@ -618,7 +723,9 @@ END_TEST
 
 TEST_PROGRAM("resume", what_a_user_may_ask_for_is_bounded_over_his_sessions,
              a_fresh_token_takes_and_gives_rooms, another_users_token_changes_nothing,
-             rights_that_changed_between_two_connections_count,
+             rights_that_changed_between_two_connections_count, a_lost_room_is_told_over_every_cut,
+             a_lost_room_is_told_before_it_is_given_again,
+             more_lost_rooms_than_a_cursor_names_end_the_session,
              a_join_that_waits_is_judged_by_the_new_claims,
              a_room_that_is_given_and_does_not_come_ends_the_session,
              a_room_that_there_is_not_is_left_out_and_told,

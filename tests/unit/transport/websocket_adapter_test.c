@@ -473,13 +473,11 @@ END_TEST
 #define TOLD(type, room, more) \
     "{\"type\":\"" type "\",\"room\":\"" room "\"" more ",\"cursor\":\"<cursor>\"}"
 #define LOST(room) TOLD("unsubscribed", room, ",\"reason\":\"not_allowed\"")
-#define LOST_TOO(room)                                                             \
-    "{\"type\":\"unsubscribed\",\"room\":\"" room "\",\"reason\":\"not_allowed\"," \
-    "\"cursor\":\"<same cursor>\"}"
 #define GIVEN(room) TOLD("subscribed", room, "")
 #define ACK "{\"type\":\"ack\",\"id\":1}"
 
-/* Down, up, sideways: what the token takes is told before its answer. */
+/* Down, up, sideways: what the token takes is told before its answer, and each word has a cursor of its
+ * own, which names what is still to be told. */
 START_TEST(a_fresh_token_takes_and_gives_rooms)
 {
     static const char *const refreshes[][2] = {
@@ -487,7 +485,7 @@ START_TEST(a_fresh_token_takes_and_gives_rooms)
         {"teams-ab", GIVEN("team:b") "|" ACK},
         {"teams-bc", LOST("team:a") "|" GIVEN("team:c") "|" ACK},
         {"teams-bc", ACK},
-        {"teams-", LOST("team:b") "|" LOST_TOO("team:c") "|" ACK},
+        {"teams-", LOST("team:b") "|" LOST("team:c") "|" ACK},
     };
     fixture_start(false);
     struct fake_wire *wire = open_websocket(JSON_FIELD);
