@@ -1,3 +1,7 @@
+/* Which address a session is counted under, and that it is counted out exactly once: a place
+ * knows the quotas it stands in, and forgets them when it is left. The address is worked out
+ * before anything else is known of the client; so this costs no token check, and a flood from
+ * one address ends here. */
 #include "address_quotas.h"
 
 #include <assert.h>
@@ -36,6 +40,7 @@ const struct address_quotas_stats *address_quotas_stats(const struct address_quo
     return &quotas->stats;
 }
 
+/* False: a wire that has no address (tests, sockets of another family) is not counted. */
 static bool judged_peer(const struct wire *wire, struct peer_address *peer)
 {
     char text[WIRE_PEER_SIZE];
@@ -45,6 +50,7 @@ static bool judged_peer(const struct wire *wire, struct peer_address *peer)
     return peer_address_parse(text, peer);
 }
 
+/* The name under which the quotas count. For IPv6 that is the /64: one client has all of it. */
 static struct bytes address_name(const struct peer_address *address)
 {
     return bytes_of(address->ip,

@@ -1,3 +1,9 @@
+/* Whom the proxies have heard. Each of them appends the address of its own peer, so the list is read
+ * from the left, and the last hop that is no trusted proxy wins: it replaces what was found before.
+ * What stands left of it may have been written by the client itself.
+ *
+ * Both fields come from outside. What is malformed is a hop that nobody knows, never an error: the
+ * answer is then the connection's own address, which cannot be forged. */
 #include "client_address.h"
 
 #include <assert.h>
@@ -15,6 +21,7 @@ struct forwarded_walk {
     struct peer_address client;
 };
 
+/* The list is short (TRUSTED_PROXIES_LIMIT) and looked at once per session, so it is searched. */
 static bool is_trusted(const struct trusted_proxies *trusted, const struct peer_address *address)
 {
     assert(trusted->count <= TRUSTED_PROXIES_LIMIT);
@@ -27,6 +34,7 @@ static bool is_trusted(const struct trusted_proxies *trusted, const struct peer_
 /* The next hop to the right: it says whom it has heard. NULL: that is no address. */
 static void take_hop(struct forwarded_walk *walk, const struct peer_address *address)
 {
+    assert(walk->trusted && walk->found <= FOUND_UNKNOWN);
     if (address && is_trusted(walk->trusted, address))
         return;
     walk->found = address ? FOUND_CLIENT : FOUND_UNKNOWN;
@@ -36,6 +44,7 @@ static void take_hop(struct forwarded_walk *walk, const struct peer_address *add
 
 /* --- addresses -------------------------------------------------------------------------------- */
 
+/* The parser of addresses wants a NUL behind its text, and takes what stands before one. */
 static bool read_ip(struct bytes text, struct peer_address *address)
 {
     char copy[PEER_IP_TEXT_SIZE];
@@ -97,9 +106,11 @@ static void read_list(struct forwarded_walk *walk, struct bytes line)
 
 /* --- Forwarded -------------------------------------------------------------------------------- */
 
+/* A NUL is no stop: strchr() would find it at the end of `stops`. */
 static size_t size_before(struct bytes text, const char *stops)
 {
     size_t size = 0;
+    assert(stops[0]);
     while (size < text.size && (text.data[size] == '\0' || !strchr(stops, text.data[size])))
         size++;
     return size;
@@ -123,6 +134,7 @@ static bool forwarded_value(struct bytes *rest, struct bytes *value)
     return true;
 }
 
+/* name=value, as RFC 7239 has it: no blanks around the sign. */
 static bool forwarded_pair(struct bytes *rest, struct http_field *pair)
 {
     assert(rest->size > 0);
@@ -140,6 +152,7 @@ struct hop {
     struct peer_address address;
 };
 
+/* An empty element of the list is legal and means nothing (RFC 9110, 5.6.1). */
 static void end_hop(struct forwarded_walk *walk, struct hop *hop)
 {
     assert(hop->said || !hop->named);
@@ -148,11 +161,13 @@ static void end_hop(struct forwarded_walk *walk, struct hop *hop)
     *hop = (struct hop){0};
 }
 
+/* `for` given twice is ambiguous: two readers may disagree, so nobody is known. */
 static void add_pair(struct hop *hop, const struct http_field *pair)
 {
     hop->said = true;
     if (!http_equal_ignoring_case(pair->name, BYTES_LITERAL("for")))
         return;
+    assert(!hop->known || hop->named);
     hop->known = !hop->named && read_node(pair->value, false, &hop->address);
     hop->named = true;
 }
@@ -202,5 +217,6 @@ struct peer_address client_address_of(const struct http_request *request,
             read_forwarded(&walk, field.value);
         }
     }
+    assert(walk.found != FOUND_CLIENT || !is_trusted(trusted, &walk.client));
     return walk.found == FOUND_CLIENT && !(listed && forwarded) ? walk.client : *peer;
 }

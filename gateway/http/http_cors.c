@@ -1,3 +1,9 @@
+/* Two questions that look alike and are not. What a browser may show to a page: that is CORS,
+ * fields of an answer, and the browser keeps to them. And which pages may ask at all: that is
+ * http_origins_admit(), kept by us, since a browser sends a request before it knows whether it may
+ * show the answer, and opens a WebSocket from any page.
+ *
+ * An origin is compared as a whole: browsers send it in one spelling (RFC 6454, 6.1). */
 #include "http_cors.h"
 
 #include <assert.h>
@@ -5,12 +11,15 @@
 #include "http_head.h"
 #include "http_response.h"
 
+/* A star stands alone: the settings see to that. */
 static bool any_origin(const struct http_cors *cors)
 {
     assert(cors->origins);
     return cors->origins[0] && strcmp(cors->origins[0], "*") == 0;
 }
 
+/* With credentials a browser takes no star, so the settings do not allow both; then the answer
+ * repeats the one origin that asked. */
 const char *http_cors_origin(const struct http_cors *cors, const struct http_request *request)
 {
     if (any_origin(cors))
@@ -24,6 +33,8 @@ const char *http_cors_origin(const struct http_cors *cors, const struct http_req
     return NULL;
 }
 
+/* Vary goes with every answer that could differ by origin, or a cache would give it to another
+ * page. */
 size_t http_cors_fields(const struct http_cors *cors, const char *origin,
                         struct http_field fields[HTTP_CORS_FIELDS])
 {
@@ -35,9 +46,12 @@ size_t http_cors_fields(const struct http_cors *cors, const char *origin,
         fields[count++] = http_field_of("Vary", "Origin");
     if (cors->credentials)
         fields[count++] = http_field_of("Access-Control-Allow-Credentials", "true");
+    assert(count <= HTTP_CORS_FIELDS);
     return count;
 }
 
+/* What is asked for is allowed by repeating it: which fields a request has is checked by the route
+ * that takes it, not by the browser. */
 size_t http_cors_preflight(const struct http_cors *cors, const struct http_request *request,
                            struct http_field fields[HTTP_CORS_FIELDS])
 {
@@ -64,6 +78,7 @@ size_t http_cors_preflight(const struct http_cors *cors, const struct http_reque
             http_field_of("Vary", reflects ? "Origin, Access-Control-Request-Headers" : "Origin");
     else if (reflects)
         fields[count++] = http_field_of("Vary", "Access-Control-Request-Headers");
+    assert(count <= HTTP_CORS_FIELDS);
     return count;
 }
 
@@ -74,6 +89,7 @@ static struct bytes authority_of(struct bytes origin)
     return slashes ? bytes_skip(origin, (size_t)(slashes - origin.data) + 3) : bytes_of("", 0);
 }
 
+/* By name, as a browser shows it, with any port: development tools pick one. */
 static bool is_loopback(struct bytes authority)
 {
     static const char *const hosts[] = {"localhost", "127.0.0.1", "[::1]"};
@@ -88,12 +104,15 @@ static bool is_loopback(struct bytes authority)
 
 static bool is_listed(const char *const *listed, struct bytes origin)
 {
+    assert(listed);
     for (; *listed; listed++)
         if (strcmp(*listed, "*") == 0 || bytes_equal_string(origin, *listed))
             return true;
     return false;
 }
 
+/* Without an Origin field no browser page asked: other clients are held by their token alone. Two
+ * such fields are nobody's, and refused. */
 bool http_origins_admit(const struct http_origins *origins, const struct http_request *request)
 {
     struct bytes origin, host;

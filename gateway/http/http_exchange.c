@@ -1,5 +1,9 @@
 /* An exchange as its route sees it: how it is answered, refused or taken over by another protocol,
- * and how its connection ends. Nothing here reads: that is http_server.c, which calls the routes. */
+ * and how its connection ends. Nothing here reads: that is http_server.c, which calls the routes.
+ *
+ * A route owes one answer for each request: exactly one of answer, drop, take and being told
+ * `aborted`. It may give it from inside its call or any time later. An exchange may not be freed
+ * while http_server reads from it (`inside`); it is DEAD then, and freed on the way out. */
 #include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,6 +28,7 @@ void http_exchange_free(struct http_exchange *exchange)
 
 void http_exchange_end(struct http_exchange *exchange)
 {
+    assert(exchange->phase != PHASE_DEAD);
     exchange->phase = PHASE_DEAD;
     if (!exchange->inside)
         http_exchange_free(exchange);
@@ -86,12 +91,15 @@ bool http_exchange_write(struct http_exchange *exchange, const struct http_answe
 void http_exchange_time(struct http_exchange *exchange, enum timing timing, int64_t deadline_ms)
 {
     exchange->timing = (uint8_t)timing;
+    assert(timing == TIMING_NONE || deadline_ms >= 0);
     if (timing == TIMING_NONE)
         timer_wheel_cancel(exchange->server->wheel, &exchange->timer);
     else
         timer_wheel_set(exchange->server->wheel, &exchange->timer, deadline_ms);
 }
 
+/* After it the connection reads on. A body that is still coming is dropped: to leave it unread
+ * would make the kernel reset the connection, and the answer be lost. */
 void http_exchange_answer(struct http_exchange *exchange, const struct http_answer *answer)
 {
     assert(http_exchange_is_owed(exchange));
@@ -133,6 +141,7 @@ void http_exchange_drop(struct http_exchange *exchange)
 void http_exchange_note_refusal(const struct http_exchange *exchange, const char *transport,
                                 const char *word)
 {
+    assert(word && transport);
     refusals_note(exchange->server->config.refusals,
                   &(struct refusal_note){
                       .transport = transport, .word = word, .ends = true, .wire = exchange->wire});
@@ -146,10 +155,13 @@ struct bytes http_exchange_write_problem(struct buffer *body, const char *word)
     return buffer_peek(body);
 }
 
+/* Refusals explain themselves: a word for programs, a text for people, in JSON whatever was asked
+ * for. */
 static void refuse_with_answer(struct http_exchange *exchange, struct http_answer *answer,
                                const char *word)
 {
     auto_buffer struct buffer body = {0};
+    assert(answer->code >= 400 && answer->body.size == 0);
     http_exchange_note_refusal(exchange, "http", word);
     answer->content_type = "application/json";
     answer->body = http_exchange_write_problem(&body, word);
@@ -181,6 +193,7 @@ bool http_exchange_enter(const struct http_exchange *exchange, const struct http
                                 place, retry_after_ms);
 }
 
+/* Seconds rounded up: a client that waits so long is not too early. */
 void http_exchange_refuse_crowd(struct http_exchange *exchange, int64_t retry_after_ms)
 {
     char seconds[24];
@@ -202,6 +215,8 @@ bool http_exchange_admit(struct http_exchange *exchange, const struct http_reque
 
 /* ---- What routes keep and ask ---- */
 
+/* The wire goes to another protocol, with what came behind the request (a client may send on before
+ * it has read the 101). Only from inside the route's call: later the reader may have gone on. */
 struct wire *http_exchange_take(struct http_exchange *exchange, unsigned code, struct buffer *rest)
 {
     assert(exchange->phase == PHASE_BODY && exchange->inside);

@@ -1,3 +1,9 @@
+/* HTTP/1.1 connections: requests are read one behind the other, and each is handed to its route.
+ *
+ * One connection is one exchange, which is used again for each request. Pipelined requests wait
+ * in the reader until the one before is answered, and only so much of them; meanwhile nothing is
+ * parsed. All deadlines are absolute: a client that sends a byte now and then gains nothing
+ * (slowloris). */
 #include "http_server.h"
 
 #include <assert.h>
@@ -10,6 +16,7 @@
 
 /* ---- Requests ---- */
 
+/* The longest path that fits wins. There are few (HTTP_ROUTES), so they are compared one by one. */
 static const struct http_route *find_route(const struct http_server *server, struct bytes path)
 {
     const struct http_route *best = NULL;
@@ -27,6 +34,7 @@ static const struct http_route *find_route(const struct http_server *server, str
     return best;
 }
 
+/* A preflight is answered here, for every route that has CORS: routes see real requests only. */
 static void answer_preflight(struct http_exchange *exchange, const struct http_request *request)
 {
     const struct http_cors *cors = exchange->route->cors;
@@ -38,6 +46,8 @@ static void answer_preflight(struct http_exchange *exchange, const struct http_r
         exchange, &(struct http_answer){.code = 204, .fields = fields, .field_count = count});
 }
 
+/* The head is there, the body may not be. What can be refused is refused now, before a body of a
+ * megabyte comes; the origin is judged before the route learns of the request. */
 static void begin_request(struct http_exchange *exchange, const struct http_request *request,
                           int64_t now_ms)
 {
@@ -80,6 +90,7 @@ static void begin_request(struct http_exchange *exchange, const struct http_requ
     }
 }
 
+/* The request is whole. A route without `body` never asked for one. */
 static void end_request(struct http_exchange *exchange, int64_t now_ms)
 {
     if (exchange->phase == PHASE_DROPPING) {
@@ -171,11 +182,15 @@ static void time_waiting(struct http_exchange *exchange, int64_t now_ms)
         http_exchange_time(exchange, TIMING_IDLE, now_ms + config->idle_timeout_ms);
 }
 
+/* Reads as long as there is something to read and nobody is owed an answer. `inside` keeps the
+ * exchange alive while routes answer, drop or take it from within. */
 static void exchange_process(struct http_exchange *exchange, int64_t now_ms)
 {
     assert(!exchange->inside);
     exchange->inside = true;
     while (exchange->phase != PHASE_HANDLING && exchange->phase != PHASE_DEAD) {
+        /* A client that does not read its answers is not read either: the wire would have to keep
+         * them. */
         if (exchange->phase == PHASE_HEAD && !exchange->wire->writable) {
             wire_want_writable(exchange->wire);
             break;
@@ -198,6 +213,7 @@ static void exchange_process(struct http_exchange *exchange, int64_t now_ms)
         time_waiting(exchange, now_ms);
 }
 
+/* What the time was for was decided when it was set, not now: the phase may have moved on. */
 static void timed_out(struct timer *timer, int64_t now_ms)
 {
     struct http_exchange *exchange =
@@ -257,6 +273,7 @@ static void exchange_writable(void *receiver, int64_t now_ms)
         exchange_process(exchange, now_ms);
 }
 
+/* The client or the world ended it. A route that is owed hears of it, once. */
 static void exchange_closed(void *receiver, int64_t now_ms)
 {
     struct http_exchange *exchange = receiver;
@@ -274,6 +291,7 @@ static const struct wire_receiver_ops receiver_ops = {
     .closed = exchange_closed,
 };
 
+/* A new connection: it has the time of a head to say anything at all. */
 static void exchange_opened(void *acceptor, struct wire *wire, int64_t now_ms)
 {
     struct http_server *server = acceptor;
@@ -330,6 +348,7 @@ void http_server_set_date(struct http_server *server, const char *date)
     strcpy(server->date, date);
 }
 
+/* Idle connections go now; the others are told to close by their next answer. */
 void http_server_drain(struct http_server *server)
 {
     server->draining = true;

@@ -1,3 +1,7 @@
+/* Where a token may stand in a request. The Authorization field comes first: a client that sets
+ * it means it, while a cookie comes along by itself, from whatever page the browser shows (so
+ * routes with cookies check the origin, http_cors.h). A token in a URL is off unless a route
+ * asks for it, since URLs stand in logs of proxies. */
 #include "http_token.h"
 
 #include <assert.h>

@@ -1,3 +1,11 @@
+/* Whether one event of a client may go out now, and what becomes of it.
+ *
+ * The checks stand in the order of what they cost: the name, what the policy says, the form; then
+ * the session's own bucket, and last those of its user and tenant. What one bucket gave is not
+ * given back when the next one refuses: a client that asks too often waits longer, not shorter.
+ *
+ * An event that is on its way stands in its sender's list until done() or client_events_take(),
+ * and nowhere else: so neither the outlet nor the session ever names the other after its end. */
 #include "client_events.h"
 
 #include <assert.h>
@@ -90,6 +98,7 @@ static int64_t spend_all(const struct client_events *events, struct event_sender
     return wait_ms > 0 ? wait_ms : session_spend(session, QUOTA_EVENTS, now_ms);
 }
 
+/* Every refusal has a counter: the caller cannot give a word and forget to count it. */
 static const char *refuse_event_for(uint64_t *counter, const char *word)
 {
     assert(word);
@@ -127,6 +136,7 @@ static const char *judge_event(struct client_events *events, const struct event_
 /* --- On its way
  * -------------------------------------------------------------------------------------------- */
 
+/* It is answered, or nobody waits for it any more: its sender may have another one. */
 static void sent_event_leave(struct sent_event *sent)
 {
     assert(sent->sender && sent->sender->pending > 0);
@@ -135,6 +145,8 @@ static void sent_event_leave(struct sent_event *sent)
     sent->sender = NULL;
 }
 
+/* The outlet's answer. The event leaves its sender first: answered() may free it, or send the next
+ * one. */
 static void done(struct outlet_waiter *waiter, enum status status)
 {
     struct sent_event *sent =
@@ -148,9 +160,11 @@ static void done(struct outlet_waiter *waiter, enum status status)
                                                       : "unavailable");
 }
 
+/* An id for an event that came without one: consumers tell events apart by it. */
 static struct bytes make_event_id(struct client_events *events, char text[2 * ID_BYTES + 1])
 {
     uint8_t random[ID_BYTES];
+    assert(events->config.random);
     events->config.random(events->config.random_context, random, sizeof(random));
     for (size_t i = 0; i < sizeof(random); i++)
         snprintf(text + 2 * i, 3, "%02x", random[i]);
@@ -187,6 +201,7 @@ const char *client_events_send(struct client_events *events, struct event_sender
         return refuse_event_for(&events->stats.failed, "unavailable");
     sent->events = events;
     sent->sender = sender;
+    assert(sender->pending < events->config.pending);
     DL_APPEND(sender->sent, sent);
     sender->pending++;
     events->stats.sent++;

@@ -1,8 +1,15 @@
+/* Clients write times as their languages have them: milliseconds as a number, with a fraction
+ * from JavaScript's clocks, or as text of RFC 3339, and each of them with or without quotes. All
+ * of it comes from outside, so nothing here asserts what it says. A number that is too large
+ * counts as the largest one: it asks for no more than everything. */
 #include "history_options.h"
+
+#include <assert.h>
 
 #include "instant.h"
 #include "json.h"
 
+/* Within quotes there are no escapes to undo: neither a number nor a time has any. */
 static struct bytes without_quotes(struct bytes text)
 {
     if (text.size >= 2 && text.data[0] == '"' && text.data[text.size - 1] == '"')
@@ -14,6 +21,7 @@ static struct bytes without_quotes(struct bytes text)
 static bool read_whole_number(struct bytes text, int64_t most, int64_t *number)
 {
     *number = 0;
+    assert(most > 9);
     for (size_t i = 0; i < text.size; i++) {
         unsigned digit = (unsigned)(text.data[i] - '0');
         if (digit > 9)
@@ -23,6 +31,7 @@ static bool read_whole_number(struct bytes text, int64_t most, int64_t *number)
         else
             *number = 10 * *number + digit;
     }
+    assert(*number >= 0 && *number <= most);
     return text.size > 0;
 }
 
@@ -50,6 +59,7 @@ enum status history_options_read(struct bytes since, struct bytes last,
         return STATUS_INVALID;
     if (last.size && (!read_whole_number(last, UINT32_MAX, &number) || number == 0))
         return STATUS_INVALID;
+    assert(number >= 0 && number <= UINT32_MAX);
     request->last = (uint32_t)number;
     return since.size || last.size ? STATUS_OK : STATUS_INVALID;
 }

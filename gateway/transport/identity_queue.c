@@ -1,3 +1,9 @@
+/* A queue in front of whoever judges tokens. A question is asked at once while this turn has checks
+ * left and nobody waits; else it is copied, since its texts are the caller's, and asked in a later
+ * turn. So the order of questions is the order of answers that the judge gives at once, and no
+ * client passes another.
+ *
+ * The waiter's `queued` says where it is: set, it stands here; not set, the judge has it. */
 #include "identity_queue.h"
 
 #include <assert.h>
@@ -22,6 +28,8 @@ struct identity_queue {
     unsigned left;        /* checks of this turn */
 };
 
+/* Beyond the limits the client is told that this is trouble of ours: it may come again as it is,
+ * and should not throw its token away. */
 static enum identity_verdict defer(struct identity_queue *queue,
                                    const struct identity_question *question,
                                    struct identity_waiter *waiter, struct identity *identity)
@@ -78,6 +86,7 @@ static void queued_free(struct queued *queued)
     free(queued);
 }
 
+/* The waiter goes: it is taken out here, or the judge is told. */
 static void queue_cancel(void *identifier, struct identity_waiter *waiter)
 {
     struct identity_queue *queue = identifier;
@@ -92,6 +101,8 @@ static void queue_cancel(void *identifier, struct identity_waiter *waiter)
 
 const struct identity_ops identity_queue_ops = {.ask = queue_ask, .cancel = queue_cancel};
 
+/* A question leaves the queue before it is asked: decided() may end other clients, and so cancel
+ * what waits here. */
 void identity_queue_turn(struct identity_queue *queue)
 {
     const struct identity_queue_config *config = &queue->config;

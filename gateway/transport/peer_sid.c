@@ -1,3 +1,10 @@
+/* Sealing and opening the front of a session id (the form stands in the header).
+ *
+ * Sealing happens once, at the start: the prefix is the same for all sessions of a gateway.
+ * Opening happens for each request that names a session nobody here has, and so for whatever a
+ * stranger sends: it checks the size, the MAC under each secret, and only then looks at the
+ * address, which must lie in a network of gateways. Nothing in a session id is believed before
+ * its MAC is. */
 #include "peer_sid.h"
 
 #include <arpa/inet.h>
@@ -24,6 +31,7 @@ enum {
 
 static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
 
+/* IPv4 is kept in its mapped form, so that one comparison and one hash serve both families. */
 bool peer_address_is_ipv4(const struct peer_address *address)
 {
     return memcmp(address->ip, mapped, sizeof(mapped)) == 0;
@@ -60,6 +68,7 @@ bool peer_network_parse(const char *text, struct peer_network *network)
         if (end == slash + 1 || *end != '\0' || bits > most)
             return false;
     }
+    assert(bits <= most);
     memcpy(network->ip, address.ip, sizeof(network->ip));
     network->bits = (uint8_t)(bits + 128 - most);
     return true;
@@ -93,6 +102,7 @@ void peer_address_print(const struct peer_address *address, char text[PEER_ADDRE
 
 /* ---- Signing ---- */
 
+/* HMAC-SHA256. libcrypto fails only without memory, which ends the process anyway. */
 static void digest(struct bytes key, struct bytes data, uint8_t out[DIGEST_BYTES])
 {
     unsigned size = 0;
@@ -102,6 +112,8 @@ static void digest(struct bytes key, struct bytes data, uint8_t out[DIGEST_BYTES
     (void)made;
 }
 
+/* Eight bytes of MAC are enough: a forger has to ask a gateway for each guess, and what he would
+ * win is a request to an address inside the networks. */
 static void sign_place(const uint8_t key[DIGEST_BYTES], struct bytes packed, uint8_t mac[MAC_BYTES])
 {
     uint8_t whole[DIGEST_BYTES];
@@ -109,9 +121,12 @@ static void sign_place(const uint8_t key[DIGEST_BYTES], struct bytes packed, uin
     memcpy(mac, whole, MAC_BYTES);
 }
 
+/* Each use has a key of its own, derived from the secret by a name, so that what is learned of one
+ * tells nothing of another. */
 static void add_secret(struct peer_identity *identity, struct bytes secret)
 {
     uint8_t shown[DIGEST_BYTES];
+    assert(identity->secret_count < PEER_SECRETS_LIMIT);
     size_t at = identity->secret_count++;
     digest(secret, BYTES_LITERAL("smartstack session id"), identity->keys[at]);
     digest(secret, BYTES_LITERAL("smartstack session id mask"), identity->masks[at]);
@@ -131,6 +146,7 @@ static void mask(const uint8_t key[DIGEST_BYTES], const uint8_t head[1 + PEER_BO
         place[i] ^= stream[i];
 }
 
+/* Address and port in network order; IPv4 in its short form. */
 static size_t pack_place(const struct peer_address *address, uint8_t place[PLACE_BYTES_LIMIT])
 {
     size_t ip = peer_address_is_ipv4(address) ? 4 : 16;
@@ -149,6 +165,7 @@ static void unpack_place(const uint8_t *place, size_t size, struct peer_address 
     address->port = (uint16_t)(place[ip] << 8 | place[ip + 1]);
 }
 
+/* The newest secret seals: that is the first one. */
 static void make_prefix(struct peer_identity *identity, const uint8_t boot[PEER_BOOT_BYTES])
 {
     uint8_t head[1 + PEER_BOOT_BYTES], place[PLACE_BYTES_LIMIT], mac[MAC_BYTES];
@@ -162,6 +179,7 @@ static void make_prefix(struct peer_identity *identity, const uint8_t boot[PEER_
     buffer_append(&packed, bytes_of(place, size));
     sign_place(identity->keys[0], buffer_peek(&packed), mac);
     buffer_append(&packed, bytes_of(mac, sizeof(mac)));
+    assert(buffer_size(&packed) % 3 == 0);
     base64_encode_url(buffer_peek(&packed), &text);
     assert(buffer_size(&text) < PEER_PREFIX_SIZE);
     memcpy(identity->prefix, buffer_peek(&text).data, buffer_size(&text));
@@ -222,6 +240,7 @@ static size_t unpack(struct bytes sid, uint8_t packed[PACKED_BYTES_LIMIT])
         return 0;
     size_t wanted = packed_size(buffer_peek(&out).data[0]);
     assert(wanted <= PACKED_BYTES_LIMIT);
+    assert(wanted % 3 == 0);
     buffer_clear(&out);
     if (wanted == 0 || size < wanted / 3 * 4 ||
         base64_decode(bytes_of(text, wanted / 3 * 4), &out) != STATUS_OK ||
@@ -236,6 +255,7 @@ static size_t signer_of(const struct peer_identity *identity, struct bytes packe
                         const uint8_t mac[MAC_BYTES])
 {
     size_t signer = identity->secret_count;
+    assert(signer > 0 && signer <= PEER_SECRETS_LIMIT);
     for (size_t i = 0; i < identity->secret_count; i++) {
         uint8_t own[MAC_BYTES];
         sign_place(identity->keys[i], packed, own);
@@ -254,6 +274,7 @@ enum status peer_identity_locate(const struct peer_identity *identity, struct by
         return STATUS_NOT_FOUND;
     if (!is_plain(sid))
         return STATUS_DENIED;
+    assert(size > MAC_BYTES);
     size -= MAC_BYTES;
     size_t signer = signer_of(identity, bytes_of(packed, size), packed + size);
     if (signer == identity->secret_count)
@@ -263,7 +284,10 @@ enum status peer_identity_locate(const struct peer_identity *identity, struct by
     uint8_t *place = packed + 1 + (shown ? 0 : PEER_BOOT_BYTES);
     if (!shown)
         mask(identity->masks[signer], packed, place, place_size(packed[0]));
+    assert(place_size(packed[0]) > 0);
     unpack_place(place, place_size(packed[0]), &found);
+    /* Our own address, and the session is not here: it ended, or an earlier process of this address
+     * had it. Asking ourselves would be a loop. */
     if (memcmp(found.ip, identity->own.ip, sizeof(found.ip)) == 0 &&
         found.port == identity->own.port)
         return STATUS_NOT_FOUND;
@@ -276,6 +300,7 @@ enum status peer_identity_locate(const struct peer_identity *identity, struct by
     return STATUS_DENIED;
 }
 
+/* Every token is compared, and in constant time: how long it takes tells nothing of any. */
 bool peer_identity_knows(const struct peer_identity *identity, struct bytes token)
 {
     bool known = false;

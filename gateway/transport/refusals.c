@@ -1,3 +1,6 @@
+/* The table of refusals: a word and a text for each, made from REFUSAL_TABLE, so that the order
+ * of the enumeration and of the rows cannot differ. Words are looked up from the front. That is
+ * linear, and fine: a refusal is rare, and each is bounded before it comes here. */
 #include "refusals.h"
 
 #include <assert.h>
@@ -16,6 +19,7 @@ static const struct {
 
 _Static_assert(sizeof(table) / sizeof(table[0]) == REFUSAL_COUNT, "a row for each word");
 
+/* A word that stands in no table counts as `other`: better a vague count than none. */
 enum refusal refusal_of(const char *word)
 {
     assert(word);
@@ -51,9 +55,11 @@ void refusal_append_message(struct buffer *out, const char *word, const char *cl
         buffer_append_format(out, " (claim \"%s\")", claim);
 }
 
+/* Words need no escaping: they are ours. The text may name a claim, which is configuration. */
 void refusal_append_members(struct buffer *out, const char *word, const char *claim)
 {
     auto_buffer struct buffer message = {0};
+    assert(word && word[0]);
     refusal_append_message(&message, word, claim);
     buffer_append_format(out, "\"code\":\"%s\",\"message\":", word);
     json_write_string(out, buffer_peek(&message));
@@ -66,9 +72,11 @@ void refusal_append_json(struct buffer *out, const char *word, const char *claim
     buffer_append_byte(out, '}');
 }
 
+/* Rounded up: a client that waits so long is not too early. */
 void refusal_append_retry(struct buffer *out, int64_t retry_after_ms)
 {
     long long whole_s = retry_after_ms / 1000;
+    assert(retry_after_ms >= 0);
     if (retry_after_ms > 0)
         buffer_append_format(out, ",\"retryAfter\":%lld",
                              retry_after_ms % 1000 > 0 ? whole_s + 1 : whole_s);

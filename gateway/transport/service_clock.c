@@ -1,3 +1,9 @@
+/* Time without the spans in which this process could not run.
+ *
+ * Each turn the loop says by when it means to wake up. If it wakes much later than that, it was
+ * not asleep: it was stopped, or starved. The excess is added to `skew_ms`, and service time
+ * goes on one millisecond short of the plan. So whatever was due falls due in the next turn,
+ * after the sockets that have something to say were read in this one. */
 #include "service_clock.h"
 
 #include <assert.h>
@@ -28,6 +34,7 @@ int64_t service_clock_read(struct service_clock *clock, int64_t monotonic_ms)
         clock->gaps++;
         now_ms = resumed_ms;
     }
+    assert(now_ms >= clock->now_ms);
     clock->now_ms = now_ms;
     return now_ms;
 }
@@ -37,5 +44,6 @@ int64_t service_clock_sleep_ms(const struct service_clock *clock, int64_t monoto
     if (clock->planned_ms == INT64_MAX)
         return -1;
     int64_t now_ms = monotonic_ms - clock->skew_ms;
+    assert(clock->limit_ms > 0);
     return clock->planned_ms > now_ms ? clock->planned_ms - now_ms : 0;
 }

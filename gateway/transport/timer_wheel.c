@@ -1,12 +1,17 @@
+/* A hierarchical timing wheel (Varghese and Lauck, scheme 7). Where a timer lies follows from the
+ * highest group of six bits in which its deadline differs from `now`: so in each level only slots
+ * behind the present one are filled, and the first filled slot of the lowest filled level is the
+ * next event.
+ *
+ * A slot of a higher level is not fired but sorted again, into lower ones, when time reaches it:
+ * each timer moves at most once per level. `filled` has a bit for each slot that has timers,
+ * which makes the search for the next event a count of trailing zeros. A timer is in exactly one
+ * list while it is set, and in none when its function runs. */
 #include "timer_wheel.h"
 
 #include <assert.h>
 
 enum { LEVEL_BITS = 6, HORIZON_BITS = LEVEL_BITS * TIMER_WHEEL_LEVELS };
-
-/* Where a timer lies follows from the highest group of six bits in which its deadline differs from
- * `now`: so in each level only slots behind the present one are filled, and the first filled slot
- * of the lowest filled level is the next event. */
 
 static void link_init(struct timer_link *head)
 {
@@ -19,8 +24,10 @@ static bool link_is_empty(const struct timer_link *head)
     return head->next == head;
 }
 
+/* Lists are rings with a head: neither end is a special case. */
 static void link_append(struct timer_link *head, struct timer_link *link)
 {
+    assert(!link->next && !link->previous);
     link->next = head;
     link->previous = head->previous;
     head->previous->next = link;
@@ -43,6 +50,7 @@ void timer_wheel_init(struct timer_wheel *wheel, int64_t now_ms)
     link_init(&wheel->far);
 }
 
+/* In O(1): the level is the place of the highest bit that differs. */
 static void timer_insert(struct timer_wheel *wheel, struct timer *timer)
 {
     if (timer->deadline_ms <= wheel->now_ms) {
@@ -55,6 +63,7 @@ static void timer_insert(struct timer_wheel *wheel, struct timer *timer)
         return;
     }
     int level = (63 - __builtin_clzll(difference)) / LEVEL_BITS;
+    assert(level >= 0 && level < TIMER_WHEEL_LEVELS);
     int slot = (int)(timer->deadline_ms >> (LEVEL_BITS * level)) & (TIMER_WHEEL_SLOTS - 1);
     link_append(&wheel->slots[level][slot], &timer->link);
     wheel->filled[level] |= UINT64_C(1) << slot;
@@ -63,6 +72,7 @@ static void timer_insert(struct timer_wheel *wheel, struct timer *timer)
 static void timer_detach(struct timer_wheel *wheel, struct timer *timer)
 {
     struct timer_link *next = timer->link.next;
+    assert(next && timer->link.previous);
     next->previous = timer->link.previous;
     timer->link.previous->next = next;
     timer->link = (struct timer_link){NULL, NULL};
@@ -90,6 +100,7 @@ void timer_wheel_cancel(struct timer_wheel *wheel, struct timer *timer)
 {
     if (!timer_is_set(timer))
         return;
+    assert(wheel->count > 0);
     timer_detach(wheel, timer);
     wheel->count--;
 }
@@ -116,6 +127,8 @@ static void run_list(struct timer_wheel *wheel, struct timer_link *list, int64_t
 {
     if (link_is_empty(list))
         return;
+    /* The list is moved to a head on the stack: what its timers set while they run goes into the
+     * list anew, and what they cancel leaves this one. */
     struct timer_link running = *list;
     running.next->previous = &running;
     running.previous->next = &running;
@@ -127,11 +140,15 @@ static void run_list(struct timer_wheel *wheel, struct timer_link *list, int64_t
             timer_insert(wheel, timer);
             continue;
         }
+        assert(wheel->count > 0);
         wheel->count--;
         timer->fire(timer, now_ms);
     }
 }
 
+/* Goes from event to event, not from millisecond to millisecond: an idle gateway pays nothing for
+ * the time in between. A timer that is set from inside a timer, and is due already, waits for the
+ * next advance, so this ends. */
 void timer_wheel_advance(struct timer_wheel *wheel, int64_t now_ms)
 {
     assert(now_ms >= wheel->now_ms);
