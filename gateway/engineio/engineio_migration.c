@@ -1,10 +1,15 @@
-/* A session's way to another gateway, when its upgrade has reached that one. Here is where it is
- * given: another gateway asks whether it may be probed, and takes it when its client has sent "5".
- * And what it consists of, both ways.
+/* A session's way to another gateway, when its upgrade has reached that one. This is where it is
+ * given and taken: the other gateway asks whether the session may be probed, and takes it once the
+ * client has sent "5". What a session consists of, both ways, stands here and nowhere else.
  *
- *      /peer/probe    as a probe of our own: from now on polls are not held for long. Answered by
- * what names the probe /peer/abandon  the probe has come to nothing /peer/take     answered by the
- * session, which is then gone from here; it waits for what is under way */
+ *      /peer/probe     as a probe of our own: from now on polls are not held for long.
+ *                      Answered by what names the probe
+ *      /peer/abandon   the probe has come to nothing
+ *      /peer/take      answered by the session, which is then gone from here; it waits for
+ *                      what is under way
+ *
+ * At no time do two gateways have the session: it leaves this one in the answer that gives it
+ * away. If the answer is lost the session is lost, and its client comes back with its cursor. */
 #include <assert.h>
 #include <stdio.h>
 
@@ -17,6 +22,7 @@ enum { FORMAT_VERSION = 1, PING_LIMIT_MS = 1 << 30 };
 
 /* ---- Probes of others ---- */
 
+/* The client stays with polling, as after an upgrade of our own that failed. */
 static void forget_probe(struct engineio_session *session)
 {
     struct polling *polling = session->polling;
@@ -28,11 +34,13 @@ static void forget_probe(struct engineio_session *session)
     session->server->stats.upgrades_failed++;
 }
 
+/* The other gateway has its own deadline, but it may be gone. */
 static void probe_late(struct timer *timer, int64_t now_ms)
 {
     struct polling *polling =
         (struct polling *)((char *)timer - offsetof(struct polling, upgrade_timer));
     (void)now_ms;
+    assert(polling->session->polling == polling);
     forget_probe(polling->session);
 }
 
@@ -43,6 +51,8 @@ static void answer_bytes(struct http_exchange *exchange, struct bytes body)
                                                          .body = body});
 }
 
+/* A random name, so that an abandon or a take that was meant for an earlier probe of this session
+ * cannot end or take a later one. */
 static void begin_probe(struct engineio_session *session, struct http_exchange *exchange,
                         int64_t now_ms)
 {
@@ -116,6 +126,8 @@ static void peer_abandon(void *route, struct http_exchange *exchange,
     answer_bytes(exchange, bytes_of(NULL, 0));
 }
 
+/* Not answered at once: what the client has asked for may still be under way to the backend, and
+ * its answer comes to this gateway. The turn looks each time whether the session can go. */
 static void peer_take(void *route, struct http_exchange *exchange,
                       const struct http_request *request, int64_t now_ms)
 {
@@ -167,6 +179,7 @@ void engineio_migrate_out(struct engineio_session *session, int64_t now_ms)
     assert(polling->take);
     if (session->state == SESSION_OPEN)
         status = server->config.ops->migrate_out(session->connection, &writer, &own, now_ms);
+    /* Something is under way still: the next turn tries again. */
     if (status == STATUS_INCOMPLETE)
         return;
     if (status != STATUS_OK || session->state != SESSION_OPEN) {
@@ -174,6 +187,8 @@ void engineio_migrate_out(struct engineio_session *session, int64_t now_ms)
         engineio_session_end(session, ENGINEIO_CLOSE_SERVER, now_ms);
         return;
     }
+    /* What is queued travels along: it was said to the client, and a socket's state counts from
+     * behind it. */
     queue_pack(&session->queue, &queue);
     pack_number(&state, FORMAT_VERSION);
     pack_number(&state, (uint64_t)engineio_session_ping_in_ms(session, now_ms));
@@ -182,6 +197,7 @@ void engineio_migrate_out(struct engineio_session *session, int64_t now_ms)
     pack_bytes(&state, buffer_peek(&queue));
     pack_bytes(&state, buffer_peek(&own));
     struct http_exchange *take = polling->take, *get = polling->get;
+    assert(take && session->state == SESSION_OPEN);
     polling->take = polling->get = NULL;
     if (get) /* the client has stopped polling; this is another's */
         engineio_answer_error(get, ENGINEIO_ERROR_BAD_REQUEST, NULL);
@@ -197,6 +213,8 @@ struct moved {
     struct bytes query, fields, queue, own;
 };
 
+/* Another gateway's answer, perhaps of another version: nothing in it is believed, and all of it
+ * has to be used up. */
 static bool read_moved(struct bytes state, struct moved *moved)
 {
     uint64_t version;
@@ -211,6 +229,7 @@ static void keep_handshake(struct engineio_session *session, const struct moved 
 {
     auto_buffer struct buffer copy = {0};
     assert(!session->handshake);
+    assert(moved->query.size <= UINT16_MAX && moved->fields.size <= UINT16_MAX);
     buffer_append(&copy, moved->query);
     buffer_append(&copy, moved->fields);
     if (buffer_size(&copy))
@@ -222,10 +241,13 @@ static void keep_handshake(struct engineio_session *session, const struct moved 
 /* Nothing here can go on from its state. */
 static void refuse_moved(struct engineio_session *session, int64_t now_ms)
 {
+    assert(!session->connection && session->link);
     engineio_session_close_for(session, WEBSOCKET_CLOSE_TRY_AGAIN, "cannot_continue");
     engineio_session_end(session, ENGINEIO_CLOSE_SERVER, now_ms);
 }
 
+/* Only sessions that are not here already: the id comes from a client, and two sessions of one id
+ * would be each other's. */
 bool engineio_migrate_in(struct engineio_server *server, struct bytes sid, struct bytes state,
                          struct taken_wire taken, int64_t now_ms)
 {
@@ -242,6 +264,7 @@ bool engineio_migrate_in(struct engineio_server *server, struct bytes sid, struc
     session = engineio_session_new(server, key);
     session->queue = queue;
     session->place = *taken.place;
+    /* Its application says when it may be listened to: its lanes may have to be opened first. */
     session->deaf = true;
     session->link = link_of_wire(session, taken.wire, taken.reader, taken.base64);
     server->stats.websocket++;

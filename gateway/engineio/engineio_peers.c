@@ -1,5 +1,9 @@
-/* Polls that reach another gateway than their session's: passed on to it, over one hop. Answered as
- * the session answers, held as long, and given up when the client gives up. */
+/* Polls that reach another gateway than their session's: passed on to it, over one hop. They are
+ * answered as the session answers, held as long, and given up when the client gives up.
+ *
+ * A forward lives exactly as long as the client's exchange is owed an answer: whichever of the
+ * two ends first (the answer comes, the client goes away, the server is freed) ends both. A
+ * notice to another gateway, whose answer means nothing, lives by itself. */
 #include <assert.h>
 #include <stddef.h>
 
@@ -36,6 +40,7 @@ struct peer_notice {
 
 static void forward_free(struct forward *forward)
 {
+    assert(forward->server->forwards);
     peer_client_cancel(&forward->request);
     buffer_deinit(&forward->query);
     buffer_deinit(&forward->fields);
@@ -45,7 +50,8 @@ static void forward_free(struct forward *forward)
 
 /* ---- The answer comes back ---- */
 
-/* A field of the answer that is handed on. */
+/* A field of the answer that is handed on. NULL: it is not there, or is nothing that a gateway of
+ * ours would have written. */
 static const char *copy_field(const struct http_reply *reply, const char *name,
                               char value[VALUE_SIZE])
 {
@@ -58,6 +64,9 @@ static const char *copy_field(const struct http_reply *reply, const char *name,
     return value;
 }
 
+/* Of the other gateway's fields only those that say how the body is to be read. It speaks for a
+ * session, not for this connection: its Connection, Date or cookies are none of the client's
+ * business. */
 static void hand_on(struct http_exchange *exchange, const struct http_reply *reply)
 {
     static const char *const names[] = {"Cache-Control", "Content-Encoding", "X-XSS-Protection"};
@@ -85,6 +94,7 @@ static bool is_answer(const struct http_reply *reply)
     return reply && reply->code != 401 && reply->code != 404;
 }
 
+/* The forward is freed first: the answer may end the exchange, and then nobody must point to it. */
 static void forward_answered(struct peer_request *request, const struct http_reply *reply,
                              int64_t now_ms)
 {
@@ -92,6 +102,7 @@ static void forward_answered(struct peer_request *request, const struct http_rep
         (struct forward *)((char *)request - offsetof(struct forward, request));
     struct http_exchange *exchange = forward->exchange;
     (void)now_ms;
+    assert(exchange && forward->owner.body);
     if (!is_answer(reply))
         forward->server->stats.forwards_failed++;
     forward_free(forward);
@@ -105,6 +116,8 @@ static void forward_answered(struct peer_request *request, const struct http_rep
 
 /* ---- The request goes out ---- */
 
+/* Fields and body are copied by the client of peers, so the request's slices may go when this
+ * returns. */
 static void forward_send(struct forward *forward, struct bytes query, struct bytes fields,
                          struct bytes body)
 {
@@ -126,15 +139,19 @@ static void forward_send(struct forward *forward, struct bytes query, struct byt
     peer_client_send(peers->client, &forward->request, &message);
 }
 
+/* A GET was sent on at once: a body of its, if there is one, means nothing. */
 static void forward_body(struct exchange_owner *owner, struct http_exchange *exchange,
                          struct bytes body, int64_t now_ms)
 {
     struct forward *forward = (struct forward *)owner;
+    assert(forward->exchange == exchange && (forward->post || forward->request.client));
     (void)exchange, (void)now_ms;
     if (forward->post)
         forward_send(forward, buffer_peek(&forward->query), buffer_peek(&forward->fields), body);
 }
 
+/* The client gives the poll up: the other gateway sees its connection close, and keeps the
+ * events. */
 static void forward_aborted(struct exchange_owner *owner, struct http_exchange *exchange,
                             enum http_abort reason, int64_t now_ms)
 {
@@ -154,6 +171,8 @@ static void copy_fields(const struct http_request *request, struct buffer *field
     }
 }
 
+/* A session id that we did not seal, or our own address, is an unknown session: no request of a
+ * stranger makes this gateway connect to anywhere. */
 void forward_request(struct engineio_server *server, struct http_exchange *exchange,
                      const struct http_request *request, struct bytes sid)
 {
@@ -197,6 +216,7 @@ static void peer_notice_done(struct peer_request *request, const struct http_rep
         (struct peer_notice *)((char *)request - offsetof(struct peer_notice, request)));
 }
 
+/* Told once and not repeated: every notice only spares somebody a time limit. */
 void peer_notice_send(struct engineio_server *server, const struct peer_address *address,
                       const char *path, struct bytes query)
 {
@@ -213,6 +233,8 @@ void peer_notice_send(struct engineio_server *server, const struct peer_address 
                                             .timeout_ms = server->peers.timeout_ms});
 }
 
+/* This gateway ends. Polls that it passes on are held elsewhere, and would hold up its end: their
+ * gateways are asked to answer them. */
 void engineio_server_release_forwards(struct engineio_server *server)
 {
     struct forward *forward;
@@ -230,10 +252,13 @@ void forwards_free(struct engineio_server *server)
         forward_free(server->forwards);
         engineio_answer_error(exchange, ENGINEIO_ERROR_UNKNOWN_SID, NULL);
     }
+    assert(!server->forwards && !server->notices);
 }
 
 /* ---- What other gateways ask ---- */
 
+/* The other side of forward_request(). One hop only: a session that is not here either is answered
+ * as unknown, so a poll never goes in a circle. */
 static void handle_poll(void *route, struct http_exchange *exchange,
                         const struct http_request *request, int64_t now_ms)
 {
@@ -267,6 +292,8 @@ static void handle_release(void *route, struct http_exchange *exchange,
     http_exchange_answer(exchange, &(struct http_answer){.code = 200});
 }
 
+/* Every session id begins with the identity's prefix from now on, so there must be none yet that
+ * does not. */
 void engineio_server_set_peers(struct engineio_server *server, const struct engineio_peers *peers)
 {
     assert(!server->sessions && strlen(peers->identity->prefix) + SID_KEY_SIZE < ENGINEIO_SID_SIZE);

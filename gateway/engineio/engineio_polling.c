@@ -1,3 +1,10 @@
+/* Long-polling: a session's GETs and POSTs.
+ *
+ * A session has at most one GET and one POST at a time. A second one is either the same request
+ * again (a load balancer or a browser repeats what it lost; they are told by the parameter `t`),
+ * and then it takes the place of the first, or a violation that ends the session. The body of
+ * the last answer is kept until the client's next poll shows that it has arrived: so a repeated
+ * GET gets the same events, and none is lost or doubled by it. */
 #include <assert.h>
 
 #include <zlib.h>
@@ -19,6 +26,8 @@ enum { CUT_POLL_MS = 1500 };
 
 /* ---- Answers ---- */
 
+/* The fields are those of the JavaScript server; XSS protection is off where it would tear packets
+ * apart. */
 static void polling_answer(struct http_exchange *exchange, const char *content_type,
                            struct bytes body, bool gzip, bool old_browser)
 {
@@ -56,6 +65,7 @@ static void answer_poll(struct engineio_session *session, struct bytes body)
 
 /* ---- Marks ---- */
 
+/* A longer `t` than clients write is no mark: such a request is never taken for a repetition. */
 static struct request_mark read_request_mark(const struct http_request *request)
 {
     struct request_mark mark = {0};
@@ -73,6 +83,7 @@ static struct request_mark read_request_mark(const struct http_request *request)
 
 static bool same_mark(const struct request_mark *a, const struct request_mark *b)
 {
+    assert(a->size <= T_SIZE && b->size <= T_SIZE);
     return a->size && a->size == b->size && memcmp(a->text, b->text, a->size) == 0;
 }
 
@@ -116,10 +127,13 @@ static bool replace_poll(struct polling *polling, const struct request_mark *mar
     return true;
 }
 
+/* Held until there is something to say, or the next ping. A repeated GET is answered from what was
+ * kept. */
 static void poll(struct engineio_session *session, struct http_exchange *exchange,
                  const struct http_request *request, int64_t now_ms)
 {
     struct polling *polling = session->polling;
+    assert(polling && polling->session == session);
     struct request_mark mark = read_request_mark(request);
     if (!replace_poll(polling, &mark)) {
         engineio_answer_problem(exchange, "requests_overlap");
@@ -149,11 +163,14 @@ static void poll(struct engineio_session *session, struct http_exchange *exchang
     engineio_session_mark_dirty(session);
 }
 
+/* Clients that are not the stock one may take a payload apart badly: so many packets at most. */
 static uint32_t packets_most(const struct polling *polling, const struct engineio_config *config)
 {
     return config->poll_packets && !polling->stock_client ? config->poll_packets : UINT32_MAX;
 }
 
+/* Called in the turn. A closing session says its last word only when a poll is there to carry it:
+ * events first, and the close packet in a payload of its own. */
 void polling_flush(struct engineio_session *session, int64_t now_ms)
 {
     struct engineio_server *server = session->server;
@@ -194,6 +211,8 @@ void polling_flush(struct engineio_session *session, int64_t now_ms)
 
 /* ---- POST ---- */
 
+/* The packets of a POST, in order. The session may end at any of them; what is behind it is
+ * dropped. */
 static enum status take_payload(struct engineio_session *session, struct bytes body, int64_t now_ms)
 {
     struct engineio_server *server = session->server;
@@ -227,12 +246,15 @@ static uint64_t digest_of(struct bytes body)
     return (uint64_t)body.size << 32 | crc32_z(0, body.data, body.size);
 }
 
+/* The POST is taken off the session first: a packet may end it, and the answer is given all the
+ * same. A repeated body was handled before, and is only answered again. */
 static void take_body(struct engineio_session *session, struct http_exchange *exchange,
                       struct bytes body, int64_t now_ms)
 {
     struct engineio_server *server = session->server;
     struct polling *polling = session->polling;
     assert(polling->post == exchange);
+    assert(!session->link);
     server->stats.posts++;
     polling->post = NULL;
     if (is_too_large(server, body)) {
@@ -289,6 +311,7 @@ static void post(struct engineio_session *session, struct http_exchange *exchang
 void polling_request(struct engineio_session *session, struct http_exchange *exchange,
                      const struct http_request *request, int64_t now_ms)
 {
+    assert(session->polling && !session->link);
     if (request->method == HTTP_GET)
         poll(session, exchange, request, now_ms);
     else if (request->method == HTTP_POST)
@@ -301,11 +324,14 @@ static void polling_body(struct exchange_owner *owner, struct http_exchange *exc
                          struct bytes body, int64_t now_ms)
 {
     struct polling *polling = (struct polling *)owner;
+    assert(polling->session->polling == polling);
     if (polling->post == exchange)
         take_body(polling->session, exchange, body, now_ms);
     /* else a GET with a body: it is held, its body means nothing */
 }
 
+/* The connection of a request is lost. A poll may come again on another one, if it has a mark; a
+ * POST is not sent again, so its session is over. */
 static void polling_aborted(struct exchange_owner *owner, struct http_exchange *exchange,
                             enum http_abort reason, int64_t now_ms)
 {
@@ -326,6 +352,7 @@ static void polling_aborted(struct exchange_owner *owner, struct http_exchange *
         engineio_session_end(polling->session, ENGINEIO_CLOSE_TRANSPORT, now_ms);
 }
 
+/* It did not come again in time. */
 static void stay_away(struct timer *timer, int64_t now_ms)
 {
     struct polling *polling =
@@ -356,6 +383,8 @@ void polling_attach(struct engineio_session *session)
     session->server->stats.polling++;
 }
 
+/* Nobody may point to the struct afterwards: timers, exchanges and the probe are let go one by
+ * one. */
 void polling_detach(struct engineio_session *session, enum engineio_packet_type last)
 {
     struct polling *polling = session->polling;

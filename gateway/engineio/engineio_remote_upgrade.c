@@ -5,8 +5,9 @@
  *                                                                                    |
  *                                                 the session's link <--the session--'
  *
- * Whatever goes wrong ends only the WebSocket: before "5" the client goes on polling, after it the
- * client comes back. */
+ * Whatever goes wrong ends only the WebSocket: before "5" the client goes on polling, after it
+ * the client comes back. What the client sends behind "5" is for the session, so it is kept, up
+ * to a limit, until that is here. */
 #include <assert.h>
 
 #include <utlist.h>
@@ -70,8 +71,11 @@ static void remote_upgrade_free(struct remote_upgrade *upgrade)
     free(upgrade);
 }
 
+/* A wire that cannot take the frame is closed without it: nothing waits for a peer that does not
+ * read. */
 static void write_close(struct remote_upgrade *upgrade, unsigned code, const char *word)
 {
+    assert(upgrade->wire);
     if (upgrade->wire->writable) {
         auto_buffer struct buffer frame = {0};
         websocket_append_close(&frame, code, word ? word : "");
@@ -84,6 +88,7 @@ static void write_close(struct remote_upgrade *upgrade, unsigned code, const cha
 static void remote_upgrade_end(struct remote_upgrade *upgrade, unsigned code, const char *word)
 {
     assert(code || !word);
+    assert(!upgrade->over);
     upgrade->server->stats.migrations_failed++;
     if (word)
         refusals_note(
@@ -100,6 +105,7 @@ static void remote_upgrade_end(struct remote_upgrade *upgrade, unsigned code, co
         remote_upgrade_free(upgrade);
 }
 
+/* One deadline for the client and the other gateway together, until the session is asked for. */
 static void remote_upgrade_late(struct timer *timer, int64_t now_ms)
 {
     (void)now_ms;
@@ -110,6 +116,7 @@ static void remote_upgrade_late(struct timer *timer, int64_t now_ms)
 
 /* ---- Answers of the session's gateway ---- */
 
+/* The other gateway answers with the name of the probe, which goes with whatever is asked later. */
 static void remote_upgrade_greet(struct remote_upgrade *upgrade, const struct http_reply *reply)
 {
     static const char name[] = "&probe=";
@@ -151,6 +158,7 @@ static void remote_upgrade_complete(struct remote_upgrade *upgrade, const struct
         wire->receiver_ops->bytes(wire->receiver, buffer_peek(&held), now_ms);
 }
 
+/* The same request is used twice, one behind the other; the state says which answer it is. */
 static void remote_upgrade_answered(struct peer_request *request, const struct http_reply *reply,
                                     int64_t now_ms)
 {
@@ -165,10 +173,12 @@ static void remote_upgrade_answered(struct peer_request *request, const struct h
 
 /* ---- What the client says ---- */
 
+/* Two messages in this order, and nothing else: as at the session's own gateway. */
 static void remote_upgrade_message(struct remote_upgrade *upgrade,
                                    const struct websocket_item *item)
 {
     bool text = item->opcode == WEBSOCKET_TEXT;
+    assert(!upgrade->over && upgrade->state != REMOTE_UPGRADE_TAKING);
     if (text && upgrade->state == REMOTE_UPGRADE_EXPECTED &&
         bytes_equal(item->payload, BYTES_LITERAL("2probe"))) {
         upgrade->state = REMOTE_UPGRADE_ASKING;
@@ -200,6 +210,7 @@ static void remote_upgrade_item(struct remote_upgrade *upgrade, const struct web
     }
 }
 
+/* As much as a POST may have: a client cannot know that its session is on the way. */
 static void remote_upgrade_hold(struct remote_upgrade *upgrade, struct bytes bytes)
 {
     assert(upgrade->state == REMOTE_UPGRADE_TAKING);
@@ -215,10 +226,13 @@ static void remote_upgrade_fail(struct remote_upgrade *upgrade)
     remote_upgrade_end(upgrade, code, refusal_of_frame(code));
 }
 
+/* An end from inside only marks it (`over`), since the reader stands in the middle of it; it is
+ * freed on the way out. */
 static void remote_upgrade_bytes(void *receiver, struct bytes bytes, int64_t now_ms)
 {
     struct remote_upgrade *upgrade = receiver;
     (void)now_ms;
+    assert(!upgrade->inside && !upgrade->over);
     upgrade->inside = true;
     while (!upgrade->over && bytes.size && upgrade->state != REMOTE_UPGRADE_TAKING) {
         struct websocket_item item;
@@ -254,6 +268,8 @@ static const struct wire_receiver_ops receiver_ops = {
 
 /* ---- Arrival ---- */
 
+/* Everything that costs nothing is looked at first. The address's place is taken here, and goes to
+ * the session with the wire. */
 void remote_upgrade_request(struct engineio_server *server, struct http_exchange *exchange,
                             const struct http_request *request, struct bytes sid, int64_t now_ms)
 {
@@ -294,6 +310,7 @@ void remote_upgrade_request(struct engineio_server *server, struct http_exchange
     buffer_deinit(&rest);
 }
 
+/* They come back elsewhere: the sessions they wanted are alive. */
 void remote_upgrades_free(struct engineio_server *server)
 {
     while (server->remote_upgrades) {

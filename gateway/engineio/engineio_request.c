@@ -1,5 +1,6 @@
-/* What a request says of the session it is for, whoever sent it: a client, or another gateway on a
- * client's behalf. The rest of it goes to the owner of the exchange, which the first part found. */
+/* What a request says of the session it is for, whoever sent it: a client, or another gateway on
+ * a client's behalf. The rest of the request goes to the owner of its exchange, which the first
+ * part found. */
 #include <assert.h>
 
 #include "engineio_private.h"
@@ -18,6 +19,8 @@ static void expire_if_due(struct engineio_session *session, int64_t now_ms)
         engineio_session_end(session, ENGINEIO_CLOSE_PING_TIMEOUT, now_ms);
 }
 
+/* A session that is over, or whose client has closed it and does not fetch the answer, is as good
+ * as not here: its id is kept, since another gateway may have it. */
 struct request_parameters engineio_read_parameters(struct engineio_server *server,
                                                    const struct http_request *request,
                                                    int64_t now_ms)
@@ -46,9 +49,11 @@ struct request_parameters engineio_read_parameters(struct engineio_server *serve
             buffer_append(&parameters.sid, value);
         }
     }
+    assert(!parameters.session || buffer_size(&parameters.sid) == 0);
     return parameters;
 }
 
+/* Polls of a session that has its WebSocket are refused, as by the JavaScript server. */
 bool engineio_fits_session(const struct request_parameters *parameters, bool upgrade)
 {
     assert(upgrade || parameters->session);
@@ -68,6 +73,7 @@ void engineio_handle_body(void *route, struct http_exchange *exchange, struct by
     owner->body(owner, exchange, body, now_ms);
 }
 
+/* Without an owner nobody waits: the request was answered, or refused, before its end. */
 void engineio_handle_aborted(void *route, struct http_exchange *exchange, enum http_abort reason,
                              int64_t now_ms)
 {
@@ -83,6 +89,7 @@ bool engineio_is_peer(struct engineio_server *server, struct http_exchange *exch
                       const struct http_request *request)
 {
     struct bytes token;
+    assert(server->peers.identity);
     server->stats.peer_requests++;
     if (http_request_field(request, PEER_TOKEN_FIELD, &token) &&
         peer_identity_knows(server->peers.identity, token))

@@ -1,3 +1,10 @@
+/* The server as a whole: which request goes where, handshakes over polling, the turn, and its end.
+ *
+ * Calls from below (a request, bytes, a timer) only change sessions and put them on the dirty
+ * list. The turn goes over that list once, and writes: so all that a turn of the loop brought
+ * for a client goes out in one write, and no application is called from inside its own call.
+ * Sessions and links that ended are freed last, when nothing of the turn can point to them any
+ * more. */
 #include "engineio_server.h"
 
 #include <assert.h>
@@ -9,6 +16,8 @@
 
 /* ---- Handshake ---- */
 
+/* The answer carries the session id, and the first poll follows it: the application may already
+ * speak, it is queued. */
 static void open_polling(struct engineio_server *server, struct http_exchange *exchange,
                          const struct http_request *request, int64_t now_ms)
 {
@@ -18,6 +27,7 @@ static void open_polling(struct engineio_server *server, struct http_exchange *e
         return;
     struct engineio_session *session = engineio_session_open(server, request, now_ms);
     session->place = place;
+    assert(session->state == SESSION_OPEN);
     polling_attach(session);
     struct buffer *out = &server->scratch;
     buffer_clear(out);
@@ -35,6 +45,8 @@ static void open_polling(struct engineio_server *server, struct http_exchange *e
     session->connection = server->config.ops->opened(server->config.application, session, now_ms);
 }
 
+/* Full is looked at before the address is counted: a place that is taken would have to be given
+ * back. */
 static void engineio_handshake(struct engineio_server *server, struct http_exchange *exchange,
                                const struct http_request *request, bool websocket, int64_t now_ms)
 {
@@ -96,6 +108,8 @@ enum {
     LEFT_MS = 100
 }; /* how long a session stays that its client closed, see engineio_session_is_left() */
 
+/* What a session has to say, by whatever carries it now. A closing one tells its application first:
+ * that may queue its last words, which still go out. */
 static void session_flush(struct engineio_session *session, int64_t now_ms)
 {
     assert(session->state != SESSION_DEAD && !session->link == !!session->polling);
@@ -118,6 +132,7 @@ static void session_flush(struct engineio_session *session, int64_t now_ms)
         polling_flush(session, now_ms);
 }
 
+/* Links first: a dead session has none, but a probe that failed leaves one without a session. */
 static void free_dead(struct engineio_server *server)
 {
     while (server->dead_links) {
@@ -138,6 +153,8 @@ static void free_dead(struct engineio_server *server)
     }
 }
 
+/* The list is taken off before it is walked: what is marked from now on, from inside a call, has
+ * its turn in the next round of the loop, which follows at once. */
 void engineio_server_turn(struct engineio_server *server, int64_t now_ms)
 {
     struct engineio_session *list = server->dirty;
@@ -207,6 +224,7 @@ struct engineio_server *engineio_server_new(const struct engineio_config *config
     return server;
 }
 
+/* The turn after the ends tells applications, and frees what has ended. */
 void engineio_server_free(struct engineio_server *server)
 {
     if (!server)
@@ -223,12 +241,15 @@ void engineio_server_free(struct engineio_server *server)
     free(server);
 }
 
+/* Deadlines of pongs have moved with the clock. Pings have to move back: a client counts from the
+ * last ping it got, and would give up in its own time. */
 void engineio_server_woke(struct engineio_server *server, int64_t span_ms, int64_t now_ms)
 {
     struct engineio_session *session, *next;
     assert(span_ms > 0);
     HASH_ITER(hh, server->sessions, session, next) {
         int64_t in_ms = engineio_session_ping_in_ms(session, now_ms) - span_ms;
+        assert(session->server == server);
         if (session->state == SESSION_OPEN && session->heartbeat == HEARTBEAT_WAIT_PING)
             engineio_session_plan_ping_in(session, in_ms > 0 ? in_ms : 0, now_ms);
     }
@@ -239,6 +260,7 @@ void engineio_server_drain(struct engineio_server *server)
     server->draining = true;
 }
 
+/* The oldest are first in the table, which keeps the order of insertion. */
 unsigned engineio_server_send_away(struct engineio_server *server, unsigned count)
 {
     struct engineio_session *session, *next;

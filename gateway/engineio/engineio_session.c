@@ -1,3 +1,10 @@
+/* A session: its id, what is kept of its handshake, its heartbeat, its queue and its end, whatever
+ * carries it (engineio_polling.c, engineio_websocket.c).
+ *
+ * It ends in two steps. CLOSING: nothing more comes in, what is queued still goes out. DEAD: out
+ * of the table, what carried it is closed, and its application has been told; the memory goes at
+ * the end of the turn. `told_closed` and `noted` see to it that the application and the counters
+ * hear of it once, on whichever way it ends. */
 #include <assert.h>
 #include <stdio.h>
 
@@ -18,6 +25,7 @@ static void new_key(struct engineio_server *server, char key[SID_KEY_SIZE])
     memcpy(key, buffer_peek(&server->scratch).data, SID_KEY_SIZE);
 }
 
+/* The key alone is hashed: the prefix is the same for all sessions of this gateway. */
 struct engineio_session *engineio_session_find(struct engineio_server *server, struct bytes sid)
 {
     struct bytes prefix = bytes_of_string(server->config.sid_prefix);
@@ -49,6 +57,7 @@ const char *engineio_session_cookie(const struct engineio_session *session,
     return cookie;
 }
 
+/* The open packet. The upgrades it offers are those that the configuration allows. */
 void engineio_session_append_open(struct engineio_session *session, bool websocket,
                                   struct buffer *out)
 {
@@ -67,6 +76,8 @@ void engineio_session_append_open(struct engineio_session *session, bool websock
 
 /* ---- The handshake request, as far as it is kept ---- */
 
+/* Query and fields in one piece of memory: most applications look at them once, at the beginning,
+ * and then let them go (engineio_session_forget). */
 static void keep_request(struct engineio_session *session, const struct http_request *request)
 {
     struct buffer copy = {0};
@@ -117,6 +128,8 @@ void engineio_session_forget(struct engineio_session *session)
 /* ---- Heartbeat: the server pings; each deadline is counted from the planned time of the one
  * before it ---- */
 
+/* One timer for three purposes, by state: the next ping, the pong's deadline, the last words of a
+ * closing session. */
 static void heartbeat_due(struct timer *timer, int64_t now_ms)
 {
     struct engineio_session *session =
@@ -138,6 +151,7 @@ static void heartbeat_due(struct timer *timer, int64_t now_ms)
     timer_wheel_set(session->server->wheel, timer, timer->deadline_ms + config->ping_timeout_ms);
 }
 
+/* A pong, or the beginning: an interval of quiet, then the next ping. */
 static void plan_ping(struct engineio_session *session, int64_t now_ms)
 {
     assert(session->state == SESSION_OPEN);
@@ -170,12 +184,14 @@ struct engineio_session *engineio_session_new(struct engineio_server *server, co
     return session;
 }
 
+/* A ping that is out already counts as due: the gateway that takes the session pings anew. */
 int64_t engineio_session_ping_in_ms(const struct engineio_session *session, int64_t now_ms)
 {
     int64_t in_ms = session->timer.deadline_ms - now_ms;
     return session->heartbeat == HEARTBEAT_WAIT_PONG || in_ms < 0 ? 0 : in_ms;
 }
 
+/* As if the last ping had been so long ago that the next one is due then. */
 void engineio_session_plan_ping_in(struct engineio_session *session, int64_t in_ms, int64_t now_ms)
 {
     int64_t most_ms = session->server->config.ping_interval_ms;
@@ -195,6 +211,8 @@ struct engineio_session *engineio_session_open(struct engineio_server *server,
     return session;
 }
 
+/* In the order in which they were marked, so that nobody waits longer than a turn. Twice is
+ * once. */
 void engineio_session_mark_dirty(struct engineio_session *session)
 {
     if (session->dirty || session->state == SESSION_DEAD)
@@ -216,6 +234,7 @@ bool engineio_session_is_websocket(const struct engineio_session *session)
     return session->link != NULL;
 }
 
+/* The first reason counts: what comes behind it is a consequence. */
 static void begin_closing(struct engineio_session *session, enum engineio_close reason)
 {
     assert(reason < ENGINEIO_CLOSE_COUNT);
@@ -236,6 +255,7 @@ void engineio_session_overflow(struct engineio_session *session)
     begin_closing(session, ENGINEIO_CLOSE_OVERFLOW);
 }
 
+/* The first word counts, too. */
 static void keep_word(struct engineio_session *session, unsigned code, const char *word)
 {
     assert(code <= UINT16_MAX);
@@ -300,6 +320,7 @@ static void note_end(struct engineio_session *session)
                 .transport = "engineio", .word = session->word, .ends = true, .wire = wire});
 }
 
+/* Without a word of its own a session that ends while the gateway drains is sent elsewhere. */
 static void close_link(struct engineio_session *session)
 {
     const char *word = session->word;
@@ -313,6 +334,8 @@ static void close_link(struct engineio_session *session)
     session->link = NULL;
 }
 
+/* The application may still say why (`last_word`), beyond the limit and once: one message more is
+ * bounded, too. */
 static void overflow_queue(struct engineio_session *session)
 {
     const struct engineio_application_ops *ops = session->server->config.ops;
@@ -323,6 +346,7 @@ static void overflow_queue(struct engineio_session *session)
     engineio_session_overflow(session);
 }
 
+/* Copied: the parts are the caller's scratch. A message is queued whole or not at all. */
 void engineio_session_send(struct engineio_session *session, bool binary, const struct bytes *parts,
                            size_t count)
 {
@@ -353,6 +377,8 @@ void engineio_session_tell_closed(struct engineio_session *session, int64_t now_
     session->connection = NULL;
 }
 
+/* Every end comes through here. The order matters: out of the table first, so that nobody finds it
+ * from inside the calls that follow; then what carries it; the application last. */
 void engineio_session_end(struct engineio_session *session, enum engineio_close reason,
                           int64_t now_ms)
 {
@@ -383,6 +409,7 @@ void engineio_session_end(struct engineio_session *session, enum engineio_close 
     }
 }
 
+/* The session has moved, and lives: nobody is to hear of an end. */
 void engineio_session_vanish(struct engineio_session *session, int64_t now_ms)
 {
     session->connection = NULL;
@@ -423,6 +450,8 @@ static void client_closes(struct engineio_session *session, int64_t now_ms)
 
 /* ---- Packets ---- */
 
+/* Anything but a pong is a sign of life as well, but does not move the next ping: a client that
+ * only sends could else never be pinged. */
 bool engineio_session_take(struct engineio_session *session, const struct engineio_packet *packet,
                            int64_t now_ms)
 {

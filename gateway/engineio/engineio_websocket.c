@@ -1,3 +1,9 @@
+/* A session over WebSocket, and the way there: a probe beside a polling session, which the upgrade
+ * makes the session's link.
+ *
+ * A link and its session point to each other. Whoever ends one of them takes the pointers back
+ * before anything else is called. A closed link stays in memory until the end of the turn
+ * (`dead_links`), since its reader may be in the middle of a message when it is closed. */
 #include <assert.h>
 
 #include "engineio_private.h"
@@ -6,6 +12,7 @@
 
 /* ---- The end of a link ---- */
 
+/* The wire is closed, or was closed by the peer; nobody writes any more. */
 static void link_gone(struct link *link)
 {
     link->wire = NULL;
@@ -13,6 +20,7 @@ static void link_gone(struct link *link)
     link->server->dead_links = link;
 }
 
+/* NO_CODE: a close frame without a code, which is what the JavaScript server sends. */
 void link_close(struct link *link, unsigned code, const char *word)
 {
     struct wire *wire = link->wire;
@@ -29,6 +37,7 @@ void link_close(struct link *link, unsigned code, const char *word)
     link_gone(link);
 }
 
+/* A peer that just went away is no refusal: then there is no word. */
 static void link_note(const struct link *link, const char *word)
 {
     if (word)
@@ -65,6 +74,8 @@ static void upgrade_late(struct timer *timer, int64_t now_ms)
 
 /* ---- Upgrade ---- */
 
+/* "3probe" tells the client that the WebSocket works. From now on it waits for its poll to come
+ * back, so that is released. */
 static void greet_probe(struct link *link)
 {
     struct polling *polling = link->session->polling;
@@ -81,6 +92,8 @@ static void greet_probe(struct link *link)
     engineio_session_mark_dirty(link->session); /* releases the held poll */
 }
 
+/* "5": the client polls and posts no more. What is queued goes out by the link, once and in
+ * order. */
 static void complete_upgrade(struct link *link)
 {
     struct engineio_session *session = link->session;
@@ -96,6 +109,7 @@ static void complete_upgrade(struct link *link)
     engineio_session_mark_dirty(session); /* what was not polled goes out here, once and in order */
 }
 
+/* A probe says two things, in this order, while the session goes on by polling. */
 static void take_probe(struct link *link, const struct websocket_item *item)
 {
     bool text = item->opcode == WEBSOCKET_TEXT;
@@ -111,6 +125,7 @@ static void take_probe(struct link *link, const struct websocket_item *item)
 
 /* ---- Frames ---- */
 
+/* Text messages are packets, binary ones are a message's bytes without a packet around them. */
 static void link_take_message(struct link *link, const struct websocket_item *item, int64_t now_ms)
 {
     assert(item->opcode == WEBSOCKET_TEXT || item->opcode == WEBSOCKET_BINARY);
@@ -127,6 +142,7 @@ static void link_take_message(struct link *link, const struct websocket_item *it
         (void)engineio_session_take(session, &packet, now_ms);
 }
 
+/* Answered within the queue's limit: a client that pings and does not read gets no more pongs. */
 static void take_pong_request(struct link *link, struct bytes payload)
 {
     struct engineio_session *session = link->session;
@@ -188,6 +204,8 @@ static void link_hold(struct link *link, struct bytes bytes, int64_t now_ms)
         buffer_append(&link->held, bytes);
 }
 
+/* The link may be closed by any item (`wire` is NULL then), but it is not freed before the end of
+ * the turn. */
 static void link_bytes(void *receiver, struct bytes bytes, int64_t now_ms)
 {
     struct link *link = receiver;
@@ -208,6 +226,7 @@ static void link_bytes(void *receiver, struct bytes bytes, int64_t now_ms)
     }
 }
 
+/* In the order in which it came, as if it came now. */
 void link_hear_held(struct link *link, int64_t now_ms)
 {
     auto_buffer struct buffer held = link->held;
@@ -239,6 +258,8 @@ static const struct wire_receiver_ops receiver_ops = {
 
 /* ---- Writing ---- */
 
+/* At most write_bytes in one write; a session that has more to say asks for the next one, so that
+ * clients take turns. */
 void link_flush(struct link *link, int64_t now_ms)
 {
     struct engineio_session *session = link->session;
@@ -360,6 +381,7 @@ static struct link *open_link(struct engineio_server *server, struct engineio_se
     return link;
 }
 
+/* The open packet goes out with the 101, in one write. */
 static void open_session(struct engineio_server *server, struct http_exchange *exchange,
                          const struct http_request *request, const struct upgrade_wish *wish,
                          int64_t now_ms)
@@ -382,6 +404,8 @@ static void open_session(struct engineio_server *server, struct http_exchange *e
     buffer_deinit(&rest);
 }
 
+/* The session stays with polling until the upgrade is complete, so the probe has no place of its
+ * own. */
 static void open_probe(struct engineio_session *session, struct http_exchange *exchange,
                        const struct upgrade_wish *wish, int64_t now_ms)
 {

@@ -1,3 +1,9 @@
+/* What is written to a client, whatever carries the session: as a payload of a poll (packets behind
+ * each other with a separator) or as WebSocket frames. The caller of a writer never knows which.
+ *
+ * The queue holds messages that are not streamed: answers, and what applications send by
+ * themselves. It is one piece of memory, entries of a header and a payload one behind the other:
+ * an idle session has none. */
 #include <assert.h>
 
 #include "engineio_private.h"
@@ -10,6 +16,7 @@ struct queue_entry {
     uint8_t kind;
 };
 
+/* The parts become one payload: they are the caller's, and may go when this returns. */
 void queue_append(struct buffer *queue, enum queue_kind kind, const struct bytes *parts,
                   size_t count)
 {
@@ -26,6 +33,8 @@ void queue_append(struct buffer *queue, enum queue_kind kind, const struct bytes
 
 /* ---- The writer ---- */
 
+/* Asked before each message, which is then written whole: so a writer exceeds its limit by one at
+ * most. */
 bool engineio_writer_has_room(const struct engineio_writer *writer)
 {
     assert(buffer_size(writer->out) >= writer->start);
@@ -40,6 +49,8 @@ static void count_message(struct engineio_writer *writer, size_t size)
     writer->server->stats.bytes_out += size;
 }
 
+/* The hot path: a notification for a client is one call, one reservation and one copy of each part.
+ * `queue`: the session is on its way to another gateway, and answers go along in its queue. */
 void engineio_writer_text(struct engineio_writer *writer, const struct bytes *parts, size_t count)
 {
     size_t size = 0;
@@ -65,6 +76,7 @@ void engineio_writer_text(struct engineio_writer *writer, const struct bytes *pa
     buffer_commit(writer->out, (size_t)(end - start));
 }
 
+/* Over polling, and for clients that asked for it, bytes travel as base64. */
 void engineio_writer_binary(struct engineio_writer *writer, struct bytes data)
 {
     if (writer->queue) {
@@ -98,6 +110,8 @@ void writer_packet(struct engineio_writer *writer, enum engineio_packet_type typ
     buffer_append_byte(writer->out, text);
 }
 
+/* In a form that does not depend on the machine or the compiler: gateways of several versions may
+ * exchange it. */
 void queue_pack(const struct buffer *queue, struct buffer *out)
 {
     for (struct bytes rest = buffer_peek(queue); rest.size;) {
@@ -110,6 +124,7 @@ void queue_pack(const struct buffer *queue, struct buffer *out)
     }
 }
 
+/* Comes from another gateway: nothing in it is believed. */
 bool queue_unpack(struct bytes packed, struct buffer *queue)
 {
     while (packed.size) {
@@ -157,6 +172,8 @@ void engineio_session_fill_ping(struct engineio_session *session, struct enginei
     writer_packet(writer, ENGINEIO_PING);
 }
 
+/* In this order: a due ping, answers, the stream. While answers wait, the stream is not asked: what
+ * is queued is bounded, and the stream keeps its place by itself. */
 void engineio_session_fill(struct engineio_session *session, struct engineio_writer *writer,
                            int64_t now_ms)
 {

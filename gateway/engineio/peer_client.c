@@ -1,3 +1,14 @@
+/* Requests of this gateway to others, over connections that are kept: one request on a connection
+ * at a time, since a poll may be held for long and would hold up what stands behind it.
+ *
+ *      DIALING --writable--> BUSY --answer--> IDLE --request--> BUSY
+ *         |                    |                |
+ *         '--------------------'----------------'--> freed: closed, cancelled, failed, or idle too long
+ *
+ * A request is in exactly one place: on a channel, in one of its peer's two queues, or among the
+ * failed (which are told so by their timer, never from inside send()). `peer` and `channel` say
+ * which. Held polls wait in a queue of their own, and may not take all connections, or they
+ * would keep short requests from going out. */
 #include "peer_client.h"
 
 #include <assert.h>
@@ -14,10 +25,6 @@ enum {
     HELD_SHARE = 8 /* one in so many connections is never a held poll's */
 };
 
-/*   DIALING --writable--> BUSY --answer--> IDLE --request--> BUSY
- *      |                    |                |
- *      '--------------------'----------------'--> freed: closed, cancelled, failed, or idle too long
- */
 struct peer_channel {
     struct wire *wire;
     struct peer *peer;
@@ -46,6 +53,7 @@ struct peer_client {
 
 /* ---- Ends ---- */
 
+/* A peer is known while there is something to do with it: addresses of gateways come and go. */
 static void peer_free_if_idle(struct peer *peer)
 {
     if (peer->channels || peer->waiting || peer->waiting_held)
@@ -76,7 +84,8 @@ static void forget_text(struct peer_request *request)
     buffer_deinit(&request->text);
 }
 
-/* Takes the request off whatever it stands in. */
+/* The one place that undoes whatever start, queue or failure did, so that counts and lists always
+ * agree. */
 static void request_detach(struct peer_request *request)
 {
     struct peer *peer = request->peer;
@@ -143,9 +152,11 @@ static void idle_too_long(struct timer *timer, int64_t now_ms)
     peer_free_if_idle(peer);
 }
 
+/* To the front: the one used last is used next, and those that are not needed time out. */
 static void become_idle(struct peer_channel *channel, int64_t now_ms)
 {
     struct peer *peer = channel->peer;
+    assert(!channel->request);
     channel->timer.fire = idle_too_long;
     timer_wheel_set(peer->client->wheel, &channel->timer,
                     now_ms + peer->client->config.idle_timeout_ms);
@@ -157,6 +168,7 @@ static void take_reply(struct peer_channel *channel, const struct http_reply *re
 {
     struct peer_request *request = channel->request;
     struct peer *peer = channel->peer;
+    assert(request && request->channel == channel);
     /* The answer is borrowed from the channel, which may go before the owner has read it. */
     struct http_reply_reader reader = channel->reader;
     channel->reader = (struct http_reply_reader){.body_limit = reader.body_limit};
@@ -172,6 +184,7 @@ static void take_reply(struct peer_channel *channel, const struct http_reply *re
     http_reply_deinit(&reader);
 }
 
+/* One answer for one request; bytes that nobody asked for make the connection useless. */
 static void channel_bytes(void *receiver, struct bytes bytes, int64_t now_ms)
 {
     struct peer_channel *channel = receiver;
@@ -205,6 +218,7 @@ static const struct wire_receiver_ops receiver_ops = {
     .closed = channel_closed,
 };
 
+/* NULL: there are as many as there may be, or no descriptor is left. */
 static struct peer_channel *peer_dial(struct peer *peer)
 {
     struct peer_client *client = peer->client;
@@ -227,6 +241,7 @@ static struct peer_channel *peer_dial(struct peer *peer)
 
 /* ---- Requests ---- */
 
+/* Held polls leave some connections to others, so that an upgrade or a POST always finds one. */
 static struct peer_channel *free_channel(struct peer *peer, bool held)
 {
     unsigned most = peer->client->config.connections;
@@ -236,6 +251,7 @@ static struct peer_channel *free_channel(struct peer *peer, bool held)
     return channel && !channel->request ? channel : peer_dial(peer);
 }
 
+/* It is written at once, if the connection stands; else when it does. */
 static void request_start(struct peer_request *request, struct peer_channel *channel)
 {
     struct peer *peer = channel->peer;
@@ -264,6 +280,7 @@ static bool serve_one(struct peer *peer, struct peer_request **list)
     return true;
 }
 
+/* Short requests first: a held poll waits for events anyway. */
 static void serve_waiting(struct peer *peer)
 {
     while (serve_one(peer, &peer->waiting) || serve_one(peer, &peer->waiting_held))
@@ -271,6 +288,8 @@ static void serve_waiting(struct peer *peer)
     peer_free_if_idle(peer);
 }
 
+/* Also how a request fails that could not be queued: its timer is due at once, and so its owner
+ * hears of it in the next turn. */
 static void request_timed_out(struct timer *timer, int64_t now_ms)
 {
     struct peer_request *request =
@@ -290,6 +309,8 @@ static void request_timed_out(struct timer *timer, int64_t now_ms)
     request->answered(request, NULL, now_ms);
 }
 
+/* Made at the first request. Addresses come from sealed session ids only, so their number is
+ * bounded. */
 static struct peer *find_peer(struct peer_client *client, const struct peer_address *address)
 {
     struct peer *peer;
@@ -303,6 +324,7 @@ static struct peer *find_peer(struct peer_client *client, const struct peer_addr
     return peer;
 }
 
+/* The whole request as text. The caller has checked that it fits what may be buffered. */
 static void write_text(const struct peer_client *client, const struct peer_message *message,
                        struct buffer *text)
 {
@@ -361,6 +383,8 @@ void peer_client_send(struct peer_client *client, struct peer_request *request,
     }
 }
 
+/* The connection goes, too: the answer would come for nobody, and a held poll may be held for
+ * long. */
 void peer_client_cancel(struct peer_request *request)
 {
     if (!request->client)
@@ -368,6 +392,7 @@ void peer_client_cancel(struct peer_request *request)
     struct peer_channel *channel = request->channel;
     struct peer *peer = request->peer;
     request_detach(request);
+    assert(!request->client);
     if (channel) {
         wire_close(channel->wire, WIRE_ABORT);
         channel_free(channel);
@@ -413,6 +438,7 @@ void peer_client_free(struct peer_client *client)
     }
     while (client->failed)
         request_detach(client->failed);
+    assert(!client->peers && client->stats.connections == 0 && client->stats.buffered == 0);
     free(client);
 }
 

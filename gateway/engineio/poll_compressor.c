@@ -1,3 +1,6 @@
+/* Gzip for answers to polls. One stream for all of them, reset for each: making one costs 256
+ * KiB and more time than a short answer takes. Fast rather than small, since it is done for each
+ * client anew. */
 #include <assert.h>
 
 #include <zlib.h>
