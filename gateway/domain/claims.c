@@ -17,11 +17,14 @@ struct claims {
 
 enum { ENTRY_HEADER = 2 };
 
+#define DATE_LIMIT 1e15 /* seconds since 1970 */
+
 struct packer {
     struct buffer out;
     unsigned field;
     size_t field_start; /* where the entries of `field` begin */
     unsigned values;    /* of `field` */
+    bool is_date;       /* `field` is a NumericDate */
 };
 
 static bool entry_at(struct bytes packed, size_t *position, unsigned *field, struct bytes *value)
@@ -73,6 +76,12 @@ static enum status pack_scalar(struct packer *packer, const json_t *value)
         int size = snprintf(text, sizeof(text), "%" PRId64, (int64_t)json_integer_value(value));
         return pack_text(packer, bytes_of(text, (size_t)size));
     }
+    if (json_is_real(value) && packer->is_date && json_real_value(value) >= 0 &&
+        json_real_value(value) < DATE_LIMIT) {
+        char text[24];
+        int size = snprintf(text, sizeof(text), "%" PRId64, (int64_t)json_real_value(value));
+        return pack_text(packer, bytes_of(text, (size_t)size));
+    }
     return STATUS_OK;
 }
 
@@ -115,8 +124,10 @@ enum status claims_pack(const char *const *names, size_t count, struct bytes jso
     }
     struct packer packer = {0};
     enum status status = STATUS_OK;
-    for (; status == STATUS_OK && packer.field < count; packer.field++)
+    for (; status == STATUS_OK && packer.field < count; packer.field++) {
+        packer.is_date = strcmp(names[packer.field], "iat") == 0;
         status = pack_claim(&packer, find_claim(object, names[packer.field]));
+    }
     if (status == STATUS_OK) {
         struct bytes packed = buffer_peek(&packer.out);
         struct claims *made = mem_alloc(sizeof(*made) + packed.size);

@@ -3,7 +3,7 @@
  *
  * A claim is found by its exact name, else as a path (`realm_access.roles`: one key per part).
  * Strings are taken as they are, whole numbers and booleans as text; an array gives each of its
- * values once. Anything else, an empty text and one beyond CLAIMS_VALUE_LIMIT count as absent. */
+ * values once; of `iat`, a NumericDate (RFC 7519, section 2), a fraction is cut off. Anything else, an empty text and one beyond CLAIMS_VALUE_LIMIT count as absent. */
 #ifndef GATEWAY_DOMAIN_CLAIMS_H
 #define GATEWAY_DOMAIN_CLAIMS_H
 
@@ -11,7 +11,8 @@
 #include "status.h"
 
 enum {
-    CLAIMS_NAMES_LIMIT = 16,   /* different claims a policy may name */
+    CLAIMS_NAMES_LIMIT = 18,   /* different claims, and of them */
+    CLAIMS_NAMES_RESERVED = 2, /* whatever the policy names: `jti` and `iat` */
     CLAIMS_VALUE_LIMIT = 200,  /* bytes */
     CLAIMS_VALUES_LIMIT = 64,  /* per claim */
     CLAIMS_BYTES_LIMIT = 4096, /* packed */

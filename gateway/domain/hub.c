@@ -2,6 +2,7 @@
 
 #include "history.h"
 #include "mem.h"
+#include "orders.h"
 
 _Static_assert((int)HUB_KEYS_MOST == (int)CURSOR_KEYS_LIMIT, "all keys verify cursors");
 
@@ -33,6 +34,9 @@ struct hub *hub_new(const struct hub_config *config, const struct lane_source_op
         hub->quotas = quotas_new(&quotas);
         hub->config.quotas = NULL;
     }
+    if (config->orders.most > 0)
+        hub->orders = orders_new(
+            &(struct orders_config){.most = config->orders.most, .seed = config->hash_seed});
     cursor_keys_init(&hub->keys, config->keys, config->key_count);
     return hub;
 }
@@ -66,6 +70,7 @@ void hub_free(struct hub *hub)
         hub_forget_decoded(hub);
     message_unref(hub->delivered);
     quotas_free(hub->quotas);
+    orders_free(hub->orders);
     cursor_keys_deinit(&hub->keys);
     buffer_deinit(&hub->cursor_text);
     buffer_deinit(&hub->positions);
@@ -121,6 +126,15 @@ static bool enter_quotas(struct session *session, const struct session_request *
     return false;
 }
 
+static bool is_admitted(struct session *session)
+{
+    bool transient;
+    const char *problem = session_admit(session, &transient);
+    if (problem)
+        session_end(session, problem, transient);
+    return !problem;
+}
+
 static void continue_session(struct session *session, const struct session_request *request)
 {
     assert(session->opening && !session->claims);
@@ -132,6 +146,8 @@ static void continue_session(struct session *session, const struct session_reque
     bool enters = enter_quotas(session, request);
     assert(enters);
     (void)enters;
+    if (!is_admitted(session))
+        return;
     expect_open(session);
     start_in_open_lanes(session);
     session_try_open(session);
@@ -179,6 +195,8 @@ struct session *hub_open_session(struct hub *hub, const struct session_request *
         session_end(session, problem, false);
         return session;
     }
+    if (!is_admitted(session))
+        return session;
     expect_open(session);
     if (session->opening->resumed)
         start_in_open_lanes(session);
@@ -447,6 +465,7 @@ void hub_run(struct hub *hub, int64_t now_ms)
         hub->now_ms = now_ms;
     catch_up_turn(hub);
     expire_pending(hub);
+    session_orders_run(hub);
     sweep(hub);
     history_run(hub);
     tell_sessions(hub);
@@ -460,6 +479,8 @@ int64_t hub_deadline_ms(const struct hub *hub)
     int64_t deadline = catch_up_deadline(hub);
     if (hub->ready.first || hub->lookers.first || hub->dying || hub->histories)
         return hub->now_ms;
+    if (session_orders_deadline_ms(hub) < deadline)
+        deadline = session_orders_deadline_ms(hub);
     if (hub->pending && hub->pending->deadline_ms < deadline)
         deadline = hub->pending->deadline_ms;
     if (hub->lingering && hub->lingering->linger_until_ms < deadline)

@@ -14,6 +14,7 @@
 #include "bytes.h"
 #include "lane_source.h"
 #include "layout.h"
+#include "order.h"
 #include "quotas.h"
 #include "transport.h"
 
@@ -29,6 +30,13 @@ struct history_limits {
     uint64_t bytes;    /* of the lane, that are looked through for one */
     int64_t age_ms;
     uint64_t buffered; /* of all histories, until they are given; of one, an eighth of it */
+};
+
+/* Orders of the backend; orders.h. */
+struct orders_limits {
+    size_t most;    /* in force at a time; 0: there are none, and nobody waits for them */
+    int64_t age_ms; /* an order is in force for so long at most, from when it was written */
+    bool tell;      /* whom an order ends or refuses hears of it; else `not_allowed` */
 };
 
 /* What the limits of hub_config may be: the ranges of settings are these. */
@@ -76,6 +84,7 @@ struct hub_config {
     const struct quotas_config *quotas; /* copied, but for its seed; NULL: none */
     uint64_t hash_seed; /* random, of this process alone: where names from outside lie in tables */
     struct access_port access;
+    struct orders_limits orders;
     bool recovery; /* hand out cursors and private ids */
     /* Secrets for cursors and private ids, newest first; copied. */
     struct bytes keys[HUB_KEYS_MOST];
@@ -94,10 +103,13 @@ struct hub_stats {
     uint64_t conflated;
     uint64_t steps; /* elements that loops over sessions, joins and histories of others have seen */
     uint64_t quota_refused[QUOTA_SCOPES][QUOTA_KINDS];
+    uint64_t orders[ORDER_KINDS], orders_lifted, orders_over; /* read; `over`: its time was */
+    uint64_t disconnected, revoked, kept_out; /* sessions ended by orders, connects refused */
+    uint64_t rooms_closed, rooms_opened;      /* of sessions, by orders */
     uint64_t overflowed; /* sessions ended for answers that they did not read */
     uint64_t histories, histories_incomplete, history_messages; /* asked for; cut off; given */
     uint64_t sessions, rooms, lanes, lanes_open, ring_bytes, read_back_bytes, queued_messages,
-        sessions_behind, histories_waiting, history_bytes; /* now */
+        sessions_behind, histories_waiting, history_bytes, orders_now; /* now */
 };
 
 /* The source's ops and pointer are borrowed for the hub's life. */
@@ -223,6 +235,24 @@ void hub_lane_position(struct hub *hub, struct lane *lane, int64_t position);
 /* The log does not go back to where the lane was read (truncated, deleted and created again,
  * overtaken by retention): every session of the lane gets its declared answer. */
 void hub_lane_broken(struct hub *hub, struct lane *lane, const char *reason);
+
+/* --- what the reader of orders calls */
+
+/* An order, as it was read. */
+struct order_arrival {
+    const struct order *order;
+    int64_t written_ms;      /* the record's time, wall clock; below 0: it has none */
+    int64_t now_ms, wall_ms; /* monotonic, and of clocks on walls */
+};
+
+/* In the order of the topic. Sessions that it names are ended, or leave and join rooms, in this turn
+ * and the next ones, and who comes from here on is held to it: as he connects, returns, moves here or
+ * brings a fresh token. `*named` is how many there are now. STATUS_LIMIT: there are as many orders as
+ * may be; it is to be offered again. */
+enum status hub_order(struct hub *hub, const struct order_arrival *arrival,
+                      size_t *named) MUST_CHECK;
+/* All orders that there were when the gateway began have been told. Until then nobody is let in. */
+void hub_orders_known(struct hub *hub);
 
 /* A record of a scan. False: pause, nobody can take more; lane_source_ops.scan_resume follows. */
 bool hub_scan_record(struct hub *hub, struct lane *lane, const struct lane_record *record);

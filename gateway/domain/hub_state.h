@@ -6,6 +6,8 @@
  *   session.c    opening, the stream of deliveries, the end
  *   join.c       how it comes into a room and leaves it
  *   refresh.c    rights that change
+ *   session_rights.c  what it may do, by its claims and by the backend's orders
+ *   session_orders.c  what these orders do to it
  *   migrate.c  a session that goes on at another gateway
  *   resume.c     private ids and cursors: made, and followed back
  *   catch_up.c   sessions behind the head of a lane: where each stands, and from the ring
@@ -48,6 +50,9 @@
 struct room;
 struct history;
 struct conflation_table;
+struct orders;
+struct orders_member;
+struct order_subjects;
 
 /* --- lanes ---------------------------------------------------------------------------------- */
 
@@ -331,6 +336,7 @@ struct session {
     void *connection;
     struct claims *claims;
     struct quota_holders quotas;
+    struct orders_member *member; /* in hub->orders; NULL: not */
     struct place **places;      /* in order of first mention by `rooms`: the cursor relies on it */
     struct session_room *rooms; /* private id's rooms in its order, then joined ones in order */
     uint32_t place_count, room_count, room_capacity;
@@ -425,6 +431,10 @@ void session_detach_room(struct session *session, size_t index);
 void session_drop_room(struct session *session, size_t index, const char *reason);
 /* The session was attached to a room that nobody asked for: it is told, when the lane is open. */
 void session_settle_gain(struct session *session, size_t index);
+/* Out of the rooms that it may not be in any more; its client is told. */
+void session_lose_rooms(struct session *session);
+/* Into a room that it is not in; told when the lane is open. NULL, or why it cannot be. */
+const char *session_gain_room(struct session *session, struct bytes name);
 /* Joins the rooms of connect that the session is not in, but for those that the client has left:
  * size and name of each. */
 void session_gain_rooms(struct session *session, struct bytes left);
@@ -472,6 +482,39 @@ void session_opening_free(struct session *session);
 void session_clear_queue(struct session *session);
 void session_reap(struct session *session);
 bool session_is_behind(const struct session *session);
+
+/* It is ended or closed, or will not be let in. */
+static inline bool session_is_ending(const struct session *session)
+{
+    return session->state == SESSION_OPENING
+               ? session->opening->refusal != NULL
+               : session->state == SESSION_ENDING || session->state == SESSION_CLOSED;
+}
+
+/* --- session_rights.c ----------------------------------------------------------------------- */
+
+/* Puts the session under the orders of the backend, also once more after it has become another.
+ * NULL; or why they do not let it in. */
+const char *session_admit(struct session *session, bool *transient);
+/* It is under no orders any more. */
+void session_dismiss(struct session *session);
+/* Why they do not let it bring these claims; NULL: they do. */
+const char *session_token_problem(const struct session *session, const struct claims *claims);
+/* Whether the session may be in the room: by its claims and by orders. */
+bool session_may_join(const struct session *session, struct bytes room);
+/* An order closes the room for it. */
+bool session_is_kept_out(const struct session *session, struct bytes room);
+/* NULL: they say nothing against these claims of its; or the word. */
+const char *session_verdict(const struct session *session, const struct claims *claims,
+                            const struct order_subjects *subjects);
+/* What they want of it is done in the next turn: it ends, or leaves rooms and joins others. */
+void session_ask_orders(struct session *session);
+
+/* --- session_orders.c ----------------------------------------------------------------------- */
+
+/* In each turn: those whom new orders name, so many at a time. */
+void session_orders_run(struct hub *hub);
+int64_t session_orders_deadline_ms(const struct hub *hub);
 
 /* --- place.c -------------------------------------------------------------------------------- */
 
@@ -575,6 +618,8 @@ struct hub {
     void *source;
     struct cursor_keys keys;
     struct quotas *quotas; /* NULL: there are no limits */
+    struct orders *orders; /* NULL: none are taken */
+    bool orders_known;     /* all that there were at the start */
     struct hub_stats stats;
     struct lane *lanes; /* by topic and partition */
     struct lane *lingering;

@@ -96,7 +96,7 @@ static const char *join_problem(struct session *session, const struct room_name 
                                 struct lane_name *lane_name)
 {
     struct hub *hub = session->hub;
-    if (!policy_may_join(hub->config.policy, session->claims, room->name))
+    if (!session_may_join(session, room->name))
         return "not_allowed";
     const char *problem = session_room_problem(session, room, lane_name);
     if (problem)

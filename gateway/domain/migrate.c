@@ -108,7 +108,7 @@ static bool take_room(struct session *session, struct bytes *rest)
     if (!unpack_bytes(rest, &name) ||
         !unpack_limited(rest, session->private_rooms, &private_index) ||
         room_parse(name, &room, NULL) != STATUS_OK || session_is_in(session, name) ||
-        !policy_may_join(hub->config.policy, session->claims, name) ||
+        !session_may_join(session, name) ||
         layout_lane(hub->config.layout, &room, &owner, &lane_name, NULL) != STATUS_OK)
         return false;
     struct lane *lane = lane_get(hub, &lane_name);

@@ -52,6 +52,33 @@ const char *policy_user_claim(const struct policy *policy)
     return policy->names.items[CLAIMS_FIELD_USER];
 }
 
+static struct bytes first_value(const struct claims *claims, unsigned field)
+{
+    size_t position = 0;
+    struct bytes value;
+    return claims_next(claims, field, &position, &value) ? value : bytes_of("", 0);
+}
+
+struct bytes policy_token_id(const struct policy *policy, const struct claims *claims)
+{
+    return first_value(claims, policy->token_field);
+}
+
+int64_t policy_issued_ms(const struct policy *policy, const struct claims *claims)
+{
+    enum { DIGITS = 15, SECOND_MS = 1000 };
+    struct bytes text = first_value(claims, policy->issued_field);
+    int64_t seconds = 0;
+    if (text.size == 0 || text.size > DIGITS)
+        return INT64_MIN;
+    for (size_t i = 0; i < text.size; i++) {
+        if (text.data[i] < '0' || text.data[i] > '9')
+            return INT64_MIN; /* before 1970, or no time at all */
+        seconds = 10 * seconds + (text.data[i] - '0');
+    }
+    return seconds * SECOND_MS;
+}
+
 size_t policy_connect_count(const struct policy *policy)
 {
     return policy->connect_count;

@@ -61,6 +61,11 @@ void policy_free(struct policy *policy);
 const char *policy_tenant_claim(const struct policy *policy);
 const char *policy_user_claim(const struct policy *policy);
 
+/* Of the token, whatever the configuration names: its `jti`, empty if it has none, borrowed; and
+ * when it was issued, from its `iat`, wall clock: INT64_MIN if it does not say. */
+struct bytes policy_token_id(const struct policy *policy, const struct claims *claims);
+int64_t policy_issued_ms(const struct policy *policy, const struct claims *claims);
+
 /* Packs what the policy needs of a token's claims, as claims_pack() does. */
 enum status policy_claims(const struct policy *policy, struct bytes json,
                           struct claims **claims) MUST_CHECK;

@@ -35,6 +35,7 @@ struct policy_event_rule {
 struct policy {
     const struct layout *layout; /* while it is made: what templates are checked against */
     struct policy_names names;
+    unsigned token_field, issued_field; /* of `jti` and `iat` */
     struct policy_template connect[POLICY_TEMPLATES_LIMIT];
     size_t connect_count;
     struct policy_join_rule join[POLICY_TEMPLATES_LIMIT];

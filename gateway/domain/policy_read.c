@@ -306,6 +306,19 @@ static void check_use(const struct policy *policy, const struct document_node *n
                      "access: no room is open to anybody: `connect` and `join` say which are");
 }
 
+/* What orders of the backend go by, last: the configuration's own names have their limit. */
+static void name_token_claims(struct policy *policy)
+{
+    policy->names.reserved = 0;
+    enum status status =
+        policy_names_add(&policy->names, BYTES_LITERAL("jti"), &policy->token_field, NULL);
+    if (status == STATUS_OK)
+        status =
+            policy_names_add(&policy->names, BYTES_LITERAL("iat"), &policy->issued_field, NULL);
+    assert(status == STATUS_OK); /* places were kept for them */
+    (void)status;
+}
+
 enum status policy_new(const struct document_node *node, const struct layout *layout,
                        struct policy **policy, struct problems *problems)
 {
@@ -318,6 +331,7 @@ enum status policy_new(const struct document_node *node, const struct layout *la
     size_t found_before = problems->count + problems->omitted;
     struct policy *made = mem_new(struct policy);
     made->layout = layout;
+    made->names.reserved = CLAIMS_NAMES_RESERVED;
     read_identity_claims(made, node, problems);
     const struct document_node *connect = node ? document_find(node, "connect") : NULL;
     const struct document_node *join = node ? document_find(node, "join") : NULL;
@@ -337,6 +351,7 @@ enum status policy_new(const struct document_node *node, const struct layout *la
         policy_free(made);
         return STATUS_INVALID;
     }
+    name_token_claims(made);
     *policy = made;
     return STATUS_OK;
 }

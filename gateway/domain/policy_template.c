@@ -28,9 +28,9 @@ enum status policy_names_add(struct policy_names *names, struct bytes name, unsi
         return error_set(error, STATUS_INVALID,
                          "the name of a claim must be 1 to %d bytes of text without braces",
                          ROOM_KEY_LIMIT);
-    if (names->count == CLAIMS_NAMES_LIMIT)
-        return error_set(error, STATUS_LIMIT, "more than %d different claims are named",
-                         CLAIMS_NAMES_LIMIT);
+    if (names->count + names->reserved >= CLAIMS_NAMES_LIMIT)
+        return error_set(error, STATUS_LIMIT, "more than %zu different claims are named",
+                         CLAIMS_NAMES_LIMIT - names->reserved);
     *field = narrow_32(names->count);
     names->items[names->count++] = mem_string(name);
     return STATUS_OK;

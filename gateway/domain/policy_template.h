@@ -12,6 +12,7 @@
 struct policy_names {
     char *items[CLAIMS_NAMES_LIMIT];
     size_t count;
+    size_t reserved; /* places that are not given away yet */
 };
 void policy_names_deinit(struct policy_names *names);
 

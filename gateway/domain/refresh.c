@@ -29,11 +29,10 @@ static void lose_room(struct session *session, size_t index)
 
 /* What is queued was owed before, and is given before the client is told; nothing of these rooms
  * is queued after it. */
-static void lose_rooms(struct session *session)
+void session_lose_rooms(struct session *session)
 {
-    const struct policy *policy = session->hub->config.policy;
     for (size_t i = 0; i < session->room_count;) {
-        if (policy_may_join(policy, session->claims, room_name_of(session->rooms[i].room)))
+        if (session_may_join(session, room_name_of(session->rooms[i].room)))
             i++;
         else
             lose_room(session, i);
@@ -58,25 +57,36 @@ static bool has_left(const struct gain *gain, struct bytes name)
     return false;
 }
 
+const char *session_gain_room(struct session *session, struct bytes name)
+{
+    const struct hub_config *config = &session->hub->config;
+    struct room_name room;
+    struct lane_name lane_name;
+    assert(!session_is_in(session, name));
+    if (room_parse(name, &room, NULL) != STATUS_OK)
+        return "bad_room";
+    const char *problem = session_room_problem(session, &room, &lane_name);
+    if (problem)
+        return problem;
+    if (session->room_count >= config->rooms_per_session)
+        return "too_many_rooms";
+    struct lane *lane = lane_get(session->hub, &lane_name);
+    if (session->place_count >= config->lanes_per_session && !session_find_place(session, lane))
+        return "too_many_lanes";
+    session_attach(session, lane, lane_name_scope(&lane_name), name, -1);
+    session->hub->stats.rooms_gained++;
+    session_settle_gain(session, session->room_count - 1u);
+    return NULL;
+}
+
 /* Room for room, as at connect; what cannot be given is left out. */
 static void gain_room(void *context, struct bytes name)
 {
     struct gain *gain = context;
     struct session *session = gain->session;
-    const struct hub_config *config = &session->hub->config;
-    struct room_name room;
-    struct lane_name lane_name;
-    if (session_is_in(session, name) || has_left(gain, name) ||
-        room_parse(name, &room, NULL) != STATUS_OK ||
-        session_room_problem(session, &room, &lane_name) ||
-        session->room_count >= config->rooms_per_session)
+    if (session_is_in(session, name) || has_left(gain, name) || session_is_kept_out(session, name))
         return;
-    struct lane *lane = lane_get(session->hub, &lane_name);
-    if (session->place_count >= config->lanes_per_session && !session_find_place(session, lane))
-        return;
-    session_attach(session, lane, lane_name_scope(&lane_name), name, -1);
-    session->hub->stats.rooms_gained++;
-    session_settle_gain(session, session->room_count - 1u);
+    (void)session_gain_room(session, name);
 }
 
 void session_gain_rooms(struct session *session, struct bytes left)
@@ -100,6 +110,7 @@ const char *session_refresh(struct session *session, struct bytes json, uint64_t
     struct hub *hub = session->hub;
     struct claims *claims;
     struct control control = {.request = request};
+    bool transient;
     assert(request != 0);
     if (session->state != SESSION_OPEN || session->opening || session->overflowed)
         return "not_connected";
@@ -109,12 +120,20 @@ const char *session_refresh(struct session *session, struct bytes json, uint64_t
         claims_free(claims);
         return "other_principal";
     }
+    const char *problem = session_token_problem(session, claims);
+    if (problem) {
+        claims_free(claims);
+        return problem;
+    }
     if (now_ms > hub->now_ms)
         hub->now_ms = now_ms;
     struct gain gain = {.session = session, .before = session->claims};
     session->claims = claims;
-    lose_rooms(session);
+    problem = session_admit(session, &transient); /* as who brings this token */
+    assert(!problem);
+    session_lose_rooms(session);
     policy_connect_rooms(hub->config.policy, claims, gain_room, &gain);
+    session_ask_orders(session);
     claims_free((struct claims *)(uintptr_t)gain.before);
     hub->stats.refreshed++;
     session_push_control(session, ITEM_REFRESHED, bytes_of("", 0), &control);

@@ -49,6 +49,8 @@ static void join_at_connect(void *context, struct bytes name)
         fresh->problem = problem;
         return;
     }
+    if (!problem && session_is_kept_out(session, name))
+        problem = "not_allowed";
     if (!problem && session->room_count >= config->rooms_per_session)
         problem = "too_many_rooms";
     struct lane *lane = problem ? NULL : lane_get(session->hub, &lane_name);
@@ -66,9 +68,10 @@ const char *resume_fresh(struct session *session)
 {
     assert(session->room_count == 0 && session->claims);
     struct fresh fresh = {.session = session};
+    session_dismiss(session);
+    memcpy(session->public_id, session->opening->random, CURSOR_PUBLIC_ID_BYTES);
     policy_connect_rooms(session->hub->config.policy, session->claims, join_at_connect, &fresh);
     session->private_rooms = session->room_count;
-    memcpy(session->public_id, session->opening->random, CURSOR_PUBLIC_ID_BYTES);
     return fresh.problem;
 }
 
@@ -89,9 +92,12 @@ void resume_give_up(struct session *session, const char *reason)
     session->left = NULL;
     session_clear_queue(session);
     session_detach_all(session);
+    bool transient = false;
     const char *problem = resume_fresh(session);
+    if (!problem)
+        problem = session_admit(session, &transient);
     if (problem)
-        session_end(session, problem, false);
+        session_end(session, problem, transient);
     else
         session_try_open(session);
 }
@@ -151,7 +157,7 @@ static bool walk_room(struct cursor_walk *walk, struct bytes name, int private_i
     const struct walked_lane *walked = walk_lane(walk, &lane_name);
     if (!walked)
         return false;
-    if (!policy_may_join(hub->config.policy, session->claims, name))
+    if (!session_may_join(session, name))
         return walk_lost(walk, name, private_index);
     struct position position = walked->position;
     struct lane *lane = lane_get(hub, &lane_name);
@@ -232,13 +238,13 @@ const char *resume_follow(struct session *session, const struct session_request 
     struct cursor cursor;
     if (cursor_decode(request->cursor, id.tag, &hub->keys, &cursor_space, &cursor) != STATUS_OK)
         cursor = (struct cursor){.positions = id.positions};
+    memcpy(session->public_id, id.public_id, sizeof(session->public_id));
     struct cursor_walk walk = {.session = session, .positions = cursor.positions};
     bool followed = walk_all(&walk, id.rooms, &cursor);
     free(walk.lanes);
     if (!followed)
         return "unknown_session";
     memcpy(session->tag, id.tag, sizeof(session->tag));
-    memcpy(session->public_id, id.public_id, sizeof(session->public_id));
     session->opening->private_id = mem_string(request->private_id);
     session->opening->resumed = true;
     return NULL;

@@ -184,6 +184,7 @@ static void give_opened(struct session *session, struct delivery *delivery)
     else if (!session->stale_lanes && opening->was_stale)
         session_push_control(session, ITEM_LIVE, bytes_of("", 0), &live);
     session_opening_free(session);
+    session_ask_orders(session);
 }
 
 /* `place` is NULL if the session has left the lane. */
@@ -419,6 +420,7 @@ void session_close(struct session *session)
     session_unlist(session);
     if (hub->sweep == session)
         hub->sweep = session->next;
+    session_dismiss(session);
     if (hub->quotas)
         quotas_leave(hub->quotas, &session->quotas);
     DL_DELETE(hub->sessions, session);

@@ -182,6 +182,7 @@ static void run_seed(uint64_t seed, unsigned steps, struct sim_world *total)
     world->random.state = seed * 0x2545f4914f6cdd1du + 1;
     if (seed % 3 == 0)
         world->hostile = (struct sim_hostile){.world = world, .random.state = seed};
+    world->has_orders = seed % 5 == 2;
     configure(world);
     sim_broker_init(world);
     for (unsigned i = 0; i < SIM_GATEWAYS; i++)
@@ -191,6 +192,8 @@ static void run_seed(uint64_t seed, unsigned steps, struct sim_world *total)
     while (world->step < steps) {
         for (unsigned i = sim_below(&world->random, 4); i; i--)
             sim_publish(world);
+        if (world->has_orders && sim_once_in(&world->random, 6))
+            sim_order(world);
         if (sim_once_in(&world->random, 15))
             fault(world);
         recover(world, 20);
@@ -223,6 +226,9 @@ static void run_seed(uint64_t seed, unsigned steps, struct sim_world *total)
     total->histories_complete += world->histories_complete;
     total->history_messages += world->history_messages;
     total->intrusions += world->intrusions;
+    total->ended_by_order += world->ended_by_order;
+    total->kept_out += world->kept_out;
+    total->rooms_closed += world->rooms_closed;
     sim_broker_deinit(world);
     layout_free(world->layout);
     policy_free(world->policy);
@@ -256,16 +262,18 @@ int main(int count, char **arguments)
     }
     for (uint64_t i = 0; i < seeds; i++)
         run_seed(seed + i, steps, &total);
-    printf("%llu seeds from %llu: %llu published, %llu handled, %llu recovered, %llu fresh, %llu "
-           "caught up, "
-           "%llu conflated, %llu scans, %llu histories (%llu complete) of %llu, "
-           "%llu refreshed, %llu intrusions\n",
-           (unsigned long long)seeds, (unsigned long long)seed, (unsigned long long)total.published,
-           (unsigned long long)total.handled, (unsigned long long)total.recovered,
-           (unsigned long long)total.fresh, (unsigned long long)total.caught_up,
-           (unsigned long long)total.conflated, (unsigned long long)total.scans,
-           (unsigned long long)total.histories, (unsigned long long)total.histories_complete,
-           (unsigned long long)total.history_messages, (unsigned long long)total.refreshed,
-           (unsigned long long)total.intrusions);
+    printf(
+        "%llu seeds from %llu: %llu published, %llu handled, %llu recovered, %llu fresh, %llu "
+        "caught up, "
+        "%llu conflated, %llu scans, %llu histories (%llu complete) of %llu, "
+        "%llu refreshed, %llu intrusions, %llu ended by orders, %llu kept out, %llu rooms closed\n",
+        (unsigned long long)seeds, (unsigned long long)seed, (unsigned long long)total.published,
+        (unsigned long long)total.handled, (unsigned long long)total.recovered,
+        (unsigned long long)total.fresh, (unsigned long long)total.caught_up,
+        (unsigned long long)total.conflated, (unsigned long long)total.scans,
+        (unsigned long long)total.histories, (unsigned long long)total.histories_complete,
+        (unsigned long long)total.history_messages, (unsigned long long)total.refreshed,
+        (unsigned long long)total.intrusions, (unsigned long long)total.ended_by_order,
+        (unsigned long long)total.kept_out, (unsigned long long)total.rooms_closed);
     return total.handled ? EXIT_SUCCESS : EXIT_FAILURE;
 }

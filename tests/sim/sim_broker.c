@@ -484,6 +484,8 @@ void sim_gateway_start(struct sim_world *world, struct sim_gateway *gateway)
         .keys = {BYTES_LITERAL("the secret of the simulation")},
         .key_count = 1,
     };
+    if (world->has_orders)
+        config.orders = (struct orders_limits){.most = SIM_ORDERS, .age_ms = 100000, .tell = true};
     if (sim_once_in(&world->random, 2))
         config.history = (struct history_limits){1000, 1u << 30, INT64_MAX / 2, 1u << 30};
     else
@@ -491,7 +493,8 @@ void sim_gateway_start(struct sim_world *world, struct sim_gateway *gateway)
                                                  .bytes = 300 + sim_below(&world->random, 30000),
                                                  .age_ms = 1000 + sim_below(&world->random, 30000),
                                                  .buffered = sim_below(&world->random, 60000)};
-    *gateway = (struct sim_gateway){.world = world, .history = config.history};
+    *gateway = (struct sim_gateway){
+        .world = world, .history = config.history, .orders_known = world->order_count};
     gateway->hub = hub_new(&config, &source_ops, gateway);
 }
 
@@ -508,6 +511,9 @@ void sim_gateway_kill(struct sim_gateway *gateway)
     SIM_CHECK(world, stats->history_bytes == 0 && stats->histories_waiting == 0,
               "histories outlive their sessions");
     world->history_messages += stats->history_messages;
+    world->ended_by_order += stats->disconnected + stats->revoked;
+    world->kept_out += stats->kept_out;
+    world->rooms_closed += stats->rooms_closed;
     world->caught_up += hub_stats(gateway->hub)->deliveries_caught_up;
     world->scans += hub_stats(gateway->hub)->scans;
     world->conflated += hub_stats(gateway->hub)->conflated;
@@ -524,7 +530,10 @@ void sim_gateway_step(struct sim_gateway *gateway)
         for (unsigned i = 0; i < SIM_LANES; i++)
             if (gateway->readings[i].lane)
                 step_reading(gateway, &gateway->readings[i]);
+    if (world->has_orders && !gateway->stale)
+        sim_orders_read(gateway);
     hub_run(gateway->hub, world->now_ms);
+    sim_orders_check(gateway);
     SIM_CHECK(world,
               hub_stats(gateway->hub)->queued_messages <=
                   (uint64_t)12 * (SIM_CLIENTS + SIM_INTRUDERS),

@@ -124,15 +124,15 @@ static int room_index(const struct sim_client *client, const char *name)
     sim_fail(world, "client %u is told of a room it cannot know: %s", client->number, name);
 }
 
-static void enter(struct sim_client *client, const char *name)
+static struct sim_membership *enter(struct sim_client *client, const char *name)
 {
     int index = room_index(client, name);
     struct sim_membership *membership = &client->rooms[index];
     if (!membership->joined && !membership->any)
         membership->at_most = client->world->rooms[index].published;
     membership->joined = true;
-    membership->asked = false;
     membership->uncertain = false;
+    return membership;
 }
 
 /* Who leaves a lane's last room and joins it again on a gateway that is behind may see what it has
@@ -372,7 +372,11 @@ static void handle(struct sim_client *client, struct sim_packet *packet)
         handle_history(client, packet);
         break;
     case DELIVERY_JOINED:
-        enter(client, packet->text);
+        if (packet->request == 0) { /* what it has asked for meanwhile is still to come */
+            enter(client, packet->text);
+            break;
+        }
+        enter(client, packet->text)->asked = false;
         handle_history_end(client, packet);
         break;
     case DELIVERY_LEFT:
@@ -398,6 +402,9 @@ static void handle(struct sim_client *client, struct sim_packet *packet)
     case DELIVERY_REFUSED:
     case DELIVERY_CLOSE:
         SIM_CHECK(client->world, packet->reason, "an end without a reason");
+        sim_orders_check_end(client, packet->reason);
+        if (strcmp(packet->reason, "token_revoked") == 0)
+            client->issued = client->world->now_ms / 1000; /* comes with a fresh one */
         sim_client_cut(client, true);
         return;
     }
@@ -418,6 +425,9 @@ static void pump(struct sim_connection *connection, unsigned limit)
             return;
         }
         struct bytes text = delivery.body.size ? delivery.body : delivery.room;
+        connection->opened = connection->opened || delivery.kind == DELIVERY_OPENED;
+        if (delivery.kind == DELIVERY_CLOSE || delivery.kind == DELIVERY_REFUSED)
+            connection->opened = false;
         connection->wire[connection->wire_count++] = (struct sim_packet){
             .kind = delivery.kind,
             .text = text_of(text),
@@ -428,6 +438,7 @@ static void pump(struct sim_connection *connection, unsigned limit)
             .cursor = text_of(delivery.cursor),
             .private_id = text_of(delivery.private_id),
             .reason = delivery.reason,
+            .request = delivery.request,
             .recovered = delivery.recovered,
         };
     }
@@ -435,8 +446,9 @@ static void pump(struct sim_connection *connection, unsigned limit)
 
 static struct bytes claims_of(const struct sim_client *client, char text[128])
 {
-    int size = snprintf(text, 128, "{\"tenant\":\"%s\",\"sub\":\"%s\",\"reviewQueues\":[%s]}",
-                        client->tenant, client->user, client->legal ? "\"legal\"" : "");
+    int size = snprintf(
+        text, 128, "{\"tenant\":\"%s\",\"sub\":\"%s\",\"reviewQueues\":[%s],\"iat\":%lld}",
+        client->tenant, client->user, client->legal ? "\"legal\"" : "", (long long)client->issued);
     return bytes_of(text, (size_t)size);
 }
 
@@ -469,6 +481,7 @@ static void connect_somewhere(struct sim_client *client)
               client->cursor ? client->cursor : "nothing");
     connection->client = client;
     connection->gateway = gateway;
+    connection->issued = client->issued;
     connection->session = hub_open_session(gateway->hub, &request);
     SIM_CHECK(world, connection->session, "no session");
     connection->next = world->connections;
@@ -524,15 +537,26 @@ static void refresh(struct sim_client *client)
 {
     struct sim_world *world = client->world;
     char claims[128];
+    bool legal = client->legal;
     if (sim_below(&world->random, 4))
         client->legal = !client->legal;
     sim_trace(client, "brings a token %s the queue", client->legal ? "with" : "without");
     client->refreshing = true;
+    if (sim_once_in(&world->random, 2))
+        client->issued = world->now_ms / 1000;
     const char *problem = session_refresh(client->connection->session, claims_of(client, claims),
                                           client->next_request++, world->now_ms);
     /* It may have been ended, and not know it. */
+    if (problem && world->has_orders && strcmp(problem, "not_connected") != 0) {
+        sim_orders_check_end(client, problem);
+        client->legal = legal; /* nothing has changed */
+        client->refreshing = false;
+        return;
+    }
     SIM_CHECK(world, !problem || strcmp(problem, "not_connected") == 0, "a token is refused: %s",
               problem);
+    if (!problem)
+        client->connection->issued = client->issued;
 }
 
 void sim_client_step(struct sim_client *client)

@@ -4,6 +4,7 @@
  *
  *   sim_broker.c   lanes as arrays of records; each gateway's source: slow, bursty, away, killed
  *   sim_client.c   connect, take deliveries from a lossy wire, keep the cursor, check what comes
+ *   sim_orders.c   what the backend orders, and that it is done
  *   sim_hostile.c  the one that does not: floods, forged and stolen cursors
  *   gateway_sim.c  faults, steps, invariants at rest */
 #ifndef TESTS_SIM_SIM_WORLD_H
@@ -22,6 +23,7 @@ enum {
     SIM_WIRE = 64,
     SIM_INTRUDERS = 3,
     SIM_SECRET_SIZE = 1024,
+    SIM_ORDERS = 400,
 };
 
 /* --- randomness ------------------------------------------------------------------------------- */
@@ -93,8 +95,10 @@ struct sim_gateway {
     struct hub *hub;
     struct sim_reading readings[SIM_LANES];
     struct history_limits history;
-    bool stopped; /* SIGSTOP */
-    bool stale;   /* has lost the broker */
+    size_t order_position; /* of world->orders, read */
+    size_t orders_known;   /* so many there were when it began */
+    bool stopped;          /* SIGSTOP */
+    bool stale;            /* has lost the broker */
 };
 
 /* --- clients ---------------------------------------------------------------------------------- */
@@ -106,6 +110,7 @@ struct sim_packet {
     char *cursor;
     char *private_id;
     const char *reason;
+    uint64_t request; /* 0: nobody asked */
     bool recovered;
     bool has_history, history_complete;
     unsigned history_count;
@@ -138,6 +143,8 @@ struct sim_connection {
     struct sim_gateway *gateway;
     struct session *session;
     bool ready;
+    bool opened;    /* it was let in */
+    int64_t issued; /* its token was, in seconds */
     struct sim_packet wire[SIM_WIRE];
     unsigned wire_count;
     struct sim_connection *next;
@@ -153,6 +160,7 @@ struct sim_client {
     struct sim_membership rooms[SIM_ROOMS]; /* as world->rooms */
     uint64_t next_request;
     bool opened;
+    int64_t issued;  /* its token was, in seconds */
     bool legal;      /* its token names the review queue */
     bool refreshing; /* has brought a fresh token, which is not answered */
     bool switched;   /* to another user, who must not get on with the session of the one before */
@@ -165,6 +173,17 @@ struct sim_plan {
     const char *rooms, *large_tenants, *access; /* YAML; NULL: nothing */
     bool has_tenant_rooms;
     bool by_user; /* each user has tasks of its own, of the same names */
+};
+
+/* --- orders of the backend -------------------------------------------------------------------- */
+
+struct sim_order {
+    enum order_kind kind;
+    enum order_scope scope;
+    bool lifted;
+    bool compacted; /* away, since a later one has its key */
+    char tenant[8], user[8], room[48];
+    int64_t not_before, written_ms, until_ms;
 };
 
 /* --- the hostile one -------------------------------------------------------------------------- */
@@ -201,6 +220,9 @@ struct sim_world {
     struct sim_client clients[SIM_CLIENTS];
     struct sim_connection *connections;
     struct sim_hostile hostile;
+    struct sim_order orders[SIM_ORDERS];
+    size_t order_count;
+    bool has_orders;   /* in this world */
     bool quiet;        /* no more faults: everything must come to rest */
     int trace;         /* the number of a client whose doings are printed; -1: none */
     bool gaps_allowed; /* retention or re-creation has happened: fresh sessions with a reason are
@@ -208,6 +230,7 @@ struct sim_world {
     bool lanes_recreated;
     uint64_t published, handled, recovered, fresh, caught_up, scans, conflated;
     uint64_t histories, history_messages, histories_complete, refreshed, intrusions;
+    uint64_t ended_by_order, kept_out, rooms_closed;
 };
 
 /* Ends the program with seed and step. */
@@ -244,6 +267,14 @@ void sim_client_step(struct sim_client *client);
 void sim_client_cut(struct sim_client *client, bool told);
 /* Gateways find out about connections that are gone. */
 void sim_connections_reap(struct sim_world *world, const struct sim_gateway *gateway, bool all);
+/* The backend orders something. */
+void sim_order(struct sim_world *world);
+/* The gateway reads some of the orders. */
+void sim_orders_read(struct sim_gateway *gateway);
+/* Fails unless what the gateway has read is done. */
+void sim_orders_check(const struct sim_gateway *gateway);
+/* Fails unless the client, which is ended or refused for this reason, was named by an order. */
+void sim_orders_check_end(const struct sim_client *client, const char *reason);
 /* What the hostile client does in a step. */
 void sim_hostile_step(struct sim_hostile *hostile);
 /* It leaves this gateway; NULL: all of them. */

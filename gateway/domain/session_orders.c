@@ -1,0 +1,107 @@
+/* Orders of the backend (orders.h), done to the sessions that they name. What holds for who comes is
+ * session_rights.c's. */
+#include "hub_state.h"
+#include "orders.h"
+
+enum { LOOKS_A_TURN = 1024 /* at sessions that orders name, and at their rooms */ };
+
+/* --- what orders do to it --------------------------------------------------------------------- */
+
+static void open_room(void *context, struct bytes room)
+{
+    struct session *session = context;
+    struct control control = {0};
+    if (session_is_in(session, room) || session_is_kept_out(session, room))
+        return;
+    control.reason = session_gain_room(session, room);
+    if (control.reason)
+        session_push_control(session, ITEM_LEFT, room, &control);
+    else
+        session->hub->stats.rooms_opened++;
+}
+
+static void follow_orders(struct session *session)
+{
+    struct hub *hub = session->hub;
+    assert(session->member);
+    if (session_is_ending(session))
+        return;
+    const char *end = session_verdict(session, session->claims, &session->member->subjects);
+    if (end) {
+        /* Whose token is worth nothing any more may come back with another. */
+        bool revoked = orders_judge(&session->member->subjects, INT64_MAX) == ORDERS_ADMITS;
+        hub->stats.disconnected += !revoked;
+        hub->stats.revoked += revoked;
+        session_end(session, end, revoked && session->state == SESSION_OPEN);
+        return;
+    }
+    if (session->state != SESSION_OPEN || session->opening)
+        return; /* when its client has been told that it is open */
+    uint64_t lost = hub->stats.rooms_lost;
+    session_lose_rooms(session);
+    hub->stats.rooms_closed += hub->stats.rooms_lost - lost;
+    orders_new_rooms(hub->orders, session->member, open_room, session);
+}
+
+void session_orders_run(struct hub *hub)
+{
+    if (!hub->orders)
+        return;
+    orders_expire(hub->orders, hub->now_ms);
+    hub->stats.orders_now = orders_count(hub->orders);
+    for (uint64_t looks = 0; looks < LOOKS_A_TURN;) {
+        const struct orders_member *member = orders_next(hub->orders);
+        if (!member)
+            break;
+        looks += 1 + member->session->room_count;
+        follow_orders(member->session);
+        hub->stats.steps++;
+    }
+}
+
+int64_t session_orders_deadline_ms(const struct hub *hub)
+{
+    if (!hub->orders)
+        return INT64_MAX;
+    return orders_has_next(hub->orders) ? hub->now_ms : orders_deadline_ms(hub->orders);
+}
+
+/* --- what comes from the topic ---------------------------------------------------------------- */
+
+/* In the hub's time: when the order's time is over. Its own word counts as far as an order may reach
+ * from when it was written; and who writes with a clock that is ahead writes now. */
+static int64_t until_ms(const struct hub *hub, const struct order_arrival *arrival)
+{
+    int64_t written_ms = arrival->written_ms < 0 || arrival->written_ms > arrival->wall_ms
+                             ? arrival->wall_ms
+                             : arrival->written_ms;
+    int64_t over_ms = written_ms + hub->config.orders.age_ms;
+    if (arrival->order->expires_ms < over_ms)
+        over_ms = arrival->order->expires_ms;
+    return hub->now_ms + (over_ms - arrival->wall_ms);
+}
+
+enum status hub_order(struct hub *hub, const struct order_arrival *arrival, size_t *named)
+{
+    assert(hub->orders && order_check(arrival->order) == ORDER_SOUND);
+    if (arrival->now_ms > hub->now_ms)
+        hub->now_ms = arrival->now_ms;
+    struct order order = *arrival->order;
+    int64_t until = until_ms(hub, arrival);
+    bool over = !order.lifted && until <= hub->now_ms;
+    order.lifted = order.lifted || over; /* and with it what it has replaced */
+    enum status status = orders_put(hub->orders, &order, until, named);
+    if (status != STATUS_OK)
+        return status;
+    hub->stats.orders[order.kind] += !order.lifted;
+    hub->stats.orders_lifted += order.lifted && !over;
+    hub->stats.orders_over += over;
+    hub->stats.orders_now = orders_count(hub->orders);
+    return STATUS_OK;
+}
+
+void hub_orders_known(struct hub *hub)
+{
+    assert(hub->orders);
+    hub->orders_known = true;
+}
