@@ -1,3 +1,13 @@
+/* The domain's sessions as Socket.IO sockets, the way in: who a client is, what it asks, and how it
+ * ends. What it is told is socketio_stream.c.
+ *
+ * A socket is born when its client connects to a namespace. While it is being found out who the
+ * client is it has an `entrance` and no session; then a session, for good. It is freed in one
+ * place, socket_free(), by whoever ends it: the caller of any function here that may end a socket
+ * does not look at it again.
+ *
+ * Requests carry the client's ack id through the domain and back, as a number plus one, since
+ * the domain takes zero for nobody who waits. */
 #include <assert.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -15,6 +25,8 @@
 /* --- ends --------------------------------------------------------------------------------------
  */
 
+/* Takes the socket out of everything that could still call it: the timer, the question who it is,
+ * events on their way, the session. The Socket.IO socket is not its own to free. */
 static void socket_free(struct adapter_socket *socket)
 {
     struct socketio_adapter *adapter = socket->adapter;
@@ -36,6 +48,7 @@ static void socket_free(struct adapter_socket *socket)
 void socketio_adapter_note(const struct adapter_socket *socket, const char *reason,
                            const char *claim, bool ends)
 {
+    assert(reason);
     struct refusal_note note = {
         .transport = "socketio", .word = reason, .claim = claim, .ends = ends};
     if (socket->session) {
@@ -46,6 +59,8 @@ void socketio_adapter_note(const struct adapter_socket *socket, const char *reas
     refusals_note(socket->adapter->config.refusals, &note);
 }
 
+/* CONNECT_ERROR: the client stays away until its page connects again, so never for trouble of
+ * ours. */
 static void socket_refuse_connect(struct adapter_socket *socket, const char *reason,
                                   const char *claim)
 {
@@ -59,6 +74,7 @@ static void socket_refuse_connect(struct adapter_socket *socket, const char *rea
 void socketio_adapter_turn_away(struct adapter_socket *socket, const char *reason,
                                 const char *claim, bool transient)
 {
+    assert(reason);
     socketio_adapter_note(socket, reason, claim, true);
     if (transient)
         socketio_socket_close_transport(socket->socket, WEBSOCKET_CLOSE_TRY_AGAIN, reason);
@@ -69,6 +85,7 @@ void socketio_adapter_turn_away(struct adapter_socket *socket, const char *reaso
 
 void socketio_adapter_end(struct adapter_socket *socket, const char *reason, bool transient)
 {
+    assert(socket->session && reason);
     socketio_adapter_note(socket, reason, NULL, true);
     socketio_socket_tell(socket->socket, reason);
     if (transient)
@@ -80,6 +97,7 @@ void socketio_adapter_end(struct adapter_socket *socket, const char *reason, boo
 
 void socketio_adapter_end_overflowed(struct adapter_socket *socket, const char *reason)
 {
+    assert(socket->session && reason);
     socketio_socket_tell(socket->socket, reason);
     socketio_socket_close_overflowed(socket->socket);
     socket_free(socket);
@@ -88,6 +106,8 @@ void socketio_adapter_end_overflowed(struct adapter_socket *socket, const char *
 /* --- who it is ---------------------------------------------------------------------------------
  */
 
+/* Twice: first the client is asked for a fresh token, and has some time; then its connection
+ * ends. */
 static void socket_expire(struct timer *timer, int64_t now_ms)
 {
     struct adapter_socket *socket =
@@ -111,6 +131,8 @@ static void socket_expire(struct timer *timer, int64_t now_ms)
                     now_ms + adapter->config.expiry_grace_ms);
 }
 
+/* Expiry is wall-clock time, since another machine wrote it; the timer counts from now, so that a
+ * step of the clock moves no deadline. */
 static void socket_set_expiry(struct adapter_socket *socket, int64_t expires_ms)
 {
     struct socketio_adapter *adapter = socket->adapter;
@@ -124,6 +146,8 @@ static void socket_set_expiry(struct adapter_socket *socket, int64_t expires_ms)
     timer_wheel_set(adapter->config.wheel, &socket->expiry, adapter->now_ms + left);
 }
 
+/* It is known who the client is. From here on the session speaks for itself: its stream begins with
+ * the answer to CONNECT. */
 static void socket_enter(struct adapter_socket *socket, const struct identity *identity,
                          struct bytes private_id, struct bytes cursor)
 {
@@ -166,6 +190,8 @@ static void acknowledge(struct adapter_socket *socket, uint64_t request, const c
     socketio_socket_ack(socket->socket, request - 1, buffer_peek(text), NULL, 0);
 }
 
+/* A refused token does not end the session, which has one that holds; but each counts, since each
+ * costs a signature. */
 static void socket_answer_refresh(struct adapter_socket *socket, uint64_t request,
                                   enum identity_verdict verdict, const struct identity *identity)
 {
@@ -184,6 +210,8 @@ static void socket_answer_refresh(struct adapter_socket *socket, uint64_t reques
     socket_set_expiry(socket, identity->expires_ms);
 }
 
+/* The answer to whom the client is. The question is freed first, as the answer may end the
+ * socket. */
 static void socket_identity_decided(struct identity_waiter *waiter, enum identity_verdict verdict,
                                     const struct identity *identity)
 {
@@ -195,6 +223,7 @@ static void socket_identity_decided(struct identity_waiter *waiter, enum identit
     bool refresh = entrance->fresh_token;
     uint64_t request = entrance->request;
     assert(socket->entrance == entrance);
+    assert(verdict != IDENTITY_UNDECIDED);
     socket->entrance = NULL;
     free(entrance);
     if (refresh)
@@ -216,6 +245,7 @@ static struct bytes auth_member(struct bytes auth, const char *name)
     return bytes_of(raw.data + 1, raw.size - 2);
 }
 
+/* Clients that can set fields of the handshake need no auth payload. */
 static struct bytes socket_bearer_token(struct adapter_socket *socket)
 {
     struct bytes value, token;
@@ -225,14 +255,17 @@ static struct bytes socket_bearer_token(struct adapter_socket *socket)
     return bytes_of("", 0);
 }
 
+/* It belongs to the socket only once the answer is not given at once. */
 static struct entrance *entrance_new(struct adapter_socket *socket)
 {
+    assert(!socket->entrance);
     struct entrance *entrance = mem_new(struct entrance);
     entrance->waiter.decided = socket_identity_decided;
     entrance->socket = socket;
     return entrance;
 }
 
+/* The answer may come at once, or in a later turn; both ways lead through the same three ends. */
 static void *connect_socket(void *application, struct socketio_socket *handle, struct bytes auth,
                             int64_t now_ms)
 {
@@ -267,6 +300,7 @@ static void *connect_socket(void *application, struct socketio_socket *handle, s
 /* --- what clients ask --------------------------------------------------------------------------
  */
 
+/* An event without an ack asks for no answer: the client hears only what went wrong. */
 static uint64_t request_of(const struct socketio_packet *packet)
 {
     return packet->has_ack_id ? packet->ack_id + 1 : REQUEST_SILENT;
@@ -295,6 +329,7 @@ static bool text_argument(const struct socketio_packet *packet, const char *memb
     return true;
 }
 
+/* One at a time: a client that brings tokens faster than they are checked has to wait. */
 static void refresh_token(struct adapter_socket *socket, const struct socketio_packet *packet)
 {
     struct socketio_adapter *adapter = socket->adapter;
@@ -325,9 +360,11 @@ static void refresh_token(struct adapter_socket *socket, const struct socketio_p
     socket_answer_refresh(socket, request_of(packet), verdict, &identity);
 }
 
+/* The broker has it, or it is lost: the ack says which. */
 static void sent_answered(struct sent_event *event, const char *problem)
 {
     struct socketio_sent_event *sent = (struct socketio_sent_event *)event;
+    assert(sent->socket->adapter->config.events);
     acknowledge(sent->socket, sent->request, problem, 0);
     free(sent);
 }
@@ -396,6 +433,8 @@ static void subscribe(struct adapter_socket *socket, const struct socketio_packe
         socket_refuse_event(socket, packet, HISTORY_OPTIONS_BAD);
 }
 
+/* The client asks. Reserved names first; what is none of them is an event for the backend, and the
+ * policy says whether there is such a one. */
 static void event(void *context, const struct socketio_packet *packet, int64_t now_ms)
 {
     struct adapter_socket *socket = context;
@@ -434,6 +473,7 @@ static enum status socket_migrate_out(void *context, struct engineio_writer *wri
     while (session_next_answer(socket->session, &delivery))
         if (!socketio_stream_write(socket, writer, &delivery))
             return STATUS_CLOSED;
+    assert(!socket->entrance && !socket->sender.pending);
     int64_t left_ms = socket->expired ? socket->expiry.deadline_ms - now_ms : 0;
     pack_number(state, (uint64_t)socket->expires_ms);
     pack_number(state, socket->expired);
@@ -441,10 +481,12 @@ static enum status socket_migrate_out(void *context, struct engineio_writer *wri
     return session_migrate_out(socket->session, state);
 }
 
+/* Another gateway's word: within the limits that this one has, or not at all. */
 static bool socket_read_expiry(struct adapter_socket *socket, struct bytes *state)
 {
     struct socketio_adapter *adapter = socket->adapter;
     uint64_t expires_ms, expired, left_ms;
+    assert(!socket->session);
     if (!unpack_limited(state, INT64_MAX, &expires_ms) || !unpack_limited(state, 1, &expired) ||
         !unpack_limited(state, (uint64_t)adapter->config.expiry_grace_ms, &left_ms))
         return false;
@@ -457,6 +499,8 @@ static bool socket_read_expiry(struct adapter_socket *socket, struct bytes *stat
     return true;
 }
 
+/* As connect_socket(), but the client was let in at another gateway: its claims come with its
+ * session. */
 static void *socket_migrate_in(void *application, struct socketio_socket *handle,
                                struct bytes state, int64_t now_ms)
 {
@@ -526,6 +570,7 @@ void socketio_adapter_free(struct socketio_adapter *adapter)
     free(adapter);
 }
 
+/* Once in a turn: all that happens in it happens at one time. */
 void socketio_adapter_set_time(struct socketio_adapter *adapter, int64_t now_ms, int64_t wall_ms)
 {
     assert(now_ms >= adapter->now_ms);

@@ -1,5 +1,12 @@
 /* An Engine.IO session as Socket.IO sees it: its sockets, one in each namespace that it has joined,
- * what is said to it as a whole, and what ends it. */
+ * what is said to it as a whole, and what ends it.
+ *
+ * An application may end a socket from inside any call of its own. So an end only marks it (`gone`)
+ * and takes it from the application; it stays in the list until remove_gone(), at the end of each
+ * call from below, when nobody walks the list. Every search passes over what is gone.
+ *
+ * One timer serves two purposes that exclude each other: until the first CONNECT it waits for
+ * that, later for the attachments of a packet. */
 #include <assert.h>
 #include <stddef.h>
 #include <stdlib.h>
@@ -12,6 +19,7 @@
 
 /* ---- Sockets come and go ---- */
 
+/* A client has few namespaces, mostly one: the list is walked. */
 struct socketio_socket *socketio_connection_find(struct socketio_connection *connection,
                                                  struct bytes name)
 {
@@ -22,6 +30,7 @@ struct socketio_socket *socketio_connection_find(struct socketio_connection *con
     return NULL;
 }
 
+/* Namespaces are configured: one that a client makes up costs no memory. */
 const char *socketio_find_namespace(const struct socketio_server *server, struct bytes name)
 {
     for (const char *const *own = server->config.namespaces; *own; own++)
@@ -44,6 +53,7 @@ struct socketio_socket *socketio_connection_add(struct socketio_connection *conn
 {
     struct socketio_socket *socket = mem_new(struct socketio_socket);
     assert(!socketio_connection_find(connection, bytes_of_string(name)));
+    assert(socketio_find_namespace(connection->server, bytes_of_string(name)) == name);
     socket->connection = connection;
     socket->name = name;
     DL_APPEND(connection->sockets, socket);
@@ -55,6 +65,8 @@ struct socketio_socket *socketio_connection_add(struct socketio_connection *conn
 void socketio_socket_retire(struct socketio_socket *socket)
 {
     assert(!socket->gone);
+    assert(socket->connection->waiting >= socket->waiting &&
+           socket->connection->server->stats.sockets > 0);
     socket->gone = true;
     socket->context = NULL;
     socket->connection->waiting -= socket->waiting;
@@ -63,12 +75,14 @@ void socketio_socket_retire(struct socketio_socket *socket)
     engineio_session_wake(socket->connection->session);
 }
 
+/* Called last by whatever was called from below. */
 void socketio_connection_remove_gone(struct socketio_connection *connection)
 {
     struct socketio_socket *socket, *next;
     DL_FOREACH_SAFE(connection->sockets, socket, next) {
         if (!socket->gone)
             continue;
+        assert(!socket->context && !socket->waiting);
         DL_DELETE(connection->sockets, socket);
         free(socket);
     }
@@ -76,6 +90,8 @@ void socketio_connection_remove_gone(struct socketio_connection *connection)
 
 /* ---- Sending ---- */
 
+/* One buffer of the server for all: a packet is put together and queued before the next one
+ * begins. */
 struct buffer *socketio_begin_text(struct socketio_server *server)
 {
     buffer_clear(&server->scratch);
@@ -85,9 +101,11 @@ struct buffer *socketio_begin_text(struct socketio_server *server)
 void socketio_connection_send(struct socketio_connection *connection)
 {
     struct bytes text = buffer_peek(&connection->server->scratch);
+    assert(text.size > 0);
     engineio_session_send(connection->session, false, &text, 1);
 }
 
+/* Behind their packet and in its order: between them the client takes no other packet. */
 void socketio_connection_send_attachments(struct socketio_connection *connection,
                                           const struct bytes *attachments, uint32_t count)
 {
@@ -97,6 +115,7 @@ void socketio_connection_send_attachments(struct socketio_connection *connection
 
 /* ---- Refusing ---- */
 
+/* The event "error": the stock client hands it to the page as any other event. */
 void socketio_connection_tell(struct socketio_connection *connection, struct bytes name_space,
                               const char *word)
 {
@@ -126,15 +145,19 @@ void socketio_connection_tell_anywhere(struct socketio_connection *connection, c
 void socketio_connection_note(const struct socketio_connection *connection, const char *word,
                               bool ends)
 {
+    assert(word);
     refusals_note(connection->server->refusals,
                   &(struct refusal_note){.transport = "socketio", .word = word, .ends = ends});
 }
 
+/* The client sent what must not be sent. It is told twice, as an event and as the reason of the close
+ * frame: the stock client shows its page only the first, and logs of proxies only the second. */
 void socketio_connection_violation(struct socketio_connection *connection, const char *word)
 {
     if (connection->closing)
         return;
     connection->closing = true;
+    assert(word);
     connection->server->stats.violations++;
     socketio_connection_note(connection, word, true);
     socketio_connection_tell_anywhere(connection, word);
@@ -158,6 +181,7 @@ void socketio_connection_count_refusal(struct socketio_connection *connection)
 
 /* ---- Beginning and end ---- */
 
+/* The decoder says which of the two deadlines it was. */
 static void connection_timed_out(struct timer *timer, int64_t now_ms)
 {
     struct socketio_connection *connection =
@@ -168,9 +192,12 @@ static void connection_timed_out(struct timer *timer, int64_t now_ms)
                                                   : "connect_timeout");
 }
 
+/* The session is a client's, but nobody in any namespace yet: it has a limited time to become
+ * one. */
 void *socketio_connection_new(void *application, struct engineio_session *session, int64_t now_ms)
 {
     struct socketio_server *server = application;
+    assert(session);
     struct socketio_connection *connection = mem_new(struct socketio_connection);
     connection->server = server;
     connection->session = session;
@@ -180,6 +207,8 @@ void *socketio_connection_new(void *application, struct engineio_session *sessio
     return connection;
 }
 
+/* The last call from below. No remove_gone() here: every socket goes, and applications that answer
+ * from inside find `gone` set. */
 void socketio_connection_end(struct socketio_connection *connection,
                              enum socketio_disconnect reason, enum engineio_close close,
                              int64_t now_ms)
@@ -189,6 +218,7 @@ void socketio_connection_end(struct socketio_connection *connection,
     struct socketio_socket *socket, *next;
     DL_FOREACH_SAFE(connection->sockets, socket, next) {
         if (!socket->gone) {
+            assert(server->stats.sockets > 0);
             server->stats.sockets--;
             server->stats.disconnects++;
             socket->gone = true;

@@ -1,5 +1,9 @@
-/* A connection's way to another gateway and from there: each socket's name and state, whether it has
- * still to connect to a namespace in time, then a packet that is not complete. */
+/* A connection's way to another gateway and from there. Its form: each socket's name and state,
+ * whether it has still to connect to a namespace in time, then a packet that is not complete.
+ *
+ * What comes in is another gateway's, perhaps of another version or configuration: a namespace
+ * that is not known here, or a decoder that does not want more, means that the session cannot go
+ * on, and its client comes back with its cursor. */
 #include <utlist.h>
 
 #include "pack.h"
@@ -7,6 +11,7 @@
 
 /* ---- Out ---- */
 
+/* A packet whose attachments are on their way: the client sends the rest to the other gateway. */
 static void pack_decoder(const struct socketio_decoder *decoder, struct buffer *state)
 {
     struct bytes text;
@@ -19,6 +24,8 @@ static void pack_decoder(const struct socketio_decoder *decoder, struct buffer *
         pack_bytes(state, attachments[i]);
 }
 
+/* All sockets go, or none: STATUS_INCOMPLETE, while one of them waits for something that comes
+ * here, keeps the connection. */
 static enum status pack_sockets(struct socketio_connection *connection,
                                 struct engineio_writer *writer, struct buffer *state,
                                 int64_t now_ms)
@@ -39,12 +46,14 @@ static enum status pack_sockets(struct socketio_connection *connection,
             status = STATUS_INCOMPLETE;
         if (status != STATUS_OK)
             return status;
+        assert(socket->accepted && !socket->gone);
         pack_bytes(state, bytes_of_string(socket->name));
         pack_bytes(state, buffer_peek(&own));
     }
     return STATUS_OK;
 }
 
+/* Sockets may end while they are asked: who goes is looked at again afterwards. */
 enum status socketio_connection_migrate_out(void *context, struct engineio_writer *writer,
                                             struct buffer *state, int64_t now_ms)
 {
@@ -59,12 +68,15 @@ enum status socketio_connection_migrate_out(void *context, struct engineio_write
     pack_number(state, timer_is_set(&connection->timer) &&
                            !socketio_decoder_is_collecting(&connection->decoder));
     pack_decoder(&connection->decoder, state);
+    assert(!connection->closing && connection->waiting == 0);
     socketio_connection_end(connection, SOCKETIO_DISCONNECT_MOVED, ENGINEIO_CLOSE_SERVER, now_ms);
     return STATUS_OK;
 }
 
 /* ---- In ---- */
 
+/* Accepted already, as far as the client knows; `waiting` until their sessions are open here, and
+ * until then the client is not listened to. */
 static bool take_sockets(struct socketio_connection *connection, struct bytes *state,
                          int64_t now_ms)
 {
@@ -91,6 +103,7 @@ static bool take_sockets(struct socketio_connection *connection, struct bytes *s
     return true;
 }
 
+/* The pieces are decoded again: so nothing is in the decoder that a client could not have sent. */
 static bool take_decoder(struct socketio_connection *connection, struct bytes *state,
                          int64_t now_ms)
 {
@@ -111,11 +124,13 @@ static bool take_decoder(struct socketio_connection *connection, struct bytes *s
         if (!unpack_bytes(state, &piece) ||
             socketio_decoder_binary(&connection->decoder, piece, &packet) != STATUS_INCOMPLETE)
             return false;
+    assert(socketio_decoder_is_collecting(&connection->decoder));
     timer_wheel_set(server->wheel, &connection->timer,
                     now_ms + server->config.attachments_timeout_ms);
     return true;
 }
 
+/* A connection like any other, which then gets its past. */
 void *socketio_connection_migrate_in(void *application, struct engineio_session *session,
                                      struct bytes state, int64_t now_ms)
 {
@@ -126,6 +141,7 @@ void *socketio_connection_migrate_in(void *application, struct engineio_session 
         return NULL;
     }
     socketio_connection_remove_gone(connection);
+    assert(connection->session == session);
     if (connection->waiting == 0)
         engineio_session_listen(session);
     return connection;

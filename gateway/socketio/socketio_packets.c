@@ -1,11 +1,17 @@
-/* What a client sends: CONNECT and DISCONNECT, events and acks for the application; and what is none
- * of these, which is answered or ends the connection. */
+/* What a client sends: CONNECT and DISCONNECT, events and acks for the application; and what is
+ * none of these, which is answered or ends the connection.
+ *
+ * The line between the two: what a client may send in good faith (a namespace that is not there,
+ * JSON that is nested too deep) is answered, and the connection lives. What no correct client
+ * sends ends it. */
 #include <assert.h>
 
 #include "socketio_server_private.h"
 
 /* ---- Packets ---- */
 
+/* Whether the namespace exists is known here, who the client is only to the application. A socket
+ * that the application refuses from inside is gone when connect() returns. */
 static void take_connect(struct socketio_connection *connection,
                          const struct socketio_packet *packet, int64_t now_ms)
 {
@@ -34,6 +40,7 @@ static void take_connect(struct socketio_connection *connection,
         socket->context = context;
 }
 
+/* The socket is retired first: what the application says in disconnected() goes to nobody. */
 static void take_disconnect(struct socketio_socket *socket, int64_t now_ms)
 {
     struct socketio_server *server = socket->connection->server;
@@ -45,6 +52,7 @@ static void take_disconnect(struct socketio_socket *socket, int64_t now_ms)
                                      now_ms);
 }
 
+/* Only CONNECT may name a namespace that is not joined. */
 void socketio_connection_take(struct socketio_connection *connection,
                               const struct socketio_packet *packet, int64_t now_ms)
 {
@@ -81,10 +89,12 @@ void socketio_connection_take(struct socketio_connection *connection,
 
 /* ---- Packets that are none ---- */
 
+/* With the code and text of any refusal as `data`, where the stock client shows them. */
 static void connection_refuse_connect(struct socketio_connection *connection,
                                       const struct socketio_packet *head, const char *word)
 {
     struct socketio_server *server = connection->server;
+    assert(!socketio_connection_find(connection, head->name_space));
     auto_buffer struct buffer data = {0};
     refusal_append_json(&data, word, NULL);
     server->stats.connects_refused++;
@@ -94,10 +104,12 @@ static void connection_refuse_connect(struct socketio_connection *connection,
     socketio_connection_count_refusal(connection);
 }
 
+/* By the ack, if one is asked for: then the client knows which event it was. */
 static void connection_refuse_event(struct socketio_connection *connection,
                                     const struct socketio_packet *head, const char *word)
 {
     auto_buffer struct buffer answer = {0};
+    assert(socketio_connection_find(connection, head->name_space));
     if (!head->has_ack_id) {
         socketio_connection_tell(connection, head->name_space, word);
         return;
@@ -126,6 +138,7 @@ static void refuse_packet(struct socketio_connection *connection,
         socketio_connection_note(connection, word, false);
 }
 
+/* INCOMPLETE: attachments, for a client that has joined nothing. */
 void socketio_connection_refuse_message(struct socketio_connection *connection, enum status status,
                                         const struct socketio_packet *head)
 {

@@ -1,3 +1,10 @@
+/* Socket.IO as the application of an Engine.IO server: messages in, sockets asked for what they
+ * have to say, turns among namespaces. What a packet means is socketio_packets.c, what is said is
+ * socketio_socket.c.
+ *
+ * Two tables of operations: with an application that can move its sockets sessions may migrate
+ * to other gateways, else they stay (the echo of the protocol's own suites has no state to
+ * move). */
 #include "socketio_server.h"
 
 #include <assert.h>
@@ -11,6 +18,7 @@
 
 /* ---- The Engine.IO application ---- */
 
+/* Origins and the like: the application may refuse before there is a session. */
 static bool allow(void *application, const struct http_request *request, const char **message)
 {
     struct socketio_server *server = application;
@@ -18,10 +26,13 @@ static bool allow(void *application, const struct http_request *request, const c
            server->config.ops->allow(server->config.application, request, message);
 }
 
+/* One message of Engine.IO is a packet's text or one of its attachments. The attachments have a
+ * deadline together, which begins with the text. */
 static void connection_message(void *context, struct bytes data, bool binary, int64_t now_ms)
 {
     struct socketio_connection *connection = context;
     struct socketio_server *server = connection->server;
+    assert(connection->waiting == 0);
     if (connection->closing)
         return;
     bool was_collecting = socketio_decoder_is_collecting(&connection->decoder);
@@ -41,6 +52,8 @@ static void connection_message(void *context, struct bytes data, bool binary, in
     socketio_connection_remove_gone(connection);
 }
 
+/* Namespaces are asked one behind the other until the writer is full. `awake` is cleared before the
+ * call, since the application may wake the socket again from inside. */
 static bool connection_pull(void *context, struct engineio_writer *writer, int64_t now_ms)
 {
     struct socketio_connection *connection = context;
@@ -67,6 +80,7 @@ static bool connection_pull(void *context, struct engineio_writer *writer, int64
     return more;
 }
 
+/* The client, the network or this server ended the session: for its sockets that is one thing. */
 static void connection_closed(void *context, enum engineio_close reason, int64_t now_ms)
 {
     socketio_connection_end(context, SOCKETIO_DISCONNECT_TRANSPORT, reason, now_ms);
@@ -101,6 +115,7 @@ static const struct engineio_application_ops moving_ops = {
 
 /* ---- The server ---- */
 
+/* What is left at zero gets the value of the JavaScript server where that has one. */
 struct socketio_server *socketio_server_new(const struct socketio_config *config,
                                             struct http_server *http, struct timer_wheel *wheel)
 {
@@ -123,6 +138,7 @@ struct socketio_server *socketio_server_new(const struct socketio_config *config
     return server;
 }
 
+/* Ends every session, and so every connection, before what they use goes. */
 void socketio_server_free(struct socketio_server *server)
 {
     if (!server)

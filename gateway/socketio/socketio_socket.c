@@ -1,4 +1,5 @@
-/* What the application says to a socket, and asks of it: each call is one packet, or an end. */
+/* What the application says to a socket, and asks of it: each call is one packet, or an end.
+ * After a call that ends the socket it is gone for the application, which is not told so again. */
 #include <assert.h>
 
 #include "socketio_server_private.h"
@@ -17,6 +18,7 @@ struct engineio_session *socketio_socket_session(const struct socketio_socket *s
 
 /* ---- Answers to CONNECT ---- */
 
+/* CONNECT, queued as any packet: for applications without a stream. */
 void socketio_socket_accept(struct socketio_socket *socket, struct bytes sid, struct bytes pid)
 {
     assert(!socket->accepted && !socket->gone);
@@ -26,6 +28,7 @@ void socketio_socket_accept(struct socketio_socket *socket, struct bytes sid, st
     socketio_connection_send(socket->connection);
 }
 
+/* CONNECT in the stream, so that it stands in front of what was missed. */
 void socketio_writer_accept(struct socketio_socket *socket, struct engineio_writer *writer,
                             struct bytes sid, struct bytes pid)
 {
@@ -73,6 +76,7 @@ void socketio_socket_tell(struct socketio_socket *socket, const char *word)
         socketio_connection_tell(socket->connection, bytes_of_string(socket->name), word);
 }
 
+/* The namespace is the socket's, whatever the event says. */
 void socketio_socket_emit(struct socketio_socket *socket, const struct socketio_event *event,
                           const struct bytes *attachments)
 {
@@ -94,6 +98,7 @@ void socketio_socket_ack(struct socketio_socket *socket, uint64_t ack_id, struct
     socketio_connection_send_attachments(socket->connection, attachments, attachment_count);
 }
 
+/* Asked for what it has at the end of the turn, or when the client can take more. */
 void socketio_socket_wake(struct socketio_socket *socket)
 {
     assert(!socket->gone);
@@ -109,6 +114,7 @@ void socketio_socket_count_refusal(struct socketio_socket *socket)
     socketio_connection_count_refusal(socket->connection);
 }
 
+/* The stock client takes DISCONNECT for final: it does not come back by itself. */
 void socketio_socket_disconnect(struct socketio_socket *socket)
 {
     assert(!socket->gone);
@@ -128,9 +134,11 @@ void socketio_socket_close_transport(struct socketio_socket *socket, unsigned co
     engineio_session_close_for(connection->session, code, word);
 }
 
+/* No packet more: the queue that is full is the one it would go into. Engine.IO says why. */
 void socketio_socket_close_overflowed(struct socketio_socket *socket)
 {
     struct socketio_connection *connection = socket->connection;
+    assert(!socket->gone);
     socketio_socket_retire(socket);
     connection->closing = true;
     engineio_session_overflow(connection->session);

@@ -1,3 +1,9 @@
+/* What clients are told: each step of a session's stream as packets of Socket.IO.
+ *
+ * A notification is framed once for all clients ("name",{...}), and only the head, the brackets
+ * and the cursor are each client's own: they are handed to the writer as parts, and copied once.
+ * Every event ends with the cursor, since the stock client takes any trailing string for its new
+ * offset: an event without one would overwrite the cursor that the client holds. */
 #include <assert.h>
 #include <string.h>
 
@@ -31,8 +37,10 @@ static void write_event(struct adapter_socket *socket, struct engineio_writer *w
     engineio_writer_text(writer, parts, 6);
 }
 
+/* An ack has an array of arguments; ours has one. */
 static void append_refusal(struct buffer *text, const struct delivery *delivery)
 {
+    assert(delivery->reason);
     buffer_append_byte(text, '[');
     refusal_append_answer(text, delivery->reason, delivery->claim, delivery->retry_after_ms);
     buffer_append_byte(text, ']');
@@ -88,6 +96,7 @@ static struct bytes room_body(struct socketio_adapter *adapter, const char *even
                               const struct delivery *delivery)
 {
     struct buffer *text = &adapter->text;
+    assert(event[0] && delivery->room.size > 0);
     buffer_clear(text);
     buffer_append_format(text, "\"%s\",{\"room\":", event);
     json_write_string(text, delivery->room);
@@ -97,9 +106,12 @@ static struct bytes room_body(struct socketio_adapter *adapter, const char *even
     return buffer_peek(text);
 }
 
+/* The answer to CONNECT: then, if what was missed could not be made up, an event that says so. The
+ * client itself finds `recovered` by comparing its private id. */
 static void write_opened(struct adapter_socket *socket, struct engineio_writer *writer,
                          const struct delivery *delivery)
 {
+    assert(delivery->kind == DELIVERY_OPENED);
     if (delivery->continued) {
         socketio_socket_continue(socket->socket);
         return;
@@ -114,6 +126,7 @@ static void write_opened(struct adapter_socket *socket, struct engineio_writer *
     write_event(socket, writer, buffer_peek(text), delivery->cursor);
 }
 
+/* The broker is away, or a lane stands still: what is shown may be old, since this time. */
 static void write_stale(struct adapter_socket *socket, struct engineio_writer *writer,
                         const struct delivery *delivery)
 {
@@ -128,12 +141,14 @@ static void write_stale(struct adapter_socket *socket, struct engineio_writer *w
  * the WebSocket's end. */
 static void stream_end(struct adapter_socket *socket, const struct delivery *delivery)
 {
+    assert(delivery->reason);
     if (delivery->overflow)
         socketio_adapter_end_overflowed(socket, delivery->reason);
     else
         socketio_adapter_end(socket, delivery->reason, delivery->transient);
 }
 
+/* One step. What ends the socket ends the stream: the caller does not look at it again. */
 bool socketio_stream_write(struct adapter_socket *socket, struct engineio_writer *writer,
                            const struct delivery *delivery)
 {
@@ -179,6 +194,8 @@ bool socketio_stream_write(struct adapter_socket *socket, struct engineio_writer
     return true;
 }
 
+/* Until the writer is full or the session has nothing more. What is not asked for stays where it
+ * is, in the ring of its lane or in Kafka: a slow client costs no memory. */
 bool socketio_stream_pull(void *context, struct engineio_writer *writer, int64_t now_ms)
 {
     struct adapter_socket *socket = context;
@@ -195,6 +212,8 @@ bool socketio_stream_pull(void *context, struct engineio_writer *writer, int64_t
     return true;
 }
 
+/* The session has something to say. Its end does not wait for the client to read: who asks and does
+ * not read would never hear of it. */
 static void stream_ready(struct session *session, void *connection)
 {
     struct adapter_socket *socket = connection;

@@ -1,3 +1,10 @@
+/* A stream of server-sent events: what a session says becomes events, and every so often a comment
+ * keeps proxies from closing it. Before the first event a request may still be answered by
+ * something else: sse_opening.c.
+ *
+ * The stream is the body of one HTTP answer, in chunks for HTTP/1.1 and up to the end of the
+ * connection for 1.0. `id` is private id and cursor: the browser keeps the last one and brings
+ * it back by itself, so a client of a dozen lines recovers as well as any other. */
 #include "sse_adapter.h"
 
 #include <assert.h>
@@ -26,7 +33,8 @@ void sse_append_parts(struct sse_client *client, struct buffer *out, struct byte
         http_response_end_chunk(out);
 }
 
-/* The id line and the end of the event. Without a cursor the client keeps the id it has. */
+/* The id line and the empty line that ends the event. Without a cursor the client keeps the id it
+ * has. */
 static struct bytes tail_of(struct sse_client *client, struct bytes cursor)
 {
     struct buffer *id = &client->adapter->id;
@@ -48,18 +56,21 @@ void sse_append_event(struct sse_client *client, struct buffer *out, const char 
     sse_append_parts(client, out, buffer_peek(&body), tail_of(client, cursor));
 }
 
+/* On the way of every notification: the body was framed once, for all. */
 void sse_append_session_event(struct sse_client *client, struct buffer *out, struct bytes body,
                               struct bytes cursor)
 {
     sse_append_parts(client, out, body, tail_of(client, cursor));
 }
 
+/* One buffer of the adapter: an event is put together and appended before the next one begins. */
 struct buffer *sse_begin_data(struct sse_client *client)
 {
     buffer_clear(&client->adapter->event);
     return &client->adapter->event;
 }
 
+/* With whom it was, as far as that is known. */
 void sse_note(const struct sse_client *client, const char *problem, const char *claim, bool ends)
 {
     struct refusal_note note = {.transport = "sse",
@@ -87,8 +98,11 @@ static void sse_end_into(struct sse_client *client, struct buffer *out)
     wire_client_end(&client->client);
 }
 
+/* By the beginning's way if the stream has not begun: then there can still be an answer that says
+ * why. */
 static void sse_end(struct sse_client *client, const char *reason)
 {
+    assert(reason && wire_client_is_open(&client->client));
     if (sse_is_opening(client)) {
         sse_send_away(client, reason);
         return;
@@ -103,6 +117,7 @@ static void sse_end(struct sse_client *client, const char *reason)
 static void write_room(struct sse_client *client, const struct delivery *delivery,
                        const char *event, struct buffer *out)
 {
+    assert(delivery->room.size > 0);
     struct buffer *data = sse_begin_data(client);
     if (delivery->reason)
         sse_note(client, delivery->reason, NULL, false);
@@ -114,14 +129,19 @@ static void write_room(struct sse_client *client, const struct delivery *deliver
     sse_append_event(client, out, event, delivery->cursor);
 }
 
+/* Final for what the client lacks, to be tried again for trouble of ours: an EventSource knows only
+ * these. */
 static void refuse_session(struct sse_client *client, const struct delivery *delivery)
 {
+    assert(sse_is_opening(client));
     if (delivery->transient)
         sse_send_away(client, delivery->reason);
     else
         sse_refuse(client, 403, delivery->reason, delivery->claim);
 }
 
+/* One step of the session's stream. While the stream has not begun everything goes to
+ * sse_opening.c, which holds it back until all rooms are joined. */
 static void sse_deliver(struct wire_client *base, const struct delivery *delivery,
                         struct buffer *out)
 {
@@ -176,6 +196,7 @@ static void sse_deliver(struct wire_client *base, const struct delivery *deliver
         sse_send_away(client, "unavailable");
 }
 
+/* Nothing is written before the answer is decided: until then the stream's steps are kept. */
 static bool sse_may_write(const struct wire_client *base)
 {
     const struct sse_client *client = (const struct sse_client *)base;
@@ -203,8 +224,11 @@ void sse_set_timer(struct sse_client *client, int64_t deadline_ms)
     timer_wheel_set(client->adapter->config.clients.wheel, &client->timer, deadline_ms);
 }
 
+/* The wire has been full at each beat for so long. Such a client is not behind but gone: the
+ * session's own limit is for those who take a little. */
 static bool is_stuck(struct sse_client *client, int64_t now_ms)
 {
+    assert(client->client.wire);
     if (client->client.wire->writable) {
         client->blocked_ms = 0;
         return false;
@@ -214,6 +238,8 @@ static bool is_stuck(struct sse_client *client, int64_t now_ms)
     return now_ms - client->blocked_ms >= client->adapter->config.write_timeout_ms;
 }
 
+/* One timer: before the stream begins it is the deadline of the opening, then the beat. A comment
+ * is sent only if nothing else was. */
 void sse_beat(struct timer *timer, int64_t now_ms)
 {
     struct sse_client *client =
@@ -235,8 +261,10 @@ void sse_beat(struct timer *timer, int64_t now_ms)
     sse_set_timer(client, now_ms + client->adapter->config.heartbeat_ms);
 }
 
+/* Nobody knows the client: a request without a token that holds is answered, not streamed. */
 static void sse_refused(struct wire_client *base, const char *reason, bool transient)
 {
+    assert(!base->session);
     if (transient)
         sse_send_away(client_of(base), reason);
     else
@@ -247,6 +275,7 @@ static void sse_refused(struct wire_client *base, const char *reason, bool trans
 static void sse_expired(struct wire_client *base)
 {
     struct sse_client *client = client_of(base);
+    assert(base->session);
     if (sse_is_opening(client)) {
         sse_refuse(client, 401, "token_expired", NULL);
         return;
@@ -256,13 +285,16 @@ static void sse_expired(struct wire_client *base)
     sse_append_event(client, wire_client_queue(base), "token_expired", bytes_of(NULL, 0));
 }
 
+/* The EventSource comes back by itself, with the cookie that it has then. */
 static void sse_expiry_over(struct wire_client *base)
 {
+    assert(wire_client_is_open(base));
     sse_end(client_of(base), "token_expired");
 }
 
 static void sse_going_away(struct wire_client *base)
 {
+    assert(wire_client_is_open(base));
     sse_end(client_of(base), "restart");
 }
 
@@ -272,6 +304,7 @@ static void sse_ignore_bytes(struct wire_client *base, struct bytes bytes, int64
     (void)base, (void)bytes, (void)now_ms;
 }
 
+/* The last call of wire_client.c: nothing points to the client any more but its timer. */
 static void sse_freed(struct wire_client *base)
 {
     struct sse_client *client = client_of(base);
@@ -298,6 +331,7 @@ static const struct wire_client_ops client_ops = {
 struct sse_adapter *sse_adapter_new(const struct sse_adapter_config *config,
                                     struct http_server *http)
 {
+    assert(config->path[0] == '/' && config->rooms > 0);
     struct sse_adapter *adapter = mem_new(struct sse_adapter);
     adapter->config = *config;
     adapter->refusals = http_server_refusals(http);

@@ -1,3 +1,18 @@
+/* From a request for a stream to its first event, or to the answer instead of it.
+ *
+ * An EventSource never comes back from an answer that is no stream (HTML standard, 9.2.3). So
+ * whatever may still go wrong is waited for before the stream begins: who the client is, and each
+ * room of its query. What comes in the meantime is kept back, and is little; if it is not, the
+ * client is sent away to come again.
+ *
+ *      request --> wire taken --> session opened --> all rooms joined --> stream
+ *         |            |               |                   |
+ *         '-- JSON ----'---------------'-------------------'--> JSON with 401, 403, 404; or, for trouble
+ *                                                               of ours, a stream that says when to come
+ *                                                               again, and ends
+ *
+ * With a history in it the stream begins earlier: the first of its events is the end of other
+ * answers. */
 #include <assert.h>
 #include <stdlib.h>
 
@@ -12,9 +27,12 @@
 /* --- answers instead of a stream ---------------------------------------------------------------
  */
 
+/* Spread from half to one and a half of what is configured: who was sent away together does not
+ * come back together. */
 static uint32_t retry_of(struct sse_adapter *adapter)
 {
     const struct wire_clients_config *config = &adapter->config.clients;
+    assert(config->random);
     uint32_t retry_ms = adapter->config.retry_ms;
     uint16_t random;
     config->random(config->random_context, (uint8_t *)&random, sizeof(random));
@@ -37,8 +55,10 @@ struct problem {
     const char *claim, *room; /* that it is about; NULL: none */
 };
 
+/* As every refusal: a code for programs and a text for people; with a room, which one. */
 static void append_problem(struct buffer *out, const struct problem *problem)
 {
+    assert(problem->word);
     buffer_append_string(out, "{\"error\":{");
     refusal_append_members(out, problem->word, problem->claim);
     if (problem->room) {
@@ -48,8 +68,10 @@ static void append_problem(struct buffer *out, const struct problem *problem)
     buffer_append_string(out, "}}");
 }
 
+/* An answer in JSON, with the field that its code requires. */
 static void refusal_init(struct instead *refusal, unsigned code, const struct problem *problem)
 {
+    assert(code >= 400 && code < 600);
     *refusal = (struct instead){.code = code, .content_type = "application/json"};
     append_problem(&refusal->body, problem);
     buffer_append_byte(&refusal->body, '\n');
@@ -64,6 +86,8 @@ static void refusal_init(struct instead *refusal, unsigned code, const struct pr
         refusal->field_count = 0;
 }
 
+/* To somebody who asked for a stream by name, a stream: one event that says why, when to come
+ * again, and the end. To anybody else the code that says the same. */
 static void refusal_init_transient(struct instead *refusal, struct sse_adapter *adapter,
                                    const char *word, bool names_stream)
 {
@@ -85,6 +109,7 @@ static void refusal_init_transient(struct instead *refusal, struct sse_adapter *
 /* Before the wire is ours. */
 static void refuse_exchange(struct http_exchange *exchange, struct instead *refusal)
 {
+    assert(buffer_size(&refusal->body) > 0);
     http_exchange_answer(exchange, &(struct http_answer){.code = refusal->code,
                                                          .content_type = refusal->content_type,
                                                          .fields = &refusal->field,
@@ -93,6 +118,8 @@ static void refuse_exchange(struct http_exchange *exchange, struct instead *refu
     buffer_deinit(&refusal->body);
 }
 
+/* What only the beginning needs; most of a client's memory while it lasts, and a stream may last
+ * for days. */
 void sse_opening_free(struct sse_client *client)
 {
     struct sse_opening *opening = client->opening;
@@ -105,6 +132,8 @@ void sse_opening_free(struct sse_client *client)
     client->opening = NULL;
 }
 
+/* The wire is ours by now, so the whole answer is written here, with the fields CORS wants on
+ * each. */
 static void refuse_client(struct sse_client *client, struct instead *refusal)
 {
     struct sse_opening *opening = client->opening;
@@ -141,6 +170,7 @@ void sse_refuse(struct sse_client *client, unsigned code, const char *problem, c
 
 void sse_send_away(struct sse_client *client, const char *problem)
 {
+    assert(client->opening && !client->opening->begun);
     struct instead refusal;
     sse_note(client, problem, NULL, true);
     refusal_init_transient(&refusal, client->adapter, problem, client->opening->names_stream);
@@ -161,6 +191,7 @@ void sse_end_telling(struct sse_client *client, struct buffer *out, const char *
 
 /* --- the beginning ---------------------------------------------------------------------------- */
 
+/* The answer's head. Proxies must neither keep nor collect what follows. */
 static void append_head(struct sse_client *client, struct buffer *out)
 {
     const struct sse_opening *opening = client->opening;
@@ -185,6 +216,7 @@ static void append_head(struct sse_client *client, struct buffer *out)
 /* No answer instead of it is possible any more. */
 static void begin_stream(struct sse_client *client)
 {
+    assert(client->opening);
     if (client->opening->begun)
         return;
     append_head(client, wire_client_queue(&client->client));
@@ -219,8 +251,11 @@ static void end_begun(struct sse_client *client, struct buffer *out)
     sse_end_telling(client, out, client->opening->refusal);
 }
 
+/* By the word of the first room that was refused: 403 and 404 as a browser shows them, else a bad
+ * request. */
 static unsigned refusal_code(const char *problem)
 {
+    assert(problem);
     return strcmp(problem, "not_allowed") == 0 || strcmp(problem, "tenant_missing") == 0 ||
                    strcmp(problem, "user_missing") == 0
                ? 403
@@ -228,6 +263,8 @@ static unsigned refusal_code(const char *problem)
                                                   : 400;
 }
 
+/* Decided once every room has its answer: so one answer tells of the first refusal, whatever the
+ * order. */
 static void settle_opening(struct sse_client *client, struct buffer *out, struct bytes cursor)
 {
     struct sse_opening *opening = client->opening;
@@ -263,6 +300,7 @@ static void opening_join(struct sse_client *client, struct bytes room, uint64_t 
         session_join(session, room, request, clients->now_ms);
 }
 
+/* A room's past comes before the answer to its join, and may be long: it cannot be kept back. */
 void sse_take_history(struct sse_client *client, const struct delivery *delivery,
                       struct buffer *out)
 {
@@ -275,6 +313,7 @@ void sse_take_history(struct sse_client *client, const struct delivery *delivery
     sse_append_session_event(client, out, buffer_peek(&body), delivery->cursor);
 }
 
+/* The session is there: now its rooms are asked for, all at once. */
 void sse_take_opened(struct sse_client *client, const struct delivery *delivery, struct buffer *out)
 {
     struct sse_opening *opening = client->opening;
@@ -292,6 +331,7 @@ void sse_take_opened(struct sse_client *client, const struct delivery *delivery,
     settle_opening(client, out, delivery->cursor);
 }
 
+/* The answer for one room. The first refusal is kept, with the room it is about. */
 void sse_take_join(struct sse_client *client, const struct delivery *delivery, struct buffer *out)
 {
     struct sse_opening *opening = client->opening;
@@ -311,6 +351,7 @@ void sse_take_join(struct sse_client *client, const struct delivery *delivery, s
 
 /* --- the request ------------------------------------------------------------------------------ */
 
+/* As text somewhere in the field: no client weighs its types so that it would matter. */
 static bool names(struct bytes accept, const char *type)
 {
     return memmem(accept.data, accept.size, type, strlen(type)) != NULL;
@@ -389,6 +430,7 @@ static void visit_read(struct visit *visit, const struct sse_adapter *adapter,
                        const struct http_request *request)
 {
     auto_buffer struct buffer scratch = {0};
+    assert(!visit->token);
     struct bytes id;
     visit->token = http_token_find(request, NULL, adapter->config.cookie);
     append_auth(request->query, &visit->auth);
@@ -396,12 +438,15 @@ static void visit_read(struct visit *visit, const struct sse_adapter *adapter,
         buffer_append(&visit->last_id, id);
 }
 
+/* The wire is taken from the HTTP server. From here on the client answers for itself; who it is may
+ * take until a later turn. */
 static void sse_open_client(struct sse_adapter *adapter, struct http_exchange *exchange,
                             struct sse_opening *opening, const struct address_place *place,
                             const struct visit *visit, int64_t now_ms)
 {
     struct sse_client *client = mem_new(struct sse_client);
     struct buffer rest = {0};
+    assert(!opening->begun && !opening->sid);
     client->adapter = adapter;
     client->opening = opening;
     client->chunked = opening->minor_version > 0;
@@ -423,6 +468,7 @@ static void sse_open_client(struct sse_adapter *adapter, struct http_exchange *e
     wire_client_identify(&client->client, &question, id, cursor);
 }
 
+/* Before the wire is taken: an ordinary answer, after which the connection lives on. */
 static void sse_refuse_request(struct http_exchange *exchange, unsigned code, const char *problem)
 {
     struct instead refusal;
@@ -431,6 +477,7 @@ static void sse_refuse_request(struct http_exchange *exchange, unsigned code, co
     refuse_exchange(exchange, &refusal);
 }
 
+/* The same, for trouble of ours. */
 static void send_away_request(struct sse_adapter *adapter, struct http_exchange *exchange,
                               const char *problem, bool names_stream)
 {
@@ -440,6 +487,9 @@ static void send_away_request(struct sse_adapter *adapter, struct http_exchange 
     refuse_exchange(exchange, &refusal);
 }
 
+/* Checks in the order of what they cost, and of how final they are: method and form first, then
+ * whether this gateway takes anybody, the rooms, and the address's quota last, since it takes a
+ * place. */
 void sse_handle_request(void *route, struct http_exchange *exchange,
                         const struct http_request *request, int64_t now_ms)
 {

@@ -1,3 +1,10 @@
+/* Raw WebSocket connections: the upgrade, frames, the heart, and their ends. What clients ask is
+ * websocket_requests.c, what they are told websocket_stream.c, and in which form websocket_codec.c.
+ *
+ *      HELLO --connect--> OPENING --the session's first step--> OPEN --> ended
+ *
+ * One timer follows the phases: a deadline for `connect`, one for the session, then the beat: a
+ * ping, and a sign of life before the next. Any byte is a sign of life. */
 #include "websocket_adapter.h"
 
 #include <assert.h>
@@ -10,6 +17,7 @@
 
 /* --- the heart -------------------------------------------------------------------------------- */
 
+/* As a message for clients that cannot see control frames (browsers), else as a control frame. */
 static void send_beat(struct websocket_client *client, int64_t now_ms)
 {
     assert(!client->beat && client->phase == PHASE_OPEN);
@@ -28,10 +36,13 @@ static void send_beat(struct websocket_client *client, int64_t now_ms)
  * meanwhile. */
 static bool may_be_slow(const struct websocket_client *client, int64_t now_ms)
 {
+    assert(client->beat);
     return !client->client.wire->writable &&
            now_ms - client->beat_ms < client->adapter->config.write_timeout_ms;
 }
 
+/* A message that never becomes whole is ended here, too: the beat is the only time that passes
+ * while a client sends a fragment now and then. */
 static void heart_beat(struct websocket_client *client, int64_t now_ms)
 {
     const struct websocket_adapter_config *config = &client->adapter->config;
@@ -50,6 +61,7 @@ static void heart_beat(struct websocket_client *client, int64_t now_ms)
     }
 }
 
+/* What the deadline was for follows from the phase. */
 static void timer_fired(struct timer *timer, int64_t now_ms)
 {
     struct websocket_client *client =
@@ -71,6 +83,8 @@ static void timer_fired(struct timer *timer, int64_t now_ms)
 
 /* --- frames ----------------------------------------------------------------------------------- */
 
+/* What a client may send in good faith and is answered; NULL: it must not be sent, and ends the
+ * connection. */
 static const char *decode_problem(enum status status)
 {
     return status == STATUS_UNSUPPORTED ? "unknown_message"
@@ -80,6 +94,8 @@ static const char *decode_problem(enum status status)
                                         : NULL;
 }
 
+/* Answers that the client does not read are looked at before its next request is: it cannot fill
+ * this process by asking. */
 static void websocket_take_message(struct websocket_client *client,
                                    const struct websocket_item *item, int64_t now_ms)
 {
@@ -107,6 +123,7 @@ static void websocket_take_message(struct websocket_client *client,
         websocket_end_violation(client, WEBSOCKET_CLOSE_INVALID_TEXT, "bad_message");
 }
 
+/* A pong needs no handling: its bytes were a sign of life when they came. */
 static void websocket_take_item(struct websocket_client *client, const struct websocket_item *item,
                                 int64_t now_ms)
 {
@@ -132,9 +149,12 @@ static void websocket_take_item(struct websocket_client *client, const struct we
 static void websocket_fail(struct websocket_client *client)
 {
     unsigned code = websocket_reader_close_code(&client->reader);
+    assert(websocket_close_code_is_valid(code));
     websocket_end_violation(client, code, refusal_of_frame(code));
 }
 
+/* Any of the frames may end the client; the memory stays until the end of the turn. `inside_ms` is
+ * when a message began that is not whole yet. */
 static void websocket_bytes(struct wire_client *base, struct bytes bytes, int64_t now_ms)
 {
     struct websocket_client *client = client_of(base);
@@ -157,8 +177,10 @@ static void websocket_bytes(struct wire_client *base, struct bytes bytes, int64_
 
 /* --- ends ------------------------------------------------------------------------------------- */
 
+/* The error that answers `connect` says why; the close code whether to come back. */
 static void websocket_refused(struct wire_client *base, const char *reason, bool transient)
 {
+    assert(!base->session);
     websocket_turn_away(client_of(base), wire_client_queue(base),
                         transient ? WEBSOCKET_CLOSE_TRY_AGAIN : WEBSOCKET_CLOSE_UNAUTHORIZED,
                         &(struct delivery){.reason = reason});
@@ -166,18 +188,22 @@ static void websocket_refused(struct wire_client *base, const char *reason, bool
 
 static void websocket_expired(struct wire_client *base)
 {
+    assert(base->session);
     websocket_answer(client_of(base),
                      &(struct ws_answer){.kind = WS_ANSWER_TOKEN_EXPIRED,
                                          .grace_ms = base->clients->config.expiry_grace_ms});
 }
 
+/* 4401: come back with another token. */
 static void websocket_expiry_over(struct wire_client *base)
 {
     websocket_end(client_of(base), WEBSOCKET_CLOSE_UNAUTHORIZED, "token_expired");
 }
 
+/* 1012: come back at once, as you are. */
 static void websocket_going_away(struct wire_client *base)
 {
+    assert(wire_client_is_open(base));
     websocket_end(client_of(base), WEBSOCKET_CLOSE_SERVICE_RESTART, "restart");
 }
 
@@ -207,6 +233,7 @@ static const struct wire_client_ops client_ops = {
 
 /* --- the upgrade ------------------------------------------------------------------------------ */
 
+/* The gateway's preference among what the client offers. */
 static const struct websocket_codec *choose_codec(const struct http_request *request)
 {
     for (size_t i = 0; i < WEBSOCKET_CODECS; i++)
@@ -215,6 +242,7 @@ static const struct websocket_codec *choose_codec(const struct http_request *req
     return NULL;
 }
 
+/* The 101 is in adapter->text. Bytes that came behind the request are frames already. */
 static void websocket_open_client(struct websocket_adapter *adapter, struct http_exchange *exchange,
                                   const struct websocket_codec *codec,
                                   const struct address_place *place, char *token, int64_t now_ms)
@@ -238,6 +266,7 @@ static void websocket_open_client(struct websocket_adapter *adapter, struct http
     buffer_deinit(&rest);
 }
 
+/* The address's quota comes last: it takes a place, which only a client gives back. */
 static void websocket_handle_upgrade(void *route, struct http_exchange *exchange,
                                      const struct http_request *request, int64_t now_ms)
 {

@@ -1,3 +1,6 @@
+/* The two subprotocols behind one set of verbs, so that the rest of the adapter does not know
+ * which one a client speaks. Decoding brings both to a ws_request; texts without escapes stay
+ * slices of the message, others are copied to the arena, which lives until the next message. */
 #include "websocket_codec.h"
 
 #include <assert.h>
@@ -27,9 +30,11 @@ static struct bytes codec_read_text(struct bytes raw, struct websocket_scratch *
 {
     struct bytes text = ws_json_string(raw, &scratch->text);
     bool borrowed = text.size && text.data >= raw.data && text.data < raw.data + raw.size;
+    assert(!borrowed || text.size <= raw.size);
     return borrowed || text.size == 0 ? text : arena_copy(&scratch->arena, text);
 }
 
+/* At most WS_ROOMS_MAX: the decoder has refused a message with more. */
 static void codec_read_rooms(struct bytes rooms, struct websocket_scratch *scratch,
                              struct ws_request *request)
 {
@@ -43,9 +48,11 @@ static void codec_read_rooms(struct bytes rooms, struct websocket_scratch *scrat
     }
 }
 
+/* What cannot be read is no error of the message: the request is answered, by its id. */
 static void codec_read_history(const struct ws_json_message *found, struct ws_request *request)
 {
     struct history_request history = {0};
+    assert(request->room_count <= WS_ROOMS_MAX);
     request->has_history = found->since.size || found->last.size;
     request->bad_history = request->has_history &&
                            history_options_read(found->since, found->last, &history) != STATUS_OK;
@@ -53,6 +60,7 @@ static void codec_read_history(const struct ws_json_message *found, struct ws_re
     request->last = history.last;
 }
 
+/* The id is read even from a message that is not known, so that its refusal can be matched. */
 static enum status decode_json(struct bytes message, const struct websocket_codec_limits *limits,
                                struct websocket_scratch *scratch, struct ws_request *request)
 {
@@ -65,6 +73,7 @@ static enum status decode_json(struct bytes message, const struct websocket_code
     if (status != STATUS_OK)
         return status;
     arena_reset(&scratch->arena);
+    assert(found.kind < sizeof(kinds) / sizeof(kinds[0]));
     request->kind = kinds[found.kind];
     request->heartbeat = found.heartbeat;
     request->id = found.id;
@@ -83,8 +92,10 @@ static enum status decode_json(struct bytes message, const struct websocket_code
     return STATUS_OK;
 }
 
+/* With the rooms that were refused, if the request was for several. */
 static void append_error(struct buffer *out, const struct ws_answer *answer)
 {
+    assert(answer->code && (answer->refused_count == 0 || answer->refused));
     if (answer->refused_count == 0) {
         ws_json_append_error(out, answer->id, answer->code, answer->message, answer->retry_after_s);
         return;
@@ -100,6 +111,7 @@ static void append_error(struct buffer *out, const struct ws_answer *answer)
                                answer->retry_after_s, buffer_peek(&rooms));
 }
 
+/* One case for each kind of answer: the compiler names the one that is missing. */
 static void append_json(struct buffer *out, const struct ws_answer *answer)
 {
     const struct ws_json_welcome welcome = {.id = answer->id,

@@ -1,3 +1,9 @@
+/* What clients of raw WebSocket ask. Each request has an id of the client's, under which it is
+ * answered, maybe much later and in another order; requests for rooms have a number of ours as
+ * well, by which the session's stream says which of them a step belongs to.
+ *
+ * A request that waits is bounded in number, and freed by its last answer or by the client's
+ * end, whichever is first. */
 #include <assert.h>
 #include <stdlib.h>
 
@@ -14,6 +20,7 @@ struct websocket_sent_event {
     struct buffer id;
 };
 
+/* The names of refused rooms are copies: the request they came in is long gone. */
 void pending_free(struct websocket_client *client, struct websocket_pending *pending)
 {
     assert(client->pending_count > 0);
@@ -25,6 +32,8 @@ void pending_free(struct websocket_client *client, struct websocket_pending *pen
     free(pending);
 }
 
+/* A token of the message counts before one that came with the HTTP request: browsers cannot set fields
+ * of that. */
 static void handle_connect(struct websocket_client *client, const struct ws_request *request)
 {
     struct identity_question question = {.token = request->token, .auth = request->auth};
@@ -39,6 +48,8 @@ static void handle_connect(struct websocket_client *client, const struct ws_requ
     wire_client_identify(&client->client, &question, request->session, request->cursor);
 }
 
+/* One request for several rooms has one answer, when the last of them has its own. The rooms may
+ * lie in several lanes, so that may take a while. */
 static void handle_rooms(struct websocket_client *client, const struct ws_request *request,
                          int64_t now_ms)
 {
@@ -74,6 +85,7 @@ static void handle_rooms(struct websocket_client *client, const struct ws_reques
     }
 }
 
+/* One at a time, as for the other transports. */
 static void handle_token(struct websocket_client *client, const struct ws_request *request)
 {
     if (client->refreshing) {
@@ -99,6 +111,7 @@ static bool has_tried_enough(struct websocket_client *client)
     return ++client->refusals >= config->refusals;
 }
 
+/* The old token still holds: the session goes on, unless this was one try too many. */
 void websocket_refresh_refused(struct wire_client *base, const char *problem, bool transient)
 {
     struct websocket_client *client = client_of(base);
@@ -116,6 +129,7 @@ static void sent_free(struct websocket_sent_event *sent)
     free(sent);
 }
 
+/* The broker has it, or it is lost. */
 static void event_answered(struct sent_event *event, const char *problem)
 {
     struct websocket_sent_event *sent = (struct websocket_sent_event *)event;
@@ -123,6 +137,7 @@ static void event_answered(struct sent_event *event, const char *problem)
     sent_free(sent);
 }
 
+/* `sent` waits for the broker's answer; if the event is refused at once it is not used. */
 static void handle_event(struct websocket_client *client, const struct ws_request *request,
                          int64_t now_ms)
 {
@@ -147,6 +162,7 @@ static void handle_event(struct websocket_client *client, const struct ws_reques
     sent_free(sent);
 }
 
+/* The client is gone: nobody hears these answers. Events go their way. */
 void websocket_forget_requests(struct websocket_client *client)
 {
     struct websocket_pending *pending, *next;
@@ -157,6 +173,7 @@ void websocket_forget_requests(struct websocket_client *client)
         sent_free((struct websocket_sent_event *)event);
 }
 
+/* One case for each kind of request: the compiler names the one that is missing. */
 static void handle_open_request(struct websocket_client *client, const struct ws_request *request,
                                 int64_t now_ms)
 {
@@ -183,6 +200,7 @@ static void handle_open_request(struct websocket_client *client, const struct ws
     }
 }
 
+/* Before `connect` only a ping is answered; what else comes first is no client of this protocol. */
 void websocket_take_request(struct websocket_client *client, const struct ws_request *request,
                             int64_t now_ms)
 {

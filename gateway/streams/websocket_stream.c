@@ -1,3 +1,9 @@
+/* What clients of raw WebSocket are told: answers, and the steps of the session's stream.
+ *
+ * A notification's frame has its body from the ring, made once for all clients, and a tail with
+ * the cursor, which is the client's own. A cursor that names a new room is told before the
+ * request for the room is answered, once for all rooms of a request: a client that has the
+ * answer and not the cursor would lose the room on its way back. */
 #include <assert.h>
 #include <stdlib.h>
 
@@ -9,6 +15,7 @@
 static void websocket_note(const struct websocket_client *client, const char *word,
                            const char *claim, bool ends)
 {
+    assert(word);
     struct refusal_note refusal = {.transport = "websocket",
                                    .word = word,
                                    .claim = claim,
@@ -25,6 +32,7 @@ static void websocket_note(const struct websocket_client *client, const char *wo
 
 /* --- what goes out ---------------------------------------------------------------------------- */
 
+/* Any message that carries a cursor makes one that waits superfluous. */
 static void say(struct websocket_client *client, struct buffer *out, const struct ws_answer *answer)
 {
     struct buffer *text = &client->adapter->text;
@@ -42,8 +50,10 @@ void websocket_answer(struct websocket_client *client, const struct ws_answer *a
     say(client, wire_client_queue(&client->client), answer);
 }
 
+/* Rounded up: a client that waits so long is not too early. */
 static int64_t seconds_of(int64_t ms)
 {
+    assert(ms >= 0);
     return (ms + 999) / 1000;
 }
 
@@ -69,9 +79,11 @@ void websocket_answer_request(struct websocket_client *client, struct bytes id, 
         websocket_answer(client, &(struct ws_answer){.kind = WS_ANSWER_ACK, .id = id});
 }
 
+/* The close frame is the last thing the client gets, behind whatever `out` holds already. */
 static void websocket_end_into(struct websocket_client *client, struct buffer *out, unsigned code,
                                const char *reason)
 {
+    assert(reason);
     if (reason[0])
         websocket_note(client, reason, NULL, true);
     websocket_append_close(out, code, reason);
@@ -89,6 +101,8 @@ void websocket_set_timer(struct websocket_client *client, int64_t deadline_ms)
     timer_wheel_set(client->adapter->config.clients.wheel, &client->timer, deadline_ms);
 }
 
+/* What no correct client sends is counted apart: much of it means an attack or a bug in a
+ * client. */
 void websocket_end_violation(struct websocket_client *client, unsigned code, const char *reason)
 {
     client->adapter->clients.stats.violations++;
@@ -97,6 +111,7 @@ void websocket_end_violation(struct websocket_client *client, unsigned code, con
 
 /* --- the stream ------------------------------------------------------------------------------- */
 
+/* Few are pending (websocket.pending_requests): the list is walked. */
 static struct websocket_pending *pending_find(struct websocket_client *client, uint64_t number)
 {
     struct websocket_pending *pending;
@@ -104,8 +119,10 @@ static struct websocket_pending *pending_find(struct websocket_client *client, u
     return pending;
 }
 
+/* The first refusal decides the answer's code; each of them is listed. */
 static void note_refusal(struct websocket_pending *pending, const struct delivery *delivery)
 {
+    assert(pending->left > 0);
     struct ws_refused_room *refused = &pending->refused[pending->refused_count++];
     if (pending->refused_count == 1)
         pending->claim = delivery->claim;
@@ -162,6 +179,7 @@ static void answer_pending(struct websocket_client *client, const struct deliver
     pending_free(client, pending);
 }
 
+/* The session has taken the fresh token. */
 static void acknowledge_refresh(struct websocket_client *client, struct buffer *out)
 {
     assert(client->refreshing);
@@ -172,6 +190,7 @@ static void acknowledge_refresh(struct websocket_client *client, struct buffer *
     buffer_deinit(&client->id);
 }
 
+/* The first step of a session: from here on the client may ask. */
 static void websocket_send_welcome(struct websocket_client *client, const struct delivery *delivery,
                                    struct buffer *out)
 {
@@ -192,6 +211,7 @@ static void websocket_send_welcome(struct websocket_client *client, const struct
     buffer_deinit(&client->id);
 }
 
+/* On the way of every notification to every client: a header, the shared body, the tail. */
 static void write_notification(struct websocket_client *client, const struct delivery *delivery,
                                struct buffer *out)
 {
@@ -205,6 +225,7 @@ static void write_notification(struct websocket_client *client, const struct del
         buffer_deinit(&client->cursor);
 }
 
+/* Rare, and framed for this client alone: the body names the room it was asked for. */
 static void websocket_write_history(struct websocket_client *client,
                                     const struct delivery *delivery, struct buffer *out)
 {
@@ -219,6 +240,7 @@ static void websocket_write_history(struct websocket_client *client,
         buffer_deinit(&client->cursor);
 }
 
+/* An error that answers `connect`, then the end: clients that see no close code read why. */
 void websocket_turn_away(struct websocket_client *client, struct buffer *out, unsigned code,
                          const struct delivery *refusal)
 {
@@ -234,6 +256,8 @@ void websocket_turn_away(struct websocket_client *client, struct buffer *out, un
     websocket_end_into(client, out, code, refusal->reason);
 }
 
+/* One step of the stream. A step with a request number answers a request of the client's; without
+ * one it happened to the session, by its claims or by the policy. */
 void websocket_deliver(struct wire_client *base, const struct delivery *delivery,
                        struct buffer *out)
 {

@@ -1,3 +1,13 @@
+/* The life of a client whose connection is its session.
+ *
+ *      opened --> asking who it is --> session --> ending --> gone --> freed
+ *         |              |                |           |
+ *         '--------------'----------------'-----------'--> gone: the peer or the world closed it
+ *
+ * `ending`: the session is closed, what is queued still goes out, then the wire is closed.
+ * `dead` (gone): the wire is not ours any more; the memory stays until the end of the turn,
+ * since calls of this turn may still be on the stack. Everything that changes a client marks it
+ * dirty; the turn writes and frees. */
 #include "wire_client.h"
 
 #include <assert.h>
@@ -20,6 +30,7 @@ struct wire_question {
 
 /* --- who it is -------------------------------------------------------------------------------- */
 
+/* In the order in which they were marked. Twice is once. */
 static void mark_dirty(struct wire_client *client)
 {
     struct wire_clients *clients = client->clients;
@@ -31,6 +42,7 @@ static void mark_dirty(struct wire_client *client)
     clients->dirty_tail = &client->next_dirty;
 }
 
+/* Twice: first the client is asked for a fresh token, and has some time; then it is ended. */
 static void client_expire(struct timer *timer, int64_t now_ms)
 {
     struct wire_client *client =
@@ -48,6 +60,8 @@ static void client_expire(struct timer *timer, int64_t now_ms)
     clients->ops->expired(client);
 }
 
+/* Expiry is wall-clock time, since another machine wrote it; the timer counts from now, so that a
+ * step of the clock moves no deadline. */
 static void client_set_expiry(struct wire_client *client, int64_t expires_ms)
 {
     struct wire_clients *clients = client->clients;
@@ -60,6 +74,7 @@ static void client_set_expiry(struct wire_client *client, int64_t expires_ms)
     timer_wheel_set(clients->config.wheel, &client->expiry, clients->now_ms + left);
 }
 
+/* The adapter must end the client: it says in its protocol why. */
 static void client_refuse(struct wire_client *client, const char *reason, bool transient)
 {
     client->clients->stats.refused++;
@@ -67,6 +82,7 @@ static void client_refuse(struct wire_client *client, const char *reason, bool t
     assert(client->ending || !client->wire);
 }
 
+/* It is known who it is. From here on the session speaks, by its stream. */
 static void client_enter(struct wire_client *client, const struct identity *identity,
                          struct bytes private_id, struct bytes cursor)
 {
@@ -89,6 +105,7 @@ static void client_enter(struct wire_client *client, const struct identity *iden
         client_refuse(client, "too_many_sessions", true);
 }
 
+/* A refused token does not end the session, which has one that holds. */
 static void client_answer_refresh(struct wire_client *client, enum identity_verdict verdict,
                                   const struct identity *identity)
 {
@@ -112,6 +129,7 @@ static void question_free(struct wire_question *question)
     free(question);
 }
 
+/* At once or later, the same three ways on; the question is freed by whichever it is. */
 static void question_decided(struct wire_question *question, enum identity_verdict verdict,
                              const struct identity *identity)
 {
@@ -136,10 +154,12 @@ static void client_identity_decided(struct identity_waiter *waiter, enum identit
     question_decided(question, verdict, identity);
 }
 
+/* Only a question that is not answered at once becomes the client's. */
 static void client_ask(struct wire_question *question, const struct identity_question *about)
 {
     const struct wire_clients_config *config = &question->client->clients->config;
     struct identity identity = {0};
+    assert(!question->client->question);
     question->waiter.decided = client_identity_decided;
     enum identity_verdict verdict =
         config->identity_ops->ask(config->identifier, about, &question->waiter, &identity);
@@ -210,6 +230,7 @@ void wire_client_end(struct wire_client *client)
     mark_dirty(client);
 }
 
+/* Their number was counted down when they went; here only memory goes. */
 static void free_gone_clients(struct wire_clients *clients)
 {
     while (clients->dead) {
@@ -225,6 +246,7 @@ static void free_gone_clients(struct wire_clients *clients)
 
 /* --- the wire --------------------------------------------------------------------------------- */
 
+/* What comes behind the client's end is not looked at. */
 static void client_bytes(void *receiver, struct bytes bytes, int64_t now_ms)
 {
     struct wire_client *client = receiver;
@@ -252,6 +274,7 @@ static const struct wire_receiver_ops receiver_ops = {
 
 /* --- writing ---------------------------------------------------------------------------------- */
 
+/* An adapter may hold its stream back: SSE does, until the answer is decided. */
 static bool client_may_write(const struct wire_client *client)
 {
     const struct wire_client_ops *ops = client->clients->ops;
@@ -260,11 +283,14 @@ static bool client_may_write(const struct wire_client *client)
 
 static void move_buffer(struct buffer *from, struct buffer *to)
 {
+    assert(from != to);
     if (buffer_size(from))
         buffer_append(to, buffer_peek(from));
     buffer_deinit(from); /* who has nothing to say keeps no memory */
 }
 
+/* At most write_bytes at a time, so that clients take turns. What is not pulled stays in the ring
+ * of its lane or in Kafka. */
 static void client_pull(struct wire_client *client, struct buffer *out)
 {
     struct wire_clients *clients = client->clients;
@@ -279,6 +305,7 @@ static void client_pull(struct wire_client *client, struct buffer *out)
     }
 }
 
+/* What was written still goes out, within the wire's time limit. */
 static void client_finish(struct wire_client *client)
 {
     assert(client->ending && client->wire);
@@ -294,6 +321,7 @@ static bool client_hold_back(struct wire_client *client)
     return !client->ending && !client_may_write(client);
 }
 
+/* Answers, what was held back, then the stream: all in one write. */
 static void client_flush(struct wire_client *client)
 {
     struct wire_clients *clients = client->clients;
@@ -323,6 +351,8 @@ static void client_flush(struct wire_client *client)
         wire_want_writable(client->wire);
 }
 
+/* The list is taken off before it is walked: what is marked from inside a call has its turn in the
+ * next round of the loop, which follows at once. */
 void wire_clients_turn(struct wire_clients *clients)
 {
     struct wire_client *list = clients->dirty;
@@ -350,6 +380,7 @@ int64_t wire_clients_deadline_ms(const struct wire_clients *clients)
 
 /* --- what adapters call ----------------------------------------------------------------------- */
 
+/* Every client is in the list from here until it is freed. */
 void wire_client_open(struct wire_client *client, struct wire_clients *clients, struct wire *wire,
                       const struct address_place *place)
 {
@@ -384,6 +415,7 @@ void wire_clients_init(struct wire_clients *clients, const struct wire_clients_c
     clients->dirty_tail = &clients->dirty;
 }
 
+/* Clients that still write are cut off after what the wire has taken. */
 void wire_clients_deinit(struct wire_clients *clients)
 {
     struct wire_client *client, *next;
@@ -400,6 +432,7 @@ void wire_clients_deinit(struct wire_clients *clients)
 
 void wire_clients_set_time(struct wire_clients *clients, int64_t now_ms, int64_t wall_ms)
 {
+    assert(now_ms >= clients->now_ms);
     clients->now_ms = now_ms;
     clients->wall_ms = wall_ms;
 }
@@ -409,6 +442,7 @@ void wire_clients_refuse(struct wire_clients *clients)
     clients->draining = true;
 }
 
+/* The oldest first. The adapter says in its protocol that they should come back. */
 unsigned wire_clients_send_away(struct wire_clients *clients, unsigned count)
 {
     struct wire_client *client, *next;
