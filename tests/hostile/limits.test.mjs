@@ -112,8 +112,12 @@ async function askAtOnce(raw, packets, answers) {
 const subscribe = (id, room, options) => `42${id}["subscribe","${room}"${options ? `,${JSON.stringify(options)}` : ''}]`;
 const acks = (count) => many(count, (i) => `43${i}[`);
 
-/* A raw WebSocket. */
-const client = (gateway, options = {}) => new WebSocketClient(gateway.url, { token: bearer('limits'), resume: false, ...options }).connect();
+/* A raw WebSocket; it connects again whenever it is closed, until all are at rest. */
+const clients = [];
+function client(gateway, options = {}) {
+    clients.push(new WebSocketClient(gateway.url, { token: bearer('limits'), resume: false, ...options }));
+    return clients.at(-1).connect();
+}
 
 async function refusedSubscribe(gateway, rooms, more = {}) {
     const one = await client(gateway);
@@ -589,7 +593,10 @@ describe('limits', { timeout: 900000 * SLOW }, () => {
         await world.dispatcher();
         backend = await world.backend();
     });
-    after(() => world.close());
+    after(() => {
+        clients.forEach((one) => one.disconnect());
+        return world.close();
+    });
 
     it('have a trial each, or a reason', () => {
         for (const layer of LAYERS)

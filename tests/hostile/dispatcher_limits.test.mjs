@@ -1,0 +1,169 @@
+/* Every limit that the tables of dispatcher/LIMITS.md name, filled from outside to the limit and beyond, one after the other on
+ * one dispatcher: it lives, what is honest passes, its memory is bounded, and the metric of the row has moved. A row without a
+ * trial here, or a reason, fails. */
+import assert from 'node:assert/strict';
+import fs from 'node:fs';
+import path from 'node:path';
+import { after, before, describe, it } from 'node:test';
+import { decodeNotification, FORMS } from '../integration/lib/backend.mjs';
+import { SLOW, SOURCE_DIR } from '../integration/lib/places.mjs';
+import { eventually } from '../integration/lib/wait.mjs';
+import { taskEvent, World } from '../integration/lib/world.mjs';
+import { status } from './lib/attack.mjs';
+
+const PATIENCE = 30000 * SLOW;
+/* What the release build may need above what it has at rest, whatever is tried. */
+const MEMORY_MOST_KB = 64 * 1024;
+const PREFIX = 'smartstack_dispatcher_';
+
+const many = (count, make) => Array.from({ length: count }, (_, i) => make(i));
+
+/* Rows of the tables: {what, cell}; the last cell names metrics. */
+const rows = fs.readFileSync(path.join(SOURCE_DIR, 'dispatcher/LIMITS.md'), 'utf8').split(/^## /m)
+    .filter((part) => /^(What grows|Limits of rules)/.test(part))
+    .flatMap((part) => part.split('\n').filter((line) => line.startsWith('|')).slice(2))
+    .map((line) => line.split('|').slice(1, -1).map((cell) => cell.trim()))
+    .map((cells) => ({ what: cells[0], metrics: [...cells.at(-1).matchAll(/`([a-z_]+)/g)].map((match) => match[1]) }));
+
+const RULES = `rules:
+  - name: route
+    when: {"event": [{"prefix": "task."}]}
+    notify: {type: task.status, rooms: ["task:{taskId}"]}
+  - name: wide
+    when: {"event": ["task.wide"]}
+    notify: {type: task.status, rooms: ["task:1", "task:2", "task:3", "task:4", "task:5"]}
+  - name: values
+    when: {"event": ["task.values"], "data": {"items": ["z"]}}
+    notify: {type: task.status, rooms: ["task:{taskId}"]}
+  - name: steps
+    when: {"event": ["task.steps"], "data": {"text": [{"wildcard": "*a*a*a*b"}]}}
+    notify: {type: task.status, rooms: ["task:{taskId}"]}
+  - name: gaps
+    when: {"event": ["task.gaps"]}
+    notify: {type: task.status, rooms: ["user:{data.nobody}"]}
+  - name: doubt
+    when: {"event": ["task.doubt"]}
+    review: {queue: legal, reason: "{data.why}"}
+`;
+
+const SETTINGS = {
+    kafka: { producer: { 'queue.buffering.max.messages': 20 } },
+    dispatcher: {
+        rules_check: '100ms',
+        batch: { events: 5 },
+        dedupe: { events: 5 },
+        review: { tasks: 2, per_task: 2 },
+        limits: { event_size: '16KiB', notification_size: '4KiB', rooms_per_event: 4, values: 100, steps: 5000, hops: 2 },
+    },
+};
+
+let n = 0;
+const event = (more) => taskEvent({ taskId: 'limits', n: ++n, ...more });
+const value = (object) => ({ key: 'limits', value: JSON.stringify(object) });
+const letter = (reason) => `dead_letters_total{reason="${reason}"}`;
+
+/* What is tried: `records`, or what try() does; which metrics move (beside the row's own counters). */
+const trials = {
+    'records of a batch': { records: () => many(300, () => value(event())), metrics: ['batch_records_count'] },
+    'outputs on their way to the broker': { records: () => many(300, () => value(event())), metrics: ['notifications_total'] },
+    'events remembered, of each partition': { records: () => many(100, () => value(event())), metrics: ['notifications_total'], most: { events_remembered: 4 * 5 } },
+    'tasks under review, of each partition': {
+        records: () => many(40, (i) => ({ key: `task-${i}`, value: JSON.stringify(event({ event: 'task.doubt', taskId: `task-${i}`, data: { why: 'x' } })) })),
+        metrics: ['reviews_unremembered_total'], most: { open_review_tasks: 4 * 2 },
+    },
+    'records that become dead letters when they are read again': {
+        /* More than the topic of notifications takes, less than the limits. */
+        try: async ({ world, backend }) => {
+            const limit = (bytes) => world.broker.admin((admin) => admin.alterConfigs({
+                validateOnly: false, resources: [{ type: 2, name: 'fanout.tenant', configEntries: [{ name: 'max.message.bytes', value: String(bytes) }] }],
+            }));
+            await limit(2500);
+            const text = () => many(3000, () => String.fromCharCode(97 + Math.floor(Math.random() * 26))).join('');
+            await backend.records(many(70, () => value(event({ data: { text: text() } }))));
+            await eventually(async () => await world.metric(world.limited, `${PREFIX}dead_letters_total`) >= 70, { timeout: 2 * PATIENCE, what: 'the letters' });
+            await limit(1048588);
+        },
+    },
+    'bytes of an event': { records: () => [value(event({ data: { text: 'x'.repeat(20000) } }))], metrics: [letter('too-large')] },
+    'values at paths that patterns name': { records: () => [value(event({ event: 'task.values', data: { items: many(200, String) } }))], metrics: [letter('limit')] },
+    'steps of judging': { records: () => [value(event({ event: 'task.steps', data: { text: 'a'.repeat(10000) } }))], metrics: [letter('limit')] },
+    'rooms of an event': { records: () => [value(event({ event: 'task.wide' }))], metrics: [letter('limit')] },
+    'bytes of a notification': { records: () => [value(event({ data: { text: 'x'.repeat(6000) } }))], metrics: [letter('limit')] },
+    'times through a dispatcher': { records: () => [{ ...value(event()), headers: { hops: '2' } }, { ...value(event()), headers: { hops: '999999999999' } }], metrics: [letter('loop')] },
+    "bytes of an event's id": { records: () => [value({ ...event(), id: 'x'.repeat(513) })], metrics: [letter('limit')] },
+    'open brackets of an event': { records: () => [{ key: 'limits', value: `{"event":"task.deep","data":${'['.repeat(101)}${']'.repeat(101)}}` }], metrics: [letter('limit')] },
+    'events remembered of a partition': { records: () => many(100, () => value(event())), metrics: ['notifications_total'], most: { events_remembered: 4 * 5 } },
+    'tasks with open reviews': { records: () => many(8, (i) => value(event({ event: 'task.doubt', data: { why: `reason ${i}` } }))), metrics: ['reviews_unremembered_total'] },
+    'rooms left out that are told of an event': { records: () => [value(event({ event: 'task.gaps', data: {} }))], metrics: ['rooms_skipped_total'] },
+    'rules file': { rules: () => `rules:\n${many(20001, (i) => `  - {name: r${i}, when: {"event": ["e${i}"]}, rooms: ["task:x"]}\n`).join('')}` },
+    pattern: { rules: () => `rules:\n  - {name: long, when: {"event": ["${'x'.repeat(300000)}"]}, rooms: ["task:x"]}\n` },
+};
+
+/* Limits that nobody can fill from outside in seconds: why, and what tries them instead. */
+const EXCEPTIONS = {
+    'records read ahead': "librdkafka's own",
+    'topics known to be there': 'takes 100,000 topics',
+    'lines of one place in the log': 'no line of the log stands for one record: log_test.c',
+    'consumers being ended': 'takes a broker that stands still: read_stall.test.mjs',
+    'sending a dead letter again': 'takes a command, several times: dead_letters.test.mjs',
+};
+
+describe('limits of the dispatcher', { timeout: 600000 * SLOW }, () => {
+    let world, dispatcher, backend;
+    let honest = 0;
+
+    const metric = async (name) => {
+        const response = await fetch(`${dispatcher.operations}/metrics`);
+        const series = (await response.text()).split('\n').filter((line) => /^[a-z]/.test(line) && line.replace(/^smartstack_(dispatcher_)?/, '').startsWith(name));
+        return series.length ? series.reduce((sum, line) => sum + Number(line.split(' ').at(-1)), 0) : undefined;
+    };
+
+    /* What is honest comes out once, in order, behind whatever was tried. */
+    const checkHonest = async () => {
+        const last = honest + 3;
+        await backend.records(many(3, () => FORMS.json(taskEvent({ taskId: 'honest', n: ++honest }))));
+        const numbers = async () => (await world.broker.read('fanout.tenant')).map((record) => decodeNotification(record.value))
+            .filter(({ taskId, taskStatus }) => (taskId ?? taskStatus?.taskId) === 'honest').map(({ taskStatus }) => JSON.parse(taskStatus.data).n);
+        await eventually(async () => (await numbers()).length >= last, { timeout: PATIENCE, interval: 300, what: () => `${last} honest notifications\n${dispatcher.tail()}` });
+        assert.deepEqual(await numbers(), many(last, (i) => i + 1));
+    };
+
+    before(async () => {
+        world = await World.open(null, 'dispatcher_limits', { rules: RULES, settings: SETTINGS });
+        dispatcher = world.limited = await world.dispatcher();
+        backend = await world.backend();
+        await checkHonest();
+    });
+    after(() => world?.close());
+
+    it('have a trial each, or a reason', () => {
+        assert.ok(rows.length >= 20, 'no tables were found');
+        assert.deepEqual(rows.map(({ what }) => what).filter((what) => !trials[what] && !EXCEPTIONS[what]), [], 'nobody tries them');
+        assert.deepEqual([...Object.keys(trials), ...Object.keys(EXCEPTIONS)].filter((name) => !rows.some(({ what }) => what === name)), [], 'no rows');
+    });
+
+    for (const [what, trial] of Object.entries(trials)) {
+        it(what, async () => {
+            const own = rows.find((row) => row.what === what)?.metrics ?? [];
+            const watched = [...new Set([...(trial.metrics ?? []), ...own.filter((name) => /_total$/.test(name))])];
+            const start = Object.fromEntries(await Promise.all(watched.map(async (name) => [name, await metric(name) ?? 0])));
+            const { memoryKb } = status(dispatcher.pid);
+            if (trial.rules) {
+                fs.writeFileSync(world.rulesFile, trial.rules());
+                await eventually(async () => await metric('rules_reloads_total{outcome="bad"}') > start.rules_reloads_total, { timeout: PATIENCE, what: 'a refused reload' });
+                fs.writeFileSync(world.rulesFile, RULES);
+            }
+            if (trial.records)
+                await backend.records(trial.records());
+            await trial.try?.({ world, backend });
+            for (const name of watched)
+                await eventually(async () => await metric(name) > start[name], { timeout: PATIENCE, what: () => `${name} beyond ${start[name]}\n${dispatcher.tail()}` });
+            await checkHonest();
+            assert.ok(dispatcher.alive, dispatcher.tail(40));
+            for (const [name, most] of Object.entries(trial.most ?? {}))
+                assert.ok(await metric(name) <= most, `${name}: ${await metric(name)} of at most ${most}`);
+            if (SLOW === 1)
+                assert.ok(status(dispatcher.pid).memoryKb - memoryKb < MEMORY_MOST_KB, `${memoryKb} kB before, ${status(dispatcher.pid).memoryKb} kB after`);
+        });
+    }
+});
