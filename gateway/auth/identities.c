@@ -30,9 +30,7 @@ static enum identity_verdict translate(enum token_verdict verdict,
     return verdict == TOKEN_NO_KEYS ? IDENTITY_TROUBLE : IDENTITY_REFUSED;
 }
 
-/* --- Tokens
- * -----------------------------------------------------------------------------------------------
- */
+/* --- Tokens ----------------------------------------------------------------------------------- */
 
 static void identities_decided(struct token_waiter *waiter, enum token_verdict verdict,
                                const struct token_content *content)
@@ -69,8 +67,7 @@ static enum identity_verdict identities_ask_token(struct identities *identities,
     return IDENTITY_UNDECIDED;
 }
 
-/* --- Development
- * ------------------------------------------------------------------------------------------ */
+/* --- Development ------------------------------------------------------------------------------ */
 
 /* {"user": "u1"} becomes {"user": "u1", "sub": "u1"}. */
 static void alias(json_t *claims, const char *said, const char *meant)
@@ -103,8 +100,7 @@ static enum identity_verdict believe(struct identities *identities, struct bytes
     return IDENTITY_KNOWN;
 }
 
-/* --- The port
- * --------------------------------------------------------------------------------------------- */
+/* --- The port --------------------------------------------------------------------------------- */
 
 static enum identity_verdict identities_ask(void *identifier,
                                             const struct identity_question *question,

@@ -47,9 +47,7 @@ const char *token_verdict_text(enum token_verdict verdict)
     return texts[verdict];
 }
 
-/* --- Claims
- * -----------------------------------------------------------------------------------------------
- */
+/* --- Claims ----------------------------------------------------------------------------------- */
 
 /* NumericDate, RFC 7519 section 2, in milliseconds. False: there is none, or it is not a number. */
 static bool read_date(const json_t *claims, const char *name, int64_t *time_ms)
@@ -113,8 +111,7 @@ static enum token_verdict judge_claims(const struct token_config *config, struct
     return verdict;
 }
 
-/* --- Verdicts
- * --------------------------------------------------------------------------------------------- */
+/* --- Verdicts --------------------------------------------------------------------------------- */
 
 static enum token_verdict judge_token(struct token_verifier *verifier, struct bytes token,
                                       int64_t wall_ms, struct token_content *content)
@@ -207,9 +204,7 @@ static void decide_waiters(struct token_verifier *verifier, int64_t wall_ms)
     }
 }
 
-/* --- Keys
- * -------------------------------------------------------------------------------------------------
- */
+/* --- Keys ------------------------------------------------------------------------------------- */
 
 static enum status read_set(const struct token_config *config, struct token_keys **keys,
                             struct error *error)

@@ -70,8 +70,7 @@ static enum status base64url_decode(struct bytes text, struct buffer *out)
     return base64_decode(buffer_peek(&standard), out);
 }
 
-/* --- Making keys
- * ------------------------------------------------------------------------------------------ */
+/* --- Making keys ------------------------------------------------------------------------------ */
 
 static const char *why_unfit(enum token_algorithm algorithm, const EVP_PKEY *key)
 {
@@ -147,8 +146,7 @@ enum status token_keys_of_pem(enum token_algorithm algorithm, struct bytes pem,
     return STATUS_OK;
 }
 
-/* --- JWK, RFC 7517 and 7518 section 6
- * --------------------------------------------------------------------- */
+/* --- JWK, RFC 7517 and 7518 section 6 --------------------------------------------------------- */
 
 static bool member_is_text(const json_t *jwk, const char *name, const char *text)
 {
@@ -301,8 +299,7 @@ enum status token_keys_of_jwks(enum token_algorithm algorithm, struct bytes json
     return STATUS_OK;
 }
 
-/* --- Checking tokens
- * -------------------------------------------------------------------------------------- */
+/* --- Checking tokens -------------------------------------------------------------------------- */
 
 struct parts {
     struct bytes header;

@@ -125,8 +125,10 @@ void engineio_session_forget(struct engineio_session *session)
     session->fields_size = 0;
 }
 
-/* ---- Heartbeat: the server pings; each deadline is counted from the planned time of the one
- * before it ---- */
+/* ---- Heartbeat ---- */
+
+/* The server pings. Each deadline is counted from the planned time of the one before it, so that what
+ * a turn takes does not add up. */
 
 /* One timer for three purposes, by state: the next ping, the pong's deadline, the last words of a
  * closing session. */

@@ -31,8 +31,7 @@ static void fill_random(void *context, uint8_t *out, size_t size)
     }
 }
 
-/* --- Making the parts
- * ------------------------------------------------------------------------------------- */
+/* --- Making the parts ------------------------------------------------------------------------- */
 
 /* How many connections the limit of descriptors allows, and whether that is enough to be of use. */
 static enum status check_descriptors(const struct gateway_settings *settings, struct error *error)
@@ -442,9 +441,7 @@ static enum status open_parts(struct gateway_process *process, struct error *err
     return status == STATUS_OK ? open_sockets(process, error) : status;
 }
 
-/* --- Life
- * -------------------------------------------------------------------------------------------------
- */
+/* --- Life ------------------------------------------------------------------------------------- */
 
 enum status gateway_process_open(const struct gateway_settings *settings,
                                  const struct shared_config *shared,

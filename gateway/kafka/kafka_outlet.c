@@ -25,8 +25,7 @@ struct outlet_message {
     uint64_t bytes;
 };
 
-/* --- The broker's answers
- * --------------------------------------------------------------------------------- */
+/* --- The broker's answers --------------------------------------------------------------------- */
 
 static enum status outlet_status(rd_kafka_resp_err_t code)
 {
@@ -63,8 +62,7 @@ void kafka_outlet_service(struct kafka_outlet *outlet)
         ;
 }
 
-/* --- Sending
- * ---------------------------------------------------------------------------------------------- */
+/* --- Sending ---------------------------------------------------------------------------------- */
 
 static void outlet_add_header(rd_kafka_headers_t *headers, const char *name, struct bytes value)
 {
@@ -150,9 +148,7 @@ static void outlet_forget(void *context, struct outlet_waiter *waiter)
 
 const struct outlet_ops kafka_outlet_ops = {.send = send_record, .forget = outlet_forget};
 
-/* --- Life
- * -------------------------------------------------------------------------------------------------
- */
+/* --- Life ------------------------------------------------------------------------------------- */
 
 const struct kafka_outlet_stats *kafka_outlet_stats(const struct kafka_outlet *outlet)
 {

@@ -108,8 +108,7 @@ static struct kafka_scan *find_scan(const struct kafka_scan_pool *pool, const st
     return NULL;
 }
 
-/* --- Consumers
- * -------------------------------------------------------------------------------------------- */
+/* --- Consumers -------------------------------------------------------------------------------- */
 
 static rd_kafka_topic_partition_list_t *partition_of(const struct kafka_scan *scan)
 {
@@ -223,8 +222,7 @@ static void start_waiting_scans(struct kafka_scan_pool *pool)
     }
 }
 
-/* --- What the hub asks
- * ------------------------------------------------------------------------------------ */
+/* --- What the hub asks ------------------------------------------------------------------------ */
 
 void kafka_scan_start(struct kafka_scan_pool *pool, struct lane *lane, const char *topic,
                       int32_t partition, int64_t from, int64_t to)
@@ -260,8 +258,7 @@ void kafka_scan_cancel(struct kafka_scan_pool *pool, struct lane *lane)
     event_descriptor_signal(pool->config.wake_descriptor);
 }
 
-/* --- Reading
- * ---------------------------------------------------------------------------------------------- */
+/* --- Reading ---------------------------------------------------------------------------------- */
 
 static void scan_take_record(struct kafka_scan_pool *pool, struct kafka_scan *scan,
                              const rd_kafka_message_t *message)

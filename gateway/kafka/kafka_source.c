@@ -11,8 +11,7 @@
 
 enum { BATCH = 128 };
 
-/* --- Live reading
- * ----------------------------------------------------------------------------------------- */
+/* --- Live reading ----------------------------------------------------------------------------- */
 
 static struct kafka_lane *lane_of(struct kafka_source *source, const rd_kafka_message_t *message)
 {
@@ -107,8 +106,7 @@ static bool drain_live(struct kafka_source *source)
     return budget == 0;
 }
 
-/* --- What the hub asks
- * ------------------------------------------------------------------------------------ */
+/* --- What the hub asks ------------------------------------------------------------------------ */
 
 static struct kafka_lane *entry_of(const struct kafka_source *source, const struct lane *lane)
 {
@@ -185,8 +183,7 @@ const struct lane_source_ops kafka_source_ops = {.open = open_lane,
                                                  .scan_resume = scan_resume,
                                                  .scan_cancel = scan_cancel};
 
-/* --- Life and turns
- * --------------------------------------------------------------------------------------- */
+/* --- Life and turns --------------------------------------------------------------------------- */
 
 enum status kafka_source_open(const struct kafka_source_config *config,
                               struct kafka_source **source, struct error *error)

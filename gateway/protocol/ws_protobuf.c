@@ -277,8 +277,7 @@ void ws_protobuf_append(struct buffer *out, const struct ws_answer *answer)
     append_packed(out, &message);
 }
 
-/* --- a notification's two parts ----------------------------------------------------------------
- */
+/* --- a notification's two parts --------------------------------------------------------------- */
 
 static size_t varint_size(uint64_t value)
 {

@@ -1,4 +1,4 @@
-/* The domain's sessions as Socket.IO sockets, the way in: who a client is, what it asks, and how it
+/* The domain's sessions as Socket.IO sockets: who a client is, and how it
  * ends. What it is told is socketio_stream.c.
  *
  * A socket is born when its client connects to a namespace. While it is being found out who the
@@ -13,17 +13,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "history_options.h"
 #include "http_token.h"
 #include "json.h"
 #include "mem.h"
 #include "pack.h"
-#include "room.h"
 #include "socketio_adapter_private.h"
 #include "websocket_frame.h"
 
-/* --- ends --------------------------------------------------------------------------------------
- */
+/* --- ends ------------------------------------------------------------------------------------- */
 
 /* Takes the socket out of everything that could still call it: the timer, the question who it is,
  * events on their way, the session. The Socket.IO socket is not its own to free. */
@@ -103,8 +100,7 @@ void socketio_adapter_end_overflowed(struct adapter_socket *socket, const char *
     socket_free(socket);
 }
 
-/* --- who it is ---------------------------------------------------------------------------------
- */
+/* --- who it is -------------------------------------------------------------------------------- */
 
 /* Twice: first the client is asked for a fresh token, and has some time; then its connection
  * ends. */
@@ -173,8 +169,8 @@ static void socket_enter(struct adapter_socket *socket, const struct identity *i
 }
 
 /* retry_after_ms: with a problem that will be over then; 0: nobody knows. */
-static void acknowledge(struct adapter_socket *socket, uint64_t request, const char *problem,
-                        int64_t retry_after_ms)
+void socketio_adapter_acknowledge(struct adapter_socket *socket, uint64_t request,
+                                  const char *problem, int64_t retry_after_ms)
 {
     struct buffer *text = &socket->adapter->text;
     assert(request > 0);
@@ -192,8 +188,8 @@ static void acknowledge(struct adapter_socket *socket, uint64_t request, const c
 
 /* A refused token does not end the session, which has one that holds; but each counts, since each
  * costs a signature. */
-static void socket_answer_refresh(struct adapter_socket *socket, uint64_t request,
-                                  enum identity_verdict verdict, const struct identity *identity)
+void socketio_adapter_answer_refresh(struct adapter_socket *socket, uint64_t request,
+                                     enum identity_verdict verdict, const struct identity *identity)
 {
     const char *problem = verdict == IDENTITY_KNOWN ? NULL : identity->reason;
     assert(socket->session);
@@ -201,7 +197,7 @@ static void socket_answer_refresh(struct adapter_socket *socket, uint64_t reques
         problem =
             session_refresh(socket->session, identity->claims, request, socket->adapter->now_ms);
     if (problem) {
-        acknowledge(socket, request, problem, 0);
+        socketio_adapter_acknowledge(socket, request, problem, 0);
         if (verdict == IDENTITY_REFUSED)
             socketio_socket_count_refusal(socket->socket);
         return;
@@ -227,7 +223,7 @@ static void socket_identity_decided(struct identity_waiter *waiter, enum identit
     socket->entrance = NULL;
     free(entrance);
     if (refresh)
-        socket_answer_refresh(socket, request, verdict, identity);
+        socketio_adapter_answer_refresh(socket, request, verdict, identity);
     else if (verdict == IDENTITY_KNOWN)
         socket_enter(socket, identity, bytes_of_string(private_id), bytes_of_string(cursor));
     else
@@ -256,7 +252,7 @@ static struct bytes socket_bearer_token(struct adapter_socket *socket)
 }
 
 /* It belongs to the socket only once the answer is not given at once. */
-static struct entrance *entrance_new(struct adapter_socket *socket)
+struct entrance *socketio_adapter_entrance_new(struct adapter_socket *socket)
 {
     assert(!socket->entrance);
     struct entrance *entrance = mem_new(struct entrance);
@@ -280,7 +276,7 @@ static void *connect_socket(void *application, struct socketio_socket *handle, s
     struct identity_question question = {.token = auth_member(auth, "token"), .auth = auth};
     if (question.token.size == 0)
         question.token = socket_bearer_token(socket);
-    entrance = entrance_new(socket);
+    entrance = socketio_adapter_entrance_new(socket);
     enum identity_verdict verdict = adapter->config.identity_ops->ask(
         adapter->config.identifier, &question, &entrance->waiter, &identity);
     if (verdict == IDENTITY_UNDECIDED) {
@@ -297,169 +293,7 @@ static void *connect_socket(void *application, struct socketio_socket *handle, s
     return socket; /* nobody looks at it if it was turned away */
 }
 
-/* --- what clients ask --------------------------------------------------------------------------
- */
-
-/* An event without an ack asks for no answer: the client hears only what went wrong. */
-static uint64_t request_of(const struct socketio_packet *packet)
-{
-    return packet->has_ack_id ? packet->ack_id + 1 : REQUEST_SILENT;
-}
-
-static void socket_refuse_event(struct adapter_socket *socket, const struct socketio_packet *packet,
-                                const char *problem)
-{
-    acknowledge(socket, request_of(packet), problem, 0);
-}
-
-/* The first argument: a string, or an object with a string member of this name. */
-static bool text_argument(const struct socketio_packet *packet, const char *member,
-                          struct buffer *out)
-{
-    struct bytes rest = packet->arguments, argument;
-    buffer_clear(out);
-    if (!socketio_next_argument(&rest, &argument))
-        return false;
-    if (argument.data[0] == '{' &&
-        json_find(argument, bytes_of_string(member), &argument) != STATUS_OK)
-        return false;
-    if (argument.size < 2 || argument.data[0] != '"')
-        return false;
-    json_unescape_append(bytes_of(argument.data + 1, argument.size - 2), out);
-    return true;
-}
-
-/* One at a time: a client that brings tokens faster than they are checked has to wait. */
-static void refresh_token(struct adapter_socket *socket, const struct socketio_packet *packet)
-{
-    struct socketio_adapter *adapter = socket->adapter;
-    struct identity identity = {0};
-    assert(socket->session);
-    if (socket->entrance) {
-        socket_refuse_event(socket, packet, "too_many_requests");
-        return;
-    }
-    if (!text_argument(packet, "token", &adapter->room)) {
-        socket_refuse_event(socket, packet, "bad_request");
-        return;
-    }
-    struct bytes rest = packet->arguments, argument;
-    struct identity_question question = {.token = buffer_peek(&adapter->room)};
-    if (socketio_next_argument(&rest, &argument) && argument.data[0] == '{')
-        question.auth = argument;
-    struct entrance *entrance = entrance_new(socket);
-    entrance->fresh_token = true;
-    entrance->request = request_of(packet);
-    enum identity_verdict verdict = adapter->config.identity_ops->ask(
-        adapter->config.identifier, &question, &entrance->waiter, &identity);
-    if (verdict == IDENTITY_UNDECIDED) {
-        socket->entrance = entrance;
-        return;
-    }
-    free(entrance);
-    socket_answer_refresh(socket, request_of(packet), verdict, &identity);
-}
-
-/* The broker has it, or it is lost: the ack says which. */
-static void sent_answered(struct sent_event *event, const char *problem)
-{
-    struct socketio_sent_event *sent = (struct socketio_sent_event *)event;
-    assert(sent->socket->adapter->config.events);
-    acknowledge(sent->socket, sent->request, problem, 0);
-    free(sent);
-}
-
-/* A string member of the second argument. */
-static struct bytes detail(struct bytes object, const char *name, struct buffer *space)
-{
-    struct bytes raw;
-    buffer_clear(space);
-    if (object.size == 0 || json_find(object, bytes_of_string(name), &raw) != STATUS_OK ||
-        raw.size < 2 || raw.data[0] != '"')
-        return bytes_of("", 0);
-    json_unescape_append(bytes_of(raw.data + 1, raw.size - 2), space);
-    return buffer_peek(space);
-}
-
-/* (payload, {id, room, traceparent, tracestate}), both of them optional */
-static void send_event(struct adapter_socket *socket, const struct socketio_packet *packet,
-                       int64_t now_ms)
-{
-    struct socketio_adapter *adapter = socket->adapter;
-    struct buffer *space = adapter->details;
-    struct bytes rest = packet->arguments, payload = bytes_of("", 0), about = bytes_of("", 0);
-    assert(socket->session);
-    if (packet->attachment_count > 0 ||
-        (socketio_next_argument(&rest, &payload) && socketio_next_argument(&rest, &about) &&
-         about.data[0] != '{')) {
-        socket_refuse_event(socket, packet, "bad_request");
-        return;
-    }
-    buffer_clear(&adapter->name);
-    socketio_append_event_name(packet, &adapter->name);
-    struct client_event event = {.name = buffer_peek(&adapter->name),
-                                 .payload = payload,
-                                 .id = detail(about, "id", &space[0]),
-                                 .room = detail(about, "room", &space[1]),
-                                 .traceparent = detail(about, "traceparent", &space[2]),
-                                 .tracestate = detail(about, "tracestate", &space[3])};
-    struct socketio_sent_event *sent = mem_new(struct socketio_sent_event);
-    sent->event.answered = sent_answered;
-    sent->socket = socket;
-    sent->request = request_of(packet);
-    const char *problem = client_events_send(adapter->config.events, &socket->sender,
-                                             socket->session, &event, &sent->event, now_ms);
-    if (!problem)
-        return;
-    acknowledge(socket, sent->request, problem, sent->event.retry_after_ms);
-    free(sent);
-}
-
-/* (room, {since, last}?): the room was put into adapter->room. */
-static void subscribe(struct adapter_socket *socket, const struct socketio_packet *packet,
-                      int64_t now_ms)
-{
-    struct bytes room = buffer_peek(&socket->adapter->room), rest = packet->arguments, options;
-    struct history_request history;
-    bool asked = socketio_next_argument(&rest, &options) &&
-                 socketio_next_argument(&rest, &options) && !bytes_equal_string(options, "null");
-    assert(socket->session);
-    if (!asked)
-        session_join(socket->session, room, request_of(packet), now_ms);
-    else if (history_options_read_json(options, &history) == STATUS_OK)
-        session_join_with_history(socket->session, room, request_of(packet), &history, now_ms,
-                                  socket->adapter->wall_ms);
-    else
-        socket_refuse_event(socket, packet, HISTORY_OPTIONS_BAD);
-}
-
-/* The client asks. Reserved names first; what is none of them is an event for the backend, and the
- * policy says whether there is such a one. */
-static void event(void *context, const struct socketio_packet *packet, int64_t now_ms)
-{
-    struct adapter_socket *socket = context;
-    struct socketio_adapter *adapter = socket->adapter;
-    bool join = socketio_event_is(packet, "subscribe");
-    if (!socket->session) {
-        socket_refuse_event(socket, packet, "not_connected");
-    } else if (join || socketio_event_is(packet, "unsubscribe")) {
-        if (!text_argument(packet, "room", &adapter->room))
-            socket_refuse_event(socket, packet, "bad_request");
-        else if (join)
-            subscribe(socket, packet, now_ms);
-        else
-            session_leave(socket->session, buffer_peek(&adapter->room), request_of(packet));
-    } else if (socketio_event_is(packet, "token")) {
-        refresh_token(socket, packet);
-    } else if (adapter->config.events) {
-        send_event(socket, packet, now_ms);
-    } else {
-        socket_refuse_event(socket, packet, "unknown_event");
-    }
-}
-
-/* --- to and from other gateways: until when the token holds, and the session ---------------------
- */
+/* --- to and from other gateways: until when the token holds, and the session ------------------ */
 
 /* What is on its way to the backend, or being asked about the client, is waited for: its answer
  * comes here. */
@@ -538,7 +372,7 @@ static void disconnected(void *context, enum socketio_disconnect reason, enum en
 
 const struct socketio_application_ops socketio_adapter_ops = {
     .connect = connect_socket,
-    .event = event,
+    .event = socketio_requests_take,
     .ack = ack,
     .pull = socketio_stream_pull,
     .migrate_out = socket_migrate_out,
@@ -546,8 +380,7 @@ const struct socketio_application_ops socketio_adapter_ops = {
     .disconnected = disconnected,
 };
 
-/* --- the adapter -------------------------------------------------------------------------------
- */
+/* --- the adapter ------------------------------------------------------------------------------ */
 
 struct socketio_adapter *socketio_adapter_new(const struct socketio_adapter_config *config)
 {

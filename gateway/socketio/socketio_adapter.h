@@ -6,10 +6,10 @@
  * {ok:false, error:{code, message}}; codes and messages: refusals.h):
  *
  * - CONNECT {token?, pid?, offset?, ...}: CONNECT {sid, pid}, or CONNECT_ERROR {message,
- * data:{code, message}}
+ *   data:{code, message}}
  * - "subscribe" (room | {room}, {since?, last?}?): the event "subscribed" {room}, then the ack.
- * With options, "history" {room, event, data} for each of the room's notifications since that time
- * or of its last so many before them, and the ack has history:{count, complete}
+ *   With options, "history" {room, event, data} for each of the room's notifications since that time
+ *   or of its last so many before them, and the ack has history:{count, complete}
  * - "unsubscribe" (room | {room}): the event "unsubscribed" {room}, then the ack
  * - "token" (token | {token}): the ack; the session goes on with the new expiry
  * - an event that the policy knows (payload, {id?, room?, traceparent?, tracestate?}): the ack once

@@ -1,7 +1,8 @@
 /* What the files of the Socket.IO adapter share. Not for others.
  *
- *   socketio_adapter.c   who clients are, what they ask, ends
- *   socketio_stream.c    what they are told */
+ *   socketio_adapter.c    who clients are, ends
+ *   socketio_requests.c   what they ask
+ *   socketio_stream.c     what they are told */
 #ifndef GATEWAY_SOCKETIO_SOCKETIO_ADAPTER_PRIVATE_H
 #define GATEWAY_SOCKETIO_SOCKETIO_ADAPTER_PRIVATE_H
 
@@ -58,6 +59,21 @@ void socketio_adapter_note(const struct adapter_socket *socket, const char *reas
 /* It has asked for more than it reads. */
 void socketio_adapter_end_overflowed(struct adapter_socket *socket, const char *reason);
 
+/* Answers a request; problem NULL: it was done. retry_after_ms: when a problem will be over; 0: nobody
+ * knows. */
+void socketio_adapter_acknowledge(struct adapter_socket *socket, uint64_t request,
+                                  const char *problem, int64_t retry_after_ms);
+/* Not the socket's yet: it is, if the answer is not given at once. */
+struct entrance *socketio_adapter_entrance_new(struct adapter_socket *socket);
+/* What a fresh token came to, once it is known whose it is. */
+void socketio_adapter_answer_refresh(struct adapter_socket *socket, uint64_t request,
+                                     enum identity_verdict verdict,
+                                     const struct identity *identity);
+
+/* socketio_requests.c: socketio_application_ops.event */
+void socketio_requests_take(void *context, const struct socketio_packet *packet, int64_t now_ms);
+
+/* socketio_stream.c */
 /* For sessions, and socketio_application_ops.pull. */
 extern const struct transport_ops socketio_stream_transport;
 /* False: the socket is gone. */

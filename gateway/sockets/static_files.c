@@ -52,8 +52,7 @@ static const char *type_of(const char *path)
     return "application/octet-stream";
 }
 
-/* --- Reading
- * ---------------------------------------------------------------------------------------------- */
+/* --- Reading ---------------------------------------------------------------------------------- */
 
 static enum status read_file_content(int descriptor, struct static_files *files,
                                      struct buffer *content)
@@ -177,8 +176,7 @@ void static_files_close(struct static_files *files)
     free(files);
 }
 
-/* --- Serving
- * ---------------------------------------------------------------------------------------------- */
+/* --- Serving ---------------------------------------------------------------------------------- */
 
 static void answer_file(struct http_exchange *exchange, const struct file *file, bool known)
 {

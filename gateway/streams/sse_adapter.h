@@ -1,8 +1,10 @@
 /* Server-sent events as a transport of the domain: an EventSource per session. No decision of its
  * own (hub.h).
  *
- *      GET /sse?room=task:42&room=task:43        Accept: text/event-stream; since= and last=:
- * history Authorization: Bearer ..., or a cookie;   Last-Event-ID on return
+ *      GET /sse?room=task:42&room=task:43        since= and last=: with history
+ *        Accept: text/event-stream
+ *        Authorization: Bearer ...               or a cookie
+ *        Last-Event-ID: ...                      on return
  *
  *      200 text/event-stream
  *        event: history    data: {"room":...,"event":...,"data":...}   if it was asked for

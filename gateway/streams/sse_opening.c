@@ -24,8 +24,7 @@
 #include "sse_event.h"
 #include "sse_private.h"
 
-/* --- answers instead of a stream ---------------------------------------------------------------
- */
+/* --- answers instead of a stream -------------------------------------------------------------- */
 
 /* Spread from half to one and a half of what is configured: who was sent away together does not
  * come back together. */

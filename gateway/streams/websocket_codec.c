@@ -12,8 +12,7 @@
 
 enum { ID_BYTES = 64 };
 
-/* --- smartstack.v1.json ------------------------------------------------------------------------
- */
+/* --- smartstack.v1.json ----------------------------------------------------------------------- */
 
 static const enum ws_request_kind kinds[] = {
     [WS_JSON_CONNECT] = WS_REQUEST_CONNECT,
@@ -168,8 +167,7 @@ static void codec_encode_json(const struct message_view *view, struct buffer *ou
     ws_json_append_body(out, view->event, view->json);
 }
 
-/* --- smartstack.v1.protobuf --------------------------------------------------------------------
- */
+/* --- smartstack.v1.protobuf ------------------------------------------------------------------- */
 
 static enum status decode_protobuf(struct bytes message,
                                    const struct websocket_codec_limits *limits,

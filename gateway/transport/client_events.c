@@ -42,8 +42,7 @@ const struct client_events_stats *client_events_stats(const struct client_events
     return &events->stats;
 }
 
-/* --- Whether
- * ---------------------------------------------------------------------------------------------- */
+/* --- Whether ---------------------------------------------------------------------------------- */
 
 /* Visible ASCII and blanks: header values (W3C trace context). */
 static bool is_trace(struct bytes text, size_t limit)
@@ -133,8 +132,7 @@ static const char *judge_event(struct client_events *events, const struct event_
     return NULL;
 }
 
-/* --- On its way
- * -------------------------------------------------------------------------------------------- */
+/* --- On its way ------------------------------------------------------------------------------- */
 
 /* It is answered, or nobody waits for it any more: its sender may have another one. */
 static void sent_event_leave(struct sent_event *sent)

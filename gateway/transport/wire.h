@@ -4,14 +4,14 @@
  *
  * Rules of the port:
  *  - No verb calls up from inside itself. What a verb finds out (the socket is broken) comes later,
- * as `closed`.
+ *    as `closed`.
  *  - write() takes everything. What the socket does not take at once is kept by the wire, and
- * `writable` is false until it has gone; nobody writes then. So what is kept is bounded by the
- * largest single write, and that bound is the writer's.
+ *    `writable` is false until it has gone; nobody writes then. So what is kept is bounded by the
+ *    largest single write, and that bound is the writer's.
  *  - While bytes are kept the wire may stop reading, so a peer that sends without reading blocks
- * itself.
+ *    itself.
  *  - close() ends the wire for the receiver: it hears nothing more and must not use the wire again.
- * `closed` comes only if the peer or the world ended the connection, and is then the last call.
+ *    `closed` comes only if the peer or the world ended the connection, and is then the last call.
  *  - The receiver may be replaced at any time by wire_attach(), from inside an upward call too. */
 #ifndef GATEWAY_TRANSPORT_WIRE_H
 #define GATEWAY_TRANSPORT_WIRE_H
