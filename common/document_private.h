@@ -1,6 +1,6 @@
 /* What the files of document.h share, and nobody else includes. */
-#ifndef COMMON_DOCUMENT_INTERNAL_H
-#define COMMON_DOCUMENT_INTERNAL_H
+#ifndef COMMON_DOCUMENT_PRIVATE_H
+#define COMMON_DOCUMENT_PRIVATE_H
 
 #include "arena.h"
 #include "document.h"

@@ -1,6 +1,6 @@
 /* What the files of layout.h share, and nobody else includes. */
-#ifndef COMMON_LAYOUT_INTERNAL_H
-#define COMMON_LAYOUT_INTERNAL_H
+#ifndef COMMON_LAYOUT_PRIVATE_H
+#define COMMON_LAYOUT_PRIVATE_H
 
 #include <uthash.h>
 

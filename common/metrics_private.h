@@ -1,6 +1,6 @@
 /* The pieces of Prometheus' text exposition format 0.0.4. Part of metrics.h. */
-#ifndef COMMON_METRICS_TEXT_H
-#define COMMON_METRICS_TEXT_H
+#ifndef COMMON_METRICS_PRIVATE_H
+#define COMMON_METRICS_PRIVATE_H
 
 #include "buffer.h"
 

@@ -67,9 +67,7 @@ bool notification_type_named(struct bytes event_name, enum notification_type *ty
     return false;
 }
 
-/* --- Value
- * ------------------------------------------------------------------------------------------------------
- */
+/* --- Value --- */
 
 /* protobuf-c wants terminated strings. The empty one is its own constant, which it leaves out of
  * the value. */
@@ -329,9 +327,7 @@ void notification_free(struct notification *notification)
     free(decoded);
 }
 
-/* --- Headers
- * ----------------------------------------------------------------------------------------------------
- */
+/* --- Headers --- */
 
 void notification_append_room_hash(struct buffer *room_hashes, uint64_t hash)
 {
@@ -388,9 +384,7 @@ uint64_t notification_room_hash(const struct notification_envelope *envelope, si
     return bytes_read_little_endian(envelope->room_hashes.data + 8 * index, 8);
 }
 
-/* --- JSON
- * -------------------------------------------------------------------------------------------------------
- */
+/* --- JSON --- */
 
 /* `name` is written as it is: ours, without a character to escape. The comma is left out after an
  * opening brace. */

@@ -89,8 +89,7 @@ struct notification {
     };
 };
 
-/* --- Value: protobuf
- * ------------------------------------------------------------------------------------------ */
+/* --- Value: protobuf --- */
 
 /* Appends the record's value. */
 void notification_encode(const struct notification *notification, struct buffer *value);
@@ -106,8 +105,7 @@ enum status notification_decode(struct bytes value, struct notification **notifi
  * way. */
 void notification_free(struct notification *notification);
 
-/* --- Headers: enough to skip a record without decoding its value
- * ---------------------------------------------- */
+/* --- Headers: enough to skip a record without decoding its value --- */
 
 #define NOTIFICATION_HEADER_CONTENT_TYPE "content-type" /* application/protobuf */
 #define NOTIFICATION_HEADER_TYPE "type"                 /* notification_event_name() */
@@ -161,8 +159,7 @@ static inline size_t notification_room_hash_count(const struct notification_enve
 /* The hash of the room at `index`, which must be below the count. */
 uint64_t notification_room_hash(const struct notification_envelope *envelope, size_t index);
 
-/* --- JSON: what clients get
- * ------------------------------------------------------------------------------------ */
+/* --- JSON: what clients get --- */
 
 /* Appends the proto3 JSON mapping: lowerCamelCase names, empty fields left out, `data` embedded
  * byte for byte, no white space of its own:

@@ -10,7 +10,6 @@
 #include "clocks.h"
 #include "core_dumps.h"
 #include "dry_run.h"
-#include "explain.h"
 #include "health_http.h"
 #include "instant.h"
 #include "log.h"
@@ -63,8 +62,7 @@ static void catch_signals(void)
     sigaction(SIGPIPE, &action, NULL);
 }
 
-/* --- Configuration
- * ---------------------------------------------------------------------------------------------- */
+/* --- Configuration --- */
 
 struct command {
     struct config *config;
@@ -151,8 +149,7 @@ static void print_dispatcher_settings(void)
     fwrite(text.data, 1, text.end, stdout);
 }
 
-/* --- Rules without Kafka
- * ---------------------------------------------------------------------------------------- */
+/* --- Rules without Kafka --- */
 
 /* The default layout, in which every queue is allowed: for rules that are tried without a
  * configuration. */
@@ -234,9 +231,7 @@ static int try_rules(const struct command_line *arguments)
     return code;
 }
 
-/* --- Running
- * ----------------------------------------------------------------------------------------------------
- */
+/* --- Running --- */
 
 static void log_warnings(const struct config *config)
 {
@@ -326,9 +321,7 @@ static int run_dispatcher(const struct command_line *arguments)
     return code;
 }
 
-/* --- Command line
- * -----------------------------------------------------------------------------------------------
- */
+/* --- Command line --- */
 
 static int refuse_arguments(const char *text)
 {

@@ -1,6 +1,6 @@
 /* What the files of config.h share, and nobody else includes. */
-#ifndef COMMON_EDGE_CONFIG_INTERNAL_H
-#define COMMON_EDGE_CONFIG_INTERNAL_H
+#ifndef COMMON_EDGE_CONFIG_PRIVATE_H
+#define COMMON_EDGE_CONFIG_PRIVATE_H
 
 #include "arena.h"
 #include "config.h"

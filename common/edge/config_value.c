@@ -315,8 +315,7 @@ static void append_given(const struct setting *setting, const struct config_valu
     }
 }
 
-/* --- Placeholders that nobody has replaced -----------------------------------------------------
- */
+/* --- Placeholders that nobody has replaced --- */
 
 /* The `${NAME}`, `${NAME:-default}` that the text begins with; 0: none. */
 static size_t placeholder_at(struct bytes text)

@@ -2,12 +2,13 @@
  * anything a client sent beyond identifiers.
  *
  *   log_info("session closed", LOG_STRING("sid", sid), LOG_INTEGER("sessions", n));
- *   {"time":"2026-03-02T08:01:56.419Z","level":"info","program":"gateway","message":"session
- * closed","sid":"...","sessions":12}
+ *   {"time":"2026-03-02T08:01:56.419Z","level":"info","program":"gateway",
+ *    "message":"session closed","sid":"...","sessions":12}        (one line)
  *
- * The user and password of a URL in a value are replaced (url.h). Each call site may write `burst` lines per 10 seconds (log_options); what it suppressed is told
- * by its next line, as `suppressed`. Strings are escaped, invalid UTF-8 is replaced, values are cut
- * at 1,000 bytes, lines at LOG_LINE_LIMIT, so that a line is always valid. Any thread may log. */
+ * The user and password of a URL in a value are replaced (url.h). Each call site may write `burst`
+ * lines per 10 seconds (log_options); its next line says how many it left out, as `suppressed`.
+ * Strings are escaped, invalid UTF-8 is replaced, values are cut at 1,000 bytes and lines at
+ * LOG_LINE_LIMIT, so that a line is always valid. Any thread may log. */
 #ifndef COMMON_EDGE_LOG_H
 #define COMMON_EDGE_LOG_H
 
@@ -16,10 +17,10 @@
 
 enum log_level { LOG_LEVEL_DEBUG, LOG_LEVEL_INFO, LOG_LEVEL_WARNING, LOG_LEVEL_ERROR };
 enum log_format {
-    LOG_FORMAT_AUTO,
+    LOG_FORMAT_AUTO, /* text on a terminal, else JSON */
     LOG_FORMAT_JSON,
     LOG_FORMAT_TEXT
-}; /* auto: text on a terminal, else JSON */
+};
 enum { LOG_LINE_LIMIT = 8192 };
 
 struct log_options {

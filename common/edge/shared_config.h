@@ -3,9 +3,10 @@
  *
  *   struct shared_config shared = {0};
  *   struct config_group groups[] = {shared_config_group(&shared), {own settings}};
- *   config_load(...); shared_config_finish(&shared, environ, problems);  // even if the load found
- * problems, so that all are told at once
- */
+ *   config_load(...);
+ *   shared_config_finish(&shared, environ, problems);
+ *
+ * The latter even if the load has found problems, so that all of them are reported at once. */
 #ifndef COMMON_EDGE_SHARED_CONFIG_H
 #define COMMON_EDGE_SHARED_CONFIG_H
 

@@ -6,7 +6,6 @@
 #include "arena.h"
 #include "event.h"
 #include "notification.h"
-#include "record.h"
 
 enum output_kind { OUTPUT_NOTIFICATION, OUTPUT_DEAD_LETTER, OUTPUT_AUDIT, OUTPUT_STATE };
 enum { OUTPUT_KIND_COUNT = 4 };

@@ -89,6 +89,56 @@ static struct bytes member_name(const struct attributes *attributes, struct byte
     return member_of(attribute);
 }
 
+/* --- Data, of both modes --- */
+
+static bool type_ends(struct bytes type, const char *suffix)
+{
+    size_t size = strlen(suffix);
+    return type.size >= size &&
+           strncasecmp((const char *)type.data + type.size - size, suffix, size) == 0;
+}
+
+static bool is_text_type(struct bytes type)
+{
+    return (type.size > 5 && strncasecmp((const char *)type.data, "text/", 5) == 0) ||
+           type_ends(type, "/xml") || type_ends(type, "+xml");
+}
+
+/* Without a content type, what looks like JSON must be JSON. */
+static bool data_looks_like_json(struct bytes data)
+{
+    size_t at = 0;
+    while (at < data.size && (data.data[at] == ' ' || data.data[at] == '\t' ||
+                              data.data[at] == '\r' || data.data[at] == '\n'))
+        at++;
+    if (at == data.size)
+        return false;
+    return data.data[at] == '{' || data.data[at] == '[' || data.data[at] == '"' ||
+           json_validate(data, JSON_DEPTH_MAX, NULL) == STATUS_OK;
+}
+
+static enum status append_event_data(struct bytes data, struct bytes content_type,
+                                     struct buffer *out, struct error *error)
+{
+    struct bytes unframed = data;
+    event_skip_framing(&unframed);
+    event_append_key(out, BYTES_LITERAL("data"));
+    if (event_type_is_json(content_type) ||
+        (content_type.size == 0 && data_looks_like_json(unframed))) {
+        size_t offset = 0;
+        if (json_validate(unframed, JSON_DEPTH_MAX, &offset) != STATUS_OK)
+            return error_set(error, STATUS_MALFORMED, "the data is not JSON: byte %zu", offset);
+        buffer_append(out, unframed);
+    } else if ((content_type.size == 0 || is_text_type(content_type)) && unicode_is_valid(data)) {
+        json_write_string(out, data);
+    } else {
+        buffer_append_string(out, "{\"base64\":\"");
+        base64_encode(data, out);
+        buffer_append_string(out, "\"}");
+    }
+    return STATUS_OK;
+}
+
 /* --- Structured mode --- */
 
 /* A member of a structured event: the decoded name, the first token of the value, and its text. */
@@ -147,7 +197,7 @@ static void write_member(struct attributes *attributes, const struct cloud_membe
         attributes->has_data_base64 = true;
         return;
     }
-    json_member(out, name);
+    event_append_key(out, name);
     buffer_append(out, member->value);
 }
 
@@ -190,7 +240,8 @@ static enum status append_base64_data(const struct attributes *attributes, struc
     json_unescape_append(attributes->content_type, &content_type);
     if (base64_decode(buffer_peek(&text), &data) != STATUS_OK)
         return error_set(error, STATUS_MALFORMED, "data_base64 is not base64");
-    return append_data(buffer_peek(&data), media_type(buffer_peek(&content_type)), out, error);
+    return append_event_data(buffer_peek(&data), event_media_type(buffer_peek(&content_type)), out,
+                             error);
 }
 
 /* Looked for only in texts that hold the word; an event of ours has `event`. */
@@ -237,54 +288,6 @@ static bool attribute_name(const struct record_header *header, uint8_t lower[NAM
     return true;
 }
 
-static bool type_ends(struct bytes type, const char *suffix)
-{
-    size_t size = strlen(suffix);
-    return type.size >= size &&
-           strncasecmp((const char *)type.data + type.size - size, suffix, size) == 0;
-}
-
-static bool is_text_type(struct bytes type)
-{
-    return (type.size > 5 && strncasecmp((const char *)type.data, "text/", 5) == 0) ||
-           type_ends(type, "/xml") || type_ends(type, "+xml");
-}
-
-/* Without a content type, what looks like JSON must be JSON. */
-static bool data_looks_like_json(struct bytes data)
-{
-    size_t at = 0;
-    while (at < data.size && (data.data[at] == ' ' || data.data[at] == '\t' ||
-                              data.data[at] == '\r' || data.data[at] == '\n'))
-        at++;
-    if (at == data.size)
-        return false;
-    return data.data[at] == '{' || data.data[at] == '[' || data.data[at] == '"' ||
-           json_validate(data, JSON_DEPTH_MAX, NULL) == STATUS_OK;
-}
-
-enum status append_data(struct bytes data, struct bytes content_type, struct buffer *out,
-                        struct error *error)
-{
-    struct bytes unframed = data;
-    skip_framing(&unframed);
-    json_member(out, BYTES_LITERAL("data"));
-    if (content_type_is_json(content_type) ||
-        (content_type.size == 0 && data_looks_like_json(unframed))) {
-        size_t offset = 0;
-        if (json_validate(unframed, JSON_DEPTH_MAX, &offset) != STATUS_OK)
-            return error_set(error, STATUS_MALFORMED, "the data is not JSON: byte %zu", offset);
-        buffer_append(out, unframed);
-    } else if ((content_type.size == 0 || is_text_type(content_type)) && unicode_is_valid(data)) {
-        json_write_string(out, data);
-    } else {
-        buffer_append_string(out, "{\"base64\":\"");
-        base64_encode(data, out);
-        buffer_append_string(out, "\"}");
-    }
-    return STATUS_OK;
-}
-
 enum status cloud_event_from_headers(const struct record *record, struct bytes content_type,
                                      struct buffer *out, struct error *error)
 {
@@ -306,13 +309,13 @@ enum status cloud_event_from_headers(const struct record *record, struct bytes c
             return error_set(error, STATUS_MALFORMED, "a CloudEvents header is not UTF-8");
         if (member_name(&attributes, name).size == 0)
             continue;
-        json_member(out, member_name(&attributes, name));
+        event_append_key(out, member_name(&attributes, name));
         json_write_string(out, record->headers[i].value);
     }
     if (content_type.size == 0)
-        content_type = media_type(attributes.content_type);
+        content_type = event_media_type(attributes.content_type);
     if (record->has_value && record->value.size > 0)
-        status = append_data(record->value, content_type, out, error);
+        status = append_event_data(record->value, content_type, out, error);
     buffer_append_byte(out, '}');
     return status;
 }

@@ -1,10 +1,10 @@
 /* Which dead letters somebody means: by reason, rule, time, key and how often they were tried. Pure:
  * a letter is the record that dead_letter.h describes. */
-#ifndef DISPATCHER_CORE_LETTER_FILTER_H
-#define DISPATCHER_CORE_LETTER_FILTER_H
+#ifndef DISPATCHER_CORE_DEAD_LETTER_FILTER_H
+#define DISPATCHER_CORE_DEAD_LETTER_FILTER_H
 
 #include "buffer.h"
-#include "record.h"
+#include "event.h"
 
 /* What a letter says of itself. Borrowed from the record; what it does not say is empty, or -1. */
 struct dead_letter_view {

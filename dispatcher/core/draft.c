@@ -66,8 +66,7 @@ struct bytes draft_missing_field(const struct job *job, const struct rule *rule)
     return template_missing(incomplete, job->values);
 }
 
-/* --- What is left out
- * -------------------------------------------------------------------------------------------- */
+/* --- What is left out --- */
 
 static void skip_room(struct job *job, enum room_skip reason, struct bytes room,
                       const char *problem)
@@ -113,9 +112,7 @@ static void skip_lane(struct job *job, enum room_skip reason, struct bytes room,
     skip_room(job, reason, room, reason == ROOM_SKIP_NO_OWNER ? text : problem);
 }
 
-/* --- Drafts
- * ------------------------------------------------------------------------------------------------------
- */
+/* --- Drafts --- */
 
 static struct draft *new_draft(struct job *job, enum notification_type type, struct bytes queue,
                                struct bytes reason)
@@ -323,9 +320,7 @@ enum draft_result draft_apply(struct job *job, const struct rule *rule)
     return DRAFT_DONE;
 }
 
-/* --- Content
- * ----------------------------------------------------------------------------------------------------
- */
+/* --- Content --- */
 
 static struct bytes event_data(const struct job *job)
 {
@@ -406,9 +401,7 @@ static void fill_notification(struct job *job, const struct draft *draft, struct
     }
 }
 
-/* --- Lanes
- * ------------------------------------------------------------------------------------------------------
- */
+/* --- Lanes --- */
 
 /* With its size before it, so that no two lists of parts are one text. */
 static void add_id_part(struct buffer *text, struct bytes part)

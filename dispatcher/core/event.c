@@ -18,60 +18,11 @@ const char *event_format_name(enum event_format format)
     return names[format];
 }
 
-struct bytes media_type(struct bytes content_type)
-{
-    size_t size = 0;
-    while (size < content_type.size && content_type.data[size] != ';' &&
-           content_type.data[size] != ' ')
-        size++;
-    return bytes_of(content_type.data, size);
-}
-
-static bool type_is(struct bytes type, const char *name)
-{
-    return type.size == strlen(name) && strncasecmp((const char *)type.data, name, type.size) == 0;
-}
-
-bool content_type_is_json(struct bytes content_type)
-{
-    static const char suffix[] = "+json";
-    size_t suffix_size = sizeof(suffix) - 1;
-    if (type_is(content_type, "application/json") || type_is(content_type, "text/json"))
-        return true;
-    return content_type.size > suffix_size &&
-           strncasecmp((const char *)content_type.data + content_type.size - suffix_size, suffix,
-                       suffix_size) == 0;
-}
-
-void json_member(struct buffer *out, struct bytes name)
-{
-    if (out->data[out->end - 1] != '{')
-        buffer_append_byte(out, ',');
-    json_write_string(out, name);
-    buffer_append_byte(out, ':');
-}
-
-/* Confluent's wire format: 0 and four bytes of schema id, or 1 and sixteen. Neither JSON nor a
- * protobuf message begins with 0 or 1. */
-enum schema_framing skip_framing(struct bytes *value)
-{
-    static const struct bytes mark = BYTES_LITERAL("\xEF\xBB\xBF");
-    enum schema_framing framing = FRAMING_NONE;
-    size_t prefix = value->size == 0 ? 0 : value->data[0] == 0 ? 5 : value->data[0] == 1 ? 17 : 0;
-    if (prefix > 0 && value->size > prefix) {
-        *value = bytes_skip(*value, prefix);
-        framing = FRAMING_PREFIX;
-    }
-    if (bytes_start_with(*value, mark))
-        *value = bytes_skip(*value, mark.size);
-    return framing;
-}
-
 /* Only UTF-8, and ASCII within it, is read. False: another character set. */
 static bool is_utf8_charset(struct bytes content_type)
 {
     static const char name[] = "charset=";
-    for (size_t at = media_type(content_type).size; at + sizeof(name) - 1 < content_type.size;
+    for (size_t at = event_media_type(content_type).size; at + sizeof(name) - 1 < content_type.size;
          at++) {
         if (strncasecmp((const char *)content_type.data + at, name, sizeof(name) - 1) != 0)
             continue;
@@ -87,15 +38,16 @@ static bool is_utf8_charset(struct bytes content_type)
 
 static bool is_protobuf(struct bytes type)
 {
-    return type_is(type, "application/protobuf") || type_is(type, "application/x-protobuf") ||
-           type_is(type, "application/vnd.google.protobuf");
+    return event_type_is(type, "application/protobuf") ||
+           event_type_is(type, "application/x-protobuf") ||
+           event_type_is(type, "application/vnd.google.protobuf");
 }
 
 static enum status refuse_type(struct bytes type, struct error *error)
 {
     static const char cloud[] = "application/cloudevents";
     int size = (int)(type.size < 100 ? type.size : 100);
-    if (type_is(type, "application/cloudevents-batch+json"))
+    if (event_type_is(type, "application/cloudevents-batch+json"))
         return error_set(error, STATUS_UNSUPPORTED,
                          "a batch of CloudEvents: send each as a record of its own");
     if (type.size > sizeof(cloud) - 1 &&
@@ -125,7 +77,7 @@ static enum event_format guess_format(const struct record *record)
 {
     struct bytes value = record->value;
     struct bytes schema;
-    enum schema_framing framing = skip_framing(&value);
+    enum schema_framing framing = event_skip_framing(&value);
     if (framing == FRAMING_NONE && !record_find_header(record, "__value_schema_id", &schema))
         return EVENT_JSON;
     return value.size > 0 && value.data[0] == '{' ? EVENT_JSON : EVENT_PROTOBUF;
@@ -134,7 +86,7 @@ static enum event_format guess_format(const struct record *record)
 static bool holds_cloud_event(const struct record *record)
 {
     struct bytes value = record->value;
-    skip_framing(&value);
+    event_skip_framing(&value);
     return cloud_event_is_inside(value);
 }
 
@@ -143,12 +95,12 @@ static enum status format_of(const struct record *record, struct bytes *type,
 {
     struct bytes value;
     bool has_type = record_find_header(record, "content-type", &value) && value.size > 0;
-    *type = has_type ? media_type(value) : bytes_of(NULL, 0);
+    *type = has_type ? event_media_type(value) : bytes_of(NULL, 0);
     if (has_type && !is_utf8_charset(value))
         return error_set(error, STATUS_UNSUPPORTED, "content type %.*s: only UTF-8 is read",
                          (int)(value.size < 100 ? value.size : 100), (const char *)value.data);
-    bool structured =
-        type_is(*type, "application/cloudevents+json") || type_is(*type, "application/cloudevents");
+    bool structured = event_type_is(*type, "application/cloudevents+json") ||
+                      event_type_is(*type, "application/cloudevents");
     bool binary = !structured && is_binary_cloud_event(record);
     if (structured || (!binary && holds_cloud_event(record)))
         *format = EVENT_CLOUD_STRUCTURED;
@@ -158,7 +110,8 @@ static enum status format_of(const struct record *record, struct bytes *type,
         *format = EVENT_PROTOBUF;
     else if (!has_type)
         *format = guess_format(record);
-    else if (content_type_is_json(*type) && !type_is(*type, "application/cloudevents-batch+json"))
+    else if (event_type_is_json(*type) &&
+             !event_type_is(*type, "application/cloudevents-batch+json"))
         *format = EVENT_JSON;
     else
         return refuse_type(*type, error);
@@ -177,7 +130,8 @@ enum status event_canonical(const struct record *record, struct buffer *scratch,
         return error_set(error, STATUS_UNSUPPORTED, "the record has no value");
 
     struct bytes value = record->value;
-    enum schema_framing framing = found == EVENT_CLOUD_BINARY ? FRAMING_NONE : skip_framing(&value);
+    enum schema_framing framing =
+        found == EVENT_CLOUD_BINARY ? FRAMING_NONE : event_skip_framing(&value);
     buffer_clear(scratch);
     switch (found) {
     case EVENT_JSON:

@@ -2,6 +2,7 @@
 
 #include <assert.h>
 #include <openssl/evp.h>
+#include <xxhash.h>
 
 #include "mem.h"
 
@@ -64,4 +65,9 @@ struct fingerprint fingerprint_of(struct fingerprinter *fingerprinter, const str
     assert(done == 1 && size >= 16);
     (void)done;
     return (struct fingerprint){read_half(digest), read_half(digest + 8)};
+}
+
+unsigned fingerprint_hash(struct fingerprint fingerprint, uint64_t seed)
+{
+    return (unsigned)XXH3_64bits_withSeed(&fingerprint, sizeof(fingerprint), seed);
 }

@@ -21,6 +21,15 @@ void fingerprinter_free(struct fingerprinter *fingerprinter);
 struct fingerprint fingerprint_of(struct fingerprinter *fingerprinter, const struct bytes *parts,
                                   size_t count);
 
+/* One that was met, and when: by the time of records, in milliseconds since 1970. */
+struct timed_fingerprint {
+    struct fingerprint id;
+    int64_t time_ms;
+};
+
+/* For hash tables. Those who choose what is fingerprinted do not know the seed. */
+unsigned fingerprint_hash(struct fingerprint fingerprint, uint64_t seed);
+
 static inline bool fingerprint_equal(struct fingerprint a, struct fingerprint b)
 {
     return a.high == b.high && a.low == b.low;

@@ -8,8 +8,8 @@
  *
  * Every call costs the same however much is remembered and however much of it is tentative. Those
  * who choose the ids of events do not know `hash_seed`, so they cannot make look-ups long. */
-#ifndef DISPATCHER_CORE_MEMORY_H
-#define DISPATCHER_CORE_MEMORY_H
+#ifndef DISPATCHER_CORE_PARTITION_STATE_H
+#define DISPATCHER_CORE_PARTITION_STATE_H
 
 #include "buffer.h"
 #include "bytes.h"

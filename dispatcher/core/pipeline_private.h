@@ -1,6 +1,6 @@
 /* What pipeline.c is made of. Not for others. */
-#ifndef DISPATCHER_CORE_PIPELINE_PARTS_H
-#define DISPATCHER_CORE_PIPELINE_PARTS_H
+#ifndef DISPATCHER_CORE_PIPELINE_PRIVATE_H
+#define DISPATCHER_CORE_PIPELINE_PRIVATE_H
 
 #include "lookup.h"
 #include "pipeline.h"

@@ -8,8 +8,9 @@
  *       - name: a sure one passes
  *         given: {"event": "task.completed", "data": {"confidence": 0.95}}
  *         expect: []
- *       - given: {"event": "task.completed", "taskId": "42", "tenantId": "acme", "data":
- * {"confidence": 0.5}} expect:
+ *       - given: {"event": "task.completed", "taskId": "42", "tenantId": "acme",
+ *                 "data": {"confidence": 0.5}}
+ *         expect:
  *           - {type: task.status, rooms: ["task:42"]}
  *           - {type: review.alert, queue: legal, rooms: ["review:legal", "task:42"]}
  *

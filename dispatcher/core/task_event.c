@@ -118,7 +118,7 @@ static void append_member_text(struct buffer *out, const char *name, const char 
 {
     if (text[0] == 0)
         return;
-    json_member(out, bytes_of_string(name));
+    event_append_key(out, bytes_of_string(name));
     json_write_string(out, bytes_of_string(text));
 }
 
@@ -130,7 +130,7 @@ static void append_progress(struct buffer *out, double progress)
         if (strtod(text, NULL) == progress)
             break;
     }
-    json_member(out, BYTES_LITERAL("progress"));
+    event_append_key(out, BYTES_LITERAL("progress"));
     buffer_append_string(out, text);
 }
 
@@ -138,7 +138,7 @@ static void append_tags(struct buffer *out, char **tags, size_t count)
 {
     if (count == 0)
         return;
-    json_member(out, BYTES_LITERAL("tags"));
+    event_append_key(out, BYTES_LITERAL("tags"));
     for (size_t i = 0; i < count; i++) {
         buffer_append_byte(out, i == 0 ? '[' : ',');
         json_write_string(out, bytes_of_string(tags[i]));
@@ -190,7 +190,7 @@ static enum status append_event(const Smartstack__V1__TaskEvent *event, struct b
         if (json_validate(data, JSON_DEPTH_MAX, &offset) != STATUS_OK)
             return error_set(error, STATUS_MALFORMED, "TaskEvent.data is not JSON: byte %zu",
                              offset);
-        json_member(out, BYTES_LITERAL("data"));
+        event_append_key(out, BYTES_LITERAL("data"));
         buffer_append(out, data);
     }
     if (event->extra.len > 0) {

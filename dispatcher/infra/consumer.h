@@ -9,6 +9,8 @@
 
 #include <librdkafka/rdkafka.h>
 
+#include "arena.h"
+#include "event.h"
 #include "kafka_settings.h"
 #include "status.h"
 
@@ -53,6 +55,11 @@ rd_kafka_t *consumer_client(const struct consumer *consumer);
 /* The next record, owned by the caller (rd_kafka_message_destroy()), or NULL: none within the time.
  */
 rd_kafka_message_t *consumer_poll(struct consumer *consumer, int timeout_ms);
+
+/* The message as the record that the core reads. It borrows from the message, but for its list of
+ * headers, which is in the arena. */
+void consumer_read_record(const rd_kafka_message_t *message, struct arena *arena,
+                          struct record *record);
 
 /* Reads again from the committed offsets of these partitions; where there is none, from the offset
  * given. Those that are no longer ours are left alone. STATUS_UNAVAILABLE: not now; nothing was

@@ -1,7 +1,7 @@
 /* What the dispatcher says of itself on /livez and /readyz: written by the main thread, read by the
  * HTTP server's. Not a log. */
-#ifndef DISPATCHER_INFRA_BOARD_H
-#define DISPATCHER_INFRA_BOARD_H
+#ifndef DISPATCHER_INFRA_DISPATCHER_HEALTH_H
+#define DISPATCHER_INFRA_DISPATCHER_HEALTH_H
 
 #include "health.h"
 #include "status.h"

@@ -6,6 +6,8 @@
 #include "json.h"
 #include "mem.h"
 
+/* --- Decisions of many events --- */
+
 static void append_made(const struct batch *batch, size_t first, struct buffer *line)
 {
     bool some = false;
@@ -85,4 +87,105 @@ enum status dry_run(FILE *in, FILE *out, const struct pipeline_settings *setting
     batch_deinit(&batch);
     pipeline_free(pipeline);
     return fflush(out) == 0 && !ferror(out) ? STATUS_OK : STATUS_IO;
+}
+
+/* --- One event, rule by rule --- */
+
+static void read_input(FILE *in, struct buffer *text)
+{
+    size_t count;
+    while ((count = fread(buffer_reserve(text, 65536), 1, 65536, in)) > 0)
+        buffer_commit(text, count);
+}
+
+static bool was_asked(const struct decision *decision, unsigned index)
+{
+    for (size_t i = 0; i < decision->rule_count; i++)
+        if (decision->rules[i] == index)
+            return true;
+    return false;
+}
+
+/* Why a rule whose pattern matches was not asked. */
+static const char *why_not(const struct rule_set *rules, const struct decision *decision,
+                           unsigned index)
+{
+    for (size_t i = 0; i < decision->rule_count; i++)
+        if (decision->rules[i] < index && rule_set_at(rules, decision->rules[i])->stop)
+            return "its pattern matches, but an earlier rule stops";
+    return "its pattern matches, but its sample leaves this event out";
+}
+
+static void explain_rule(const struct rule_set *rules, unsigned index,
+                         const struct decision *decision, struct matcher_scratch *scratch,
+                         struct bytes event, FILE *out)
+{
+    const struct rule *rule = rule_set_at(rules, index);
+    auto_buffer struct buffer line = {0};
+    uint32_t number;
+    if (!rule_set_number_of(rules, index, &number)) {
+        buffer_append_string(&line, "not enabled");
+    } else if (was_asked(decision, index)) {
+        buffer_append_string(&line, "matches");
+    } else {
+        struct matcher_result result;
+        bool matches = false;
+        if (matcher_match(rule_set_matcher(rules), scratch, event, &result, NULL) == STATUS_OK)
+            for (size_t i = 0; i < result.count; i++)
+                matches = matches || result.rules[i] == number;
+        if (matches)
+            buffer_append_string(&line, why_not(rules, decision, index));
+        else if (matcher_explain(rule_set_matcher(rules), scratch, event, number, &line, NULL) !=
+                 STATUS_OK)
+            buffer_append_string(&line, "cannot be judged");
+    }
+    fprintf(out, "%.*s: %.*s\n", BYTES_PRINT(rule->name), BYTES_PRINT(buffer_peek(&line)));
+}
+
+static void explain_skipped(const struct rule_set *rules, const struct decision *decision,
+                            FILE *out)
+{
+    size_t told = 0;
+    for (const struct skipped_room *skipped = decision->skipped; skipped;
+         skipped = skipped->next, told++)
+        fprintf(out, "   %.*s: %.*s is left out, %s: %.*s\n",
+                BYTES_PRINT(rule_set_at(rules, skipped->rule)->name), BYTES_PRINT(skipped->room),
+                room_skip_name(skipped->reason), BYTES_PRINT(skipped->problem));
+    if (decision->skipped_count > told)
+        fprintf(out, "   and %zu more\n", decision->skipped_count - told);
+}
+
+enum status explain(FILE *in, FILE *out, const struct pipeline_settings *settings,
+                    const struct rule_set *rules)
+{
+    auto_buffer struct buffer text = {0};
+    struct batch batch = {0};
+    struct decision decision;
+    struct matcher_limits limits = MATCHER_LIMITS_DEFAULT;
+    read_input(in, &text);
+    const struct record record = {.topic = BYTES_LITERAL("stdin"),
+                                  .timestamp_ms = -1,
+                                  .value = buffer_peek(&text),
+                                  .has_value = true};
+    struct pipeline *pipeline = pipeline_new(settings);
+    struct matcher_scratch *scratch = matcher_scratch_new(&limits);
+    pipeline_use_rules(pipeline, rules);
+    pipeline_process(pipeline, NULL, &record, &batch, &decision);
+    for (unsigned i = 0; i < rule_set_count(rules); i++)
+        explain_rule(rules, i, &decision, scratch, record.value, out);
+    explain_skipped(rules, &decision, out);
+    for (int i = 0; i < EVENT_REMARK_COUNT; i++)
+        if (decision.remarks[i])
+            fprintf(out, "   %s\n", decision.remarks[i]);
+    bool dead = decision.dead;
+    if (dead)
+        fprintf(out, "=> dead letter, %s: %s\n", dead_reason_name(decision.reason),
+                decision.problem);
+    else
+        fprintf(out, "=> %zu rules match, %zu notifications\n", decision.rule_count,
+                batch.output_count);
+    matcher_scratch_free(scratch);
+    pipeline_free(pipeline);
+    batch_deinit(&batch);
+    return dead ? STATUS_MALFORMED : STATUS_OK;
 }

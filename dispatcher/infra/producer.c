@@ -159,9 +159,7 @@ enum status producer_open(struct producer *producer, int timeout_ms, struct erro
     return producer->options.transactional_id ? initialise(producer, timeout_ms, error) : STATUS_OK;
 }
 
-/* --- One batch
- * --------------------------------------------------------------------------------------------------
- */
+/* --- One batch --- */
 
 /* Errors that say something of the record; with others, the same batch may pass next time. A topic
  * or partition that has gone is none: it is waited for. Nor is a timestamp that the broker does not

@@ -10,7 +10,6 @@
 #include "dead_letter_filter.h"
 #include "log.h"
 #include "mem.h"
-#include "message_reader.h"
 #include "producer.h"
 #include "topics.h"
 
@@ -197,7 +196,7 @@ static void make_output(struct drive *drive, size_t index)
     struct record record;
     struct dead_letter_view letter;
     const char *origin = NULL;
-    message_read(drive->messages[index], &drive->batch.arena, &record);
+    consumer_read_record(drive->messages[index], &drive->batch.arena, &record);
     dead_letter_read(&record, &letter);
     if (!dead_letter_matches(&drive->options.filter, &record, &letter)) {
         drive->kept++;
@@ -324,7 +323,7 @@ static void print_letter(struct drive *drive, rd_kafka_message_t *message, struc
     struct record record;
     struct dead_letter_view letter;
     batch_reset(&drive->batch);
-    message_read(message, &drive->batch.arena, &record);
+    consumer_read_record(message, &drive->batch.arena, &record);
     dead_letter_read(&record, &letter);
     if (!dead_letter_matches(&drive->options.filter, &record, &letter) ||
         (drive->options.only_sendable && (is_exhausted(drive, &letter) || letter.value_bytes >= 0)))

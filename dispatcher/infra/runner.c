@@ -8,17 +8,7 @@
 #include "mem.h"
 #include "runner_private.h"
 
-enum { STATE_EVERY_MS = 500, PAUSE_STEP_MS = 50, CONNECTION_TIMEOUT_MS = 500 };
-
-void runner_pause(struct runner *runner, int64_t duration_ms)
-{
-    int64_t end_ms = monotonic_ms() + duration_ms;
-    for (int64_t left = duration_ms; left > 0 && !runner_stopped(runner);
-         left = end_ms - monotonic_ms()) {
-        int64_t step = left < PAUSE_STEP_MS ? left : PAUSE_STEP_MS;
-        nanosleep(&(struct timespec){.tv_nsec = step * 1000000}, NULL);
-    }
-}
+enum { STATE_EVERY_MS = 500, CONNECTION_TIMEOUT_MS = 500 };
 
 static void report_state(struct runner *runner)
 {

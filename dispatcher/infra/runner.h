@@ -5,8 +5,8 @@
  * offsets. A batch that a record may have spoiled is halved, down to the one record, which then
  * goes to the dead-letter topic.
  *
- *     start: broker -> producer -> topics -> group         each retried until it works or `stop` is
- * set loop:  collect -> judge -> topics -> send -> count
+ *     start: broker -> producer -> topics -> group   each tried until it works or `stop` is set
+ *     loop:  collect -> judge -> topics -> send -> count
  */
 #ifndef DISPATCHER_INFRA_RUNNER_H
 #define DISPATCHER_INFRA_RUNNER_H

@@ -6,7 +6,6 @@
 #include "clocks.h"
 #include "log.h"
 #include "mem.h"
-#include "message_reader.h"
 #include "runner_private.h"
 
 enum { IDLE_POLL_MS = 100, REWIND_TIMEOUT_MS = 5000, REWIND_RETRY_MS = 500, CLOCK_EVERY = 32 };
@@ -91,7 +90,7 @@ void runner_judge(struct runner *runner)
         struct record record;
         struct decision decision = {0};
         size_t before = runner->batch.output_count;
-        message_read(runner->messages[i], &runner->batch.arena, &record);
+        consumer_read_record(runner->messages[i], &runner->batch.arena, &record);
         if (record.timestamp_ms > 0 && now_ms > record.timestamp_ms)
             metric_histogram_observe(runner->options.metrics->stage_wait,
                                      (uint64_t)(now_ms - record.timestamp_ms) * 1000);

@@ -1,7 +1,12 @@
-/* What runner*.c share. Not for others. */
-#ifndef DISPATCHER_INFRA_RUNNER_PARTS_H
-#define DISPATCHER_INFRA_RUNNER_PARTS_H
+/* What runner*.c share. Not for others. Who calls whom:
+ *
+ *   runner.c (the loop) -> runner_watch.c -> runner_start.c (clients) -> runner_batch.c
+ *                       -> runner_send.c  -> runner_start.c, runner_batch.c
+ */
+#ifndef DISPATCHER_INFRA_RUNNER_PRIVATE_H
+#define DISPATCHER_INFRA_RUNNER_PRIVATE_H
 
+#include "clocks.h"
 #include "consumer.h"
 #include "input_watch.h"
 #include "producer.h"
@@ -72,8 +77,18 @@ static inline bool runner_stopped(const struct runner *runner)
     return *runner->options.stop != 0 || runner->fatal.status != STATUS_OK;
 }
 
-/* Waits, or less if told to stop. */
-void runner_pause(struct runner *runner, int64_t duration_ms);
+/* Waits, or less if told to stop: in steps, since a signal that comes just before a wait does not
+ * end it. */
+static inline void runner_pause(const struct runner *runner, int64_t duration_ms)
+{
+    enum { STEP_MS = 50 };
+    int64_t end_ms = monotonic_ms() + duration_ms;
+    for (int64_t left = duration_ms; left > 0 && !runner_stopped(runner);
+         left = end_ms - monotonic_ms()) {
+        int64_t step = left < STEP_MS ? left : STEP_MS;
+        nanosleep(&(struct timespec){.tv_nsec = step * 1000000}, NULL);
+    }
+}
 
 /* Everything before the first record. False: told to stop, or fatal. */
 bool runner_start(struct runner *runner) MUST_CHECK;
@@ -85,8 +100,13 @@ bool runner_keep_consumer(struct runner *runner) MUST_CHECK;
 /* A new consumer in any case. The batch must be empty. False: fatal. */
 bool runner_replace_consumer(struct runner *runner) MUST_CHECK;
 
-/* Records came. */
-void runner_heard(struct runner *runner, int64_t now_ms);
+/* Records came: the input is read. */
+static inline void runner_heard(struct runner *runner, int64_t now_ms)
+{
+    runner->heard_ms = now_ms;
+    runner->renewals = 0;
+    runner->stands_still = false;
+}
 
 /* Looks, when it is time, whether the input is read, and helps if it is not. The batch must be
  * empty. False: fatal. */

@@ -10,13 +10,6 @@ enum {
     RENEWALS_DOUBLED = 4 /* in a row; each makes the wait for the next twice as long */
 };
 
-void runner_heard(struct runner *runner, int64_t now_ms)
-{
-    runner->heard_ms = now_ms;
-    runner->renewals = 0;
-    runner->stands_still = false;
-}
-
 static void tell_stalled(struct runner *runner, const rd_kafka_topic_partition_list_t *stalled)
 {
     runner->stands_still = true;

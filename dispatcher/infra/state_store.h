@@ -1,7 +1,7 @@
 /* The state (core/partition_state.h) of each input partition that is ours: restored before the partition is
  * read, committed and rolled back with the batch. */
-#ifndef DISPATCHER_INFRA_MEMORIES_H
-#define DISPATCHER_INFRA_MEMORIES_H
+#ifndef DISPATCHER_INFRA_STATE_STORE_H
+#define DISPATCHER_INFRA_STATE_STORE_H
 
 #include "batch.h"
 #include "changelog.h"

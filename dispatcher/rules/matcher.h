@@ -11,8 +11,8 @@
  * time, may serve any number of matchers in turn, and keeps the memory it has grown to, so that
  * matching allocates nothing once warm. Each rule is judged alone: the presence of others never
  * changes its answer. */
-#ifndef RULES_MATCHER_H
-#define RULES_MATCHER_H
+#ifndef DISPATCHER_RULES_MATCHER_H
+#define DISPATCHER_RULES_MATCHER_H
 
 #include "buffer.h"
 #include "bytes.h"

@@ -1,8 +1,8 @@
 /* The hash of the tables of the matcher and of field_set. Their keys come from the rules file,
  * which the operator writes; events only look up, and no look-up passes more than the keys that the
  * rules put side by side. So they need no seed: what comes from outside never gets in. */
-#ifndef RULES_MATCHER_HASH_H
-#define RULES_MATCHER_HASH_H
+#ifndef DISPATCHER_RULES_MATCHER_HASH_H
+#define DISPATCHER_RULES_MATCHER_HASH_H
 
 #define XXH_INLINE_ALL
 #include <xxhash.h>

@@ -8,8 +8,8 @@
  * one. A conjunction is an alternative of a pattern: conditions of which all must hold; equal ones
  * are one. A fact is something of one value that a lookup can tell: it equals this text, has this
  * prefix, lies in this block. Facts belong to one field. */
-#ifndef RULES_MATCHER_MODEL_H
-#define RULES_MATCHER_MODEL_H
+#ifndef DISPATCHER_RULES_MATCHER_PRIVATE_H
+#define DISPATCHER_RULES_MATCHER_PRIVATE_H
 
 #include "matcher.h"
 #include "pattern_model.h"

@@ -4,8 +4,8 @@
  *
  * The pattern comes as JSON text, because number spellings, duplicate keys and lone surrogates
  * matter and survive in nothing else. */
-#ifndef RULES_PATTERN_H
-#define RULES_PATTERN_H
+#ifndef DISPATCHER_RULES_PATTERN_H
+#define DISPATCHER_RULES_PATTERN_H
 
 #include "bytes.h"
 #include "status.h"

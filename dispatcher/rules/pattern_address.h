@@ -1,7 +1,7 @@
 /* Internet addresses and blocks (CIDR) as event patterns read them. Text that merely resembles an
  * address is none. */
-#ifndef RULES_PATTERN_ADDRESS_H
-#define RULES_PATTERN_ADDRESS_H
+#ifndef DISPATCHER_RULES_PATTERN_ADDRESS_H
+#define DISPATCHER_RULES_PATTERN_ADDRESS_H
 
 #include "bytes.h"
 

@@ -2,8 +2,8 @@
  * appear as itself, or as its full lower-case or upper-case mapping (Unicode, no locale, no
  * context; it may be several characters). Nothing else is folded, so it is not symmetric: the
  * pattern "ß" matches "ß" and "SS", the pattern "ss" does not match "ß". */
-#ifndef RULES_PATTERN_FOLD_H
-#define RULES_PATTERN_FOLD_H
+#ifndef DISPATCHER_RULES_PATTERN_FOLD_H
+#define DISPATCHER_RULES_PATTERN_FOLD_H
 
 #include "arena.h"
 #include "bytes.h"

@@ -1,7 +1,7 @@
 /* One event pattern after reading: alternatives of fields of tests. Internal to pattern*.c and
  * matcher*.c; it borrows from the arena that it was read into. */
-#ifndef RULES_PATTERN_MODEL_H
-#define RULES_PATTERN_MODEL_H
+#ifndef DISPATCHER_RULES_PATTERN_MODEL_H
+#define DISPATCHER_RULES_PATTERN_MODEL_H
 
 #include "arena.h"
 #include "pattern.h"

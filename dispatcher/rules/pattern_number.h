@@ -1,7 +1,7 @@
 /* JSON number literals as event patterns compare them: by value as IEEE doubles, unless the literal
  * says more than a double can hold. Not arithmetic. Independent of the locale. */
-#ifndef RULES_PATTERN_NUMBER_H
-#define RULES_PATTERN_NUMBER_H
+#ifndef DISPATCHER_RULES_PATTERN_NUMBER_H
+#define DISPATCHER_RULES_PATTERN_NUMBER_H
 
 #include "bytes.h"
 

@@ -1,6 +1,6 @@
 /* What pattern.c (objects and $or) and pattern_leaf.c (matchers) share while reading a pattern. */
-#ifndef RULES_PATTERN_PARSER_H
-#define RULES_PATTERN_PARSER_H
+#ifndef DISPATCHER_RULES_PATTERN_PRIVATE_H
+#define DISPATCHER_RULES_PATTERN_PRIVATE_H
 
 #include "json.h"
 #include "pattern_model.h"

@@ -1,7 +1,7 @@
 /* The wildcard operator: '*' is any run of bytes, "\*" a star, "\\" a backslash; the whole value
  * must match. */
-#ifndef RULES_PATTERN_WILDCARD_H
-#define RULES_PATTERN_WILDCARD_H
+#ifndef DISPATCHER_RULES_PATTERN_WILDCARD_H
+#define DISPATCHER_RULES_PATTERN_WILDCARD_H
 
 #include "arena.h"
 #include "bytes.h"

@@ -403,3 +403,28 @@ void rule_deinit(struct rule *rule)
     }
     template_free(rule->sample_by);
 }
+
+bool rule_read_duration(struct bytes text, int64_t *duration_ms)
+{
+    static const struct {
+        const char *unit;
+        int64_t factor_ms;
+    } units[] = {{"ms", 1}, {"s", 1000}, {"m", 60000}, {"h", 3600000}, {"d", 86400000}};
+    const int64_t limit_ms = INT64_C(3660) * 86400000;
+
+    int64_t number = 0;
+    size_t digits = 0;
+    while (digits < text.size && digits < 13 && byte_is_digit(text.data[digits]))
+        number = number * 10 + (text.data[digits++] - '0');
+    if (digits == 0)
+        return false;
+    for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
+        if (bytes_equal_string(bytes_skip(text, digits), units[i].unit)) {
+            if (number > limit_ms / units[i].factor_ms)
+                return false;
+            *duration_ms = number * units[i].factor_ms;
+            return true;
+        }
+    }
+    return false;
+}

@@ -256,3 +256,13 @@ bool rule_set_number_of(const struct rule_set *set, unsigned index, uint32_t *nu
     *number = set->number_of_rule[index];
     return true;
 }
+
+/* The salt is the name's hash, so that a rule's choice does not depend on where it stands. */
+bool rule_samples(const struct rule *rule, struct bytes subject)
+{
+    if (!rule->sampled)
+        return true;
+    XXH64_hash_t salt = XXH3_64bits(rule->name.data, rule->name.size);
+    XXH64_hash_t hash = XXH3_64bits_withSeed(subject.data, subject.size, salt);
+    return (double)(hash >> 11) * 0x1p-53 < rule->sample_rate;
+}

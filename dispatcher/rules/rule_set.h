@@ -4,13 +4,39 @@
 #ifndef DISPATCHER_RULES_RULE_SET_H
 #define DISPATCHER_RULES_RULE_SET_H
 
-#include "event_fields.h"
 #include "layout.h"
 #include "matcher.h"
 #include "problems.h"
 #include "rule.h"
 
 enum { RULES_LIMIT = 20000, RULES_FILE_SIZE_LIMIT = 32 * 1024 * 1024 };
+
+/* The fields of an event that have a meaning for the dispatcher itself, whatever the rules name.
+ * They are the first slots of a rule set's field_set, in this order. */
+#define EVENT_FIELDS(X)                           \
+    X(EVENT_FIELD_ID, "id")                       \
+    X(EVENT_FIELD_EVENT, "event")                 \
+    X(EVENT_FIELD_TIME, "time")                   \
+    X(EVENT_FIELD_SOURCE, "source")               \
+    X(EVENT_FIELD_TENANT, "tenantId")             \
+    X(EVENT_FIELD_PROJECT, "projectId")           \
+    X(EVENT_FIELD_USER, "userId")                 \
+    X(EVENT_FIELD_TASK, "taskId")                 \
+    X(EVENT_FIELD_TYPE, "type")                   \
+    X(EVENT_FIELD_PRIORITY, "priority")           \
+    X(EVENT_FIELD_STATUS, "status")               \
+    X(EVENT_FIELD_PROGRESS, "progress")           \
+    X(EVENT_FIELD_DATA, "data")                   \
+    X(EVENT_FIELD_DATA_PROGRESS, "data.progress") \
+    X(EVENT_FIELD_TRACEPARENT, "traceparent")     \
+    X(EVENT_FIELD_TRACESTATE, "tracestate")
+
+enum event_field {
+#define X(name, path) name,
+    EVENT_FIELDS(X)
+#undef X
+        EVENT_FIELD_COUNT
+};
 
 struct rule_set;
 
@@ -28,7 +54,7 @@ struct bytes rule_set_revision(const struct rule_set *set);
 unsigned rule_set_count(const struct rule_set *set);
 const struct rule *rule_set_at(const struct rule_set *set, unsigned index);
 
-/* The paths that templates name, and before them those of event_fields.h. */
+/* The paths that templates name, and before them those of EVENT_FIELDS. */
 const struct field_set *rule_set_fields(const struct rule_set *set);
 
 /* The patterns of the enabled rules, and which rule a number of the matcher is. */

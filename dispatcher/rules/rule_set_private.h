@@ -1,6 +1,6 @@
 /* What rule_set.c and rule_read.c share. Not for others. */
-#ifndef DISPATCHER_RULES_RULE_SET_PARTS_H
-#define DISPATCHER_RULES_RULE_SET_PARTS_H
+#ifndef DISPATCHER_RULES_RULE_SET_PRIVATE_H
+#define DISPATCHER_RULES_RULE_SET_PRIVATE_H
 
 #include "arena.h"
 #include "rule_set.h"

@@ -22,8 +22,7 @@
 #include "load_server.h"
 #include "load_storm.h"
 
-/* --- phases ------------------------------------------------------------------------------------
- */
+/* --- phases --- */
 
 static void connect_all(struct load *load, const struct plan *plan, double *seconds, double *cpu)
 {
@@ -128,8 +127,7 @@ static int run(const struct plan *plan)
     return EXIT_SUCCESS;
 }
 
-/* --- options -----------------------------------------------------------------------------------
- */
+/* --- options --- */
 
 static void set_address(struct sockaddr_in *address, const char *text)
 {

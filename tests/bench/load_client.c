@@ -118,8 +118,7 @@ const struct load_counts *load_counts(const struct load *load)
     return &load->counts;
 }
 
-/* --- latencies ---------------------------------------------------------------------------------
- */
+/* --- latencies --- */
 
 static unsigned bucket_of(uint64_t us)
 {
@@ -159,8 +158,7 @@ void load_reset_latencies(struct load *load)
     memset(load->latency_count, 0, sizeof(load->latency_count));
 }
 
-/* --- sending -----------------------------------------------------------------------------------
- */
+/* --- sending --- */
 
 /* The stock client's back-off: doubled each time, by up to a half more or less. */
 static void go_away(struct load *load, struct client *client)
@@ -294,8 +292,7 @@ static void connected(struct load *load, struct client *client)
         end(load, client);
 }
 
-/* --- receiving ---------------------------------------------------------------------------------
- */
+/* --- receiving --- */
 
 static unsigned room_of(const struct load *load, const struct client *client, unsigned index)
 {
@@ -362,8 +359,7 @@ static void delivered(struct load *load, struct client *client, struct bytes tex
     load->latency_count[client->stalled]++;
 }
 
-/* --- keeping and coming back -------------------------------------------------------------------
- */
+/* --- keeping and coming back --- */
 
 static void keep_text(char out[KEPT_BYTES], struct bytes text)
 {

@@ -32,8 +32,7 @@ static struct client {
     int64_t passed_ms;
 } client;
 
-/* --- the input ----------------------------------------------------------------------------------
- */
+/* --- the input --- */
 
 static uint8_t next(void)
 {
@@ -190,8 +189,7 @@ static unsigned take_text(struct buffer *text)
     return PICK(times);
 }
 
-/* --- wires --------------------------------------------------------------------------------------
- */
+/* --- wires --- */
 
 static void send_to(struct hostile_wire *wire, const struct buffer *bytes)
 {
@@ -277,8 +275,7 @@ static void read_wire(struct hostile_wire *wire)
     buffer_clear(&wire->out);
 }
 
-/* --- what it does -------------------------------------------------------------------------------
- */
+/* --- what it does --- */
 
 static void target_of(char target[192], const char *transport)
 {

@@ -58,8 +58,7 @@ static uint8_t next(void)
 
 #define PICK(array) FUZZ_PICK(&lane.input, array)
 
-/* --- what sessions are given --------------------------------------------------------------------
- */
+/* --- what sessions are given --- */
 
 static void encode(const struct message_view *view, struct buffer *out)
 {
@@ -143,8 +142,7 @@ static void come(struct reader *reader)
     reader->session = hub_open_session(lane.hub, &request);
 }
 
-/* --- records ------------------------------------------------------------------------------------
- */
+/* --- records --- */
 
 /* Stands for bytes that are longer than an input may be. */
 static const uint8_t long_bytes[LONG_BYTES];
@@ -275,8 +273,7 @@ static void scan_some(void)
     }
 }
 
-/* --- operations ---------------------------------------------------------------------------------
- */
+/* --- operations --- */
 
 static struct reader *pick_reader(void)
 {

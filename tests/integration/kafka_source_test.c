@@ -15,8 +15,7 @@
 #include "mem.h"
 #include "suite.h"
 
-/* --- A hub that writes down
- * -------------------------------------------------------------------------------- */
+/* --- A hub that writes down --- */
 
 struct lane {
     char topic[80];
@@ -124,8 +123,7 @@ void hub_scan_ended(struct hub *hub, struct lane *lane, enum status status, int6
     lane->scan_first = first;
 }
 
-/* --- The world
- * --------------------------------------------------------------------------------------------- */
+/* --- The world --- */
 
 static struct {
     char broker[120];
@@ -370,9 +368,7 @@ static void check_run(const int64_t *offsets, size_t count, int64_t from, int64_
         ck_assert_int_eq(offsets[i], from + (int64_t)i);
 }
 
-/* --- Live
- * --------------------------------------------------------------------------------------------------
- */
+/* --- Live --- */
 
 START_TEST(what_is_produced_around_the_opening_is_seen_from_the_end_on)
 {
@@ -506,9 +502,7 @@ START_TEST(aborted_transactions_leave_a_position_and_no_record)
 }
 END_TEST
 
-/* --- Scans
- * -------------------------------------------------------------------------------------------------
- */
+/* --- Scans --- */
 
 START_TEST(scans_give_their_range_once_in_order_with_pauses)
 {
@@ -606,9 +600,7 @@ START_TEST(a_scan_of_what_retention_removed_says_where_the_log_begins)
 }
 END_TEST
 
-/* --- Trouble
- * -----------------------------------------------------------------------------------------------
- */
+/* --- Trouble --- */
 
 START_TEST(a_deleted_and_created_topic_breaks_its_lane)
 {

@@ -25,8 +25,7 @@ bool sim_once_in(struct sim_random *random, unsigned n)
     return sim_below(random, n) == 0;
 }
 
-/* --- lanes and rooms ---------------------------------------------------------------------------
- */
+/* --- lanes and rooms --- */
 
 struct sim_lane *sim_lane_of(struct sim_world *world, const char *topic, int32_t partition)
 {
@@ -293,8 +292,7 @@ bool sim_is_superseded(const struct sim_world *world, unsigned room, unsigned se
     return false;
 }
 
-/* --- a gateway's lane source -------------------------------------------------------------------
- */
+/* --- a gateway's lane source --- */
 
 static struct sim_reading *reading_of(struct sim_gateway *gateway, const struct lane *lane)
 {

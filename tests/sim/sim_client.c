@@ -6,8 +6,7 @@
 
 #include "mem.h"
 
-/* --- the fake transport ------------------------------------------------------------------------
- */
+/* --- the fake transport --- */
 
 static void encode(const struct message_view *view, struct buffer *out)
 {
@@ -81,8 +80,7 @@ void sim_client_cut(struct sim_client *client, bool told)
         connection_free(client->world, connection);
 }
 
-/* --- the client --------------------------------------------------------------------------------
- */
+/* --- the client --- */
 
 void sim_client_init(struct sim_world *world, unsigned number)
 {

@@ -35,8 +35,7 @@ static void fill_random(void *context, uint8_t *out, size_t size)
         out[i] = (uint8_t)(world.random++ * 37);
 }
 
-/* --- lanes --------------------------------------------------------------------------------------
- */
+/* --- lanes --- */
 
 static struct hostile_log *log_named(const char *topic, int32_t partition)
 {
@@ -222,8 +221,7 @@ void hostile_world_set_stale(unsigned index, bool stale)
     }
 }
 
-/* --- who clients are, and where their events go -------------------------------------------------
- */
+/* --- who clients are, and where their events go --- */
 
 static const struct {
     const char *token, *claims;
@@ -331,8 +329,7 @@ void hostile_world_answer_event(unsigned index, bool good)
     }
 }
 
-/* --- gateways -----------------------------------------------------------------------------------
- */
+/* --- gateways --- */
 
 static struct wire *dial(void *dialer, const struct peer_address *address)
 {
@@ -525,8 +522,7 @@ void hostile_world_kill(unsigned index)
     gateway->alive = false;
 }
 
-/* --- time and rest ------------------------------------------------------------------------------
- */
+/* --- time and rest --- */
 
 /* As the gateway's chores, in their order (infra/gateway_turn.c). */
 static bool turn(struct hostile_gateway *gateway)
@@ -563,8 +559,7 @@ void hostile_world_run(void)
     }
 }
 
-/* --- what must hold -----------------------------------------------------------------------------
- */
+/* --- what must hold --- */
 
 static void check_session(const struct session *session)
 {
@@ -599,8 +594,7 @@ void hostile_world_check(void)
     assert(memory_now() <= world.memory + MEMORY_MOST);
 }
 
-/* --- beginning and end --------------------------------------------------------------------------
- */
+/* --- beginning and end --- */
 
 static struct document *parse(const char *yaml)
 {

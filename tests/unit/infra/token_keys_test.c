@@ -76,8 +76,7 @@ START_TEST(the_examples_of_the_rfcs_hold)
 }
 END_TEST
 
-/* --- Keys made here
- * ---------------------------------------------------------------------------------------- */
+/* --- Keys made here --- */
 
 static struct bytes pem_of(EVP_PKEY *key, bool private, BIO **bio)
 {

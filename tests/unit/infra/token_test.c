@@ -118,8 +118,7 @@ START_TEST(contradictory_configuration_is_refused)
 }
 END_TEST
 
-/* --- Rotation
- * ---------------------------------------------------------------------------------------------- */
+/* --- Rotation --- */
 
 struct wait_result {
     struct token_waiter waiter;
