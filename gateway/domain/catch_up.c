@@ -1,8 +1,8 @@
-#include <stddef.h>
-#include <stdlib.h>
+#include "catch_up.h"
 
-#include "history.h"
-#include "mem.h"
+#include "conflation.h"
+#include "lane.h"
+#include "membership.h"
 
 enum {
     LOOKS_A_TURN = 1 << 16, /* at rings, by all sessions together: see ring_skip() */
@@ -11,62 +11,13 @@ enum {
 
 /* --- where a session stands ----------------------------------------------------------------- */
 
-void catch_up_give_up(struct place *place, const char *reason)
-{
-    assert(place->session->state != SESSION_CLOSED);
-    struct session *session = place->session;
-    session->hub->stats.gaps++;
-    if (session->state == SESSION_OPENING)
-        resume_give_up(session, reason);
-    else
-        session_end(session, reason, true);
-}
-
-int64_t catch_up_reach(const struct place *place)
-{
-    const struct lane *lane = place->lane;
-    int64_t reach = place->next;
-    if (place->state == PLACE_LIVE && lane->position > reach)
-        reach = lane->position;
-    if (place->reading && !place->check && lane->scan.next > reach)
-        reach = lane->scan.next;
-    assert(reach >= place->next);
-    return reach;
-}
-
-struct position catch_up_reached(const struct place *place)
-{
-    const struct lane *lane = place->lane;
-    int64_t reach = catch_up_reach(place);
-    size_t index = ring_find(&lane->ring, reach);
-    if (place->state == PLACE_LIVE && lane->head.next <= reach)
-        return lane->head;
-    if (index > 0)
-        return (struct position){ring_at(&lane->ring, index - 1)->offset + 1,
-                                 ring_at(&lane->ring, index - 1)->check};
-    return (struct position){.next = reach};
-}
-
-static void set_live(struct place *place)
-{
-    struct lane *lane = place->lane;
-    place_move(place, PLACE_LIVE);
-    if (place->next < lane->position)
-        place->next = lane->position;
-    assert(!place->check && !place->doubtful);
-    place->live_from = place->next;
-}
-
-/* The cursor is beyond what this gateway has read: either it is behind others, or the log was cut.
- * The broker knows. */
+/* Either this gateway is behind others, or the log was cut: the broker's end tells. It is asked once
+ * for all that are in doubt about the lane. */
 static void doubt(struct place *place)
 {
     struct lane *lane = place->lane;
     struct hub *hub = lane->hub;
-    assert(place->state == PLACE_OPENING && !wait_is_set(&place->ahead));
-    if (!place->doubtful)
-        DL_APPEND2(lane->doubtful_places, place, list_prev, list_next);
-    place->doubtful = true;
+    place_doubt(place);
     if (lane->in_doubt)
         return;
     lane->in_doubt = true;
@@ -76,72 +27,72 @@ static void doubt(struct place *place)
     hub->source_ops->ends(hub->source, lane);
 }
 
-static void doubt_no_more(struct place *place)
+static void doubt_no_more(struct lane *lane)
 {
-    assert(place->doubtful);
-    place->doubtful = false;
-    DL_DELETE2(place->lane->doubtful_places, place, list_prev, list_next);
+    assert(lane->in_doubt && lane->hub->doubtful);
+    lane->in_doubt = false;
+    DL_DELETE2(lane->hub->doubtful, lane, doubt_prev, doubt_next);
 }
 
-void catch_up_leave(struct place *place)
-{
-    struct lane *lane = place->lane;
-    if (place->doubtful)
-        doubt_no_more(place);
-    waits_remove(&lane->places_ahead, &place->ahead);
-    if (place->state == PLACE_SCANNING)
-        place_move(place, PLACE_BEHIND);
-    assert(!place->reading);
-}
-
-/* Compares the cursor's last record with the ring's. False: they differ. `place->check` is cleared
- * once verified. */
-static bool verify_in_ring(struct place *place)
+/* Whether the ring's record there is the one that the cursor named. */
+static bool is_same_in_ring(const struct place *place)
 {
     assert(place->check && place->next > 0);
-    const struct ring *ring = &place->lane->ring;
-    size_t index = ring_find(ring, place->next - 1);
-    if (index == ring->count || ring_at(ring, index)->offset != place->next - 1 ||
-        ring_at(ring, index)->check != place->check)
-        return false;
-    place->check = 0;
-    return true;
+    const struct message *message = ring_get(&place->lane->ring, place->next - 1);
+    return message && message->check == place->check;
 }
 
 void catch_up_start(struct place *place)
 {
-    assert(place->lane->open && place->state != PLACE_LIVE && !place->reading);
+    assert(place->lane->open && place->state != PLACE_LIVE && !place->reader.reading);
     struct lane *lane = place->lane;
-    struct hub *hub = lane->hub;
+    session_places_changed(place->session);
     if (place->next > lane->position) {
         doubt(place);
         return;
     }
     if (place->next < lane->first) {
-        catch_up_give_up(place, "retention");
+        place_lose(place, PLACE_RETENTION);
         return;
     }
     uint64_t owed = lane_bytes_of(lane, lane->position - place->next);
-    if (owed > hub->config.catch_up_bytes && place->next < lane->ring.from) {
-        catch_up_give_up(place, "too_far");
+    if (owed > lane->hub->config.catch_up_bytes && place->next < lane->ring.from) {
+        place_lose(place, PLACE_TOO_FAR);
         return;
     }
-    if (place->check && place->next - 1 >= lane->ring.from && !verify_in_ring(place)) {
-        catch_up_give_up(place, "recreated");
+    if (place->check && place->next - 1 >= lane->ring.from && !is_same_in_ring(place)) {
+        place_lose(place, PLACE_RECREATED);
         return;
     }
-    if (place->check && place->next - 1 < lane->first)
-        place->check = 0; /* the record has just been removed; its successor is still there */
+    /* The ring has just shown that it is the same; or retention has just removed the record, while
+     * its successor is still there. */
+    if (place->check && (place->next - 1 >= lane->ring.from || place->next - 1 < lane->first))
+        place_verified(place);
     if (place->check || place->next < lane->ring.from) {
-        place_move(place, PLACE_SCANNING);
+        place_await_scan(place);
         scan_want(lane);
     } else if (place->next >= lane->position) {
-        set_live(place);
+        place_go_live(place);
     } else {
-        place_move(place, PLACE_BEHIND);
+        place_read_ring(place);
         session_wake(place->session);
     }
-    session_try_open(place->session);
+}
+
+/* The broker's end shows whether the cursor is ahead of this gateway, or beyond the log. */
+static void judge_by_end(struct place *place, int64_t end)
+{
+    struct lane *lane = place->lane;
+    place_doubt_no_more(place);
+    session_places_changed(place->session);
+    if (place->next > end)
+        place_lose(place, PLACE_TRUNCATED);
+    else if (place->next <= lane->position) /* this gateway has come up meanwhile */
+        catch_up_start(place);
+    else if (place->check) /* judged when the record before it has arrived here */
+        place_wait_ahead(place);
+    else
+        place_go_live(place); /* what lies below the cursor is skipped as it arrives */
 }
 
 void catch_up_ends(struct lane *lane, int64_t first, int64_t end)
@@ -149,48 +100,29 @@ void catch_up_ends(struct lane *lane, int64_t first, int64_t end)
     struct hub *hub = lane->hub;
     struct place *place, *next;
     lane->first = first;
+    /* A broker that has just become leader may not know yet how far its log is replicated: its end
+     * counts against a cursor only after a while. */
     bool believed = hub->now_ms >= lane->doubt_until_ms, left = false;
     DL_FOREACH_SAFE2(lane->doubtful_places, place, next, list_next) {
         hub->stats.steps++;
-        if (place->next > end && !believed) {
+        if (place->next > end && !believed)
             left = true;
-            continue;
-        }
-        doubt_no_more(place);
-        if (place->next > end)
-            catch_up_give_up(place, "truncated");
-        else if (place->next <= lane->position) /* this gateway has come up meanwhile */
-            catch_up_start(place);
-        else if (place->check) /* judged when the record before it has arrived here */
-            waits_add(&lane->places_ahead, &place->ahead, place->next);
-        else {
-            place_move(place, PLACE_LIVE); /* what lies below the cursor is skipped as it arrives */
-            session_try_open(place->session);
-        }
+        else
+            judge_by_end(place, end);
     }
-    if (left) {
+    if (left)
         lane->doubt_due_ms = hub->now_ms + DOUBT_RETRY_MS;
-    } else if (lane->in_doubt) {
-        lane->in_doubt = false;
-        DL_DELETE2(hub->doubtful, lane, doubt_prev, doubt_next);
-    }
-}
-
-static struct place *place_of_waiter(struct waiter *ahead)
-{
-    return (struct place *)((char *)ahead - offsetof(struct place, ahead));
+    else if (lane->in_doubt)
+        doubt_no_more(lane);
 }
 
 void catch_up_arrived(struct lane *lane)
 {
-    struct waiter *wait;
-    while ((wait = waits_take(&lane->places_ahead, lane->position))) {
+    struct place *place;
+    while ((place = place_take_arrived(lane))) {
         lane->hub->stats.steps++;
-        assert(place_of_waiter(wait)->state == PLACE_OPENING && !place_of_waiter(wait)->doubtful);
-        catch_up_start(place_of_waiter(wait));
+        catch_up_start(place);
     }
-    if (waits_reach(&lane->histories_ahead, lane->position))
-        history_arrived(lane);
 }
 
 /* --- from the ring -------------------------------------------------------------------------- */
@@ -222,8 +154,8 @@ static size_t pass_over_in_ring(struct place *place, size_t index)
     size_t to = ring_skip(ring, index, ring->count, &filter, &lane->hub->looks_left);
     if (to > index) {
         const struct message *message = ring_at(ring, to - 1);
-        place->next = message->offset + 1;
-        place->given = (struct position){message->offset + 1, message->check};
+        place_advance(place, message->offset + 1);
+        place_give(place, message);
     }
     return to;
 }
@@ -236,23 +168,22 @@ static struct message *next_from_ring(struct place *place)
     size_t index = ring_find(&lane->ring, place->next);
     for (; (index = pass_over_in_ring(place, index)) < lane->ring.count; index++) {
         if (lane->hub->looks_left == 0) {
-            session->signaled = false;
-            session_wake(session); /* goes on in the next turn */
+            session_wake_again(session); /* goes on in the next turn */
             return NULL;
         }
         lane->hub->looks_left--;
         struct message *message = ring_at(&lane->ring, index);
-        place->next = message->offset + 1;
+        place_advance(place, message->offset + 1);
         bool decoded = message->notification != NULL;
         bool wanted = wanted_by(session, lane, message);
         if (!decoded)
-            hub_keep_decoded(lane->hub, message);
+            decoded_keep(&lane->hub->decoded, message);
         if (wanted && !conflation_skips(place, message))
             return message_ref(message);
         lane->hub->stats.conflated += wanted;
-        place->given = (struct position){message->offset + 1, message->check};
+        place_give(place, message);
     }
-    set_live(place);
+    place_go_live(place);
     return NULL;
 }
 
@@ -261,12 +192,12 @@ struct message *catch_up_next(struct session *session)
     assert(session->queue.count == 0);
     for (unsigned i = 0; i < session->place_count; i++) {
         struct place *place = session->places[i];
-        if (place->state == PLACE_SCANNING && !place->reading)
+        if (place->state == PLACE_SCANNING && !place->reader.reading)
             scan_want(place->lane);
         if (place->state != PLACE_BEHIND)
             continue;
         if (place->next < place->lane->ring.from) {
-            place_move(place, PLACE_SCANNING);
+            place_await_scan(place);
             scan_want(place->lane);
             continue;
         }
@@ -279,11 +210,8 @@ struct message *catch_up_next(struct session *session)
 
 void catch_up_forget(struct lane *lane)
 {
-    scan_forget(lane);
-    assert(!lane->in_doubt || lane->hub->doubtful);
     if (lane->in_doubt)
-        DL_DELETE2(lane->hub->doubtful, lane, doubt_prev, doubt_next);
-    lane->in_doubt = false;
+        doubt_no_more(lane);
 }
 
 void catch_up_turn(struct hub *hub)
@@ -294,7 +222,6 @@ void catch_up_turn(struct hub *hub)
 void catch_up_run(struct hub *hub)
 {
     struct lane *lane, *next;
-    scan_run(hub);
     DL_FOREACH_SAFE2(hub->doubtful, lane, next, doubt_next)
         if (hub->now_ms >= lane->doubt_due_ms) {
             lane->doubt_due_ms = INT64_MAX;
@@ -305,7 +232,7 @@ void catch_up_run(struct hub *hub)
 int64_t catch_up_deadline(const struct hub *hub)
 {
     const struct lane *lane;
-    int64_t deadline = scan_deadline(hub);
+    int64_t deadline = INT64_MAX;
     DL_FOREACH2(hub->doubtful, lane, doubt_next)
         if (lane->doubt_due_ms < deadline)
             deadline = lane->doubt_due_ms;

@@ -127,10 +127,7 @@ static struct message *message_in(const struct last_message *last, const struct 
     assert(!last->message || last->message->offset == last->offset);
     if (last->message)
         return last->message;
-    size_t index = ring_find(ring, last->offset);
-    if (index == ring->count || ring_at(ring, index)->offset != last->offset)
-        return NULL;
-    return ring_at(ring, index);
+    return ring_get(ring, last->offset);
 }
 
 static uint64_t hash_room_set(const struct message *message)

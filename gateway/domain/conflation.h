@@ -15,6 +15,10 @@
 #include "status.h"
 
 struct conflation;
+struct conflation_table;
+struct lane;
+struct message;
+struct place;
 
 enum { CONFLATION_RULES_LIMIT = 64 };
 
@@ -26,5 +30,16 @@ void conflation_free(struct conflation *conflation);
 
 /* Whether the notification may give way to a later one. NULL: none may. */
 bool conflation_names(const struct conflation *conflation, const struct notification *notification);
+
+/* --- in the hub --- */
+
+/* A record that has been offered to its rooms, live (and goes into the ring) or by a scan: the
+ * message before it of its task may now be out of date. */
+void conflation_note(struct lane *lane, struct message *message);
+void conflation_note_scanned(struct lane *lane, struct message *message);
+/* The log, or the scan, has ended. Sets *table to NULL. */
+void conflation_table_free(struct conflation_table **table);
+/* Whether the session has missed the message and need not have it any more. */
+bool conflation_skips(const struct place *place, const struct message *message);
 
 #endif

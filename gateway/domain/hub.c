@@ -1,8 +1,16 @@
 #include <stdlib.h>
 
-#include "history.h"
+#include "catch_up.h"
+#include "conflation.h"
+#include "join.h"
+#include "lane.h"
 #include "mem.h"
+#include "membership.h"
 #include "orders.h"
+#include "read_back.h"
+#include "resume.h"
+#include "session.h"
+#include "session_rights.h"
 
 _Static_assert((int)HUB_KEYS_MOST == (int)CURSOR_KEYS_LIMIT, "all keys verify cursors");
 
@@ -41,11 +49,19 @@ struct hub *hub_new(const struct hub_config *config, const struct lane_source_op
     return hub;
 }
 
+/* Whatever is under way for the lane is over. */
+static void stop_lane(struct lane *lane)
+{
+    read_back_forget(lane);
+    catch_up_forget(lane);
+    assert(!lane->scan.running && !lane->scan.keeps && !lane->in_doubt);
+}
+
 static void free_lanes(struct hub *hub)
 {
     struct lane *lane, *next;
     HASH_ITER(hh, hub->lanes, lane, next) {
-        catch_up_forget(lane);
+        stop_lane(lane);
         lane_free(lane);
     }
 }
@@ -66,8 +82,7 @@ void hub_free(struct hub *hub)
     assert(!hub->sessions);
     reap_sessions(hub);
     free_lanes(hub);
-    while (hub->decoded.count)
-        hub_forget_decoded(hub);
+    decoded_clear(&hub->decoded);
     message_unref(hub->delivered);
     quotas_free(hub->quotas);
     orders_free(hub->orders);
@@ -87,28 +102,24 @@ const struct hub_stats *hub_stats(const struct hub *hub)
 
 /* --- opening -------------------------------------------------------------------------------- */
 
-static void expect_open(struct session *session)
-{
-    assert(session->opening && !session->opening->pending);
-    struct hub *hub = session->hub;
-    struct pending_request *pending = mem_new(struct pending_request);
-    pending->session = session;
-    pending->deadline_ms = hub->now_ms + hub->config.open_timeout_ms;
-    DL_APPEND(hub->pending, pending);
-    session->opening->pending = pending;
-}
-
 /* Lanes that are read already need no answer of the source. */
 static void start_in_open_lanes(struct session *session)
 {
     for (unsigned i = 0; i < session->place_count; i++) {
         struct place *place = session->places[i];
-        if (place->state != PLACE_OPENING || !place->lane->open || place->doubtful)
-            continue;
-        catch_up_start(place);
-        if (!session->opening || !session->opening->resumed)
-            return; /* it gave up and has started afresh */
+        if (place->state == PLACE_OPENING && place->lane->open)
+            catch_up_start(place);
     }
+}
+
+/* All that it needs has been asked for: it opens when that is there, which may be now. */
+static void await_places(struct session *session)
+{
+    joins_expect_open(session);
+    if (session->opening->resumed)
+        start_in_open_lanes(session);
+    session_places_changed(session);
+    session_settle_changed(session->hub);
 }
 
 /* Counts it with its user and tenant; false: it is refused. */
@@ -146,11 +157,8 @@ static void continue_session(struct session *session, const struct session_reque
     bool enters = enter_quotas(session, request);
     assert(enters);
     (void)enters;
-    if (!is_admitted(session))
-        return;
-    expect_open(session);
-    start_in_open_lanes(session);
-    session_try_open(session);
+    if (is_admitted(session))
+        await_places(session);
 }
 
 struct session *hub_open_session(struct hub *hub, const struct session_request *request)
@@ -180,27 +188,15 @@ struct session *hub_open_session(struct hub *hub, const struct session_request *
     }
     if (!enter_quotas(session, request))
         return session;
-    const char *problem = NULL;
+    const char *reason = NULL, *problem = NULL;
     if (hub->config.recovery && request->private_id.size)
-        session->opening->reason = resume_follow(session, request);
-    if (!session->opening->resumed) {
-        session_detach_all(session);
-        free(session->left);
-        session->left = NULL;
-        session_clear_queue(session);
-        buffer_clear(&session->opening->left);
-        problem = resume_fresh(session);
-    }
-    if (problem) {
+        reason = resume_follow(session, request);
+    if (!session->opening->resumed)
+        problem = resume_afresh(session, reason);
+    if (problem)
         session_end(session, problem, false);
-        return session;
-    }
-    if (!is_admitted(session))
-        return session;
-    expect_open(session);
-    if (session->opening->resumed)
-        start_in_open_lanes(session);
-    session_try_open(session);
+    else if (is_admitted(session))
+        await_places(session);
     return session;
 }
 
@@ -214,17 +210,17 @@ static int64_t offset_of(int64_t offset)
 
 static void lane_alive(struct lane *lane)
 {
-    struct place *place;
+    const struct place *place;
     if (!lane->stale)
         return;
     lane->stale = false;
-    DL_FOREACH2(lane->sessions, place, next_session)
-        session_lane_live(place);
+    DL_FOREACH2(lane->places, place, next_in_lane)
+        session_lane_fresh(place->session);
 }
 
 void hub_lane_opened(struct hub *hub, struct lane *lane, int64_t first, int64_t end)
 {
-    struct place *place, *next;
+    struct place *place;
     end = offset_of(end);
     lane->first = offset_of(first);
     lane_alive(lane);
@@ -234,31 +230,32 @@ void hub_lane_opened(struct hub *hub, struct lane *lane, int64_t first, int64_t 
         return;
     }
     lane->open = true;
-    assert(lane->places_ahead.count == 0 && lane->histories_ahead.count == 0);
+    assert(lane->places_ahead.count == 0 && lane->searches.ahead.count == 0);
     lane->position = end;
     lane->head = (struct position){.next = end};
     ring_clear(&lane->ring, end);
     hub->stats.lanes_open++;
-    DL_FOREACH_SAFE2(lane->sessions, place, next, next_session)
+    DL_FOREACH2(lane->places, place, next_in_lane)
         session_lane_opened(place);
+    session_settle_changed(hub);
 }
 
 void hub_lane_ends(struct hub *hub, struct lane *lane, int64_t first, int64_t end)
 {
-    (void)hub;
     catch_up_ends(lane, offset_of(first), offset_of(end));
+    session_settle_changed(hub);
 }
 
 void hub_lane_unavailable(struct hub *hub, struct lane *lane, const char *reason, int64_t wall_ms)
 {
-    struct place *place;
+    const struct place *place;
     (void)hub, (void)reason;
     if (!lane->open || lane->stale)
         return;
     lane->stale = true;
     lane->stale_since_ms = wall_ms;
-    DL_FOREACH2(lane->sessions, place, next_session)
-        session_lane_stale(place);
+    DL_FOREACH2(lane->places, place, next_in_lane)
+        session_lane_stale(place->session);
 }
 
 static void offer_live(struct place *place, struct message *message)
@@ -268,10 +265,18 @@ static void offer_live(struct place *place, struct message *message)
         return;
     if (session_offer(place, message))
         return;
-    place_move(place, PLACE_BEHIND);
-    place->next = message->offset;
+    place_fall_behind(place, message->offset);
     place->session->progress_ms = place->lane->hub->now_ms;
     place->lane->hub->stats.behind_entered++;
+}
+
+/* The position has grown: who waits for it? */
+static void arrived(struct lane *lane)
+{
+    assert(lane->position >= lane->head.next || !lane->open);
+    catch_up_arrived(lane);
+    history_search_arrived(lane);
+    session_settle_changed(lane->hub);
 }
 
 void hub_record(struct hub *hub, struct lane *lane, const struct lane_record *record)
@@ -298,18 +303,18 @@ void hub_record(struct hub *hub, struct lane *lane, const struct lane_record *re
     ring_push(&lane->ring, message, lane_ring_limit(lane, &lane->ring));
     assert(ring_at(&lane->ring, lane->ring.count - 1)->offset + 1 == lane->position);
     hub->stats.ring_bytes += lane->ring.bytes - ring_bytes;
-    if (lane->keeps)
+    if (lane->scan.keeps)
         lane_count_beyond(lane);
-    catch_up_arrived(lane);
+    arrived(lane);
 }
 
 void hub_lane_position(struct hub *hub, struct lane *lane, int64_t position)
 {
-    (void)hub;
+    assert(lane->hub == hub);
     lane_alive(lane);
     if (lane->open && position > lane->position)
         lane->position = position;
-    catch_up_arrived(lane);
+    arrived(lane);
 }
 
 /* A session that is not let in yet: what is queued for it is of the old log. */
@@ -318,12 +323,11 @@ static void leave_broken_lane(struct place *place, const char *reason)
     assert(place->session->state == SESSION_OPENING);
     struct session *session = place->session;
     if (session->opening->resumed) {
-        resume_give_up(session, reason);
+        session_start_afresh(session, reason);
         return;
     }
     session_clear_queue(session);
-    catch_up_leave(place);
-    place_move(place, PLACE_OPENING);
+    place_reopen(place);
 }
 
 void hub_lane_broken(struct hub *hub, struct lane *lane, const char *reason)
@@ -331,14 +335,14 @@ void hub_lane_broken(struct hub *hub, struct lane *lane, const char *reason)
     struct place *place, *next;
     if (!lane->open)
         return;
-    catch_up_forget(lane);
+    stop_lane(lane);
     lane->open = false;
     hub->stats.lanes_open--;
     hub->stats.ring_bytes -= lane->ring.bytes;
     ring_clear(&lane->ring, 0);
     lane_count_beyond(lane);
     conflation_table_free(&lane->last_messages);
-    DL_FOREACH_SAFE2(lane->sessions, place, next, next_session) {
+    DL_FOREACH_SAFE2(lane->places, place, next, next_in_lane) {
         struct session *session = place->session;
         if (session->state == SESSION_OPENING) {
             leave_broken_lane(place, reason);
@@ -347,22 +351,26 @@ void hub_lane_broken(struct hub *hub, struct lane *lane, const char *reason)
         hub->stats.gaps++;
         session_end(session, reason, true);
     }
-    assert(!lane->scan.running && !lane->keeps && !lane->in_doubt);
+    assert(!hub->changed && !lane->doubtful_places && lane->places_ahead.count == 0);
     lane->position = 0;
     lane->head = (struct position){0};
+    /* It is another log from here on: what is queued yet, for a session that was not in the lane just
+     * now and may come back to it, says nothing of where the session stands. */
+    lane->id = ++hub->next_lane_id;
     hub->source_ops->reopen(hub->source, lane);
 }
 
 bool hub_scan_record(struct hub *hub, struct lane *lane, const struct lane_record *record)
 {
-    (void)hub;
-    return scan_record(lane, record);
+    bool more = read_back_record(lane, record);
+    session_settle_changed(hub);
+    return more;
 }
 
 void hub_scan_ended(struct hub *hub, struct lane *lane, enum status status, int64_t first)
 {
-    (void)hub;
-    scan_ended(lane, status, offset_of(first));
+    read_back_ended(lane, status, offset_of(first));
+    session_settle_changed(hub);
 }
 
 /* --- time ----------------------------------------------------------------------------------- */
@@ -371,14 +379,12 @@ static void expire_pending(struct hub *hub)
 {
     while (hub->pending && hub->pending->deadline_ms <= hub->now_ms) {
         struct pending_request *pending = hub->pending;
-        if (pending->lane) {
-            session_expire_join(pending);
+        struct session *session = pending->session;
+        if (!pending->place)
+            joins_open_over(session);
+        else if (session_expire_join(pending))
             continue;
-        }
-        DL_DELETE(hub->pending, pending);
-        pending->session->opening->pending = NULL;
-        session_end(pending->session, "unavailable", true);
-        free(pending);
+        session_end(session, "unavailable", true);
     }
 }
 
@@ -391,7 +397,7 @@ static void tell_listed(struct attention *list, uint64_t most)
             session_end_overflowed(session);
         assert(session->listed == list && session->state != SESSION_CLOSED);
         session_unlist(session);
-        session->signaled = true;
+        session_set_signaled(session, true);
         session->transport->ready(session, session->connection);
     }
 }
@@ -408,8 +414,8 @@ static void close_lingering(struct hub *hub)
 {
     while (hub->lingering && hub->lingering->linger_until_ms <= hub->now_ms) {
         struct lane *lane = hub->lingering;
-        assert(lane->in_linger && lane->session_count == 0);
-        catch_up_forget(lane);
+        assert(lane->in_linger && lane->place_count == 0);
+        stop_lane(lane);
         lane_free(lane);
     }
 }
@@ -431,7 +437,7 @@ static void look_at(struct session *session)
         return;
     for (unsigned i = 0; i < session->told_lanes; i++) {
         const struct place *place = session->places[i];
-        int64_t records = session_position(place).next - place->reported;
+        int64_t records = place_position(place).next - place->reported;
         if (records > 0 && lane_bytes_of(place->lane, records) > hub->config.cursor_lag_bytes) {
             struct control control = {0};
             session_push_control(session, ITEM_CURSOR, bytes_of("", 0), &control);
@@ -467,18 +473,23 @@ void hub_run(struct hub *hub, int64_t now_ms)
     expire_pending(hub);
     session_orders_run(hub);
     sweep(hub);
-    history_run(hub);
+    history_search_run(hub);
+    assert(!hub->changed); /* transports find every session as it stands */
     tell_sessions(hub);
+    read_back_run(hub);
     catch_up_run(hub);
+    session_settle_changed(hub);
     close_lingering(hub);
     reap_sessions(hub);
 }
 
 int64_t hub_deadline_ms(const struct hub *hub)
 {
-    int64_t deadline = catch_up_deadline(hub);
-    if (hub->ready.first || hub->lookers.first || hub->dying || hub->histories)
+    int64_t deadline = read_back_deadline(hub), doubts = catch_up_deadline(hub);
+    if (hub->ready.first || hub->lookers.first || hub->dying || hub->searches)
         return hub->now_ms;
+    if (doubts < deadline)
+        deadline = doubts;
     if (session_orders_deadline_ms(hub) < deadline)
         deadline = session_orders_deadline_ms(hub);
     if (hub->pending && hub->pending->deadline_ms < deadline)

@@ -1,42 +1,33 @@
-#include "history.h"
+#include "join.h"
+
+#include "lane.h"
 #include "mem.h"
-#include "narrow.h"
+#include "membership.h"
+#include "session_rights.h"
 
 /* --- joins that wait -------------------------------------------------------------------------- */
 
-static void pending_join_free(struct pending_request *pending)
-{
-    struct session *session = pending->session;
-    assert(pending->lane && session->pending_joins > 0);
-    DL_DELETE(session->hub->pending, pending);
-    DL_DELETE2(session->joins, pending, own_prev, own_next);
-    free(pending);
-    session->pending_joins--;
-    assert(!session->joins == (session->pending_joins == 0));
-}
-
-void session_answer_join(struct pending_request *pending)
-{
-    assert(!pending->history || pending->history->state == HISTORY_WHOLE);
-    struct session *session = pending->session;
-    struct control control = {.request = pending->request, .history = pending->history};
-    session_push_control(session, ITEM_JOINED, bytes_of(pending->room, pending->room_size),
-                         &control);
-    pending_join_free(pending);
-}
-
-void session_answer_joins(struct session *session, struct lane *lane)
+void session_answer_joins(struct place *place)
 {
     struct pending_request *pending, *next;
-    DL_FOREACH_SAFE2(session->joins, pending, next, own_next) {
-        session->hub->stats.steps++;
-        if (pending->lane != lane)
-            continue;
-        if (pending->history)
-            history_start(pending->history);
+    assert(place->state != PLACE_OPENING);
+    DL_FOREACH_SAFE2(place->joins, pending, next, place_next) {
+        place->lane->hub->stats.steps++;
+        if (pending->search)
+            history_search_start(pending->search);
         else
-            session_answer_join(pending);
+            joins_confirm(pending, NULL);
     }
+}
+
+static void give_up_join(struct pending_request *pending)
+{
+    struct history_search *search = pending->search;
+    if (search) {
+        joins_set_search(pending, NULL);
+        history_search_free(search);
+    }
+    joins_remove(pending);
 }
 
 /* --- what transports ask ---------------------------------------------------------------------- */
@@ -61,35 +52,9 @@ static void refuse_for_now(struct session *session, struct bytes room, uint64_t 
     session_push_control(session, ITEM_JOIN_REFUSED, room, &control);
 }
 
-static int find_room(const struct session *session, struct bytes name)
-{
-    for (unsigned i = 0; i < session->room_count; i++)
-        if (bytes_equal(room_name_of(session->rooms[i].room), name))
-            return (int)i;
-    return -1;
-}
-
-static struct pending_request *expect_join(struct session *session, struct lane *lane,
-                                           struct bytes room, uint64_t request)
-{
-    assert(session->state == SESSION_OPEN && room.size <= ROOM_NAME_LIMIT);
-    struct hub *hub = session->hub;
-    struct pending_request *pending = mem_alloc(sizeof(*pending) + room.size);
-    pending->session = session;
-    pending->lane = lane;
-    pending->request = request;
-    pending->deadline_ms = hub->now_ms + hub->config.open_timeout_ms;
-    pending->room_size = narrow_16(room.size);
-    memcpy(pending->room, room.data, room.size);
-    DL_APPEND(hub->pending, pending);
-    DL_APPEND2(session->joins, pending, own_prev, own_next);
-    session->pending_joins++;
-    return pending;
-}
-
 static bool asks_too_much(const struct session *session)
 {
-    return session->pending_joins + session->histories >= session->hub->config.pending_joins;
+    return session->joins.count + session->histories >= session->hub->config.pending_joins;
 }
 
 static const char *join_problem(struct session *session, const struct room_name *room,
@@ -125,8 +90,8 @@ static void settle_join(struct session *session, size_t index, const struct join
 {
     assert(index < session->room_count);
     struct room *room = session->rooms[index].room;
-    struct lane *lane = room->lane;
-    bool opening = session_find_place(session, lane)->state == PLACE_OPENING;
+    struct place *place = session->rooms[index].place;
+    bool opening = place->state == PLACE_OPENING;
     if (!join->history) /* what another join of the room would bring first, it does not wait for */
         session_room_live(session, room);
     if (!join->history && !opening) {
@@ -134,12 +99,12 @@ static void settle_join(struct session *session, size_t index, const struct join
         session_push_control(session, ITEM_JOINED, room_name_of(room), &control);
         return;
     }
-    struct pending_request *pending = expect_join(session, lane, room_name_of(room), join->request);
+    struct pending_request *pending = joins_add(session, place, room_name_of(room), join->request);
     if (!join->history)
         return;
-    history_ask(pending, room, join->history, join->wall_ms);
+    history_search_new(pending, room, join->history, join->wall_ms);
     if (!opening)
-        history_start(pending->history);
+        history_search_start(pending->search);
 }
 
 void session_settle_gain(struct session *session, size_t index)
@@ -150,8 +115,7 @@ void session_settle_gain(struct session *session, size_t index)
 /* Joining again changes nothing (hazards 7), but may bring a history. */
 static void join_again(struct session *session, size_t index, const struct join *join)
 {
-    const struct lane *lane = session->rooms[index].room->lane;
-    bool waits = join->history || session_find_place(session, lane)->state == PLACE_OPENING;
+    bool waits = join->history || session->rooms[index].place->state == PLACE_OPENING;
     if (waits && asks_too_much(session))
         refuse_join(session, room_name_of(session->rooms[index].room), join->request,
                     "too_many_requests", false);
@@ -185,7 +149,7 @@ static void request_join(struct session *session, struct bytes name, const struc
         refuse_join(session, name, request, "no_history", false);
         return;
     }
-    int index = find_room(session, name);
+    int index = session_find_room(session, name);
     if (index >= 0) {
         join_again(session, (size_t)index, join);
         return;
@@ -224,43 +188,40 @@ void session_join_with_history(struct session *session, struct bytes room, uint6
 void session_forget_joins(struct session *session, struct bytes room, bool all, const char *reason)
 {
     struct pending_request *pending, *next;
-    DL_FOREACH_SAFE2(session->joins, pending, next, own_next) {
-        struct bytes waiting = bytes_of(pending->room, pending->room_size);
+    DL_FOREACH_SAFE2(session->joins.first, pending, next, own_next) {
+        struct bytes waiting = pending_room(pending);
         session->hub->stats.steps++;
         if (!all && !bytes_equal(waiting, room))
             continue;
         if (reason && pending->request) /* else nobody asked */
             refuse_join(session, waiting, pending->request, reason, false);
-        history_free(pending->history);
-        pending_join_free(pending);
+        give_up_join(pending);
     }
 }
 
-void session_expire_join(struct pending_request *pending)
+bool session_expire_join(struct pending_request *pending)
 {
-    assert(pending->lane && pending->session->state == SESSION_OPEN);
+    assert(pending->place && pending->session->state == SESSION_OPEN);
     struct session *session = pending->session;
-    auto_free char *copy = mem_string(bytes_of(pending->room, pending->room_size));
+    auto_free char *copy = mem_string(pending_room(pending));
     struct bytes name = bytes_of(copy, pending->room_size);
     struct control control = {
         .request = pending->request, .reason = "unavailable", .transient = true};
-    int index = find_room(session, name);
+    int index = session_find_room(session, name);
     /* Or only its history did not come: the session was in the room before. */
-    bool joins = index < 0 || !pending->history || session_room_is_held(session, (size_t)index);
-    history_free(pending->history);
-    pending_join_free(pending);
-    if (control.request == 0) { /* as at connect: the client comes again, to all that it may have */
-        session_end(session, "unavailable", true);
-        return;
-    }
+    bool joins = index < 0 || !pending->search || session_room_is_held(session, (size_t)index);
+    give_up_join(pending);
+    if (control.request == 0) /* as at connect: the client comes again, to all that it may have */
+        return false;
     session->hub->stats.joins_refused++;
     session_push_control(session, ITEM_JOIN_REFUSED, name, &control);
     if (!joins)
-        return;
+        return true;
     session_forget_joins(session, name, false, "unavailable");
-    index = find_room(session, name);
+    index = session_find_room(session, name);
     if (index >= 0)
         session_detach_room(session, (size_t)index);
+    return true;
 }
 
 void session_drop_room(struct session *session, size_t index, const char *reason)
@@ -274,7 +235,7 @@ void session_leave(struct session *session, struct bytes name, uint64_t request)
 {
     if (session->state != SESSION_OPEN || session->overflowed)
         return;
-    int index = find_room(session, name);
+    int index = session_find_room(session, name);
     struct control control = {.request = request, .reason = index < 0 ? "not_joined" : NULL};
     if (index >= 0) {
         if (session->rooms[index].private_index >= 0)

@@ -1,6 +1,8 @@
+#include "membership.h"
+
 #include <stdlib.h>
 
-#include "hub_state.h"
+#include "lane.h"
 #include "mem.h"
 #include "narrow.h"
 
@@ -58,52 +60,55 @@ struct place *session_find_place(const struct session *session, const struct lan
     return NULL;
 }
 
-static struct place *add_lane(struct session *session, struct lane *lane)
+static struct place *add_place(struct session *session, struct lane *lane)
 {
     assert(!session_find_place(session, lane));
-    struct place *place = mem_new(struct place);
-    place->lane = lane;
-    place->session = session;
-    place->state = lane->open ? PLACE_LIVE : PLACE_OPENING;
-    place->next = lane->position;
-    place->given = lane->head;
-    place->queued = session_queue_count(&session->queue, lane->id);
+    struct place *place = place_new(lane, session, session_queue_count(&session->queue, lane->id));
     if (lane->in_linger) {
         DL_DELETE(session->hub->lingering, lane);
         lane->in_linger = false;
     }
-    DL_APPEND2(lane->sessions, place, prev, next_session);
-    lane->session_count++;
     if (lane->stale)
-        session_lane_stale(place);
+        session_lane_stale(session);
     session->places =
         mem_resize(session->places, session->place_count + 1u, sizeof(struct place *));
     session->places[session->place_count++] = place;
     return place;
 }
 
-static void drop_lane(struct place *place)
+static void drop_place(struct place *place)
 {
-    assert(place->room_count == 0 && place->lane->session_count > 0);
     struct session *session = place->session;
     struct lane *lane = place->lane;
     struct hub *hub = session->hub;
-    catch_up_leave(place);
+    unsigned i = 0;
+    while (session->places[i] != place)
+        i++;
+    assert(i < session->place_count);
+    session->place_count--;
+    memmove(&session->places[i], &session->places[i + 1],
+            (session->place_count - i) * sizeof(session->places[0]));
+    place_free(place);
     if (lane->stale)
-        session_lane_live(place);
-    DL_DELETE2(lane->sessions, place, prev, next_session);
-    if (--lane->session_count == 0) {
+        session_lane_fresh(session);
+    if (lane->place_count == 0) {
         lane->linger_until_ms = hub->now_ms + hub->config.lane_linger_ms;
         lane->in_linger = true;
         DL_APPEND(hub->lingering, lane);
     }
-    unsigned i = 0;
-    while (session->places[i] != place)
-        i++;
-    session->place_count--;
-    memmove(&session->places[i], &session->places[i + 1],
-            (session->place_count - i) * sizeof(session->places[0]));
-    free(place);
+}
+
+int session_find_room(const struct session *session, struct bytes name)
+{
+    for (unsigned i = 0; i < session->room_count; i++)
+        if (bytes_equal(room_name_of(session->rooms[i].room), name))
+            return (int)i;
+    return -1;
+}
+
+bool session_is_in(const struct session *session, struct bytes room)
+{
+    return session_find_room(session, room) >= 0;
 }
 
 struct place *session_attach(struct session *session, struct lane *lane, struct bytes scope,
@@ -112,8 +117,8 @@ struct place *session_attach(struct session *session, struct lane *lane, struct 
     assert(session->state == SESSION_OPENING || session->state == SESSION_OPEN);
     struct place *place = session_find_place(session, lane);
     if (!place)
-        place = add_lane(session, lane);
-    place->room_count++;
+        place = add_place(session, lane);
+    place_add_room(place);
     struct room *room = room_get(lane, scope, name);
     if (room->count == room->capacity) {
         room->capacity = room->capacity ? 2 * room->capacity : 1;
@@ -127,7 +132,7 @@ struct place *session_attach(struct session *session, struct lane *lane, struct 
     session->rooms[session->room_count] = (struct session_room){
         .room = room, .place = place, .member = room->count, .private_index = private_index};
     room->members[room->count++] =
-        (struct room_member){.session = session, .index = session->room_count++};
+        (struct room_member){.place = place, .index = session->room_count++};
     return place;
 }
 
@@ -160,18 +165,17 @@ static uint32_t order_lanes(struct session *session, uint32_t ordered, bool told
         struct place *place = session->rooms[i].place;
         if (session->rooms[i].told != told || place->ordered)
             continue;
-        place->ordered = true;
+        place_set_ordered(place, true);
         session->places[ordered++] = place;
     }
     return ordered;
 }
 
-/* The rooms that stand in cursors have changed. */
 void session_rooms_changed(struct session *session)
 {
     session->rooms_changed = true;
     for (uint32_t i = 0; i < session->place_count; i++)
-        session->places[i]->ordered = false;
+        place_set_ordered(session->places[i], false);
     session->told_lanes = order_lanes(session, 0, true);
     uint32_t all = order_lanes(session, session->told_lanes, false);
     assert(all == session->place_count);
@@ -179,14 +183,15 @@ void session_rooms_changed(struct session *session)
 
 static void detach_room(struct session *session, size_t index)
 {
-    assert(session->rooms[index].room->members[session->rooms[index].member].session == session);
+    assert(session->rooms[index].room->members[session->rooms[index].member].place ==
+           session->rooms[index].place);
     struct room *room = session->rooms[index].room;
     struct place *place = session->rooms[index].place;
     struct room_member last = room->members[--room->count];
     uint32_t hole = session->rooms[index].member;
     if (hole != room->count) {
         room->members[hole] = last;
-        last.session->rooms[last.index].member = hole;
+        last.place->session->rooms[last.index].member = hole;
     }
     session->room_count--;
     memmove(&session->rooms[index], &session->rooms[index + 1],
@@ -194,8 +199,8 @@ static void detach_room(struct session *session, size_t index)
     for (size_t i = index; i < session->room_count; i++)
         session->rooms[i].room->members[session->rooms[i].member].index = narrow_32(i);
     room_release(room);
-    if (--place->room_count == 0)
-        drop_lane(place);
+    if (!place_drop_room(place))
+        drop_place(place);
 }
 
 void session_detach_room(struct session *session, size_t index)

@@ -2,10 +2,13 @@
  */
 #include <stdlib.h>
 
-#include "hub_state.h"
+#include "lane.h"
 #include "mem.h"
+#include "membership.h"
 #include "narrow.h"
 #include "pack.h"
+#include "resume.h"
+#include "session_rights.h"
 
 enum { FORMAT_VERSION = 2 };
 
@@ -21,7 +24,7 @@ bool session_next_answer(struct session *session, struct delivery *delivery)
 {
     if (owes_answer(session) && session_next(session, delivery))
         return true;
-    session->signaled = false; /* what comes from now on is told again */
+    session_set_signaled(session, false); /* what comes from now on is told again */
     return false;
 }
 
@@ -42,7 +45,7 @@ static void append_places(const struct session *session, struct buffer *state)
     pack_number(state, session->place_count);
     for (unsigned i = 0; i < session->place_count; i++) {
         const struct place *place = session->places[i];
-        struct position position = session_position(place);
+        struct position position = place_position(place);
         assert(position.next >= 0 && place->reported >= 0);
         pack_number(state, (uint64_t)position.next);
         pack_number(state, position.check);
@@ -54,9 +57,9 @@ enum status session_migrate_out(const struct session *session, struct buffer *st
 {
     if (session->state != SESSION_OPEN && session->state != SESSION_OPENING)
         return STATUS_CLOSED;
-    if (session->opening || session->pending_joins || owes_answer(session))
+    if (session->opening || session->joins.count || owes_answer(session))
         return STATUS_INCOMPLETE;
-    assert(session->claims && !session->joins && !session->untold);
+    assert(session->claims && !session->joins.first && !session->untold);
     auto_buffer struct buffer claims = {0};
     policy_write_claims(session->hub->config.policy, session->claims, &claims);
     pack_number(state, FORMAT_VERSION);
@@ -120,18 +123,15 @@ static bool take_room(struct session *session, struct bytes *rest)
 
 static bool take_place(struct place *place, struct bytes *rest)
 {
-    assert(place->queued == 0 && !place->reading && !place->check);
+    assert(place->queued == 0 && !place->check);
     uint64_t next, check, reported;
     if (!unpack_limited(rest, INT64_MAX, &next) || !unpack_limited(rest, UINT16_MAX, &check) ||
         !unpack_limited(rest, INT64_MAX, &reported))
         return false;
     /* Verified as in a cursor: the log may have been made again, and only one of the two gateways
      * know it. */
-    place_move(place, PLACE_OPENING);
-    place->next = narrow_offset(next);
-    place->check = narrow_16(check);
-    place->given = (struct position){narrow_offset(next), place->check};
-    place->reported = narrow_offset(reported);
+    place_resume(place, (struct position){narrow_offset(next), narrow_16(check)});
+    place_report(place, narrow_offset(reported));
     return true;
 }
 

@@ -1,5 +1,10 @@
 /* Rights that change while a session lives: with a fresh token, or between two connections. */
-#include "hub_state.h"
+#include "refresh.h"
+
+#include "join.h"
+#include "lane.h"
+#include "membership.h"
+#include "session_rights.h"
 
 static const char not_allowed[] = "not_allowed";
 

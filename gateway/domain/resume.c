@@ -1,8 +1,13 @@
+#include "resume.h"
+
 #include <stdlib.h>
 
-#include "hub_state.h"
+#include "lane.h"
 #include "mem.h"
+#include "membership.h"
 #include "narrow.h"
+#include "refresh.h"
+#include "session_rights.h"
 
 /* Who the session is, as far as coming back is concerned. */
 static uint64_t principal_of(const struct session *session)
@@ -41,9 +46,8 @@ static void join_at_connect(void *context, struct bytes name)
     struct lane_name lane_name;
     if (fresh->problem || room_parse(name, &room, NULL) != STATUS_OK)
         return;
-    for (unsigned i = 0; i < session->room_count; i++)
-        if (bytes_equal(room_name_of(session->rooms[i].room), name))
-            return;
+    if (session_is_in(session, name))
+        return;
     const char *problem = session_room_problem(session, &room, &lane_name);
     if (problem && session_claim_named_by(session, problem)) {
         fresh->problem = problem;
@@ -64,7 +68,7 @@ static void join_at_connect(void *context, struct bytes name)
                        narrow_int(session->room_count));
 }
 
-const char *resume_fresh(struct session *session)
+static const char *join_rooms_of_claims(struct session *session)
 {
     assert(session->room_count == 0 && session->claims);
     struct fresh fresh = {.session = session};
@@ -75,31 +79,20 @@ const char *resume_fresh(struct session *session)
     return fresh.problem;
 }
 
-void resume_give_up(struct session *session, const char *reason)
+const char *resume_afresh(struct session *session, const char *reason)
 {
-    assert(session->state == SESSION_OPENING);
-    session->opening->resumed = false;
-    if (session->opening->continued) { /* its client believes to be connected: it must come back */
-        session_detach_all(session);
-        session_end(session, reason, true);
-        return;
-    }
-    session->opening->reason = reason;
-    free(session->opening->private_id);
-    session->opening->private_id = NULL;
-    buffer_clear(&session->opening->left);
+    struct session_opening *opening = session->opening;
+    assert(session->state == SESSION_OPENING && !opening->continued);
+    opening->resumed = false;
+    opening->reason = reason;
+    free(opening->private_id);
+    opening->private_id = NULL;
+    buffer_clear(&opening->left);
     free(session->left);
     session->left = NULL;
-    session_clear_queue(session);
+    session_clear_queue(session); /* it may hold what was lost on the way */
     session_detach_all(session);
-    bool transient = false;
-    const char *problem = resume_fresh(session);
-    if (!problem)
-        problem = session_admit(session, &transient);
-    if (problem)
-        session_end(session, problem, transient);
-    else
-        session_try_open(session);
+    return join_rooms_of_claims(session);
 }
 
 /* --- the way back --------------------------------------------------------------------------- */
@@ -159,17 +152,12 @@ static bool walk_room(struct cursor_walk *walk, struct bytes name, int private_i
         return false;
     if (!session_may_join(session, name))
         return walk_lost(walk, name, private_index);
-    struct position position = walked->position;
     struct lane *lane = lane_get(hub, &lane_name);
     bool known = session_find_place(session, lane) != NULL;
     struct place *place =
         session_attach(session, lane, lane_name_scope(&lane_name), name, private_index);
-    if (!known) {
-        place_move(place, PLACE_OPENING);
-        place->next = position.next;
-        place->given = position;
-        place->check = position.check;
-    }
+    if (!known)
+        place_resume(place, walked->position);
     return true;
 }
 
@@ -256,8 +244,8 @@ static void append_positions(struct session *session, struct buffer *out)
 {
     assert(session->told_lanes <= session->place_count);
     for (unsigned i = 0; i < session->told_lanes; i++) {
-        struct position position = session_position(session->places[i]);
-        session->places[i]->reported = position.next;
+        struct position position = place_position(session->places[i]);
+        place_report(session->places[i], position.next);
         cursor_append_position(out, position);
     }
 }

@@ -1,7 +1,16 @@
+#include "session.h"
+
 #include <stdlib.h>
 
-#include "history.h"
+#include "catch_up.h"
+#include "conflation.h"
+#include "join.h"
+#include "lane.h"
 #include "mem.h"
+#include "membership.h"
+#include "refresh.h"
+#include "resume.h"
+#include "session_rights.h"
 
 static void tell_access(const struct session *session, const struct access_note *note)
 {
@@ -11,6 +20,16 @@ static void tell_access(const struct session *session, const struct access_note 
 }
 
 /* --- opening and ending --------------------------------------------------------------------- */
+
+static void free_opening(struct session *session)
+{
+    if (!session->opening)
+        return;
+    free(session->opening->private_id);
+    buffer_deinit(&session->opening->left);
+    free(session->opening);
+    session->opening = NULL;
+}
 
 void session_end(struct session *session, const char *reason, bool transient)
 {
@@ -31,7 +50,7 @@ void session_end(struct session *session, const char *reason, bool transient)
     session_clear_queue(session);
     session_forget_joins(session, bytes_of("", 0), true, NULL);
     session_detach_all(session);
-    session_opening_free(session);
+    free_opening(session);
     struct control control = {
         .reason = reason, .transient = transient, .overflow = session->overflowed};
     session->signaled = false; /* its transport hears of it even while it cannot write */
@@ -55,18 +74,13 @@ static bool still_opening(const struct session *session)
     return false;
 }
 
-void session_try_open(struct session *session)
+static void try_open(struct session *session)
 {
     assert(session->state != SESSION_OPENING || session->opening);
     struct hub *hub = session->hub;
     if (session->state != SESSION_OPENING || session->opening->refusal || still_opening(session))
         return;
-    struct pending_request *pending = session->opening->pending;
-    if (pending) {
-        DL_DELETE(hub->pending, pending);
-        free(pending);
-        session->opening->pending = NULL;
-    }
+    joins_open_over(session);
     session->recovered = session->opening->resumed && !session->opening->continued;
     hub->stats.sessions_continued += session->opening->continued;
     session->state = SESSION_OPEN;
@@ -76,35 +90,69 @@ void session_try_open(struct session *session)
     session_wake(session);
 }
 
+void session_start_afresh(struct session *session, const char *reason)
+{
+    assert(session->state == SESSION_OPENING && reason);
+    if (session->opening->continued) { /* its client believes to be connected: it must come back */
+        session_detach_all(session);
+        session_end(session, reason, true);
+        return;
+    }
+    bool transient = false;
+    const char *problem = resume_afresh(session, reason);
+    if (!problem)
+        problem = session_admit(session, &transient);
+    if (problem)
+        session_end(session, problem, transient);
+    else
+        try_open(session);
+}
+
+static const struct place *lost_place(const struct session *session)
+{
+    for (unsigned i = 0; i < session->place_count; i++)
+        if (session->places[i]->state == PLACE_LOST)
+            return session->places[i];
+    return NULL;
+}
+
+static void settle(struct session *session)
+{
+    const struct place *lost = lost_place(session);
+    if (!lost) {
+        try_open(session);
+        return;
+    }
+    session->hub->stats.gaps++;
+    if (session->state == SESSION_OPENING)
+        session_start_afresh(session, place_loss_text(lost));
+    else
+        session_end(session, place_loss_text(lost), true);
+    assert(!lost_place(session));
+}
+
+void session_settle_changed(struct hub *hub)
+{
+    struct session *session;
+    while ((session = session_take_changed(hub)))
+        settle(session);
+}
+
 void session_lane_opened(struct place *place)
 {
     struct session *session = place->session;
-    struct lane *lane = place->lane;
     if (place->state == PLACE_OPENING && session->state == SESSION_OPENING &&
         session->opening->resumed) {
-        catch_up_start(place); /* may start the session afresh: `place` is not used again */
+        catch_up_start(place);
         return;
     }
-    if (place->state == PLACE_OPENING) {
-        place_move(place, PLACE_LIVE);
-        place->next = lane->position;
-        place->given = lane->head;
-    }
-    session_answer_joins(session, lane);
-    session_try_open(session);
+    if (place->state == PLACE_OPENING)
+        place_open(place);
+    session_answer_joins(place);
+    session_places_changed(session);
 }
 
 /* --- the stream ----------------------------------------------------------------------------- */
-
-struct position session_position(const struct place *place)
-{
-    assert(place->given.next >= 0);
-    if (place->queued || place->state != PLACE_LIVE)
-        return place->given;
-    /* Nothing is owed: the session is as far as the lane, or further if its cursor was ahead of
-     * this gateway. */
-    return place->lane->head.next > place->given.next ? place->lane->head : place->given;
-}
 
 static void mark_told(struct session *session, struct bytes room)
 {
@@ -113,43 +161,6 @@ static void mark_told(struct session *session, struct bytes room)
             !session_room_is_held(session, i)) /* it was left and is being joined again */
             session->rooms[i].told = true;
     session_rooms_changed(session);
-}
-
-static void tell_stale(struct session *session)
-{
-    struct control control = {0};
-    for (unsigned i = 0; i < session->place_count; i++) {
-        const struct lane *lane = session->places[i]->lane;
-        if (lane->stale && (!control.since_ms || lane->stale_since_ms < control.since_ms))
-            control.since_ms = lane->stale_since_ms;
-    }
-    session_push_control(session, ITEM_STALE, bytes_of("", 0), &control);
-}
-
-void session_lane_stale(struct place *place)
-{
-    if (place->session->stale_lanes++ == 0 && place->session->state == SESSION_OPEN &&
-        !place->session->opening)
-        tell_stale(place->session);
-}
-
-void session_lane_live(struct place *place)
-{
-    struct control control = {0};
-    assert(place->session->stale_lanes > 0);
-    if (--place->session->stale_lanes == 0 && place->session->state == SESSION_OPEN &&
-        !place->session->opening)
-        session_push_control(place->session, ITEM_LIVE, bytes_of("", 0), &control);
-}
-
-void session_opening_free(struct session *session)
-{
-    if (!session->opening)
-        return;
-    free(session->opening->private_id);
-    buffer_deinit(&session->opening->left);
-    free(session->opening);
-    session->opening = NULL;
 }
 
 static void give_opened(struct session *session, struct delivery *delivery)
@@ -180,10 +191,10 @@ static void give_opened(struct session *session, struct delivery *delivery)
         session_gain_rooms(session, buffer_peek(&opening->left));
     struct control live = {0};
     if (session->stale_lanes && !opening->was_stale)
-        tell_stale(session);
+        session_tell_stale(session);
     else if (!session->stale_lanes && opening->was_stale)
         session_push_control(session, ITEM_LIVE, bytes_of("", 0), &live);
-    session_opening_free(session);
+    free_opening(session);
     session_ask_orders(session);
 }
 
@@ -208,7 +219,7 @@ static void give_message(struct session *session, struct place *place, struct me
 {
     assert(!place || place->lane->id == message->lane_id);
     if (place)
-        place->given = (struct position){message->offset + 1, message->check};
+        place_give(place, message);
     session->hub->stats.deliveries++;
     session->given++;
     delivery->kind = DELIVERY_NOTIFICATION;
@@ -218,7 +229,7 @@ static void give_message(struct session *session, struct place *place, struct me
 /* The client need not have it any more. */
 static void pass_over_superseded(struct place *place, struct message *message)
 {
-    place->given = (struct position){message->offset + 1, message->check};
+    place_give(place, message);
     place->session->hub->stats.conflated++;
     message_unref(message);
 }
@@ -241,15 +252,15 @@ static const enum delivery_kind delivery_kinds[] = {
 static void give_history_end(struct session *session, struct history *history,
                              struct delivery *delivery)
 {
-    assert(session->histories > 0 && history->state == HISTORY_WHOLE);
+    assert(session->histories > 0 && history->whole && history->count == 0);
     for (unsigned i = 0; i < session->place_count; i++) {
         struct place *place = session->places[i];
-        if (place->lane->id == history->lane_id && place->given.next < history->end.next)
-            place->given = history->end;
+        if (place->lane->id == history->lane_id)
+            place_give_history(place, history->end);
     }
     delivery->has_history = true;
     delivery->history_count = history->found;
-    delivery->history_complete = history_is_complete(history);
+    delivery->history_complete = history->complete;
     session->histories--;
     history_free(history);
 }
@@ -341,7 +352,7 @@ static bool next_from_queue(struct session *session, struct delivery *delivery)
         struct place *place = place_of_message(session, item.message);
         session->hub->stats.queued_messages--;
         if (place)
-            place->queued--;
+            place_unqueue(place);
         if (!place || !conflation_skips(place, item.message)) {
             give_message(session, place, item.message, delivery);
             return true;
@@ -388,8 +399,7 @@ bool session_next(struct session *session, struct delivery *delivery)
             return true;
         }
     }
-    if (session->queue.items && session->queue.count == 0)
-        session_queue_deinit(&session->queue);
+    session_queue_shrink(&session->queue);
     session->signaled = false;
     return false;
 }
@@ -409,11 +419,7 @@ void session_close(struct session *session)
                                                    .notifications = session->given,
                                                    .lasted_ms = hub->now_ms - session->opened_ms});
     session_forget_joins(session, bytes_of("", 0), true, NULL);
-    if (session->opening && session->opening->pending) {
-        DL_DELETE(hub->pending, session->opening->pending);
-        free(session->opening->pending);
-        session->opening->pending = NULL;
-    }
+    joins_open_over(session);
     session_clear_queue(session);
     session->state = SESSION_CLOSED; /* nothing below wakes it */
     session_detach_all(session);
@@ -432,8 +438,9 @@ void session_close(struct session *session)
 void session_reap(struct session *session)
 {
     assert(session->state == SESSION_CLOSED);
-    assert(!session->joins && session->room_count == 0 && session->queue.count == 0);
-    session_opening_free(session);
+    assert(!session->joins.first && !session->changed && session->room_count == 0 &&
+           session->queue.count == 0);
+    free_opening(session);
     claims_free(session->claims);
     free(session->rooms);
     free(session->places);
@@ -442,64 +449,16 @@ void session_reap(struct session *session)
     free(session);
 }
 
-struct bytes session_user(const struct session *session)
-{
-    return session->claims ? claims_user(session->claims) : bytes_of("", 0);
-}
-
-struct bytes session_tenant(const struct session *session)
-{
-    return session->claims ? claims_tenant(session->claims) : bytes_of("", 0);
-}
-
 bool session_has_ended(const struct session *session)
 {
     return session->state == SESSION_ENDING && session->queue.count > 0;
 }
 
-bool session_is_in(const struct session *session, struct bytes room)
+bool session_is_behind(const struct session *session)
 {
-    for (unsigned i = 0; i < session->room_count; i++)
-        if (bytes_equal(room_name_of(session->rooms[i].room), room))
+    for (unsigned i = 0; i < session->place_count; i++)
+        if (session->places[i]->state == PLACE_BEHIND ||
+            session->places[i]->state == PLACE_SCANNING)
             return true;
     return false;
-}
-
-enum status session_may_send(const struct session *session, struct bytes event)
-{
-    return session->claims ? policy_may_send(session->hub->config.policy, session->claims, event)
-                           : STATUS_DENIED;
-}
-
-const char *session_transport(const struct session *session)
-{
-    static const char *const names[] = {[TRANSPORT_SLOT_SOCKETIO] = "socketio",
-                                        [TRANSPORT_SLOT_WEBSOCKET_JSON] = "websocket",
-                                        [TRANSPORT_SLOT_WEBSOCKET_PROTOBUF] = "websocket",
-                                        [TRANSPORT_SLOT_SSE] = "sse"};
-    assert(session->transport->slot < TRANSPORT_SLOT_COUNT);
-    return names[session->transport->slot];
-}
-
-int64_t session_spend(const struct session *session, enum quota_kind kind, int64_t now_ms)
-{
-    struct hub *hub = session->hub;
-    struct quota_refusal refusal;
-    if (!hub->quotas)
-        return 0;
-    if (now_ms < hub->now_ms) /* a transport's turn began before ours */
-        now_ms = hub->now_ms;
-    if (quotas_spend(hub->quotas, &session->quotas, kind, now_ms, &refusal))
-        return 0;
-    hub->stats.quota_refused[refusal.scope][refusal.kind]++;
-    assert(refusal.retry_after_ms > 0);
-    return refusal.retry_after_ms;
-}
-
-struct bytes session_public_id(const struct session *session)
-{
-    struct buffer *text = &session->hub->public_id;
-    buffer_clear(text);
-    cursor_append_base64url(bytes_of(session->public_id, sizeof(session->public_id)), text);
-    return buffer_peek(text);
 }

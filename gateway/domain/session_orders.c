@@ -1,7 +1,9 @@
 /* Orders of the backend (orders.h), done to the sessions that they name. What holds for who comes is
  * session_rights.c's. */
-#include "hub_state.h"
-#include "orders.h"
+#include "membership.h"
+#include "refresh.h"
+#include "session.h"
+#include "session_rights.h"
 
 enum { LOOKS_A_TURN = 1024 /* at sessions that orders name, and at their rooms */ };
 

@@ -2,9 +2,8 @@
  * it is let in, and which rooms are open to it. */
 #include <stdlib.h>
 
-#include "hub_state.h"
 #include "mem.h"
-#include "orders.h"
+#include "session_rights.h"
 
 /* --- what is said of it ----------------------------------------------------------------------- */
 

@@ -571,7 +571,7 @@ static void check_session(const struct session *session)
                                               sizeof(struct queue_item) + sizeof(struct control));
     assert(session->room_count <= config->rooms_per_session);
     assert(session->place_count <= config->lanes_per_session);
-    assert((unsigned)session->pending_joins + session->histories <= config->pending_joins);
+    assert((unsigned)session->joins.count + session->histories <= config->pending_joins);
 }
 
 static void check_hub(const struct hub *hub)

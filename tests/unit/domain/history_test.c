@@ -1,4 +1,4 @@
-#include "history.h"
+#include "history_search.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -6,6 +6,7 @@
 #include "hand_source.h"
 #include "mem.h"
 #include "notification.h"
+#include "policy.h"
 #include "suite.h"
 
 enum { RING_BYTES = 4000, QUEUE = 4, OPEN_TIMEOUT_MS = 20000 };

@@ -1,5 +1,5 @@
 /* A client chooses the names of rooms, and cannot choose where they lie in a lane's table. */
-#include "hub_state.h"
+#include "lane.h"
 #include "mem.h"
 #include "suite.h"
 

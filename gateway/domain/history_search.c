@@ -1,0 +1,441 @@
+#include "history_search.h"
+
+#include <stddef.h>
+#include <stdlib.h>
+
+#include "hub_state.h"
+#include "joins.h"
+#include "lane.h"
+#include "mem.h"
+#include "membership.h"
+#include "narrow.h"
+#include "scan.h"
+
+enum {
+    LOOKS_A_TURN = 1 << 18, /* records of rings that all searches together look at in one turn */
+    FIRST_STEP = 16,        /* the first look goes so many times less far than is allowed */
+    NEXT_STEP = 4,
+};
+
+/* --- what is found ---------------------------------------------------------------------------- */
+
+/* One of the room. Only the last of them are kept: how many there will be is not known before the end
+ * of the search. */
+static void keep_found(struct history_search *search, struct message *message)
+{
+    assert(search->last > 0);
+    if (message->timestamp_ms < search->since_ms) {
+        search->cut = search->cut || search->since_bound;
+        return;
+    }
+    struct history *history = search->history;
+    history_add(history, message);
+    if (history->count > search->last) {
+        history_drop_oldest(history);
+        search->overflowed = true;
+    }
+    while (history->count && history_is_too_large(history)) {
+        history_drop_oldest(history);
+        search->cut = true;
+    }
+}
+
+/* Whether what was found is all that was asked for. */
+static bool found_all(const struct history_search *search)
+{
+    if (search->history->count == search->last && !search->last_bound)
+        return true;
+    if (search->cut || search->overflowed)
+        return false;
+    return search->low == 0 || (search->reached && !search->since_bound);
+}
+
+/* --- its life --------------------------------------------------------------------------------- */
+
+static void search_move(struct history_search *search, enum search_state state)
+{
+    assert(search->state <= SEARCH_AHEAD && !search->reading);
+    struct hub *hub = search->hub;
+    if (search->state == SEARCH_READY)
+        DL_DELETE2(hub->searches, search, ready_prev, ready_next);
+    if (search->state == SEARCH_AHEAD)
+        waits_remove(&search->lane->searches.ahead, &search->ahead);
+    search->state = narrow_8(state);
+    if (state == SEARCH_READY)
+        DL_APPEND2(hub->searches, search, ready_prev, ready_next);
+}
+
+void history_search_new(struct pending_request *pending, struct room *room,
+                        const struct history_request *request, int64_t wall_ms)
+{
+    assert(pending->place->lane == room->lane && !pending->search);
+    struct hub *hub = pending->session->hub;
+    const struct history_limits *limits = &hub->config.history;
+    struct history_search *search = mem_new(struct history_search);
+    int64_t oldest_ms = limits->age_ms < wall_ms ? wall_ms - limits->age_ms : INT64_MIN;
+    search->hub = hub;
+    search->session = pending->session;
+    search->lane = room->lane;
+    search->history = history_new(hub, room->lane->id);
+    search->room = room;
+    search->pending = pending;
+    search->last_bound = request->last == 0 || request->last > limits->messages;
+    search->last = search->last_bound ? limits->messages : request->last;
+    search->since_bound = request->since_ms < oldest_ms;
+    search->since_ms = search->since_bound ? oldest_ms : request->since_ms;
+    search->span = limits->bytes / FIRST_STEP;
+    DL_APPEND2(search->lane->searches.all, search, lane_prev, lane_next);
+    DL_APPEND2(room->searches, search, room_prev, room_next);
+    hub->stats.histories++;
+    hub->stats.histories_waiting++;
+    joins_set_search(pending, search);
+}
+
+void history_search_start(struct history_search *search)
+{
+    if (search->state == SEARCH_OPENING)
+        search_move(search, SEARCH_READY);
+}
+
+static void leave_scan(struct history_search *search)
+{
+    struct history_searches *searches = &search->lane->searches;
+    if (!search->reading)
+        return;
+    assert(searches->readers > 0);
+    if (!search->first_seen && search->first_index >= searches->first_at &&
+        searches->first_count > 0) {
+        assert(searches->firsts[search->first_index] == search);
+        searches->firsts[search->first_index] = NULL;
+    }
+    search->reading = false;
+    searches->readers--;
+}
+
+void history_search_free(struct history_search *search)
+{
+    if (!search)
+        return;
+    leave_scan(search);
+    if (search->state == SEARCH_READY)
+        DL_DELETE2(search->hub->searches, search, ready_prev, ready_next);
+    waits_remove(&search->lane->searches.ahead, &search->ahead);
+    DL_DELETE2(search->lane->searches.all, search, lane_prev, lane_next);
+    DL_DELETE2(search->room->searches, search, room_prev, room_next);
+    assert(search->hub->stats.histories_waiting > 0);
+    search->hub->stats.histories_waiting--;
+    history_free(search->history);
+    free(search);
+}
+
+/* In one step, so that nothing comes between: the history ends at the session's place, `end`, the
+ * room is live from there, and the join is confirmed behind the history. */
+static void search_finish(struct history_search *search, struct position end)
+{
+    assert(search->pending->search == search && !search->reading);
+    struct hub *hub = search->hub;
+    struct pending_request *pending = search->pending;
+    struct history *history = search->history;
+    bool complete = found_all(search);
+    hub->stats.histories_incomplete += !complete;
+    history_set_whole(history, end, complete);
+    session_room_live(search->session, search->room);
+    search->history = NULL;
+    joins_set_search(pending, NULL);
+    history_search_free(search);
+    joins_confirm(pending, history);
+}
+
+/* --- collecting ------------------------------------------------------------------------------- */
+
+static bool is_older(const struct history_search *search, const struct message *message)
+{
+    return search->since_ms != INT64_MIN &&
+           message->timestamp_ms < search->since_ms - HISTORY_SKEW_MS;
+}
+
+/* The first that is looked at is older than what was asked for: then what lies before it is too. */
+static void look_at_first(struct history_search *search, const struct message *message)
+{
+    if (search->first_seen)
+        return;
+    search->first_seen = true;
+    search->reached = search->reached || is_older(search, message);
+}
+
+static bool is_of_room(const struct room *room, struct message *message)
+{
+    for (unsigned i = 0; i < message->room_count; i++)
+        if (message->room_hashes[i] == room->hash)
+            return message_names_room(message, room_scope_of(room), room_name_of(room));
+    return false;
+}
+
+static void spend_looks(size_t *looks, size_t count)
+{
+    *looks -= *looks < count ? *looks : count;
+}
+
+/* Whether the ring, below `until`, has all that was asked for; `next` is then where that begins. */
+static bool is_in_ring(struct history_search *search, int64_t until, size_t *looks)
+{
+    const struct ring *ring = &search->lane->ring;
+    struct room_filter filter = {0};
+    room_filter_add(&filter, search->room->hash);
+    size_t index = ring_find(ring, until);
+    uint32_t found = 0;
+    while (found < search->last && (index = ring_skip_back(ring, index, &filter)) > 0) {
+        struct message *message = ring_at(ring, --index);
+        if (is_older(search, message))
+            break;
+        bool decoded = message->notification != NULL;
+        found += message->timestamp_ms >= search->since_ms && is_of_room(search->room, message);
+        if (!decoded)
+            message_forget_decoded(message);
+    }
+    spend_looks(looks, ring_find(ring, until) - index);
+    if (found == search->last) {
+        search->next = ring_at(ring, index)->offset;
+        search->overflowed = search->last_bound; /* maybe: it is not looked for more */
+        return true;
+    }
+    search->next = ring->from;
+    search->reached = index < ring->count && is_older(search, ring_at(ring, index));
+    return search->reached;
+}
+
+/* Where to look from, as far as the span goes. */
+static void search_begin(struct history_search *search, int64_t until, size_t *looks)
+{
+    assert(until >= 0 && !search->reading);
+    const struct lane *lane = search->lane;
+    uint64_t records = search->span / (lane->record_bytes ? lane->record_bytes : 1) + 1;
+    history_clear(search->history);
+    search->begun = true;
+    search->first_seen = search->reached = search->overflowed = search->cut = false;
+    search->low = records < (uint64_t)until ? until - (int64_t)records : 0;
+    if (search->low < lane->first)
+        search->low = lane->first < until ? lane->first : until;
+    if (lane->ring.from < until && is_in_ring(search, until, looks)) {
+        search->low = search->next;
+        return;
+    }
+    if (lane->ring.from < search->low) /* it costs nothing to look through the whole of it */
+        search->low = lane->ring.from;
+    search->next = search->low;
+}
+
+/* Retention has come past it. What was found lies before a gap. */
+static void lose_found(struct history_search *search)
+{
+    assert(search->next < search->lane->first);
+    history_clear(search->history);
+    search->reached = false;
+    search->low = search->next = search->lane->first;
+}
+
+/* All from `next` to below `until`, which the ring has. */
+static void look_through_ring(struct history_search *search, int64_t until, size_t *looks)
+{
+    assert(search->next >= search->lane->ring.from && until <= search->lane->position);
+    const struct ring *ring = &search->lane->ring;
+    struct room_filter filter = {0};
+    room_filter_add(&filter, search->room->hash);
+    size_t index = ring_find(ring, search->next), end = ring_find(ring, until);
+    size_t left = SIZE_MAX;
+    if (index < end)
+        look_at_first(search, ring_at(ring, index));
+    for (; (index = ring_skip(ring, index, end, &filter, &left)) < end; index++) {
+        struct message *message = ring_at(ring, index);
+        bool decoded = message->notification != NULL;
+        if (is_of_room(search->room, message))
+            keep_found(search, message);
+        if (!decoded)
+            message_forget_decoded(message);
+    }
+    spend_looks(looks, SIZE_MAX - left);
+    search->next = until;
+}
+
+static bool look_further(struct history_search *search)
+{
+    uint64_t most = search->hub->config.history.bytes;
+    if (search->shrinks || search->reached || search->span >= most ||
+        search->history->count == search->last || search->low <= search->lane->first)
+        return false;
+    search->span = search->span < most / NEXT_STEP ? search->span * NEXT_STEP : most;
+    search->begun = false;
+    return true;
+}
+
+static void search_look(struct history_search *search, size_t *looks)
+{
+    assert(search->state == SEARCH_READY);
+    struct lane *lane = search->lane;
+    const struct place *place = search->pending->place;
+    int64_t until = place_reach(place);
+    do {
+        if (!search->begun)
+            search_begin(search, until, looks);
+        if (search->next < lane->first && search->next < lane->ring.from)
+            lose_found(search);
+        if (search->next < until && search->next < lane->ring.from) {
+            search_move(search, SEARCH_SCAN);
+            scan_want(lane);
+            return;
+        }
+        int64_t read = until < lane->position ? until : lane->position;
+        if (search->next < read)
+            look_through_ring(search, read, looks);
+        if (search->next < until) {
+            search_move(search, SEARCH_AHEAD);
+            waits_add(&lane->searches.ahead, &search->ahead, until);
+            return;
+        }
+    } while (look_further(search));
+    search_finish(search, place_reached(place));
+}
+
+void history_search_run(struct hub *hub)
+{
+    size_t looks = LOOKS_A_TURN;
+    while (hub->searches && looks)
+        search_look(hub->searches, &looks);
+}
+
+void history_search_arrived(struct lane *lane)
+{
+    struct waiter *wait;
+    while ((wait = waits_take(&lane->searches.ahead, lane->position))) {
+        lane->hub->stats.steps++;
+        search_move(
+            (struct history_search *)((char *)wait - offsetof(struct history_search, ahead)),
+            SEARCH_READY);
+    }
+}
+
+/* --- on scans --------------------------------------------------------------------------------- */
+
+static int searches_by_next(const void *a, const void *b)
+{
+    const struct history_search *const *left = a, *const *right = b;
+    return ((*left)->next > (*right)->next) - ((*left)->next < (*right)->next);
+}
+
+/* Those that have not seen their first record, by where they begin. */
+static void expect_firsts(struct lane *lane, size_t count)
+{
+    struct history_searches *searches = &lane->searches;
+    struct history_search *search;
+    assert(!searches->firsts && searches->first_count == 0);
+    if (count == 0)
+        return;
+    searches->firsts = mem_resize(NULL, count, sizeof(struct history_search *));
+    DL_FOREACH2(lane->searches.all, search, lane_next)
+        if (search->reading && !search->first_seen)
+            searches->firsts[searches->first_count++] = search;
+    assert(searches->first_count == count);
+    qsort(searches->firsts, count, sizeof(struct history_search *), searches_by_next);
+    for (size_t i = 0; i < count; i++)
+        searches->firsts[i]->first_index = narrow_32(i);
+}
+
+int64_t history_search_gather(struct lane *lane)
+{
+    assert(!lane->scan.running && lane->searches.readers == 0);
+    struct history_search *search;
+    int64_t from = INT64_MAX;
+    size_t firsts = 0;
+    DL_FOREACH2(lane->searches.all, search, lane_next) {
+        lane->hub->stats.steps++;
+        if (search->state != SEARCH_SCAN)
+            continue;
+        if (search->next >= lane->ring.from) { /* the ring has grown backwards */
+            search_move(search, SEARCH_READY);
+            continue;
+        }
+        search->reading = true;
+        lane->searches.readers++;
+        firsts += !search->first_seen;
+        if (search->next < from)
+            from = search->next;
+    }
+    expect_firsts(lane, firsts);
+    return from;
+}
+
+static void look_at_firsts(struct lane *lane, const struct message *message)
+{
+    struct history_searches *searches = &lane->searches;
+    for (; searches->first_at < searches->first_count; searches->first_at++) {
+        struct history_search *search = searches->firsts[searches->first_at];
+        if (search && search->next > message->offset)
+            break;
+        lane->hub->stats.steps++;
+        if (search)
+            look_at_first(search, message);
+    }
+}
+
+static void search_offer(struct history_search *search, struct message *message)
+{
+    const struct lane *lane = search->lane;
+    int64_t until = place_reach(search->pending->place);
+    struct position end = lane->scan.last; /* of the record before this one */
+    if (!search->reading || message->offset < search->next)
+        return;
+    if (message->offset < until) {
+        keep_found(search, message);
+        search->next = message->offset + 1;
+        return;
+    }
+    leave_scan(search); /* it is whole, or looks further back */
+    search_move(search, SEARCH_READY);
+    search->next = until;
+    if (end.next == 0 || end.next > until)
+        end = (struct position){.next = until};
+    if (!look_further(search))
+        search_finish(search, end);
+}
+
+void history_search_scanned(struct lane *lane, struct message *message)
+{
+    look_at_firsts(lane, message);
+    if (!lane->searches.all)
+        return;
+    for (unsigned i = 0; i < message->room_count; i++)
+        for (struct room *room = room_find(lane, message->room_hashes[i]); room;
+             room = room->same_hash) {
+            struct history_search *search, *next;
+            if (!room->searches)
+                continue;
+            if (!message_names_room(message, room_scope_of(room), room_name_of(room)))
+                continue;
+            DL_FOREACH_SAFE2(room->searches, search, next, room_next)
+                search_offer(search, message);
+        }
+}
+
+void history_search_scan_over(struct lane *lane, bool useless)
+{
+    assert(lane->scan.running);
+    struct history_search *search;
+    DL_FOREACH2(lane->searches.all, search, lane_next) {
+        lane->hub->stats.steps++;
+        if (search->state != SEARCH_SCAN)
+            continue;
+        if (search->reading && search->next < lane->scan.next)
+            search->next = lane->scan.next;
+        if (search->reading && useless) {
+            search->shrinks = true;
+            search->span /= NEXT_STEP;
+            search->begun = false;
+        }
+        leave_scan(search);
+        search_move(search, SEARCH_READY);
+    }
+    assert(lane->searches.readers == 0);
+    free(lane->searches.firsts);
+    lane->searches.firsts = NULL;
+    lane->searches.first_count = lane->searches.first_at = 0;
+}

@@ -1,0 +1,51 @@
+/* What is known of a session without regard to its stream: whose it is, what it may, what it may spend. */
+#include "hub_state.h"
+
+struct bytes session_user(const struct session *session)
+{
+    return session->claims ? claims_user(session->claims) : bytes_of("", 0);
+}
+
+struct bytes session_tenant(const struct session *session)
+{
+    return session->claims ? claims_tenant(session->claims) : bytes_of("", 0);
+}
+
+enum status session_may_send(const struct session *session, struct bytes event)
+{
+    return session->claims ? policy_may_send(session->hub->config.policy, session->claims, event)
+                           : STATUS_DENIED;
+}
+
+const char *session_transport(const struct session *session)
+{
+    static const char *const names[] = {[TRANSPORT_SLOT_SOCKETIO] = "socketio",
+                                        [TRANSPORT_SLOT_WEBSOCKET_JSON] = "websocket",
+                                        [TRANSPORT_SLOT_WEBSOCKET_PROTOBUF] = "websocket",
+                                        [TRANSPORT_SLOT_SSE] = "sse"};
+    assert(session->transport->slot < TRANSPORT_SLOT_COUNT);
+    return names[session->transport->slot];
+}
+
+int64_t session_spend(const struct session *session, enum quota_kind kind, int64_t now_ms)
+{
+    struct hub *hub = session->hub;
+    struct quota_refusal refusal;
+    if (!hub->quotas)
+        return 0;
+    if (now_ms < hub->now_ms) /* a transport's turn began before ours */
+        now_ms = hub->now_ms;
+    if (quotas_spend(hub->quotas, &session->quotas, kind, now_ms, &refusal))
+        return 0;
+    hub->stats.quota_refused[refusal.scope][refusal.kind]++;
+    assert(refusal.retry_after_ms > 0);
+    return refusal.retry_after_ms;
+}
+
+struct bytes session_public_id(const struct session *session)
+{
+    struct buffer *text = &session->hub->public_id;
+    buffer_clear(text);
+    cursor_append_base64url(bytes_of(session->public_id, sizeof(session->public_id)), text);
+    return buffer_peek(text);
+}
