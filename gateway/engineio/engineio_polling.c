@@ -308,6 +308,7 @@ static void post(struct engineio_session *session, struct http_exchange *exchang
 
 /* ---- Requests of a polling session ---- */
 
+/* The method says which of the two it is; anything else is no request of Engine.IO. */
 void polling_request(struct engineio_session *session, struct http_exchange *exchange,
                      const struct http_request *request, int64_t now_ms)
 {
@@ -361,6 +362,7 @@ static void stay_away(struct timer *timer, int64_t now_ms)
     engineio_session_end(polling->session, ENGINEIO_CLOSE_TRANSPORT, now_ms);
 }
 
+/* No "5" came that would have overtaken the poll: the client really waits for it. */
 static void release_poll(struct timer *timer, int64_t now_ms)
 {
     (void)now_ms;

@@ -225,6 +225,8 @@ void engineio_session_mark_dirty(struct engineio_session *session)
     session->server->dirty_tail = &session->next_dirty;
 }
 
+/* A mark only: the application is asked at the end of the turn, when the client can take
+ * something. */
 void engineio_session_wake(struct engineio_session *session)
 {
     session->awake = true;
@@ -267,6 +269,7 @@ static void keep_word(struct engineio_session *session, unsigned code, const cha
     session->close_code = (uint16_t)code;
 }
 
+/* `noted`: whoever found the word has counted it, so that a refusal is not counted twice. */
 void engineio_session_close_for(struct engineio_session *session, unsigned code, const char *word)
 {
     assert(word && websocket_close_code_is_valid(code));
@@ -365,6 +368,8 @@ void engineio_session_send(struct engineio_session *session, bool binary, const 
     engineio_session_mark_dirty(session);
 }
 
+/* The application's last call, on whichever way the session ends; from here on it has no
+ * connection. */
 void engineio_session_tell_closed(struct engineio_session *session, int64_t now_ms)
 {
     assert(session->state != SESSION_OPEN);
@@ -419,6 +424,8 @@ void engineio_session_vanish(struct engineio_session *session, int64_t now_ms)
     engineio_session_end(session, ENGINEIO_CLOSE_TRANSPORT, now_ms);
 }
 
+/* What was held is read at the end of the turn, not here: this is called from inside the
+ * application. */
 void engineio_session_listen(struct engineio_session *session)
 {
     session->deaf = false;

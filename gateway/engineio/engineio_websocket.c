@@ -235,6 +235,7 @@ void link_hear_held(struct link *link, int64_t now_ms)
     link_bytes(link, buffer_peek(&held), now_ms);
 }
 
+/* A mark only: the session is asked at the end of the turn. */
 static void link_writable(void *receiver, int64_t now_ms)
 {
     (void)now_ms;
@@ -321,6 +322,7 @@ bool engineio_read_wish(struct http_exchange *exchange, const struct http_reques
     return status == STATUS_OK;
 }
 
+/* The 101 with what the browser's rules and load balancers want of it. */
 static void append_answer(struct engineio_server *server, struct http_exchange *exchange,
                           const struct upgrade_wish *wish, const char *cookie)
 {
@@ -351,6 +353,7 @@ struct wire *engineio_welcome(struct engineio_server *server, struct http_exchan
     return wire;
 }
 
+/* The reader comes along: the client's next frame may have begun before the session was here. */
 struct link *link_of_wire(struct engineio_session *session, struct wire *wire,
                           const struct websocket_reader *reader, bool base64)
 {
@@ -365,6 +368,8 @@ struct link *link_of_wire(struct engineio_session *session, struct wire *wire,
     return link;
 }
 
+/* The 101 is written once the link is the wire's receiver: whatever happens to the wire from then
+ * on is heard by the link. */
 static struct link *open_link(struct engineio_server *server, struct engineio_session *session,
                               struct http_exchange *exchange, bool base64, struct buffer *rest)
 {
@@ -444,6 +449,7 @@ static void close_second(struct engineio_server *server, struct http_exchange *e
     wire_close(wire, WIRE_FLUSH);
 }
 
+/* With a session: its probe, or one WebSocket too many. Without: a session that begins with it. */
 void engineio_websocket_request(struct engineio_server *server, struct engineio_session *session,
                                 struct http_exchange *exchange, const struct http_request *request,
                                 int64_t now_ms)

@@ -207,6 +207,7 @@ static void channel_writable(void *receiver, int64_t now_ms)
     write_request(receiver);
 }
 
+/* The other gateway ended it, or never answered: whatever it carried has failed. */
 static void channel_closed(void *receiver, int64_t now_ms)
 {
     channel_fail(receiver, true, now_ms);
@@ -348,6 +349,8 @@ static uint64_t text_size(const struct peer_message *message)
            message->body.size;
 }
 
+/* Never calls back from inside: a request that cannot be made fails in the next turn, like one that
+ * got no answer. */
 void peer_client_send(struct peer_client *client, struct peer_request *request,
                       const struct peer_message *message)
 {

@@ -57,6 +57,8 @@ static struct bytes address_name(const struct peer_address *address)
                     peer_address_is_ipv4(address) ? sizeof(address->ip) : (size_t)PREFIX_BYTES);
 }
 
+/* A place is taken for the session that this request would open. If it opens none, the caller
+ * leaves the place: else the address would be counted for ever. */
 bool address_quotas_enter(struct address_quotas *quotas, const struct wire *wire,
                           const struct http_request *request, int64_t now_ms,
                           struct address_place *place, int64_t *retry_after_ms)
@@ -78,6 +80,7 @@ bool address_quotas_enter(struct address_quotas *quotas, const struct wire *wire
     return true;
 }
 
+/* Whatever ends a session comes here, sometimes twice on its way. */
 void address_place_leave(struct address_place *place)
 {
     if (place->quotas)

@@ -96,6 +96,7 @@ static bool read_node(struct bytes node, bool bare, struct peer_address *address
 
 /* --- X-Forwarded-For -------------------------------------------------------------------------- */
 
+/* Every element is a hop, also one that is no address: behind it nothing is known of the client. */
 static void read_list(struct forwarded_walk *walk, struct bytes line)
 {
     struct bytes node;

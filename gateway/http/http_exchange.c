@@ -15,6 +15,8 @@
 
 /* ---- The end of a connection ---- */
 
+/* The exchange leaves all that could still call it, the timer and the server's list. The wire is
+ * not touched: it is closed already, or another protocol's. */
 void http_exchange_free(struct http_exchange *exchange)
 {
     assert(exchange->phase == PHASE_DEAD && !exchange->inside);
@@ -34,6 +36,7 @@ void http_exchange_end(struct http_exchange *exchange)
         http_exchange_free(exchange);
 }
 
+/* After this nothing is heard of the wire: `closed` comes only where somebody else ends it. */
 void http_exchange_close(struct http_exchange *exchange, enum wire_end how)
 {
     wire_close(exchange->wire, how);
@@ -45,6 +48,8 @@ bool http_exchange_is_owed(const struct http_exchange *exchange)
     return exchange->phase == PHASE_BODY || exchange->phase == PHASE_HANDLING;
 }
 
+/* The route is forgotten before it is told: so it hears of the end once, and cannot answer any
+ * more. */
 void http_exchange_tell_aborted(struct http_exchange *exchange, enum http_abort reason,
                                 int64_t now_ms)
 {
@@ -203,6 +208,7 @@ void http_exchange_refuse_crowd(struct http_exchange *exchange, int64_t retry_af
     http_exchange_refuse_finally(exchange, 429, "rate_limited", &retry);
 }
 
+/* For routes that have nothing of their own to say to an address that asks too much. */
 bool http_exchange_admit(struct http_exchange *exchange, const struct http_request *request,
                          int64_t now_ms, struct address_place *place)
 {
@@ -229,6 +235,7 @@ struct wire *http_exchange_take(struct http_exchange *exchange, unsigned code, s
     return exchange->wire;
 }
 
+/* The context belongs to the present request: the next one of the connection begins without. */
 void http_exchange_set_context(struct http_exchange *exchange, void *context)
 {
     assert(http_exchange_is_owed(exchange));

@@ -203,12 +203,15 @@ static bool sse_may_write(const struct wire_client *base)
     return !sse_is_opening(client);
 }
 
+/* Nothing is written from here: the stream is pulled at the end of the turn. */
 static void sse_ready(struct session *session, void *connection)
 {
     (void)session;
     wire_client_wake(connection);
 }
 
+/* Once per message, for all streams in whatever rooms; the id line, which is each client's own, is
+ * the tail. */
 static void sse_encode(const struct message_view *view, struct buffer *out)
 {
     sse_append_body(out, view->event, view->json);
@@ -344,6 +347,7 @@ struct sse_adapter *sse_adapter_new(const struct sse_adapter_config *config,
     return adapter;
 }
 
+/* Streams that still go are cut off: their clients come back by themselves. */
 void sse_adapter_free(struct sse_adapter *adapter)
 {
     if (!adapter)

@@ -186,6 +186,7 @@ static void websocket_refused(struct wire_client *base, const char *reason, bool
                         &(struct delivery){.reason = reason});
 }
 
+/* The client has expiry_grace_ms to bring a fresh token, by a message. */
 static void websocket_expired(struct wire_client *base)
 {
     assert(base->session);
@@ -207,6 +208,8 @@ static void websocket_going_away(struct wire_client *base)
     websocket_end(client_of(base), WEBSOCKET_CLOSE_SERVICE_RESTART, "restart");
 }
 
+/* The last call of wire_client.c: nothing points to the client any more but its timer and its
+ * requests. */
 static void websocket_freed(struct wire_client *base)
 {
     struct websocket_client *client = client_of(base);

@@ -12,6 +12,7 @@
 #include "mem.h"
 #include "websocket_private.h"
 
+/* With whom it was, as far as that is known: the log tells users and tenants apart. */
 static void websocket_note(const struct websocket_client *client, const char *word,
                            const char *claim, bool ends)
 {
@@ -45,6 +46,7 @@ static void say(struct websocket_client *client, struct buffer *out, const struc
         buffer_deinit(&client->cursor); /* this one is newer */
 }
 
+/* Queued for the end of the turn: several answers go out in one write. */
 void websocket_answer(struct websocket_client *client, const struct ws_answer *answer)
 {
     say(client, wire_client_queue(&client->client), answer);
@@ -91,6 +93,7 @@ static void websocket_end_into(struct websocket_client *client, struct buffer *o
     wire_client_end(&client->client);
 }
 
+/* Behind what is queued already: the client still reads what came of its requests. */
 void websocket_end(struct websocket_client *client, unsigned code, const char *reason)
 {
     websocket_end_into(client, wire_client_queue(&client->client), code, reason);
@@ -319,12 +322,14 @@ void websocket_deliver(struct wire_client *base, const struct delivery *delivery
     say(client, out, &answer);
 }
 
+/* Nothing is written from here: the stream is pulled at the end of the turn. */
 static void websocket_ready(struct session *session, void *connection)
 {
     (void)session;
     wire_client_wake(connection);
 }
 
+/* Once per message and subprotocol; the tail with the cursor is each client's own. */
 static void websocket_encode_json(const struct message_view *view, struct buffer *out)
 {
     websocket_codecs[0].encode(view, out);

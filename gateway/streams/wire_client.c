@@ -169,6 +169,8 @@ static void client_ask(struct wire_question *question, const struct identity_que
         question_decided(question, verdict, &identity);
 }
 
+/* Private id and cursor are copied: the answer may come in a later turn, and the request is gone
+ * then. */
 void wire_client_identify(struct wire_client *client, const struct identity_question *about,
                           struct bytes private_id, struct bytes cursor)
 {
@@ -221,6 +223,8 @@ static void client_gone(struct wire_client *client)
     mark_dirty(client);
 }
 
+/* Twice is once: deliver() may end a client that was ending already. The session is closed at once,
+ * so the domain has nobody to offer notifications to. */
 void wire_client_end(struct wire_client *client)
 {
     if (client->ending || client->dead)
@@ -254,12 +258,14 @@ static void client_bytes(void *receiver, struct bytes bytes, int64_t now_ms)
         client->clients->ops->bytes(client, bytes, now_ms);
 }
 
+/* A mark only: writing waits for the end of the turn, when all is there that this turn brings. */
 static void client_writable(void *receiver, int64_t now_ms)
 {
     (void)now_ms;
     mark_dirty(receiver);
 }
 
+/* The peer or the world ended it: what was queued has nowhere to go. */
 static void client_closed(void *receiver, int64_t now_ms)
 {
     (void)now_ms;
@@ -394,6 +400,7 @@ void wire_client_open(struct wire_client *client, struct wire_clients *clients, 
     wire_attach(wire, &receiver_ops, client);
 }
 
+/* Marks the client: what is appended goes out at the end of the turn. */
 struct buffer *wire_client_queue(struct wire_client *client)
 {
     assert(!client->dead);

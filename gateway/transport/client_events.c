@@ -206,6 +206,7 @@ const char *client_events_send(struct client_events *events, struct event_sender
     return NULL;
 }
 
+/* The outlet forgets who waits; the record goes its way, and whatever comes of it nobody hears. */
 struct sent_event *client_events_take(struct event_sender *sender)
 {
     struct sent_event *sent = sender->sent;

@@ -186,6 +186,7 @@ static void make_prefix(struct peer_identity *identity, const uint8_t boot[PEER_
     identity->prefix[buffer_size(&text)] = '\0';
 }
 
+/* At the start, once: what is derived from the secrets is kept, the secrets themselves are not. */
 void peer_identity_init(struct peer_identity *identity, const struct bytes *secrets, size_t count,
                         const uint8_t boot[PEER_BOOT_BYTES])
 {

@@ -91,6 +91,7 @@ void refusal_append_answer(struct buffer *out, const char *word, const char *cla
     buffer_append_string(out, "}}");
 }
 
+/* Counted here and told on: this layer writes no logs. */
 void refusals_note(struct refusals *refusals, const struct refusal_note *note)
 {
     assert(note->word && note->transport);

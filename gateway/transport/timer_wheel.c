@@ -167,6 +167,8 @@ void timer_wheel_advance(struct timer_wheel *wheel, int64_t now_ms)
     wheel->now_ms = now_ms;
 }
 
+/* The beginning of the next filled slot, which may lie before its first timer: then the wheel
+ * advances once for nothing but sorting. */
 int64_t timer_wheel_deadline_ms(const struct timer_wheel *wheel)
 {
     if (!link_is_empty(&wheel->due))
