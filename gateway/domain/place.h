@@ -26,6 +26,7 @@
 
 #include "cursor.h"
 #include "message.h"
+#include "scan.h"
 #include "waits.h"
 
 #include <assert.h>
@@ -49,13 +50,6 @@ enum place_loss {
     PLACE_TOO_FAR,   /* beyond the horizon */
     PLACE_RECREATED, /* the record before it is another one now */
     PLACE_TRUNCATED, /* the log ends before it */
-};
-
-/* What the lane's scan keeps of a place in PLACE_SCANNING. Written by scan.c. */
-struct scan_reader {
-    bool reading;         /* is offered what the running scan gives */
-    bool full;            /* has had as much of it as its queue may hold */
-    uint32_t check_index; /* in lane_scan.checks, while it reads with a check to be verified */
 };
 
 struct place {

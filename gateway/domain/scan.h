@@ -23,6 +23,13 @@ struct hub;
 struct lane;
 struct place;
 
+/* What a place in PLACE_SCANNING is to the scan: place.reader. */
+struct scan_reader {
+    bool reading;         /* is offered what the running scan gives */
+    bool full;            /* has had as much of it as its queue may hold */
+    uint32_t check_index; /* in lane_scan.checks, while it reads with a check to be verified */
+};
+
 struct lane_scan {
     bool wanted;  /* sessions or histories wait for one; the lane is in scans.wanted */
     bool running; /* the source reads; the lane is in scans.running */

@@ -297,6 +297,29 @@ START_TEST(one_private_id_may_live_twice)
 END_TEST
 
 /* A broker's new leader may know the end of the log a little late. */
+START_TEST(what_is_queued_of_a_log_that_broke_says_nothing_of_the_next)
+{
+    struct gateway gateway;
+    begin(&gateway, "{connect: [], join: ['task:*']}");
+    join("task:1", 1);
+    publish(50, "task:2");
+    world.takes = 0; /* its socket blocks */
+    publish(1, "task:1");
+    session_leave(world.session, BYTES_LITERAL("task:1"), 2);
+    hub_lane_broken(world.hub, world.source.lane, "truncated");
+    world.end = 3;
+    join("task:1", 3);
+    world.takes = -1;
+    ready(world.session, NULL);
+    ck_assert_str_eq(world.told,
+                     "fresh; joined task:1; notification; left task:1; joined task:1; ");
+    session_close(world.session);
+    connect(acme);
+    ck_assert_str_eq(world.told, "recovered; ");
+    end(&gateway);
+}
+END_TEST
+
 START_TEST(an_end_that_comes_late_is_waited_for)
 {
     struct gateway gateway;
@@ -734,5 +757,6 @@ TEST_PROGRAM("resume", what_a_user_may_ask_for_is_bounded_over_his_sessions,
              a_lost_room_is_told_before_anything_else, a_hash_is_not_a_room,
              another_layout_gives_a_fresh_session, somebody_elses_session_is_not_continued,
              one_private_id_may_live_twice, an_end_that_comes_late_is_waited_for,
+             what_is_queued_of_a_log_that_broke_says_nothing_of_the_next,
              who_is_too_far_behind_starts_afresh, a_quiet_client_gets_a_newer_cursor,
              joining_again_changes_nothing, a_lane_without_sessions_is_read_on_for_a_while)

@@ -1,244 +1,116 @@
-/* What is queued for a session whose client asks and does not read. */
-#include <stdio.h>
+#include "session_queue.h"
 
-#include "document.h"
-#include "hand_source.h"
-#include "layout.h"
-#include "policy.h"
+#include <stdlib.h>
+
+#include "mem.h"
 #include "suite.h"
 
-enum { ANSWERS = 16, ROOMS_MOST = 8 };
-
-static struct {
-    struct hub *hub;
-    struct hand_source source;
-    struct hub_config config;
-    struct layout *layout;
-    struct policy *policy;
-    unsigned woken;
-} world;
-
-static void encode(const struct message_view *view, struct buffer *out)
+static struct message *make_message(uint32_t lane_id, int64_t offset)
 {
-    buffer_append(out, view->json);
+    struct lane_record record = {.offset = offset, .value = BYTES_LITERAL("a value")};
+    return message_new(lane_id, &record, LANE_SCOPE_NONE, 10);
 }
 
-static void ready(struct session *session, void *connection)
+static void push_message(struct session_queue *queue, uint32_t lane_id, int64_t offset)
 {
-    (void)session, (void)connection;
-    world.woken++;
+    session_queue_push(
+        queue, (struct queue_item){.kind = ITEM_MESSAGE, .message = make_message(lane_id, offset)});
 }
 
-static const struct transport_ops transport = {.name = "test", .encode = encode, .ready = ready};
-
-static struct document *parse(const char *yaml)
+static void push_answer(struct session_queue *queue, uint64_t request, uint16_t room_size)
 {
-    struct document *document;
-    struct error error;
-    ck_assert_int_eq(document_parse(bytes_of_string(yaml), NULL, &document, &error), STATUS_OK);
-    return document;
+    struct control *control = mem_alloc(sizeof(*control) + room_size);
+    control->request = request;
+    control->room_size = room_size;
+    session_queue_push(queue, (struct queue_item){.kind = ITEM_LEFT, .control = control});
 }
 
-static void configure(void)
+/* Takes the oldest: its number, wherever that is kept. */
+static int64_t take(struct session_queue *queue)
 {
-    auto_problems struct problems problems = {0};
-    struct document *access = parse("connect: [\"user:{sub}\"]\njoin: [\"task:*\"]");
-    struct document *rooms =
-        parse("user: {topic: fanout.tenant, key: \"{tenant}\", partitions: 1}\n"
-              "task: {topic: fanout.tenant, key: \"{tenant}\", partitions: 1}");
-    struct layout_source source = {.rooms = document_root(rooms)};
-    memset(&world, 0, sizeof(world));
-    ck_assert_int_eq(layout_new(&source, &world.layout, &problems), STATUS_OK);
-    ck_assert_int_eq(policy_new(document_root(access), NULL, &world.policy, &problems), STATUS_OK);
-    document_free(access);
-    document_free(rooms);
-    world.config = hand_config(world.layout, world.policy);
-    world.config.answers = ANSWERS;
-    world.config.rooms_per_session = ROOMS_MOST;
-    world.config.history = (struct history_limits){10, 1 << 20, INT64_MAX, 1 << 20};
+    struct queue_item item = session_queue_shift(queue);
+    int64_t number =
+        item.kind == ITEM_MESSAGE ? item.message->offset : (int64_t)item.control->request;
+    if (item.kind == ITEM_MESSAGE)
+        message_unref(item.message);
+    else
+        free(item.control);
+    return number;
 }
 
-static struct session *start(void)
+START_TEST(what_comes_first_goes_first_however_it_grows)
 {
-    struct delivery delivery;
-    struct session_request request = {.transport = &transport,
-                                      .claims =
-                                          BYTES_LITERAL("{\"sub\":\"usr_1\",\"tenant\":\"acme\"}")};
-    world.hub = hub_new(&world.config, &hand_source_ops, &world.source);
-    struct session *session = hub_open_session(world.hub, &request);
-    hand_open(&world.source, world.hub, 0, 0);
-    hub_run(world.hub, 1);
-    ck_assert(session_next(session, &delivery));
-    ck_assert_int_eq(delivery.kind, DELIVERY_OPENED);
-    ck_assert(!session_next(session, &delivery));
-    return session;
-}
-
-static void finish(struct session *session)
-{
-    session_close(session);
-    hub_free(world.hub);
-    layout_free(world.layout);
-    policy_free(world.policy);
-}
-
-static void leave(struct session *session, unsigned times)
-{
-    for (unsigned i = 0; i < times; i++)
-        session_leave(session, BYTES_LITERAL("task:1"), i + 1);
-}
-
-/* All that is left, which is nothing but the end. */
-static void check_is_ended(struct session *session)
-{
-    struct delivery delivery;
-    ck_assert(session_has_ended(session));
-    ck_assert(session_next(session, &delivery));
-    ck_assert_int_eq(delivery.kind, DELIVERY_CLOSE);
-    ck_assert_str_eq(delivery.reason, "too_many_answers");
-    ck_assert(delivery.overflow && delivery.transient);
-    ck_assert(!session_next(session, &delivery));
-    ck_assert_uint_eq(hub_stats(world.hub)->overflowed, 1);
-    ck_assert_uint_eq(hub_stats(world.hub)->rooms, 0);
-}
-
-static unsigned take_answers(struct session *session)
-{
-    struct delivery delivery;
-    unsigned taken = 0;
-    while (session_next(session, &delivery)) {
-        ck_assert_int_eq(delivery.kind, DELIVERY_LEFT);
-        ck_assert_uint_eq(delivery.request, ++taken);
+    struct session_queue queue = {0};
+    int64_t in = 0, out = 0;
+    for (int round = 0; round < 200; round++) {
+        for (int i = 0; i < round % 9; i++, in++)
+            if (in % 3)
+                push_message(&queue, 1, in);
+            else
+                push_answer(&queue, (uint64_t)in, 5);
+        for (int i = 0; i < round % 7 && queue.count; i++)
+            ck_assert_int_eq(take(&queue), out++);
+        ck_assert_uint_eq(queue.count, (size_t)(in - out));
     }
-    return taken;
-}
-
-START_TEST(as_many_answers_wait_as_may)
-{
-    configure();
-    struct session *session = start();
-    for (int i = 0; i < 3; i++) {
-        leave(session, ANSWERS);
-        hub_run(world.hub, 2);
-        ck_assert(!session_has_ended(session));
-        ck_assert_uint_eq(take_answers(session), ANSWERS);
-    }
-    finish(session);
+    while (queue.count)
+        ck_assert_int_eq(take(&queue), out++);
+    ck_assert_int_eq(in, out);
+    session_queue_shrink(&queue);
 }
 END_TEST
 
-START_TEST(one_more_ends_the_session)
+START_TEST(messages_and_answers_are_counted_apart)
 {
-    configure();
-    struct session *session = start();
-    leave(session, ANSWERS + 1);
-    hub_run(world.hub, 2);
-    check_is_ended(session);
-    leave(session, 10); /* nobody answers any more */
-    hub_run(world.hub, 3);
-    ck_assert(!session_has_ended(session));
-    finish(session);
+    struct session_queue queue = {0};
+    push_message(&queue, 1, 1);
+    size_t bytes = queue.message_bytes;
+    ck_assert_uint_gt(bytes, 0);
+    push_answer(&queue, 2, 30);
+    push_message(&queue, 1, 3);
+    ck_assert_uint_eq(queue.count, 3);
+    ck_assert_uint_eq(queue.messages, 2);
+    ck_assert_uint_eq(queue.message_bytes, 2 * bytes);
+    ck_assert_uint_eq(queue.answer_bytes, session_queue_answer_size(30));
+    (void)take(&queue);
+    ck_assert_uint_eq(queue.message_bytes, bytes);
+    (void)take(&queue);
+    ck_assert_uint_eq(queue.answer_bytes, 0);
+    session_queue_clear(&queue);
+    ck_assert_uint_eq(queue.count + queue.messages + queue.message_bytes, 0);
 }
 END_TEST
 
-START_TEST(answers_are_bounded_by_bytes_too)
+START_TEST(messages_of_a_lane_are_found)
 {
-    configure();
-    world.config.answer_bytes = 1000;
-    struct session *session = start();
-    char room[256];
-    memset(room, 'x', sizeof(room)); /* no room, whose name is kept for the answer */
-    for (int i = 0; i < 4; i++)
-        session_join(session, bytes_of(room, sizeof(room)), 1, 1);
-    hub_run(world.hub, 2);
-    check_is_ended(session);
-    finish(session);
+    struct session_queue queue = {0};
+    ck_assert_uint_eq(session_queue_count(&queue, 1), 0);
+    push_message(&queue, 1, 1);
+    ck_assert_uint_eq(session_queue_count(&queue, 1), 1);
+    push_message(&queue, 2, 2);
+    push_answer(&queue, 3, 0);
+    push_message(&queue, 1, 4);
+    ck_assert_uint_eq(session_queue_count(&queue, 1), 2);
+    ck_assert_uint_eq(session_queue_count(&queue, 2), 1);
+    ck_assert_uint_eq(session_queue_count(&queue, 3), 0);
+    session_queue_clear(&queue);
 }
 END_TEST
 
-/* Who did not look at what was there is told of the end nevertheless. */
-START_TEST(who_does_not_read_hears_of_the_end)
+START_TEST(one_item_takes_no_memory_and_an_empty_queue_gives_it_back)
 {
-    configure();
-    struct session *session = start();
-    leave(session, 1);
-    hub_run(world.hub, 2);
-    unsigned woken = world.woken;
-    leave(session, 3 * ANSWERS);
-    hub_run(world.hub, 3);
-    ck_assert_uint_eq(world.woken, woken + 1);
-    check_is_ended(session);
-    finish(session);
+    struct session_queue queue = {0};
+    push_message(&queue, 1, 1);
+    ck_assert_ptr_null(queue.items);
+    push_message(&queue, 1, 2);
+    ck_assert_ptr_nonnull(queue.items);
+    session_queue_shrink(&queue); /* there is something in it */
+    ck_assert_ptr_nonnull(queue.items);
+    ck_assert_int_eq(session_queue_first(&queue)->message->offset, 1);
+    session_queue_clear(&queue);
+    ck_assert_ptr_null(queue.items);
 }
 END_TEST
 
-/* Four long-polling requests of 9,999 packets each, and nothing is polled. */
-START_TEST(a_flood_of_joins_and_leaves_is_kept_small)
-{
-    configure();
-    struct session *session = start();
-    for (unsigned i = 0; i < 4 * 9999; i++)
-        if (i % 2)
-            session_leave(session, BYTES_LITERAL("task:1"), i);
-        else
-            session_join(session, BYTES_LITERAL("task:1"), i + 1, 1);
-    hub_run(world.hub, 2);
-    check_is_ended(session);
-    finish(session);
-}
-END_TEST
-
-START_TEST(histories_that_nobody_reads_are_given_back)
-{
-    configure();
-    struct session *session = start();
-    struct history_request past = {.since_ms = INT64_MIN, .last = 5};
-    leave(session, ANSWERS - 2);
-    for (unsigned i = 0; i < 4; i++)
-        session_join_with_history(session, BYTES_LITERAL("task:1"), 100 + i, &past, 1, 1);
-    hub_run(world.hub, 2);
-    hub_run(world.hub, 3);
-    check_is_ended(session);
-    ck_assert_uint_eq(hub_stats(world.hub)->histories_waiting, 0);
-    ck_assert_uint_eq(hub_stats(world.hub)->history_bytes, 0);
-    finish(session);
-}
-END_TEST
-
-/* Beyond any count of 16 bits. */
-START_TEST(a_limit_of_any_size_is_kept_in_order)
-{
-    enum { MANY = 200000 };
-    configure();
-    world.config.answers = MANY;
-    world.config.answer_bytes = 1 << 30;
-    struct session *session = start();
-    leave(session, MANY);
-    hub_run(world.hub, 2);
-    ck_assert_uint_eq(take_answers(session), MANY);
-    leave(session, MANY + 1);
-    hub_run(world.hub, 3);
-    check_is_ended(session);
-    finish(session);
-}
-END_TEST
-
-/* The broker comes and goes while nobody reads. */
-START_TEST(news_of_the_broker_is_bounded_too)
-{
-    configure();
-    struct session *session = start();
-    for (int64_t i = 0; i < 100; i++) {
-        hub_lane_unavailable(world.hub, world.source.lane, "away", i + 1);
-        hub_lane_position(world.hub, world.source.lane, 0);
-    }
-    hub_run(world.hub, 2);
-    check_is_ended(session);
-    finish(session);
-}
-END_TEST
-
-TEST_PROGRAM("queue", as_many_answers_wait_as_may, one_more_ends_the_session,
-             answers_are_bounded_by_bytes_too, who_does_not_read_hears_of_the_end,
-             a_flood_of_joins_and_leaves_is_kept_small, histories_that_nobody_reads_are_given_back,
-             a_limit_of_any_size_is_kept_in_order, news_of_the_broker_is_bounded_too)
+TEST_PROGRAM("session_queue", what_comes_first_goes_first_however_it_grows,
+             messages_and_answers_are_counted_apart, messages_of_a_lane_are_found,
+             one_item_takes_no_memory_and_an_empty_queue_gives_it_back)

@@ -1,0 +1,705 @@
+#include "history_search.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "hand_source.h"
+#include "mem.h"
+#include "notification.h"
+#include "policy.h"
+#include "suite.h"
+
+enum { RING_BYTES = 4000, QUEUE = 4, OPEN_TIMEOUT_MS = 20000 };
+#define SECOND ((int64_t)1000)
+
+/* One lane, whose record number n was published at second n. */
+struct record {
+    struct buffer value;
+    int64_t timestamp_ms;
+};
+
+static struct {
+    struct hub *hub;
+    struct hub_config config;
+    struct layout *layout;
+    struct policy *policy;
+    struct hand_source source;
+    struct record records[8000];
+    int64_t first, end;
+    bool closed;
+    int64_t now_ms;
+} world;
+
+static struct session *session;
+static char cursor[2048], private_id[2048];
+static char said[16384]; /* what the session was given since it was last looked at */
+static bool blocked;
+
+/* --- the lane */
+
+static struct lane_record record_at(int64_t offset, struct buffer *value)
+{
+    (void)value;
+    return (struct lane_record){.offset = offset,
+                                .timestamp_ms = world.records[offset].timestamp_ms,
+                                .key = BYTES_LITERAL("acme"),
+                                .value = buffer_peek(&world.records[offset].value)};
+}
+
+static void publish_sized(const char *room, unsigned count, size_t size)
+{
+    auto_free char *fill = mem_alloc(size + 1);
+    memset(fill, '1', size);
+    for (; count; count--) {
+        char id[16];
+        struct bytes name = bytes_of_string(room);
+        snprintf(id, sizeof(id), "%lld", (long long)world.end);
+        struct notification notification = {.id = bytes_of_string(id),
+                                            .rooms = &name,
+                                            .room_count = 1,
+                                            .type = NOTIFICATION_TASK_STATUS,
+                                            .task_status = {.data = bytes_of_string(fill)}};
+        ck_assert_int_lt(world.end, 8000);
+        struct record *record = &world.records[world.end++];
+        notification_encode(&notification, &record->value);
+        record->timestamp_ms = world.end * SECOND;
+        if (!world.closed)
+            hand_arrive(&world.source, world.hub, world.end - 1, record_at);
+    }
+}
+
+static void publish(const char *room, unsigned count)
+{
+    publish_sized(room, count, 1);
+}
+
+static void read_back(unsigned records)
+{
+    hand_read_back(&world.source, world.hub, world.first, records, record_at);
+}
+
+/* --- the session: "h5" is history, "5" live, "+" and "-" joined and refused */
+
+static void encode(const struct message_view *view, struct buffer *out)
+{
+    buffer_append(out, view->json);
+}
+
+static void say(const char *format, ...) PRINTF_LIKE(1, 2);
+static void say(const char *format, ...)
+{
+    size_t size = strlen(said);
+    va_list list;
+    va_start(list, format);
+    vsnprintf(said + size, sizeof(said) - size, format, list);
+    va_end(list);
+}
+
+static void say_number(const char *kind, struct bytes json)
+{
+    static const char before[] = "\"id\":\"";
+    const char *id = memmem(json.data, json.size, before, strlen(before));
+    ck_assert_ptr_nonnull(id);
+    say("%s%d ", kind, atoi(id + strlen(before)));
+}
+
+static void heard(const struct delivery *delivery)
+{
+    if (delivery->kind == DELIVERY_OPENED)
+        say(delivery->recovered ? "recovered " : "");
+    else if (delivery->kind == DELIVERY_NOTIFICATION)
+        say_number("", delivery->body);
+    else if (delivery->kind == DELIVERY_HISTORY)
+        say_number("h", delivery->body);
+    else if (delivery->kind == DELIVERY_JOINED && delivery->has_history)
+        say("+%.*s:%u%s ", BYTES_PRINT(delivery->room), delivery->history_count,
+            delivery->history_complete ? "" : "...");
+    else if (delivery->kind == DELIVERY_JOINED)
+        say("+%.*s ", BYTES_PRINT(delivery->room));
+    else if (delivery->kind == DELIVERY_JOIN_REFUSED)
+        say("-%.*s:%s%s ", BYTES_PRINT(delivery->room), delivery->reason,
+            delivery->transient ? "!" : "");
+    else if (delivery->kind == DELIVERY_LEFT)
+        say("left ");
+    else
+        say("%d ", (int)delivery->kind);
+    if (delivery->cursor.size)
+        snprintf(cursor, sizeof(cursor), "%.*s", BYTES_PRINT(delivery->cursor));
+    if (delivery->private_id.size)
+        snprintf(private_id, sizeof(private_id), "%.*s", BYTES_PRINT(delivery->private_id));
+}
+
+static void take(struct session *of, void *connection)
+{
+    struct delivery delivery;
+    (void)connection;
+    while (!blocked && session_next(of, &delivery))
+        heard(&delivery);
+}
+
+static const struct transport_ops transport = {"test", TRANSPORT_SLOT_SSE, encode, take};
+
+static void turn(void)
+{
+    if (!world.closed)
+        hand_open(&world.source, world.hub, world.first, world.end);
+    hub_run(world.hub, ++world.now_ms);
+}
+
+/* Turns until nothing is left to do. */
+static void rest(void)
+{
+    for (unsigned i = 0; i < 100; i++) {
+        turn();
+        read_back(UINT32_MAX);
+    }
+}
+
+#define EXPECT(...)                                        \
+    do {                                                   \
+        char expected[sizeof(said)];                       \
+        snprintf(expected, sizeof(expected), __VA_ARGS__); \
+        ck_assert_str_eq(said, expected);                  \
+        said[0] = '\0';                                    \
+    } while (0)
+
+static void connect(void)
+{
+    struct session_request request = {.transport = &transport,
+                                      .claims =
+                                          BYTES_LITERAL("{\"sub\":\"usr_1\",\"tenant\":\"acme\"}"),
+                                      .private_id = bytes_of_string(private_id),
+                                      .cursor = bytes_of_string(cursor),
+                                      .now_ms = world.now_ms};
+    session = hub_open_session(world.hub, &request);
+    ck_assert_ptr_nonnull(session);
+    rest();
+}
+
+/* At the time at which the next record is published. */
+static void ask(const char *room, int64_t since_ms, uint32_t last)
+{
+    const struct history_request request = {since_ms, last};
+    session_join_with_history(session, bytes_of_string(room), 1, &request, world.now_ms,
+                              world.end * SECOND);
+}
+
+static void last(const char *room, uint32_t count)
+{
+    ask(room, INT64_MIN, count);
+}
+
+static void start_gateway(void)
+{
+    world.hub = hub_new(&world.config, &hand_source_ops, &world.source);
+}
+
+static void begin(void)
+{
+    struct layout_source source = {0};
+    auto_problems struct problems problems = {0};
+    memset(&world, 0, sizeof(world));
+    said[0] = cursor[0] = private_id[0] = '\0';
+    blocked = false;
+    ck_assert(layout_new(&source, &world.layout, &problems) == STATUS_OK);
+    world.policy = hand_policy();
+    world.config = hand_config(world.layout, world.policy);
+    world.config.ring_bytes = RING_BYTES;
+    world.config.queue_messages = QUEUE;
+    world.config.pending_joins = 3;
+    world.config.open_timeout_ms = OPEN_TIMEOUT_MS;
+    world.config.history = (struct history_limits){
+        .messages = 100, .bytes = 1 << 20, .age_ms = INT64_MAX, .buffered = 1 << 20};
+}
+
+static void begin_connected(void)
+{
+    begin();
+    start_gateway();
+    connect();
+}
+
+static void end_gateway(void)
+{
+    session_close(session);
+    hub_run(world.hub, world.now_ms);
+    ck_assert_uint_eq(hub_stats(world.hub)->history_bytes, 0);
+    ck_assert_uint_eq(hub_stats(world.hub)->histories_waiting, 0);
+    hub_free(world.hub);
+    world.source.scanning = false;
+}
+
+static void end(void)
+{
+    end_gateway();
+    layout_free(world.layout);
+    policy_free(world.policy);
+    for (int64_t i = 0; i < world.end; i++)
+        buffer_deinit(&world.records[i].value);
+}
+
+/* --- what is given */
+
+START_TEST(the_last_ones_come_before_the_confirmation)
+{
+    begin_connected();
+    publish("task:1", 3);
+    publish("task:2", 2);
+    publish("task:1", 2); /* 5 and 6 */
+    last("task:1", 3);
+    publish("task:1", 1); /* before the history is whole: in it */
+    turn();
+    EXPECT("h5 h6 h7 +task:1:3 ");
+    publish("task:1", 1);
+    turn();
+    EXPECT("8 ");
+    ck_assert_uint_eq(world.source.scans, 0);
+    end();
+}
+END_TEST
+
+START_TEST(what_is_since_a_time_comes)
+{
+    begin_connected();
+    publish("task:1", 30); /* at seconds 1 to 30 */
+    ask("task:1", 28 * SECOND, 0);
+    turn();
+    EXPECT("h27 h28 h29 +task:1:3 ");
+    ask("task:2", 28 * SECOND, 5);
+    ask("task:1", 1000 * SECOND, 5);
+    turn();
+    EXPECT("+task:2:0 +task:1:0 ");
+    ask("task:1", 28 * SECOND, 2);
+    turn();
+    EXPECT("h28 h29 +task:1:2 ");
+    end();
+}
+END_TEST
+
+START_TEST(a_room_that_has_no_past_has_none)
+{
+    begin_connected();
+    last("task:1", 3);
+    turn();
+    EXPECT("+task:1:0 ");
+    end();
+}
+END_TEST
+
+START_TEST(what_the_ring_does_not_have_is_read)
+{
+    begin();
+    publish("task:1", 10);
+    publish("task:2", 40);
+    start_gateway();
+    connect();
+    last("task:1", 12);
+    rest();
+    EXPECT("h0 h1 h2 h3 h4 h5 h6 h7 h8 h9 +task:1:10 ");
+    ck_assert_uint_gt(world.source.scans, 0);
+    unsigned scans = world.source.scans;
+    last("task:2", 2);
+    rest();
+    EXPECT("h48 h49 +task:2:2 ");
+    ck_assert_uint_eq(world.source.scans, scans); /* what was read back is there */
+    end();
+}
+END_TEST
+
+START_TEST(nothing_of_the_room_comes_before_its_history)
+{
+    begin();
+    publish("task:1", 2);
+    start_gateway();
+    connect();
+    last("task:1", 5);
+    turn();
+    publish("user:usr_1", 1);
+    publish("task:1", 2);
+    turn();
+    EXPECT("2 "); /* the rest of the stream goes on */
+    read_back(1);
+    publish("task:1", 1);
+    read_back(100);
+    turn();
+    EXPECT("h0 h1 h3 h4 h5 +task:1:5 ");
+    publish("task:1", 1);
+    turn();
+    EXPECT("6 ");
+    end();
+}
+END_TEST
+
+START_TEST(a_room_that_the_session_is_in_has_a_past_too)
+{
+    begin_connected();
+    publish("user:usr_1", 3);
+    turn();
+    EXPECT("0 1 2 ");
+    last("user:usr_1", 2);
+    publish("user:usr_1", 1);
+    turn();
+    EXPECT("3 h2 h3 +user:usr_1:2 ");
+    publish("user:usr_1", 1);
+    turn();
+    EXPECT("4 ");
+    end();
+}
+END_TEST
+
+START_TEST(a_slow_session_gets_history_where_it_stands)
+{
+    begin_connected();
+    blocked = true;
+    publish("user:usr_1", 8); /* four are queued, and it is behind */
+    turn();
+    last("task:1", 5);
+    publish("task:1", 2);
+    turn();
+    blocked = false;
+    take(session, NULL);
+    EXPECT("0 1 2 3 +task:1:0 4 5 6 7 8 9 ");
+    end();
+}
+END_TEST
+
+/* --- the cursor */
+
+START_TEST(what_was_history_does_not_come_again_elsewhere)
+{
+    begin_connected();
+    publish("user:usr_1", 1);
+    publish("task:1", 3);
+    turn();
+    last("task:1", 9);
+    turn();
+    EXPECT("0 h1 h2 h3 +task:1:3 ");
+    end_gateway();
+    world.source.lane = NULL;
+    publish("task:1", 2);
+    start_gateway();
+    connect();
+    EXPECT("recovered 4 5 ");
+    end();
+}
+END_TEST
+
+START_TEST(a_queue_behind_the_history_does_not_hold_its_cursor_back)
+{
+    struct delivery delivery;
+    begin_connected();
+    publish("task:1", 3);
+    blocked = true;
+    last("task:1", 9);
+    turn();
+    publish("task:1", 2); /* queued behind it */
+    for (unsigned i = 0; i < 4; i++) {
+        ck_assert(session_next(session, &delivery));
+        heard(&delivery);
+    }
+    EXPECT("h0 h1 h2 +task:1:3 ");
+    end_gateway();
+    world.source.lane = NULL;
+    blocked = false;
+    start_gateway();
+    connect();
+    EXPECT("recovered 3 4 ");
+    end();
+}
+END_TEST
+
+START_TEST(a_history_that_is_cut_off_in_the_middle_is_asked_for_again)
+{
+    struct delivery delivery;
+    begin_connected();
+    publish("task:1", 3);
+    blocked = true;
+    last("task:1", 9);
+    turn();
+    ck_assert(session_next(session, &delivery));
+    heard(&delivery);
+    EXPECT("h0 ");
+    end_gateway();
+    world.source.lane = NULL;
+    blocked = false;
+    start_gateway();
+    connect();
+    publish("task:1", 1);
+    turn();
+    EXPECT("recovered "); /* it is not in the room */
+    last("task:1", 9);
+    rest();
+    EXPECT("h0 h1 h2 h3 +task:1:4 ");
+    end();
+}
+END_TEST
+
+/* --- limits */
+
+START_TEST(more_than_there_may_be_is_cut_off)
+{
+    begin();
+    world.config.history.messages = 3;
+    start_gateway();
+    connect();
+    publish("task:1", 5);
+    publish("task:2", 3);
+    last("task:1", 4);
+    last("task:2", 3);
+    ask("task:2", 7 * SECOND, 0);
+    turn();
+    EXPECT("h2 h3 h4 +task:1:3... h5 h6 h7 +task:2:3 h6 h7 +task:2:2 ");
+    ck_assert_uint_eq(hub_stats(world.hub)->histories, 3);
+    ck_assert_uint_eq(hub_stats(world.hub)->histories_incomplete, 1);
+    ck_assert_uint_eq(hub_stats(world.hub)->history_messages, 8);
+    end();
+}
+END_TEST
+
+START_TEST(too_old_is_cut_off)
+{
+    begin();
+    world.config.history.age_ms = 2 * SECOND;
+    start_gateway();
+    connect();
+    publish("task:1", 30);
+    last("task:1", 5);
+    last("task:1", 2);
+    turn();
+    EXPECT("h27 h28 h29 +task:1:3... h28 h29 +task:1:2 ");
+    end();
+}
+END_TEST
+
+START_TEST(a_lane_is_not_read_further_back_than_it_may)
+{
+    begin();
+    world.config.history.bytes = 25600; /* fifty of what a record is thought to be at first */
+    publish("task:1", 10);
+    publish("task:2", 100);
+    publish("task:1", 1);
+    start_gateway();
+    connect();
+    last("task:1", 5);
+    rest();
+    EXPECT("h110 +task:1:1... ");
+    ck_assert_uint_le(world.source.scanned, 100);
+    end();
+}
+END_TEST
+
+START_TEST(larger_records_than_were_thought_are_noticed)
+{
+    begin();
+    world.config.history.bytes = 100000;
+    publish_sized("task:2", 200, 10000);
+    publish_sized("task:1", 2, 10000);
+    start_gateway();
+    connect();
+    last("task:1", 5);
+    rest();
+    EXPECT("h200 h201 +task:1:2... ");
+    ck_assert_uint_le(world.source.scanned, 60); /* not 200, which it would have been */
+    publish("user:usr_1", 1);
+    turn();
+    EXPECT("202 ");
+    end();
+}
+END_TEST
+
+START_TEST(what_is_held_for_all_is_bounded)
+{
+    begin();
+    world.config.history.buffered = 65536;
+    start_gateway();
+    connect();
+    publish_sized("task:1", 6, 2000); /* of which one history may hold 8 KiB */
+    blocked = true;
+    for (unsigned i = 0; i < 3; i++)
+        last("task:1", 5);
+    rest();
+    ck_assert_uint_le(hub_stats(world.hub)->history_bytes, 24576);
+    ck_assert_uint_gt(hub_stats(world.hub)->history_bytes, 0);
+    last("task:1", 5);
+    blocked = false;
+    take(session, NULL);
+    EXPECT("h3 h4 h5 +task:1:3... h3 h4 h5 +task:1:3... h3 h4 h5 +task:1:3... "
+           "-task:1:too_many_requests ");
+    end();
+}
+END_TEST
+
+START_TEST(retention_cuts_off)
+{
+    begin();
+    publish("task:1", 60);
+    world.first = 20;
+    start_gateway();
+    connect();
+    last("task:1", 99);
+    rest();
+    ck_assert_ptr_eq(strstr(said, "h20 "), said);
+    ck_assert_ptr_nonnull(strstr(said, "h59 +task:1:40... "));
+    said[0] = '\0';
+    world.first = 50; /* and nobody has told yet */
+    end_gateway();
+    world.source.lane = NULL;
+    start_gateway();
+    world.first = 0;
+    cursor[0] = private_id[0] = '\0';
+    connect();
+    world.first = 50;
+    last("task:1", 99);
+    rest();
+    EXPECT("h50 h51 h52 h53 h54 h55 h56 h57 h58 h59 +task:1:10... ");
+    end();
+}
+END_TEST
+
+START_TEST(there_may_be_none)
+{
+    begin();
+    world.config.history.messages = 0;
+    start_gateway();
+    connect();
+    last("task:1", 5);
+    turn();
+    EXPECT("-task:1:no_history ");
+    end();
+}
+END_TEST
+
+/* --- what happens meanwhile */
+
+START_TEST(a_history_that_does_not_come_is_refused)
+{
+    begin();
+    publish("task:1", 2);
+    start_gateway();
+    connect();
+    last("task:1", 5);
+    last("user:usr_1", 5);
+    turn();
+    world.now_ms += OPEN_TIMEOUT_MS;
+    turn();
+    EXPECT("-task:1:unavailable! -user:usr_1:unavailable! ");
+    ck_assert(!session_is_in(session, BYTES_LITERAL("task:1")));
+    ck_assert(session_is_in(session, BYTES_LITERAL("user:usr_1"))); /* it was before */
+    read_back(100);
+    publish("user:usr_1", 1);
+    publish("task:1", 1);
+    rest();
+    EXPECT("2 ");
+    end();
+}
+END_TEST
+
+START_TEST(a_room_may_be_left_while_its_history_comes)
+{
+    begin();
+    publish("task:1", 2);
+    start_gateway();
+    connect();
+    last("task:1", 5);
+    turn();
+    session_leave(session, BYTES_LITERAL("task:1"), 2);
+    rest();
+    EXPECT("-task:1:left left ");
+    last("task:1", 5);
+    rest();
+    EXPECT("h0 h1 +task:1:2 ");
+    end();
+}
+END_TEST
+
+START_TEST(a_plain_join_does_not_wait_for_another_ones_history)
+{
+    begin();
+    publish("task:1", 2);
+    start_gateway();
+    connect();
+    last("task:1", 5);
+    turn();
+    session_join(session, BYTES_LITERAL("task:1"), 2, world.now_ms);
+    publish("task:1", 1);
+    turn();
+    EXPECT("+task:1 2 ");
+    rest();
+    EXPECT("h0 h1 h2 +task:1:3 ");
+    end();
+}
+END_TEST
+
+START_TEST(a_session_may_end_while_its_history_comes)
+{
+    begin();
+    publish("task:1", 2);
+    start_gateway();
+    connect();
+    last("task:1", 5);
+    turn();
+    ck_assert_uint_eq(hub_stats(world.hub)->histories_waiting, 1);
+    read_back(1);
+    session_close(session);
+    rest();
+    connect();
+    end();
+}
+END_TEST
+
+START_TEST(a_lane_that_is_not_open_yet_is_waited_for)
+{
+    begin();
+    world.closed = true;
+    start_gateway();
+    struct session_request request = {.transport = &transport,
+                                      .claims =
+                                          BYTES_LITERAL("{\"sub\":\"usr_1\",\"tenant\":\"acme\"}"),
+                                      .now_ms = world.now_ms};
+    publish("task:1", 2);
+    session = hub_open_session(world.hub, &request);
+    turn();
+    world.closed = false;
+    rest();
+    last("task:1", 5);
+    rest();
+    EXPECT("h0 h1 +task:1:2 ");
+    end();
+}
+END_TEST
+
+START_TEST(a_session_that_moves_takes_its_history_first)
+{
+    struct delivery delivery;
+    auto_buffer struct buffer state = {0};
+    begin();
+    publish("task:1", 2);
+    start_gateway();
+    connect();
+    last("task:1", 5);
+    turn();
+    ck_assert(session_migrate_out(session, &state) == STATUS_INCOMPLETE);
+    blocked = true;
+    rest();
+    ck_assert(session_migrate_out(session, &state) == STATUS_INCOMPLETE);
+    while (session_next_answer(session, &delivery))
+        heard(&delivery);
+    EXPECT("h0 h1 +task:1:2 ");
+    ck_assert(session_migrate_out(session, &state) == STATUS_OK);
+    end();
+}
+END_TEST
+
+TEST_PROGRAM(
+    "history", the_last_ones_come_before_the_confirmation, what_is_since_a_time_comes,
+    a_room_that_has_no_past_has_none, what_the_ring_does_not_have_is_read,
+    nothing_of_the_room_comes_before_its_history, a_room_that_the_session_is_in_has_a_past_too,
+    a_slow_session_gets_history_where_it_stands, what_was_history_does_not_come_again_elsewhere,
+    a_queue_behind_the_history_does_not_hold_its_cursor_back,
+    a_history_that_is_cut_off_in_the_middle_is_asked_for_again, more_than_there_may_be_is_cut_off,
+    too_old_is_cut_off, a_lane_is_not_read_further_back_than_it_may,
+    larger_records_than_were_thought_are_noticed, what_is_held_for_all_is_bounded,
+    retention_cuts_off, there_may_be_none, a_history_that_does_not_come_is_refused,
+    a_room_may_be_left_while_its_history_comes, a_plain_join_does_not_wait_for_another_ones_history,
+    a_session_may_end_while_its_history_comes, a_lane_that_is_not_open_yet_is_waited_for,
+    a_session_that_moves_takes_its_history_first)
