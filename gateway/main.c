@@ -9,6 +9,7 @@
 #include "core_dumps.h"
 #include "gateway_process.h"
 #include "log.h"
+#include "order_command.h"
 #include "supervisor.h"
 
 enum { EXIT_USAGE = 2, PROGRAM_NAME_SIZE = 16 };
@@ -17,6 +18,7 @@ struct gateway_arguments {
     const char *config;
     const char *workers; /* NULL: as configured */
     bool check_only;
+    struct order_arguments order; /* `--control` and what belongs to it */
 };
 
 struct gateway_setup {
@@ -93,18 +95,30 @@ static void gateway_print_help(void)
     const struct config_group groups[] = {shared_config_group(&setup.shared),
                                           gateway_settings_group(&setup.settings)};
     buffer_append_string(
-        &text, "Brings notifications from Kafka to browsers, by Socket.IO.\n"
-               "\n"
-               "  gateway --config FILE                   run\n"
-               "  gateway --config FILE --workers N       run on N cores: N processes, one "
-               "port\n"
-               "  gateway --config FILE --check-config    check the configuration\n"
-               "  gateway --settings-json                 all settings, for programs\n"
-               "  gateway --version\n"
-               "\n"
-               "SIGTERM sends clients away, to come back elsewhere, and ends. SIGHUP "
-               "reads the TLS certificate and the JWK set again.\n"
-               "\n");
+        &text,
+        "Brings notifications from Kafka to browsers, by Socket.IO.\n"
+        "\n"
+        "  gateway --config FILE                   run\n"
+        "  gateway --config FILE --workers N       run on N cores: N processes, one "
+        "port\n"
+        "  gateway --config FILE --check-config    check the configuration\n"
+        "  gateway --config FILE --control ORDER   write an order to all gateways\n"
+        "  gateway --settings-json                 all settings, for programs\n"
+        "  gateway --version\n"
+        "\n"
+        "SIGTERM sends clients away, to come back elsewhere, and ends. SIGHUP "
+        "reads the TLS certificate and the JWK set again.\n"
+        "\n"
+        "ORDER, for gateway.control.topic:\n"
+        "  create                                  make the topic\n"
+        "  disconnect                              end these sessions, let nobody of them in\n"
+        "  not_before [--not-before TIME]          refuse tokens issued before (now)\n"
+        "  leave --room ROOM                       out of a room\n"
+        "  join --room ROOM                        into a room\n"
+        "--tenant TENANT is needed; with it at most one of --user USER, --session ID and\n"
+        "--token JTI. --expires 15m (s, h, d, or a TIME, 2026-12-01T08:00:00Z) ends it,\n"
+        "--reason TEXT is for the log, --lift takes it back, --dry-run only shows it.\n"
+        "\n");
     config_help(groups, 2, &text);
     print(&text);
 }
@@ -167,20 +181,63 @@ static int gateway_run(struct gateway_setup *setup)
         .settings = &setup->settings, .work = run_worker, .context = setup});
 }
 
+/* Beyond every letter. */
+enum {
+    ARGUMENT_CONTROL = 1000,
+    ARGUMENT_TENANT,
+    ARGUMENT_USER,
+    ARGUMENT_SESSION,
+    ARGUMENT_TOKEN,
+    ARGUMENT_ROOM,
+    ARGUMENT_REASON,
+    ARGUMENT_NOT_BEFORE,
+    ARGUMENT_EXPIRES,
+    ARGUMENT_TEXTS, /* those before have a text */
+    ARGUMENT_LIFT = ARGUMENT_TEXTS,
+    ARGUMENT_DRY_RUN,
+};
+
+static void take_order_argument(struct order_arguments *order, int argument, const char *text)
+{
+    const char **const texts[] = {&order->order,   &order->tenant,     &order->user,
+                                  &order->session, &order->token,      &order->room,
+                                  &order->reason,  &order->not_before, &order->expires};
+    if (argument < ARGUMENT_TEXTS)
+        *texts[argument - ARGUMENT_CONTROL] = text;
+    else if (argument == ARGUMENT_LIFT)
+        order->lift = true;
+    else
+        order->dry_run = true;
+}
+
 /* Returns -1 to go on, else the exit code. */
 static int gateway_read_arguments(int argument_count, char **arguments,
                                   struct gateway_arguments *result)
 {
-    static const struct option options[] = {{"config", required_argument, NULL, 'c'},
-                                            {"check-config", no_argument, NULL, 'k'},
-                                            {"help", no_argument, NULL, 'h'},
-                                            {"version", no_argument, NULL, 'v'},
-                                            {"workers", required_argument, NULL, 'w'},
-                                            {"settings-json", no_argument, NULL, 'j'},
-                                            {NULL, 0, NULL, 0}};
+    static const struct option options[] = {
+        {"config", required_argument, NULL, 'c'},
+        {"check-config", no_argument, NULL, 'k'},
+        {"help", no_argument, NULL, 'h'},
+        {"version", no_argument, NULL, 'v'},
+        {"workers", required_argument, NULL, 'w'},
+        {"settings-json", no_argument, NULL, 'j'},
+        {"control", required_argument, NULL, ARGUMENT_CONTROL},
+        {"tenant", required_argument, NULL, ARGUMENT_TENANT},
+        {"user", required_argument, NULL, ARGUMENT_USER},
+        {"session", required_argument, NULL, ARGUMENT_SESSION},
+        {"token", required_argument, NULL, ARGUMENT_TOKEN},
+        {"room", required_argument, NULL, ARGUMENT_ROOM},
+        {"reason", required_argument, NULL, ARGUMENT_REASON},
+        {"not-before", required_argument, NULL, ARGUMENT_NOT_BEFORE},
+        {"expires", required_argument, NULL, ARGUMENT_EXPIRES},
+        {"lift", no_argument, NULL, ARGUMENT_LIFT},
+        {"dry-run", no_argument, NULL, ARGUMENT_DRY_RUN},
+        {NULL, 0, NULL, 0}};
     for (int option; (option = getopt_long(argument_count, arguments, "", options, NULL)) != -1;) {
         if (option == 'c') {
             result->config = optarg;
+        } else if (option >= ARGUMENT_CONTROL) {
+            take_order_argument(&result->order, option, optarg);
         } else if (option == 'w') {
             result->workers = optarg;
         } else if (option == 'k') {
@@ -218,6 +275,8 @@ int main(int argument_count, char **arguments)
     code = gateway_setup_load(&setup, &read);
     if (code == EXIT_SUCCESS && read.check_only)
         code = tell_good(&setup, read.config);
+    else if (code == EXIT_SUCCESS && order_arguments_any(&read.order))
+        code = order_command(&read.order, &setup.settings, &setup.shared);
     else if (code == EXIT_SUCCESS)
         code = gateway_run(&setup);
     gateway_setup_deinit(&setup);

@@ -11,6 +11,11 @@ static size_t check_self(const struct gateway_process *process, struct health_ch
     /* Away, it is so for all gateways: none of them unready, or polls would reach nobody. */
     check->healthy = kafka_source_ready(process->kafka, &check->detail) ||
                      kafka_source_was_reached(process->kafka);
+    if (process->orders) {
+        check = &checks[count++];
+        *check = (struct health_check){.name = "control"};
+        check->healthy = kafka_orders_ready(process->orders, &check->detail);
+    }
     if (process->tokens) {
         check = &checks[count++];
         *check = (struct health_check){.name = "tokens"};

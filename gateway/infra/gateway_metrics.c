@@ -19,6 +19,7 @@ struct snapshot {
     struct token_stats tokens;
     struct client_events_stats events;
     struct kafka_outlet_stats outlet;
+    struct kafka_orders_stats orders;
     struct socketio_adapter_stats adapter;
     struct peer_client_stats peers;
     struct identity_queue_stats identities;
@@ -149,6 +150,36 @@ static const struct row counters[] = {
        addresses.refused[QUOTA_SESSIONS]),
     BY("quota_refusals_total", HELP, "quota", "address_connects",
        addresses.refused[QUOTA_CONNECTS]),
+#undef HELP
+#define HELP                                                                                  \
+    "Orders of the backend that were read: each kind, lifted ones, and those whose time was " \
+    "over already."
+    BY("control_orders_read_total", HELP, "order", "disconnect", hub.orders[ORDER_DISCONNECT]),
+    BY("control_orders_read_total", HELP, "order", "not_before", hub.orders[ORDER_NOT_BEFORE]),
+    BY("control_orders_read_total", HELP, "order", "leave", hub.orders[ORDER_LEAVE]),
+    BY("control_orders_read_total", HELP, "order", "join", hub.orders[ORDER_JOIN]),
+    BY("control_orders_read_total", HELP, "order", "lifted", hub.orders_lifted),
+    BY("control_orders_read_total", HELP, "order", "over", hub.orders_over),
+#undef HELP
+#define HELP                                                                               \
+    "What orders did: sessions ended, also for their token; connects and tokens refused; " \
+    "rooms that sessions left and joined."
+    BY("control_effects_total", HELP, "effect", "disconnected", hub.disconnected),
+    BY("control_effects_total", HELP, "effect", "revoked", hub.revoked),
+    BY("control_effects_total", HELP, "effect", "refused", hub.kept_out),
+    BY("control_effects_total", HELP, "effect", "left", hub.rooms_closed),
+    BY("control_effects_total", HELP, "effect", "joined", hub.rooms_opened),
+#undef HELP
+#define HELP "Records of control.topic that are no orders, passed over, by reason."
+    BY("control_faulty_total", HELP, "reason", "key", orders.faulty[ORDER_FAULTY_KEY]),
+    BY("control_faulty_total", HELP, "reason", "value", orders.faulty[ORDER_FAULTY_VALUE]),
+    BY("control_faulty_total", HELP, "reason", "member", orders.faulty[ORDER_FAULTY_MEMBER]),
+    BY("control_faulty_total", HELP, "reason", "order", orders.faulty[ORDER_FAULTY_ORDER]),
+    BY("control_faulty_total", HELP, "reason", "tenant", orders.faulty[ORDER_FAULTY_TENANT]),
+    BY("control_faulty_total", HELP, "reason", "subject", orders.faulty[ORDER_FAULTY_SUBJECT]),
+    BY("control_faulty_total", HELP, "reason", "room", orders.faulty[ORDER_FAULTY_ROOM]),
+    BY("control_faulty_total", HELP, "reason", "time", orders.faulty[ORDER_FAULTY_TIME]),
+    BY("control_faulty_total", HELP, "reason", "reason", orders.faulty[ORDER_FAULTY_REASON]),
 #undef HELP
     ROW("tokens_refreshed_total", "Fresh tokens that open sessions have brought.", hub.refreshed),
 #define HELP "Rooms that sessions lost or were given with other claims."
@@ -285,6 +316,7 @@ static const struct row gauges[] = {
     BY("engineio_sessions", HELP, "transport", "websocket", engineio.websocket),
 #undef HELP
     ROW("sockets", "Socket.IO sockets now.", socketio.sockets),
+    ROW("control_orders", "Orders of the backend in force, of each worker.", hub.orders_now),
 #define HELP "Raw WebSockets and event streams now."
     BY("stream_connections", HELP, "transport", "websocket", websocket.connections),
     BY("stream_connections", HELP, "transport", "sse", sse.connections),
@@ -368,6 +400,8 @@ static void take_snapshot(struct gateway_metrics *metrics)
         to->events = *client_events_stats(from->events);
     if (from->outlet)
         to->outlet = *kafka_outlet_stats(from->outlet);
+    if (from->orders)
+        to->orders = *kafka_orders_stats(from->orders);
     if (from->adapter)
         to->adapter = *socketio_adapter_stats(from->adapter);
     if (from->identities)

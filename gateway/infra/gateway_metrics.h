@@ -7,6 +7,7 @@
 #include "gateway_peers.h"
 #include "hub.h"
 #include "identity_queue.h"
+#include "kafka_orders.h"
 #include "kafka_outlet.h"
 #include "kafka_source.h"
 #include "lws_server.h"
@@ -33,6 +34,7 @@ struct gateway_metrics_sources {
     const struct token_verifier *tokens;
     const struct client_events *events;
     const struct kafka_outlet *outlet;
+    const struct kafka_orders *orders;
     const struct socketio_adapter *adapter;
     const struct gateway_peers *peers;
     const struct identity_queue *identities;

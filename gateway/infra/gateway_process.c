@@ -155,6 +155,14 @@ static struct quotas_config quotas_of(const struct gateway_settings *settings)
     return config;
 }
 
+static struct orders_limits orders_of(const struct gateway_settings *settings)
+{
+    return (struct orders_limits){.most = settings->control_topic ? (size_t)settings->control_orders
+                                                                  : 0,
+                                  .age_ms = settings->control_age_ms,
+                                  .tell = settings->control_tell};
+}
+
 static void open_hub(struct gateway_process *process)
 {
     const struct gateway_settings *settings = process->settings;
@@ -186,6 +194,7 @@ static void open_hub(struct gateway_process *process)
                     .bytes = (uint64_t)settings->history_bytes,
                     .age_ms = settings->history_age_ms,
                     .buffered = (uint64_t)settings->history_buffered},
+        .orders = orders_of(settings),
         .access = {.told = client_log_access},
         .quotas = &quotas,
         .recovery = settings->recovery,
@@ -194,6 +203,18 @@ static void open_hub(struct gateway_process *process)
     fill_random(NULL, (uint8_t *)&config.hash_seed, sizeof(config.hash_seed));
     process->hub = hub_new(&config, &kafka_source_ops, process->kafka);
     kafka_source_attach(process->kafka, process->hub);
+}
+
+static enum status open_orders(struct gateway_process *process, struct error *error)
+{
+    const struct gateway_settings *settings = process->settings;
+    struct kafka_orders_config config = {.settings = process->shared->kafka,
+                                         .client_id = "smartstack-gateway",
+                                         .topic = settings->control_topic,
+                                         .hub = process->hub,
+                                         .probe_interval_ms = settings->probe_interval_ms,
+                                         .stall_ms = settings->stall_ms};
+    return config.topic ? kafka_orders_open(&config, &process->orders, error) : STATUS_OK;
 }
 
 static const char **strings_of(const struct config_list *list)
@@ -424,7 +445,9 @@ static enum status open_parts(struct gateway_process *process, struct error *err
     if (status != STATUS_OK)
         return status;
     open_hub(process);
-    status = open_operations(process, error);
+    status = open_orders(process, error);
+    if (status == STATUS_OK)
+        status = open_operations(process, error);
     if (status != STATUS_OK)
         return status;
     open_addresses(process);
@@ -471,6 +494,7 @@ enum status gateway_process_open(const struct gateway_settings *settings,
                                               .tokens = made->tokens,
                                               .events = made->events,
                                               .outlet = made->outlet,
+                                              .orders = made->orders,
                                               .adapter = made->adapter,
                                               .peers = made->peers,
                                               .identities = made->identity_queue,
@@ -503,6 +527,7 @@ void gateway_process_close(struct gateway_process *process)
         gateway_turn_detach(process);
     if (process->hub)
         hub_free(process->hub);
+    kafka_orders_close(process->orders);
     client_events_free(process->events);
     kafka_outlet_close(process->outlet);
     kafka_source_close(process->kafka);

@@ -9,6 +9,7 @@
 #include "hub.h"
 #include "identities.h"
 #include "identity_queue.h"
+#include "kafka_orders.h"
 #include "kafka_outlet.h"
 #include "kafka_source.h"
 #include "lws_server.h"
@@ -37,6 +38,7 @@ struct gateway_process {
     struct kafka_source *kafka;
     struct kafka_outlet *outlet; /* NULL: clients send no events */
     struct client_events *events;
+    struct kafka_orders *orders; /* NULL: none are taken */
     struct hub *hub;
     struct refusals refusals;
     struct http_cors cors;
@@ -52,7 +54,7 @@ struct gateway_process {
     size_t stream_count;
     struct gateway_peers *peers; /* NULL: there are no others */
     struct lws_server *sockets;
-    struct lws_watch *watches[3];
+    struct lws_watch *watches[4];
     uint8_t random_key[RANDOM_KEY_BYTES]; /* if none is configured */
     const char **namespaces;
     const char **origins;

@@ -71,6 +71,24 @@ static int64_t identities_deadline(void *context)
     return identity_queue_deadline_ms(process->identity_queue);
 }
 
+static void orders_readable(void *context, int64_t now_ms)
+{
+    const struct gateway_process *process = context;
+    kafka_orders_service(process->orders, now_ms, wall_ms());
+}
+
+static int64_t orders_deadline(void *context)
+{
+    const struct gateway_process *process = context;
+    return kafka_orders_deadline_ms(process->orders);
+}
+
+static void run_orders(void *context, int64_t now_ms)
+{
+    if (now_ms >= orders_deadline(context))
+        orders_readable(context, now_ms);
+}
+
 static void outlet_readable(void *context, int64_t now_ms)
 {
     const struct gateway_process *process = context;
@@ -234,6 +252,8 @@ static void add_chores(struct gateway_process *process)
     struct lws_loop *loop = process->loop;
     lws_loop_add_chore(loop, &(struct lws_chore){advance_wheel, wheel_deadline, process});
     lws_loop_add_chore(loop, &(struct lws_chore){run_kafka, kafka_deadline, process});
+    if (process->orders)
+        lws_loop_add_chore(loop, &(struct lws_chore){run_orders, orders_deadline, process});
     if (process->tokens)
         lws_loop_add_chore(loop, &(struct lws_chore){run_tokens, tokens_deadline, process});
     lws_loop_add_chore(loop, &(struct lws_chore){run_identities, identities_deadline, process});
@@ -252,6 +272,7 @@ static enum status add_watches(struct gateway_process *process, struct error *er
     } wanted[] = {
         {kafka_source_descriptor(process->kafka), kafka_readable},
         {process->tokens ? token_verifier_descriptor(process->tokens) : -1, tokens_readable},
+        {process->orders ? kafka_orders_descriptor(process->orders) : -1, orders_readable},
         {process->outlet ? kafka_outlet_descriptor(process->outlet) : -1, outlet_readable},
     };
     for (size_t i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++) {

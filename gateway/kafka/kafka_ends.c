@@ -47,6 +47,7 @@ static struct topic_facts find_topic(const struct rd_kafka_metadata *metadata, c
 
 static void judge_topic(struct kafka_ends_request *request, const struct topic_facts *facts)
 {
+    request->partitions = facts->partition_count;
     if (facts->code != RD_KAFKA_RESP_ERR_NO_ERROR)
         fail_with_code(request, facts->code);
     else if (facts->partition_count == 0)

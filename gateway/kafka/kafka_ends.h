@@ -22,6 +22,7 @@ struct kafka_ends_request {
      * configured; STATUS_DENIED: not authorised; STATUS_UNAVAILABLE: broker or leader away. */
     enum status status;
     const char *reason; /* static text if not OK */
+    int32_t partitions; /* that the topic has; 0: not known */
     int64_t first;
     int64_t end;
 };

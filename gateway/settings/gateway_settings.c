@@ -335,6 +335,21 @@ static const struct setting table[] = {
             .help = "Users and tenants without sessions whose quotas are remembered, and as many "
                     "addresses."),
 
+    /* --- Orders of the backend: deploy/docs/control.md */
+    SETTING(STRING, "control.topic", control_topic, NULL,
+            .help = "Compacted topic of one partition, with orders of the backend: end these "
+                    "sessions, refuse those tokens, out of this room, into that one. Read whole "
+                    "before anybody is let in; `--control` writes. None if left out."),
+    SETTING(INTEGER, "control.orders", control_orders, "100000", RANGE(1, 10000000),
+            .help = "Orders in force at a time. Beyond it the topic is read no further, and the "
+                    "gateway is not ready, until the time of one is over."),
+    SETTING(DURATION, "control.order_age", control_age_ms, "24h", RANGE(1000, 10000 * HOURS),
+            .help = "An order is in force for so long at most, from when it was written: as long "
+                    "as tokens live."),
+    SETTING(BOOLEAN, "control.tell", control_tell, "true",
+            .help = "Tell whom an order ends or refuses (disconnected, token_revoked); else the "
+                    "code is not_allowed."),
+
     SETTING(DURATION, "broker_check", probe_interval_ms, "5s", RANGE(500, HOURS),
             .help = "How often the broker is asked whether it is there."),
     SETTING(DURATION, "read_stall", stall_ms, STALL_LIMIT_DEFAULT, RANGE(1000, HOURS),

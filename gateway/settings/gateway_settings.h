@@ -113,6 +113,11 @@ struct gateway_settings {
     /* gateway.drain */
     int64_t drain_grace_ms, drain_per_second;
 
+    /* gateway.control */
+    char *control_topic; /* NULL: there are no orders */
+    int64_t control_orders, control_age_ms;
+    bool control_tell;
+
     int64_t probe_interval_ms;
     int64_t stall_ms;
     int64_t shutdown_timeout_ms;

@@ -180,6 +180,13 @@ static void check_peers(const struct gateway_settings *settings, struct problems
                      "gateway.peers.timeout: must be below gateway.socketio.ping_timeout");
 }
 
+/* An empty text is how a variable switches it off. */
+static void settle_control(struct gateway_settings *settings)
+{
+    if (settings->control_topic && settings->control_topic[0] == '\0')
+        settings->control_topic = NULL;
+}
+
 static void check_events(const struct gateway_settings *settings, struct problems *problems)
 {
     if (settings->events_buffered_bytes < settings->event_bytes + EVENT_HEADERS_BYTES)
@@ -248,6 +255,7 @@ void gateway_settings_finish(struct gateway_settings *settings, const struct sha
     check_proxies(settings, problems);
     check_peers(settings, problems);
     check_events(settings, problems);
+    settle_control(settings);
     if (policy_new(settings->access_node, shared->layout, &settings->policy, problems) != STATUS_OK)
         settings->policy = NULL;
     else

@@ -74,6 +74,8 @@
     X(client_left, "the client has closed the session")                                            \
     /* trouble of ours: come again as you are */                                                   \
     X(unavailable, "not possible now: try again")                                                  \
+    X(disconnected, "ended by an administrator, or the backend")                                   \
+    X(token_revoked, "the token is worth nothing any more: bring a fresh one")                     \
     X(too_many_sessions, "this gateway is full: try again")                                        \
     X(cannot_continue, "the session cannot go on at this gateway: connect again")                  \
     X(restart, "this gateway ends: connect again")                                                 \
