@@ -1,5 +1,5 @@
-/* What becomes of sessions, told to whoever writes it down: opened, in a room, closed. Sessions that
- * are refused are refusals.h's. Not a log. */
+/* What becomes of sessions, told to whoever writes it down: opened, in a room, closed. Sessions
+ * that are refused are refusals.h's. Not a log. */
 #ifndef GATEWAY_DOMAIN_ACCESS_H
 #define GATEWAY_DOMAIN_ACCESS_H
 

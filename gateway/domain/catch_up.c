@@ -1,3 +1,12 @@
+/* Sessions below the head of a lane. A place is judged once, by what is known of the log then:
+ * the first offset that is left, the lane's position, and what the ring holds.
+ *
+ *       first          ring.from             position
+ *         |--- the log ---|------ the ring ------|
+ *    lost | scan          | the ring             | live, or in doubt beyond
+ *
+ * The invariant of all that follows: a place is offered every record from place->next on, once,
+ * or it is lost and its client is told so. Nothing is skipped silently. */
 #include "catch_up.h"
 
 #include "conflation.h"
@@ -11,8 +20,8 @@ enum {
 
 /* --- where a session stands ----------------------------------------------------------------- */
 
-/* Either this gateway is behind others, or the log was cut: the broker's end tells. It is asked once
- * for all that are in doubt about the lane. */
+/* Either this gateway is behind others, or the log was cut: the broker's end tells. It is asked
+ * once for all that are in doubt about the lane. */
 static void doubt(struct place *place)
 {
     struct lane *lane = place->lane;
@@ -56,6 +65,8 @@ void catch_up_start(struct place *place)
         return;
     }
     uint64_t owed = lane_bytes_of(lane, lane->position - place->next);
+    /* The horizon is a limit of what may be read back for one client, so it does not count for
+     * what the ring has. */
     if (owed > lane->hub->config.catch_up_bytes && place->next < lane->ring.from) {
         place_lose(place, PLACE_TOO_FAR);
         return;
@@ -160,6 +171,10 @@ static size_t pass_over_in_ring(struct place *place, size_t index)
     return to;
 }
 
+/* One message at a time, and only when the session's queue is empty: what is behind needs no
+ * memory, since its place says where it goes on. Looks are limited in each turn, over all
+ * sessions, so that thousands of them that come back do not keep the loop from those at the
+ * head. */
 static struct message *next_from_ring(struct place *place)
 {
     assert(place->next >= place->lane->ring.from && !place->check);
@@ -174,6 +189,7 @@ static struct message *next_from_ring(struct place *place)
         lane->hub->looks_left--;
         struct message *message = ring_at(&lane->ring, index);
         place_advance(place, message->offset + 1);
+        /* Decoded here only to see whether it is wanted: the next session asks the same. */
         bool decoded = message->notification != NULL;
         bool wanted = wanted_by(session, lane, message);
         if (!decoded)
@@ -187,6 +203,8 @@ static struct message *next_from_ring(struct place *place)
     return NULL;
 }
 
+/* Lanes are served in the order of the cursor, the first with something to give first. That is
+ * fair enough, since a session is asked again until all of them are live. */
 struct message *catch_up_next(struct session *session)
 {
     assert(session->queue.count == 0);
@@ -196,6 +214,7 @@ struct message *catch_up_next(struct session *session)
             scan_want(place->lane);
         if (place->state != PLACE_BEHIND)
             continue;
+        /* The ring has moved on while the client did not read. */
         if (place->next < place->lane->ring.from) {
             place_await_scan(place);
             scan_want(place->lane);

@@ -1,12 +1,12 @@
-/* Sessions below the head of a lane: where each stands when its lane is known, and how it comes to the
- * head through the ring. What the ring no longer has is read_back.c's. */
+/* Sessions below the head of a lane: where each stands when its lane is known, and how it comes
+ * to the head through the ring. What the ring no longer has is read_back.c's. */
 #ifndef GATEWAY_DOMAIN_CATCH_UP_H
 #define GATEWAY_DOMAIN_CATCH_UP_H
 
 #include "hub_state.h"
 
-/* Finds out how a place gets on from place->next, in an open lane: live, behind or scanning; in doubt, if
- * the broker must be asked; or lost. The session is noted: session_places_changed(). */
+/* Finds out how a place gets on from place->next, in an open lane: live, behind or scanning; in
+ * doubt, if the broker must be asked; or lost. The session is noted: session_places_changed(). */
 void catch_up_start(struct place *place);
 /* The next message from a ring for a session whose queue is empty; NULL: none now. One reference is
  * the caller's. */

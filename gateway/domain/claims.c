@@ -1,3 +1,10 @@
+/* Claims as a session keeps them: only those that the policy names, packed into one allocation.
+ * A gateway holds as many of these as it has clients, so a JSON document for each is out of the
+ * question.
+ *
+ * A value that cannot be used (of another type, empty, too long) is left out as if it were not
+ * there: a policy then finds less, never more. More values than fit are an error, since which of
+ * them were dropped would decide about rights. */
 #include "claims.h"
 
 #include <assert.h>
@@ -53,11 +60,13 @@ static bool pack_has(const struct packer *packer, struct bytes value)
 
 static enum status pack_text(struct packer *packer, struct bytes value)
 {
+    /* A value twice is no more than once, but would count twice against the limit. */
     if (value.size == 0 || value.size > CLAIMS_VALUE_LIMIT || pack_has(packer, value))
         return STATUS_OK;
     if (packer->values == CLAIMS_VALUES_LIMIT ||
         buffer_size(&packer->out) + ENTRY_HEADER + value.size > CLAIMS_BYTES_LIMIT)
         return STATUS_TOO_LARGE;
+    assert(packer->field < CLAIMS_NAMES_LIMIT);
     buffer_append_byte(&packer->out, narrow_8(packer->field));
     buffer_append_byte(&packer->out, narrow_8(value.size));
     buffer_append(&packer->out, value);
@@ -76,6 +85,8 @@ static enum status pack_scalar(struct packer *packer, const json_t *value)
         int size = snprintf(text, sizeof(text), "%" PRId64, (int64_t)json_integer_value(value));
         return pack_text(packer, bytes_of(text, (size_t)size));
     }
+    /* A NumericDate may have a fraction (RFC 7519). No other number that is not whole is taken:
+     * two texts of one number would be two values. */
     if (json_is_real(value) && packer->is_date && json_real_value(value) >= 0 &&
         json_real_value(value) < DATE_LIMIT) {
         char text[24];
@@ -100,11 +111,13 @@ static const json_t *find_claim(const json_t *object, const char *name)
 
 static enum status pack_claim(struct packer *packer, const json_t *value)
 {
+    assert(packer->field_start <= buffer_size(&packer->out)); /* fields come in their order */
     packer->field_start = buffer_size(&packer->out);
     packer->values = 0;
     bool single = packer->field == CLAIMS_FIELD_TENANT || packer->field == CLAIMS_FIELD_USER;
     if (!json_is_array(value))
         return pack_scalar(packer, value);
+    /* Whoever has several tenants has none: which one it is would be a guess. */
     if (single && json_array_size(value) != 1)
         return STATUS_OK;
     enum status status = STATUS_OK;
@@ -117,6 +130,7 @@ enum status claims_pack(const char *const *names, size_t count, struct bytes jso
                         struct claims **claims)
 {
     assert(count >= 2 && count <= CLAIMS_NAMES_LIMIT);
+    /* A name twice means different things to different parsers. */
     json_t *object = json_loadb((const char *)json.data, json.size, JSON_REJECT_DUPLICATES, NULL);
     if (!json_is_object(object)) {
         json_decref(object);
@@ -148,6 +162,7 @@ void claims_free(struct claims *claims)
 
 bool claims_next(const struct claims *claims, unsigned field, size_t *position, struct bytes *value)
 {
+    assert(*position <= claims->size);
     struct bytes packed = bytes_of(claims->data, claims->size);
     unsigned found;
     struct bytes entry;

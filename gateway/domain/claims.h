@@ -3,7 +3,8 @@
  *
  * A claim is found by its exact name, else as a path (`realm_access.roles`: one key per part).
  * Strings are taken as they are, whole numbers and booleans as text; an array gives each of its
- * values once; of `iat`, a NumericDate (RFC 7519, section 2), a fraction is cut off. Anything else, an empty text and one beyond CLAIMS_VALUE_LIMIT count as absent. */
+ * values once; of `iat`, a NumericDate (RFC 7519, section 2), a fraction is cut off. Anything
+ * else, an empty text and one beyond CLAIMS_VALUE_LIMIT count as absent. */
 #ifndef GATEWAY_DOMAIN_CLAIMS_H
 #define GATEWAY_DOMAIN_CLAIMS_H
 

@@ -1,3 +1,11 @@
+/* Progress that a later message has made out of date. It is marked where it lies, in the ring or
+ * on a scan, and passed over by whoever has missed it; nothing is moved, so that the order of a
+ * session's stream needs no thought.
+ *
+ * A message gives way only to one of the same task, in the same rooms, with nothing else of the
+ * task between: everybody who gets the one then gets the other, and none misses what counts.
+ * Where this is not known (another task has taken the slot) a message too many is given, which
+ * is always right. */
 #include "conflation.h"
 
 #include <stdlib.h>
@@ -29,6 +37,8 @@ static bool rule_read(struct bytes text, struct conflation_rule *rule)
         event.size = (size_t)(slash - text.data);
         status = bytes_skip(text, event.size + 1);
     }
+    /* Everything may not give way: the last notification would be the only one, whatever it
+     * says. */
     bool any = bytes_equal_string(event, "*") && bytes_equal_string(status, "*");
     if (event.size == 0 || status.size == 0 || any || memchr(status.data, '/', status.size))
         return false;
@@ -82,6 +92,7 @@ bool conflation_names(const struct conflation *conflation, const struct notifica
     if (!conflation || notification->type != NOTIFICATION_TASK_STATUS ||
         notification->task_status.task_id.size == 0)
         return false;
+    assert(conflation->count <= CONFLATION_RULES_LIMIT);
     const struct task_status_update *update = &notification->task_status;
     for (size_t i = 0; i < conflation->count; i++) {
         const struct conflation_rule *rule = &conflation->rules[i];
@@ -164,6 +175,8 @@ static void note_message(struct conflation_table **table, struct lane *lane,
     const struct conflation *rules = lane->hub->config.conflation;
     if (!rules)
         return;
+    /* Rooms are compared as a sequence: producers name them in one order, and if one does not,
+     * nothing gives way. */
     uint64_t rooms = hash_room_set(message);
     if (!is_readable(*table, message, rooms))
         return;

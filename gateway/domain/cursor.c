@@ -1,3 +1,9 @@
+/* The formats of the private id and the cursor. Whoever changes one counts FORMAT_VERSION up:
+ * clients hold these texts over releases, and an old text must be refused, not misread.
+ *
+ * What comes in was held by a client and is not trusted. A length is compared with what is left
+ * before it is used, numbers have one form, and the MAC is compared in constant time before
+ * anything is believed. */
 #include "cursor.h"
 #include "narrow.h"
 
@@ -19,6 +25,7 @@ static const char *const known_kinds[] = {"",        "task",   "user", "tenant",
 
 static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
+/* RFC 4648, section 5, without padding: the text stands in URLs and cookies of clients. */
 void cursor_append_base64url(struct bytes bytes, struct buffer *text)
 {
     uint8_t *out = buffer_reserve(text, bytes.size / 3 * 4 + 4);
@@ -40,6 +47,7 @@ void cursor_append_base64url(struct bytes bytes, struct buffer *text)
     buffer_commit(text, length);
 }
 
+/* The value of a character of base64url, -1: it is none. */
 static int digit_of(uint8_t character)
 {
     if (character >= 'A' && character <= 'Z')
@@ -57,6 +65,7 @@ static bool decode_base64url(struct bytes text, struct buffer *out)
 {
     if (text.size % 4 == 1)
         return false;
+    assert(text.size <= CURSOR_TEXT_LIMIT); /* callers refuse longer ones unread */
     uint8_t *to = buffer_reserve(out, text.size / 4 * 3 + 3);
     size_t length = 0;
     uint32_t bits = 0;
@@ -72,6 +81,8 @@ static bool decode_base64url(struct bytes text, struct buffer *out)
             to[length++] = (uint8_t)(bits >> held);
         }
     }
+    /* Else several texts would stand for one value, and a client could pass off one cursor as
+     * many. */
     if (bits & ((1u << held) - 1)) /* one text per value */
         return false;
     buffer_commit(out, length);
@@ -80,6 +91,7 @@ static bool decode_base64url(struct bytes text, struct buffer *out)
 
 /* --- numbers -------------------------------------------------------------------------------- */
 
+/* Seven bits a byte, the lowest first: offsets are small for long. */
 static void cursor_append_varint(struct buffer *out, uint64_t value)
 {
     while (value >= 0x80) {
@@ -92,6 +104,7 @@ static void cursor_append_varint(struct buffer *out, uint64_t value)
 static bool take_varint(struct bytes *rest, uint64_t *value)
 {
     uint64_t result = 0;
+    /* Nine bytes hold all that an offset may be; a tenth would overflow. */
     for (unsigned i = 0; i < rest->size && i < 9; i++) {
         result |= (uint64_t)(rest->data[i] & 0x7f) << (7 * i);
         if (!(rest->data[i] & 0x80)) {
@@ -103,6 +116,7 @@ static bool take_varint(struct bytes *rest, uint64_t *value)
     return false;
 }
 
+/* Every read of a text goes through here or take_varint(): nothing reads beyond what is left. */
 static bool cursor_take(struct bytes *rest, size_t size, struct bytes *taken)
 {
     if (rest->size < size)
@@ -112,6 +126,8 @@ static bool cursor_take(struct bytes *rest, size_t size, struct bytes *taken)
     return true;
 }
 
+/* Eight bytes, the lowest first, whatever machine wrote it: gateways of a fleet need not be
+ * alike. */
 static void append_uint64(struct buffer *out, uint64_t value)
 {
     for (int i = 0; i < 8; i++)
@@ -131,6 +147,7 @@ static bool take_uint64(struct bytes *rest, uint64_t *value)
 
 /* --- keys ----------------------------------------------------------------------------------- */
 
+/* HMAC as a key derivation with one block of output (RFC 5869, expand). */
 static void derive(struct bytes key, struct bytes text, uint8_t mac[HMAC_BYTES])
 {
     struct hmac *hmac = hmac_new(key);
@@ -145,8 +162,11 @@ void cursor_keys_init(struct cursor_keys *keys, const struct bytes *secrets, siz
     keys->count = count;
     for (size_t i = 0; i < count; i++) {
         uint8_t secret[HMAC_BYTES], shown[HMAC_BYTES];
+        /* A secret may also sign other things: what is derived from it under a label of its own
+         * signs cursors alone. */
         derive(secrets[i], bytes_of(label, sizeof(label)), secret);
         keys->keys[i].hmac = hmac_new(bytes_of(secret, sizeof(secret)));
+        /* One byte tells which key it was. Two keys may share it: then both are tried. */
         hmac_sign(keys->keys[i].hmac, bytes_of(label, 1), shown);
         keys->keys[i].id = shown[0];
         OPENSSL_cleanse(secret, sizeof(secret));
@@ -160,9 +180,12 @@ void cursor_keys_deinit(struct cursor_keys *keys)
     keys->count = 0;
 }
 
+/* Any key of the configuration: while keys are exchanged, gateways sign with the new one and
+ * still take the old. */
 static bool verified(const struct cursor_keys *keys, uint8_t key_id, struct bytes content,
                      struct bytes mac)
 {
+    assert(mac.size <= HMAC_BYTES);
     for (size_t i = 0; i < keys->count; i++) {
         uint8_t expected[HMAC_BYTES];
         if (keys->keys[i].id != key_id)
@@ -188,6 +211,8 @@ static int hex_of(uint8_t character)
     return character >= 'a' && character <= 'f' ? character - 'a' + 10 : -1;
 }
 
+/* In lower case with dashes, as nearly everybody writes them. Any other spelling is a text, so
+ * that what is packed and unpacked is the same name, byte for byte. */
 static bool parse_uuid(struct bytes text, uint8_t uuid[16])
 {
     if (text.size != UUID_CHARACTERS)
@@ -222,11 +247,14 @@ static void format_uuid(const uint8_t uuid[16], uint8_t text[UUID_CHARACTERS])
     }
 }
 
+/* The inverse of cursor_unpack_room(), to the byte: rooms are compared by name when a client
+ * comes back. */
 void cursor_pack_room(struct buffer *out, struct bytes name)
 {
     struct room_name room;
     enum status status = room_parse(name, &room, NULL);
     assert(status == STATUS_OK);
+    /* Rooms stand in every cursor, and most keys are UUIDs: 17 bytes instead of 41. */
     unsigned kind = sizeof(known_kinds) / sizeof(known_kinds[0]) - 1;
     while (kind != ROOM_KIND_SPELLED && !bytes_equal_string(room.kind, known_kinds[kind]))
         kind--;
@@ -245,12 +273,14 @@ void cursor_pack_room(struct buffer *out, struct bytes name)
     }
 }
 
+/* A text behind its size, of up to 255 bytes; a room has fewer. */
 static bool take_text(struct bytes *rest, struct bytes *text)
 {
     struct bytes size;
     return cursor_take(rest, 1, &size) && cursor_take(rest, size.data[0], text);
 }
 
+/* On failure nothing is taken, and `name` may have been written to. */
 bool cursor_unpack_room(struct bytes *rest, uint8_t *name, size_t *size)
 {
     struct bytes left = *rest, form, kind, key;
@@ -279,6 +309,7 @@ bool cursor_unpack_room(struct bytes *rest, uint8_t *name, size_t *size)
     name[kind.size] = ':';
     memcpy(name + kind.size + 1, key.data, key.size);
     struct room_name room;
+    /* It was signed by a gateway, maybe of another release: what a room is may have changed. */
     if (room_parse(bytes_of(name, kind.size + 1 + key.size), &room, NULL) != STATUS_OK)
         return false;
     *size = kind.size + 1 + key.size;
@@ -302,6 +333,8 @@ bool cursor_take_lost_mark(struct bytes *rest)
 
 /* --- positions ------------------------------------------------------------------------------ */
 
+/* Two bytes of check are enough: it tells one log from another, and nobody gains anything by
+ * guessing it. */
 void cursor_append_position(struct buffer *out, struct position position)
 {
     assert(position.next >= 0);
@@ -324,6 +357,8 @@ bool cursor_take_position(struct bytes *rest, struct position *position)
 
 /* --- the private id ------------------------------------------------------------------------- */
 
+/* The tag, its MAC, is part of what each cursor of the session signs: so a cursor belongs to one
+ * private id. */
 void private_id_encode(struct private_id *id, const struct cursor_keys *keys, struct buffer *text)
 {
     auto_buffer struct buffer content = {0};
@@ -339,6 +374,7 @@ void private_id_encode(struct private_id *id, const struct cursor_keys *keys, st
     cursor_append_varint(&content, id->rooms.size);
     buffer_append(&content, id->rooms);
     buffer_append(&content, id->positions);
+    assert(id->rooms.size <= buffer_size(&content));
     hmac_sign(keys->keys[0].hmac, buffer_peek(&content), mac);
     memcpy(id->tag, mac, sizeof(id->tag));
     buffer_append(&whole, bytes_of(mac, CURSOR_TAG_BYTES));
@@ -361,6 +397,7 @@ enum status private_id_decode(struct bytes text, const struct cursor_keys *keys,
     content = rest;
     if (!cursor_take(&rest, 2, &head) || head.data[0] != FORMAT_VERSION)
         return STATUS_MALFORMED;
+    /* Before anything else of it is looked at: what follows was written by a gateway. */
     if (!verified(keys, head.data[1], content, mac))
         return STATUS_DENIED;
     if (!cursor_take(&rest, CURSOR_SESSION_ID_BYTES, &session_id) ||
@@ -397,6 +434,7 @@ void cursor_encode_rooms(const struct cursor *cursor, const uint8_t tag[CURSOR_T
     buffer_append_byte(&content, FORMAT_VERSION);
     buffer_append_byte(&content, keys->keys[0].id);
     cursor_append_varint(&content, cursor->left.size);
+    assert(cursor->left.size <= CURSOR_TEXT_LIMIT);
     buffer_append(&content, cursor->left);
     buffer_append(&content, cursor->joined);
     append_signed(&covered, tag, buffer_peek(&content));
@@ -408,10 +446,13 @@ void cursor_encode_rooms(const struct cursor *cursor, const uint8_t tag[CURSOR_T
 
 void cursor_append_positions_text(struct bytes positions, struct buffer *text)
 {
+    assert(buffer_size(text) > 0); /* the rooms stand before it */
     buffer_append_byte(text, '.');
     cursor_append_base64url(positions, text);
 }
 
+/* Rooms and positions are two texts with a dot between, since the first changes seldom and is
+ * kept encoded. */
 enum status cursor_decode(struct bytes text, const uint8_t tag[CURSOR_TAG_BYTES],
                           const struct cursor_keys *keys, struct buffer *space,
                           struct cursor *cursor)
@@ -431,6 +472,8 @@ enum status cursor_decode(struct bytes text, const uint8_t tag[CURSOR_TAG_BYTES]
     if (!decode_base64url(bytes_skip(text, rooms_characters + 1), space))
         return STATUS_MALFORMED;
     rest = bytes_of(buffer_peek(space).data, rooms_size);
+    /* Not covered by the MAC (see cursor.h): whoever invents positions gets no more of his own
+     * rooms than the horizon allows. */
     result.positions = bytes_skip(buffer_peek(space), rooms_size);
     if (!cursor_take(&rest, CURSOR_MAC_BYTES, &mac))
         return STATUS_MALFORMED;

@@ -1,18 +1,20 @@
 /* The two texts by which a client finds its way back: the private id, made once when a session
- * opens, and the cursor, which ends every event. Pure codecs: who may be in which room is decided
- * anew by the policy, and where a lane stands by its log.
+ * opens, and the cursor, which ends every event. Pure codecs: who may be in which room is
+ * decided anew by the policy, and where a lane stands by its log.
  *
- *   private id   who (session, public id, a hash of the principal), the layout's revision, the
- * rooms given at connect and the positions then. Signed (HMAC-SHA-256, 16 bytes). The client must
- * get back the identical text to see itself recovered, so it is never made again. cursor       what
- * changed since: rooms of the private id that were left, rooms joined later (by name, packed), rooms
- * that were lost of which the client is yet to be told, and for each lane the position. Its MAC (8 bytes) covers the private id and the rooms; positions are
- * free, since an older one costs no more than the configured horizon and a newer one only the
- * client's own messages.
+ *   private id   who: session, public id, a hash of the principal; the layout's revision, the
+ *                rooms given at connect and the positions then. Signed (HMAC-SHA-256, 16 bytes).
+ *                The client must get back the identical text to see itself recovered, so it is
+ *                never made again.
+ *   cursor       what changed since: rooms of the private id that were left, rooms joined later (by
+ *                name, packed), rooms that were lost of which the client is yet to be told, and for
+ *                each lane the position. Its MAC (8 bytes) covers the private id and the rooms.
+ *                Positions are free: an older one costs no more than the configured horizon, and a
+ *                newer one only the client's own messages.
  *
- * Lanes are not named: they follow from the rooms (in order of first mention) by the layout. Rooms
- * are packed: one byte of kind and form, 16 bytes for a key that is a UUID in its usual spelling,
- * else length and text. Any of several keys verifies, the newest signs. */
+ * Lanes are not named: they follow from the rooms (in order of first mention) by the layout.
+ * Rooms are packed: one byte of kind and form, 16 bytes for a key that is a UUID in its usual
+ * spelling, else length and text. Any of several keys verifies, the newest signs. */
 #ifndef GATEWAY_DOMAIN_CURSOR_H
 #define GATEWAY_DOMAIN_CURSOR_H
 
@@ -52,31 +54,31 @@ struct position {
     uint16_t check;
 };
 
-/* --- rooms
- * ----------------------------------------------------------------------------------------------------------------
- */
+/* --- rooms ------------------------------------------------------------------------------------
+ * ----------------------------
+ * */
 
 /* Appends a room's packed form. */
 void cursor_pack_room(struct buffer *out, struct bytes name);
 /* Takes the next room off `rest` into `name` (ROOM_NAME_LIMIT bytes); false at the end or if it is
  * malformed (then rest->size > 0). */
 bool cursor_unpack_room(struct bytes *rest, uint8_t *name, size_t *size);
-/* A mark before a room of cursor.joined: the session was in it, has lost it with its rights, and the
- * client is yet to be told. Such a room has no lane. */
+/* A mark before a room of cursor.joined: the session was in it, has lost it with its rights, and
+ * the client is yet to be told. Such a room has no lane. */
 void cursor_append_lost_mark(struct buffer *out);
 /* False, and nothing is taken: what follows is no such mark. */
 bool cursor_take_lost_mark(struct bytes *rest);
 
-/* --- positions
- * ------------------------------------------------------------------------------------------------------------
- */
+/* --- positions --------------------------------------------------------------------------------
+ * ----------------------------
+ * */
 
 void cursor_append_position(struct buffer *out, struct position position);
 bool cursor_take_position(struct bytes *rest, struct position *position);
 
-/* --- the private id
- * -------------------------------------------------------------------------------------------------------
- */
+/* --- the private id ---------------------------------------------------------------------------
+ * ----------------------------
+ * */
 
 struct private_id {
     uint8_t session_id[CURSOR_SESSION_ID_BYTES];
@@ -94,9 +96,9 @@ void private_id_encode(struct private_id *id, const struct cursor_keys *keys, st
 enum status private_id_decode(struct bytes text, const struct cursor_keys *keys,
                               struct buffer *space, struct private_id *id) MUST_CHECK;
 
-/* --- the cursor
- * -----------------------------------------------------------------------------------------------------------
- */
+/* --- the cursor -------------------------------------------------------------------------------
+ * ----------------------------
+ * */
 
 struct cursor {
     struct bytes left;   /* which of the private id's rooms are gone, and how (session_mark_left) */

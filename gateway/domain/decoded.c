@@ -1,3 +1,5 @@
+/* A cache with one purpose: sessions that catch up together ask for the same records one behind
+ * the other. First in, first out is enough, since all of them go through the log in its order. */
 #include "decoded.h"
 
 #include <assert.h>
@@ -14,6 +16,9 @@ static void forget_oldest(struct decoded_messages *decoded)
     message_unref(oldest);
 }
 
+/* Called for each message that a reader of the past has decoded, once: whoever comes next finds
+ * it decoded and does not call. The one that was kept last stays even if it is larger than all
+ * may be, since it is about to be framed. */
 void decoded_keep(struct decoded_messages *decoded, struct message *message)
 {
     assert(decoded->count <= DECODED_MOST);

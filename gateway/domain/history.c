@@ -1,3 +1,5 @@
+/* A growing queue of messages that are counted twice: for the history, and for all histories of
+ * the hub. Every way in and out goes through history_add() and shift(), so the sums cannot part. */
 #include "history.h"
 
 #include <stdlib.h>
@@ -15,6 +17,7 @@ struct history *history_new(struct hub *hub, uint32_t lane_id)
     return history;
 }
 
+/* Its reference is the caller's. */
 static struct message *shift(struct history *history)
 {
     assert(history->count > 0 && history->count <= history->capacity);
@@ -28,6 +31,7 @@ static struct message *shift(struct history *history)
     return message;
 }
 
+/* Small at first: most histories are the last few of a quiet room. */
 static void grow_history(struct history *history)
 {
     assert(history->count == history->capacity);
@@ -53,6 +57,7 @@ void history_add(struct history *history, struct message *message)
     history->hub->stats.history_bytes += bytes;
 }
 
+/* The newest are what was asked for: "the last ten", or what is nearest to now. */
 void history_drop_oldest(struct history *history)
 {
     assert(!history->whole); /* from then on, what it found is what is given */
@@ -70,10 +75,13 @@ bool history_is_too_large(const struct history *history)
 {
     const struct hub *hub = history->hub;
     assert(hub->stats.history_bytes >= history->bytes);
+    /* The part of one is limited as well, or the first to ask for much would leave nothing for
+     * others. */
     return history->bytes > hub->config.history.buffered / SHARE ||
            hub->stats.history_bytes > hub->config.history.buffered;
 }
 
+/* From now on it waits in a session's queue, and its memory is held until the client reads. */
 void history_set_whole(struct history *history, struct position end, bool complete)
 {
     assert(!history->whole);

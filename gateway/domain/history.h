@@ -1,9 +1,9 @@
-/* A history: messages of a room's past, oldest first, collected for one join (history_search.h) and
- * then given before its confirmation, from the session's queue.
+/* A history: messages of a room's past, oldest first, collected for one join (history_search.h)
+ * and then given before its confirmation, from the session's queue.
  *
- * It is open while it is collected, then whole, and from then on it only shrinks. Bounded in bytes,
- * its own and those of all together (hub_config.history.buffered). Not here: what belongs to it, and where
- * that is found. */
+ * It is open while it is collected, then whole, and from then on it only shrinks. Bounded in
+ * bytes, its own and those of all together (hub_config.history.buffered). Not here: what belongs
+ * to it, and where that is found. */
 #ifndef GATEWAY_DOMAIN_HISTORY_H
 #define GATEWAY_DOMAIN_HISTORY_H
 

@@ -1,3 +1,16 @@
+/* Collects what a join asks for of a room's past (the header says how that fits into the
+ * stream).
+ *
+ *      low          next                      until: the session's place
+ *       |--- looked through ---|--- yet to be looked at ---|
+ *       ^ as far back as `span` allows
+ *
+ * It begins a short way back, since most clients want the last few, and looks further in steps
+ * if that was not enough. Each step reads everything anew from its beginning: a history is a
+ * list from one offset to another, and pieces put together would have to be compared.
+ *
+ * In the ring, only messages whose bits name the room are touched. Before the ring, it reads
+ * along with the lane's scan, so that however many join at once, the broker is asked once. */
 #include "history_search.h"
 
 #include <stddef.h>
@@ -19,11 +32,13 @@ enum {
 
 /* --- what is found ---------------------------------------------------------------------------- */
 
-/* One of the room. Only the last of them are kept: how many there will be is not known before the end
- * of the search. */
+/* One of the room. Only the last of them are kept: how many there will be is not known before
+ * the end of the search. */
 static void keep_found(struct history_search *search, struct message *message)
 {
     assert(search->last > 0);
+    /* Not wanted. But if the limit of age is what cut it off, the client is to know that there
+     * was more. */
     if (message->timestamp_ms < search->since_ms) {
         search->cut = search->cut || search->since_bound;
         return;
@@ -47,6 +62,8 @@ static bool found_all(const struct history_search *search)
         return true;
     if (search->cut || search->overflowed)
         return false;
+    /* From the log's beginning there is nothing more. And when a message older than asked for
+     * was seen, what lies before it is older too, as far as HISTORY_SKEW_MS goes. */
     return search->low == 0 || (search->reached && !search->since_bound);
 }
 
@@ -165,6 +182,7 @@ static void look_at_first(struct history_search *search, const struct message *m
 
 static bool is_of_room(const struct room *room, struct message *message)
 {
+    /* The hash is only a filter: names decide. */
     for (unsigned i = 0; i < message->room_count; i++)
         if (message->room_hashes[i] == room->hash)
             return message_names_room(message, room_scope_of(room), room_name_of(room));
@@ -189,6 +207,8 @@ static bool is_in_ring(struct history_search *search, int64_t until, size_t *loo
         if (is_older(search, message))
             break;
         bool decoded = message->notification != NULL;
+        /* Backwards, until there are enough: from where they begin, they are then collected
+         * forwards as from anywhere else. */
         found += message->timestamp_ms >= search->since_ms && is_of_room(search->room, message);
         if (!decoded)
             message_forget_decoded(message);
@@ -209,6 +229,8 @@ static void search_begin(struct history_search *search, int64_t until, size_t *l
 {
     assert(until >= 0 && !search->reading);
     const struct lane *lane = search->lane;
+    /* Bytes are what reading costs, offsets are what can be asked for: the lane's mean size of a
+     * record makes one of the other. Where that was wrong by far, the scan notices (scan.c). */
     uint64_t records = search->span / (lane->record_bytes ? lane->record_bytes : 1) + 1;
     history_clear(search->history);
     search->begun = true;
@@ -260,6 +282,7 @@ static void look_through_ring(struct history_search *search, int64_t until, size
 static bool look_further(struct history_search *search)
 {
     uint64_t most = search->hub->config.history.bytes;
+    /* It has all it may have, or there is nothing more, or it has learnt that it reads too much. */
     if (search->shrinks || search->reached || search->span >= most ||
         search->history->count == search->last || search->low <= search->lane->first)
         return false;
@@ -277,6 +300,7 @@ static void search_look(struct history_search *search, size_t *looks)
     do {
         if (!search->begun)
             search_begin(search, until, looks);
+        /* The ring may hold what the broker has removed already. */
         if (search->next < lane->first && search->next < lane->ring.from)
             lose_found(search);
         if (search->next < until && search->next < lane->ring.from) {
@@ -287,6 +311,8 @@ static void search_look(struct history_search *search, size_t *looks)
         int64_t read = until < lane->position ? until : lane->position;
         if (search->next < read)
             look_through_ring(search, read, looks);
+        /* The client has seen more than this gateway: its cursor came from one that is ahead.
+         * The rest of the history is still to arrive here. */
         if (search->next < until) {
             search_move(search, SEARCH_AHEAD);
             waits_add(&lane->searches.ahead, &search->ahead, until);
@@ -381,6 +407,7 @@ static void search_offer(struct history_search *search, struct message *message)
 {
     const struct lane *lane = search->lane;
     int64_t until = place_reach(search->pending->place);
+    /* Where the history ends is the record before this one, whose check the cursor then names. */
     struct position end = lane->scan.last; /* of the record before this one */
     if (!search->reading || message->offset < search->next)
         return;
@@ -407,6 +434,7 @@ void history_search_scanned(struct lane *lane, struct message *message)
         for (struct room *room = room_find(lane, message->room_hashes[i]); room;
              room = room->same_hash) {
             struct history_search *search, *next;
+            /* Only rooms whose past is looked for cost a look at the message. */
             if (!room->searches)
                 continue;
             if (!message_names_room(message, room_scope_of(room), room_name_of(room)))

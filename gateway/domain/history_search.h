@@ -5,19 +5,19 @@
  *   1 the room is joined but held: the session is given nothing of it yet
  *   2 what is asked for is collected, from the lane's ring or by its scan, up to where the session
  *     stands in the lane; only the last of it is kept (history.h)
- *   3 when the collecting has come to the session's place, and in that instant: the history goes into
- *     the session's queue, as one item with the confirmation, and the room is held no more
+ *   3 when the collecting has come to the session's place, and in that instant: the history goes
+ *     into the session's queue, as one item with the confirmation, and the room is held no more
  *
- * So what lies below that place is history and what lies above it is live, whether the session is
- * at the head, behind, or ahead of this gateway. A room that the session is in already is not held:
- * its history then ends where the session stands, and what was given live before may be in it
- * again.
+ * So what lies below that place is history and what lies above it is live, whether the session
+ * is at the head, behind, or ahead of this gateway. A room that the session is in already is not
+ * held: its history then ends where the session stands, and what was given live before may be in
+ * it again.
  *
- * The place goes into the cursor with the confirmation, not before: a connection that ends in the
- * middle of a history has lost the history and the join, and asks again.
+ * The place goes into the cursor with the confirmation, not before: a connection that ends in
+ * the middle of a history has lost the history and the join, and asks again.
  *
- * How far back it is looked grows in steps, so that what is near costs little. Timestamps are the
- * records'; those of several producers may be out of order by less than HISTORY_SKEW_MS. */
+ * How far back it is looked grows in steps, so that what is near costs little. Timestamps are
+ * the records'; those of several producers may be out of order by less than HISTORY_SKEW_MS. */
 #ifndef GATEWAY_DOMAIN_HISTORY_SEARCH_H
 #define GATEWAY_DOMAIN_HISTORY_SEARCH_H
 
@@ -95,7 +95,8 @@ void history_search_free(struct history_search *search);
 /* Those that need the scan which is about to begin will read along; the lowest offset that they
  * need, or INT64_MAX. */
 int64_t history_search_gather(struct lane *lane);
-/* A record of the scan, before it is offered to sessions: from a search's end on it may be theirs. */
+/* A record of the scan, before it is offered to sessions: from a search's end on it may be
+ * theirs. */
 void history_search_scanned(struct lane *lane, struct message *message);
 /* The scan has come to scan.next and is over. `useless`: it was larger than it may be. */
 void history_search_scan_over(struct lane *lane, bool useless);

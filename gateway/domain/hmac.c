@@ -1,3 +1,5 @@
+/* HMAC-SHA-256 with a key that is set up once: to hash the key anew for every cursor would
+ * double the cost of a delivery that carries one. */
 #include "hmac.h"
 
 #include <assert.h>

@@ -1,3 +1,14 @@
+/* The hub's calls, and its turn. Each call from outside does what it must at once and notes what
+ * follows for sessions: whose place has changed is settled at the end of the call, whose
+ * transport must hear of something is told in hub_run().
+ *
+ * So no function of the hub finds a session half-way changed by another, a transport's callback
+ * may call the hub as it likes, and everything that is ready for a client in a turn goes out in
+ * one write.
+ *
+ * A turn: what is due by time, orders, a share of the slow walk, histories, then the transports,
+ * then what they have left behind. The dead are freed last, when nobody is in the middle of
+ * them. */
 #include <stdlib.h>
 
 #include "catch_up.h"
@@ -123,6 +134,7 @@ static void await_places(struct session *session)
 }
 
 /* Counts it with its user and tenant; false: it is refused. */
+/* Before its rooms are looked at: what is refused here costs no lane. */
 static bool enter_quotas(struct session *session, const struct session_request *request)
 {
     struct hub *hub = session->hub;
@@ -163,6 +175,7 @@ static void continue_session(struct session *session, const struct session_reque
 
 struct session *hub_open_session(struct hub *hub, const struct session_request *request)
 {
+    /* The only refusal without a stream: a session for it is what there is no room for. */
     if (hub->stats.sessions >= hub->config.sessions) {
         hub->stats.sessions_refused++;
         return NULL;
@@ -176,6 +189,7 @@ struct session *hub_open_session(struct hub *hub, const struct session_request *
     session->progress_ms = hub->now_ms;
     session->opening = mem_new(struct session_opening);
     memcpy(session->opening->random, request->random, sizeof(request->random));
+    /* From here on it ends like any other, by its stream: REFUSED is a delivery. */
     DL_APPEND(hub->sessions, session);
     hub->stats.sessions++;
     if (request->continued.size) {
@@ -208,6 +222,7 @@ static int64_t offset_of(int64_t offset)
     return offset < 0 ? 0 : offset;
 }
 
+/* Anything that comes from a lane shows that it can be read again. */
 static void lane_alive(struct lane *lane)
 {
     const struct place *place;
@@ -224,6 +239,8 @@ void hub_lane_opened(struct hub *hub, struct lane *lane, int64_t first, int64_t 
     end = offset_of(end);
     lane->first = offset_of(first);
     lane_alive(lane);
+    /* The source has opened it anew, after the broker was away. If the log ends before what was
+     * read, it is not the log that it was. */
     if (lane->open) {
         if (end < lane->position)
             hub_lane_broken(hub, lane, "truncated");
@@ -258,6 +275,8 @@ void hub_lane_unavailable(struct hub *hub, struct lane *lane, const char *reason
         session_lane_stale(place->session);
 }
 
+/* What a session cannot take is not lost and not queued elsewhere: it keeps its place, and
+ * catches up from there. */
 static void offer_live(struct place *place, struct message *message)
 {
     assert(place->lane->id == message->lane_id);
@@ -266,6 +285,7 @@ static void offer_live(struct place *place, struct message *message)
     if (session_offer(place, message))
         return;
     place_fall_behind(place, message->offset);
+    /* From now on it must make progress, or it is ended as too slow. */
     place->session->progress_ms = place->lane->hub->now_ms;
     place->lane->hub->stats.behind_entered++;
 }
@@ -282,17 +302,22 @@ static void arrived(struct lane *lane)
 void hub_record(struct hub *hub, struct lane *lane, const struct lane_record *record)
 {
     lane_alive(lane);
+    /* A record below the position has been dealt with: a source that reopens may repeat some. At
+     * the largest offset there would be no next one. */
     if (!lane->open || record->offset < lane->position || record->offset == INT64_MAX)
         return;
     hub->stats.records++;
     struct message *message =
         message_new(lane->id, record, lane->scope, hub->config.rooms_per_record);
+    /* A running mean over about eight records: it steers how far to look back, and is no
+     * account. */
     lane->record_bytes = (7 * lane->record_bytes + record->value.size + 1) / 8;
     size_t ring_bytes = lane->ring.bytes;
     if (lane->ring_turn != hub->turn) {
         lane->ring_turn = hub->turn;
         ring_settle(&lane->ring);
     }
+    /* Fan-out. What follows is done once for the record, whatever the number of members. */
     uint64_t queued = hub->stats.queued_messages;
     lane_offer(lane, message, offer_live);
     conflation_note(lane, message);
@@ -308,6 +333,7 @@ void hub_record(struct hub *hub, struct lane *lane, const struct lane_record *re
     arrived(lane);
 }
 
+/* A lane may go on without records for anybody: aborted transactions, markers. */
 void hub_lane_position(struct hub *hub, struct lane *lane, int64_t position)
 {
     assert(lane->hub == hub);
@@ -342,6 +368,8 @@ void hub_lane_broken(struct hub *hub, struct lane *lane, const char *reason)
     ring_clear(&lane->ring, 0);
     lane_count_beyond(lane);
     conflation_table_free(&lane->last_messages);
+    /* Whoever has been given something of the old log must come back with its cursor and is told
+     * why; a session that nobody was told of yet begins anew by itself. */
     DL_FOREACH_SAFE2(lane->places, place, next, next_in_lane) {
         struct session *session = place->session;
         if (session->state == SESSION_OPENING) {
@@ -354,8 +382,8 @@ void hub_lane_broken(struct hub *hub, struct lane *lane, const char *reason)
     assert(!hub->changed && !lane->doubtful_places && lane->places_ahead.count == 0);
     lane->position = 0;
     lane->head = (struct position){0};
-    /* It is another log from here on: what is queued yet, for a session that was not in the lane just
-     * now and may come back to it, says nothing of where the session stands. */
+    /* It is another log from here on: what is queued yet, for a session that was not in the lane
+     * just now and may come back to it, says nothing of where the session stands. */
     lane->id = ++hub->next_lane_id;
     hub->source_ops->reopen(hub->source, lane);
 }
@@ -375,6 +403,7 @@ void hub_scan_ended(struct hub *hub, struct lane *lane, enum status status, int6
 
 /* --- time ----------------------------------------------------------------------------------- */
 
+/* All wait equally long, so the list is in order of time. */
 static void expire_pending(struct hub *hub)
 {
     while (hub->pending && hub->pending->deadline_ms <= hub->now_ms) {
@@ -391,6 +420,8 @@ static void expire_pending(struct hub *hub)
 /* Who is woken meanwhile waits for the next turn. */
 static void tell_listed(struct attention *list, uint64_t most)
 {
+    /* Counted before: a session that is woken by what this one does waits for the next turn, so
+     * the loop ends. */
     for (uint64_t left = list->count < most ? list->count : most; left && list->first; left--) {
         struct session *session = list->first;
         if (session->overflowed)
@@ -406,10 +437,13 @@ static void tell_sessions(struct hub *hub)
 {
     hub->depth++;
     tell_listed(&hub->ready, UINT64_MAX);
+    /* Those that only have a ring to look through, a few at a time: each may look at thousands
+     * of records. */
     tell_listed(&hub->lookers, LOOKERS_A_TURN);
     hub->depth--;
 }
 
+/* Likewise in order: each lane lingers as long as any other. */
 static void close_lingering(struct hub *hub)
 {
     while (hub->lingering && hub->lingering->linger_until_ms <= hub->now_ms) {
@@ -437,6 +471,8 @@ static void look_at(struct session *session)
         return;
     for (unsigned i = 0; i < session->told_lanes; i++) {
         const struct place *place = session->places[i];
+        /* Nothing was for it, while the lane went on: its client's cursor grows old, and one day
+         * it would be beyond the horizon. A cursor alone keeps it fresh. */
         int64_t records = place_position(place).next - place->reported;
         if (records > 0 && lane_bytes_of(place->lane, records) > hub->config.cursor_lag_bytes) {
             struct control control = {0};
@@ -452,6 +488,8 @@ static void sweep(struct hub *hub)
     if (hub->now_ms < hub->sweep_due_ms)
         return;
     hub->sweep_due_ms = hub->now_ms + SWEEP_PERIOD_MS;
+    /* What is not worth a timer for each session: to be behind for too long, or to hold an old
+     * cursor. All of them come up once in SWEEP_ROUNDS periods. */
     for (uint64_t i = 0; i < hub->stats.sessions / SWEEP_ROUNDS + 1; i++) {
         if (!hub->sweep)
             hub->sweep = hub->sessions;

@@ -119,9 +119,9 @@ struct hub *hub_new(const struct hub_config *config, const struct lane_source_op
 void hub_free(struct hub *hub);
 const struct hub_stats *hub_stats(const struct hub *hub);
 
-/* --- time
- * -------------------------------------------------------------------------------------------------------------
- */
+/* --- time -------------------------------------------------------------------------------------
+ * ------------------------
+ * */
 
 /* The end of a turn: tells transports about ready sessions, expires what is due, reaps closed
  * sessions. `now_ms` is monotonic and never goes back. */
@@ -129,9 +129,7 @@ void hub_run(struct hub *hub, int64_t now_ms);
 /* When hub_run() must be called at the latest; INT64_MAX: only when something happens. */
 int64_t hub_deadline_ms(const struct hub *hub);
 
-/* --- what transports call
- * -----------------------------------------------------------------------------------------------
- */
+/* --- what transports call -------------------------------------------------------------------- */
 
 struct session_request {
     const struct transport_ops *transport;
@@ -203,9 +201,9 @@ void session_close(struct session *session);
 
 /* --- on the way to another gateway */
 
-/* While this gives deliveries, the client is owed answers, and session_migrate_out() would leave them
- * behind: as session_next(), but stops behind the last of them. False also while an answer is not
- * ready; the session is woken when it is. */
+/* While this gives deliveries, the client is owed answers, and session_migrate_out() would leave
+ * them behind: as session_next(), but stops behind the last of them. False also while an answer
+ * is not ready; the session is woken when it is. */
 bool session_next_answer(struct session *session, struct delivery *delivery);
 
 /* Appends all that another gateway needs to go on where this stream stands. The session is then to
@@ -218,8 +216,7 @@ struct bytes session_tenant(const struct session *session);
 struct bytes session_public_id(const struct session *session);
 const char *session_transport(const struct session *session); /* "socketio", "websocket", "sse" */
 
-/* --- what the lane source calls
- * ------------------------------------------------------------------------------------------ */
+/* --- what the lane source calls -------------------------------------------------------------- */
 
 /* The lane's first and end offset at this moment; reading starts at `end`. Also after a reopening
  * by the source. */
@@ -245,10 +242,10 @@ struct order_arrival {
     int64_t now_ms, wall_ms; /* monotonic, and of clocks on walls */
 };
 
-/* In the order of the topic. Sessions that it names are ended, or leave and join rooms, in this turn
- * and the next ones, and who comes from here on is held to it: as he connects, returns, moves here or
- * brings a fresh token. `*named` is how many there are now. STATUS_LIMIT: there are as many orders as
- * may be; it is to be offered again. */
+/* In the order of the topic. Sessions that it names are ended, or leave and join rooms, in this
+ * turn and the next ones, and who comes from here on is held to it: as he connects, returns,
+ * moves here or brings a fresh token. `*named` is how many there are now. STATUS_LIMIT: there
+ * are as many orders as may be; it is to be offered again. */
 enum status hub_order(struct hub *hub, const struct order_arrival *arrival,
                       size_t *named) MUST_CHECK;
 /* All orders that there were when the gateway began have been told. Until then nobody is let in. */

@@ -6,8 +6,8 @@
  *     |                                                |    v
  *     +------ sessions ---- queue, joins ---- places --+- rooms
  *
- * Each part of it has one owner, which alone writes it; everybody may read. `tests/check-source owners` looks that it
- * is so.
+ * Each part of it has one owner, which alone writes it; everybody may read. `tests/check-source
+ * owners` looks that it is so.
  *
  *   place.h          a session's place in a lane
  *   session_queue.h  what waits for a session's transport
@@ -19,9 +19,9 @@
  *   waits.h          who waits for a lane's position
  *   lane.h           lanes and rooms; membership.h, who is in them
  *
- * Calls go down only, so that nobody finds his own state half changed: hub.c, session.c, join.c and refresh.c
- * decide; read_back.c, catch_up.c, history_search.c and resume.c move sessions along; below stand those that
- * hold state. What the lower ones notice, they note or return. */
+ * Calls go down only, so that nobody finds his own state half changed: hub.c, session.c, join.c
+ * and refresh.c decide; read_back.c, catch_up.c, history_search.c and resume.c move sessions
+ * along; below stand those that hold state. What the lower ones notice, they note or return. */
 #ifndef GATEWAY_DOMAIN_HUB_STATE_H
 #define GATEWAY_DOMAIN_HUB_STATE_H
 
@@ -41,8 +41,8 @@
 
 #include <assert.h>
 
-/* uthash's own function is not used: names come from outside, so keys are hashed with the hub's seed
- * (hub_hash()). */
+/* uthash's own function is not used: names come from outside, so keys are hashed with the hub's
+ * seed (hub_hash()). */
 #define HASH_FUNCTION(key, size, value) (value) = hub_hash_is_needed
 #include <utlist.h>
 #include <xxhash.h>
@@ -189,8 +189,9 @@ struct session_opening {
     struct pending_request *pending;
 };
 
-/* Of a room in the private id: whether the session is in it still, has left it by the client's wish,
- * or by its rights, of which the client is yet to be told or has been. Part of the cursor's format. */
+/* Of a room in the private id: whether the session is in it still, has left it by the client's
+ * wish, or by its rights, of which the client is yet to be told or has been. Part of the
+ * cursor's format. */
 enum left { LEFT_NOT, LEFT_BY_WISH, LEFT_UNTOLD, LEFT_TOLD };
 enum { LEFT_BITS = 2 };
 

@@ -1,3 +1,10 @@
+/* How a session comes into rooms and leaves them by its client's wish. A join is decided here
+ * and now: rights, limits, and where the room lies. What may have to be waited for is the room's
+ * lane, and a history.
+ *
+ * The session is attached to the room at once, while the client is told only when the lane is
+ * open: so nothing that is published after the answer can be missed. Whatever is answered goes
+ * through the session's queue and has its place in the stream. */
 #include "join.h"
 
 #include "lane.h"
@@ -20,6 +27,7 @@ void session_answer_joins(struct place *place)
     }
 }
 
+/* Its search is the request's own and goes first, since it knows the request. */
 static void give_up_join(struct pending_request *pending)
 {
     struct history_search *search = pending->search;
@@ -37,6 +45,7 @@ static void refuse_join(struct session *session, struct bytes room, uint64_t req
 {
     assert(reason && request != 0);
     struct control control = {.request = request, .reason = reason, .transient = transient};
+    /* As much of it as an answer may hold: a client that sends a megabyte is not sent it back. */
     if (room.size > ROOM_NAME_LIMIT)
         room.size = ROOM_NAME_LIMIT;
     session->hub->stats.joins_refused++;
@@ -46,6 +55,7 @@ static void refuse_join(struct session *session, struct bytes room, uint64_t req
 static void refuse_for_now(struct session *session, struct bytes room, uint64_t request,
                            int64_t retry_after_ms)
 {
+    assert(retry_after_ms > 0 && room.size <= ROOM_NAME_LIMIT);
     struct control control = {
         .request = request, .reason = "rate_limited", .retry_after_ms = retry_after_ms};
     session->hub->stats.joins_refused++;
@@ -54,12 +64,16 @@ static void refuse_for_now(struct session *session, struct bytes room, uint64_t 
 
 static bool asks_too_much(const struct session *session)
 {
+    /* Whole histories in the queue count as well: a client that asks and does not read would
+     * else pile them up. */
     return session->joins.count + session->histories >= session->hub->config.pending_joins;
 }
 
+/* In the order of what a client can do about it: rights, then names, then limits. */
 static const char *join_problem(struct session *session, const struct room_name *room,
                                 struct lane_name *lane_name)
 {
+    assert(!session_is_in(session, room->name));
     struct hub *hub = session->hub;
     if (!session_may_join(session, room->name))
         return "not_allowed";
@@ -86,6 +100,7 @@ static bool too_many_lanes(const struct session *session, struct lane *lane)
 }
 
 /* The session is in the room: what the join still waits for, or its answer. */
+/* Its answer is JOINED, now or when its lane is open, behind its history if it wants one. */
 static void settle_join(struct session *session, size_t index, const struct join *join)
 {
     assert(index < session->room_count);
@@ -164,6 +179,7 @@ static void request_join(struct session *session, struct bytes name, const struc
         refuse_join(session, name, request, "too_many_lanes", false);
         return;
     }
+    /* First in the room, then all else: what arrives from now on is the session's. */
     session_attach(session, lane, lane_name_scope(&lane_name), name, -1);
     hub->stats.joins++;
     if (join->history)
@@ -207,6 +223,7 @@ bool session_expire_join(struct pending_request *pending)
     struct bytes name = bytes_of(copy, pending->room_size);
     struct control control = {
         .request = pending->request, .reason = "unavailable", .transient = true};
+    /* The client may have left the room and asked for it again meanwhile. */
     int index = session_find_room(session, name);
     /* Or only its history did not come: the session was in the room before. */
     bool joins = index < 0 || !pending->search || session_room_is_held(session, (size_t)index);
@@ -231,6 +248,7 @@ void session_drop_room(struct session *session, size_t index, const char *reason
     session_detach_room(session, index);
 }
 
+/* Answered in any case, also for a room that it is not in: the client waits for an answer. */
 void session_leave(struct session *session, struct bytes name, uint64_t request)
 {
     if (session->state != SESSION_OPEN || session->overflowed)

@@ -1,3 +1,5 @@
+/* Three lists and a queue's worth of care: a request stands in the hub's list by its deadline,
+ * in its session's and in its place's, and leaves all of them in one function. */
 #include "joins.h"
 
 #include <stdlib.h>
@@ -17,6 +19,7 @@ static void expect(struct session *session, struct pending_request *pending)
     DL_APPEND(hub->pending, pending);
 }
 
+/* Its order in the session's list is that of asking, and answers of one lane come in that order. */
 struct pending_request *joins_add(struct session *session, struct place *place, struct bytes room,
                                   uint64_t request)
 {
@@ -51,6 +54,8 @@ void joins_remove(struct pending_request *pending)
     assert(!session->joins.first == (session->joins.count == 0));
 }
 
+/* The confirmation is queued before the request is gone: if the queue has no room for it, that
+ * is noted in the session, which ends, and nobody waits for this join any more. */
 void joins_confirm(struct pending_request *pending, struct history *history)
 {
     struct control control = {.request = pending->request, .history = history};
@@ -72,6 +77,7 @@ void joins_expect_open(struct session *session)
     session->opening->pending = pending;
 }
 
+/* Opened, refused or closed: whichever comes first. */
 void joins_open_over(struct session *session)
 {
     struct pending_request *pending = session->opening ? session->opening->pending : NULL;

@@ -1,9 +1,9 @@
-/* Requests that wait for lanes: joins of an open session, and its opening. Each has a deadline, and
- * all of the hub are listed by that; a join is also listed in its session, in the order of asking, and in the place that
- * it waits for, so that nobody looks through those of others.
+/* Requests that wait for lanes: joins of an open session, and its opening. Each has a deadline,
+ * and all of the hub are listed by that; a join is also listed in its session, in the order of
+ * asking, and in the place that it waits for, so that nobody looks through those of others.
  *
- * Here are the lists alone, and the answer of a join that has come to its end; what a join needs is
- * decided in join.c, its history is sought in history_search.c. */
+ * Here are the lists alone, and the answer of a join that has come to its end; what a join needs
+ * is decided in join.c, its history is sought in history_search.c. */
 #ifndef GATEWAY_DOMAIN_JOINS_H
 #define GATEWAY_DOMAIN_JOINS_H
 

@@ -1,3 +1,9 @@
+/* Lanes and rooms as tables. A lane is opened by the first session that needs it and read on for
+ * a while after the last has gone, since clients come back; a room lives as long as it has
+ * members.
+ *
+ * Names come from outside, so tables are hashed with a seed that nobody knows, and rooms of one
+ * hash are told apart by name: a client that finds two names of one hash gets two rooms. */
 #include "lane.h"
 
 #include <stdio.h>
@@ -20,6 +26,8 @@ static size_t beyond_limit(const struct lane *lane)
 {
     const struct hub *hub = lane->hub;
     assert(hub->stats.read_back_bytes >= lane->beyond);
+    /* One limit for all lanes together, first come, first served: what is read back is a matter
+     * of half a minute, and a fixed share would be too small for the one lane that needs it. */
     uint64_t others = hub->stats.read_back_bytes - lane->beyond;
     return others < hub->config.read_back_bytes ? (size_t)(hub->config.read_back_bytes - others)
                                                 : 0;
@@ -30,6 +38,8 @@ static size_t less(size_t whole, size_t part)
     return whole > part ? whole - part : 0;
 }
 
+/* Of the scan's kept records or of the ring: what one takes of the common limit, the other does
+ * not have. */
 size_t lane_ring_limit(const struct lane *lane, const struct ring *ring)
 {
     if (ring == &lane->scan.kept)
@@ -63,6 +73,7 @@ uint64_t lane_bytes_of(const struct lane *lane, int64_t records)
                                                                                  : bytes;
 }
 
+/* The only writer of the common sum: every change of a ring is followed by it. */
 void lane_count_beyond(struct lane *lane)
 {
     assert(lane->hub->stats.read_back_bytes >= lane->beyond);
@@ -88,6 +99,7 @@ struct lane *lane_get(struct hub *hub, const struct lane_name *name)
     lane->topic = mem_string(bytes_of(key, (size_t)size));
     lane->partition = name->partition;
     lane->scope = name->scope;
+    /* A guess until records have come: it steers how far back to look. */
     lane->record_bytes = 512;
     HASH_ADD_KEYPTR_BYHASHVALUE(hh, hub->lanes, lane->topic, (size_t)size, hash, lane);
     hub->stats.lanes++;
@@ -139,6 +151,8 @@ static bool room_is(const struct room *room, struct bytes scope, struct bytes na
     return bytes_equal(room_scope_of(room), scope) && bytes_equal(room_name_of(room), name);
 }
 
+/* Made with its first member: there is no list of rooms that exist, and a name costs nothing
+ * until somebody is in it. */
 struct room *room_get(struct lane *lane, struct bytes scope, struct bytes name)
 {
     assert(scope.size <= LAYOUT_KEY_LIMIT && name.size > 0 && name.size <= ROOM_NAME_LIMIT);
@@ -165,6 +179,7 @@ struct room *room_get(struct lane *lane, struct bytes scope, struct bytes name)
     return room;
 }
 
+/* Called after each member that leaves. */
 void room_release(struct room *room)
 {
     struct lane *lane = room->lane;
@@ -174,6 +189,7 @@ void room_release(struct room *room)
     struct room *first = room_find(lane, room->hash);
     if (first == room) {
         HASH_DELETE(hh, lane->rooms, room);
+        /* The table knows the first of a hash alone: the next one takes its place. */
         if (room->same_hash)
             add_first(lane, room->same_hash);
     } else {
@@ -189,9 +205,12 @@ void room_release(struct room *room)
 
 void lane_offer(struct lane *lane, struct message *message, place_fn offer)
 {
+    assert(message->lane_id == lane->id);
     for (unsigned i = 0; i < message->room_count; i++)
         for (struct room *room = room_find(lane, message->room_hashes[i]); room;
              room = room->same_hash) {
+            /* Decoded here, at the first room of the record that somebody is in; a record for
+             * nobody here never is. */
             if (!message_names_room(message, room_scope_of(room), room_name_of(room)))
                 continue;
             for (uint32_t j = 0; j < room->count; j++)

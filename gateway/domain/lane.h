@@ -1,8 +1,8 @@
-/* Lanes and rooms of a hub: opened when the first session needs them, and gone when nobody does. A
- * room's identity is its lane, scope and name; it lives as long as it has members.
+/* Lanes and rooms of a hub: opened when the first session needs them, and gone when nobody does.
+ * A room's identity is its lane, scope and name; it lives as long as it has members.
  *
- * Here is also what a lane may hold in memory: its ring a share (hub_config.ring_bytes), and beyond that
- * what was read back, all lanes together hub_config.read_back_bytes. */
+ * Here is also what a lane may hold in memory: its ring a share (hub_config.ring_bytes), and
+ * beyond that what was read back, all lanes together hub_config.read_back_bytes. */
 #ifndef GATEWAY_DOMAIN_LANE_H
 #define GATEWAY_DOMAIN_LANE_H
 
@@ -28,8 +28,8 @@ void lane_offer(struct lane *lane, struct message *message, place_fn offer);
 size_t lane_ring_limit(const struct lane *lane, const struct ring *ring);
 /* About so many bytes are so many records of the lane (not below 0). */
 uint64_t lane_bytes_of(const struct lane *lane, int64_t records);
-/* A message of the lane has been framed: a ring that holds it counts the frame. False: that would be
- * beyond its limit, so the frame must not stay. */
+/* A message of the lane has been framed: a ring that holds it counts the frame. False: that
+ * would be beyond its limit, so the frame must not stay. */
 bool lane_count_frame(struct lane *lane, struct message *message);
 /* After a ring of the lane has changed. */
 void lane_count_beyond(struct lane *lane);

@@ -1,3 +1,8 @@
+/* Three structures that must say the same: the rooms of a session, the members of a room, and
+ * the places of a session. All changes go through session_attach() and detach_room().
+ *
+ * Both sides of a membership know where they stand in the other's array, so to leave a room
+ * costs the same however many are in it: the last member takes the place that falls free. */
 #include "membership.h"
 
 #include <stdlib.h>
@@ -39,6 +44,8 @@ const char *session_claim_named_by(const struct session *session, const char *re
                                     : NULL;
 }
 
+/* Rooms of the private id keep their index for the session's life: the client holds that text,
+ * and cannot be given another one. */
 void session_mark_left(struct session *session, size_t private_index, enum left left)
 {
     assert(left != LEFT_NOT); /* what is given again is as if joined later */
@@ -60,6 +67,7 @@ struct place *session_find_place(const struct session *session, const struct lan
     return NULL;
 }
 
+/* A lane that was about to be closed is read on. */
 static struct place *add_place(struct session *session, struct lane *lane)
 {
     assert(!session_find_place(session, lane));
@@ -76,6 +84,8 @@ static struct place *add_place(struct session *session, struct lane *lane)
     return place;
 }
 
+/* The last one to leave does not close the lane: clients whose network flickers are back in a
+ * second, and find it as it was. */
 static void drop_place(struct place *place)
 {
     struct session *session = place->session;
@@ -98,6 +108,7 @@ static void drop_place(struct place *place)
     }
 }
 
+/* By walking: a session has few rooms, and is asked by its own client alone. */
 int session_find_room(const struct session *session, struct bytes name)
 {
     for (unsigned i = 0; i < session->room_count; i++)
@@ -121,6 +132,7 @@ struct place *session_attach(struct session *session, struct lane *lane, struct 
     place_add_room(place);
     struct room *room = room_get(lane, scope, name);
     if (room->count == room->capacity) {
+        /* Most rooms have one member, a user's own. */
         room->capacity = room->capacity ? 2 * room->capacity : 1;
         room->members = mem_resize(room->members, room->capacity, sizeof(struct room_member));
     }
@@ -143,6 +155,8 @@ void session_room_hold(struct session *session, size_t index)
     own->room->members[own->member].held = true;
 }
 
+/* By the room, not its index: between a join and its history the client may have left other
+ * rooms. */
 void session_room_live(const struct session *session, const struct room *room)
 {
     for (size_t i = 0; i < session->room_count; i++)
@@ -171,6 +185,8 @@ static uint32_t order_lanes(struct session *session, uint32_t ordered, bool told
     return ordered;
 }
 
+/* The cursor's constant part is made anew when the next one is given, and with it the order of
+ * places. */
 void session_rooms_changed(struct session *session)
 {
     session->rooms_changed = true;
@@ -187,6 +203,7 @@ static void detach_room(struct session *session, size_t index)
            session->rooms[index].place);
     struct room *room = session->rooms[index].room;
     struct place *place = session->rooms[index].place;
+    /* The order of members means nothing, that of a session's rooms does: it is the cursor's. */
     struct room_member last = room->members[--room->count];
     uint32_t hole = session->rooms[index].member;
     if (hole != room->count) {

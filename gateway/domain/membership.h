@@ -1,9 +1,9 @@
-/* Which rooms and lanes a session is in. Keeps three things of one mind: the session's list of rooms,
- * each room's list of members, and the session's places, one for each lane that one of its rooms
- * lies in.
+/* Which rooms and lanes a session is in. Keeps three things of one mind: the session's list of
+ * rooms, each room's list of members, and the session's places, one for each lane that one of
+ * its rooms lies in.
  *
- * The order of session->places is that of the cursor: lanes in the order in which rooms that stand
- * in cursors mention them first; then the others. */
+ * The order of session->places is that of the cursor: lanes in the order in which rooms that
+ * stand in cursors mention them first; then the others. */
 #ifndef GATEWAY_DOMAIN_MEMBERSHIP_H
 #define GATEWAY_DOMAIN_MEMBERSHIP_H
 
@@ -13,8 +13,8 @@ struct place *session_find_place(const struct session *session, const struct lan
 /* The index of the room of this name in session->rooms; -1: it is not in it. */
 int session_find_room(const struct session *session, struct bytes name);
 
-/* Puts the session into a room whose lane is known; returns its place in the lane. It must not be in the
- * room yet. */
+/* Puts the session into a room whose lane is known; returns its place in the lane. It must not
+ * be in the room yet. */
 struct place *session_attach(struct session *session, struct lane *lane, struct bytes scope,
                              struct bytes name, int private_index);
 /* Takes it out; no join of the room may wait any more. */

@@ -1,3 +1,9 @@
+/* A record, copied once out of the source's memory, and then shared by reference. Its decoded
+ * form and its frames are made when they are needed for the first time: most records of a lane
+ * name nobody who is here, and those are never decoded.
+ *
+ * Whatever is wrong with a record is found here and becomes its fault; nothing further in has to
+ * check again. */
 #include "message.h"
 
 #include <assert.h>
@@ -14,6 +20,7 @@ struct transport_frame {
     uint8_t data[];
 };
 
+/* One allocation: head, hashes of rooms, scope, value. */
 static uint8_t *message_scope(struct message *message)
 {
     return (uint8_t *)(message->room_hashes + message->room_count);
@@ -29,6 +36,7 @@ static uint16_t record_check(const struct lane_record *record)
 {
     uint64_t hash = XXH3_64bits_withSeed(record->value.data, record->value.size,
                                          (uint64_t)record->timestamp_ms);
+    /* 0 says in a cursor that there is nothing to verify. */
     uint16_t check = (uint16_t)(hash ^ hash >> 16);
     return check ? check : 1;
 }
@@ -49,6 +57,7 @@ static enum record_fault decode_value(struct bytes value, size_t rooms_most,
     struct notification *decoded;
     if (notification_decode(value, &decoded) != STATUS_OK)
         return RECORD_BAD_VALUE;
+    /* The value names more rooms than the header said: whom it was for is not known. */
     if (decoded->room_count > rooms_most) {
         notification_free(decoded);
         return RECORD_BAD_ROOMS;
@@ -65,6 +74,7 @@ static struct record_head read_record_head(const struct lane_record *record, enu
         head.fault = RECORD_BAD_KEY;
     else if (record->room_hashes.size % 8 != 0 || head.rooms > rooms_limit)
         head.fault = RECORD_BAD_ROOMS;
+    /* Without the header it must be decoded now, whoever is here. */
     else if (head.rooms == 0)
         head.fault = decode_value(record->value, rooms_limit, &head.notification);
     if (head.fault)
@@ -92,6 +102,8 @@ static void take_rooms(struct message *message, const struct lane_record *record
     }
 }
 
+/* The value is copied although the source has it: librdkafka's memory of a whole batch would be
+ * held for one record. */
 struct message *message_new(uint32_t lane_id, const struct lane_record *record,
                             enum lane_scope rule, unsigned rooms_limit)
 {
@@ -124,6 +136,7 @@ struct message *message_ref(struct message *message)
     return message;
 }
 
+/* Frames and the decoded form are the message's, so they live as long as anybody holds it. */
 void message_unref(struct message *message)
 {
     if (!message)
@@ -145,6 +158,7 @@ size_t message_record_bytes(const struct message *message)
 
 size_t message_bytes(const struct message *message)
 {
+    assert(message->references > 0);
     size_t size = message_record_bytes(message);
     for (size_t i = 0; i < TRANSPORT_SLOT_COUNT; i++)
         if (message->frames[i])
@@ -152,6 +166,7 @@ size_t message_bytes(const struct message *message)
     return size;
 }
 
+/* A value that cannot be decoded makes the record faulty from then on: it is tried once. */
 bool message_decode(struct message *message)
 {
     if (!message->notification && !message->fault)
@@ -169,6 +184,7 @@ void message_forget_decoded(struct message *message)
 
 void message_forget_frame(struct message *message, enum transport_slot slot)
 {
+    assert(slot < TRANSPORT_SLOT_COUNT);
     free(message->frames[slot]);
     message->frames[slot] = NULL;
 }
@@ -185,6 +201,8 @@ bool message_names_room(struct message *message, struct bytes scope, struct byte
     return false;
 }
 
+/* Once for each way of reaching clients, then shared by all of them: what is a client's own, its
+ * cursor, stands beside it. */
 struct bytes message_frame(struct message *message, const struct transport_ops *transport)
 {
     struct transport_frame *frame = message->frames[transport->slot];

@@ -1,5 +1,11 @@
-/* A session that goes on at another gateway, in the middle of its stream: what it is there made of.
- */
+/* A session that goes on at another gateway, in the middle of its stream: what makes it there
+ * what it was here. Used by upgrades of a long-polling session whose second connection meets
+ * another gateway.
+ *
+ * Only what cannot be found out again is carried: claims, ids, rooms in their order, and where
+ * it stands in each lane. Messages are not, since they are in Kafka; answers are not, so they
+ * are given first. What arrives comes from a peer with the secret, and is checked all the same
+ * as if it came from a client. */
 #include <stdlib.h>
 
 #include "lane.h"
@@ -14,12 +20,14 @@ enum { FORMAT_VERSION = 2 };
 
 /* --- here --- */
 
+/* Of what is queued, messages are in Kafka as well; all else is only here. */
 static bool owes_answer(const struct session *session)
 {
     const struct session_queue *queue = &session->queue;
     return session->opening || queue->count > queue->messages;
 }
 
+/* Messages that stand before the answer are given with it: the stream has one order. */
 bool session_next_answer(struct session *session, struct delivery *delivery)
 {
     if (owes_answer(session) && session_next(session, delivery))
@@ -36,6 +44,7 @@ static void append_rooms(const struct session *session, struct buffer *state)
     pack_number(state, session->room_count);
     for (unsigned i = 0; i < session->room_count; i++) {
         pack_bytes(state, room_name_of(session->rooms[i].room));
+        /* 0: joined later, so that no number is below 0. */
         pack_number(state, (uint64_t)((int64_t)session->rooms[i].private_index + 1));
     }
 }
@@ -57,6 +66,7 @@ enum status session_migrate_out(const struct session *session, struct buffer *st
 {
     if (session->state != SESSION_OPEN && session->state != SESSION_OPENING)
         return STATUS_CLOSED;
+    /* What the client has asked for here is answered here. */
     if (session->opening || session->joins.count || owes_answer(session))
         return STATUS_INCOMPLETE;
     assert(session->claims && !session->joins.first && !session->untold);

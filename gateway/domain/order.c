@@ -1,3 +1,8 @@
+/* What an order of the backend is made of: its words, what it may hold, and how its key and
+ * value are written. Reading is order_read.c's.
+ *
+ * The key says what the order is about, so that a later one takes its place in the compacted
+ * topic; it is written in one form only, by gateways and by the tool alike. */
 #include "order.h"
 
 #include <assert.h>
@@ -62,6 +67,7 @@ bool order_scope_named(struct bytes name, enum order_scope *scope)
 
 /* --- what it may hold ------------------------------------------------------------------------- */
 
+/* Orders about rooms share one key for each room, whatever they say of it. */
 bool order_has_room(enum order_kind kind)
 {
     return kind == ORDER_LEAVE || kind == ORDER_JOIN;
@@ -86,6 +92,7 @@ enum order_fault order_check(const struct order *order)
     assert((unsigned)order->kind < ORDER_KINDS && (unsigned)order->scope < ORDER_SCOPES);
     if (order->tenant.size > 0 && !is_order_name(order->tenant))
         return ORDER_FAULTY_TENANT;
+    /* A tenant is its own subject; all others are named. */
     if (order->scope == ORDER_TENANT ? order->id.size > 0 : !is_order_name(order->id))
         return ORDER_FAULTY_SUBJECT;
     if (order_has_room(order->kind) ? room_parse(order->room, &room, NULL) != STATUS_OK
@@ -108,6 +115,7 @@ static void append_part(struct buffer *out, struct bytes text)
     json_write_string(out, text);
 }
 
+/* A JSON array of texts: no name can be made to look like another order's key. */
 void order_append_key(const struct order *order, struct buffer *out)
 {
     buffer_append_byte(out, '[');
@@ -136,6 +144,7 @@ static void append_time(struct buffer *out, const char *name, int64_t time_ms)
     append_member(out, name, bytes_of_string(text));
 }
 
+/* Members that say nothing are left out: a value is read by people as well. */
 void order_append_value(const struct order *order, struct buffer *out)
 {
     assert(order_check(order) == ORDER_SOUND && !order->lifted);

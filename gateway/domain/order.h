@@ -1,9 +1,9 @@
-/* An order of the backend to all gateways, as it stands in the topic of orders (`gateway.control`):
- * end these sessions, refuse those tokens, out of this room, into that one. Pure: bytes in, an order
- * out, and back. Not here: what an order does (orders.h).
+/* An order of the backend to all gateways, as it stands in the topic of orders
+ * (`gateway.control`): end these sessions, refuse those tokens, out of this room, into that one.
+ * Pure: bytes in, an order out, and back. Not here: what an order does (orders.h).
  *
- * A record's value is a JSON object, or a CloudEvent whose `data` is one (structured mode; in binary
- * mode the value is the object itself, and headers are not looked at):
+ * A record's value is a JSON object, or a CloudEvent whose `data` is one (structured mode; in
+ * binary mode the value is the object itself, and headers are not looked at):
  *
  *     {"order":"disconnect","tenant":"acme","user":"u1","reason":"left the company",
  *      "expires":"2026-12-01T00:00:00Z"}
@@ -19,11 +19,11 @@
  *
  * Nothing else may stand there: what is misspelled must not come to name a whole tenant.
  *
- * The key is a JSON array, as JSON.stringify() writes it: [tenant, by, id, what], and the room for
- * rooms. `by` is tenant, user, session or token; `id` is "" for a tenant; `what` is disconnect,
- * not_before or room. So compaction keeps of each order the last, and no other order is erased by
- * it: leave and join of one room follow each other under one key. A record without a value lifts the
- * order of its key. */
+ * The key is a JSON array, as JSON.stringify() writes it: [tenant, by, id, what], and the room
+ * for rooms. `by` is tenant, user, session or token; `id` is "" for a tenant; `what` is
+ * disconnect, not_before or room. So compaction keeps of each order the last, and no other order
+ * is erased by it: leave and join of one room follow each other under one key. A record without
+ * a value lifts the order of its key. */
 #ifndef GATEWAY_DOMAIN_ORDER_H
 #define GATEWAY_DOMAIN_ORDER_H
 

@@ -1,4 +1,9 @@
-/* Orders out of records. */
+/* Orders out of records of a topic that anybody with rights to it may write to. Everything is
+ * checked, and what is not understood refuses the whole order: a misspelled member must not turn
+ * an order for one session into one for a tenant.
+ *
+ * An order whose key is not the one that it would have is refused as well. It would never be
+ * replaced or lifted by its successors. */
 #include <assert.h>
 #include <jansson.h>
 
@@ -7,6 +12,7 @@
 
 static struct bytes json_text(const json_t *text)
 {
+    assert(json_is_string(text));
     return bytes_of(json_string_value(text), json_string_length(text));
 }
 
@@ -18,6 +24,7 @@ static bool take_time(const json_t *value, int64_t *time_ms)
 static enum order_fault take_subject(struct order *order, enum order_scope scope,
                                      const json_t *value)
 {
+    /* Two subjects in one order: which of them is meant would be a guess. */
     if (!json_is_string(value) || order->scope != ORDER_TENANT)
         return ORDER_FAULTY_SUBJECT;
     order->scope = scope;
@@ -34,10 +41,12 @@ static enum order_fault take_order_text(struct bytes *text, const json_t *value,
     return ORDER_SOUND;
 }
 
+/* Members that must be there; JSON has no order, so it is judged when all have been seen. */
 struct seen {
     bool order, tenant, not_before;
 };
 
+/* A member that is not known refuses the order: it may be what narrows it down. */
 static enum order_fault take_member(struct order *order, struct seen *seen, struct bytes name,
                                     const json_t *value)
 {
@@ -81,11 +90,13 @@ static enum order_fault take_members(struct order *order, const json_t *object)
         return ORDER_FAULTY_ORDER;
     if (!seen.tenant)
         return ORDER_FAULTY_TENANT;
+    /* A time that means nothing to this kind was meant for another. */
     if (seen.not_before != (order->kind == ORDER_NOT_BEFORE))
         return ORDER_FAULTY_TIME;
     return order_check(order);
 }
 
+/* By writing it again, in its one form. */
 static bool is_own_key(const struct order *order, struct bytes key)
 {
     auto_buffer struct buffer own = {0};
@@ -101,6 +112,7 @@ static enum order_fault read_value(const struct order_record *record, struct ord
                                   JSON_REJECT_DUPLICATES, NULL);
     const json_t *object = document;
     order->document = document;
+    /* A CloudEvent: the order is its data. */
     if (json_is_object(document) && json_object_get(document, "specversion"))
         object = json_object_get(document, "data");
     if (!json_is_object(object))
@@ -111,6 +123,7 @@ static enum order_fault read_value(const struct order_record *record, struct ord
 /* Of a record without a value: which order is lifted. */
 static enum order_fault read_key(struct bytes key, struct order *order)
 {
+    assert(key.size > 0 && key.size <= ORDER_KEY_LIMIT);
     json_t *parts = json_loadb((const char *)key.data, key.size, 0, NULL);
     size_t count = json_array_size(parts);
     order->document = parts;
@@ -129,6 +142,8 @@ static enum order_fault read_key(struct bytes key, struct order *order)
         return ORDER_FAULTY_KEY;
     order->tenant = json_text(json_array_get(parts, 0));
     order->id = json_text(json_array_get(parts, 2));
+    /* To leave a room and to join it have one key: the later one replaces the earlier, and
+     * either is lifted by it. */
     if (room) {
         order->kind = ORDER_LEAVE;
         order->room = json_text(json_array_get(parts, 4));

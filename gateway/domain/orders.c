@@ -1,3 +1,13 @@
+/* The orders in force, as tables: subjects by key, orders about rooms by subject and room. What
+ * is asked for every join and every connect is a look-up, whatever the number of orders.
+ *
+ *    subject ---- members: sessions here that it names, and a walk over them
+ *       |
+ *       +-------- orders: one disconnect, one not_before, joins in a list, rooms in a table
+ *
+ * An order does not touch the sessions that it names: it begins a walk over its subject's
+ * members, and the caller takes them one at a time. Members that come during a walk have been
+ * judged by the order already when they were let in. */
 #include "orders.h"
 
 #include <assert.h>
@@ -78,6 +88,8 @@ size_t orders_count(const struct orders *orders)
 /* --- subjects --------------------------------------------------------------------------------- */
 
 /* False: no order can name it. */
+/* Sizes stand in front, so that no two subjects have one key; the tenant is part of each, so an
+ * order reaches nobody of another tenant. */
 static bool subject_key(enum order_scope scope, struct bytes tenant, struct bytes id,
                         uint8_t key[SUBJECT_KEY_SIZE], size_t *size)
 {
@@ -103,6 +115,8 @@ static struct order_subject *find_subject(const struct orders *orders, const uin
 }
 
 /* The subject that is there, or is made. */
+/* A subject exists as long as an order names it or a member is it: the names that clients bring
+ * in are gone when they are. */
 static struct order_subject *subject_of(struct orders *orders, const uint8_t *key, size_t size)
 {
     struct order_subject *subject = find_subject(orders, key, size);
@@ -186,6 +200,8 @@ bool orders_has_next(const struct orders *orders)
     return orders->walking != NULL;
 }
 
+/* The subject goes to the end of the list: an order for a large tenant does not keep the others
+ * waiting. */
 struct orders_member *orders_next(struct orders *orders)
 {
     struct order_subject *subject = orders->walking;
@@ -233,6 +249,7 @@ void orders_enter(struct orders *orders, struct orders_member *member,
     }
 }
 
+/* A walk that stands at it goes on at the next. */
 void orders_leave(struct orders *orders, struct orders_member *member)
 {
     for (unsigned scope = 0; scope < ORDER_SCOPES; scope++) {
@@ -308,6 +325,7 @@ static struct order_in_force *find_order(const struct orders *orders,
     return room_order(orders, subject, order->room);
 }
 
+/* Out of all tables; the subject may be left without any, see release_subject(). */
 static void forget_order(struct orders *orders, struct order_in_force *order)
 {
     struct order_subject *subject = order->subject;
@@ -394,6 +412,7 @@ enum status orders_put(struct orders *orders, const struct order *order, int64_t
     return STATUS_OK;
 }
 
+/* The order whose time this is. */
 static struct order_in_force *order_of(struct waiter *until)
 {
     return (struct order_in_force *)((char *)until - offsetof(struct order_in_force, until));
@@ -424,6 +443,7 @@ void orders_free(struct orders *orders)
 
 /* --- what holds ------------------------------------------------------------------------------- */
 
+/* To be disconnected outweighs an old token: a new token would not help. */
 enum orders_verdict orders_judge(const struct order_subjects *subjects, int64_t issued_ms)
 {
     enum orders_verdict verdict = ORDERS_ADMITS;

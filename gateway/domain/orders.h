@@ -31,9 +31,9 @@ void orders_free(struct orders *orders);
 
 /* --- orders ----------------------------------------------------------------------------------- */
 
-/* Takes an order, whose time is over at `until_ms`, or lifts one (order.lifted): those whom it names
- * are to be looked at. STATUS_LIMIT: it would be one more than there may be, and nothing is changed.
- * `*named` is how many members here it names. */
+/* Takes an order, whose time is over at `until_ms`, or lifts one (order.lifted): those whom it
+ * names are to be looked at. STATUS_LIMIT: it would be one more than there may be, and nothing
+ * is changed. `*named` is how many members here it names. */
 enum status orders_put(struct orders *orders, const struct order *order, int64_t until_ms,
                        size_t *named) MUST_CHECK;
 /* Forgets those whose time is over. */

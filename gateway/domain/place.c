@@ -1,3 +1,5 @@
+/* The only writer of a place. What has happened is said by the callers' choice of function;
+ * which change of state that is, and what must be true for it, stands here. */
 #include "place.h"
 
 #include <stddef.h>
@@ -44,12 +46,16 @@ struct place *place_new(struct lane *lane, struct session *session, uint32_t que
     place->state = lane->open ? PLACE_LIVE : PLACE_OPENING;
     place->next = lane->position;
     place->given = lane->head;
+    /* Of its last stay in the lane some may still be queued: until they are given, its cursor
+     * stays before them. */
     place->queued = queued;
     DL_APPEND2(lane->places, place, prev, next_in_lane);
     lane->place_count++;
     return place;
 }
 
+/* Whatever it waits for, it does not any more. That it is asked for nothing by a join is the
+ * caller's to see to: joins are answered. */
 void place_free(struct place *place)
 {
     assert(place->room_count == 0 && !place->joins && place->lane->place_count > 0);
@@ -85,6 +91,7 @@ void place_open(struct place *place)
     place->given = place->lane->head;
 }
 
+/* Of a session that its client has not heard of: nothing was given, so nothing can be missed. */
 void place_reopen(struct place *place)
 {
     assert(place->queued == 0 && !place->lane->open);
@@ -136,10 +143,12 @@ struct place *place_take_arrived(struct lane *lane)
 
 /* --- how it gets on ------------------------------------------------------------------------- */
 
+/* Also from a cursor ahead of this gateway: what lies below it is skipped as it arrives. */
 void place_go_live(struct place *place)
 {
     assert(!place->check);
     move_to(place, PLACE_LIVE);
+    /* What lies below `live_from` it may have missed, so conflation counts there. */
     if (place->next < place->lane->position)
         place->next = place->lane->position;
     place->live_from = place->next;
@@ -194,6 +203,7 @@ void place_queue_cleared(struct place *place)
     place->queued = 0;
 }
 
+/* A session that was in the lane before may be further on already: then its place stays. */
 void place_give_history(struct place *place, struct position end)
 {
     /* A history was asked for in an open lane, and whoever is lost is told nothing more. */
@@ -204,6 +214,7 @@ void place_give_history(struct place *place, struct position end)
 
 /* --- what cursors say of it ----------------------------------------------------------------- */
 
+/* The only answer to "where is this client?": cursors, migration and the slow walk ask here. */
 struct position place_position(const struct place *place)
 {
     assert(place->given.next >= 0);
@@ -226,6 +237,7 @@ int64_t place_reach(const struct place *place)
     int64_t reach = place->next;
     if (place->state == PLACE_LIVE && lane->position > reach)
         reach = lane->position;
+    /* Of a scan it has been offered all that was read, whether or not a record was for it. */
     if (place->reader.reading && !place->check && lane->scan.next > reach)
         reach = lane->scan.next;
     assert(reach >= place->next);

@@ -18,9 +18,9 @@
  *   LOST      cannot go on: what it needs is gone. Until the end of the call, in which the session
  *             is given up or starts afresh (session_settle_changed())
  *
- * Read by anyone; written by place.c alone, which asserts each change of state against a table. What
- * moves a place is asked for by the functions below, in the words of what has happened. Where its
- * messages come from is not here: hub.c, catch_up.c, read_back.c. */
+ * Read by anyone; written by place.c alone, which asserts each change of state against a table.
+ * What moves a place is asked for by the functions below, in the words of what has happened.
+ * Where its messages come from is not here: hub.c, catch_up.c, read_back.c. */
 #ifndef GATEWAY_DOMAIN_PLACE_H
 #define GATEWAY_DOMAIN_PLACE_H
 
@@ -76,15 +76,16 @@ struct place {
 
 /* --- its life --- */
 
-/* At the lane's head, or in PLACE_OPENING if that is not known. The caller lists it in the session. */
+/* At the lane's head, or in PLACE_OPENING if that is not known. The caller lists it in the
+ * session. */
 struct place *place_new(struct lane *lane, struct session *session, uint32_t queued);
 /* Wherever it stands: it leaves scan, doubt and waiting. No join may wait for it any more. */
 void place_free(struct place *place);
 
 /* --- where it begins --- */
 
-/* As a cursor says, which is to be judged: catch_up_start(). Only of a place that has been made just
- * now. */
+/* As a cursor says, which is to be judged: catch_up_start(). Only of a place that has been made
+ * just now. */
 void place_resume(struct place *place, struct position position);
 /* The lane is open, and the session has no cursor in it: at its head. */
 void place_open(struct place *place);
@@ -92,8 +93,8 @@ void place_open(struct place *place);
 void place_reopen(struct place *place);
 /* The record before `next` is the one that the cursor named, or cannot be looked at any more. */
 void place_verified(struct place *place);
-/* The cursor is beyond what this gateway has read: either it is behind other gateways, or the log was
- * cut. The broker's end will tell. */
+/* The cursor is beyond what this gateway has read: either it is behind other gateways, or the
+ * log was cut. The broker's end will tell. */
 void place_doubt(struct place *place);
 void place_doubt_no_more(struct place *place);
 /* Until this gateway has read as far as the cursor; then place_take_arrived() gives it. */

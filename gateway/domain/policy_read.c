@@ -1,3 +1,8 @@
+/* The policy out of the configuration. Every problem is told with its line, all of them in one
+ * go, and a policy with any is refused: half a policy would be another one.
+ *
+ * What the configuration cannot mean is refused, not interpreted: a kind of room that the layout
+ * does not have, a condition that cannot hold, an event that is the gateway's own. */
 #include <assert.h>
 #include <stdio.h>
 
@@ -5,8 +10,7 @@
 #include "policy_parts.h"
 #include "room.h"
 
-/* --- Reading the configuration
- * ---------------------------------------------------------------------------- */
+/* --- Reading the configuration --------------------------------------------------------------- */
 
 static void policy_problem_at(struct problems *problems, const struct document_node *node,
                               const char *text)
@@ -14,6 +18,7 @@ static void policy_problem_at(struct problems *problems, const struct document_n
     problems_add(problems, node->line, node->column, "%s", text);
 }
 
+/* Claims are kept by number: each name that the configuration uses gets one, in order. */
 static bool read_claim_name(struct policy *policy, const struct document_node *node,
                             const char *name, struct problems *problems)
 {
@@ -54,6 +59,7 @@ static void read_identity_claims(struct policy *policy, const struct document_no
 static enum status check_layout(const struct layout *layout, const struct policy_template *template,
                                 struct error *error)
 {
+    /* Of somebody who has both a tenant and a user: whether a given token has them is seen then. */
     static const struct room_owner owner = {BYTES_LITERAL("x"), BYTES_LITERAL("x")};
     struct bytes kind = policy_template_kind(template);
     struct room_name room;
@@ -63,6 +69,7 @@ static enum status check_layout(const struct layout *layout, const struct policy
     if (!layout_has_kind(layout, kind))
         return error_set(error, STATUS_NOT_FOUND, "the layout has no rooms of kind \"%.*s\"",
                          BYTES_PRINT(kind));
+    /* Which room it will be, the token says. */
     if (template->count > 1 || template->open)
         return STATUS_OK;
     if (room_parse(template->pieces[0].literal, &room, error) != STATUS_OK)
@@ -70,6 +77,7 @@ static enum status check_layout(const struct layout *layout, const struct policy
     return layout_lane(layout, &room, &owner, &lane, error);
 }
 
+/* Left as it was on failure, for the next one to be read into. */
 static bool add_template(struct policy *policy, const struct document_node *node, bool may_be_open,
                          struct policy_template *template, struct problems *problems)
 {
@@ -91,6 +99,7 @@ static bool add_template(struct policy *policy, const struct document_node *node
     return false;
 }
 
+/* Limits hold before anything is read: a policy is held in arrays of fixed size. */
 static bool is_list(const struct document_node *node, size_t limit, const char *what,
                     struct problems *problems)
 {
@@ -106,6 +115,7 @@ static bool is_list(const struct document_node *node, size_t limit, const char *
     return true;
 }
 
+/* No `*` here: what is given at connect must be rooms that can be named. */
 static void read_connect_rooms(struct policy *policy, const struct document_node *node,
                                struct problems *problems)
 {
@@ -117,6 +127,7 @@ static void read_connect_rooms(struct policy *policy, const struct document_node
             policy->connect_count++;
 }
 
+/* As text, since claims are kept as text: 1, "1" and true, "true" are the same to a condition. */
 static bool add_value(struct policy_condition *condition, const struct document_node *node,
                       struct problems *problems)
 {
@@ -133,6 +144,7 @@ static bool add_value(struct policy_condition *condition, const struct document_
     return true;
 }
 
+/* One value may stand without brackets. */
 static bool read_values(struct policy_condition *condition, const struct document_node *node,
                         struct problems *problems)
 {
@@ -153,6 +165,7 @@ static bool read_values(struct policy_condition *condition, const struct documen
     return fine;
 }
 
+/* Goes on after a problem, so that all are told at once; the rule is dropped in the end. */
 static bool read_conditions(struct policy *policy, struct policy_conditions *conditions,
                             const struct document_node *node, struct problems *problems)
 {
@@ -178,6 +191,7 @@ static bool read_conditions(struct policy *policy, struct policy_conditions *con
     return fine;
 }
 
+/* A text alone is a rule without conditions. */
 static bool read_join_rule(struct policy *policy, struct policy_join_rule *rule,
                            const struct document_node *node, struct problems *problems)
 {
@@ -195,6 +209,8 @@ static bool read_join_rule(struct policy *policy, struct policy_join_rule *rule,
     return read_conditions(policy, &rule->conditions, document_find(node, "if"), problems) && fine;
 }
 
+/* A rule with a problem leaves no trace in the policy, so that what is reported next is not a
+ * consequence of it. */
 static void read_join(struct policy *policy, const struct document_node *node,
                       struct problems *problems)
 {
@@ -221,6 +237,7 @@ static bool is_reserved_claim(const char *name)
     return false;
 }
 
+/* The text is a pattern if it ends with `*`, as rooms are. */
 static bool read_event_name(struct policy_event_rule *rule, const struct document_node *node,
                             struct problems *problems)
 {
@@ -244,6 +261,7 @@ static bool read_event_name(struct policy_event_rule *rule, const struct documen
     return false;
 }
 
+/* As a rule of join, with an event for the room. */
 static bool read_event_rule(struct policy *policy, struct policy_event_rule *rule,
                             const struct document_node *node, struct problems *problems)
 {
@@ -275,13 +293,14 @@ static void read_send_rules(struct policy *policy, const struct document_node *n
     }
 }
 
-/* --- Defaults
- * --------------------------------------------------------------------------------------------- */
+/* --- Defaults -------------------------------------------------------------------------------- */
 
+/* A layout need not have these kinds: then nothing is given by default. */
 static void add_default_connect(struct policy *policy, const char *kind, const char *claim)
 {
     char text[ROOM_NAME_LIMIT];
     int size = snprintf(text, sizeof(text), "%s:{%s}", kind, claim);
+    assert(policy->connect_count < POLICY_TEMPLATES_LIMIT);
     struct policy_template *template = &policy->connect[policy->connect_count];
     if (policy->layout && !layout_has_kind(policy->layout, bytes_of_string(kind)))
         return;
@@ -298,6 +317,7 @@ static void set_default_connect(struct policy *policy)
     add_default_connect(policy, "review", "reviewQueues");
 }
 
+/* A gateway to which nobody may listen is a mistake, and would look like a broken one. */
 static void check_use(const struct policy *policy, const struct document_node *node,
                       struct problems *problems)
 {

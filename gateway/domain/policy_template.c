@@ -1,3 +1,10 @@
+/* Names of rooms with claims in them: `task:{tasks}`, `team:{teams}:*`. A template is expanded,
+ * to the rooms of a token at connect, or matched against a room that a client asks for; both go
+ * through the pieces once, from the left.
+ *
+ * Between two claims there is text, so that a room can be cut into values in few ways, and
+ * values are compared whole. A value may hold any text: it cannot reach beyond its place, since
+ * the room's kind stands in the template itself. */
 #include "policy_template.h"
 
 #include <assert.h>
@@ -36,8 +43,7 @@ enum status policy_names_add(struct policy_names *names, struct bytes name, unsi
     return STATUS_OK;
 }
 
-/* --- Parsing
- * ---------------------------------------------------------------------------------------------- */
+/* --- Parsing --------------------------------------------------------------------------------- */
 
 static enum status add_claim(struct policy_template *template, struct bytes name,
                              struct policy_names *names, struct error *error)
@@ -58,10 +64,12 @@ static enum status add_claim(struct policy_template *template, struct bytes name
 
 static void add_literal(struct policy_template *template, struct bytes text)
 {
+    assert(template->count < 2 * POLICY_TEMPLATE_CLAIMS_LIMIT + 1);
     if (text.size > 0)
         template->pieces[template->count++] = (struct policy_piece){.literal = text};
 }
 
+/* The kind decides about the lane, and must not come out of a token. */
 static enum status check_kind(const struct policy_template *template, struct error *error)
 {
     if (template->count > 0 && !template->pieces[0].is_claim) {
@@ -133,6 +141,7 @@ enum status policy_template_init(struct policy_template *template, struct bytes 
     return status;
 }
 
+/* Pieces borrow from the text. */
 void policy_template_deinit(struct policy_template *template)
 {
     free(template->text);
@@ -149,9 +158,9 @@ struct bytes policy_template_kind(const struct policy_template *template)
     return bytes_of(text.data, (size_t)(colon - text.data));
 }
 
-/* --- Use
- * --------------------------------------------------------------------------------------------------
- */
+/* --- Use --------------------------------------------------------------------------------------
+ * ------------
+ * */
 
 struct expansion {
     const struct policy_template *template;
@@ -164,9 +173,11 @@ struct expansion {
 
 static void expand_from(struct expansion *expansion, unsigned index, size_t size);
 
+/* One way of filling the piece; the others are tried over it. */
 static void expand_with(struct expansion *expansion, unsigned index, size_t size,
                         struct bytes value)
 {
+    /* Longer than any room: it is none, as one whose name cannot be parsed is none. */
     if (size + value.size > sizeof(expansion->text))
         return;
     memcpy(expansion->text + size, value.data, value.size);
@@ -176,6 +187,7 @@ static void expand_with(struct expansion *expansion, unsigned index, size_t size
 /* Recursion: as deep as a template has pieces. */
 static void expand_from(struct expansion *expansion, unsigned index, size_t size)
 {
+    assert(index <= expansion->template->count && size <= sizeof(expansion->text));
     if (*expansion->budget == 0)
         return;
     if (index == expansion->template->count) {
@@ -206,10 +218,13 @@ void policy_template_expand(const struct policy_template *template, const struct
     expand_from(&expansion, 0, 0);
 }
 
+/* Tries each value of a claim that fits: as deep as a template has pieces, and no wider than a
+ * claim has values. */
 static bool match_from(const struct policy_template *template, const struct claims *claims,
                        unsigned index, struct bytes rest)
 {
     if (index == template->count)
+        /* `*` is some text, not none: `task:*` is no room by itself. */
         return template->open ? rest.size > 0 : rest.size == 0;
     const struct policy_piece *piece = &template->pieces[index];
     if (!piece->is_claim)

@@ -1,3 +1,9 @@
+/* Token buckets for users, tenants and addresses. A bucket is filled when it is looked at, by
+ * the time that has gone by, so quiet holders cost nothing but memory; and of these only so many
+ * are kept, the longest quiet go first.
+ *
+ * Holders are found by a keyed hash of 128 bits instead of their names: names come from outside
+ * and may be long, and nobody can choose two that meet. */
 #include "quotas.h"
 
 #include <assert.h>
@@ -95,6 +101,7 @@ static uint64_t full_milli(const struct quotas *quotas, enum quota_scope scope,
     return (uint64_t)quotas->config.limits[scope][kind] * quotas->config.burst_s * MILLI;
 }
 
+/* Without a limit there is nothing to count, and no holder. */
 static bool has_limits(const struct quotas *quotas, enum quota_scope scope)
 {
     for (unsigned kind = 0; kind < QUOTA_KINDS; kind++)
@@ -138,6 +145,8 @@ static struct quota *holder_of(struct quotas *quotas, enum quota_scope scope, st
     return holder;
 }
 
+/* A holder without sessions is kept for its bucket: whoever reconnects without end finds it
+ * empty. Beyond the limit the longest quiet are forgotten, whose buckets are the fullest. */
 static void trim(struct quotas *quotas)
 {
     while (quotas->quiet_count > quotas->config.quiet_most)
@@ -157,6 +166,7 @@ static int64_t wait_ms(const struct quotas *quotas, struct quota *holder, enum q
         return 0;
     assert(now_ms >= bucket->filled_ms && bucket->level_milli <= full);
     uint64_t quiet_ms = (uint64_t)(now_ms - bucket->filled_ms);
+    /* Compared before it is multiplied: after a week of quiet the product would overflow. */
     uint64_t enough_ms = (full - bucket->level_milli) / rate + 1;
     bucket->level_milli = quiet_ms >= enough_ms ? full : bucket->level_milli + quiet_ms * rate;
     bucket->filled_ms = now_ms;
@@ -177,6 +187,7 @@ bool quotas_spend(const struct quotas *quotas, const struct quota_holders *holde
             return false;
         }
     }
+    /* All or none: a refusal by the tenant's bucket must not take from the user's. */
     for (unsigned scope = 0; scope < QUOTA_SCOPES; scope++)
         if (holders->of[scope] && quotas->config.limits[scope][kind])
             holders->of[scope]->buckets[kind].level_milli -= MILLI;
@@ -185,6 +196,7 @@ bool quotas_spend(const struct quotas *quotas, const struct quota_holders *holde
 
 /* --- sessions --------------------------------------------------------------------------------- */
 
+/* All scopes are asked before any is charged. */
 static bool has_place(const struct quotas *quotas, const struct quota_holders *holders,
                       struct quota_refusal *refusal)
 {
@@ -208,6 +220,7 @@ bool quotas_enter(struct quotas *quotas, const struct quota_owner *owner, bool c
         .of = {holder_of(quotas, QUOTA_USER, owner->tenant, owner->user, now_ms),
                holder_of(quotas, QUOTA_TENANT, nobody, owner->tenant, now_ms),
                holder_of(quotas, QUOTA_ADDRESS, nobody, owner->address, now_ms)}};
+    /* A session that moves here from another gateway was let in there. */
     bool enters = continued || (has_place(quotas, &found, refusal) &&
                                 quotas_spend(quotas, &found, QUOTA_CONNECTS, now_ms, refusal));
     for (unsigned scope = 0; enters && scope < QUOTA_SCOPES; scope++) {

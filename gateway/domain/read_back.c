@@ -1,3 +1,9 @@
+/* What happens with a lane's scan (scan.h): when it starts, what each record means for those who
+ * read along, and where they go on when it ends, is paused for too long, or fails.
+ *
+ * For each record: cursors that name it are verified first, then histories look at it, then
+ * sessions are offered it. In this order, since a place that turns out to belong to another log
+ * must get nothing of this one, and a history ends where the session's part begins. */
 #include "read_back.h"
 
 #include "catch_up.h"
@@ -32,8 +38,8 @@ static void start_scan(struct lane *lane)
 
 /* --- its records ---------------------------------------------------------------------------- */
 
-/* Readers whose cursor names a record up to this one: it has come with this check, or is not there any
- * more. */
+/* Readers whose cursor names a record up to this one: it has come with this check, or is not
+ * there any more. */
 static void verify_readers(struct lane *lane, int64_t offset, uint16_t check)
 {
     struct place *place;
@@ -107,6 +113,7 @@ void read_back_ended(struct lane *lane, enum status status, int64_t first)
     bool overtaken = first > lane->first; /* by retention: what is left can be had at once */
     lane->first = first;
     if (status == STATUS_OK) {
+        /* All that the log has there has come: a cursor whose record did not is of another log. */
         verify_readers(lane, INT64_MAX - 1, 0);
         scan_complete(lane);
     } else if (!overtaken) {
@@ -125,9 +132,9 @@ void read_back_ended(struct lane *lane, enum status status, int64_t first)
     scan_want_another(lane);
 }
 
-/* After transports have taken what they could: a session that is still full has a blocked socket and leaves.
- * Without readers a scan goes on as long as all that it reads is kept: they will be served from
- * that. */
+/* After transports have taken what they could: a session that is still full has a blocked socket
+ * and leaves. Without readers a scan goes on as long as all that it reads is kept: they will be
+ * served from that. */
 static void go_on(struct lane *lane)
 {
     assert(lane->scan.running);
@@ -172,6 +179,7 @@ void read_back_run(struct hub *hub)
     DL_FOREACH_SAFE2(hub->scans.wanted, lane, next, scan.next_lane) {
         if (hub->scans.running_count >= hub->config.scans)
             break;
+        /* Others need not wait for one that has failed. */
         if (hub->now_ms < lane->scan.retry_ms)
             continue;
         scan_unwant(lane);

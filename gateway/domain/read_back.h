@@ -1,5 +1,5 @@
-/* Reading back: when a lane's scan starts, what its records bring to those who read along, and where they go
- * on when it is over. The scan's own state is scan.h's. */
+/* Reading back: when a lane's scan starts, what its records bring to those who read along, and
+ * where they go on when it is over. The scan's own state is scan.h's. */
 #ifndef GATEWAY_DOMAIN_READ_BACK_H
 #define GATEWAY_DOMAIN_READ_BACK_H
 

@@ -1,4 +1,9 @@
-/* Rights that change while a session lives: with a fresh token, or between two connections. */
+/* Rights that change while a session lives: by a fresh token, by orders, or between two
+ * connections. Rooms are lost first, then gained: a token with other rooms must not meet the
+ * limit of rooms by those that it takes away.
+ *
+ * A client is told of each room that it loses, in its stream behind what it was still owed;
+ * until it has been told, its cursor says so (session_tell_lost()). */
 #include "refresh.h"
 
 #include "join.h"

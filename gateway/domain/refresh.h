@@ -7,9 +7,9 @@
 
 /* Out of the rooms that it may not be in any more; its client is told. */
 void session_lose_rooms(struct session *session);
-/* The session has lost a room with its rights (and is out of it, or never was in it here): the client
- * is told. Until that is given, cursors name the room as lost, so that whoever is cut off before is
- * told when it comes back. `private_index` as in session_room. */
+/* The session has lost a room with its rights (and is out of it, or never was in it here): the
+ * client is told. Until that is given, cursors name the room as lost, so that whoever is cut off
+ * before is told when it comes back. `private_index` as in session_room. */
 void session_tell_lost(struct session *session, struct bytes name, int private_index);
 /* Into a room that it is not in; told when the lane is open. NULL, or why it cannot be. */
 const char *session_gain_room(struct session *session, struct bytes name);

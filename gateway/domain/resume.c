@@ -1,3 +1,9 @@
+/* How a client finds its way back. The private id says who it was and which rooms it had at
+ * connect, the cursor what has changed since and where it stood; both are walked together, room
+ * for room, and each room is authorised anew by the token that was brought now.
+ *
+ * A way back is followed whole or not at all. If anything of it cannot be, the session starts
+ * afresh, with the reason, and the client knows that it may have missed something. */
 #include "resume.h"
 
 #include <stdlib.h>
@@ -12,8 +18,10 @@
 /* Who the session is, as far as coming back is concerned. */
 static uint64_t principal_of(const struct session *session)
 {
+    assert(session->claims);
     auto_buffer struct buffer text = {0};
     struct bytes tenant = session_tenant(session), user = session_user(session);
+    /* With its length, so that no two pairs of tenant and user make one text. */
     buffer_append_format(&text, "%zu:", tenant.size);
     buffer_append(&text, tenant);
     buffer_append(&text, user);
@@ -68,6 +76,7 @@ static void join_at_connect(void *context, struct bytes name)
                        narrow_int(session->room_count));
 }
 
+/* The new public id comes first: orders of the backend may name it. */
 static const char *join_rooms_of_claims(struct session *session)
 {
     assert(session->room_count == 0 && session->claims);
@@ -116,6 +125,7 @@ static const struct walked_lane *walk_lane(struct cursor_walk *walk, const struc
         if (lane_name_same(&walk->lanes[i].name, name))
             return &walk->lanes[i];
     struct position position;
+    /* Positions come in the order in which rooms mention lanes first. */
     if (walk->lane_count >= walk->session->hub->config.lanes_per_session ||
         !cursor_take_position(&walk->positions, &position))
         return NULL;
@@ -191,6 +201,7 @@ static bool walk_all(struct cursor_walk *walk, struct bytes private_rooms,
     uint8_t name[ROOM_NAME_LIMIT];
     size_t size;
     unsigned index = 0, limit = session->hub->config.rooms_per_session;
+    assert(!session->left && session->private_rooms == 0);
     session->left = mem_alloc(left_size(limit));
     for (struct bytes rest = private_rooms; rest.size; index++) {
         if (index >= limit || !cursor_unpack_room(&rest, name, &size) ||
@@ -240,6 +251,8 @@ const char *resume_follow(struct session *session, const struct session_request 
 
 /* --- what the client carries ---------------------------------------------------------------- */
 
+/* What is given here is what the slow walk compares with, to see whether the client's cursor has
+ * grown old. */
 static void append_positions(struct session *session, struct buffer *out)
 {
     assert(session->told_lanes <= session->place_count);
@@ -255,6 +268,7 @@ struct bytes resume_private_id(struct session *session)
     assert(session->opening);
     struct hub *hub = session->hub;
     buffer_clear(&hub->private_id);
+    /* The stock client sees itself recovered if it gets back the very text that it has sent. */
     if (session->opening->private_id) {
         buffer_append_string(&hub->private_id, session->opening->private_id);
         return buffer_peek(&hub->private_id);
@@ -278,6 +292,7 @@ struct bytes resume_private_id(struct session *session)
 
 static void encode_rooms(struct session *session)
 {
+    assert(session->hub->config.recovery && session->hub->keys.count > 0);
     auto_buffer struct buffer joined = {0};
     auto_buffer struct buffer text = {0};
     for (unsigned i = 0; i < session->room_count; i++)
@@ -300,6 +315,8 @@ static void encode_rooms(struct session *session)
 struct bytes resume_cursor(struct session *session)
 {
     struct hub *hub = session->hub;
+    /* Per delivery only the positions are written: rooms change seldom, and signing them is what
+     * costs. */
     if (session->rooms_changed || !session->cursor_rooms)
         encode_rooms(session);
     buffer_clear(&hub->positions);

@@ -1,3 +1,12 @@
+/* A circular array with two filters beside it: a mark of two bits per room for each message, and
+ * a set of rooms for each block of RING_BLOCK slots.
+ *
+ *    messages  | m | m | m | m | ...     slot = (start + index) & (capacity - 1)
+ *    marks     | 2 bits of each room that the message names
+ *    blocks    | ------- rooms of 64 slots ------- | ---
+ *
+ * Both only ever say "maybe": a mark or a set may hold rooms that are gone, never lack one that
+ * is there. A block is made anew when its first slot is taken again, whichever end that is at. */
 #include "ring.h"
 
 #include <assert.h>
@@ -19,6 +28,8 @@ struct message *ring_at(const struct ring *ring, size_t index)
     return ring->messages[slot_of(ring, index)];
 }
 
+/* Of a message with many rooms all bits may be set; then it is looked at each time, which is
+ * what it would be without a mark. */
 static uint64_t ring_mark_of(const struct message *message)
 {
     uint64_t mark = 0;
@@ -27,6 +38,8 @@ static uint64_t ring_mark_of(const struct message *message)
     return mark;
 }
 
+/* Other bits of the hash than those of a mark, so that what one lets through by chance the other
+ * may not. */
 static void room_set_add(struct room_set *set, uint64_t hash)
 {
     set->words[(hash >> 18) % ROOM_SET_WORDS] |= (uint64_t)1 << (hash >> 12 & 63);
@@ -52,6 +65,7 @@ static bool may_name(const struct ring *ring, size_t index, const struct room_fi
     uint64_t mark = ring->marks[slot_of(ring, index)];
     if (!(mark & filter->any))
         return false;
+    /* Of many rooms only the bits together are kept: more are let through, none is missed. */
     for (unsigned i = 0; i < filter->count && filter->count <= ROOM_FILTER_ROOMS; i++)
         if ((mark & filter->marks[i]) == filter->marks[i])
             return true;
@@ -60,6 +74,7 @@ static bool may_name(const struct ring *ring, size_t index, const struct room_fi
 
 static bool block_may_name(const struct room_set *block, const struct room_filter *filter)
 {
+    assert(filter->count == 0 || filter->any);
     if (filter->count > ROOM_FILTER_ROOMS)
         return true;
     for (unsigned i = 0; i < filter->count; i++)
@@ -75,6 +90,7 @@ size_t ring_skip(const struct ring *ring, size_t index, size_t end,
     size_t block_end = index;
     while (*looks > 0 && index < end) {
         --*looks;
+        /* At the beginning, and at each boundary of a block from there on. */
         if (index == block_end) {
             size_t slot = slot_of(ring, index);
             block_end += RING_BLOCK - slot % RING_BLOCK;
@@ -90,6 +106,7 @@ size_t ring_skip(const struct ring *ring, size_t index, size_t end,
     return index < end ? index : end;
 }
 
+/* Message by message: it goes back from the newest for the last few of a room, and is done soon. */
 size_t ring_skip_back(const struct ring *ring, size_t index, const struct room_filter *filter)
 {
     assert(index <= ring->count);
@@ -98,6 +115,7 @@ size_t ring_skip_back(const struct ring *ring, size_t index, const struct room_f
     return index;
 }
 
+/* By halves: offsets are in order, and have gaps. */
 size_t ring_find(const struct ring *ring, int64_t offset)
 {
     size_t low = 0, high = ring->count;
@@ -111,6 +129,7 @@ size_t ring_find(const struct ring *ring, int64_t offset)
     return low;
 }
 
+/* `from` moves behind it, not to the next one: offsets between two records are nobody's. */
 static void ring_drop_oldest(struct ring *ring)
 {
     struct message *message = ring_at(ring, 0);
@@ -137,14 +156,17 @@ static void block_begin(struct ring *ring, size_t slot)
     }
 }
 
+/* The reference is the ring's from here on. */
 static void ring_put(struct ring *ring, size_t slot, struct message *message)
 {
+    assert(slot < ring->capacity && message->offset >= 0);
     ring->messages[slot] = message;
     ring->marks[slot] = ring_mark_of(message);
     for (unsigned i = 0; i < message->room_count; i++)
         room_set_add(&ring->blocks[slot / RING_BLOCK], message->room_hashes[i]);
 }
 
+/* Its blocks are made anew, and with that as exact as they can be. */
 static void ring_grow(struct ring *ring)
 {
     assert(ring->count == ring->capacity);
@@ -179,6 +201,7 @@ void ring_push(struct ring *ring, struct message *message, size_t bytes_limit)
 
 void ring_trim(struct ring *ring, size_t bytes_limit)
 {
+    /* The last one stays whatever its size: the ring must reach up to the lane's position. */
     while (ring->bytes > bytes_limit && ring->count > 1)
         ring_drop_oldest(ring);
 }
@@ -188,6 +211,7 @@ void ring_prepend(struct ring *ring, struct ring *older, size_t bytes_limit)
     ring_settle(older);
     assert(older->count == 0 || ring->count == 0 ||
            ring_at(older, older->count - 1)->offset < ring_at(ring, 0)->offset);
+    /* From the newest of them backwards, each in front of the one before. */
     for (size_t i = older->count; i-- > 0;) {
         if (ring->count == ring->capacity)
             ring_grow(ring);
@@ -207,11 +231,14 @@ void ring_prepend(struct ring *ring, struct ring *older, size_t bytes_limit)
     ring_trim(ring, bytes_limit);
 }
 
+/* A turn later, since transports frame what they take at the turn's end. Whatever is framed
+ * later, for those who catch up, is counted by ring_recount(). */
 void ring_settle(struct ring *ring)
 {
     assert(ring->unsettled <= ring->count);
     for (; ring->unsettled; ring->unsettled--) {
         struct message *message = ring_at(ring, ring->count - ring->unsettled);
+        /* By now it was framed for everybody who is at the head. */
         message_forget_decoded(message);
         size_t bytes = message_bytes(message);
         ring->bytes += bytes - message->counted;
@@ -234,6 +261,7 @@ bool ring_recount(struct ring *ring, struct message *message, size_t bytes_limit
 
 void ring_clear(struct ring *ring, int64_t from)
 {
+    assert(from >= 0);
     while (ring->count)
         ring_drop_oldest(ring);
     free(ring->messages);

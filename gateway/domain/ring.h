@@ -1,5 +1,5 @@
-/* The ring: the most recent messages of a lane, by offset, within a limit of bytes. A session that is
- * a little behind catches up from it; who needs older ones has Kafka (scan.h).
+/* The ring: the most recent messages of a lane, by offset, within a limit of bytes. A session
+ * that is a little behind catches up from it; who needs older ones has Kafka (scan.h).
  *
  *      from                                  the lane's position
  *       |  m  m     m  m  m        m  m  m  |      offsets grow to the right; gaps are normal
@@ -7,11 +7,12 @@
  *
  * It holds all messages of [from, position): what lies in it need not be asked of the broker.
  *
- * A ring is passed over in blocks: a session that comes back may find thousands of messages in front of
- * it, a handful of them its own. Beside each message stand two bits of its rooms' hashes, beside
- * each RING_BLOCK of them a set of other bits, so that most blocks cost one look.
+ * A ring is passed over in blocks: a session that comes back may find thousands of messages in
+ * front of it, a handful of them its own. Beside each message stand two bits of its rooms'
+ * hashes, beside each RING_BLOCK of them a set of other bits, so that most blocks cost one look.
  *
- * Not here: whose ring it is and how much it may hold; that is the lane's (lane.c) or the scan's. */
+ * Not here: whose ring it is and how much it may hold; that is the lane's (lane.c) or the
+ * scan's. */
 #ifndef GATEWAY_DOMAIN_RING_H
 #define GATEWAY_DOMAIN_RING_H
 
@@ -58,8 +59,8 @@ static inline uint64_t room_mark(uint64_t hash)
 
 void room_filter_add(struct room_filter *filter, uint64_t hash);
 
-/* Takes the caller's reference. The message is newer than all that are there; the oldest are dropped
- * down to the limit, but never the last one. */
+/* Takes the caller's reference. The message is newer than all that are there; the oldest are
+ * dropped down to the limit, but never the last one. */
 void ring_push(struct ring *ring, struct message *message, size_t bytes_limit);
 /* For the messages that were pushed since the last call, when their turn is over: gives back their
  * decoded form, and counts them again, since they were framed meanwhile. */

@@ -1,3 +1,6 @@
+/* The state of a lane's scan, changed only here. Lists are kept such that nothing looks at all
+ * places where a few would do: cursors to be verified are sorted once, and whoever is full
+ * stands in front. */
 #include "scan.h"
 
 #include <stdlib.h>
@@ -58,6 +61,7 @@ static bool can_read(const struct place *place)
     return place->state == PLACE_SCANNING && (place->check || !session_is_full(place->session));
 }
 
+/* One is enough to want it, so it stops at the first; the scan then takes all who can. */
 void scan_want_another(struct lane *lane)
 {
     const struct place *place;
@@ -97,6 +101,7 @@ static void list_checks(struct lane *lane, size_t count)
         scan->checks[i]->reader.check_index = narrow_32(i);
 }
 
+/* Called once for a scan, when it starts: whoever comes later waits for the next. */
 int64_t scan_gather(struct lane *lane)
 {
     struct lane_scan *scan = &lane->scan;
@@ -118,6 +123,7 @@ int64_t scan_gather(struct lane *lane)
     return from;
 }
 
+/* Its slot among those to be verified is emptied, not closed up: others know their index. */
 void scan_leave(struct place *place)
 {
     struct lane_scan *scan = &place->lane->scan;
@@ -133,6 +139,7 @@ void scan_leave(struct place *place)
     scan->readers--;
 }
 
+/* Those without a record at their offset have been passed by: the caller compares. */
 struct place *scan_take_check(struct lane *lane, int64_t offset)
 {
     struct lane_scan *scan = &lane->scan;
@@ -229,6 +236,7 @@ static void measure(struct lane *lane, size_t record_bytes)
     scan->useless = scan->paused = true;
 }
 
+/* Kept for those who come after the scan, and for its own readers whose sockets block now. */
 void scan_note(struct lane *lane, struct message *message, size_t record_bytes)
 {
     struct lane_scan *scan = &lane->scan;
@@ -255,13 +263,17 @@ static void extend_ring(struct lane *lane)
     struct ring *kept = &lane->scan.kept;
     size_t bytes = lane->ring.bytes;
     assert(lane->scan.keeps);
+    /* The ring must stay without gaps. */
     if (lane->ring.from != lane->scan.until)
         return;
+    /* More than its share for now: it gives that back after KEEP_MS. */
     ring_prepend(&lane->ring, kept, lane_ring_limit(lane, &lane->ring) + kept->bytes);
     hub->stats.ring_bytes += lane->ring.bytes - bytes;
     lane_count_beyond(lane);
 }
 
+/* Offsets between the last record and the end are nobody's: what the broker left out there are
+ * markers of transactions. */
 void scan_complete(struct lane *lane)
 {
     assert(lane->scan.running && lane->scan.next <= lane->scan.until);
@@ -269,12 +281,14 @@ void scan_complete(struct lane *lane)
     extend_ring(lane);
 }
 
+/* The broker is away, or the partition moves: a second later it may be well again. */
 void scan_failed(struct lane *lane)
 {
     assert(lane->scan.running);
     lane->scan.retry_ms = lane->hub->now_ms + SCAN_RETRY_MS;
 }
 
+/* Whatever was kept and did not go to the ring is dropped. */
 void scan_end(struct lane *lane)
 {
     struct hub *hub = lane->hub;
@@ -296,12 +310,14 @@ void scan_end(struct lane *lane)
 
 /* --- what was read -------------------------------------------------------------------------- */
 
+/* Nothing of it has been dropped for want of room. */
 bool scan_keeps_all(const struct lane *lane)
 {
     assert(lane->scan.kept.from >= lane->scan.from);
     return lane->scan.kept.from == lane->scan.from;
 }
 
+/* Down to the share that any lane's ring may have. */
 static void give_back(struct lane *lane)
 {
     struct hub *hub = lane->hub;

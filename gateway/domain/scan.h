@@ -1,15 +1,16 @@
 /* The scan of a lane: one reading of the past, [from, until), shared by all that are behind the
- * lane's ring. Here are its state, who reads along, and what it keeps; when it starts, and what its
- * records bring, is read_back.c.
+ * lane's ring. Here are its state, who reads along, and what it keeps; when it starts, and what
+ * its records bring, is read_back.c.
  *
  *      from                    next                 until = ring.from        the lane's position
  *       |---- has been read ----|---- is yet to come ----|------ the ring ------|
  *                  ^ a session that cannot take more leaves, and reads the next scan
  *
  * All who can take something start together, at the lowest offset that one of them needs. Nobody
- * joins in the middle: it would need the part before as well. What was read goes to the front of the ring
- * afterwards, as far as all lanes together may hold that, and stays for KEEP_MS: clients of a
- * gateway that died come back over seconds, and each would else want the same read again.
+ * joins in the middle: it would need the part before as well. What was read goes to the front of
+ * the ring afterwards, as far as all lanes together may hold that, and stays for KEEP_MS:
+ * clients of a gateway that died come back over seconds, and each would else want the same read
+ * again.
  *
  * struct lane_scan, struct scans and place.reader are written by scan.c alone. */
 #ifndef GATEWAY_DOMAIN_SCAN_H
@@ -73,7 +74,8 @@ void scan_unwant(struct lane *lane);
 /* For place.c: the place came into PLACE_SCANNING, or goes out of it. */
 void scan_add(struct place *place);
 void scan_remove(struct place *place);
-/* The first offset that a place needs: of the record that its cursor named, if that is not verified. */
+/* The first offset that a place needs: of the record that its cursor named, if that is not
+ * verified. */
 int64_t scan_first_needed(const struct place *place);
 /* Whoever did not read along, or left, and could do so now, gets another scan. */
 void scan_want_another(struct lane *lane);
@@ -87,14 +89,14 @@ int64_t scan_gather(struct lane *lane);
 void scan_begin(struct lane *lane, int64_t from);
 /* The place does not read along any more. Nothing happens if it does not. */
 void scan_leave(struct place *place);
-/* The place's queue has taken as much as it may: the scan pauses, and scan_take_full() gives the place
- * when transports have had their turn. */
+/* The place's queue has taken as much as it may: the scan pauses, and scan_take_full() gives the
+ * place when transports have had their turn. */
 void scan_fill(struct place *place);
 struct place *scan_take_full(struct lane *lane);
 void scan_pause(struct lane *lane);
 void scan_unpause(struct lane *lane);
-/* Takes the next place whose cursor names a record at or below `offset`, which the scan has come to;
- * NULL: none does. */
+/* Takes the next place whose cursor names a record at or below `offset`, which the scan has come
+ * to; NULL: none does. */
 struct place *scan_take_check(struct lane *lane, int64_t offset);
 /* The scan has given this message, whose reference it takes; `record_bytes`: of its value. */
 void scan_note(struct lane *lane, struct message *message, size_t record_bytes);

@@ -1,3 +1,17 @@
+/* The life of a session, and its stream: what a client is told, in the order in which it must be
+ * told.
+ *
+ *    OPENING ----- all places known -----> OPEN ----- ended from here -----> ENDING
+ *       |                                    |                                  |
+ *       +--- refused --> ENDING              +--- the transport is gone --------+--> CLOSED
+ *
+ * OPENING gives nothing but a refusal. OPEN gives OPENED first, then what is queued, then what
+ * is read from rings. ENDING gives CLOSE and nothing else. A CLOSED session is freed at the end
+ * of the turn.
+ *
+ * A transport only writes what it is given. That CONNECT's answer comes before what was missed,
+ * a history before its confirmation, and a cursor with whatever it covers, is decided here for
+ * all of them, and checked by the simulation. */
 #include "session.h"
 
 #include <stdlib.h>
@@ -47,6 +61,7 @@ void session_end(struct session *session, const char *reason, bool transient)
      * comes back with it. */
     session->end_reason = reason;
     session->state = SESSION_ENDING; /* first: leaving lanes below must tell the client nothing */
+    /* Nobody is told that his joins are refused: CLOSE says it for all. */
     session_clear_queue(session);
     session_forget_joins(session, bytes_of("", 0), true, NULL);
     session_detach_all(session);
@@ -66,6 +81,8 @@ void session_end_overflowed(struct session *session)
     session_end(session, "too_many_answers", true);
 }
 
+/* A record that a cursor named and that is not compared yet counts as well: CONNECT's answer
+ * says whether the client was recovered, and cannot be taken back. */
 static bool still_opening(const struct session *session)
 {
     for (unsigned i = 0; i < session->place_count; i++)
@@ -74,6 +91,7 @@ static bool still_opening(const struct session *session)
     return false;
 }
 
+/* Its client is not told yet: that is the stream's, at the end of the turn. */
 static void try_open(struct session *session)
 {
     assert(session->state != SESSION_OPENING || session->opening);
@@ -116,6 +134,8 @@ static const struct place *lost_place(const struct session *session)
     return NULL;
 }
 
+/* One lost place is enough: a session that has a gap in one lane starts afresh in all, since its
+ * client knows one state, not one for each lane. */
 static void settle(struct session *session)
 {
     const struct place *lost = lost_place(session);
@@ -154,8 +174,10 @@ void session_lane_opened(struct place *place)
 
 /* --- the stream ----------------------------------------------------------------------------- */
 
+/* By name, since the confirmation waited in the queue meanwhile. */
 static void mark_told(struct session *session, struct bytes room)
 {
+    assert(room.size > 0 && room.size <= ROOM_NAME_LIMIT);
     for (unsigned i = 0; i < session->room_count; i++)
         if (bytes_equal(room_name_of(session->rooms[i].room), room) &&
             !session_room_is_held(session, i)) /* it was left and is being joined again */
@@ -174,6 +196,7 @@ static void give_opened(struct session *session, struct delivery *delivery)
     delivery->recovered = session->recovered;
     delivery->reason = opening->reason;
     delivery->public_id = session_public_id(session);
+    /* Its client never knew that it was away: it gets no new id, and no cursor either. */
     delivery->continued = opening->continued;
     assert(!session->opened);
     session->opened = true;
@@ -199,15 +222,20 @@ static void give_opened(struct session *session, struct delivery *delivery)
 }
 
 /* `place` is NULL if the session has left the lane. */
+/* The body stays where it is until the next call: a transport copies it into its own buffer, or
+ * hands it to the socket, before it asks again. */
 static void give_body(struct session *session, struct place *place, struct message *message,
                       struct delivery *delivery)
 {
     struct hub *hub = session->hub;
     session->progress_ms = hub->now_ms;
+    /* The body before this one has been written by now. */
     if (hub->frame_is_lent)
         message_forget_frame(hub->delivered, hub->lent_slot);
     message_unref(hub->delivered);
     hub->delivered = message;
+    /* A frame for somebody who catches up may be the only one of its message, and the ring has
+     * no room for it: then it lives until the next call. */
     bool framed = message->frames[session->transport->slot] != NULL;
     delivery->body = message_frame(message, session->transport);
     hub->frame_is_lent = !framed && place && !lane_count_frame(place->lane, message);
@@ -220,6 +248,7 @@ static void give_message(struct session *session, struct place *place, struct me
     assert(!place || place->lane->id == message->lane_id);
     if (place)
         place_give(place, message);
+    assert(session->state == SESSION_OPEN); /* nothing but CLOSE is left of one that ends */
     session->hub->stats.deliveries++;
     session->given++;
     delivery->kind = DELIVERY_NOTIFICATION;
@@ -234,6 +263,7 @@ static void pass_over_superseded(struct place *place, struct message *message)
     message_unref(message);
 }
 
+/* By the lane's number: the message may be of a lane that is gone. */
 static struct place *place_of_message(struct session *session, const struct message *message)
 {
     for (unsigned i = 0; i < session->place_count; i++)
@@ -268,6 +298,7 @@ static void give_history_end(struct session *session, struct history *history,
 static void give_room(struct session *session, const struct control *control,
                       struct delivery *delivery)
 {
+    assert(control->room_size <= ROOM_NAME_LIMIT);
     struct buffer *name = &session->hub->room_name;
     buffer_clear(name);
     buffer_append(name, bytes_of(control->room, control->room_size));
@@ -330,6 +361,7 @@ static bool give_history(struct session *session, const struct queue_item *item,
     return true;
 }
 
+/* A cursor goes with whatever it covers, and only behind it. */
 static void give_cursor(struct session *session, struct delivery *delivery)
 {
     assert(session->state == SESSION_OPEN || delivery->kind == DELIVERY_CLOSE);
@@ -338,6 +370,8 @@ static void give_cursor(struct session *session, struct delivery *delivery)
         delivery->cursor = resume_cursor(session);
 }
 
+/* Passed over here as well, what is out of date leaves nothing to give: the next one is looked
+ * at. */
 static bool next_from_queue(struct session *session, struct delivery *delivery)
 {
     struct session_queue *queue = &session->queue;
@@ -353,6 +387,8 @@ static bool next_from_queue(struct session *session, struct delivery *delivery)
         session->hub->stats.queued_messages--;
         if (place)
             place_unqueue(place);
+        /* It was live when this was queued; if it has fallen behind since, what is out of date
+         * may be passed over here as well. */
         if (!place || !conflation_skips(place, item.message)) {
             give_message(session, place, item.message, delivery);
             return true;
@@ -380,6 +416,7 @@ static bool give_refused(struct session *session, struct delivery *delivery)
 bool session_next(struct session *session, struct delivery *delivery)
 {
     *delivery = (struct delivery){0};
+    /* Whatever else there is for it: it was not let in. */
     if (session->state == SESSION_OPENING && session->opening->refusal)
         return give_refused(session, delivery);
     if (session->state == SESSION_OPEN && session->opening) {
@@ -406,6 +443,8 @@ bool session_next(struct session *session, struct delivery *delivery)
 
 /* --- what it is, and its end ------------------------------------------------------------------ */
 
+/* The one way out of every state. Its memory stays until the turn ends: the caller may be a
+ * callback of its own transport. */
 void session_close(struct session *session)
 {
     struct hub *hub = session->hub;
@@ -424,6 +463,7 @@ void session_close(struct session *session)
     session->state = SESSION_CLOSED; /* nothing below wakes it */
     session_detach_all(session);
     session_unlist(session);
+    /* The slow walk stands here: it goes on at the next one. */
     if (hub->sweep == session)
         hub->sweep = session->next;
     session_dismiss(session);

@@ -1,4 +1,5 @@
-/* What is known of a session without regard to its stream: whose it is, what it may, what it may spend. */
+/* What is known of a session without regard to its stream: whose it is, what it may send, what
+ * it may spend. Before its claims have been read it has no user, no tenant and no right. */
 #include "hub_state.h"
 
 struct bytes session_user(const struct session *session)
@@ -17,6 +18,7 @@ enum status session_may_send(const struct session *session, struct bytes event)
                            : STATUS_DENIED;
 }
 
+/* For logs, by what the client speaks: both codecs of a raw WebSocket are one word. */
 const char *session_transport(const struct session *session)
 {
     static const char *const names[] = {[TRANSPORT_SLOT_SOCKETIO] = "socketio",
@@ -35,6 +37,8 @@ int64_t session_spend(const struct session *session, enum quota_kind kind, int64
         return 0;
     if (now_ms < hub->now_ms) /* a transport's turn began before ours */
         now_ms = hub->now_ms;
+    /* Refusals are counted here, for whatever was asked; what the client is told is the
+     * caller's. */
     if (quotas_spend(hub->quotas, &session->quotas, kind, now_ms, &refusal))
         return 0;
     hub->stats.quota_refused[refusal.scope][refusal.kind]++;

@@ -1,5 +1,10 @@
-/* Orders of the backend (orders.h), done to the sessions that they name. What holds for who comes is
- * session_rights.c's. */
+/* Orders of the backend (orders.h), done to the sessions that they name, so many in each turn:
+ * an order for a tenant may name thousands. What holds for a session that comes is
+ * session_rights.c's.
+ *
+ * An order is looked at again whenever something that names the session changes, and what is to
+ * be is worked out from all that is in force: so it does not matter in which order they come, or
+ * whether one was applied before. */
 #include "membership.h"
 #include "refresh.h"
 #include "session.h"
@@ -70,8 +75,8 @@ int64_t session_orders_deadline_ms(const struct hub *hub)
 
 /* --- what comes from the topic ---------------------------------------------------------------- */
 
-/* In the hub's time: when the order's time is over. Its own word counts as far as an order may reach
- * from when it was written; and who writes with a clock that is ahead writes now. */
+/* In the hub's time: when the order's time is over. Its own word counts as far as an order may
+ * reach from when it was written; and who writes with a clock that is ahead writes now. */
 static int64_t until_ms(const struct hub *hub, const struct order_arrival *arrival)
 {
     int64_t written_ms = arrival->written_ms < 0 || arrival->written_ms > arrival->wall_ms

@@ -1,3 +1,9 @@
+/* What comes into a session's queue, and who is told of it. Limits are judged before anything is
+ * queued: a message that does not fit leaves the place where it is, an answer that does not fit
+ * ends the session, since the client would wait for it in vain.
+ *
+ * A session is told once, until its transport has taken everything: `signaled` is set when it is
+ * told, and reset when session_next() has nothing more. */
 #include "session_output.h"
 
 #include "hub_state.h"
@@ -59,6 +65,8 @@ bool session_offer(struct place *place, struct message *message)
 {
     assert(place->lane->id == message->lane_id && !message->fault);
     struct session *session = place->session;
+    /* Full or not is asked before: one message may go beyond the bytes, so that a large one is
+     * given at all. */
     if (session_is_full(session))
         return false;
     session_queue_push(&session->queue,
@@ -118,8 +126,8 @@ void session_lane_fresh(struct session *session)
 
 /* --- who must be told ----------------------------------------------------------------------- */
 
-/* Whether all it can do is look through a ring. Such sessions are told apart: the end of a scan may make
- * thousands of them, and each may look through a whole ring. */
+/* Whether all it can do is look through a ring. Such sessions are told apart: the end of a scan
+ * may make thousands of them, and each may look through a whole ring. */
 static bool only_looks(const struct session *session)
 {
     return session->state == SESSION_OPEN && !session->opening && session->queue.count == 0;
@@ -130,6 +138,7 @@ void session_wake(struct session *session)
     assert(session->listed != &session->hub->ready || !session->signaled);
     struct hub *hub = session->hub;
     struct attention *list = only_looks(session) ? &hub->lookers : &hub->ready;
+    /* What has something to give does not go back to those that only look. */
     if (session->listed == list || session->listed == &hub->ready || session->signaled ||
         session->state == SESSION_CLOSED ||
         (session->state == SESSION_OPENING && !session->opening->refusal))
@@ -173,6 +182,8 @@ void session_places_changed(struct session *session)
     if (session->changed)
         return;
     session->changed = true;
+    /* First come, first served, as lanes list them: sessions open in the order in which they
+     * came. */
     session->changed_next = NULL;
     if (hub->changed_last)
         hub->changed_last->changed_next = session;

@@ -1,6 +1,6 @@
-/* What comes into a session's queue, and whose transport must be told at the end of the turn. The only
- * place where a session's queue is filled, so its limits hold here. What is made of a queue's items
- * is session.c. */
+/* What comes into a session's queue, and whose transport must be told at the end of the turn.
+ * The only place where a session's queue is filled, so its limits hold here. What is made of a
+ * queue's items is session.c. */
 #ifndef GATEWAY_DOMAIN_SESSION_OUTPUT_H
 #define GATEWAY_DOMAIN_SESSION_OUTPUT_H
 
@@ -25,15 +25,15 @@ void session_push_control(struct session *session, enum item_kind kind, struct b
 /* All that is queued is dropped; the cursor goes on where the client has been given the last. */
 void session_clear_queue(struct session *session);
 
-/* A lane of the session cannot be read now, or can again: its client is told of the first, and when the last
- * is back. */
+/* A lane of the session cannot be read now, or can again: its client is told of the first, and
+ * when the last is back. */
 void session_lane_stale(struct session *session);
 void session_lane_fresh(struct session *session);
 /* Since when, of the lane that has been so for longest. */
 void session_tell_stale(struct session *session);
 
-/* There may be something for it: its transport is told when the turn ends, once. Nothing happens for
- * one that is told already, is opening or is closed. */
+/* There may be something for it: its transport is told when the turn ends, once. Nothing happens
+ * for one that is told already, is opening or is closed. */
 void session_wake(struct session *session);
 /* What comes from now on is told again, although the transport has not been given all. */
 void session_wake_again(struct session *session);
@@ -41,8 +41,9 @@ void session_unlist(struct session *session);
 /* Its transport has been told; or has been given all there was. */
 void session_set_signaled(struct session *session, bool signaled);
 
-/* A place of the session has changed such that it may be opened now, or must be given up: settled at
- * the end of the call into the hub (session_settle_changed()), when nobody walks through places. */
+/* A place of the session has changed such that it may be opened now, or must be given up:
+ * settled at the end of the call into the hub (session_settle_changed()), when nobody walks
+ * through places. */
 void session_places_changed(struct session *session);
 /* The next of those; NULL: none. */
 struct session *session_take_changed(struct hub *hub);

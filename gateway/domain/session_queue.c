@@ -1,3 +1,5 @@
+/* A queue that starts with one slot of its own. Most sessions have at most one item at a time,
+ * and there are as many queues as clients. */
 #include "session_queue.h"
 
 #include <assert.h>
@@ -5,6 +7,7 @@
 
 #include "mem.h"
 
+/* After each change: the two kinds of memory, and the two sums, belong together. */
 static void check_session_queue(const struct session_queue *queue)
 {
     assert((queue->capacity & (queue->capacity - 1)) == 0 || !queue->items);
@@ -20,6 +23,9 @@ static size_t slot_in(const struct session_queue *queue, size_t index)
     return (queue->start + index) & (queue->capacity - 1);
 }
 
+/* From the slot of its own to four, then doubled; put in order, so that the oldest stands first.
+ * It may hold as much as hub_config allows and is not limited here: what is beyond a limit is
+ * never pushed. */
 static void grow_queue(struct session_queue *queue)
 {
     size_t capacity = queue->items ? 2 * queue->capacity : 4;
@@ -74,6 +80,8 @@ void session_queue_push(struct session_queue *queue, struct queue_item item)
     check_session_queue(queue);
 }
 
+/* The item goes, and its memory stays for the next: session_queue_shrink() gives it back when
+ * the transport has taken everything. */
 struct queue_item session_queue_shift(struct session_queue *queue)
 {
     struct queue_item item = *session_queue_first(queue);
@@ -90,6 +98,8 @@ const struct queue_item *session_queue_first(const struct session_queue *queue)
     return queue->items ? &queue->items[queue->start] : &queue->single;
 }
 
+/* A walk over the whole queue, which is bounded: it happens when a session comes into a lane,
+ * not when something is delivered. */
 uint32_t session_queue_count(const struct session_queue *queue, uint32_t lane_id)
 {
     uint32_t count = 0;
@@ -101,6 +111,7 @@ uint32_t session_queue_count(const struct session_queue *queue, uint32_t lane_id
     return count;
 }
 
+/* What was not given: nobody else knows of the control, or of the history that it brings. */
 static void free_item(struct queue_item *item)
 {
     if (item->kind == ITEM_MESSAGE) {

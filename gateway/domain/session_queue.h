@@ -1,10 +1,10 @@
-/* What waits for a session's transport, first in, first out: notifications, answers to its joins and
- * leaves, and what it is told. Bounded twice: messages by hub_config.queue_messages and .queue_bytes,
- * all else by .answers and .answer_bytes; the limits are judged in session_output.c, which is who fills
- * it.
+/* What waits for a session's transport, first in, first out: notifications, answers to its joins
+ * and leaves, and what it is told. Bounded twice: messages by hub_config.queue_messages and
+ * .queue_bytes, all else by .answers and .answer_bytes; the limits are judged in
+ * session_output.c, which is who fills it.
  *
- * One item needs no memory of its own, and none stays when the queue is empty: most sessions have
- * nothing queued most of the time. */
+ * One item needs no memory of its own, and none stays when the queue is empty: most sessions
+ * have nothing queued most of the time. */
 #ifndef GATEWAY_DOMAIN_SESSION_QUEUE_H
 #define GATEWAY_DOMAIN_SESSION_QUEUE_H
 

@@ -1,5 +1,6 @@
-/* What a session may do, by its claims and by the orders of the backend (orders.h) together: whether
- * it is let in, and which rooms are open to it. */
+/* What a session may do, by its claims and by the orders of the backend (orders.h) together:
+ * whether it is let in, and which rooms are open to it. An order that closes a room stands above
+ * one that opens it, and both above the policy. */
 #include <stdlib.h>
 
 #include "mem.h"
@@ -7,6 +8,7 @@
 
 /* --- what is said of it ----------------------------------------------------------------------- */
 
+/* The token's own claims, not the session's: a fresh token may have another id. */
 static void find_subjects(const struct session *session, const struct claims *claims,
                           struct orders_principal *principal, struct order_subjects *subjects)
 {
@@ -21,6 +23,7 @@ static void find_subjects(const struct session *session, const struct claims *cl
     orders_find(session->hub->orders, principal, subjects);
 }
 
+/* Whoever is not to know why is told what anybody is told who may not. */
 const char *session_verdict(const struct session *session, const struct claims *claims,
                             const struct order_subjects *subjects)
 {
@@ -34,6 +37,8 @@ const char *session_verdict(const struct session *session, const struct claims *
     return found == ORDERS_DISCONNECTS ? "disconnected" : "token_revoked";
 }
 
+/* While it opens it is not a member yet, and its subjects are looked up; from then on it knows
+ * them. */
 static enum orders_room said_of(const struct session *session, struct bytes room)
 {
     const struct orders *orders = session->hub->orders;
@@ -93,6 +98,8 @@ const char *session_admit(struct session *session, bool *transient)
     if (!hub->orders)
         return NULL;
     session_dismiss(session);
+    /* The topic has not been read to where it ended at the start: whoever is let in now might be
+     * one that an order ended an hour ago. */
     if (!hub->orders_known) {
         *transient = true;
         return "unavailable";
@@ -103,6 +110,7 @@ const char *session_admit(struct session *session, bool *transient)
         hub->stats.kept_out++;
         return problem;
     }
+    /* Apart from the session: most gateways take no orders. */
     session->member = mem_new(struct orders_member);
     session->member->session = session;
     orders_enter(hub->orders, session->member, &principal);

@@ -1,5 +1,5 @@
-/* What a session may do, by its claims and by the orders of the backend (orders.h) together, and what
- * these orders do to it. */
+/* What a session may do, by its claims and by the orders of the backend (orders.h) together, and
+ * what these orders do to it. */
 #ifndef GATEWAY_DOMAIN_SESSION_RIGHTS_H
 #define GATEWAY_DOMAIN_SESSION_RIGHTS_H
 

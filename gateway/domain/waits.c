@@ -1,3 +1,5 @@
+/* A binary heap whose elements know where they stand, so that one can be taken out of the
+ * middle. */
 #include "waits.h"
 
 #include <assert.h>
@@ -12,6 +14,7 @@ static void waits_put(struct waits *waits, size_t place, struct waiter *wait)
     wait->place = place;
 }
 
+/* `place` is free; `wait` goes up from there as far as it must. */
 static void waits_rise(struct waits *waits, size_t place, struct waiter *wait)
 {
     for (; place > 1 && waits->items[place / 2 - 1]->at > wait->at; place /= 2)
@@ -19,6 +22,7 @@ static void waits_rise(struct waits *waits, size_t place, struct waiter *wait)
     waits_put(waits, place, wait);
 }
 
+/* Likewise down, past the nearer of two children. */
 static void waits_sink(struct waits *waits, size_t place, struct waiter *wait)
 {
     for (size_t child; (child = 2 * place) <= waits->count; place = child) {
@@ -31,6 +35,7 @@ static void waits_sink(struct waits *waits, size_t place, struct waiter *wait)
     waits_put(waits, place, wait);
 }
 
+/* Never shrinks while it lives: it is as large as the most that ever waited at once. */
 void waits_add(struct waits *waits, struct waiter *wait, int64_t at)
 {
     assert(!wait_is_set(wait));
@@ -53,6 +58,7 @@ void waits_remove(struct waits *waits, struct waiter *wait)
     wait->place = 0;
     if (last == wait)
         return;
+    /* The last element comes from anywhere below: it may have to go either way. */
     waits_rise(waits, place, last);
     waits_sink(waits, last->place, last);
 }
