@@ -4,6 +4,7 @@
 #include <jansson.h>
 
 #include "buffer.h"
+#include "claims.h"
 #include "mem.h"
 
 struct identities {
@@ -14,6 +15,7 @@ struct identities {
 
 struct identity_wait {
     struct token_waiter waiter;
+    struct token_verifier *verifier;
     struct identities *identities;
     struct identity_waiter *asker;
 };
@@ -32,12 +34,29 @@ static enum identity_verdict translate(enum token_verdict verdict,
 
 /* --- Tokens ----------------------------------------------------------------------------------- */
 
+/* The tenant is that of the policy, read as the session will read it. */
+static enum token_verdict judge_tenant(const struct identities *identities,
+                                       const struct token_verifier *verifier,
+                                       const struct token_content *content)
+{
+    struct claims *claims;
+    if (!token_sources_are_bound(identities->config.sources))
+        return TOKEN_VALID;
+    if (policy_claims(identities->config.policy, content->claims, &claims) != STATUS_OK)
+        return TOKEN_MALFORMED;
+    bool may = token_sources_may_name(identities->config.sources, verifier, claims_tenant(claims));
+    claims_free(claims);
+    return may ? TOKEN_VALID : TOKEN_TENANT;
+}
+
 static void identities_decided(struct token_waiter *waiter, enum token_verdict verdict,
                                const struct token_content *content)
 {
     struct identity_wait *wait = (struct identity_wait *)waiter;
     struct identity_waiter *asker = wait->asker;
     struct identity identity;
+    if (verdict == TOKEN_VALID)
+        verdict = judge_tenant(wait->identities, wait->verifier, content);
     asker->pending = NULL;
     wait->identities->waiting--;
     free(wait);
@@ -50,15 +69,22 @@ static enum identity_verdict identities_ask_token(struct identities *identities,
                                                   struct identity *identity)
 {
     struct token_content content = {0};
-    enum token_verdict verdict =
-        token_verify(identities->config.verifier, token, identities->config.wall_ms(), &content);
+    enum token_verdict verdict;
+    struct token_verifier *verifier =
+        token_sources_select(identities->config.sources, token, &verdict);
+    if (verifier)
+        verdict = token_verify(verifier, token, identities->config.wall_ms(), &content);
+    if (verdict == TOKEN_VALID)
+        verdict = judge_tenant(identities, verifier, &content);
     if (verdict != TOKEN_UNDECIDED)
         return translate(verdict, &content, identity);
+    assert(verifier);
     struct identity_wait *wait = mem_new(struct identity_wait);
     wait->waiter.decided = identities_decided;
+    wait->verifier = verifier;
     wait->identities = identities;
     wait->asker = asker;
-    if (!token_wait(identities->config.verifier, &wait->waiter, token)) {
+    if (!token_wait(verifier, &wait->waiter, token)) {
         free(wait);
         return translate(TOKEN_NO_KEYS, NULL, identity);
     }
@@ -108,7 +134,7 @@ static enum identity_verdict identities_ask(void *identifier,
                                             struct identity *identity)
 {
     struct identities *identities = identifier;
-    return identities->config.verifier
+    return identities->config.sources
                ? identities_ask_token(identities, question->token, waiter, identity)
                : believe(identities, question->auth, identity);
 }
@@ -118,7 +144,7 @@ static void identities_cancel(void *identifier, struct identity_waiter *waiter)
     struct identities *identities = identifier;
     struct identity_wait *wait = waiter->pending;
     assert(wait);
-    token_wait_cancel(identities->config.verifier, &wait->waiter);
+    token_wait_cancel(wait->verifier, &wait->waiter);
     waiter->pending = NULL;
     identities->waiting--;
     free(wait);

@@ -60,7 +60,7 @@ static bool read_date(const json_t *claims, const char *name, int64_t *time_ms)
     return true;
 }
 
-static bool names_audience(const json_t *audience, const char *wanted)
+bool token_names_audience(const json_t *audience, const char *wanted)
 {
     if (json_is_string(audience))
         return strcmp(json_string_value(audience), wanted) == 0;
@@ -105,7 +105,7 @@ static enum token_verdict judge_claims(const struct token_config *config, struct
             verdict = TOKEN_ISSUER;
     }
     if (verdict == TOKEN_VALID && config->audience &&
-        !names_audience(json_object_get(claims, "aud"), config->audience))
+        !token_names_audience(json_object_get(claims, "aud"), config->audience))
         verdict = TOKEN_AUDIENCE;
     json_decref(claims);
     return verdict;

@@ -43,6 +43,7 @@ struct token_config {
     X(TOKEN_NOT_YET, "token_not_yet_valid")                       \
     X(TOKEN_ISSUER, "token_issuer_wrong")                         \
     X(TOKEN_AUDIENCE, "token_audience_wrong")                     \
+    X(TOKEN_TENANT, "token_tenant_not_of_issuer")                 \
     X(TOKEN_UNDECIDED, "token_keys_awaited")   /* token_wait() */ \
     X(TOKEN_NO_KEYS, "token_keys_unavailable") /* trouble of ours: transient */
 
@@ -53,6 +54,10 @@ enum token_verdict {
 };
 
 const char *token_verdict_text(enum token_verdict verdict);
+
+struct json_t;
+/* Whether `audience`, the value of `aud` (NULL: none), is or has this one. */
+bool token_names_audience(const struct json_t *audience, const char *wanted);
 
 struct token_content {
     struct bytes claims; /* a JSON object; borrowed until the next call to the verifier */

@@ -411,6 +411,18 @@ static enum status try_keys(const struct token_keys *keys, const char *key_name,
     return status;
 }
 
+enum status token_keys_peek(struct bytes token, struct buffer *header, struct buffer *payload)
+{
+    struct parts parts;
+    if (token.size > TOKEN_BYTES_LIMIT)
+        return STATUS_TOO_LARGE;
+    if (token.size == 0 || !split(token, &parts) ||
+        base64url_decode(parts.header, header) != STATUS_OK ||
+        base64url_decode(parts.payload, payload) != STATUS_OK)
+        return STATUS_MALFORMED;
+    return STATUS_OK;
+}
+
 enum status token_keys_verify(const struct token_keys *keys, struct bytes token,
                               struct buffer *payload)
 {

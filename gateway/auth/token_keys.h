@@ -50,5 +50,9 @@ size_t token_keys_count(const struct token_keys *keys);
  * A token that names no key may fit each; a key without a name fits any. The order is the set's. */
 enum status token_keys_verify(const struct token_keys *keys, struct bytes token,
                               struct buffer *payload) MUST_CHECK;
+/* The two JSON texts of a token as anybody may have written them: nothing is checked. STATUS_MALFORMED
+ * or STATUS_TOO_LARGE as above. */
+enum status token_keys_peek(struct bytes token, struct buffer *header,
+                            struct buffer *payload) MUST_CHECK;
 
 #endif

@@ -83,6 +83,7 @@ struct engineio_config {
     const struct http_origins *origins; /* of pages that may connect; NULL: any */
     const char *const
         *handshake_fields; /* request fields kept with the session, NULL-terminated; NULL: none */
+    const char *handshake_cookie; /* a cookie kept as a field of its own; NULL: none is */
     void (*random)(void *random_context, uint8_t *out, size_t size);
     void *random_context;
     const struct engineio_application_ops *ops;
@@ -163,9 +164,7 @@ bool engineio_session_is_websocket(const struct engineio_session *session);
 /* Of the handshake request: its query, and the fields that the configuration names. Until
  * engineio_session_forget(). */
 struct bytes engineio_session_query(const struct engineio_session *session);
-bool engineio_session_field(const struct engineio_session *session, const char *name,
-                            struct bytes *value);
-/* All kept fields, for http_field_next(). */
+/* Those fields, as http_request.fields. */
 struct bytes engineio_session_fields(const struct engineio_session *session);
 /* Frees the kept query and fields. */
 void engineio_session_forget(struct engineio_session *session);

@@ -90,6 +90,10 @@ static void keep_request(struct engineio_session *session, const struct http_req
         if (http_request_field(request, *name, &value))
             buffer_append_format(&copy, "%s: %.*s\r\n", *name, BYTES_PRINT(value));
     }
+    const char *cookie = session->server->config.handshake_cookie;
+    struct bytes value;
+    if (cookie && http_request_cookie(request, cookie, &value))
+        buffer_append_format(&copy, "cookie: %s=%.*s\r\n", cookie, BYTES_PRINT(value));
     session->fields_size = (uint32_t)(buffer_size(&copy) - session->query_size);
     if (buffer_size(&copy))
         session->handshake = mem_string(buffer_peek(&copy));
@@ -108,13 +112,6 @@ struct bytes engineio_session_fields(const struct engineio_session *session)
     return session->fields_size
                ? bytes_of(session->handshake + session->query_size, session->fields_size)
                : bytes_of(NULL, 0);
-}
-
-bool engineio_session_field(const struct engineio_session *session, const char *name,
-                            struct bytes *value)
-{
-    struct http_request kept = {.fields = engineio_session_fields(session)};
-    return kept.fields.size && http_request_field(&kept, name, value);
 }
 
 void engineio_session_forget(struct engineio_session *session)

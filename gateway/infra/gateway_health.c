@@ -19,7 +19,7 @@ static size_t check_self(const struct gateway_process *process, struct health_ch
     if (process->tokens) {
         check = &checks[count++];
         *check = (struct health_check){.name = "tokens"};
-        check->healthy = token_verifier_ready(process->tokens, &check->detail);
+        check->healthy = token_sources_ready(process->tokens, &check->detail);
     }
     if (process->sockets) {
         check = &checks[count++];

@@ -395,7 +395,7 @@ static void take_snapshot(struct gateway_metrics *metrics)
     if (from->sockets)
         to->sockets = *lws_server_stats(from->sockets);
     if (from->tokens)
-        to->tokens = *token_stats(from->tokens);
+        to->tokens = token_sources_stats(from->tokens);
     if (from->events)
         to->events = *client_events_stats(from->events);
     if (from->outlet)

@@ -16,7 +16,7 @@
 #include "scoreboard.h"
 #include "socketio_adapter.h"
 #include "socketio_server.h"
-#include "token.h"
+#include "token_sources.h"
 #include "wire_client.h"
 
 struct gateway_metrics;
@@ -31,7 +31,7 @@ struct gateway_metrics_sources {
     const struct wire_clients *websocket;
     const struct wire_clients *sse;
     const struct lws_server *sockets;
-    const struct token_verifier *tokens;
+    const struct token_sources *tokens;
     const struct client_events *events;
     const struct kafka_outlet *outlet;
     const struct kafka_orders *orders;

@@ -73,14 +73,14 @@ static enum status open_identities(struct gateway_process *process, struct error
         log_warning("DEVELOPMENT MODE: no tokens, whoever connects is who it says it is",
                     LOG_STRING("address", settings->address));
     } else {
-        struct token_config config;
-        gateway_settings_token(settings, &config);
-        enum status status = token_verifier_open(&config, &process->tokens, error);
+        struct token_source_config configs[TOKEN_SOURCES_LIMIT];
+        size_t count = gateway_settings_token_sources(settings, configs);
+        enum status status = token_sources_open(configs, count, &process->tokens, error);
         if (status != STATUS_OK)
             return status;
     }
     struct identities_config config = {
-        .verifier = process->tokens, .policy = settings->policy, .wall_ms = wall_ms};
+        .sources = process->tokens, .policy = settings->policy, .wall_ms = wall_ms};
     process->identities = identities_new(&config);
     struct identity_queue_config queue = {.ops = &identities_ops,
                                           .identifier = process->identities,
@@ -316,6 +316,7 @@ static void open_socketio(struct gateway_process *process)
                                               .wheel = &process->wheel,
                                               .random = fill_random,
                                               .expiry_grace_ms = settings->token_expiry_grace_ms,
+                                              .cookie = settings->auth_cookie,
                                               .refusals = &process->refusals};
     process->adapter = socketio_adapter_new(&adapter);
     struct socketio_config config = {
@@ -334,6 +335,7 @@ static void open_socketio(struct gateway_process *process)
                      .cors = settings->cors_origins.count ? &process->cors : NULL,
                      .origins = origins_of(process),
                      .handshake_fields = fields,
+                     .handshake_cookie = settings->auth_cookie,
                      .random = fill_random},
         .namespaces = process->namespaces,
         .limits = {.json_depth = (uint32_t)settings->json_depth,
@@ -377,6 +379,7 @@ static void open_websocket(struct gateway_process *process)
         .rooms = (uint32_t)settings->raw_rooms,
         .json_depth = (uint32_t)settings->json_depth,
         .query_token = settings->raw_query_token,
+        .cookie = settings->auth_cookie,
         .refusals = (unsigned)settings->token_refusals,
         .refusals_ms = settings->token_refusals_ms,
         .hello_timeout_ms = settings->raw_hello_timeout_ms,
@@ -399,7 +402,7 @@ static void open_sse(struct gateway_process *process)
         .path = settings->sse_path,
         .origins = origins_of(process),
         .cors = settings->cors_origins.count ? &process->cors : NULL,
-        .cookie = settings->sse_cookie,
+        .cookie = settings->sse_cookie ? settings->sse_cookie : settings->auth_cookie,
         .rooms = (unsigned)settings->sse_rooms,
         .retry_ms = (uint32_t)settings->sse_retry_ms,
         .open_timeout_ms = settings->connect_timeout_ms,
@@ -533,7 +536,7 @@ void gateway_process_close(struct gateway_process *process)
     kafka_source_close(process->kafka);
     identity_queue_free(process->identity_queue);
     identities_free(process->identities);
-    token_verifier_close(process->tokens);
+    token_sources_close(process->tokens);
     static_files_close(process->files);
     gateway_metrics_free(process->metrics);
     lws_loop_free(process->loop);

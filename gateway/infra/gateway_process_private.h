@@ -17,7 +17,7 @@
 #include "socketio_adapter.h"
 #include "sse_adapter.h"
 #include "static_files.h"
-#include "token.h"
+#include "token_sources.h"
 #include "websocket_adapter.h"
 
 enum { RANDOM_KEY_BYTES = 32, WORKERS_DETAIL_SIZE = 64 };
@@ -32,7 +32,7 @@ struct gateway_process {
     struct timer_wheel wheel;
     struct gateway_metrics *metrics;
     struct operations *operations;
-    struct token_verifier *tokens; /* NULL: development */
+    struct token_sources *tokens; /* NULL: development */
     struct identities *identities;
     struct identity_queue *identity_queue; /* in front of them */
     struct kafka_source *kafka;

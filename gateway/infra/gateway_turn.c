@@ -43,13 +43,13 @@ static void run_kafka(void *context, int64_t now_ms)
 static void tokens_readable(void *context, int64_t now_ms)
 {
     const struct gateway_process *process = context;
-    token_verifier_service(process->tokens, now_ms, wall_ms());
+    token_sources_service(process->tokens, now_ms, wall_ms());
 }
 
 static int64_t tokens_deadline(void *context)
 {
     const struct gateway_process *process = context;
-    return token_verifier_deadline_ms(process->tokens);
+    return token_sources_deadline_ms(process->tokens);
 }
 
 static void run_tokens(void *context, int64_t now_ms)
@@ -233,7 +233,7 @@ static void take_signal(void *context, int signal)
     if (signal == SIGHUP) {
         reload_certificate(process);
         if (process->tokens)
-            token_verifier_reread(process->tokens);
+            token_sources_reread(process->tokens);
     } else if (signal == SIGINT || !process->slot || !gateway_drain_is_on(&process->drain))
         start_draining(process);
 }
@@ -271,7 +271,7 @@ static enum status add_watches(struct gateway_process *process, struct error *er
         void (*readable)(void *context, int64_t now_ms);
     } wanted[] = {
         {kafka_source_descriptor(process->kafka), kafka_readable},
-        {process->tokens ? token_verifier_descriptor(process->tokens) : -1, tokens_readable},
+        {process->tokens ? token_sources_descriptor(process->tokens) : -1, tokens_readable},
         {process->orders ? kafka_orders_descriptor(process->orders) : -1, orders_readable},
         {process->outlet ? kafka_outlet_descriptor(process->outlet) : -1, outlet_readable},
     };

@@ -1,5 +1,6 @@
 #include "gateway_settings.h"
 
+#include <assert.h>
 #include <stddef.h>
 #include <string.h>
 
@@ -134,7 +135,9 @@ static const struct setting table[] = {
     SETTING(BOOLEAN, "sse.enabled", sse, "true", .help = "Serve server-sent events."),
     SETTING(STRING, "sse.path", sse_path, "/sse", .help = "Their path."),
     SETTING(STRING, "sse.cookie", sse_cookie, NULL,
-            .help = "Name of the cookie in which a browser brings its token; none if left out."),
+            .help =
+                "Name of the cookie in which a browser brings its token here; auth.cookie if left "
+                "out."),
     SETTING(INTEGER, "sse.max_rooms", sse_rooms, "100", RANGE(1, 1000),
             .help = "Rooms in one request."),
     SETTING(DURATION, "sse.retry", sse_retry_ms, "2s", RANGE(100, HOURS),
@@ -149,6 +152,10 @@ static const struct setting table[] = {
             .help =
                 "development: no tokens, whoever connects is who it says it is, on this machine "
                 "unless http.address says otherwise. Never in production."),
+    SETTING(STRING, "auth.cookie", auth_cookie, NULL,
+            .help =
+                "Name of the cookie in which browsers bring their token, on all transports; none "
+                "if left out. Needs cors.origins: browsers send cookies for pages of others too."),
     SETTING(CHOICE, "token.algorithm", token_algorithm, "HS256", .choices = token_algorithm_names,
             .help = "The only algorithm that is accepted."),
     SETTING(SECRET, "token.secret", token_secret, NULL,
@@ -162,6 +169,11 @@ static const struct setting table[] = {
             .help = "What `iss` must be; any if it is left out."),
     SETTING(STRING, "token.audience", token_audience, NULL,
             .help = "What `aud` must contain; any if it is left out."),
+    SETTING(TREE, "token.sources", token_sources_node, NULL,
+            .help =
+                "Several issuers, algorithms or audiences side by side, instead of the settings "
+                "above: a sequence of {issuer, audience, algorithm, secret, key_file, jwks_file, "
+                "jwks_url, tenants}; see deploy/docs/tokens.md."),
     SETTING(BOOLEAN, "token.allow_endless", token_allow_endless, "false",
             .help = "Accept tokens without `exp`."),
     SETTING(DURATION, "token.leeway", token_leeway_ms, "10s", RANGE(0, HOURS),
@@ -375,20 +387,31 @@ struct config_group gateway_settings_group(struct gateway_settings *settings)
         .settings = table, .count = sizeof(table) / sizeof(table[0]), .target = settings};
 }
 
-void gateway_settings_token(const struct gateway_settings *settings, struct token_config *config)
+size_t gateway_settings_token_sources(const struct gateway_settings *settings,
+                                      struct token_source_config configs[TOKEN_SOURCES_LIMIT])
 {
-    *config = (struct token_config){.algorithm = (enum token_algorithm)settings->token_algorithm,
-                                    .secret = settings->token_secret,
-                                    .key_file = settings->token_key_file,
-                                    .jwks_file = settings->token_jwks_file,
-                                    .jwks_url = settings->token_jwks_url,
-                                    .issuer = settings->token_issuer,
-                                    .audience = settings->token_audience,
-                                    .allow_endless = settings->token_allow_endless,
-                                    .leeway_ms = settings->token_leeway_ms,
-                                    .refresh_ms = settings->token_refresh_ms,
-                                    .refetch_ms = settings->token_refetch_ms,
-                                    .waiting = GATEWAY_TOKENS_WAITING};
+    const struct token_source_settings *sources = &settings->token_sources;
+    assert(sources->count <= TOKEN_SOURCES_LIMIT);
+    configs[0] = (struct token_source_config){
+        .token = {.algorithm = (enum token_algorithm)settings->token_algorithm,
+                  .secret = settings->token_secret,
+                  .key_file = settings->token_key_file,
+                  .jwks_file = settings->token_jwks_file,
+                  .jwks_url = settings->token_jwks_url,
+                  .issuer = settings->token_issuer,
+                  .audience = settings->token_audience}};
+    for (size_t i = 0; i < sources->count; i++)
+        token_source_settings_get(sources, i, &configs[i]);
+    size_t count = sources->count ? sources->count : 1;
+    for (size_t i = 0; i < count; i++) {
+        struct token_config *config = &configs[i].token;
+        config->allow_endless = settings->token_allow_endless;
+        config->leeway_ms = settings->token_leeway_ms;
+        config->refresh_ms = settings->token_refresh_ms;
+        config->refetch_ms = settings->token_refetch_ms;
+        config->waiting = GATEWAY_TOKENS_WAITING;
+    }
+    return count;
 }
 
 /* Secrets separated by commas. */
@@ -421,6 +444,7 @@ size_t gateway_settings_recovery_keys(const struct gateway_settings *settings,
 
 void gateway_settings_deinit(struct gateway_settings *settings)
 {
+    token_source_settings_deinit(&settings->token_sources);
     policy_free(settings->policy);
     conflation_free(settings->conflation);
     settings->conflation = NULL;

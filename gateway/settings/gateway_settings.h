@@ -12,7 +12,7 @@
 #include "problems.h"
 #include "quotas.h"
 #include "shared_config.h"
-#include "token.h"
+#include "token_source_settings.h"
 
 enum gateway_auth_mode { GATEWAY_AUTH_TOKEN, GATEWAY_AUTH_DEVELOPMENT };
 
@@ -65,7 +65,8 @@ struct gateway_settings {
     int64_t sse_retry_ms, sse_heartbeat_ms, sse_write_timeout_ms;
 
     /* gateway.auth, gateway.token, gateway.access */
-    int auth_mode;       /* enum gateway_auth_mode */
+    int auth_mode; /* enum gateway_auth_mode */
+    char *auth_cookie;
     int token_algorithm; /* enum token_algorithm */
     char *token_secret;
     char *token_key_file;
@@ -73,6 +74,8 @@ struct gateway_settings {
     char *token_jwks_url;
     char *token_issuer;
     char *token_audience;
+    const struct document_node *token_sources_node;
+    struct token_source_settings token_sources;
     bool token_allow_endless;
     int64_t token_refusals, token_refusals_ms, token_checks;
     int64_t token_leeway_ms, token_refresh_ms, token_refetch_ms, token_expiry_grace_ms;
@@ -138,8 +141,9 @@ void gateway_settings_finish(struct gateway_settings *settings, const struct sha
                              struct problems *problems, struct problems *warnings);
 void gateway_settings_deinit(struct gateway_settings *settings);
 
-/* How tokens are checked; borrows. */
-void gateway_settings_token(const struct gateway_settings *settings, struct token_config *config);
+/* How tokens are checked, of each source; borrows. The number of them, at least 1. */
+size_t gateway_settings_token_sources(const struct gateway_settings *settings,
+                                      struct token_source_config configs[TOKEN_SOURCES_LIMIT]);
 
 /* The keys for cursors and private ids, newest first, borrowed: those that are configured; else the
  * token's secret, of which the hub derives its own; else none. */

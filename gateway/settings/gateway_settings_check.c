@@ -1,6 +1,7 @@
 /* What contradicts itself in the settings, or would fail later: found before anything is opened, all
  * of it at once. Single values are within their ranges by then (the table in gateway_settings.c). */
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 #include <unistd.h>
@@ -8,7 +9,7 @@
 #include "gateway_settings.h"
 #include "http_head.h"
 #include "hub.h"
-#include "token.h"
+#include "token_sources.h"
 
 enum {
     SECRET_MINIMUM = 32, /* bytes of a key for HMAC-SHA256: a shorter one can be guessed sooner */
@@ -18,38 +19,59 @@ enum {
 
 /* ---- Tokens and keys ---- */
 
-/* Whether the keys can be had: what would keep the gateway from starting. */
-static void try_token_keys(const struct gateway_settings *settings, struct problems *problems)
+/* Also whether the keys can be had: what would keep the gateway from starting. */
+static void check_token_source(const struct token_config *token, const char *path,
+                               struct problems *problems)
 {
     struct error error;
-    struct token_config config;
-    gateway_settings_token(settings, &config);
-    if (token_keys_try(&config, &error) != STATUS_OK)
-        problems_add(problems, 0, 0, "gateway.token: %s", error.text);
+    int given = !!token->secret + !!token->key_file + !!token->jwks_file + !!token->jwks_url;
+    if (given == 0)
+        problems_add(problems, 0, 0,
+                     "%s: one of secret, key_file, jwks_file and jwks_url is needed "
+                     "(or gateway.auth.mode: development, to try it without tokens)",
+                     path);
+    else if (given > 1)
+        problems_add(problems, 0, 0, "%s: only one of secret, key_file, jwks_file and jwks_url",
+                     path);
+    else if ((token->algorithm == TOKEN_HS256 && token->key_file) ||
+             (token->algorithm != TOKEN_HS256 && token->secret))
+        problems_add(problems, 0, 0,
+                     "%s: a secret is for HS256, a key file for the other algorithms", path);
+    else if (token->secret && strlen(token->secret) < TOKEN_SECRET_MINIMUM)
+        problems_add(problems, 0, 0, "%s.secret: at least %d bytes are needed", path,
+                     TOKEN_SECRET_MINIMUM);
+    else if (token_keys_try(token, &error) != STATUS_OK)
+        problems_add(problems, 0, 0, "%s: %s", path, error.text);
 }
 
-static void check_token(const struct gateway_settings *settings, struct problems *problems)
+static void check_tokens(struct gateway_settings *settings, struct problems *problems)
 {
-    int sources = !!settings->token_secret + !!settings->token_key_file +
-                  !!settings->token_jwks_file + !!settings->token_jwks_url;
+    struct token_source_config configs[TOKEN_SOURCES_LIMIT];
+    struct error error;
+    bool single = settings->token_secret || settings->token_key_file || settings->token_jwks_file ||
+                  settings->token_jwks_url || settings->token_issuer || settings->token_audience;
     if (settings->auth_mode == GATEWAY_AUTH_DEVELOPMENT)
         return;
-    if (sources == 0)
+    if (!settings->token_sources_node) {
+        gateway_settings_token_sources(settings, configs);
+        check_token_source(&configs[0].token, "gateway.token", problems);
+        return;
+    }
+    if (single)
         problems_add(problems, 0, 0,
-                     "gateway.token: one of secret, key_file, jwks_file and jwks_url is needed "
-                     "(or gateway.auth.mode: development, to try it without tokens)");
-    else if (sources > 1)
-        problems_add(problems, 0, 0,
-                     "gateway.token: only one of secret, key_file, jwks_file and jwks_url");
-    else if ((settings->token_algorithm == TOKEN_HS256 && settings->token_key_file) ||
-             (settings->token_algorithm != TOKEN_HS256 && settings->token_secret))
-        problems_add(problems, 0, 0,
-                     "gateway.token: a secret is for HS256, a key file for the other algorithms");
-    else if (settings->token_secret && strlen(settings->token_secret) < TOKEN_SECRET_MINIMUM)
-        problems_add(problems, 0, 0, "gateway.token.secret: at least %d bytes are needed",
-                     TOKEN_SECRET_MINIMUM);
-    else
-        try_token_keys(settings, problems);
+                     "gateway.token: keys, issuer and audience stand in sources, or beside it; not "
+                     "in both");
+    if (token_source_settings_read(settings->token_sources_node, settings->token_algorithm,
+                                   &settings->token_sources, problems) != STATUS_OK)
+        return;
+    size_t count = gateway_settings_token_sources(settings, configs);
+    for (size_t i = 0; i < count; i++) {
+        char path[64];
+        snprintf(path, sizeof(path), "gateway.token.sources[%zu]", i);
+        check_token_source(&configs[i].token, path, problems);
+    }
+    if (token_sources_check(configs, count, &error) != STATUS_OK)
+        problems_add(problems, 0, 0, "gateway.token.sources: %s", error.text);
 }
 
 static void check_keys(const struct gateway_settings *settings, struct problems *problems)
@@ -144,6 +166,22 @@ static void check_origins(const struct gateway_settings *settings, struct proble
                      "name the origins");
 }
 
+/* A browser sends its cookies whatever page asks. Who listens to every page would let every page in
+ * as whoever looks at it; over WebSocket no other rule of browsers is in the way. */
+static void check_auth_cookie(const struct gateway_settings *settings, struct problems *problems)
+{
+    const char *cookie = settings->auth_cookie;
+    const struct config_list *origins = &settings->cors_origins;
+    check_cookie("gateway.auth.cookie", cookie, problems);
+    if (cookie && (origins->count == 0 || strcmp(origins->items[0], "*") == 0))
+        problems_add(problems, 0, 0,
+                     "gateway.auth.cookie: any page could use it; name those that may connect in "
+                     "gateway.cors.origins (that of the gateway's own pages, too)");
+    if (cookie && settings->cookie && strcmp(cookie, settings->cookie) == 0)
+        problems_add(problems, 0, 0,
+                     "gateway.auth.cookie: has the name of gateway.socketio.cookie");
+}
+
 static void check_proxies(const struct gateway_settings *settings, struct problems *problems)
 {
     struct peer_network network;
@@ -220,12 +258,17 @@ static void check_policy(const struct gateway_settings *settings,
 /* What is allowed, and wise only for a while. */
 static void find_warnings(const struct gateway_settings *settings, struct problems *warnings)
 {
-    const char *url = settings->token_jwks_url;
-    if (url && strncasecmp(url, "http://", 7) == 0)
-        problems_add(
-            warnings, 0, 0,
-            "gateway.token.jwks_url: over http:// whoever is on the way can give keys of his "
-            "own, and with them be any user; use https://");
+    struct token_source_config configs[TOKEN_SOURCES_LIMIT];
+    size_t sources = gateway_settings_token_sources(settings, configs);
+    for (size_t i = 0; i < sources; i++) {
+        const char *url = configs[i].token.jwks_url;
+        if (url && strncasecmp(url, "http://", 7) == 0)
+            problems_add(
+                warnings, 0, 0,
+                "gateway.token%s.jwks_url: over http:// whoever is on the way can give keys of his "
+                "own, and with them be any user; use https://",
+                settings->token_sources_node ? ".sources" : "");
+    }
     if (settings->auth_mode == GATEWAY_AUTH_DEVELOPMENT &&
         strncmp(settings->address, "127.", 4) != 0 && strcmp(settings->address, "::1") != 0 &&
         strcmp(settings->address, "localhost") != 0)
@@ -241,7 +284,7 @@ void gateway_settings_finish(struct gateway_settings *settings, const struct sha
     static char loopback[] = "127.0.0.1";
     if (settings->auth_mode == GATEWAY_AUTH_DEVELOPMENT && !settings->address)
         settings->address = loopback;
-    check_token(settings, problems);
+    check_tokens(settings, problems);
     check_file("gateway.tls.certificate_file", settings->certificate_file, problems);
     check_file("gateway.tls.key_file", settings->certificate_key_file, problems);
     check_file("gateway.http.static_directory", settings->static_directory, problems);
@@ -250,6 +293,7 @@ void gateway_settings_finish(struct gateway_settings *settings, const struct sha
     check_ports(settings, problems);
     check_origins(settings, problems);
     check_cookie("gateway.socketio.cookie", settings->cookie, problems);
+    check_auth_cookie(settings, problems);
     check_cookie("gateway.sse.cookie", settings->sse_cookie, problems);
     check_keys(settings, problems);
     check_proxies(settings, problems);

@@ -241,14 +241,19 @@ static struct bytes auth_member(struct bytes auth, const char *name)
     return bytes_of(raw.data + 1, raw.size - 2);
 }
 
-/* Clients that can set fields of the handshake need no auth payload. */
-static struct bytes socket_bearer_token(struct adapter_socket *socket)
+/* What the handshake brought: clients that can set its fields need no auth payload, and pages that
+ * have a cookie need not see the token. */
+static struct bytes handshake_token(const struct adapter_socket *socket)
 {
+    const char *cookie = socket->adapter->config.cookie;
+    struct engineio_session *session = socketio_socket_session(socket->socket);
+    struct http_request kept = {.fields = engineio_session_fields(session)};
     struct bytes value, token;
-    if (engineio_session_field(socketio_socket_session(socket->socket), "authorization", &value) &&
-        http_token_of_field(value, &token))
+    if (kept.fields.size == 0)
+        return bytes_of("", 0);
+    if (http_request_field(&kept, "authorization", &value) && http_token_of_field(value, &token))
         return token;
-    return bytes_of("", 0);
+    return cookie && http_request_cookie(&kept, cookie, &token) ? token : bytes_of("", 0);
 }
 
 /* It belongs to the socket only once the answer is not given at once. */
@@ -275,7 +280,7 @@ static void *connect_socket(void *application, struct socketio_socket *handle, s
     struct bytes private_id = auth_member(auth, "pid"), cursor = auth_member(auth, "offset");
     struct identity_question question = {.token = auth_member(auth, "token"), .auth = auth};
     if (question.token.size == 0)
-        question.token = socket_bearer_token(socket);
+        question.token = handshake_token(socket);
     entrance = socketio_adapter_entrance_new(socket);
     enum identity_verdict verdict = adapter->config.identity_ops->ask(
         adapter->config.identifier, &question, &entrance->waiter, &identity);

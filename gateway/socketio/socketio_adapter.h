@@ -44,6 +44,8 @@ struct socketio_adapter_config {
     struct timer_wheel *wheel;    /* borrowed */
     void (*random)(void *random_context, uint8_t *out, size_t size);
     void *random_context;
+    const char *cookie;        /* name, in which a handshake may bring a token; NULL: none. The
+                                  Engine.IO server has to keep it (handshake_cookie) */
     int64_t expiry_grace_ms;   /* from token_expired to the end */
     struct refusals *refusals; /* where they are counted; borrowed; NULL: nowhere */
 };

@@ -289,7 +289,8 @@ static void websocket_handle_upgrade(void *route, struct http_exchange *exchange
     } else if (adapter->clients.draining) {
         http_exchange_refuse_finally(exchange, 503, "ending", &retry);
     } else if (http_exchange_admit(exchange, request, now_ms, &place)) {
-        char *token = http_token_find(request, adapter->config.query_token ? "token" : NULL, NULL);
+        char *token = http_token_find(request, adapter->config.query_token ? "token" : NULL,
+                                      adapter->config.cookie);
         buffer_clear(&adapter->text);
         websocket_append_handshake(&adapter->text, key, bytes_of_string(codec->protocol), NULL, 0);
         websocket_open_client(adapter, exchange, codec, &place, token, now_ms);

@@ -36,6 +36,7 @@ struct websocket_adapter_config {
     uint32_t rooms;                     /* of one message */
     uint32_t json_depth;
     bool query_token;    /* take a token from the query's `token` too */
+    const char *cookie;  /* and from this cookie; NULL: from none */
     unsigned refusals;   /* so many tokens of one connection may be refused within refusals_ms, then
                           it is closed; 0: 5 */
     int64_t refusals_ms; /* 0: 60 s */

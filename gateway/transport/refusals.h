@@ -22,6 +22,7 @@
     X(token_not_yet_valid, "the token is not valid yet")                                           \
     X(token_issuer_wrong, "the token's `iss` is not the one that is expected")                     \
     X(token_audience_wrong, "the token's `aud` is not the one that is expected")                   \
+    X(token_tenant_not_of_issuer, "the token's issuer may not speak for its tenant")               \
     X(token_keys_unavailable, "the keys for tokens cannot be had now: try again")                  \
     X(auth_malformed, "the auth payload is no JSON object")                                        \
     X(bad_claims, "the token's claims are too many, too long or ambiguous")                        \

@@ -1,13 +1,16 @@
 /* Tokens over the stock client: refused with a word, expired and taken anew, and keys that rotate at their URL. */
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import crypto from 'node:crypto';
 import { once } from 'node:events';
 import http from 'node:http';
 import { test } from 'node:test';
+import { EventSource } from 'eventsource';
 import { WebSocket } from 'ws';
 import { Client, token } from './lib/client.mjs';
-import { SLOW } from './lib/places.mjs';
+import { PROGRAMS, SLOW } from './lib/places.mjs';
 import { freePort } from './lib/ports.mjs';
+import { WebSocketClient } from './lib/streams.mjs';
 import { eventually, sleep } from './lib/wait.mjs';
 import { SECRET, World } from './lib/world.mjs';
 
@@ -152,4 +155,98 @@ test('tokens: SIGHUP reads the keys again', { timeout: 120000 * SLOW }, async (t
     gateway.signal('SIGHUP');
     await eventually(() => keys.reads > before, { timeout: 20000 * SLOW, what: 'the keys to be read again' });
     await client(t, gateway, () => signedBy(next)).connect();
+});
+
+/* How stock clients of each transport are received who bring this token, or these fields of the handshake: `in`, or the code of their refusal. */
+const received = {
+    polling: (t, gateway, how) => socketio(t, gateway, how, 'polling'),
+    websocket: (t, gateway, how) => socketio(t, gateway, how, 'websocket'),
+    async json(t, gateway, { given, headers }) {
+        const made = new WebSocketClient(gateway.url, { token: given, headers }).start();
+        t.after(() => made.disconnect());
+        await eventually(() => made.welcomes.length || made.closes.length, { what: () => `an answer, ${made.error ?? 'none'}` });
+        made.open = false;
+        return made.welcomes.length ? 'in' : made.error?.message ?? made.closes[0].reason;
+    },
+    async events(t, gateway, { given, headers }) {
+        const source = new EventSource(`${gateway.url}/sse`, {
+            fetch: (input, init) => fetch(input, { ...init, headers: { ...init.headers, ...headers, ...(given ? { Authorization: `Bearer ${given}` } : {}) } }),
+        });
+        const [kind, event] = await Promise.race(['session', 'unavailable', 'error'].map(async (name) => [name, await new Promise((resolve) => source.addEventListener(name, resolve))]));
+        source.close();
+        return kind === 'session' ? 'in' : event.code ?? JSON.parse(event.data).reason;
+    },
+};
+
+async function socketio(t, gateway, { given, headers }, transport) {
+    const made = new Client(gateway.url, { auth: given ? { token: given } : {}, options: { transports: [transport], extraHeaders: headers, reconnection: false } });
+    t.after(() => made.disconnect());
+    const [code] = await Promise.all([
+        Promise.race([once(made.socket, 'connect').then(() => 'in'),
+            once(made.socket, 'connect_error').then(([error]) => error.data?.code ?? `${error.message} ${error.description?.message ?? error.description}`)]),
+        made.socket.connect(),
+    ]);
+    return code;
+}
+
+test('tokens: two issuers side by side, each with its key, its algorithm and its tenants', { timeout: 120000 * SLOW }, async (t) => {
+    const keys = await openKeyServer(t);
+    const ours = newKey('ours');
+    keys.keys = [ours];
+    const other = `${SECRET}-of-the-other`;
+    const world = await World.open(t, 'tokens-sources', { broker: 'embedded', settings: { gateway: {
+        token: { secret: undefined, refusals: 1000, sources: [
+            { issuer: 'us', algorithm: 'ES256', jwks_url: keys.url, tenants: 'acme' },
+            { issuer: 'them', algorithm: 'HS256', secret: other, audience: 'realtime', tenants: ['globex', 'initech'] },
+        ] },
+    } } });
+    const gateway = await world.gateway();
+    const theirs = (more) => token(claims({ iss: 'them', aud: 'realtime', tenant: 'globex', ...more }), other);
+    const publicKey = ours.pair.publicKey.export({ format: 'pem', type: 'spki' });
+    const cases = [
+        ['in', signedBy(ours, { iss: 'us' })],
+        ['in', theirs({})],
+        ['in', theirs({ tenant: 'initech' })],
+        ['token_tenant_not_of_issuer', theirs({ tenant: 'acme' })],
+        ['token_tenant_not_of_issuer', signedBy(ours, { iss: 'us', tenant: 'globex' })],
+        ['token_tenant_not_of_issuer', theirs({ tenant: undefined })],
+        ['token_algorithm_not_allowed', theirs({ iss: 'us', tenant: 'acme' })], // in the other's name
+        ['token_algorithm_not_allowed', token(claims({ iss: 'us' }), publicKey)], // its public key as a secret
+        ['token_algorithm_not_allowed', signedBy(ours, { iss: 'them', aud: 'realtime', tenant: 'globex' })],
+        ['token_signature_wrong', token(claims({ iss: 'them', aud: 'realtime', tenant: 'globex' }), SECRET)],
+        ['token_audience_wrong', theirs({ aud: 'another' })],
+        ['token_issuer_wrong', theirs({ iss: 'somebody' })],
+        ['token_issuer_wrong', theirs({ iss: undefined })],
+    ];
+    for (const [transport, receive] of Object.entries(received))
+        for (const [expected, given] of cases)
+            assert.match(String(await receive(t, gateway, { given })), transport === 'events' && expected !== 'in' ? /^(401|403)$/ : new RegExp(`^${expected}$`), `${transport}: ${expected}`);
+    assert.equal(await world.metric(gateway, 'smartstack_gateway_refusals_total{reason="token_tenant_not_of_issuer"}'), 3 * 4);
+
+    /* Nor in the middle of a session. */
+    const staying = await client(t, gateway, () => theirs({})).connect();
+    assert.equal((await staying.ask('token', theirs({ tenant: 'acme' }))).error.code, 'token_tenant_not_of_issuer');
+    assert.deepEqual(await staying.ask('token', theirs({})), { ok: true });
+});
+
+test('tokens: a cookie, from pages that are listed', { timeout: 120000 * SLOW }, async (t) => {
+    const page = 'https://app.example';
+    const world = await World.open(t, 'tokens-cookie', { broker: 'embedded', settings: { gateway: {
+        auth: { cookie: 'smartstack_token' }, cors: { origins: [page], credentials: true }, token: { refusals: 1000 },
+    } } });
+    const gateway = await world.gateway();
+    const from = (Origin, cookie = signed()) => ({ headers: { Origin, Cookie: `a=b; smartstack_token=${cookie}; c=d` } });
+    for (const [transport, receive] of Object.entries(received)) {
+        assert.equal(await receive(t, gateway, from(page)), 'in', transport);
+        assert.match(String(await receive(t, gateway, from('https://evil.example'))), /403/, transport);
+        assert.match(String(await receive(t, gateway, { headers: { Origin: page, Cookie: 'another=x' } })), /token_missing|401/, transport);
+        assert.match(String(await receive(t, gateway, from(page, 'x'))), /token_malformed|401/, transport);
+        assert.match(String(await receive(t, gateway, { given: signed({ exp: later(-100) }), ...from(page) })), /token_expired|401/, `${transport}: what is said first counts`);
+    }
+    for (const origins of [undefined, ['*']]) {
+        const file = world.writeConfiguration('refused', { gatewayPort: await freePort() }, { gateway: { cors: { origins, credentials: false } } });
+        const checked = spawnSync(PROGRAMS.gateway, ['--config', file, '--check-config'], { encoding: 'utf8' });
+        assert.notEqual(checked.status, 0);
+        assert.match(checked.stderr, /gateway\.auth\.cookie: any page could use it/);
+    }
 });
