@@ -364,8 +364,7 @@ void notification_header_decode(struct notification_envelope *envelope, struct b
                                 struct bytes value)
 {
     if (bytes_equal_string(name, NOTIFICATION_HEADER_ROOMS)) {
-        if (value.size % 8 == 0)
-            envelope->room_hashes = value;
+        envelope->room_hashes = value;
     } else if (bytes_equal_string(name, NOTIFICATION_HEADER_LAYOUT)) {
         if (value.size == 8)
             envelope->layout = bytes_read_little_endian(value.data, 8);

@@ -122,7 +122,8 @@ void notification_free(struct notification *notification);
 struct notification_envelope {
     bool has_type;
     enum notification_type type;
-    struct bytes room_hashes; /* 8 bytes each, little endian; empty: not said, look at the value */
+    struct bytes room_hashes; /* 8 bytes each, little endian; empty: not said, look at the value;
+                                 of another size: not well formed, the reader counts it */
     uint64_t layout;          /* layout_revision(); 0: not said */
     unsigned hops;
 };
@@ -147,7 +148,7 @@ void notification_headers_encode(const struct notification_envelope *envelope,
                                  struct notification_headers *headers);
 
 /* Takes in one header of a record: start from a zeroed envelope and offer each. Names that are not
- * ours, and values that are not well formed, change nothing. The value is borrowed. */
+ * ours change nothing, nor do values that are not well formed, but for `rooms`. The value is borrowed. */
 void notification_header_decode(struct notification_envelope *envelope, struct bytes name,
                                 struct bytes value);
 

@@ -58,6 +58,7 @@ static void append_rules(const struct job *job, struct buffer *json)
     buffer_append_byte(json, ']');
 }
 
+/* Also those that were open already, and so were not sent: who asks why no alert came finds it. */
 static void append_reviews(const struct job *job, struct buffer *json)
 {
     bool some = false;
@@ -94,6 +95,7 @@ static void append_remarks(const struct job *job, struct buffer *json)
     decision_remarks_json(job->decision, json);
 }
 
+/* Of a dead letter nothing was published, whatever had been made before it became one. */
 static void append_published(const struct job *job, struct buffer *json)
 {
     const struct published *published = job->decision->dead ? NULL : job->published;
@@ -115,6 +117,7 @@ void audit_add(struct job *job)
     struct buffer *json = &job->pipeline->text;
     if (!is_wanted(job))
         return;
+    assert(decision->event_id.size > 0 || decision->tombstone);
     buffer_clear(json);
     buffer_append_string(json, "{\"eventId\":");
     json_write_string(json, decision->event_id);

@@ -60,6 +60,7 @@ struct output *batch_add(struct batch *batch)
         batch->output_capacity = batch->output_capacity == 0 ? 64 : batch->output_capacity * 2;
         batch->outputs = mem_resize(batch->outputs, batch->output_capacity, sizeof(struct output));
     }
+    assert(batch->output_count < batch->output_capacity);
     struct output *output = &batch->outputs[batch->output_count++];
     *output = (struct output){.partition = -1};
     return output;
@@ -73,5 +74,6 @@ void batch_add_match(struct batch *batch, uint32_t rule)
         batch->rule_matches =
             mem_resize(batch->rule_matches, batch->rule_match_capacity, sizeof(uint32_t));
     }
+    assert(batch->rule_match_count < batch->rule_match_capacity);
     batch->rule_matches[batch->rule_match_count++] = rule;
 }

@@ -72,6 +72,8 @@ static void skip_room(struct job *job, enum room_skip reason, struct bytes room,
                       const char *problem)
 {
     struct decision *decision = job->decision;
+    assert((unsigned)reason < ROOM_SKIP_COUNT);
+    assert(decision->skipped_count == 0 || decision->skipped);
     job->batch->counts.room_skips[reason]++;
     if (decision->skipped_count++ >= ROOM_SKIPS_TOLD)
         return;
@@ -114,12 +116,15 @@ static void skip_lane(struct job *job, enum room_skip reason, struct bytes room,
 
 /* --- Drafts --- */
 
+/* The number goes into the notification's id, so drafts are numbered in the order of the rules: the
+ * same event gives the same ids whenever it is read. */
 static struct draft *new_draft(struct job *job, enum notification_type type, struct bytes queue,
                                struct bytes reason)
 {
     struct draft *draft = arena_alloc(arena_of(job), sizeof(struct draft));
     *draft = (struct draft){
         .type = type, .queue = queue, .reason = reason, .number = job->draft_count++};
+    assert(!*job->drafts_end);
     draft->lanes_end = &draft->lanes;
     draft->rules_end = &draft->rules;
     *job->drafts_end = draft;
@@ -127,6 +132,8 @@ static struct draft *new_draft(struct job *job, enum notification_type type, str
     return draft;
 }
 
+/* Rules that ask for the same thing share a notification: one for each type, and for reviews one for
+ * each queue and reason. */
 static struct draft *find_draft(struct job *job, enum notification_type type, struct bytes queue,
                                 struct bytes reason)
 {
@@ -147,6 +154,7 @@ static void add_draft_rule(struct job *job, struct draft *draft, struct bytes na
 {
     if (draft->rule_count > 0 && draft->last_rule == job->rule)
         return;
+    assert(draft->rule_count == 0 || draft->last_rule < job->rule);
     struct draft_rule *rule = arena_alloc(arena_of(job), sizeof(struct draft_rule));
     rule->name = name;
     *draft->rules_end = rule;
@@ -157,6 +165,7 @@ static void add_draft_rule(struct job *job, struct draft *draft, struct bytes na
 
 static enum room_skip skip_of(enum status status)
 {
+    assert(status != STATUS_OK);
     return status == STATUS_NOT_FOUND ? ROOM_SKIP_UNKNOWN_KIND
            : status == STATUS_DENIED  ? ROOM_SKIP_DENIED
                                       : ROOM_SKIP_NO_OWNER;
@@ -171,6 +180,7 @@ static struct draft_lane *find_lane(struct job *job, struct draft *draft,
                                     const struct lane_name *name)
 {
     struct lookup *lanes = &job->pipeline->lanes;
+    assert(draft->number < job->draft_count && name->partition >= 0);
     uint64_t salt = (uint64_t)draft->number << 32 | (uint32_t)name->partition;
     uint64_t hash = lookup_hash(lanes, lookup_hash(lanes, salt, bytes_of_string(name->topic)),
                                 lane_name_scope(name));
@@ -187,6 +197,7 @@ static struct draft_lane *find_lane(struct job *job, struct draft *draft,
     return lane;
 }
 
+/* A room is told once by each draft, however many rules name it. */
 static bool has_room(struct job *job, const struct draft *draft, struct bytes name, uint64_t hash)
 {
     const struct draft_room *room;
@@ -220,6 +231,7 @@ static bool add_room(struct job *job, struct draft *draft, struct bytes name)
     struct draft_lane *lane = find_lane(job, draft, &lane_name);
     struct draft_room *room = arena_alloc(arena_of(job), sizeof(struct draft_room));
     *room = (struct draft_room){.draft = draft, .name = name};
+    assert(!*lane->rooms_end && (lane->room_count == 0) == !lane->rooms);
     *lane->rooms_end = room;
     lane->rooms_end = &room->next;
     lane->room_count++;
@@ -239,9 +251,12 @@ static bool add_event_room(struct job *job, struct draft *draft, const char *kin
     return add_room(job, draft, arena_copy(arena_of(job), buffer_peek(text)));
 }
 
+/* Title, body and severity are those of the first rule in the file that has them, so that a later
+ * rule that adds rooms does not change what the others read. */
 static bool apply_notify(struct job *job, const struct rule *rule, const struct rule_notify *notify)
 {
     const struct bytes none = bytes_of(NULL, 0);
+    assert(notify->type != NOTIFICATION_REVIEW_ALERT);
     struct draft *draft = find_draft(job, notify->type, none, none);
     for (size_t i = 0; i < notify->room_count; i++) {
         struct bytes name;
@@ -261,6 +276,7 @@ static bool apply_notify(struct job *job, const struct rule *rule, const struct 
     return true;
 }
 
+/* When a review is due, from the event's own time: a batch that is done again says the same. */
 static struct bytes due_time(struct job *job, const struct template *due)
 {
     struct bytes text;
@@ -273,9 +289,12 @@ static struct bytes due_time(struct job *job, const struct template *due)
     return arena_copy(arena_of(job), bytes_of_string(instant));
 }
 
+/* A review tells its queue, the task and the user. One without a queue or a reason is none: nobody
+ * would see it, or know it again. */
 static bool apply_review(struct job *job, const struct rule *rule)
 {
     const struct rule_review *review = rule->review;
+    assert(review->queue && review->reason);
     struct bytes queue;
     struct bytes reason;
     enum template_result queue_result = render(job, review->queue, &queue);
@@ -308,6 +327,7 @@ enum draft_result draft_apply(struct job *job, const struct rule *rule)
 {
     const struct template *incomplete =
         rule->missing == RULE_MISSING_SKIP ? NULL : find_incomplete(job, rule);
+    assert(job->values && job->rule < rule_set_count(job->pipeline->rules));
     if (incomplete) {
         skip_template(job, incomplete, TEMPLATE_FIELD_MISSING);
         return rule->missing == RULE_MISSING_SKIP_RULE ? DRAFT_DONE : DRAFT_FIELD_MISSING;

@@ -41,7 +41,9 @@ static struct event_member *find_same(struct key_reader *reader, const struct ev
     return NULL;
 }
 
-/* Takes a key. Returns the member that it replaces, or NULL. */
+/* Takes a key. Returns the member that it replaces, or NULL. JSON lets a key
+ * stand twice, and readers differ in which one counts (RFC 8259, 4). Here it is the last, as in
+ * JavaScript: the earlier ones are cut out of the text, so that rules and pages see the same event. */
 static struct event_member *take_key(struct key_reader *reader)
 {
     struct event_member *member = arena_alloc(reader->arena, sizeof(struct event_member));

@@ -45,9 +45,11 @@ static void add(struct fingerprinter *fingerprinter, const void *data, size_t si
     (void)done;
 }
 
+/* The size before each part: ("ab", "c") and ("a", "bc") are two things. */
 struct fingerprint fingerprint_of(struct fingerprinter *fingerprinter, const struct bytes *parts,
                                   size_t count)
 {
+    assert(count > 0);
     uint8_t digest[EVP_MAX_MD_SIZE];
     unsigned size = 0;
     int done = EVP_DigestInit_ex2(fingerprinter->context, fingerprinter->algorithm, NULL);

@@ -14,6 +14,8 @@ void lookup_deinit(struct lookup *lookup)
     *lookup = (struct lookup){.seed = lookup->seed};
 }
 
+/* Entries of an earlier epoch count as empty, so nothing is touched; only when the epochs have gone
+ * round, after four thousand million events, might an old one look new. */
 void lookup_clear(struct lookup *lookup)
 {
     lookup->count = 0;
@@ -48,8 +50,10 @@ void *lookup_next(struct lookup *lookup, uint64_t hash, uint32_t *at)
     return NULL;
 }
 
+/* Linear probing. It ends, since half of the places are empty. */
 static void place_entry(struct lookup *lookup, const struct lookup_entry *added)
 {
+    assert(lookup->count <= lookup->mask / 2 + 1 && is_used(lookup, added));
     uint32_t at = (uint32_t)added->hash & lookup->mask;
     while (is_used(lookup, &lookup->entries[at]))
         at = (at + 1) & lookup->mask;

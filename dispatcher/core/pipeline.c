@@ -66,6 +66,7 @@ const struct rule_set *pipeline_rules(const struct pipeline *pipeline)
     return pipeline->rules;
 }
 
+/* What an event without an id is called: no other record has this place. */
 static struct bytes origin_of(struct arena *arena, const struct record *record)
 {
     char text[300];
@@ -78,6 +79,7 @@ static void make_dead_letter(struct job *job, enum dead_reason reason, const cha
 {
     const struct pipeline_settings *settings = &job->pipeline->settings;
     struct decision *decision = job->decision;
+    assert(!decision->dead && decision->first_output <= job->batch->output_count);
     /* What the event had led to so far is not to be. */
     job->batch->output_count = decision->first_output;
     memcpy(job->batch->counts.notifications, job->counts_before.notifications,
@@ -98,10 +100,11 @@ static void make_dead_letter(struct job *job, enum dead_reason reason, const cha
     dead_letter_add(&letter, job->record, job->batch);
 }
 
-static void bury_for(struct job *job, enum dead_reason reason, const char *format, ...)
-    PRINTF_LIKE(3, 4);
+static void make_dead_letter_format(struct job *job, enum dead_reason reason, const char *format,
+                                    ...) PRINTF_LIKE(3, 4);
 
-static void bury_for(struct job *job, enum dead_reason reason, const char *format, ...)
+static void make_dead_letter_format(struct job *job, enum dead_reason reason, const char *format,
+                                    ...)
 {
     char text[512];
     va_list arguments;
@@ -113,12 +116,15 @@ static void bury_for(struct job *job, enum dead_reason reason, const char *forma
 
 static enum dead_reason reason_of(enum status status)
 {
+    assert(status != STATUS_OK);
     return status == STATUS_UNSUPPORTED                          ? DEAD_UNSUPPORTED
            : status == STATUS_TOO_LARGE                          ? DEAD_TOO_LARGE
            : status == STATUS_LIMIT || status == STATUS_TOO_DEEP ? DEAD_LIMIT
                                                                  : DEAD_MALFORMED;
 }
 
+/* How often dispatchers have handled what led to this record: an event that rules send round in a
+ * circle ends as a dead letter instead of going on for ever. */
 static unsigned hops_of(const struct record *record)
 {
     struct bytes value;
@@ -142,6 +148,7 @@ static void select_rules(struct job *job, const struct matcher_result *result)
     uint32_t *selected = arena_raw(&job->batch->arena, result->count * sizeof(uint32_t));
     decision->rules = selected;
     for (size_t i = 0; i < result->count; i++) {
+        assert(i == 0 || result->rules[i - 1] < result->rules[i]);
         unsigned index = rule_set_rule_of(pipeline->rules, result->rules[i]);
         const struct rule *rule = rule_set_at(pipeline->rules, index);
         struct bytes subject = job->event_id;
@@ -171,6 +178,7 @@ static void remark(struct job *job, enum event_remark kind, const char *format, 
     va_start(arguments, format);
     vsnprintf(text, sizeof(text), format, arguments);
     va_end(arguments);
+    assert((unsigned)kind < EVENT_REMARK_COUNT && !job->decision->remarks[kind]);
     job->batch->counts.remarks[kind]++;
     job->decision->remarks[kind] =
         (const char *)arena_copy(&job->batch->arena, bytes_of_string(text)).data;
@@ -236,6 +244,7 @@ static void read_progress(struct job *job)
     if (value->kind == JSON_ERROR || value->kind == JSON_NULL)
         return;
     job->has_progress = parse_progress(job, value);
+    assert(!job->has_progress || (job->progress >= 0 && job->progress <= 100));
     if (!job->has_progress)
         remark(job, REMARK_PROGRESS, "progress is no percentage (0 to 100), it is left out: %.*s",
                SHOWN(value));
@@ -250,6 +259,8 @@ static struct bytes printable(struct arena *arena, struct bytes text)
     return text.size == 0 ? text : arena_copy(arena, text);
 }
 
+/* W3C Trace Context: a header of the record counts before a field of the event, since producers'
+ * instrumentation sets it without the application knowing. */
 static void read_trace(struct job *job)
 {
     struct bytes parent;
@@ -287,9 +298,12 @@ static struct fingerprint event_fingerprint(struct job *job)
     const struct bytes parts[] = {
         job->owner.tenant, has_source ? job_text(job, EVENT_FIELD_SOURCE) : bytes_of(NULL, 0),
         job->event_id};
+    assert(job->event_id.size > 0);
     return fingerprint_of(job->pipeline->fingerprinter, parts, 3);
 }
 
+/* Only an id of its own tells that an event comes again: one made from a place is of one record,
+ * and that is read again only when nothing of it was committed. */
 static bool is_duplicate(struct job *job)
 {
     if (!job->state || !job->has_own_id ||
@@ -313,6 +327,7 @@ static void remember_event(struct job *job)
 static void notify(struct job *job)
 {
     const struct decision *decision = job->decision;
+    assert(!decision->dead && !job->drafts);
     read_time(job);
     read_progress(job);
     read_trace(job);
@@ -325,13 +340,15 @@ static void notify(struct job *job)
             job->blamed = bytes_of(NULL, 0);
             break;
         case DRAFT_FIELD_MISSING:
-            bury_for(job, DEAD_FIELD_MISSING, "rule %.*s needs %.*s, which the event does not have",
-                     BYTES_PRINT(rule->name), BYTES_PRINT(draft_missing_field(job, rule)));
+            make_dead_letter_format(
+                job, DEAD_FIELD_MISSING, "rule %.*s needs %.*s, which the event does not have",
+                BYTES_PRINT(rule->name), BYTES_PRINT(draft_missing_field(job, rule)));
             return;
         case DRAFT_TOO_MANY_ROOMS:
-            bury_for(job, DEAD_LIMIT,
-                     "more than %u rooms (dispatcher.limits.rooms_per_event), at rule %.*s",
-                     job->pipeline->settings.limits.rooms_per_event, BYTES_PRINT(rule->name));
+            make_dead_letter_format(
+                job, DEAD_LIMIT,
+                "more than %u rooms (dispatcher.limits.rooms_per_event), at rule %.*s",
+                job->pipeline->settings.limits.rooms_per_event, BYTES_PRINT(rule->name));
             return;
         }
     }
@@ -340,10 +357,11 @@ static void notify(struct job *job)
     if (!large)
         return;
     job->blamed = large->rules->name;
-    bury_for(job, DEAD_LIMIT,
-             "a notification would be larger than %zu bytes "
-             "(dispatcher.limits.notification_size), at rule %.*s",
-             job->pipeline->settings.limits.notification_bytes, BYTES_PRINT(large->rules->name));
+    make_dead_letter_format(job, DEAD_LIMIT,
+                            "a notification would be larger than %zu bytes "
+                            "(dispatcher.limits.notification_size), at rule %.*s",
+                            job->pipeline->settings.limits.notification_bytes,
+                            BYTES_PRINT(large->rules->name));
 }
 
 static void bury_at_limit(struct job *job, const struct matcher_error *error)
@@ -357,15 +375,16 @@ static void bury_at_limit(struct job *job, const struct matcher_error *error)
         job->blamed = rule;
     }
     if (error->limit == MATCHER_LIMIT_VALUES)
-        bury_for(job, DEAD_LIMIT,
-                 "more than %u values at paths that rules name (dispatcher.limits.values), at rule "
-                 "%.*s",
-                 limits->values, BYTES_PRINT(rule));
+        make_dead_letter_format(
+            job, DEAD_LIMIT,
+            "more than %u values at paths that rules name (dispatcher.limits.values), at rule "
+            "%.*s",
+            limits->values, BYTES_PRINT(rule));
     else
-        bury_for(job, DEAD_LIMIT,
-                 "judging the event takes more than %" PRIu64
-                 " steps (dispatcher.limits.steps), at rule %.*s",
-                 limits->steps, BYTES_PRINT(rule));
+        make_dead_letter_format(job, DEAD_LIMIT,
+                                "judging the event takes more than %" PRIu64
+                                " steps (dispatcher.limits.steps), at rule %.*s",
+                                limits->steps, BYTES_PRINT(rule));
 }
 
 static bool match_rules(struct job *job, struct bytes json, struct matcher_result *result)
@@ -379,7 +398,8 @@ static bool match_rules(struct job *job, struct bytes json, struct matcher_resul
     if (error.limit != MATCHER_LIMIT_NONE)
         bury_at_limit(job, &error);
     else
-        bury_for(job, reason_of(status), "%s at byte %zu", error.problem, error.offset);
+        make_dead_letter_format(job, reason_of(status), "%s at byte %zu", error.problem,
+                                error.offset);
     return false;
 }
 
@@ -444,8 +464,8 @@ static bool check_event_names(struct job *job)
             continue;
         buffer_clear(text);
         if (field_value_text(value, text, &unfit) && unfit) {
-            bury_for(job, DEAD_MALFORMED, "%s holds U+0000 or half a surrogate pair",
-                     identities[i].name);
+            make_dead_letter_format(job, DEAD_MALFORMED, "%s holds U+0000 or half a surrogate pair",
+                                    identities[i].name);
             return false;
         }
     }
@@ -469,14 +489,15 @@ static void process_record(struct job *job)
         return;
     }
     if (record->value.size > limits->event_bytes) {
-        bury_for(job, DEAD_TOO_LARGE,
-                 "the record has %zu bytes, the limit is %zu (dispatcher.limits.event_size)",
-                 record->value.size, limits->event_bytes);
+        make_dead_letter_format(
+            job, DEAD_TOO_LARGE,
+            "the record has %zu bytes, the limit is %zu (dispatcher.limits.event_size)",
+            record->value.size, limits->event_bytes);
         return;
     }
     job->hops = hops_of(record);
     if (job->hops > limits->hops) {
-        bury_for(
+        make_dead_letter_format(
             job, DEAD_LOOP,
             "it has been through dispatchers %u times, the limit is %u (dispatcher.limits.hops)",
             job->hops, limits->hops);

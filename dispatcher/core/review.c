@@ -1,10 +1,13 @@
 /* Manual reviews over time: one per task, queue and reason is open, until an event of the task
  * closes it. */
+#include <assert.h>
+
 #include "pipeline_private.h"
 
 /* A task is its tenant's: two tenants may have tasks of one name. */
 static struct fingerprint task_fingerprint(const struct job *job)
 {
+    assert(job->task_id.size > 0);
     const struct bytes parts[] = {job->owner.tenant, job->task_id};
     return fingerprint_of(job->pipeline->fingerprinter, parts, 2);
 }
@@ -12,10 +15,12 @@ static struct fingerprint task_fingerprint(const struct job *job)
 /* Another queue is another review: other people look at it. */
 static struct fingerprint review_of(const struct job *job, const struct draft *draft)
 {
+    assert(draft->type == NOTIFICATION_REVIEW_ALERT);
     const struct bytes parts[] = {draft->queue, draft->reason};
     return fingerprint_of(job->pipeline->fingerprinter, parts, 2);
 }
 
+/* Without a task there is nothing that a review could be open for: its alerts are all sent. */
 static bool has_state(const struct job *job)
 {
     return job->state && job->task_id.size > 0;
@@ -30,6 +35,7 @@ void review_check(struct job *job)
             !partition_state_review_is_open(job->state, task_fingerprint(job),
                                             review_of(job, draft), job->record->timestamp_ms))
             continue;
+        assert(!draft->is_open);
         draft->is_open = true;
         job->batch->counts.reviews_open++;
     }
@@ -45,6 +51,8 @@ static bool closes_reviews(struct job *job)
     return false;
 }
 
+/* The closing first: an event that both closes the reviews of its task and asks for one leaves that
+ * one open. */
 void review_remember(struct job *job)
 {
     if (!has_state(job))

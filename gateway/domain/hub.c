@@ -299,6 +299,27 @@ static void arrived(struct lane *lane)
     session_settle_changed(lane->hub);
 }
 
+/* Where its producer has another layout, what concerns rooms of this lane may stand in another one
+ * from here on. Sessions that are open cannot know: each is ended, so that its client reads its
+ * state anew and comes back, perhaps to a gateway that has the new layout. Once for each revision:
+ * while the two differ, this gateway can do no more. */
+static void note_layout(struct hub *hub, struct lane *lane, uint64_t layout)
+{
+    struct place *place, *next;
+    if (layout == 0 || layout == layout_revision(hub->config.layout))
+        return;
+    hub->stats.records_other_layout++;
+    if (lane->other_layout == layout)
+        return;
+    lane->other_layout = layout;
+    DL_FOREACH_SAFE2(lane->places, place, next, next_in_lane) {
+        if (place->session->state != SESSION_OPEN)
+            continue;
+        hub->stats.gaps++;
+        session_end(place->session, "layout", true);
+    }
+}
+
 void hub_record(struct hub *hub, struct lane *lane, const struct lane_record *record)
 {
     lane_alive(lane);
@@ -330,6 +351,7 @@ void hub_record(struct hub *hub, struct lane *lane, const struct lane_record *re
     hub->stats.ring_bytes += lane->ring.bytes - ring_bytes;
     if (lane->scan.keeps)
         lane_count_beyond(lane);
+    note_layout(hub, lane, record->layout);
     arrived(lane);
 }
 

@@ -66,12 +66,13 @@ struct lane {
     bool in_linger;
     bool stale; /* the source says it cannot be read now */
     int64_t stale_since_ms;
-    int64_t first;                          /* the log's first offset when last told */
-    int64_t position;                       /* the next offset to arrive */
-    struct position head;                   /* after the last record seen */
-    uint64_t record_bytes;                  /* running mean of record sizes, for the horizon */
-    struct ring ring;                       /* all of [ring.from, position) */
-    uint64_t ring_turn;                     /* the turn in which the ring was settled */
+    int64_t first;         /* the log's first offset when last told */
+    int64_t position;      /* the next offset to arrive */
+    struct position head;  /* after the last record seen */
+    uint64_t record_bytes; /* running mean of record sizes, for the horizon */
+    uint64_t other_layout; /* of the last producer with another layout than ours; 0: none yet */
+    struct ring ring;      /* all of [ring.from, position) */
+    uint64_t ring_turn;    /* the turn in which the ring was settled */
     struct conflation_table *last_messages; /* of the ring */
     struct lane_scan scan;
     struct history_searches searches;

@@ -46,9 +46,8 @@ struct lane_record {
     int64_t timestamp_ms;
     struct bytes key;
     struct bytes value;
-    struct bytes room_hashes;     /* header: 8 bytes each, little endian */
-    struct bytes layout_revision; /* header */
-    struct bytes type;            /* header: the notification's type */
+    struct bytes room_hashes; /* header: 8 bytes each, little endian */
+    uint64_t layout;          /* header: layout_revision() of its producer; 0: not said */
 };
 
 #endif

@@ -7,7 +7,6 @@
 #include "message.h"
 
 #include <assert.h>
-#include <endian.h>
 #include <stdlib.h>
 #include <xxhash.h>
 
@@ -95,8 +94,7 @@ static void take_rooms(struct message *message, const struct lane_record *record
         if (head->notification) {
             hash = room_hash(head->scope, head->notification->rooms[i]);
         } else {
-            memcpy(&hash, record->room_hashes.data + 8 * (size_t)i, 8);
-            hash = le64toh(hash);
+            hash = bytes_read_little_endian(record->room_hashes.data + 8 * (size_t)i, 8);
         }
         message->room_hashes[i] = hash;
     }

@@ -203,6 +203,9 @@ static const struct row counters[] = {
     BY("records_faulty_total", HELP, "reason", "rooms", hub.records_faulty[RECORD_BAD_ROOMS]),
     BY("records_faulty_total", HELP, "reason", "value", hub.records_faulty[RECORD_BAD_VALUE]),
 #undef HELP
+    ROW("records_other_layout_total",
+        "Records of a producer with another layout: its rooms may stand in lanes not read here.",
+        hub.records_other_layout),
     ROW("deliveries_total", "Notifications given to clients.", hub.deliveries),
     ROW("deliveries_caught_up_total", "Those of them that came from scans of the past.",
         hub.deliveries_caught_up),

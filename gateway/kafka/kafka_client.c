@@ -92,17 +92,6 @@ void kafka_client_close(struct kafka_client *client)
     *client = (struct kafka_client){0};
 }
 
-static void take_header(struct lane_record *record, const char *name, struct bytes value)
-{
-    if (strcmp(name, NOTIFICATION_HEADER_ROOMS) == 0) {
-        record->room_hashes = value;
-    } else if (strcmp(name, NOTIFICATION_HEADER_LAYOUT) == 0) {
-        record->layout_revision = value;
-    } else if (strcmp(name, NOTIFICATION_HEADER_TYPE) == 0) {
-        record->type = value;
-    }
-}
-
 void kafka_record_view(const rd_kafka_message_t *message, struct lane_record *record)
 {
     rd_kafka_timestamp_type_t type;
@@ -115,11 +104,15 @@ void kafka_record_view(const rd_kafka_message_t *message, struct lane_record *re
     rd_kafka_headers_t *headers;
     if (rd_kafka_message_headers(message, &headers) != RD_KAFKA_RESP_ERR_NO_ERROR)
         return;
+    struct notification_envelope envelope = {0};
     const char *name;
     const void *value;
     size_t size;
     for (size_t i = 0;
          rd_kafka_header_get_all(headers, i, &name, &value, &size) == RD_KAFKA_RESP_ERR_NO_ERROR;
          i++)
-        take_header(record, name, bytes_of(value, value ? size : 0));
+        notification_header_decode(&envelope, bytes_of_string(name),
+                                   bytes_of(value, value ? size : 0));
+    record->room_hashes = envelope.room_hashes;
+    record->layout = envelope.layout;
 }

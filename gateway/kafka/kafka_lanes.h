@@ -26,6 +26,7 @@ struct kafka_lane {
     int64_t retry_ms;         /* when its ends are asked for next, if they are wanted */
     int64_t short_since_ms;   /* the log's end was met below the position; 0: no */
     int64_t missing_since_ms; /* the topic was there and is not; 0: no */
+    uint64_t other_layout;    /* of a producer that was logged; 0: none yet */
     int64_t first;
     int64_t position;        /* the next offset to arrive */
     int64_t asked_position;  /* the position when the ends were asked for */

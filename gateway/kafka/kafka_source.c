@@ -23,6 +23,20 @@ static struct kafka_lane *lane_of(struct kafka_source *source, const rd_kafka_me
     return source->last = kafka_lanes_named(&source->lanes, topic, message->partition);
 }
 
+/* Once for each lane and revision: every record of that producer says so. */
+static void log_layout(const struct kafka_source *source, struct kafka_lane *entry,
+                       const struct lane_record *record)
+{
+    if (record->layout == 0 || record->layout == entry->other_layout ||
+        record->layout == layout_revision(source->config.layout))
+        return;
+    entry->other_layout = record->layout;
+    log_warning("a producer has another layout than this gateway",
+                LOG_STRING("topic", entry->topic), LOG_INTEGER("partition", entry->partition),
+                LOG_INTEGER("offset", record->offset), LOG_UNSIGNED("layout", record->layout),
+                LOG_UNSIGNED("ours", layout_revision(source->config.layout)));
+}
+
 static void source_take_record(struct kafka_source *source, struct kafka_lane *entry,
                                const rd_kafka_message_t *message)
 {
@@ -34,6 +48,7 @@ static void source_take_record(struct kafka_source *source, struct kafka_lane *e
     source->stats.records++;
     source->stats.record_bytes += record.value.size;
     kafka_watch_heard(source, entry);
+    log_layout(source, entry, &record);
     if (source->config.record_age && record.timestamp_ms > 0) {
         int64_t age_ms = source->wall_ms - record.timestamp_ms;
         metric_histogram_observe(source->config.record_age,

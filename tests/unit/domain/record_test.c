@@ -368,7 +368,43 @@ START_TEST(a_large_record_is_delivered)
 }
 END_TEST
 
-TEST_PROGRAM("record", a_record_that_is_none_is_counted_and_passed_over,
+/* The client is told, once for each revision, since what it is to get may stand elsewhere now. */
+START_TEST(another_layout_ends_open_sessions_once)
+{
+    start();
+    uint64_t ours = layout_revision(world.layout);
+    struct session *session = open_session(0);
+    take(session);
+    int64_t offset = 0;
+    for (; offset < 3; offset++) {
+        struct lane_record record = sound_at(offset);
+        record.layout = offset == 0 ? 0 : ours; /* not said, or ours: nothing happens */
+        hub_record(world.hub, world.source.lane, &record);
+        ck_assert_uint_eq(take(session), 1);
+    }
+    ck_assert_uint_eq(hub_stats(world.hub)->records_other_layout, 0);
+    struct lane_record other = sound_at(offset++);
+    other.layout = ours + 1;
+    hub_record(world.hub, world.source.lane, &other);
+    struct delivery delivery;
+    hub_run(world.hub, 1);
+    ck_assert(session_next(session, &delivery));
+    ck_assert_int_eq(delivery.kind, DELIVERY_CLOSE);
+    ck_assert_str_eq(delivery.reason, "layout");
+    ck_assert(delivery.transient);
+    session_close(session);
+    session = open_session(offset); /* what comes back meanwhile stays */
+    take(session);
+    other.offset = offset;
+    hub_record(world.hub, world.source.lane, &other);
+    ck_assert_uint_eq(take(session), 1);
+    ck_assert_uint_eq(hub_stats(world.hub)->records_other_layout, 2);
+    finish(session);
+}
+END_TEST
+
+TEST_PROGRAM("record", another_layout_ends_open_sessions_once,
+             a_record_that_is_none_is_counted_and_passed_over,
              who_comes_back_over_such_records_gets_what_follows, a_slow_client_is_not_held_up,
              offsets_may_be_any, ends_below_zero_are_zero, a_scan_may_give_anything,
              a_large_record_is_delivered)
