@@ -484,7 +484,7 @@ START_TEST(one_upgrade_at_a_time){BOTH_FEEDS({
         ck_assert_uint_eq(taken, 1);
     })} END_TEST
 
-    TEST_PROGRAM("migrate_in", an_upgrade_takes_its_session_along,
+    TEST_PROGRAM("engineio_migration", an_upgrade_takes_its_session_along,
                  what_is_said_during_the_probe_comes_once_and_in_order,
                  polls_are_released_until_the_session_moves,
                  a_half_received_event_is_completed_over_the_websocket,
