@@ -161,11 +161,13 @@ static int64_t streams_deadline(void *context)
     return deadline_ms;
 }
 
-/* What is live is delivered also while thousands connect. */
+/* What is live is delivered, and what is ordered is done, also while thousands connect. */
 static void run_between(void *context, int64_t now_ms)
 {
     const struct gateway_process *process = context;
     kafka_source_service_live(process->kafka, now_ms, wall_ms());
+    if (process->orders)
+        orders_readable(context, now_ms);
     run_hub(context, now_ms);
     run_engineio(context, now_ms);
     run_streams(context, now_ms);
