@@ -51,7 +51,8 @@ void session_end(struct session *session, const char *reason, bool transient)
         if (session->opening->refusal)
             return;
         session->opening->refusal = reason;
-        session->opening->refusal_transient = transient;
+        /* Who goes on from another gateway believes to be connected: he must come by himself. */
+        session->opening->refusal_transient = transient || session->opening->continued;
         session_wake(session);
         return;
     }

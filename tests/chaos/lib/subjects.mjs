@@ -9,10 +9,10 @@ export const KINDS = ['websocket', 'raw', 'both', 'websocket', 'protobuf', 'poll
 const TENANT = 'acme';
 
 /* What it is told, and when: `ended` and `left` are moments (Date.now()) or undefined; `lateDeliveries` came of its room after it
- * was told that it is out; `cuts` are losses of its connection; `code` is why it was refused or ended. */
+ * was told that it is out; `cuts` are losses of its connection, `swept` whether one came without a word; `code` is why it was refused or ended. */
 class Subject {
     constructor(i, rooms) {
-        Object.assign(this, { i, user: `subject-${i}`, jti: `token-${i}`, room: `task:r${i % rooms}`, kind: KINDS[i % KINDS.length], cuts: [], lateDeliveries: 0, deliveries: 0, connects: 0 });
+        Object.assign(this, { i, user: `subject-${i}`, jti: `token-${i}`, room: `task:r${i % rooms}`, kind: KINDS[i % KINDS.length], cuts: [], swept: false, lateDeliveries: 0, deliveries: 0, connects: 0 });
         this.token = token({ sub: this.user, tenant: TENANT, jti: this.jti, iat: Math.floor(Date.now() / 1000) }, SECRET);
     }
 
@@ -30,7 +30,10 @@ class Subject {
             this.left ??= Date.now();
     }
 
-    cut() { this.cuts.push(Date.now()); }
+    cut(told) {
+        this.cuts.push(Date.now());
+        this.swept ||= !told;
+    }
 }
 
 class SocketioSubject extends Subject {
@@ -44,7 +47,7 @@ class SocketioSubject extends Subject {
         socket.on('unsubscribed', ({ room }) => this.told(room));
         socket.on('error', ({ code }) => { this.code = code; });
         socket.on('connect', () => { this.connects++; this.sid = socket.id; });
-        socket.on('disconnect', () => { this.cut(); if (!socket.active) this.ended ??= Date.now(); });
+        socket.on('disconnect', () => { this.cut(this.code !== undefined); if (!socket.active) this.ended ??= Date.now(); });
         socket.on('connect_error', ({ data }) => { if (!socket.active) { this.code = data?.code; this.ended ??= Date.now(); } });
         socket.connect();
         await eventually(() => socket.connected || this.ended, { timeout: 60000, what: `subject ${this.i} (${this.kind})` });
@@ -72,7 +75,7 @@ class RawSubject extends Subject {
             }
         };
         client.closes.push = (close) => {
-            this.cut();
+            this.cut(close.code === 4403);
             if (close.code === 4403) {
                 this.code = close.reason;
                 this.ended ??= Date.now();
@@ -98,7 +101,7 @@ class EventSubject extends Subject {
         source.addEventListener('unsubscribed', ({ data }) => this.told(JSON.parse(data).room));
         source.addEventListener('unavailable', ({ data }) => { this.code = JSON.parse(data).error.code; if (this.code === 'disconnected') this.ended ??= Date.now(); });
         source.addEventListener('session', ({ data }) => { this.connects++; this.sid = JSON.parse(data).sid; });
-        source.addEventListener('error', () => { this.cut(); if (source.readyState === 2) this.ended ??= Date.now(); });
+        source.addEventListener('error', () => { this.cut(this.code === 'disconnected'); if (source.readyState === 2) this.ended ??= Date.now(); });
         await eventually(() => this.connects || source.readyState === 2, { timeout: 60000, what: `subject ${this.i} (sse)` });
         return this;
     }
