@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <uthash.h>
 
+#include "kafka_oidc.h"
 #include "log.h"
 #include "mem.h"
 
@@ -181,13 +182,52 @@ static bool is_secret(const char *name)
            strstr(name, "jaas") || strstr(name, "oauthbearer.config");
 }
 
+/* What stands for all clients; NULL: nothing does. */
+static const char *value_for_all(const struct kafka_settings *settings, const char *name)
+{
+    const struct property *found = NULL;
+    HASH_FIND_STR(settings->properties[SCOPE_ALL], name, found);
+    return found ? found->value : NULL;
+}
+
+/* Whether it is done here, since librdkafka cannot: then its properties are not librdkafka's. */
+static bool fetches_tokens(const struct kafka_settings *settings)
+{
+    const char *method = value_for_all(settings, "sasl.oauthbearer.method");
+    return method && strcmp(method, "oidc") == 0 && !kafka_oidc_is_builtin();
+}
+
+static struct kafka_oidc oidc_of(const struct kafka_settings *settings)
+{
+    return (struct kafka_oidc){
+        .client_id = value_for_all(settings, "sasl.oauthbearer.client.id"),
+        .client_secret = value_for_all(settings, "sasl.oauthbearer.client.secret"),
+        .endpoint = value_for_all(settings, "sasl.oauthbearer.token.endpoint.url"),
+        .scope = value_for_all(settings, "sasl.oauthbearer.scope")};
+}
+
+static void check_oidc(const struct kafka_settings *settings, struct problems *problems)
+{
+    struct error error;
+    struct kafka_oidc oidc = oidc_of(settings);
+    if (value_for_all(settings, "sasl.oauthbearer.config"))
+        problems_add(problems, 0, 0, "kafka: sasl.oauthbearer.config has no meaning with oidc");
+    if (kafka_oidc_check(&oidc, &error) != STATUS_OK)
+        problems_add(problems, 0, 0, "kafka: %s", error.text);
+}
+
 static void check_properties(const struct kafka_settings *settings, struct problems *problems)
 {
+    bool fetches = fetches_tokens(settings);
+    if (fetches)
+        check_oidc(settings, problems);
     for (int scope = 0; scope < SCOPE_COUNT; scope++) {
         rd_kafka_conf_t *conf = rd_kafka_conf_new();
         const struct property *property;
         for (property = settings->properties[scope]; property; property = property->hh.next) {
             char text[256] = "";
+            if (fetches && scope == SCOPE_ALL && kafka_oidc_is_property(property->name))
+                continue;
             rd_kafka_conf_res_t result =
                 rd_kafka_conf_set(conf, property->name, property->value, text, sizeof(text));
             if (result == RD_KAFKA_CONF_OK)
@@ -266,10 +306,12 @@ static void on_log(const rd_kafka_t *client, int level, const char *facility, co
                   LOG_STRING("text", text));
 }
 
-static void set_kafka_properties(rd_kafka_conf_t *conf, const struct property *property)
+static void set_kafka_properties(rd_kafka_conf_t *conf, const struct property *property,
+                                 bool fetches)
 {
     for (; property; property = property->hh.next)
-        kafka_conf_set(conf, property->name, property->value);
+        if (!fetches || !kafka_oidc_is_property(property->name))
+            kafka_conf_set(conf, property->name, property->value);
 }
 
 rd_kafka_conf_t *kafka_settings_conf(const struct kafka_settings *settings, enum kafka_role role,
@@ -287,9 +329,13 @@ rd_kafka_conf_t *kafka_settings_conf(const struct kafka_settings *settings, enum
         set_all(conf, producer_defaults);
     if (role == KAFKA_ROLE_TRANSACTIONAL_PRODUCER)
         set_all(conf, transactional_defaults);
-    set_kafka_properties(conf, settings->properties[SCOPE_ALL]);
+    bool fetches = fetches_tokens(settings);
+    set_kafka_properties(conf, settings->properties[SCOPE_ALL], fetches);
     if (scope != SCOPE_ALL)
-        set_kafka_properties(conf, settings->properties[scope]);
+        set_kafka_properties(conf, settings->properties[scope], fetches);
+    struct kafka_oidc oidc = oidc_of(settings);
+    if (fetches)
+        kafka_oidc_configure(conf, &oidc);
     rd_kafka_conf_set_log_cb(conf, on_log);
     return conf;
 }

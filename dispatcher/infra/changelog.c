@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "clocks.h"
+#include "kafka_oidc.h"
 #include "log.h"
 #include "mem.h"
 
@@ -28,7 +29,7 @@ static rd_kafka_t *open_changelog_reader(const struct kafka_settings *kafka, con
     /* The end of a partition is told by an answer without records, and a broker would hold that
      * back. */
     kafka_conf_set(conf, "fetch.wait.max.ms", "10");
-    rd_kafka_t *client = rd_kafka_new(RD_KAFKA_CONSUMER, conf, text, sizeof(text));
+    rd_kafka_t *client = kafka_oidc_new_client(RD_KAFKA_CONSUMER, conf, text, sizeof(text));
     if (!client) {
         rd_kafka_conf_destroy(conf);
         error_set(error, STATUS_FATAL, "Kafka consumer: %s", text);

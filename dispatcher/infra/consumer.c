@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "kafka_end.h"
+#include "kafka_oidc.h"
 #include "log.h"
 #include "mem.h"
 
@@ -117,7 +118,7 @@ enum status consumer_open(const struct consumer_options *options, struct consume
     rd_kafka_conf_set_rebalance_cb(conf, on_rebalance);
     rd_kafka_conf_set_error_cb(conf, on_error);
     rd_kafka_conf_set_opaque(conf, made);
-    made->client = rd_kafka_new(RD_KAFKA_CONSUMER, conf, text, sizeof(text));
+    made->client = kafka_oidc_new_client(RD_KAFKA_CONSUMER, conf, text, sizeof(text));
     if (!made->client) {
         enum status status = kafka_new_status();
         rd_kafka_conf_destroy(conf);

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "kafka_oidc.h"
 #include "log.h"
 #include "mem.h"
 
@@ -134,7 +135,7 @@ static enum status create_client(struct producer *producer, struct error *error)
         kafka_conf_set(conf, "transactional.id", producer->options.transactional_id);
     rd_kafka_conf_set_dr_msg_cb(conf, on_delivery);
     rd_kafka_conf_set_opaque(conf, producer);
-    producer->client = rd_kafka_new(RD_KAFKA_PRODUCER, conf, text, sizeof(text));
+    producer->client = kafka_oidc_new_client(RD_KAFKA_PRODUCER, conf, text, sizeof(text));
     if (!producer->client) {
         rd_kafka_conf_destroy(conf);
         return error_set(error, kafka_new_status(), "Kafka producer: %s", text);

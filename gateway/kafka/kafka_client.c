@@ -3,6 +3,7 @@
 #include <assert.h>
 
 #include "kafka_end.h"
+#include "kafka_oidc.h"
 #include "mem.h"
 #include "notification.h"
 
@@ -48,7 +49,7 @@ enum status kafka_client_open(const struct kafka_client_options *options,
         rd_kafka_conf_set_error_cb(conf, options->on_error);
     rd_kafka_conf_set_opaque(conf, options->opaque);
     char text[256];
-    rd_kafka_t *handle = rd_kafka_new(RD_KAFKA_CONSUMER, conf, text, sizeof(text));
+    rd_kafka_t *handle = kafka_oidc_new_client(RD_KAFKA_CONSUMER, conf, text, sizeof(text));
     if (!handle) {
         rd_kafka_conf_destroy(conf);
         return error_set(error, STATUS_INVALID, "cannot make a Kafka client: %s", text);

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "event_descriptor.h"
+#include "kafka_oidc.h"
 #include "log.h"
 #include "mem.h"
 
@@ -185,7 +186,7 @@ enum status kafka_outlet_open(const struct kafka_outlet_config *config,
     if (status != STATUS_OK)
         goto failed;
     rd_kafka_conf_t *conf = configure(config, made);
-    made->producer = rd_kafka_new(RD_KAFKA_PRODUCER, conf, text, sizeof(text));
+    made->producer = kafka_oidc_new_client(RD_KAFKA_PRODUCER, conf, text, sizeof(text));
     if (!made->producer) {
         rd_kafka_conf_destroy(conf);
         status = error_set(error, STATUS_INVALID, "cannot make a Kafka producer: %s", text);

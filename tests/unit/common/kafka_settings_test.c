@@ -1,5 +1,7 @@
 #include "kafka_settings.h"
 
+#include "kafka_oidc.h"
+#include "mem.h"
 #include "suite.h"
 
 static struct document *document;
@@ -164,8 +166,61 @@ START_TEST(a_cluster_that_does_not_answer_is_unavailable)
 }
 END_TEST
 
+#define OIDC "sasl.mechanism: OAUTHBEARER\nsasl.oauthbearer.method: oidc\n"
+#define CLIENT OIDC "sasl.oauthbearer.client.id: me\nsasl.oauthbearer.client.secret: mine\n"
+#define ENDPOINT(url) "sasl.oauthbearer.token.endpoint.url: " url "\n"
+
+static void oidc_is(const char *text, bool good)
+{
+    auto_problems struct problems problems = {0};
+    struct kafka_settings *settings = make(text, NULL, &problems);
+    ck_assert_msg(good == (settings != NULL), "%s", text);
+    kafka_settings_free(settings);
+}
+
+START_TEST(tokens_of_a_provider_need_all_that_gets_them)
+{
+    oidc_is(CLIENT ENDPOINT("https://id.example/token"), true);
+    if (kafka_oidc_is_builtin()) /* it judges the rest by itself, when a client is made */
+        return;
+    oidc_is(OIDC "sasl.oauthbearer.client.id: me\n" ENDPOINT("https://id.example/token"), false);
+    oidc_is(CLIENT, false);
+    oidc_is(CLIENT ENDPOINT("file:///etc/passwd"), false);
+    oidc_is(CLIENT ENDPOINT("https://id.example/token") "sasl.oauthbearer.config: x\n", false);
+    oidc_is("consumer: {sasl.oauthbearer.method: oidc}", false); /* it is for all clients */
+}
+END_TEST
+
+START_TEST(a_providers_answer_is_read_or_refused)
+{
+    static const char *const refused[] = {
+        "",
+        "[]",
+        "{}",
+        "{\"access_token\":\"a\"}",
+        "{\"expires_in\":10}",
+        "{\"access_token\":\"\",\"expires_in\":10}",
+        "{\"access_token\":7,\"expires_in\":10}",
+        "{\"access_token\":\"a\",\"expires_in\":0}",
+        "{\"access_token\":\"a\",\"expires_in\":1e99}",
+        "{\"access_token\":\"a\",\"expires_in\":9223372036854775807}",
+        "{\"access_token\":\"a\",\"access_token\":\"b\",\"expires_in\":1}"};
+    char *token;
+    int64_t lasts_s;
+    for (size_t i = 0; i < sizeof(refused) / sizeof(refused[0]); i++)
+        ck_assert_msg(!kafka_oidc_read_answer(bytes_of_string(refused[i]), &token, &lasts_s), "%s",
+                      refused[i]);
+    struct bytes good = BYTES_LITERAL("{\"access_token\":\"a.b\",\"expires_in\":300}");
+    ck_assert(kafka_oidc_read_answer(good, &token, &lasts_s));
+    ck_assert_str_eq(token, "a.b");
+    ck_assert_int_eq(lasts_s, 300);
+    free(token);
+}
+END_TEST
+
 TEST_PROGRAM("kafka_settings", properties_pass_through_over_the_defaults_of_a_role,
              every_role_finds_a_broker_that_is_back_within_a_second,
              a_transaction_may_be_given_less_time, what_librdkafka_refuses_is_told_in_its_place,
              secrets_are_not_repeated, the_mock_cluster_is_recognised,
-             a_cluster_that_does_not_answer_is_unavailable)
+             a_cluster_that_does_not_answer_is_unavailable,
+             tokens_of_a_provider_need_all_that_gets_them, a_providers_answer_is_read_or_refused)
