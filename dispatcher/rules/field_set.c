@@ -45,6 +45,7 @@ static uint32_t add_node(struct field_set *set)
 
 static void make_table(struct field_set *set, uint32_t mask)
 {
+    assert((mask & (mask + 1)) == 0); /* a power of two less one */
     set->edge_mask = mask;
     set->edges = mem_resize(NULL, (size_t)mask + 1, sizeof(struct edge));
     for (size_t i = 0; i <= mask; i++)
@@ -114,6 +115,7 @@ static uint32_t add_segment(struct field_set *set, uint32_t parent, struct bytes
     struct edge *edge = find_segment(set, parent, segment, &steps);
     if (edge->child != NO_NODE)
         return edge->child;
+    assert(parent < set->node_count);
     uint32_t child = add_node(set);
     *edge = (struct edge){parent, child, arena_copy(&set->arena, segment)};
     set->nodes[parent].has_children = true;
@@ -137,6 +139,7 @@ enum status field_set_add(struct field_set *set, struct bytes path, unsigned *sl
     if (set->nodes[at].slot == NO_SLOT)
         set->nodes[at].slot = set->slot_count++;
     *slot = set->nodes[at].slot;
+    assert(*slot < set->slot_count);
     return STATUS_OK;
 }
 
@@ -155,6 +158,7 @@ void field_values_deinit(struct field_values *values)
     *values = (struct field_values){0};
 }
 
+/* Only what the last event had is cleared, so that an event costs what it holds. */
 static void clear_values(struct field_values *values, const struct field_set *set)
 {
     for (size_t i = 0; i < values->filled_count; i++)
@@ -180,7 +184,8 @@ static void clear_values(struct field_values *values, const struct field_set *se
         values->items[values->capacity] = (struct field_value){.kind = JSON_ERROR};
 }
 
-/* Only the first value counts. */
+/* Only the first value counts; keys that stand twice are seen by matcher_event.c, and
+ * event_keep_last_keys() has cut the earlier ones out before. */
 static void fill_value(struct field_values *values, uint32_t slot, struct field_value value)
 {
     assert(values->items[slot].kind == JSON_ERROR && value.kind != JSON_ERROR);

@@ -72,6 +72,8 @@ void matcher_builder_free(struct matcher_builder *builder)
     free(builder);
 }
 
+/* Fields, conditions and conjunctions that several rules share are one: an event is asked once, and
+ * what a rule costs that says what others say is its entry in a list. */
 static uint32_t intern_field(struct matcher_builder *builder, struct bytes path)
 {
     struct field_entry *entry = NULL;
@@ -107,6 +109,7 @@ static uint32_t intern_condition(struct matcher_builder *builder, const struct l
     return entry->number;
 }
 
+/* The conditions of an alternative come in the order of their paths, so equal ones have equal keys. */
 static struct conjunction_entry *intern_conjunction(struct matcher_builder *builder,
                                                     const uint32_t *conditions, size_t count)
 {
@@ -141,6 +144,7 @@ enum status matcher_builder_add(struct matcher_builder *builder, struct bytes pa
     for (size_t i = 0; i < pattern.alternative_count; i++) {
         const struct alternative *alternative = &pattern.alternatives[i];
         uint32_t conditions[256];
+        assert(alternative->leaf_count <= sizeof(conditions) / sizeof(conditions[0]));
         for (size_t k = 0; k < alternative->leaf_count; k++) {
             uint32_t leaf = alternative->leaves[k];
             /* A leaf that was replaced in every alternative never gets here. */
@@ -157,6 +161,7 @@ enum status matcher_builder_add(struct matcher_builder *builder, struct bytes pa
         growing_add_number(&builder->rule_conjunctions, entry->number);
         span.count++;
     }
+    assert(span.first + span.count == builder->rule_conjunctions.count);
     *(struct span *)growing_add(&builder->rule_spans, sizeof(span)) = span;
     *rule = number;
     return STATUS_OK;
@@ -208,6 +213,7 @@ static struct span keep_residuals(struct lists *lists, struct growing *rest)
 static void compile_condition(struct matcher *matcher, struct lists *lists,
                               const struct condition_entry *entry)
 {
+    assert(entry->number < matcher->condition_count && entry->field < matcher->field_count);
     struct condition *condition = &matcher->conditions[entry->number];
     const struct leaf *leaf = entry->leaf;
     struct growing rest = {0};
@@ -269,6 +275,7 @@ static void compile_conjunctions(struct matcher *matcher, const struct matcher_b
     for (uint32_t i = 0; i < matcher->conjunction_count; i++) {
         const struct conjunction_entry *entry = ITEM(*conjunctions, struct conjunction_entry *, i);
         struct conjunction *conjunction = &matcher->conjunctions[i];
+        assert(entry->number == i && entry->rules.count > 0);
         conjunction->conditions = entry->conditions;
         conjunction->rules =
             (struct span){(uint32_t)lists->rules.count, (uint32_t)entry->rules.count};

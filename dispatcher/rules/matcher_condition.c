@@ -1,6 +1,8 @@
 /* Whether a condition holds, by itself. */
 #include "matcher_private.h"
 
+/* Halves the list until a few are left, which are compared in a row: faster than halving to the end,
+ * and most lists are that short. */
 static bool list_has(const uint32_t *list, uint32_t count, uint32_t fact)
 {
     while (count > 8) {
@@ -72,6 +74,8 @@ bool condition_holds_for(const struct matcher *matcher, const struct matcher_scr
     return false;
 }
 
+/* FREE: it holds by a value outside all arrays (or by absence), whatever is chosen of arrays. BOUND:
+ * it may hold, by an element that matcher_search.c has to choose. */
 static enum verdict judge_residual(const struct matcher *matcher, struct matcher_scratch *scratch,
                                    const struct condition *condition)
 {

@@ -1,5 +1,7 @@
 /* Reading an event: one pass over its text, which checks all of it and keeps the values at the
  * paths that rules name, with the array elements they lie in. */
+#include <assert.h>
+
 #include "json.h"
 #include "matcher_private.h"
 #include "pattern_number.h"
@@ -21,6 +23,8 @@ struct reader {
     uint32_t field; /* of the last value */
 };
 
+/* Values of one field are chained in the order of the text: explanations and searches go through
+ * them, and elements of arrays come ascending. */
 static void keep_value(struct reader *reader, enum json_token token, uint32_t field,
                        uint32_t member)
 {
@@ -80,6 +84,7 @@ static bool take_value(struct reader *reader, enum json_token token, uint32_t no
         bool is_array = token == JSON_ARRAY;
         uint32_t array = is_array ? new_array(reader->scratch) : NONE;
         uint32_t object = is_array ? 0 : ++reader->scratch->object_count;
+        assert(reader->depth < JSON_DEPTH_MAX);
         reader->frames[reader->depth++] = (struct open_value){node, member, array, object};
     } else if (path->field != NONE) {
         keep_value(reader, token, path->field, member);
@@ -97,6 +102,7 @@ static bool array_step(struct reader *reader, const struct open_value *frame)
     case JSON_END:
         return false;
     case JSON_ARRAY_END:
+        assert(reader->depth > 0 && frame->array < reader->scratch->array_end.count);
         growing_numbers(&reader->scratch->array_end)[frame->array] =
             (uint32_t)reader->scratch->members.count;
         reader->depth--;

@@ -1,4 +1,5 @@
 /* Facts of values: what a value is, as far as lookups tell. */
+#include <assert.h>
 #include <stdlib.h>
 
 #include "matcher_hash.h"
@@ -15,7 +16,7 @@ static uint32_t slot_hash(uint32_t field, enum fact_kind kind, struct bytes key,
     return hash_bytes(key, (uint64_t)field << 3 | (uint64_t)kind);
 }
 
-/* The slot of a fact, or the empty one where it belongs. */
+/* The slot of a fact, or the empty one where it belongs. It ends: the table is at most half full. */
 static struct fact_slot *find_slot(const struct matcher *matcher, uint32_t field,
                                    enum fact_kind kind, struct bytes key, double number)
 {
@@ -33,6 +34,7 @@ static struct fact_slot *find_slot(const struct matcher *matcher, uint32_t field
 void facts_init(struct matcher *matcher, size_t slots_needed)
 {
     matcher->fact_slot_mask = hash_mask(slots_needed);
+    assert(matcher->fact_slot_mask / 2 >= slots_needed / 2);
     matcher->fact_slots =
         ARENA_ARRAY(&matcher->arena, struct fact_slot, (size_t)matcher->fact_slot_mask + 1);
     for (uint32_t i = 0; i <= matcher->fact_slot_mask; i++)
@@ -57,9 +59,12 @@ static struct bytes lower_copy(struct bytes text, struct arena *arena)
     return bytes_of(copy, text.size);
 }
 
+/* The number of a fact, the same for all rules that ask for it: what a value is found to be is found
+ * once for all of them. */
 static uint32_t intern(struct matcher *matcher, uint32_t field, enum fact_kind kind,
                        struct bytes key, double number)
 {
+    assert(field < matcher->field_count && kind < FACT_KIND_COUNT);
     struct fact_slot *slot = find_slot(matcher, field, kind, key, number);
     if (slot->fact == NONE)
         *slot = (struct fact_slot){matcher->fact_count++, field, kind, key, number};
@@ -67,6 +72,7 @@ static uint32_t intern(struct matcher *matcher, uint32_t field, enum fact_kind k
     return slot->fact;
 }
 
+/* Only ASCII: of other characters a text may appear in more ways than one lower case tells. */
 static uint32_t intern_fold(struct matcher *matcher, uint32_t field, struct bytes text)
 {
     if (!fold_is_ascii(text))
@@ -88,6 +94,7 @@ static uint32_t intern_single(struct matcher *matcher, uint32_t *fact)
 static struct bytes block_key(struct matcher *matcher, const struct test *test)
 {
     uint8_t key[ADDRESS_SIZE + 1];
+    assert(test->bits <= address_bits(&test->block));
     memcpy(key, test->block.data, ADDRESS_SIZE);
     key[ADDRESS_SIZE] = (uint8_t)test->bits;
     return arena_copy(&matcher->arena, bytes_of(key, sizeof(key)));
@@ -98,6 +105,7 @@ static uint32_t intern_wildcard(struct matcher *matcher, uint32_t field,
                                 const struct wildcard *wildcard)
 {
     const struct bytes *pieces = wildcard->pieces;
+    assert(wildcard->count >= 1);
     if (wildcard->count == 1)
         return intern(matcher, field, FACT_TEXT, pieces[0], 0);
     if (wildcard->count == 2 && pieces[1].size == 0)
@@ -155,6 +163,7 @@ static int order_prefix(struct bytes a, struct bytes b)
     return order ? order : (a.size > b.size) - (a.size < b.size);
 }
 
+/* From the ends, so that those with a common end stand together, the shorter one first. */
 static int order_suffix(struct bytes a, struct bytes b)
 {
     size_t i = 0;
@@ -183,6 +192,7 @@ static bool contains(enum fact_kind kind, struct bytes outer, struct bytes value
         return bytes_start_with(value, outer);
     if (kind == FACT_SUFFIX)
         return text_ends_with(value, outer);
+    assert(kind == FACT_BLOCK && outer.size == ADDRESS_SIZE + 1 && value.size >= ADDRESS_SIZE);
     struct address block, address;
     memcpy(block.data, outer.data, ADDRESS_SIZE);
     memcpy(address.data, value.data, ADDRESS_SIZE);
@@ -214,6 +224,8 @@ static size_t sorted_slots(const struct matcher *matcher, struct fact_slot **sor
     return count;
 }
 
+/* In order, what contains an item stands before it, and all that stands between them is in the same
+ * one: so its parent is found by going up from the item before it. */
 static void build_nests(struct matcher *matcher)
 {
     auto_free struct fact_slot *slots = NULL;
@@ -228,6 +240,7 @@ static void build_nests(struct matcher *matcher)
             span->first = (uint32_t)i;
         while (parent != NONE && !contains(slot->kind, items[parent].key, slot->key))
             parent = items[parent].parent;
+        assert(parent == NONE || (parent >= span->first && parent < i));
         items[i] = (struct nest_item){slot->key, slot->fact, parent};
     }
 }
@@ -249,6 +262,7 @@ static void guess_chances(struct matcher *matcher)
         if (slot->fact == NONE)
             continue;
         uint32_t count = counts[slot->field * FACT_KIND_COUNT + slot->kind];
+        assert(count >= 1 && slot->fact < matcher->fact_count);
         chances[slot->fact] = 1.0F / (float)(count < 2 ? 2 : count);
     }
     for (uint32_t i = 0; i < matcher->field_count; i++) {
@@ -309,6 +323,7 @@ static void find_nested(const struct matcher *matcher, struct matcher_scratch *s
 /* Lower case is written behind the decoded strings, where scratch_begin() left room for it. */
 static struct bytes lower_value(struct matcher_scratch *scratch, struct bytes text)
 {
+    assert(text.size <= scratch->text_capacity - scratch->text_size);
     uint8_t *out = scratch->text + scratch->text_size;
     for (size_t i = 0; i < text.size; i++)
         out[i] = ascii_lower(text.data[i]);

@@ -4,6 +4,7 @@
  * fewest: by its facts, if it has only facts, so that a value leads there by one lookup; else as a
  * guard, a condition that is judged once for all that share it. What is left over is checked one by
  * one. Only the cost depends on the choices made here, never the answer. */
+#include <assert.h>
 #include <stdlib.h>
 
 #include "matcher_private.h"
@@ -51,6 +52,7 @@ struct indexer {
 static uint32_t check_of(const struct indexer *indexer, uint32_t conjunction, uint32_t place)
 {
     const struct conjunction *owner = &indexer->matcher->conjunctions[conjunction];
+    assert(place < owner->checks.count);
     return growing_numbers(indexer->condition_lists)[owner->checks.first + place];
 }
 
@@ -87,6 +89,7 @@ static bool is_range(const struct matcher *matcher, const struct condition *cond
 /* How many facts a condition may have to be a way down for a conjunction; else it is a guard. */
 static uint32_t facts_max(const struct entrant *entrant, unsigned depth)
 {
+    assert(entrant->copies >= 1 && entrant->copies <= COPIES_MAX);
     uint32_t copies = COPIES_MAX / entrant->copies;
     return depth > 0 && copies > INNER_FACTS_MAX ? INNER_FACTS_MAX : copies;
 }
@@ -136,6 +139,7 @@ static void add_ways(const struct indexer *indexer, const struct entrant *entran
     uint32_t number = check_of(indexer, entrant->conjunction, place);
     const struct condition *condition = &matcher->conditions[number];
     struct way way = {.kind = WAY_GUARD, .field = condition->field, .key = number};
+    assert(place < CONDITIONS_MAX && !(entrant->used >> place & 1));
     way.entrant = *entrant;
     way.entrant.used |= (uint64_t)1 << place;
     if (condition->residuals.count > 0 || condition->facts.count > facts_max(entrant, depth)) {
@@ -156,6 +160,7 @@ static void add_ways(const struct indexer *indexer, const struct entrant *entran
     }
 }
 
+/* By field first: the ways of a field become one branch. Equal ways stand together. */
 static int order_ways(const void *left, const void *right)
 {
     const struct way *a = left, *b = right;
@@ -185,6 +190,7 @@ static size_t build_child(struct indexer *indexer, const struct way *ways, size_
     auto_free struct entrant *entrants = mem_resize(NULL, same, sizeof(*entrants));
     for (size_t i = 0; i < same; i++)
         entrants[i] = ways[i].entrant;
+    assert(depth < DEPTH_MAX);
     *node = build_node(indexer, entrants, same, depth + 1);
     return same;
 }
@@ -307,6 +313,7 @@ static void order_conjunctions(struct indexer *indexer)
         struct conjunction *conjunction = &matcher->conjunctions[i];
         struct check checks[256];
         uint32_t count = conjunction->conditions.count;
+        assert(count <= sizeof(checks) / sizeof(checks[0]));
         for (uint32_t k = 0; k < count; k++) {
             checks[k].condition =
                 growing_numbers(indexer->condition_lists)[conjunction->conditions.first + k];
@@ -336,6 +343,7 @@ static void spread_root(struct indexer *indexer)
             matcher->root_branches[branch->field] = root->branches.first + i;
         for (uint32_t k = 0; k < branch->edges.count; k++) {
             const struct fact_edge *edge = &matcher->edges[branch->edges.first + k];
+            assert(edge->fact < matcher->fact_count && matcher->root_edges[edge->fact] == NONE);
             matcher->root_edges[edge->fact] = edge->node;
         }
     }

@@ -1,6 +1,8 @@
 /* Paths as a tree of keys. A path is its keys joined by '.', and {"a":{"b":1}} names the same as
  * {"a.b":1}, so no key of the tree holds a '.', and a key of an event that does is several steps.
  */
+#include <assert.h>
+
 #include "matcher_hash.h"
 #include "matcher_private.h"
 
@@ -46,6 +48,8 @@ static bool next_part(struct bytes *rest, struct bytes *part, bool *more)
     return true;
 }
 
+/* {"a":{"b":1}} and {"a.b":1} have the same path. A key is looked for as a whole first; only where a
+ * child leads on may a key with dots be several steps at once. */
 uint32_t paths_step(const struct matcher *matcher, uint32_t node, struct bytes key)
 {
     uint32_t child = step_whole(matcher, node, key);
@@ -66,6 +70,7 @@ static uint32_t add_path_child(struct matcher *matcher, uint32_t *node_count, ui
     const uint32_t *child = find_slot_child(matcher, parent, key, &slot);
     if (child)
         return *child;
+    assert(parent < *node_count && matcher->path_edges[slot].parent == NONE);
     uint32_t node = (*node_count)++;
     matcher->path_nodes[node].field = NONE;
     matcher->path_nodes[parent].key_lengths |= length_bit(key);
@@ -98,7 +103,9 @@ void paths_build(struct matcher *matcher)
             parent = node;
             node = add_path_child(matcher, &node_count, node, part);
         }
+        assert(node > 0 && matcher->path_nodes[node].field == NONE); /* paths are different */
         matcher->path_nodes[node].field = i;
     }
+    assert(node_count <= parts + 1);
     matcher->path_node_count = node_count;
 }

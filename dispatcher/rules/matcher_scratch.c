@@ -10,6 +10,7 @@ void growing_reserve(struct growing *growing, size_t count, size_t element_size)
 {
     if (count <= growing->capacity)
         return;
+    assert(element_size > 0 && growing->count <= growing->capacity);
     size_t capacity = growing->capacity ? growing->capacity : 16;
     while (capacity < count)
         capacity *= 2;

@@ -45,6 +45,7 @@ static struct drafts drafts_copy(const struct drafts *from)
 /* Moves all of `from` behind `to`. */
 static void drafts_take(struct drafts *to, struct drafts *from)
 {
+    assert(to != from && from->count > 0);
     to->items = mem_resize(to->items, to->count + from->count, sizeof(struct pattern_draft));
     memcpy(to->items + to->count, from->items, from->count * sizeof(struct pattern_draft));
     to->count += from->count;
@@ -52,10 +53,12 @@ static void drafts_take(struct drafts *to, struct drafts *from)
     *from = (struct drafts){0};
 }
 
+/* The first error is told: later ones may only follow from it. */
 static enum status fail_pattern(struct pattern_parser *parser, enum status status, size_t offset,
                                 const char *format, va_list arguments)
 {
     struct pattern_error *error = parser->error;
+    assert(error && status != STATUS_OK);
     if (error->status == STATUS_OK) {
         error->status = status;
         error->offset = offset;
@@ -120,6 +123,7 @@ struct bytes parser_text(struct pattern_parser *parser)
 static unsigned next_unit(struct bytes *text, unsigned *low)
 {
     unsigned unit = *low;
+    assert(unit || text->size > 0);
     *low = 0;
     if (unit)
         return unit;
@@ -148,7 +152,8 @@ int pattern_path_order(struct bytes a, struct bytes b)
     return (int)more_a - (int)more_b;
 }
 
-/* Names that a field inside a $or branch must not have. */
+/* Names that a field inside a $or branch must not have: EventBridge keeps them for matchers, those
+ * that it may add as well, and a pattern must mean the same here and there. */
 static bool is_reserved_key(struct bytes key)
 {
     static const char *const names[] = {"exactly",
@@ -181,10 +186,12 @@ static bool is_reserved_key(struct bytes key)
     return false;
 }
 
+/* A key twice in a pattern: the last one counts, as in JSON texts of events. */
 static enum status set_leaf(struct pattern_parser *parser, struct pattern_draft *draft,
                             uint32_t leaf)
 {
     struct bytes path = parser->leaves[leaf].path;
+    assert(draft->count <= parser->limits->fields_max);
     for (size_t i = 0; i < draft->count; i++)
         if (bytes_equal(parser->leaves[draft->leaves[i]].path, path)) {
             draft->leaves[i] = leaf;
@@ -224,6 +231,7 @@ static enum status read_object(struct pattern_parser *parser, struct drafts *dra
 static enum status read_or(struct pattern_parser *parser, struct drafts *drafts, bool root)
 {
     size_t key = parser->scanner.start, branches = 0;
+    assert(drafts->count > 0 && drafts->count <= parser->limits->alternatives_max);
     if (parser_next(parser) != JSON_ARRAY)
         return parser_fail(parser, "$or takes a list of at least two objects");
     struct drafts all = {0};
@@ -337,6 +345,7 @@ static void finish_pattern(struct pattern_parser *parser, const struct drafts *d
     pattern->leaf_count = parser->leaf_count;
     pattern->leaves = ARENA_ARRAY(arena, struct leaf, parser->leaf_count);
     memcpy(pattern->leaves, parser->leaves, parser->leaf_count * sizeof(struct leaf));
+    assert(drafts->count > 0 && parser->error->status == STATUS_OK);
     pattern->alternative_count = drafts->count;
     pattern->alternatives = ARENA_ARRAY(arena, struct alternative, drafts->count);
     for (size_t i = 0; i < drafts->count; i++) {

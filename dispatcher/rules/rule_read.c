@@ -1,4 +1,5 @@
 /* One rule from its node: every key checked, every problem told with its place. */
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -121,6 +122,7 @@ static void read_rule_rooms(struct rule_reader *reader, const struct document_no
         check_rule_room(reader, room, template);
         if (template_is_literal(template))
             check_lane(reader, room, room->text);
+        assert(notify->room_count < node->count && node->count <= RULE_ROOMS_LIMIT);
         notify->rooms[notify->room_count++] = template;
     }
 }

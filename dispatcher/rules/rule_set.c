@@ -108,6 +108,7 @@ static void add_pattern(struct rule_reader *reader, struct matcher_builder *buil
         tell_pattern(reader, buffer_peek(&json), &map);
         return;
     }
+    assert(index < set->count && (number == NOT_ENABLED || number <= index));
     set->number_of_rule[index] = number;
     if (number != NOT_ENABLED)
         set->rule_of_number[number] = index;
@@ -156,6 +157,7 @@ static void add_event_fields(struct field_set *fields)
     }
 }
 
+/* All rules are read whatever is wrong with those before: an operator mends a file in one round. */
 static void read_rules(struct rule_reader *reader, const struct document_node *list)
 {
     struct rule_set *set = reader->set;

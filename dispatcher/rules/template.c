@@ -1,5 +1,6 @@
 #include "template.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
 #include "mem.h"
@@ -45,6 +46,7 @@ static enum status fail_template(const struct template_parser *parser, size_t at
 static struct part *add_template_part(struct template_parser *parser)
 {
     struct template *template = parser->template;
+    assert(template->count < PARTS_LIMIT);
     template->parts = mem_resize(template->parts, template->count + 1, sizeof(struct part));
     struct part *part = &template->parts[template->count++];
     *part = (struct part){.text = bytes_of(template->text + template->text_size, 0)};
@@ -53,6 +55,7 @@ static struct part *add_template_part(struct template_parser *parser)
 
 static void add_byte(struct template_parser *parser, struct part *part, uint8_t byte)
 {
+    assert(parser->template->text_size <= parser->input.size);
     parser->template->text[parser->template->text_size++] = byte;
     part->text.size++;
 }

@@ -4,7 +4,7 @@
 #include <malloc.h>
 #include <stdio.h>
 
-#include "document.h"
+#include "from_yaml.h"
 #include "hub_state.h"
 #include "layout.h"
 #include "mem.h"
@@ -596,37 +596,17 @@ void hostile_world_check(void)
 
 /* --- beginning and end --- */
 
-static struct document *parse(const char *yaml)
-{
-    struct document *document;
-    struct error error;
-    enum status status = document_parse(bytes_of_string(yaml), NULL, &document, &error);
-    assert(status == STATUS_OK);
-    (void)status;
-    return document;
-}
-
 static void configure(void)
 {
-    auto_problems struct problems problems = {0};
-    struct document *rooms =
-        parse("tenant: {topic: fanout.tenant, key: \"{tenant}\", partitions: 1}\n"
-              "user: {topic: fanout.tenant, key: \"{tenant}\", partitions: 1}\n"
-              "task: {topic: fanout.tenant, key: \"{tenant}\", partitions: 1}\n"
-              "review: {topic: \"fanout.review.{key}\", partitions: 1}\n");
-    struct document *allow = parse("review: [legal, a, b, c, d]");
-    struct document *access = parse("connect: [\"user:{sub}\"]\n"
+    world.layout =
+        layout_from_yaml("tenant: {topic: fanout.tenant, key: \"{tenant}\", partitions: 1}\n"
+                         "user: {topic: fanout.tenant, key: \"{tenant}\", partitions: 1}\n"
+                         "task: {topic: fanout.tenant, key: \"{tenant}\", partitions: 1}\n"
+                         "review: {topic: \"fanout.review.{key}\", partitions: 1}\n",
+                         "review: [legal, a, b, c, d]");
+    world.policy = policy_from_yaml("connect: [\"user:{sub}\"]\n"
                                     "join: [\"task:*\", \"review:*\", \"nowhere:*\"]\n"
                                     "events: [\"task.*\"]");
-    struct layout_source source = {.rooms = document_root(rooms), .allow = document_root(allow)};
-    enum status status = layout_new(&source, &world.layout, &problems);
-    assert(status == STATUS_OK);
-    status = policy_new(document_root(access), NULL, &world.policy, &problems);
-    assert(status == STATUS_OK);
-    (void)status;
-    document_free(rooms);
-    document_free(allow);
-    document_free(access);
 }
 
 void hostile_world_start(void)

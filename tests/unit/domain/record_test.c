@@ -2,7 +2,7 @@
  * follows it is delivered, live and read back. */
 #include <stdio.h>
 
-#include "document.h"
+#include "from_yaml.h"
 #include "hand_source.h"
 #include "layout.h"
 #include "mem.h"
@@ -132,14 +132,6 @@ static size_t bad_records(struct bad bad[16])
 
 /* --- the world --- */
 
-static struct document *parse(const char *yaml)
-{
-    struct document *document;
-    struct error error;
-    ck_assert_int_eq(document_parse(bytes_of_string(yaml), NULL, &document, &error), STATUS_OK);
-    return document;
-}
-
 static void start_hub(void)
 {
     struct hub_config config = hand_config(world.layout, world.policy);
@@ -150,16 +142,10 @@ static void start_hub(void)
 
 static void start(void)
 {
-    auto_problems struct problems problems = {0};
-    struct document *access = parse("connect: [\"user:{sub}\"]");
-    struct document *rooms =
-        parse("user: {topic: fanout.tenant, key: \"{tenant}\", partitions: 1}");
-    struct layout_source source = {.rooms = document_root(rooms)};
     memset(&world, 0, sizeof(world));
-    ck_assert_int_eq(layout_new(&source, &world.layout, &problems), STATUS_OK);
-    ck_assert_int_eq(policy_new(document_root(access), NULL, &world.policy, &problems), STATUS_OK);
-    document_free(access);
-    document_free(rooms);
+    world.layout =
+        layout_from_yaml("user: {topic: fanout.tenant, key: \"{tenant}\", partitions: 1}", NULL);
+    world.policy = policy_from_yaml("connect: [\"user:{sub}\"]");
     make_values();
     start_hub();
 }

@@ -1,7 +1,7 @@
 /* Orders of the backend, as sessions feel them. */
 #include <stdio.h>
 
-#include "document.h"
+#include "from_yaml.h"
 #include "hand_source.h"
 #include "layout.h"
 #include "notification.h"
@@ -160,14 +160,6 @@ static void revoke_before(enum order_scope scope, const char *id, int64_t second
 
 /* --- a gateway */
 
-static struct document *parse(const char *yaml)
-{
-    struct document *document;
-    struct error error;
-    ck_assert_int_eq(document_parse(bytes_of_string(yaml), NULL, &document, &error), STATUS_OK);
-    return document;
-}
-
 static void start(void)
 {
     world.source = (struct hand_source){0};
@@ -176,18 +168,13 @@ static void start(void)
 
 static void begin(void)
 {
-    auto_problems struct problems problems = {0};
     memset(&world, 0, sizeof(world));
-    struct document *access = parse("connect: [\"user:{sub}\"]\njoin: [\"task:*\"]");
-    struct document *rooms =
-        parse("user: {topic: fanout.tenant, key: \"{tenant}\", partitions: 1}\n"
-              "task: {topic: fanout.tenant, key: \"{tenant}\", partitions: 1}\n"
-              "project: {topic: fanout.tenant, key: \"{tenant}\", partitions: 1}");
-    struct layout_source source = {.rooms = document_root(rooms)};
-    ck_assert_int_eq(layout_new(&source, &world.layout, &problems), STATUS_OK);
-    ck_assert_int_eq(policy_new(document_root(access), NULL, &world.policy, &problems), STATUS_OK);
-    document_free(access);
-    document_free(rooms);
+    world.layout =
+        layout_from_yaml("user: {topic: fanout.tenant, key: \"{tenant}\", partitions: 1}\n"
+                         "task: {topic: fanout.tenant, key: \"{tenant}\", partitions: 1}\n"
+                         "project: {topic: fanout.tenant, key: \"{tenant}\", partitions: 1}",
+                         NULL);
+    world.policy = policy_from_yaml("connect: [\"user:{sub}\"]\njoin: [\"task:*\"]");
     world.config = hand_config(world.layout, world.policy);
     world.config.sessions = CLIENTS;
     world.config.rooms_per_session = 4;

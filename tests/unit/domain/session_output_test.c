@@ -1,7 +1,7 @@
 /* What is queued for a session whose client asks and does not read. */
 #include <stdio.h>
 
-#include "document.h"
+#include "from_yaml.h"
 #include "hand_source.h"
 #include "layout.h"
 #include "policy.h"
@@ -31,27 +31,14 @@ static void ready(struct session *session, void *connection)
 
 static const struct transport_ops transport = {.name = "test", .encode = encode, .ready = ready};
 
-static struct document *parse(const char *yaml)
-{
-    struct document *document;
-    struct error error;
-    ck_assert_int_eq(document_parse(bytes_of_string(yaml), NULL, &document, &error), STATUS_OK);
-    return document;
-}
-
 static void configure(void)
 {
-    auto_problems struct problems problems = {0};
-    struct document *access = parse("connect: [\"user:{sub}\"]\njoin: [\"task:*\"]");
-    struct document *rooms =
-        parse("user: {topic: fanout.tenant, key: \"{tenant}\", partitions: 1}\n"
-              "task: {topic: fanout.tenant, key: \"{tenant}\", partitions: 1}");
-    struct layout_source source = {.rooms = document_root(rooms)};
     memset(&world, 0, sizeof(world));
-    ck_assert_int_eq(layout_new(&source, &world.layout, &problems), STATUS_OK);
-    ck_assert_int_eq(policy_new(document_root(access), NULL, &world.policy, &problems), STATUS_OK);
-    document_free(access);
-    document_free(rooms);
+    world.layout =
+        layout_from_yaml("user: {topic: fanout.tenant, key: \"{tenant}\", partitions: 1}\n"
+                         "task: {topic: fanout.tenant, key: \"{tenant}\", partitions: 1}",
+                         NULL);
+    world.policy = policy_from_yaml("connect: [\"user:{sub}\"]\njoin: [\"task:*\"]");
     world.config = hand_config(world.layout, world.policy);
     world.config.answers = ANSWERS;
     world.config.rooms_per_session = ROOMS_MOST;

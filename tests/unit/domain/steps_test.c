@@ -2,7 +2,7 @@
  * (hub_stats.steps), with few sessions and with many. */
 #include <stdio.h>
 
-#include "document.h"
+#include "from_yaml.h"
 #include "hand_source.h"
 #include "layout.h"
 #include "mem.h"
@@ -89,14 +89,6 @@ static struct lane_record record_for_the_first(int64_t offset, struct buffer *va
 
 /* --- the world --- */
 
-static struct document *parse(const char *yaml)
-{
-    struct document *document;
-    struct error error;
-    ck_assert_int_eq(document_parse(bytes_of_string(yaml), NULL, &document, &error), STATUS_OK);
-    return document;
-}
-
 static void start_hub(void)
 {
     world.source = (struct hand_source){0};
@@ -105,17 +97,12 @@ static void start_hub(void)
 
 static void start(unsigned clients)
 {
-    auto_problems struct problems problems = {0};
-    struct document *rooms =
-        parse("user: {topic: fanout.tenant, key: \"{tenant}\", partitions: 1}\n"
-              "late: {topic: fanout.late, key: \"{tenant}\", partitions: 1}");
-    struct document *access = parse("connect: [\"user:{sub}\"]\njoin: [\"late:*\"]");
-    struct layout_source source = {.rooms = document_root(rooms)};
     memset(&world, 0, sizeof(world));
-    ck_assert_int_eq(layout_new(&source, &world.layout, &problems), STATUS_OK);
-    ck_assert_int_eq(policy_new(document_root(access), NULL, &world.policy, &problems), STATUS_OK);
-    document_free(rooms);
-    document_free(access);
+    world.layout =
+        layout_from_yaml("user: {topic: fanout.tenant, key: \"{tenant}\", partitions: 1}\n"
+                         "late: {topic: fanout.late, key: \"{tenant}\", partitions: 1}",
+                         NULL);
+    world.policy = policy_from_yaml("connect: [\"user:{sub}\"]\njoin: [\"late:*\"]");
     world.config = hand_config(world.layout, world.policy);
     world.config.sessions = MOST;
     world.config.history = (struct history_limits){10, 1 << 20, INT64_MAX, 1 << 20};

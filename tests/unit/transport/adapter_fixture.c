@@ -3,7 +3,7 @@
 #include <check.h>
 #include <stdio.h>
 
-#include "document.h"
+#include "from_yaml.h"
 #include "layout.h"
 #include "mem.h"
 #include "notification.h"
@@ -323,33 +323,16 @@ static void turn(void)
     }
 }
 
-static struct document *parse(const char *yaml)
-{
-    struct document *document;
-    struct error error;
-    ck_assert_msg(document_parse(bytes_of_string(yaml), NULL, &document, &error) == STATUS_OK, "%s",
-                  error.text);
-    return document;
-}
-
 static void configure(void)
 {
-    auto_problems struct problems problems = {0};
-    struct document *rooms =
-        parse("tenant: {topic: fanout.tenant, key: \"{tenant}\", partitions: 1}\n"
-              "user: {topic: fanout.tenant, key: \"{tenant}\", partitions: 1}\n"
-              "team: {topic: fanout.tenant, key: \"{tenant}\", partitions: 1}\n"
-              "task: {topic: fanout.tenant, key: \"{tenant}\", partitions: 1}\n"
-              "review: {topic: \"fanout.review.{key}\", partitions: 1}\n");
-    struct document *allow = parse("review: [legal]");
-    struct document *access = parse("connect: [\"user:{sub}\", \"team:{teams}\"]\n"
-                                    "join: [\"task:*\", \"review:legal\", \"nowhere:*\"]");
-    struct layout_source source = {.rooms = document_root(rooms), .allow = document_root(allow)};
-    ck_assert_int_eq(layout_new(&source, &layout, &problems), STATUS_OK);
-    ck_assert_int_eq(policy_new(document_root(access), NULL, &policy, &problems), STATUS_OK);
-    document_free(rooms);
-    document_free(allow);
-    document_free(access);
+    layout = layout_from_yaml("tenant: {topic: fanout.tenant, key: \"{tenant}\", partitions: 1}\n"
+                              "user: {topic: fanout.tenant, key: \"{tenant}\", partitions: 1}\n"
+                              "team: {topic: fanout.tenant, key: \"{tenant}\", partitions: 1}\n"
+                              "task: {topic: fanout.tenant, key: \"{tenant}\", partitions: 1}\n"
+                              "review: {topic: \"fanout.review.{key}\", partitions: 1}\n",
+                              "review: [legal]");
+    policy = policy_from_yaml("connect: [\"user:{sub}\", \"team:{teams}\"]\n"
+                              "join: [\"task:*\", \"review:legal\", \"nowhere:*\"]");
 }
 
 static void start_socketio(void)
