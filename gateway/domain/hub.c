@@ -290,13 +290,16 @@ static void offer_live(struct place *place, struct message *message)
     place->lane->hub->stats.behind_entered++;
 }
 
-/* The position has grown: who waits for it? */
+/* The position has grown: who waits for it? Asked for each record, and hardly ever is it anybody. */
 static void arrived(struct lane *lane)
 {
     assert(lane->position >= lane->head.next || !lane->open);
-    catch_up_arrived(lane);
-    history_search_arrived(lane);
-    session_settle_changed(lane->hub);
+    if (waits_reach(&lane->places_ahead, lane->position))
+        catch_up_arrived(lane);
+    if (waits_reach(&lane->searches.ahead, lane->position))
+        history_search_arrived(lane);
+    if (lane->hub->changed)
+        session_settle_changed(lane->hub);
 }
 
 /* Where its producer has another layout, what concerns rooms of this lane may stand in another one

@@ -225,12 +225,6 @@ struct position place_position(const struct place *place)
     return place->lane->head.next > place->given.next ? place->lane->head : place->given;
 }
 
-void place_report(struct place *place, int64_t next)
-{
-    assert(next >= 0);
-    place->reported = next;
-}
-
 int64_t place_reach(const struct place *place)
 {
     const struct lane *lane = place->lane;

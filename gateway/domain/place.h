@@ -151,7 +151,11 @@ void place_give_history(struct place *place, struct position end);
 
 /* What the client has: a cursor says that it goes on from here. */
 struct position place_position(const struct place *place);
-void place_report(struct place *place, int64_t next);
+static inline void place_report(struct place *place, int64_t next)
+{
+    assert(next >= 0);
+    place->reported = next;
+}
 /* What lies below it the session has been given, or its queue has it, or it has been passed over;
  * the rest will be offered to it. */
 int64_t place_reach(const struct place *place);

@@ -437,7 +437,8 @@ bool session_next(struct session *session, struct delivery *delivery)
             return true;
         }
     }
-    session_queue_shrink(&session->queue);
+    if (session->queue.items)
+        session_queue_shrink(&session->queue);
     session->signaled = false;
     return false;
 }
