@@ -406,7 +406,7 @@ START_TEST(a_tenant_in_slices)
     unsigned turns = 0;
     for (; hub_deadline_ms(world.hub) <= world.now_ms; turns++)
         turn(0);
-    ck_assert_uint_le(hub_stats(world.hub)->steps - steps, 2u * CLIENTS);
+    ck_assert_uint_le(hub_stats(world.hub)->steps - steps, (uint64_t)2 * CLIENTS);
     ck_assert_uint_ge(turns, 1);
     end();
 }
