@@ -156,11 +156,12 @@ static enum status fetch_token(char *lines[LINES], char **token, int64_t *lasts_
 
 static enum status give_token(rd_kafka_t *client, char *lines[LINES], struct error *error)
 {
-    char *token, text[256] = "";
-    int64_t lasts_s;
+    char *token = NULL, text[256] = "";
+    int64_t lasts_s = 0;
     enum status status = fetch_token(lines, &token, &lasts_s, error);
     if (status != STATUS_OK)
         return status;
+    assert(token && lasts_s > 0);
     /* Brokers take the principal from the token. */
     if (rd_kafka_oauthbearer_set_token(client, token, wall_ms() + lasts_s * 1000, "smartstack",
                                        NULL, 0, text, sizeof(text)) != RD_KAFKA_RESP_ERR_NO_ERROR)

@@ -1,5 +1,5 @@
 /* Hostile clients, a process of their own so that what they cost themselves is not the gateway's:
- *   attackers.mjs URL COUNT SEED PACE SECRET      PACE: how often each of them does something, in a second
+ *   attackers.mjs URL COUNT SEED PACE SECRET TENANT [KIND]...      PACE: how often each of them does something, in a second
  * They attack after a line "go" on standard input until a line "rest", then have no connection, again and again. On "rest"
  * they tell what they have done, as a line of JSON. */
 import readline from 'node:readline';
@@ -7,7 +7,7 @@ import { frame, openPolling, openWebSocket, post, Raw, request, target } from '.
 import { token } from '../../integration/lib/client.mjs';
 import { Random } from './random.mjs';
 
-const [url, count, seed, pace, secret] = process.argv.slice(2);
+const [url, count, seed, pace, secret, tenant, ...kinds] = process.argv.slice(2);
 const { port } = new URL(url);
 const random = new Random(Number(seed));
 const done = {};
@@ -17,7 +17,7 @@ const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 const tell = (what, by = 1) => { done[what] = (done[what] ?? 0) + by; };
 const times = (n, text) => Array.from({ length: n }, (_, i) => text(i));
 const frames = (texts) => Buffer.concat(texts.map((text) => frame(1, text)));
-const bearer = (number) => token({ sub: `hostile-${number}`, tenant: 'bench' }, secret);
+const bearer = (number) => token({ sub: `hostile-${number}`, tenant }, secret);
 const forged = `${bearer(0).slice(0, -8)}AAAAAAAA`;
 
 /* A Socket.IO client over WebSocket that has been let in. */
@@ -55,6 +55,14 @@ const KINDS = {
             raw.write(frames(times(100, (i) => `42${i}["${i % 2 ? 'un' : ''}subscribe","task:fast-${i >> 1}"]`)));
             tell('subscribe', 50);
             tell('unsubscribe', 50);
+        },
+    },
+    'connects': {
+        open: async (number) => Object.assign(new Raw(port), { number }),
+        act: (raw) => {
+            for (let i = 0; i < 20; i++)
+                enter(raw.number).then((entered) => entered.reset(), () => {}); // it may be refused
+            tell('connect', 20);
         },
     },
     histories: {
@@ -95,7 +103,7 @@ const KINDS = {
 };
 
 async function attack(number) {
-    const names = Object.keys(KINDS);
+    const names = kinds.length ? kinds : Object.keys(KINDS);
     const { open, act } = KINDS[names[number % names.length]];
     let raw;
     for (;;) {
