@@ -263,6 +263,13 @@ static inline bool session_is_full(const struct session *session)
            (config->queue_bytes && session->queue.message_bytes >= config->queue_bytes);
 }
 
+/* Its transport has been told; or has been given all there was. */
+static inline void session_set_signaled(struct session *session, bool signaled)
+{
+    assert(!signaled || !session->listed);
+    session->signaled = signaled;
+}
+
 /* Of keys in the hub's tables. */
 static inline unsigned hub_hash(const struct hub *hub, const void *key, size_t size)
 {

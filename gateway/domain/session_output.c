@@ -161,16 +161,10 @@ void session_unlist(struct session *session)
     struct attention *list = session->listed;
     if (!list)
         return;
-    assert(list->first && list->count > 0);
+    assert(list->count > 0);
     session->listed = NULL;
     list->count--;
     DL_DELETE2(list->first, session, attention_prev, attention_next);
-}
-
-void session_set_signaled(struct session *session, bool signaled)
-{
-    assert(!signaled || !session->listed);
-    session->signaled = signaled;
 }
 
 /* --- whose places have changed -------------------------------------------------------------- */

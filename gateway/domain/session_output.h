@@ -38,8 +38,6 @@ void session_wake(struct session *session);
 /* What comes from now on is told again, although the transport has not been given all. */
 void session_wake_again(struct session *session);
 void session_unlist(struct session *session);
-/* Its transport has been told; or has been given all there was. */
-void session_set_signaled(struct session *session, bool signaled);
 
 /* A place of the session has changed such that it may be opened now, or must be given up:
  * settled at the end of the call into the hub (session_settle_changed()), when nobody walks
