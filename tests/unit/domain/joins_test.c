@@ -38,7 +38,7 @@ static void finish(void)
 static struct pending_request *add(int session, int lane, const char *room)
 {
     return joins_add(&world.sessions[session], world.places[session][lane], bytes_of_string(room),
-                     (uint64_t)(10 * session + lane + 1));
+                     10 * (uint64_t)session + (uint64_t)lane + 1);
 }
 
 START_TEST(a_join_is_listed_where_it_is_looked_for)
