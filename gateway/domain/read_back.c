@@ -133,8 +133,8 @@ void read_back_ended(struct lane *lane, enum status status, int64_t first)
 }
 
 /* After transports have taken what they could: a session that is still full has a blocked socket
- * and leaves. Without readers a scan goes on as long as all that it reads is kept: they will be
- * served from that. */
+ * and leaves. Without readers a scan goes on if all that it reads is kept, to its end: they will be
+ * served from that. Else it would be read for nothing, and again for each filling of a queue. */
 static void go_on(struct lane *lane)
 {
     assert(lane->scan.running);
@@ -147,7 +147,7 @@ static void go_on(struct lane *lane)
     }
     scan_unpause(lane);
     bool needed =
-        scan->readers || lane->searches.readers || (lane->place_count && scan_keeps_all(lane));
+        scan->readers || lane->searches.readers || (lane->place_count && scan_will_keep_all(lane));
     if (needed && !scan->useless) {
         hub->source_ops->scan_resume(hub->source, lane);
         return;

@@ -123,7 +123,8 @@ int64_t scan_gather(struct lane *lane)
     return from;
 }
 
-/* Its slot among those to be verified is emptied, not closed up: others know their index. */
+/* Its slot among those to be verified is emptied, not closed up: others know their index. Behind the
+ * last who leaves the scan pauses: whether it is worth going on is to be decided. */
 void scan_leave(struct place *place)
 {
     struct lane_scan *scan = &place->lane->scan;
@@ -137,6 +138,7 @@ void scan_leave(struct place *place)
     }
     place->reader.reading = false;
     scan->readers--;
+    scan->paused = scan->paused || (scan->running && scan->readers == 0);
 }
 
 /* Those without a record at their offset have been passed by: the caller compares. */
@@ -310,11 +312,25 @@ void scan_end(struct lane *lane)
 
 /* --- what was read -------------------------------------------------------------------------- */
 
-/* Nothing of it has been dropped for want of room. */
 bool scan_keeps_all(const struct lane *lane)
 {
     assert(lane->scan.kept.from >= lane->scan.from);
     return lane->scan.kept.from == lane->scan.from;
+}
+
+/* Measured in what its records take here, frames and the gaps between offsets included, which the
+ * lane's mean size of a record does not know. */
+bool scan_will_keep_all(const struct lane *lane)
+{
+    const struct lane_scan *scan = &lane->scan;
+    assert(scan->running && scan->from <= scan->next && scan->next <= scan->until);
+    if (!scan_keeps_all(lane) || scan->next == scan->from)
+        return scan_keeps_all(lane);
+    uint64_t per_offset = scan->kept.bytes / (uint64_t)(scan->next - scan->from), rest;
+    size_t limit = lane_ring_limit(lane, &scan->kept);
+    return scan->kept.bytes <= limit &&
+           !__builtin_mul_overflow(per_offset, (uint64_t)(scan->until - scan->next), &rest) &&
+           rest <= limit - scan->kept.bytes;
 }
 
 /* Down to the share that any lane's ring may have. */

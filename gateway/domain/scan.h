@@ -34,7 +34,7 @@ struct scan_reader {
 struct lane_scan {
     bool wanted;  /* sessions or histories wait for one; the lane is in scans.wanted */
     bool running; /* the source reads; the lane is in scans.running */
-    bool paused;  /* the source waits: a reader's queue is full */
+    bool paused;  /* the source waits: a queue is full, or nobody reads */
     bool served;  /* there were sessions that read when it began */
     bool useless; /* larger than histories may be: it is to be given up */
     bool keeps;   /* the lane is in scans.keeping: it may hold more than a ring's share */
@@ -87,7 +87,8 @@ void scan_want_another(struct lane *lane);
 int64_t scan_gather(struct lane *lane);
 /* The source is asked for [from, where the ring begins). */
 void scan_begin(struct lane *lane, int64_t from);
-/* The place does not read along any more. Nothing happens if it does not. */
+/* The place does not read along any more. Nothing happens if it does not. Behind the last the scan
+ * pauses. */
 void scan_leave(struct place *place);
 /* The place's queue has taken as much as it may: the scan pauses, and scan_take_full() gives the
  * place when transports have had their turn. */
@@ -109,8 +110,11 @@ void scan_end(struct lane *lane);
 
 /* --- what was read --- */
 
-/* All that it has read so far is kept, so it is worth reading on even if nobody can take it. */
+/* Nothing that it has read so far has been dropped for want of room. */
 bool scan_keeps_all(const struct lane *lane);
+/* Nor will be, if the rest is like what it has read: it is worth reading on even if nobody can take
+ * it. */
+bool scan_will_keep_all(const struct lane *lane);
 /* What earlier scans have read gives way to what is read now, if it leaves that little. */
 void scan_make_room(struct lane *lane);
 /* The ring gives back what it holds beyond its share. */

@@ -6,7 +6,14 @@
 #include "policy.h"
 #include "suite.h"
 
-enum { BACKLOG = 200, QUEUE = 8, RING_BYTES = 2000, READ_BACK_BYTES = 1 << 20, KEPT_MS = 60000 };
+enum {
+    BACKLOG = 200,
+    QUEUE = 8,
+    RING_BYTES = 2000,
+    READ_BACK_BYTES = 1 << 20,
+    SMALL_READ_BACK_BYTES = 3000, /* far less than the backlog */
+    KEPT_MS = 60000,
+};
 
 /* One lane, read by one hub at a time; a session's stream is taken by hand. */
 static struct {
@@ -224,7 +231,7 @@ END_TEST
 START_TEST(what_was_read_back_is_limited_in_bytes_and_time)
 {
     struct client clients[2];
-    const size_t limit = 3000;
+    const size_t limit = SMALL_READ_BACK_BYTES;
     begin(clients, 2, limit);
     connect(&clients[0]);
     clients[0].blocked = true; /* takes part of it */
@@ -248,7 +255,49 @@ START_TEST(what_was_read_back_is_limited_in_bytes_and_time)
 }
 END_TEST
 
+START_TEST(what_will_not_be_kept_is_not_read_for_a_blocked_socket)
+{
+    struct client client;
+    begin(&client, 1, SMALL_READ_BACK_BYTES);
+    client.blocked = true;
+    connect(&client);
+    for (int i = 0; i < 100; i++) {
+        read_back(3);
+        turn();
+    }
+    ck_assert(!world.source.scanning);
+    ck_assert_uint_le(world.source.scanned, QUEUE + 3);
+    unblock(&client);
+    read_to_the_end();
+    check_all(&client, 1);
+    ck_assert_uint_le(world.source.scanned, BACKLOG + QUEUE + 3);
+    finish(&client, 1);
+}
+END_TEST
+
+START_TEST(what_will_not_be_kept_is_not_read_when_its_last_reader_is_gone)
+{
+    struct client clients[2];
+    begin(clients, 2, SMALL_READ_BACK_BYTES);
+    clients[1] = (struct client){0}; /* a new one, which is live */
+    connect(&clients[0]);
+    connect(&clients[1]);
+    read_back(BACKLOG / 2); /* more than is kept */
+    turn();
+    ck_assert(world.source.scanning);
+    session_close(clients[0].session);
+    turn();
+    ck_assert(!world.source.scanning);
+    connect(&clients[0]);
+    read_to_the_end();
+    check_all(clients, 1);
+    finish(clients, 2);
+}
+END_TEST
+
 TEST_PROGRAM("catch_up", one_reading_serves_those_who_come_while_it_lasts,
              one_reading_serves_those_who_come_after_it,
              one_reading_serves_those_whose_sockets_block,
-             what_was_read_back_is_limited_in_bytes_and_time)
+             what_was_read_back_is_limited_in_bytes_and_time,
+             what_will_not_be_kept_is_not_read_for_a_blocked_socket,
+             what_will_not_be_kept_is_not_read_when_its_last_reader_is_gone)
