@@ -1,3 +1,9 @@
+/* Memory that is given piece by piece and taken back all at once. For what lives exactly as long as
+ * one thing: a decoded message, a document, an event on its way through the dispatcher.
+ *
+ * The invariant: pieces never move and never overlap; `used` is about the newest block alone. The
+ * older blocks are full, or were too small for the last piece: what was left of them is lost until
+ * the arena is reset. */
 #include "arena.h"
 
 #include <stdalign.h>
@@ -13,9 +19,12 @@ struct arena_block {
     alignas(max_align_t) uint8_t data[];
 };
 
+/* Blocks double (each is as large as all before together), so that their number is logarithmic. */
 static void add_block(struct arena *arena, size_t size)
 {
     size_t capacity = arena->total > ARENA_BLOCK_MIN ? arena->total : ARENA_BLOCK_MIN;
+    /* Who knows what will be needed gets that and not a page: most decoded messages are far
+     * smaller. */
     if (!arena->newest && arena->reserved)
         capacity = arena->reserved;
     if (size > capacity)
@@ -32,6 +41,8 @@ void *arena_raw(struct arena *arena, size_t size)
 {
     const size_t alignment = alignof(max_align_t);
     size_t needed = (size + alignment - 1) / alignment * alignment;
+    /* Rounding up has wrapped: the true size makes malloc() refuse, and the process end. A piece of
+     * no bytes still has an address of its own. */
     if (needed < size || needed == 0)
         needed = size == 0 ? alignment : size;
     if (!arena->newest || arena->newest->capacity - arena->used < needed)
@@ -51,6 +62,8 @@ void *arena_allocate(void *arena, size_t size)
     return arena_raw(arena, size);
 }
 
+/* For protobuf-c, which frees what it has made when it fails halfway. The arena has it all still,
+ * and frees it at once later. */
 void arena_release(void *arena, void *piece)
 {
     (void)arena;
@@ -66,6 +79,7 @@ struct bytes arena_copy(struct arena *arena, struct bytes bytes)
     return bytes_of(copy, bytes.size);
 }
 
+/* After a few rounds there is one block that fits, and a round costs no allocation at all. */
 void arena_reset(struct arena *arena)
 {
     if (arena->newest && arena->newest->older) {

@@ -1,3 +1,6 @@
+/* Base64, strictly: OpenSSL's, with what it is lenient about refused beforehand. It skips blanks,
+ * ends at '-', and takes padding anywhere; a text with two spellings is one too many where texts
+ * are compared, as ids are. */
 #include "base64.h"
 
 #include <assert.h>
@@ -16,6 +19,7 @@ void base64_encode(struct bytes bytes, struct buffer *out)
     buffer_commit(out, size);
 }
 
+/* The URL alphabet (RFC 4648, section 5) without padding, made from the usual form in place. */
 void base64_encode_url(struct bytes bytes, struct buffer *out)
 {
     size_t before = buffer_size(out), size = (bytes.size * 4 + 2) / 3;
@@ -80,6 +84,7 @@ static enum status decode_base64(struct bytes text, bool in_lines, struct buffer
     uint8_t *place = buffer_reserve(out, (alphabet + padding) / 4 * 3);
     size_t written = line_ends
                          ? decode_lines(text, place)
+                         /* It counts the zero bytes that padding stands for as content. */
                          : (size_t)EVP_DecodeBlock(place, text.data, (int)text.size) - padding;
     assert(written == (alphabet + padding) / 4 * 3 - padding);
     buffer_commit(out, written);

@@ -1,3 +1,11 @@
+/* A growing row of bytes: filled at the end, consumed at the start, without moving what lies
+ * between.
+ *
+ *    data          start              end            capacity
+ *     |- consumed -|----- content -----|---- free -----|
+ *
+ * Invariant: start <= end <= capacity; all are 0 before the first byte. Addresses hold until the
+ * next call that may grow it, which is every call that appends. */
 #include "buffer.h"
 
 #include <assert.h>
@@ -27,6 +35,8 @@ uint8_t *buffer_reserve(struct buffer *buffer, size_t size)
     if (buffer->capacity - buffer->end >= size)
         return free_part(buffer);
     size_t content = buffer_size(buffer);
+    /* Moving is cheaper than growing, but only here: it costs once per filling, and not once per
+     * consuming. */
     if (buffer->start) {
         memmove(buffer->data, buffer->data + buffer->start, content);
         buffer->start = 0;
@@ -68,6 +78,8 @@ void buffer_append_byte(struct buffer *buffer, uint8_t byte)
     buffer->end++;
 }
 
+/* Twice through the format: a guess that fits would be faster, but nothing that is done per message
+ * is formatted. */
 void buffer_append_format(struct buffer *buffer, const char *format, ...)
 {
     va_list list;
@@ -84,6 +96,7 @@ void buffer_append_format(struct buffer *buffer, const char *format, ...)
 void buffer_consume(struct buffer *buffer, size_t size)
 {
     assert(size <= buffer_size(buffer));
+    /* An empty buffer starts afresh, so that a queue that is drained regularly never grows. */
     buffer->start += size;
     if (buffer->start == buffer->end)
         buffer_clear(buffer);

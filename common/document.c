@@ -1,3 +1,8 @@
+/* Trees of nodes, and the stack that both readers build them with. A reader turns its library's
+ * events into calls of the builder; limits and nesting are looked after here, once.
+ *
+ * The invariant: a node is never changed after its frame has closed, so that an alias can share it;
+ * and it is never freed on its own: one arena holds the text, the nodes and their entries. */
 #include "document.h"
 
 #include <assert.h>
@@ -22,6 +27,7 @@ struct document_node *document_builder_node(struct document_builder *builder,
     return node;
 }
 
+/* In a mapping, nodes come by turns: a key, then its value. */
 static enum status add_to_frame(struct document_builder *builder, struct document_frame *frame,
                                 const struct document_node *node)
 {
@@ -41,6 +47,8 @@ static enum status add_to_frame(struct document_builder *builder, struct documen
     return STATUS_OK;
 }
 
+/* `height` is what hangs below the node already: an alias brings a whole subtree along, which must
+ * not carry the document beyond its depth unseen. */
 enum status document_builder_add(struct document_builder *builder, const struct document_node *node,
                                  unsigned height)
 {
@@ -81,6 +89,8 @@ enum status document_builder_close(struct document_builder *builder)
     assert(!frame->key);
     if (frame->count) {
         size_t size = frame->count * sizeof(*frame->entries);
+        /* Entries grow on the heap while the frame is open: in an arena, each growth would leave
+         * the old array behind. */
         struct document_entry *entries = arena_alloc(&builder->document->arena, size);
         memcpy(entries, frame->entries, size);
         frame->node->entries = entries;
@@ -96,6 +106,7 @@ enum status document_builder_close(struct document_builder *builder)
     return STATUS_OK;
 }
 
+/* JSON's other values are read as YAML, with the same result. */
 static bool text_looks_like_json(struct bytes text)
 {
     size_t at = 0;
@@ -110,6 +121,7 @@ static enum status read_as(struct bytes text, const struct document_limits *limi
                            struct document **document, struct error *error)
 {
     struct document *made = mem_new(struct document);
+    /* A copy, with a NUL behind it: nodes of JSON are slices of it, and the caller may free his. */
     made->text = arena_copy(&made->arena, text);
     made->json = json;
     struct document_builder builder = {.document = made, .limits = *limits, .error = error};
@@ -142,11 +154,14 @@ enum status document_parse(struct bytes text, const struct document_limits *limi
     if (text.size > limits->text_bytes)
         return error_set(error, STATUS_TOO_LARGE, "a text of %zu bytes; the limit is %zu",
                          text.size, limits->text_bytes);
+    /* A byte order mark, as editors of Windows write it. */
     if (bytes_start_with(text, BYTES_LITERAL("\xEF\xBB\xBF")))
         text = bytes_skip(text, 3);
     struct error json_error = {0}, yaml_error = {0};
     if (text_looks_like_json(text)) {
         enum status status = read_as(text, limits, true, document, &json_error);
+        /* A limit that JSON runs into is final. What is only malformed may be YAML in flow style,
+         * {a: 1}, which begins alike. */
         if (status != STATUS_MALFORMED) {
             if (status != STATUS_OK && error)
                 *error = json_error;
@@ -164,6 +179,7 @@ void document_free(struct document *document)
 {
     if (!document)
         return;
+    /* The arena lies inside what is freed. */
     struct arena arena = document->arena;
     free(document);
     arena_deinit(&arena);
@@ -174,6 +190,7 @@ const struct document_node *document_root(const struct document *document)
     return document->root;
 }
 
+/* Places of a variable's text would be taken for places in the file. */
 void document_forget_places(struct document *document)
 {
     for (struct document_node_link *link = document->nodes; link; link = link->next) {
@@ -201,6 +218,8 @@ const char *document_kind_text(enum document_kind kind)
     return "";
 }
 
+/* Linear: mappings that are looked into have a dozen keys. Those with thousands (tenants) are
+ * walked, and duplicates are found by sorting. */
 const struct document_node *document_find(const struct document_node *mapping, const char *key)
 {
     if (!mapping || mapping->kind != DOCUMENT_MAPPING)

@@ -1,4 +1,8 @@
-/* From nodes back to JSON text, and from its offsets back to places. */
+/* From nodes back to JSON text, and from offsets in it back to places in the source. Schemas, rules
+ * and Jansson read JSON text alone; the operator who wrote YAML wants to hear of his line.
+ *
+ * The invariant: the map's entries stand in ascending order of offset, since they are noted as the
+ * text is written, and document_map_find() halves its way through them. */
 #include "document_private.h"
 #include "json.h"
 #include "mem.h"
@@ -73,6 +77,8 @@ static enum status emit_node(struct emitter *emitter, const struct document_node
     case DOCUMENT_NUMBER:
         return document_emit_number(node, emitter->out, emitter->error);
     case DOCUMENT_STRING:
+        /* 1_000: a string for us, a number for whoever wrote it. It is refused rather than
+         * guessed. */
         if (!node->quoted && document_number_form(node->text) == DOCUMENT_NUMBER_LEGACY)
             return document_emit_number(node, emitter->out, emitter->error);
         json_write_string(emitter->out, node->text);
@@ -88,6 +94,8 @@ enum status document_emit_json(const struct document *document, const struct doc
                                struct buffer *out, struct document_map *map, struct error *error)
 {
     struct document_map fresh = {0};
+    /* A text that is JSON is given as it stands: byte for byte, so that no number loses a digit on
+     * the way. Its places need no map: counting lines in the source is enough. */
     if (document->json) {
         fresh.source = document->text;
         fresh.start = node->start;
@@ -96,6 +104,7 @@ enum status document_emit_json(const struct document *document, const struct doc
         struct emitter emitter = {out, map ? &fresh : NULL, buffer_size(out), 0, error};
         enum status status = emit_node(&emitter, node);
         if (status != STATUS_OK) {
+            /* A failed call leaves its output as it was. */
             out->end = out->start + emitter.base;
             document_map_deinit(&fresh);
             return status;

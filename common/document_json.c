@@ -1,9 +1,14 @@
-/* The reader of texts that are strict JSON as a whole. */
+/* The reader of texts that are strict JSON as a whole, on our own scanner: libyaml would read most
+ * of them too, but not keep the spelling, nor take every escape.
+ *
+ * The invariant: start and end of a node are its bytes in the source, so that document_emit_json()
+ * can give them back as they were. */
 #include "document_private.h"
 #include "json.h"
 #include "unicode.h"
 
-/* Line and column of offsets that only grow. */
+/* Line and column of offsets that only grow: counting from the beginning for each node would be
+ * quadratic in the size of the text. */
 struct json_place {
     struct bytes text;
     size_t offset;

@@ -1,4 +1,8 @@
-/* Plain scalars: their kind by the YAML 1.2 core schema, and the values of numbers. */
+/* Plain scalars: their kind by the YAML 1.2 core schema, and the values of numbers.
+ *
+ * Most people know YAML 1.1, in which `010` is eight, `1_000` a thousand and `yes` true. The kinds
+ * are 1.2's. But where both read a number and differ, nothing is taken at all when its value is
+ * asked for as JSON: of two readings, one would be silently wrong. */
 #include <assert.h>
 #include <errno.h>
 #include <math.h>
@@ -40,6 +44,7 @@ static bool is_radix(struct bytes text)
     return bytes_start_with(text, BYTES_LITERAL("0o")) && all_in(bytes_skip(text, 2), "01234567");
 }
 
+/* A number for YAML 1.1 only: binary, or with underscores. */
 static bool is_legacy(struct bytes unsigned_text)
 {
     if (bytes_start_with(unsigned_text, BYTES_LITERAL("0b")))
@@ -51,7 +56,11 @@ static bool is_legacy(struct bytes unsigned_text)
            all_in(unsigned_text, "0123456789_.");
 }
 
-/* [-+]? ( \. [0-9]+ | [0-9]+ ( \. [0-9]* )? ) ( [eE] [-+]? [0-9]+ )? */
+/* [-+]? ( \. [0-9]+ | [0-9]+ ( \. [0-9]* )? ) ( [eE] [-+]? [0-9]+ )?
+ *
+ * `regular` is what JSON would take as well, letter for letter. A leading zero is told apart, since
+ * it is a number here, octal in YAML 1.1, and perhaps a telephone number in the mind of the
+ * author. */
 static enum document_number decimal_form(struct bytes text, bool has_plus)
 {
     size_t start = text.size && text.data[0] == '-' ? 1 : 0;
@@ -93,6 +102,7 @@ enum document_number document_number_form(struct bytes spelling)
         return DOCUMENT_NUMBER_RADIX;
     bool has_plus = spelling.size && spelling.data[0] == '+';
     enum document_number form = DOCUMENT_NUMBER_NONE;
+    /* decimal_form() takes a minus by itself: "+-1" must not get there. */
     if (!has_plus || (spelling.size > 1 && spelling.data[1] != '-'))
         form = decimal_form(has_plus ? bytes_skip(spelling, 1) : spelling, has_plus);
     if (form != DOCUMENT_NUMBER_NONE)
@@ -102,6 +112,7 @@ enum document_number document_number_form(struct bytes spelling)
                                                                     : DOCUMENT_NUMBER_NONE;
 }
 
+/* `yes`, `on` and `1_000` are texts here, as in YAML 1.2. */
 enum document_kind document_plain_kind(struct bytes spelling, bool *boolean)
 {
     static const char *const nulls[] = {"", "~", "null", "Null", "NULL", NULL};
@@ -129,6 +140,7 @@ static bool read_radix(struct bytes spelling, uint64_t *value)
     return true;
 }
 
+/* Also 1e3 and 5.0, which people write: exact as long as a double is. */
 bool document_read_integer(const struct document_node *node, int64_t *value)
 {
     if (node->kind != DOCUMENT_NUMBER)
@@ -144,6 +156,8 @@ bool document_read_integer(const struct document_node *node, int64_t *value)
     char *end;
     errno = 0;
     long long read = strtoll(text, &end, 10);
+    /* Digits alone: what lies beyond 64 bits is refused, and must not be tried as a double, which
+     * would round it. */
     if (*end == '\0') {
         if (errno)
             return false;

@@ -23,6 +23,9 @@ struct surrogate {
     uint32_t unit;
 };
 
+/* An alias shares its anchor's node, and a text of a few lines can stand for billions of nodes that
+ * way. Hence each anchor knows how much it stands for, and each alias counts as if it were written
+ * out. */
 struct anchor {
     char *name;
     const struct document_node *node;
@@ -205,6 +208,8 @@ static bool is_tab(struct bytes text, size_t index)
     return at < text.size && text.data[at] == '\t';
 }
 
+/* libyaml's words, with its place, which is 0-based. A reader's error (bytes that are not UTF-8)
+ * has an offset and no mark. */
 static enum status fail_in_parser(struct yaml_reader *reader)
 {
     const yaml_parser_t *parser = &reader->parser;
@@ -260,6 +265,7 @@ static enum status on_alias(struct yaml_reader *reader, const yaml_event_t *even
 {
     const char *name = (const char *)event->data.alias.anchor;
     struct anchor *anchor = NULL;
+    /* Backwards: an anchor may be defined again, and the last one counts. */
     for (int i = reader->anchor_count; i-- && !anchor;) {
         if (strcmp(reader->anchors[i].name, name) == 0)
             anchor = &reader->anchors[i];
@@ -288,6 +294,8 @@ static bool is_tag(const yaml_char_t *tag, const char *name)
 static enum status on_scalar(struct yaml_reader *reader, const yaml_event_t *event)
 {
     const yaml_char_t *tag = event->data.scalar.tag;
+    /* A tag could ask for a type that no reader of ours has; "!" and !!str only say that it is a
+     * text. */
     if (tag && !is_tag(tag, "!") && !is_tag(tag, YAML_STR_TAG))
         return fail_yaml(reader, event, "a tag other than !!str");
     struct document_node *node = document_builder_node(reader->builder, DOCUMENT_STRING,
@@ -330,6 +338,7 @@ static enum status on_open(struct yaml_reader *reader, const yaml_event_t *event
     return status;
 }
 
+/* The anchor first: it counts up to here, and the frame is gone afterwards. */
 static enum status on_close(struct yaml_reader *reader)
 {
     const struct document_frame *frame = &reader->builder->frames[reader->builder->depth - 1];
@@ -369,6 +378,7 @@ static enum status read_yaml_events(struct yaml_reader *reader)
         yaml_event_t event;
         if (!yaml_parser_parse(&reader->parser, &event))
             return fail_in_parser(reader);
+        /* Looked at before the event is deleted, which clears it. */
         bool last = event.type == YAML_STREAM_END_EVENT;
         enum status status = on_event(reader, &event);
         yaml_event_delete(&event);
@@ -380,6 +390,7 @@ static enum status read_yaml_events(struct yaml_reader *reader)
 enum status document_read_yaml(struct document_builder *builder)
 {
     struct document *document = builder->document;
+    /* On the heap: its anchors are too large for a thread's stack. */
     struct yaml_reader *reader = mem_new(struct yaml_reader);
     reader->builder = builder;
     auto_free char *copy = mem_string(document->text);
@@ -389,8 +400,10 @@ enum status document_read_yaml(struct document_builder *builder)
     yaml_parser_set_encoding(&reader->parser, YAML_UTF8_ENCODING);
     yaml_parser_set_input_string(&reader->parser, (const unsigned char *)copy, document->text.size);
     enum status status = read_yaml_events(reader);
+    /* An empty file, or one of comments alone, is null. */
     if (status == STATUS_OK && !document->root)
         document->root = document_builder_node(builder, DOCUMENT_NULL, 1, 1);
+    /* Also after an error: the parser owns what it had begun. */
     yaml_parser_delete(&reader->parser);
     for (int i = 0; i < reader->anchor_count; i++)
         free(reader->anchors[i].name);

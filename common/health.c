@@ -1,3 +1,8 @@
+/* The body of /livez and /readyz, the same for both programs: one line of JSON, so that a probe
+ * reads the code of the answer and a person the reason, with curl alone. Pure: the checks are made
+ * by the caller, who also decides which of them a probe asks.
+ *
+ *     {"status":"failed","checks":{"kafka":{"status":"failed","detail":"no broker answers"}}} */
 #include "health.h"
 
 #include "json.h"

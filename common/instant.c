@@ -1,3 +1,7 @@
+/* Points in time as texts, in both directions, in UTC and without a locale or a time zone file.
+ * Pure: strptime() would be one call, but it takes what is no RFC 3339, and depends on the locale.
+ *
+ * The calendar's arithmetic is Howard Hinnant's ("chrono-compatible low-level date algorithms"). */
 #include "instant.h"
 
 #include <stdio.h>
@@ -37,6 +41,7 @@ static int read_digits(struct bytes text, size_t *at, size_t count)
     return number;
 }
 
+/* RFC 3339 lets T and Z be small. */
 static bool skip_character(struct bytes text, size_t *at, char expected)
 {
     if (*at >= text.size || (text.data[*at] | 0x20) != (expected | 0x20))
@@ -45,6 +50,7 @@ static bool skip_character(struct bytes text, size_t *at, char expected)
     return true;
 }
 
+/* Digits beyond the third are cut, not rounded: 59.9996 would become a second 60. */
 static bool read_fraction(struct bytes text, size_t *at, int *milliseconds)
 {
     int factor = 100;
@@ -95,6 +101,7 @@ bool instant_parse(struct bytes text, int64_t *instant_ms)
     int offset_minutes;
     if (!well_formed || year < 0 || month < 1 || month > 12 || day < 1 ||
         day > days_in_month(year, month) || hour < 0 || hour > 23 || minute < 0 || minute > 59 ||
+        /* A leap second becomes the second after it, as in POSIX time. */
         second < 0 || second > 60)
         return false;
     if (!read_fraction(text, &at, &milliseconds) || !read_offset(text, &at, &offset_minutes) ||
@@ -106,7 +113,9 @@ bool instant_parse(struct bytes text, int64_t *instant_ms)
     return true;
 }
 
-/* Digits and perhaps a fraction. */
+/* Seconds or milliseconds since 1970, perhaps with a fraction. The magnitude tells them apart: as
+ * seconds, 10^11 is the year 5138; as milliseconds, 1973. Numbers below 10^8 are more likely
+ * something else than a time. */
 static bool guess_number(struct bytes text, int64_t *instant_ms)
 {
     int64_t whole = 0;
@@ -121,6 +130,8 @@ static bool guess_number(struct bytes text, int64_t *instant_ms)
     return true;
 }
 
+/* What events bring in practice: a blank for the T, no offset at all, and +0200 without its colon.
+ * The text is brought into the strict form, and then read as such. */
 bool instant_guess(struct bytes text, int64_t *instant_ms)
 {
     enum { DATE_SIZE = 10, SECONDS_SIZE = 19 /* 2026-03-02T08:01:56 */, TEXT_LIMIT = 64 };
@@ -148,6 +159,7 @@ bool instant_guess(struct bytes text, int64_t *instant_ms)
 
 bool instant_format(int64_t instant_ms, char text[INSTANT_TEXT_SIZE])
 {
+    /* From 1970 to the end of 9999: four digits of a year are part of the form. */
     if (instant_ms < 0 || instant_ms >= INT64_C(253402300800000))
         return false;
     int64_t days = instant_ms / 86400000 + 719468;

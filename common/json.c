@@ -1,4 +1,12 @@
-/* The scanner. All that is hot is here; decoding and writing of strings is in json_text.c. */
+/* The scanner: a state machine that gives one token for each call, and keeps its stack as a bit per
+ * level (object or array), so that nothing is allocated and nesting costs nothing. All that is hot
+ * is here; decoding and writing of strings is in json_text.c.
+ *
+ * The invariant: after an error there is only the error. `expect` is EXPECT_NOTHING then, no later
+ * call moves, and the first problem is the one that is told.
+ *
+ * Everything hot is inlined into the calls that others make, each of which thereby has a copy of
+ * the whole machine: a scalar is a few bytes, and a call would cost as much as reading it. */
 #include "json.h"
 
 #include <assert.h>
@@ -30,6 +38,8 @@ void json_init(struct json_scanner *scanner, struct bytes text, unsigned depth_m
     scanner->at = scanner->text.data;
 }
 
+/* Out of line, so that the paths without an error stay short. Only the first error is kept: what
+ * follows is about a text that was misread already. */
 static __attribute__((noinline, cold)) enum json_token
 fail_at(struct json_scanner *scanner, const uint8_t *at, const char *problem)
 {
@@ -48,6 +58,7 @@ ALWAYS_INLINE const uint8_t *text_end(const struct json_scanner *scanner)
     return scanner->text.data + scanner->text.size;
 }
 
+/* One comparison decides for compact JSON, which has no space at all. */
 ALWAYS_INLINE const uint8_t *skip_space(const uint8_t *at, const uint8_t *end)
 {
     while (at < end && *at <= ' ' && (*at == ' ' || *at == '\n' || *at == '\r' || *at == '\t'))
@@ -177,6 +188,8 @@ ALWAYS_INLINE const uint8_t *scan_string(struct json_scanner *scanner, const uin
             (void)fail_at(scanner, at, "a control character in a string must be escaped");
             return NULL;
         } else if (scanner->utf8_trusted) {
+            /* The text was read once already, strictly: the dispatcher's rules come after the
+             * decoding. */
             at++;
         } else {
             size_t size = utf8_sequence(at, end);
@@ -226,6 +239,7 @@ ALWAYS_INLINE const uint8_t *scan_number(struct json_scanner *scanner, const uin
         (void)fail_at(scanner, at, "a digit is missing in the number");
         return NULL;
     }
+    /* Only behind a 0: any other row of digits would have been taken to its end. */
     if (next < end && is_digit(*next)) {
         (void)fail_at(scanner, next, "a number has no leading zeros");
         return NULL;
@@ -242,6 +256,7 @@ ALWAYS_INLINE enum json_token open_container(struct json_scanner *scanner, const
         scanner->status = STATUS_TOO_DEEP;
         return JSON_ERROR;
     }
+    /* The stack: a bit for each level. */
     uint64_t bit = (uint64_t)1 << (scanner->depth % 64);
     uint64_t *word = &scanner->objects[scanner->depth / 64];
     *word = token == JSON_OBJECT ? *word | bit : *word & ~bit;
@@ -387,6 +402,7 @@ enum json_token json_next(struct json_scanner *scanner)
     return step(scanner);
 }
 
+/* By depth alone: brackets of the two kinds are kept apart by step(). */
 bool json_skip_container(struct json_scanner *scanner)
 {
     if (scanner->expect == EXPECT_NOTHING)

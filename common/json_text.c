@@ -1,4 +1,10 @@
-/* Strings of JSON: decoding, writing, finding by path, places for people. */
+/* Strings of JSON: decoding, writing, finding by path, places for people. What is here works on
+ * what the scanner has accepted, so that nothing is checked twice: each escape is whole, and each
+ * digit is one.
+ *
+ * A lone surrogate (legal as an escape, by RFC 8259 section 8.2) is kept inside as three bytes in
+ * the manner of UTF-8, and becomes an escape again when it is written. So a text goes through
+ * unchanged, and what is written is always UTF-8. */
 #include "json.h"
 
 static unsigned hex_value(uint8_t byte)
@@ -52,6 +58,7 @@ static uint8_t simple_escape(uint8_t letter)
     }
 }
 
+/* The result is never longer than what it comes from, hence `out` may be the same memory. */
 size_t json_unescape(struct bytes raw, uint8_t *out)
 {
     if (raw.size == 0)
@@ -129,6 +136,7 @@ void json_write_escaped(struct buffer *out, struct bytes text)
     const uint8_t *at = text.data, *end = text.data + text.size;
     while (at < end) {
         const uint8_t *plain = at;
+        /* Runs are copied whole: most texts have nothing to escape. */
         while (at < end && *at >= 0x20 && *at != '"' && *at != '\\' && !is_surrogate(at, end))
             at++;
         if (at > plain)
@@ -174,6 +182,9 @@ static bool raw_key_leads(const struct json_scanner *scanner, struct bytes path,
     return key_leads(bytes_of(decoded, json_unescape(scanner->raw, decoded)), path, rest, whole);
 }
 
+/* The first that fits, in one pass and without a tree: of what a client sends, a member or two are
+ * looked up. Keys may have dots of their own, so that "a.b" is found as {"a":{"b":1}} and as
+ * {"a.b":1}: each open object remembers what of the path is left inside of it. */
 enum status json_find(struct bytes document, struct bytes path, struct bytes *raw)
 {
     /* rest[d] is what of the path is still to be found inside the open object of depth d. */
@@ -199,6 +210,8 @@ enum status json_find(struct bytes document, struct bytes path, struct bytes *ra
             return STATUS_OK;
         }
         unsigned depth = scanner.depth;
+        /* A value that the path does not lead into is passed over whole; deeper than any path it is
+         * too. */
         token = leads && depth + 1 < 64 ? json_next(&scanner) : json_value(&scanner, NULL);
         if (token == JSON_ERROR)
             break;

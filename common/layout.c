@@ -1,3 +1,9 @@
+/* The layout in use: which lane a room is in. Reading it from configuration is layout_read.c's
+ * part, what follows from the whole of it layout_settle.c's; from then on it is never changed, so
+ * that any thread may ask.
+ *
+ * The invariant: equal rooms of equal owners come to equal lanes in every process with this
+ * revision. The dispatcher writes and the gateways read by it, with no word between them. */
 #include "layout.h"
 
 #include <assert.h>
@@ -8,6 +14,7 @@
 
 enum { TOPIC_VALUE_LIMIT = 64 };
 
+/* HASH_CLEAR() frees uthash's table alone; its order of insertion still links the rules. */
 static void rules_free(struct layout_rule **rules)
 {
     struct layout_rule *rule = *rules, *next;
@@ -52,6 +59,7 @@ void layout_free(struct layout *layout)
     free(layout);
 }
 
+/* Settled even if reading found problems: the operator is told about everything at once. */
 enum status layout_new(const struct layout_source *source, struct layout **layout,
                        struct problems *problems)
 {
@@ -67,6 +75,8 @@ enum status layout_new(const struct layout_source *source, struct layout **layou
     return STATUS_OK;
 }
 
+/* What may stand in a topic name, but for the dot: the templates put dots between values, and a
+ * value with one could pass for two. */
 bool layout_value_valid(struct bytes value)
 {
     if (value.size < 1 || value.size > TOPIC_VALUE_LIMIT)
@@ -97,6 +107,8 @@ bool layout_value_allowed(const struct layout *layout, const char *name, struct 
     return false;
 }
 
+/* A large tenant has its own topic for kinds keyed by tenant. Not for those with {key} in their
+ * topic: these are spread over topics already. */
 static const struct layout_rule *rule_of(const struct layout *layout, struct bytes kind,
                                          struct bytes tenant)
 {
@@ -115,6 +127,7 @@ static enum status check_owner(const struct layout_rule *rule, const struct layo
     static const enum layout_place places[] = {LAYOUT_PLACE_TENANT, LAYOUT_PLACE_USER};
     for (int i = 0; i < 2; i++) {
         struct bytes value = values->of[places[i]];
+        /* The tenant is needed even where no template names it: write_key() puts it in front. */
         if (!((rule->topic.uses | rule->key.uses) & LAYOUT_USES(places[i])) &&
             (rule->shared || places[i] != LAYOUT_PLACE_TENANT))
             continue;
@@ -148,6 +161,8 @@ static enum status check_topic_values(const struct layout *layout, const struct 
     return STATUS_OK;
 }
 
+/* Whose rooms a lane holds, read from a record's key alone: the gateway hashes room names with it,
+ * and it must not be able to differ from what the dispatcher has hashed. */
 bool lane_scope_take(enum lane_scope rule, struct bytes key, struct bytes *scope)
 {
     const uint8_t *separator = NULL;
@@ -211,7 +226,9 @@ enum status layout_lane(const struct layout *layout, const struct room_name *roo
         return error_set(error, STATUS_TOO_LARGE, "a record key of more than %d bytes",
                          LAYOUT_KEY_LIMIT);
     bool scoped = lane_scope_take(layout_rule_scope(rule), bytes_of(key, key_size), &scope);
+    /* A wall between tenants: without a scope, equal names of two tenants would have one hash. */
     assert(scoped && (scope.size > 0 || rule->shared));
+    /* Only now: a failed call leaves `lane` as it was. */
     memcpy(lane->topic, topic, topic_size);
     lane->topic[topic_size] = '\0';
     memcpy(lane->key, key, key_size);
@@ -234,7 +251,9 @@ const struct layout_topic *layout_topic_at(const struct layout *layout, size_t i
     return &layout->topics[index];
 }
 
-/* Whether `name` is `pattern`, in which each `*` stands for the characters of a value. */
+/* Whether `name` is `pattern`, in which each `*` stands for the characters of a value. The usual
+ * matching with one point to come back to: it is enough, since a later star can take whatever an
+ * earlier one gives up, and it keeps the time quadratic at worst. */
 static bool topic_matches(const char *pattern, struct bytes name)
 {
     const char *star = NULL;
@@ -248,6 +267,7 @@ static bool topic_matches(const char *pattern, struct bytes name)
             pattern++;
             at++;
         } else if (star && name.data[resume] != '.') {
+            /* A value has no dot, so neither has what a star stands for. */
             pattern = star + 1;
             at = ++resume;
         } else {
@@ -259,6 +279,8 @@ static bool topic_matches(const char *pattern, struct bytes name)
     return *pattern == '\0';
 }
 
+/* An exact name wins over a pattern that fits it: it has been configured by name. Linear: asked
+ * when a lane is opened, and not for each record. */
 const struct layout_topic *layout_topic_find(const struct layout *layout, struct bytes name)
 {
     const struct layout_topic *by_pattern = NULL;

@@ -1,4 +1,9 @@
-/* From configuration to the rules of a layout, with every problem in its place. */
+/* From configuration to the rules of a layout, with every problem in its place: a reading goes on
+ * after a fault, since an operator wants to mend a file in one go.
+ *
+ * What can be judged of one rule is judged here; what needs all of them (two kinds in one topic) is
+ * layout_settle.c's. A rule that is refused is not in the layout at all, so that nothing later
+ * stumbles over half of one. */
 #include <stdio.h>
 
 #include "layout_private.h"
@@ -6,6 +11,9 @@
 
 enum { LARGE_TENANTS_LIMIT = 1000, ALLOWED_LIMIT = 10000 };
 
+/* What a layout begins with, before the file says anything. In `tenant` everything of a tenant is
+ * in one lane, and so in one order; in `user` each user has his own, and a busy user holds up
+ * nobody else. */
 struct preset_rule {
     const char *preset;
     const char *kind;
@@ -55,6 +63,8 @@ static void append_with_kind(struct buffer *out, struct bytes text, const char *
     }
 }
 
+/* A topic that began with a value could come to the name of any other topic, "__consumer_offsets"
+ * among them. */
 static const char *topic_fault(const struct layout_template *topic, bool literal_only)
 {
     if (topic->uses & LAYOUT_USES(LAYOUT_PLACE_ROOM))
@@ -66,6 +76,7 @@ static const char *topic_fault(const struct layout_template *topic, bool literal
     if (strncmp(topic->text, "__", 2) == 0 || strcmp(topic->text, ".") == 0 ||
         strcmp(topic->text, "..") == 0)
         return "this name is reserved by Kafka";
+    /* The literal parts; values are judged when they are listed under `allow` (add_allowed). */
     for (size_t i = 0; i < topic->count; i++) {
         struct bytes text = topic->parts[i].literal;
         for (size_t at = 0; at < text.size; at++) {
@@ -77,6 +88,8 @@ static const char *topic_fault(const struct layout_template *topic, bool literal
     return NULL;
 }
 
+/* Two owners must never have one key: a lane is walled by it. "a" and "bc" of two places would be
+ * "abc", like "ab" and "c". */
 static const char *key_fault(const struct layout_template *key)
 {
     const unsigned room = LAYOUT_USES(LAYOUT_PLACE_ROOM) | LAYOUT_USES(LAYOUT_PLACE_KIND) |
@@ -130,6 +143,8 @@ static void add_layout_rule(struct layout_rule **rules, const char *name,
     }
     rule->name = mem_string(bytes_of_string(name));
     rule->partition_count = (int32_t)text->partition_count;
+    /* A preset's rule that comes to nothing (review without a list of queues) is no fault of the
+     * file. */
     rule->configured = text->node != NULL;
     rule->line = line;
     rule->column = column;
@@ -211,6 +226,7 @@ static void read_kind(struct layout *layout, const struct document_entry *entry,
         return;
     }
     snprintf(what, sizeof(what), "rooms.%s", kind);
+    /* `kind: null` is how a file takes away what its preset has. */
     if (entry->value->kind == DOCUMENT_NULL) {
         remove_rule(&layout->kinds, kind);
         return;
@@ -218,6 +234,7 @@ static void read_kind(struct layout *layout, const struct document_entry *entry,
     struct rule_text text = {.node = entry->value, .what = what};
     if (!read_rule_text(entry->value, true, &text, problems))
         return;
+    /* A file may change a part of what the preset says about a kind, and leave the rest. */
     struct layout_rule *preset = NULL;
     HASH_FIND_STR(layout->kinds, kind, preset);
     auto_free char *topic = NULL, *key = NULL;
@@ -241,6 +258,8 @@ static void read_kind(struct layout *layout, const struct document_entry *entry,
         add_layout_rule(&layout->kinds, kind, &text, true, problems);
 }
 
+/* A tenant so busy that it needs a topic of its own, by name: what others read then has none of
+ * it. */
 static void read_large_tenant(struct layout *layout, const struct document_entry *entry,
                               struct problems *problems)
 {
@@ -263,6 +282,8 @@ static void read_large_tenant(struct layout *layout, const struct document_entry
         add_layout_rule(&layout->large_tenants, tenant, &text, false, problems);
 }
 
+/* A trailing `*` is for values that do not exist yet. The topics are then found by pattern, as they
+ * appear in the cluster; they are still made by an operator, never by an event. */
 static void add_allowed(struct layout_allow *allow, const struct document_node *node,
                         const char *what, struct problems *problems)
 {
@@ -326,6 +347,8 @@ static void read_each(struct layout *layout, const struct document_node *mapping
         read(layout, &mapping->entries[i], problems);
 }
 
+/* In this order: the preset, what the file says over it, and only then the lists of values, which
+ * may be named after kinds that the file has added. */
 void layout_read(struct layout *layout, const struct layout_source *source,
                  struct problems *problems)
 {

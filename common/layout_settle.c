@@ -1,5 +1,9 @@
 /* What follows from the rules of a layout: partition counts, the topics there can be, what may not
- * coincide, and the revision. */
+ * coincide, and the revision.
+ *
+ * The invariant that it defends: a topic has one way to make keys. Two kinds may share a topic, and
+ * by that an order, only if their keys are made alike; otherwise a gateway that reads the topic
+ * could not tell from a key whose record it is. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <xxhash.h>
@@ -24,6 +28,7 @@ struct candidates {
     size_t capacity;
 };
 
+/* One kind's statement is good for all kinds in the same topic. */
 static int32_t stated_count(const struct layout *layout, const char *topic)
 {
     for (const struct layout_rule *rule = layout->kinds; rule; rule = rule->hh.next) {
@@ -41,6 +46,7 @@ static void decide_partition_counts(struct layout *layout)
             rule->partition_count = stated_count(layout, rule->topic.text);
         if (!rule->partition_count)
             rule->partition_count =
+                /* A topic for each key is a small one, and its records are wanted in one order. */
                 rule->topic.uses & LAYOUT_USES(LAYOUT_PLACE_KEY) ? 1 : LAYOUT_PARTITIONS_DEFAULT;
     }
     for (rule = layout->large_tenants; rule; rule = rule->hh.next) {
@@ -59,7 +65,7 @@ values_for(const struct layout *layout, const struct layout_rule *rule, enum lay
     return allow;
 }
 
-/* One way to fill the placeholders; `left` have no value yet. */
+/* One way to fill the placeholders, as far as fill_place() has come. */
 struct filling {
     struct layout *layout;
     const struct layout_rule *rule;
@@ -105,6 +111,8 @@ static void fill_place(struct filling *filling, enum layout_place place)
     }
     const struct layout_allow *allow = values_for(filling->layout, filling->rule, place);
     if (!allow) {
+        /* A kind whose list of values is missing could have no rooms. The preset has such a kind,
+         * for those who want it. */
         if (filling->rule->configured)
             problems_add(filling->problems, filling->rule->line, filling->rule->column,
                          "%s: the topic holds {%s}, but `allow.%s` names no values",
@@ -121,6 +129,7 @@ static void fill_place(struct filling *filling, enum layout_place place)
     bool outer = filling->pattern;
     for (value = allow->prefixes; value; value = value->hh.next) {
         char text[80];
+        /* The star stays in the name: nobody but topic_matches() and can_coincide() reads it. */
         snprintf(text, sizeof(text), "%s*", value->value);
         filling->values.of[place] = bytes_of_string(text);
         filling->pattern = true;
@@ -129,6 +138,8 @@ static void fill_place(struct filling *filling, enum layout_place place)
     }
 }
 
+/* Bounded while they are made, and not after: three placeholders with ten thousand values each
+ * would be 10^12. */
 static void collect_candidates(struct layout *layout, const struct layout_rule *rules,
                                struct candidates *candidates, struct problems *problems)
 {
@@ -169,6 +180,7 @@ static bool is_large_tenant(const struct layout *layout, const struct layout_rul
     return found == rule;
 }
 
+/* The place that is told is the later one in the file: the earlier rule was there first. */
 static void check_pair(const struct layout *layout, const struct candidate *a,
                        const struct candidate *b, struct problems *problems)
 {
@@ -218,6 +230,7 @@ static int compare_candidates(const void *left, const void *right)
     return strcmp(a->name, b->name);
 }
 
+/* One of each name: where several rules come to one, check_pair() has seen that they agree. */
 static void fill_topics(struct layout *layout, const struct candidates *candidates)
 {
     layout->topics = mem_resize(NULL, candidates->count, sizeof(*layout->topics));
@@ -233,6 +246,8 @@ static void fill_topics(struct layout *layout, const struct candidates *candidat
     }
 }
 
+/* By name: the order in which a file has them means nothing, and two files that say the same must
+ * come to the same revision. */
 static int compare_rules(const void *left, const void *right)
 {
     const struct layout_rule *a = *(const struct layout_rule *const *)left;
@@ -279,6 +294,7 @@ void layout_settle(struct layout *layout, struct problems *problems)
     append_canonical(layout->large_tenants, &canonical);
     struct bytes text = buffer_peek(&canonical);
     layout->revision = XXH3_64bits(text.data, text.size);
+    /* 0 is for records that state none. */
     if (layout->revision == 0)
         layout->revision = 1;
 }

@@ -1,3 +1,7 @@
+/* Templates of topics and keys, split once at start. At run time they only copy: there is nothing
+ * to look up and nothing that could be wrong but the length.
+ *
+ * The invariant: `text` is the template's own copy, and the literals of its parts point into it. */
 #include "layout_template.h"
 
 #include <assert.h>
@@ -24,6 +28,8 @@ static enum layout_place placeholder_of(struct bytes name)
     return LAYOUT_PLACE_LITERAL;
 }
 
+/* A lone '}' ends a literal too, and is then refused: it is a slip of the hand more often than a
+ * wish. */
 static size_t literal_size(struct bytes rest)
 {
     size_t size = 0;
@@ -100,6 +106,7 @@ bool layout_template_expand(const struct layout_template *made, const struct lay
         const struct layout_part *part = &made->parts[i];
         struct bytes piece =
             part->place == LAYOUT_PLACE_LITERAL ? part->literal : values->of[part->place];
+        /* Refused and not cut: a key that is cut would be another owner's. */
         if (piece.size > limit - used)
             return false;
         if (piece.size)

@@ -1,3 +1,12 @@
+/* The registry: families of series, in the order in which they were made.
+ *
+ * Threads: one makes series, at start. After that nothing is added but values of a counter set, and
+ * everything else only changes numbers, by relaxed atomics: a scrape may see two numbers of
+ * different moments, which Prometheus expects. So rendering takes no lock, and counting is one
+ * instruction.
+ *
+ * The invariant: pointers to counters are for ever. Code keeps them, and never looks a name up
+ * while it runs. */
 #include "metrics.h"
 
 #include <assert.h>
@@ -18,6 +27,7 @@ struct metric_histogram {
     uint64_t in_bucket[]; /* not cumulated; the last is above all bounds */
 };
 
+/* All three kinds in one: a few bytes more for each, and no second table of pointers. */
 struct series {
     char *labels; /* rendered, without braces */
     struct metric_counter counter;
@@ -33,6 +43,9 @@ struct set_value {
     UT_hash_handle hh;
 };
 
+/* For a label whose values are known at run time only (names of rules, kinds of rooms): each of the
+ * first `limit` has a counter of its own, and all others share one. Slots are an array and do not
+ * move, so that the renderer can read those below `used` while another thread fills the next. */
 struct metric_counter_set {
     char *label;
     size_t limit;
@@ -85,6 +98,7 @@ struct metrics *metrics_new(void)
     return mem_new(struct metrics);
 }
 
+/* <= : the slot for all others is behind the last. */
 static void set_free(struct metric_counter_set *set)
 {
     if (!set)
@@ -137,6 +151,8 @@ static bool is_power_of_ten(uint32_t value)
     return value == 1;
 }
 
+/* A name is one family wherever it is asked for. What does not agree with the first asking is a bug
+ * of ours, which a scrape would show only as an odd number. */
 static struct family *family_of(struct metrics *metrics, const char *name, const char *help,
                                 enum family_type type, uint32_t divisor)
 {
@@ -159,7 +175,8 @@ static struct family *family_of(struct metrics *metrics, const char *name, const
     return family;
 }
 
-/* The series with these labels, made if it is not there. */
+/* The series with these labels, made if it is not there. At start alone, and families have a
+ * handful of series: a list is enough. */
 static struct series *series_of(struct family *family, const char *const *labels)
 {
     auto_buffer struct buffer text = {0};
@@ -218,6 +235,8 @@ struct metric_histogram *metrics_histogram(struct metrics *metrics, const char *
     return series->histogram;
 }
 
+/* Any thread. Two additions, which a scrape may see only one of: `_sum` is then behind by a
+ * value. */
 void metric_histogram_observe(struct metric_histogram *histogram, uint64_t value)
 {
     size_t low = 0, high = histogram->count; /* the first bound that is not below the value */
@@ -254,6 +273,8 @@ struct metric_counter_set *metrics_counter_set(struct metrics *metrics, const ch
     return set;
 }
 
+/* One thread at a time, unlike all else: it is the one that adds. What comes first gets a slot, for
+ * ever; what comes when all are taken is counted among the others. */
 struct metric_counter *metric_counter_set_get(struct metric_counter_set *set, struct bytes value)
 {
     struct set_value *slot = NULL;
@@ -265,6 +286,7 @@ struct metric_counter *metric_counter_set_get(struct metric_counter_set *set, st
     slot = &set->slots[set->used];
     fill_slot(set, slot, value);
     HASH_ADD_KEYPTR(hh, set->by_text, slot->text, value.size, slot);
+    /* The slot is whole before it is counted: pairs with the load in render_set(). */
     __atomic_store_n(&set->used, set->used + 1, __ATOMIC_RELEASE);
     return &slot->counter;
 }
@@ -286,6 +308,9 @@ static void render_counter(const struct family *family, const char *labels,
     buffer_append_byte(out, '\n');
 }
 
+/* Buckets hold their own part and are summed up here: observing touches one of them, and not all
+ * above the value. `_count` is this very sum, so that it agrees with the last bucket while others
+ * go on counting. */
 static void render_histogram(const struct family *family, const struct series *series,
                              struct buffer *out)
 {
@@ -341,6 +366,7 @@ static void render_set(const struct family *family, struct buffer *out)
     render_counter(family, set->slots[set->limit].labels, &set->slots[set->limit].counter, out);
 }
 
+/* Collectors come first: they copy what is counted elsewhere, by the kernel for instance. */
 void metrics_render(struct metrics *metrics, struct buffer *out)
 {
     static const char *const types[] = {"counter", "gauge", "histogram"};
@@ -359,8 +385,13 @@ void metrics_render(struct metrics *metrics, struct buffer *out)
 
 /* --- Processes that count alike */
 
+/* Worker processes of one gateway register the same series in the same order, and each copies its
+ * numbers into shared memory as a plain array. The supervisor has a registry of the same shape and
+ * sums the arrays into it. So nothing is named twice, and no text is parsed: only the order
+ * counts. */
 typedef void visit_fn(void *context, const struct family *family, uint64_t *value);
 
+/* As plain words, whatever they mean: a gauge's sign survives the way there and back. */
 static void visit_series(const struct family *family, struct series *series, visit_fn *visit,
                          void *context)
 {
@@ -384,12 +415,16 @@ static void visit_series(const struct family *family, struct series *series, vis
 static void visit_values(const struct metrics *metrics, visit_fn *visit, void *context)
 {
     for (const struct family *family = metrics->families; family; family = family->hh.next) {
+        /* A set has values of its own in each process, in an order that differs: it has no place in
+         * the array. */
         assert(!family->set);
         for (struct series *series = family->series; series; series = series->next)
             visit_series(family, series, visit, context);
     }
 }
 
+/* For gauges whose sum means nothing: the gateway reaches its broker if each of its processes
+ * does. */
 void metrics_show_least(struct metrics *metrics, const char *name)
 {
     struct family *family = NULL;
@@ -417,6 +452,7 @@ struct copy {
     size_t at;
 };
 
+/* What a dead process had counted is the base of its successor's: counters must not go back. */
 static void copy_value(void *context, const struct family *family, uint64_t *value)
 {
     struct copy *copy = context;
@@ -449,6 +485,8 @@ static void sum_value(void *context, const struct family *family, uint64_t *valu
     bool any = false;
     for (size_t i = 0; i < sum->count; i++) {
         const struct metrics_part *part = &sum->parts[i];
+        /* A dead process has no sessions, whatever its last word was; what it has counted stays
+         * counted. */
         if (family->type == FAMILY_GAUGE && !part->alive)
             continue;
         uint64_t one = __atomic_load_n(&part->values[sum->at], __ATOMIC_RELAXED);

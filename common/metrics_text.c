@@ -1,3 +1,6 @@
+/* The text format of Prometheus, version 0.0.4, line by line. Integers alone: values are counted in
+ * small units, and the divisor puts the point in. So a counter of microseconds is exact for ever,
+ * where a double of seconds would at some size stop growing. */
 #include "metrics_private.h"
 
 #include <assert.h>
@@ -11,6 +14,7 @@ static bool is_name_byte(char byte, bool first)
     return letter || (!first && byte >= '0' && byte <= '9');
 }
 
+/* Names are our own constants: this is for asserts. */
 bool metrics_text_name_valid(const char *name)
 {
     for (size_t i = 0; name[i]; i++) {
@@ -20,7 +24,9 @@ bool metrics_text_name_valid(const char *name)
     return *name != '\0';
 }
 
-/* Help escapes backslash and line feed; a label's value the quote as well. */
+/* Help escapes backslash and line feed; a label's value the quote as well. Prometheus drops a whole
+ * scrape that is not UTF-8, and labels may have been chosen by customers: what is none is
+ * replaced. */
 static void append_escaped(struct bytes text, bool quotes, struct buffer *out)
 {
     while (text.size) {

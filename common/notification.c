@@ -1,3 +1,7 @@
+/* A notification's three forms: the value of a record (protobuf), its headers, and JSON for
+ * clients. The headers repeat what a gateway needs to pass a record over without decoding it: type,
+ * rooms as hashes, and the layout they are true for. Nothing is kept between calls, so that any
+ * thread may. */
 #include "notification.h"
 
 #include <assert.h>
@@ -69,8 +73,9 @@ bool notification_type_named(struct bytes event_name, enum notification_type *ty
 
 /* --- Value --- */
 
-/* protobuf-c wants terminated strings. The empty one is its own constant, which it leaves out of
- * the value. */
+/* protobuf-c wants terminated strings, hence a copy. The empty one is its own constant, by whose
+ * address it knows what to leave out of the value. The casts take `const` away from what packing
+ * only reads. */
 static char *packed_text(struct arena *arena, struct bytes bytes)
 {
     if (bytes.size == 0)
@@ -91,12 +96,16 @@ static ProtobufCBinaryData packed_data(struct bytes data)
     return (ProtobufCBinaryData){.len = data.size, .data = (uint8_t *)(uintptr_t)data.data};
 }
 
+/* Lives on the caller's stack beside the message that points into it: packing allocates for texts
+ * alone. */
 union content {
     Smartstack__V1__TaskStatusUpdate task_status;
     Smartstack__V1__ClientNotification client;
     Smartstack__V1__ManualReviewAlert review;
 };
 
+/* One of three messages, as a oneof. Its struct is the caller's, since `message` only points to
+ * it. */
 static void pack_content(const struct notification *view, struct arena *arena,
                          Smartstack__V1__Notification *message, union content *content)
 {
@@ -106,6 +115,8 @@ static void pack_content(const struct notification *view, struct arena *arena,
 #define X(field, json) content->task_status.field = packed_text(arena, view->task_status.field);
         TASK_STATUS_TEXTS(X)
 #undef X
+        /* A oneof, since proto3 cannot tell 0 from nothing, and a task at 0 % is not a task without
+         * progress. */
         if (view->task_status.has_progress) {
             content->task_status.progress_known_case =
                 SMARTSTACK__V1__TASK_STATUS_UPDATE__PROGRESS_KNOWN_PROGRESS;
@@ -157,6 +168,7 @@ void notification_encode(const struct notification *notification, struct buffer 
 
     size_t size = smartstack__v1__notification__get_packed_size(&message);
     size_t packed = smartstack__v1__notification__pack(&message, buffer_reserve(value, size));
+    /* The size was taken from the same struct: between the two calls nothing may touch it. */
     assert(packed == size);
     buffer_commit(value, packed);
 }
@@ -167,6 +179,8 @@ struct decoded_notification {
     struct arena arena;
 };
 
+/* A text of protobuf-c ends at its first NUL, and so does the view: what follows one is lost. A
+ * room cannot have one. */
 static struct bytes *views_of(struct arena *arena, char **texts, size_t count)
 {
     struct bytes *views = arena_raw(arena, count * sizeof(struct bytes));
@@ -205,6 +219,8 @@ static bool texts_are_sound(const struct bytes *texts, size_t count)
     return true;
 }
 
+/* `data` goes out as it is, in the middle of our JSON: what is malformed would break all that is
+ * around it. */
 static bool data_is_sound(struct bytes data)
 {
     return data.size == 0 || json_validate(data, JSON_DEPTH_MAX, NULL) == STATUS_OK;
@@ -260,6 +276,7 @@ static enum status view_content(const Smartstack__V1__Notification *message,
         view->task_status.has_progress =
             message->task_status->progress_known_case ==
                 SMARTSTACK__V1__TASK_STATUS_UPDATE__PROGRESS_KNOWN_PROGRESS &&
+            /* JSON has no word for the others. */
             isfinite(message->task_status->progress);
         if (view->task_status.has_progress)
             view->task_status.progress = message->task_status->progress;
@@ -288,9 +305,13 @@ static enum status view_content(const Smartstack__V1__Notification *message,
 
 enum status notification_decode(struct bytes value, struct notification **notification)
 {
+    /* With an arena of its own: a notification outlives the record that it was read from. */
     struct decoded_notification *decoded = mem_new(struct decoded_notification);
     struct arena *arena = &decoded->arena;
+    /* The texts once more, and the pointers to them: nearly always enough for all of it to come in
+     * one block. */
     arena->reserved = value.size * 2 + 1024;
+    /* protobuf-c allocates for each text and list; in an arena that is an addition. */
     ProtobufCAllocator allocator = {arena_allocate, arena_release, arena};
     Smartstack__V1__Notification *message =
         smartstack__v1__notification__unpack(&allocator, value.size, value.data);
@@ -322,6 +343,7 @@ void notification_free(struct notification *notification)
 {
     if (!notification)
         return;
+    /* The view is the first member. */
     struct decoded_notification *decoded = (struct decoded_notification *)notification;
     arena_deinit(&decoded->arena);
     free(decoded);
@@ -346,6 +368,7 @@ void notification_headers_encode(const struct notification_envelope *envelope,
                                  struct notification_headers *headers)
 {
     static const char digits[] = "0123456789";
+    /* One digit: nine is nine or more. */
     unsigned hops = envelope->hops < 9 ? envelope->hops : 9;
 
     headers->count = 0;
@@ -360,6 +383,9 @@ void notification_headers_encode(const struct notification_envelope *envelope,
     add_record_header(headers, NOTIFICATION_HEADER_HOPS, bytes_of(digits + hops, 1));
 }
 
+/* Whoever may write to the topic writes headers: what does not have the right form is as if it were
+ * not there, and the record is then judged by its value. Unknown names are left alone, for those
+ * who come later. */
 void notification_header_decode(struct notification_envelope *envelope, struct bytes name,
                                 struct bytes value)
 {
@@ -389,6 +415,7 @@ uint64_t notification_room_hash(const struct notification_envelope *envelope, si
  * opening brace. */
 static void append_name(struct buffer *json, const char *name)
 {
+    /* The buffer has the opening brace already: there is always a byte before. */
     if (json->data[json->end - 1] != '{')
         buffer_append_byte(json, ',');
     buffer_append_byte(json, '"');
@@ -404,6 +431,7 @@ static void append_json_text(struct buffer *json, const char *name, struct bytes
     json_write_string(json, text);
 }
 
+/* What is empty is left out, as proto3's JSON form has it: so both forms say the same. */
 static void append_texts(struct buffer *json, const char *name, const struct bytes *list,
                          size_t count)
 {

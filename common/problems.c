@@ -1,3 +1,6 @@
+/* What is wrong with a file, collected: an operator sees every fault at once, in the order of the
+ * file. The list has a limit, since one wrong indentation can make a thousand faults of one; what
+ * is beyond it is counted, so that "no problems" is never said by mistake. */
 #include "problems.h"
 
 #include <stdarg.h>
@@ -49,6 +52,7 @@ void problems_sort(struct problems *problems)
     }
 }
 
+/* file:line:column: as compilers write it, so that editors jump there. */
 void problems_render(const struct problems *problems, const char *file, struct buffer *out)
 {
     for (size_t i = 0; i < problems->count; i++) {

@@ -1,3 +1,10 @@
+/* What may be the name of a room. Both programs ask here, and so does everything that takes a room
+ * from outside: a room that the dispatcher writes and no client can name would be a notification
+ * for nobody.
+ *
+ * The invariant: a struct room_name is valid in all its parts, which nobody checks again. Kinds are
+ * what configuration names and metrics have as labels, hence their small alphabet; keys are the
+ * customer's, hence almost everything. */
 #include "room.h"
 
 #include <xxhash.h>
@@ -17,6 +24,8 @@ bool room_kind_valid(struct bytes kind)
     return true;
 }
 
+/* Control characters of both sets are refused: a key comes back in logs, in cursors, and in record
+ * keys, where LAYOUT_KEY_SEPARATOR is one of them. Colons are fine: the first one ends the kind. */
 bool room_key_valid(struct bytes key)
 {
     if (key.size < 1 || key.size > ROOM_KEY_LIMIT)
@@ -53,6 +62,9 @@ enum status room_parse(struct bytes name, struct room_name *room, struct error *
     return STATUS_OK;
 }
 
+/* By this hash a gateway passes over records whose rooms nobody here is in. It stands in record
+ * headers, so that seed and function are part of the format between the programs. The scope seeds
+ * it: equal names of two tenants differ. */
 uint64_t room_hash(struct bytes scope, struct bytes name)
 {
     return XXH3_64bits_withSeed(name.data, name.size, XXH3_64bits(scope.data, scope.size));

@@ -1,3 +1,5 @@
+/* The texts of the codes, and errors for people. A text has a limit and is cut there without a
+ * word: it goes to a terminal, a log line or an answer, each of which has a limit of its own. */
 #include "status.h"
 
 #include <assert.h>
@@ -16,6 +18,8 @@ const char *status_text(enum status status)
     return texts[status];
 }
 
+/* Clears the place as well: an error is often used again for the next try, and a line of the file
+ * before would point nowhere. */
 static void error_fill(struct error *error, enum status status, const char *format, va_list list)
 {
     error->status = status;
@@ -24,6 +28,8 @@ static void error_fill(struct error *error, enum status status, const char *form
     vsnprintf(error->text, sizeof(error->text), format, list);
 }
 
+/* Returns what it is given, so that a failure is one statement. `error` may be NULL: not every
+ * caller has a person to tell. */
 enum status error_set(struct error *error, enum status status, const char *format, ...)
 {
     assert(status != STATUS_OK);

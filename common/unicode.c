@@ -1,7 +1,12 @@
+/* UTF-8, one character at a time, strictly by Unicode 3.9 (table 3-7). Names, claims and texts for
+ * logs go through here. What is read in bulk has readers of its own that are faster: json.c,
+ * gateway/protocol/utf8.c. */
 #include "unicode.h"
 
 #include <assert.h>
 
+/* 0xC0 and 0xC1 could only begin an overlong form, 0xF5 and above only what lies beyond
+ * U+10FFFF. */
 static size_t sequence_size(uint8_t lead)
 {
     if (lead < 0x80)
@@ -18,6 +23,8 @@ size_t unicode_decode(struct bytes text, uint32_t *code)
     size_t size = text.size ? sequence_size(text.data[0]) : 0;
     if (size == 0 || size > text.size)
         return 0;
+    /* Overlong forms are refused, or one name would have several spellings: "/" as 0xC0 0xAF has
+     * passed many a check. */
     static const uint32_t smallest[] = {0, 0, 0x80, 0x800, 0x10000};
     uint32_t value = size == 1 ? text.data[0] : text.data[0] & (0xFFu >> (size + 1));
     for (size_t i = 1; i < size; i++) {
@@ -31,6 +38,8 @@ size_t unicode_decode(struct bytes text, uint32_t *code)
     return size;
 }
 
+/* Surrogates are encoded like others: JSON may hold a lone one, and what is read has to be written
+ * back. */
 size_t unicode_encode(uint32_t code, uint8_t out[UNICODE_ENCODED_LIMIT])
 {
     assert(code <= 0x10FFFF);
@@ -41,10 +50,13 @@ size_t unicode_encode(uint32_t code, uint8_t out[UNICODE_ENCODED_LIMIT])
     size_t size = code < 0x800 ? 2 : code < 0x10000 ? 3 : 4;
     for (size_t i = size; i-- > 1; code >>= 6)
         out[i] = (uint8_t)(0x80 | (code & 0x3F));
+    /* 0xF00 shifted by 2, 3 and 4 gives 0x3C0, 0x1E0 and 0xF0: in eight bits the marks of a lead
+     * byte, 110, 1110 and 11110. */
     out[0] = (uint8_t)(0xF00 >> size | code);
     return size;
 }
 
+/* A byte that is no character counts as one: so it is written, as a replacement character. */
 size_t unicode_count(struct bytes text)
 {
     size_t count = 0;

@@ -1,3 +1,8 @@
+/* Finds user and password in whatever has a URL in it: log lines, errors of libraries, problems
+ * with a configuration. Looked for in any text at the edge, and not kept out at each place that
+ * might write one: libcurl and librdkafka quote URLs in texts that we only pass on.
+ *
+ * Rather one word too many replaced than a password shown. */
 #include "url.h"
 
 #include <assert.h>

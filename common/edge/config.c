@@ -1,3 +1,9 @@
+/* Loading: defaults, then the file, then the environment, each written over what was there. A value
+ * goes straight into the caller's struct at the offset that its setting names, so that nothing in
+ * the programs asks for a setting by its name.
+ *
+ * The invariant: problems never stop a load. An operator hears of all that is wrong at once, and a
+ * refused value leaves the default in its place, so that a setting is never half of two. */
 #include "config.h"
 
 #include <assert.h>
@@ -22,6 +28,8 @@ void config_free(struct config *config)
 {
     if (!config)
         return;
+    /* Settings that are trees point into these documents: whoever reads them is done with it by
+     * now. */
     document_free(config->file);
     for (size_t i = 0; i < config->tree_count; i++)
         document_free(config->trees[i]);
@@ -57,6 +65,7 @@ void config_variable(const char *path, struct buffer *out)
     }
 }
 
+/* By reading and not by the file's size: a configuration may be a pipe, <(...) of a shell. */
 static enum status read_config_file(const char *name, struct buffer *out, struct error *error)
 {
     FILE *file = fopen(name, "rb");
@@ -68,6 +77,7 @@ static enum status read_config_file(const char *name, struct buffer *out, struct
         buffer_commit(out, got);
     } while (got && buffer_size(out) <= FILE_LIMIT);
     bool failed = ferror(file);
+    /* fclose() may change errno. */
     int reason = errno;
     (void)fclose(file);
     if (failed)
@@ -77,6 +87,7 @@ static enum status read_config_file(const char *name, struct buffer *out, struct
     return STATUS_OK;
 }
 
+/* Linear in settings, for each key of a file: a few hundred comparisons, once. */
 static const struct setting *setting_at(const struct config_request *request, const char *path,
                                         void **target)
 {
@@ -114,6 +125,7 @@ static bool is_section(const struct config_request *request, const char *path)
     return false;
 }
 
+/* One file serves both programs. What the other one's section holds is its own to judge. */
 static bool is_foreign_section(const struct config_request *request, const char *path)
 {
     for (const char *const *name = request->foreign_sections; name && *name; name++) {
@@ -170,6 +182,7 @@ static void read_config_entry(struct config_walk *walk, const struct document_en
                         (const char *)entry->key->text.data);
     void *target;
     const struct setting *setting = NULL;
+    /* A path that is too long is no setting of ours, whatever it says: unknown_key() tells it. */
     if (size < PATH_LIMIT)
         setting = setting_at(walk->request, path, &target);
     if (setting) {
@@ -217,6 +230,7 @@ static bool is_set(const struct setting *setting, const void *target)
     return *(void *const *)target != NULL;
 }
 
+/* A setting that is there but wrong has been told already: "is required" would mislead. */
 static bool was_refused(const struct config *config, const struct setting *setting)
 {
     for (size_t i = 0; i < config->refused_count; i++) {
@@ -252,6 +266,7 @@ enum status config_load(const struct config_request *request, struct config **co
     struct config *made = mem_new(struct config);
     *config = made;
     apply_defaults(made, request, problems);
+    /* Our table's fault, and so found by the first test that loads anything. */
     assert(problems->count + problems->omitted == before); /* a default that does not fit */
     enum status status = STATUS_OK;
     if (request->file) {
@@ -267,6 +282,7 @@ enum status config_load(const struct config_request *request, struct config **co
         struct config_walk walk = {made, request, problems};
         read_config_section(&walk, document_root(made->file), "");
     }
+    /* Also when the file is broken: an operator wants to hear of both. */
     config_apply_environment(made, request, problems);
     if (status == STATUS_OK)
         check_required(made, request, problems);
@@ -275,6 +291,8 @@ enum status config_load(const struct config_request *request, struct config **co
     return problems->count + problems->omitted == before ? STATUS_OK : STATUS_INVALID;
 }
 
+/* Redacted as a whole: values are quoted in problems, and the URL of a broker may have a
+ * password. */
 int config_report(struct problems *problems, const char *file)
 {
     auto_buffer struct buffer text = {0};

@@ -1,4 +1,6 @@
-/* Settings from SMARTSTACK_ variables. */
+/* Settings from SMARTSTACK_ variables: how containers are configured. A variable's name is made
+ * from the setting's path and compared; there is no way back from it, since "_" stands for both "."
+ * and itself. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -29,6 +31,7 @@ static enum relation relate(const struct setting *setting, struct bytes name)
         return RELATION_SAME;
     if (setting->type == SETTING_SECRET && bytes_equal_string(rest, "_FILE"))
         return RELATION_FILE;
+    /* SMARTSTACK_KAFKA_BOOTSTRAP_SERVERS is inside of `kafka`: kafka_settings.c reads it. */
     return setting->type == SETTING_TREE && rest.data[0] == '_' ? RELATION_INSIDE : RELATION_NONE;
 }
 
@@ -59,6 +62,7 @@ static void apply_file(struct config *config, const struct setting *setting, voi
     }
     struct config_value value = {NULL, content, source};
     config_apply(config, setting, target, &value, problems);
+    /* The arena's copy stays as long as the setting is in use; this one need not. */
     explicit_bzero(text.data, text.capacity);
 }
 
@@ -82,6 +86,8 @@ static bool is_foreign_variable(const struct config_request *request, struct byt
     return false;
 }
 
+/* A warning and no refusal: Kubernetes puts variables named after services into each container, and
+ * a service may be called smartstack. */
 static void warn(struct config *config, struct bytes name)
 {
     config->warnings =

@@ -1,4 +1,6 @@
-/* The list of settings, for people (--help) and for programs (--settings-json). */
+/* The list of settings, for people (--help) and for programs (--settings-json). Made from the same
+ * table that values are read by, so that what is told and what is taken cannot part. Tools and
+ * tests read the second form. */
 #include <inttypes.h>
 
 #include "config_private.h"
@@ -38,6 +40,7 @@ static void append_setting(const struct setting *setting, struct buffer *out)
     config_describe(setting, &form);
     if (setting->required)
         buffer_append_string(&form, "; required");
+    /* A secret's default would be printed in everybody's terminal. */
     else if (setting->default_text && setting->type != SETTING_SECRET)
         buffer_append_format(&form, "; default %s",
                              *setting->default_text ? setting->default_text : "empty");

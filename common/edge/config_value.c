@@ -1,4 +1,7 @@
-/* From texts to typed values of settings. */
+/* From texts to typed values of settings. A value comes as a node of the file, whose quotes say
+ * whether a text was meant, or as the text of a variable or a default, which has no quotes to tell.
+ *
+ * The invariant: a value that does not fit changes nothing, and is told with what would fit. */
 #include <assert.h>
 #include <math.h>
 #include <stdio.h>
@@ -36,6 +39,7 @@ static bool read_quantity(struct bytes text, const struct unit *units, bool bare
             factor = units->size;
     }
     double product = number * (double)factor;
+    /* Below 2^53, so that the double is exact; and no parts of a millisecond or a byte. */
     if (!factor || product > 9e15 || product != trunc(product))
         return false;
     *value = (int64_t)product;
@@ -63,6 +67,7 @@ static void append_bound(const struct setting *setting, int64_t value, struct bu
         buffer_append_format(out, "%lld", (long long)value);
 }
 
+/* These stand in refusals, behind "expected". */
 static const char *type_text(enum setting_type type)
 {
     switch (type) {
@@ -122,6 +127,7 @@ void config_describe(const struct setting *setting, struct buffer *out)
     append_bound(setting, setting->maximum, out);
 }
 
+/* Both bounds 0: the setting has none. */
 static bool in_range(const struct setting *setting, double value)
 {
     return (setting->minimum == 0 && setting->maximum == 0) ||
@@ -134,6 +140,7 @@ static struct document_node as_node(const struct config_value *value)
     if (value->node)
         return *value->node;
     struct document_node node = {.kind = DOCUMENT_NUMBER, .text = value->text};
+    /* strtod() would take "inf" and "nan" as well, and both are words for a limit that is none. */
     static const char allowed[] = "0123456789+-.eExXabcdefABCDEFo";
     bool plausible = value->text.size > 0;
     for (size_t i = 0; plausible && i < value->text.size; i++)
@@ -146,6 +153,7 @@ static struct document_node as_node(const struct config_value *value)
 static bool store_boolean(const struct config_value *value, bool *target)
 {
     bool is_true = bytes_equal_string(value->text, "true");
+    /* `"false"` in quotes is a text, and a text that is not empty would be true elsewhere. */
     bool quoted = value->node && value->node->kind != DOCUMENT_BOOLEAN;
     if (value->node && !quoted)
         is_true = value->node->boolean;
@@ -155,6 +163,7 @@ static bool store_boolean(const struct config_value *value, bool *target)
     return true;
 }
 
+/* Durations in milliseconds, sizes in bytes: units are for people alone. */
 static bool store_integer(const struct setting *setting, const struct config_value *value,
                           int64_t *target)
 {
@@ -195,6 +204,7 @@ static bool store_choice(const struct setting *setting, struct bytes text, int *
     return false;
 }
 
+/* Values live as long as the configuration, wherever they came from. */
 static char *keep_text(struct config *config, struct bytes text)
 {
     struct bytes copy = arena_copy(&config->arena, text);
@@ -227,11 +237,13 @@ static size_t split_list(struct config *config, struct bytes text, char **items)
     return count;
 }
 
+/* From a sequence, from one value, or, in a variable, from values with commas between them. */
 static bool store_list(struct config *config, const struct setting *setting,
                        const struct config_value *value, struct config_list *target)
 {
     const struct document_node *node = value->node;
     bool sequence = node && node->kind == DOCUMENT_SEQUENCE;
+    /* At worst each byte is a value: the array is made once, and never too small. */
     size_t most = sequence ? node->count : value->text.size + 1;
     struct config_list list = {.items =
                                    arena_alloc(&config->arena, (most + 1) * sizeof(*list.items))};
@@ -260,6 +272,7 @@ static bool store_tree(struct config *config, const struct config_value *value,
     }
     struct document *document;
     struct error error;
+    /* The place is told in words: it is one of the variable's text, not of the file. */
     if (document_parse(value->text, NULL, &document, &error) != STATUS_OK) {
         problems_add(problems, 0, 0, "%s, line %u, column %u: %s", value->source, error.line,
                      error.column, error.text);
@@ -272,6 +285,8 @@ static bool store_tree(struct config *config, const struct config_value *value,
     return true;
 }
 
+/* The target's type follows from the setting's: offsetof() cannot check that, so that a row and its
+ * field have to be changed together. */
 static bool store(struct config *config, const struct setting *setting, void *target,
                   const struct config_value *value)
 {
@@ -279,6 +294,7 @@ static bool store(struct config *config, const struct setting *setting, void *ta
     case SETTING_STRING:
     case SETTING_SECRET:
         if (value->text.size > config_text_limit(setting) ||
+            /* A text in C would end there, and a secret be shorter than its author thinks. */
             memchr(value->text.data, '\0', value->text.size))
             return false;
         *(char **)target = keep_text(config, value->text);
@@ -301,6 +317,7 @@ static bool store(struct config *config, const struct setting *setting, void *ta
     return false;
 }
 
+/* What was given, so that a slip is seen; a secret's value never is. */
 static void append_given(const struct setting *setting, const struct config_value *value,
                          struct buffer *out)
 {

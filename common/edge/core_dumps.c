@@ -1,3 +1,6 @@
+/* Whether the memory of the process may end in a file. PR_SET_DUMPABLE is what keeps other
+ * processes of the same user from it as well: it closes /proc/PID/mem and ptrace(). It gives
+ * /proc/PID to root too, but a process may read its own all the same, as process_metrics.c does. */
 #include "core_dumps.h"
 
 #include <stdbool.h>

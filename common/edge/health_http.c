@@ -1,3 +1,8 @@
+/* The dispatcher's little server. libmicrohttpd's thread answers, so that /livez tells of a main
+ * thread that hangs, and a scrape does not wait for a batch.
+ *
+ * The invariant: what the thread calls (the checks, the registry) reads atomics alone. It takes no
+ * lock that the main thread could hold while it hangs. */
 #include "health_http.h"
 
 #include <arpa/inet.h>
@@ -33,6 +38,7 @@ struct answer {
     const char *type;
 };
 
+/* On libmicrohttpd's thread, like all below down to on_daemon_log(). */
 static void answer_checks(const struct health_http *server,
                           size_t (*ask)(void *context, struct health_check *checks),
                           struct answer *answer)
@@ -88,6 +94,7 @@ static enum MHD_Result on_health_request(void *context, struct MHD_Connection *c
                                          const char *upload, size_t *upload_size, void **request)
 {
     (void)version, (void)upload;
+    /* Only its address counts: a request that has been seen once is marked with it. */
     static int seen;
     struct answer answer = {0};
     if (strcmp(method, MHD_HTTP_METHOD_GET) != 0 && strcmp(method, MHD_HTTP_METHOD_HEAD) != 0) {
@@ -108,6 +115,7 @@ static enum MHD_Result on_health_request(void *context, struct MHD_Connection *c
     return send_answer(connection, &answer);
 }
 
+/* libmicrohttpd ends its lines itself. */
 static void on_daemon_log(void *context, const char *format, va_list list)
 {
     (void)context;
@@ -119,6 +127,7 @@ static void on_daemon_log(void *context, const char *format, va_list list)
     log_warning("health server", LOG_STRING("text", text));
 }
 
+/* A port that is in use is told apart: it is what happens when a program is started twice. */
 static enum status fail_to_listen(struct error *error, const struct health_http_options *options,
                                   int reason)
 {
@@ -129,6 +138,7 @@ static enum status fail_to_listen(struct error *error, const struct health_http_
                      strerror(reason));
 }
 
+/* We listen by ourselves: libmicrohttpd would only say that it did not work, and not why. */
 static int try_listen(const struct addrinfo *address)
 {
     int listener = socket(address->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -173,6 +183,7 @@ static int listen_on(const struct health_http_options *options)
     }
 }
 
+/* Port 0 lets the kernel choose: tests ask for the answer. */
 static uint16_t port_of(int listener)
 {
     struct sockaddr_storage address = {0};
@@ -219,6 +230,7 @@ void health_http_close(struct health_http *server)
 {
     if (!server)
         return;
+    /* Joins the thread and closes the listening socket; before it returns, `server` may be read. */
     MHD_stop_daemon(server->daemon);
     free(server);
 }

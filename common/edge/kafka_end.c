@@ -1,3 +1,9 @@
+/* Ends of librdkafka's handles that nobody waits for. rd_kafka_destroy() joins the handle's
+ * threads, and one of these may sit in a system call on a connection that has died silently.
+ *
+ * The invariant: `pending` counts the threads that are on their way, so that who replaces handles
+ * again and again can stop. A process that is told to end does not wait for them: exit() takes them
+ * along. */
 #include "kafka_end.h"
 
 #include <assert.h>
@@ -43,6 +49,7 @@ void kafka_end_later(rd_kafka_t *client, int flags)
     pthread_sigmask(SIG_SETMASK, &all, &before);
     int failed = pthread_create(&thread, NULL, end_handle, ending);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
+    /* No thread to be had: waiting is better than a handle that stays. */
     if (failed)
         (void)end_handle(ending);
     else

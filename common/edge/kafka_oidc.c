@@ -1,3 +1,9 @@
+/* OAUTHBEARER for a librdkafka without curl (Debian 12's): the token is fetched here, with libcurl,
+ * and given to librdkafka.
+ *
+ * Threads: on_refresh() runs on librdkafka's background thread, once for each client, while the
+ * client lives. Hence everything it needs travels as one text in the configuration, which
+ * librdkafka copies and hands back: no pointer whose life somebody would have to watch. */
 #include "kafka_oidc.h"
 
 #include <assert.h>
@@ -16,6 +22,7 @@ static const char *const properties[] = {
     "sasl.oauthbearer.method", "sasl.oauthbearer.client.id", "sasl.oauthbearer.client.secret",
     "sasl.oauthbearer.token.endpoint.url", "sasl.oauthbearer.scope"};
 
+/* Asked of librdkafka itself, not of its version: distributions build it with and without curl. */
 bool kafka_oidc_is_builtin(void)
 {
     char text[64];
@@ -40,12 +47,14 @@ enum status kafka_oidc_check(const struct kafka_oidc *oidc, struct error *error)
         return error_set(error, STATUS_INVALID,
                          "oidc needs sasl.oauthbearer.client.id, .client.secret and "
                          ".token.endpoint.url");
+    /* A line end would move the credentials into another line of request_text(). */
     if ((strncasecmp(oidc->endpoint, "https://", 8) != 0 &&
          strncasecmp(oidc->endpoint, "http://", 7) != 0) ||
         strchr(oidc->endpoint, '\n'))
         return error_set(
             error, STATUS_INVALID,
             "sasl.oauthbearer.token.endpoint.url must begin with https:// (or http://)");
+    /* Not safe beside other threads, hence here, before there are any. */
     if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
         return error_set(error, STATUS_INVALID, "libcurl cannot be used");
     return STATUS_OK;
@@ -102,6 +111,7 @@ bool kafka_oidc_read_answer(struct bytes json, char **token, int64_t *lasts_s)
     return good;
 }
 
+/* libcurl calls with `one` = 1, always. */
 static size_t receive_answer(char *data, size_t one, size_t size, void *context)
 {
     struct buffer *answer = context;
@@ -117,6 +127,7 @@ static CURLcode prepare_token_request(CURL *request, char *lines[LINES], struct 
     CURLcode results[] = {
         curl_easy_setopt(request, CURLOPT_URL, lines[LINE_ENDPOINT]),
         curl_easy_setopt(request, CURLOPT_PROTOCOLS_STR, "http,https"),
+        /* Without it libcurl's resolver may use SIGALRM, on a thread that is not ours to signal. */
         curl_easy_setopt(request, CURLOPT_NOSIGNAL, 1L),
         curl_easy_setopt(request, CURLOPT_TIMEOUT_MS, (long)KAFKA_OIDC_TIMEOUT_MS),
         curl_easy_setopt(request, CURLOPT_HTTPAUTH, (long)CURLAUTH_BASIC),
@@ -146,6 +157,7 @@ static enum status fetch_token(char *lines[LINES], char **token, int64_t *lasts_
     if (result != CURLE_OK)
         return error_set(error, STATUS_IO, "no answer of the token endpoint: %s",
                          curl_easy_strerror(result));
+    /* The body is not repeated: some providers quote the request in it, and with it the secret. */
     if (code != 200)
         return error_set(error, STATUS_IO, "the token endpoint answered %ld", code);
     if (!kafka_oidc_read_answer(buffer_peek(&answer), token, lasts_s))
@@ -199,6 +211,8 @@ void kafka_oidc_configure(rd_kafka_conf_t *conf, const struct kafka_oidc *oidc)
     assert(result == RD_KAFKA_CONF_OK);
     (void)result;
     rd_kafka_conf_set_oauthbearer_token_refresh_cb(conf, on_refresh);
+    /* A queue of its own: otherwise the callback would wait in the main queue for a poll, and a
+     * client that blocks in its first request polls nothing. */
     rd_kafka_conf_enable_sasl_queue(conf, 1);
     explicit_bzero(request, strlen(request));
     free(request);

@@ -1,3 +1,9 @@
+/* librdkafka's configurations, layer over layer: our defaults, the section `kafka`, what it says
+ * for consumers or producers, the variables. Each client is then made from a configuration of its
+ * own, since rd_kafka_new() takes it over.
+ *
+ * The invariant: once kafka_settings_new() has returned, librdkafka has taken every property once.
+ * From then on a refusal is a fault of ours, hence the assert in kafka_conf_set(). */
 #include "kafka_settings.h"
 
 #include <assert.h>
@@ -12,6 +18,7 @@
 /* Which clients a property is for. */
 enum scope { SCOPE_ALL, SCOPE_CONSUMER, SCOPE_PRODUCER, SCOPE_COUNT };
 
+/* By name, so that a later word about it replaces an earlier one; with its place, for problems. */
 struct property {
     char *name;
     char *value;
@@ -65,6 +72,7 @@ static void properties_free(struct property **properties)
     HASH_CLEAR(hh, *properties);
     for (; property; property = next) {
         next = property->hh.next;
+        /* Any value: which of them are secrets is librdkafka's knowledge. */
         explicit_bzero(property->value, strlen(property->value));
         free(property->value);
         free(property->name);
@@ -124,6 +132,7 @@ static void read_kafka_entry(struct kafka_settings *settings, enum scope scope,
                      document_kind_text(value->kind));
         return;
     }
+    /* One spelling for librdkafka, whichever of YAML's it was. */
     struct bytes text = value->text;
     if (value->kind == DOCUMENT_BOOLEAN)
         text = value->boolean ? BYTES_LITERAL("true") : BYTES_LITERAL("false");
@@ -197,6 +206,7 @@ static bool fetches_tokens(const struct kafka_settings *settings)
     return method && strcmp(method, "oidc") == 0 && !kafka_oidc_is_builtin();
 }
 
+/* From what stands for all clients: one principal for consumers and producers. */
 static struct kafka_oidc oidc_of(const struct kafka_settings *settings)
 {
     return (struct kafka_oidc){
@@ -216,6 +226,8 @@ static void check_oidc(const struct kafka_settings *settings, struct problems *p
         problems_add(problems, 0, 0, "kafka: %s", error.text);
 }
 
+/* librdkafka checks each property by itself; what does not go together (a mechanism without its
+ * user) it tells when a client is made. */
 static void check_properties(const struct kafka_settings *settings, struct problems *problems)
 {
     bool fetches = fetches_tokens(settings);
@@ -288,6 +300,8 @@ static enum scope scope_of_property(enum kafka_role role)
     return SCOPE_ALL;
 }
 
+/* On any of librdkafka's threads: our log is made for it. `client` is NULL while the client is
+ * being made. */
 static void on_log(const rd_kafka_t *client, int level, const char *facility, const char *text)
 {
     enum { SYSLOG_ERROR = 3, SYSLOG_WARNING = 4, SYSLOG_INFO = 6 };
@@ -319,6 +333,7 @@ rd_kafka_conf_t *kafka_settings_conf(const struct kafka_settings *settings, enum
 {
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
     enum scope scope = scope_of_property(role);
+    /* First, so that a configured one wins. */
     kafka_conf_set(conf, "client.id", client_id);
     set_all(conf, common_defaults);
     if (scope != SCOPE_PRODUCER)
@@ -330,6 +345,7 @@ rd_kafka_conf_t *kafka_settings_conf(const struct kafka_settings *settings, enum
     if (role == KAFKA_ROLE_TRANSACTIONAL_PRODUCER)
         set_all(conf, transactional_defaults);
     bool fetches = fetches_tokens(settings);
+    /* Later ones win: the order of these calls is the order of precedence. */
     set_kafka_properties(conf, settings->properties[SCOPE_ALL], fetches);
     if (scope != SCOPE_ALL)
         set_kafka_properties(conf, settings->properties[scope], fetches);
@@ -351,6 +367,7 @@ const char *kafka_settings_get(const struct kafka_settings *settings, enum kafka
     return found ? found->value : NULL;
 }
 
+/* librdkafka's own default, which it does not tell before a client is made. */
 int64_t kafka_settings_message_bytes(const struct kafka_settings *settings)
 {
     enum { MESSAGE_BYTES_DEFAULT = 1000000 };
@@ -358,12 +375,14 @@ int64_t kafka_settings_message_bytes(const struct kafka_settings *settings)
     return text ? strtoll(text, NULL, 10) : MESSAGE_BYTES_DEFAULT; /* librdkafka has taken it */
 }
 
+/* Right after rd_kafka_new(): the error is the thread's last one. */
 enum status kafka_new_status(void)
 {
     return rd_kafka_last_error() == RD_KAFKA_RESP_ERR__INVALID_ARG ? STATUS_FATAL
                                                                    : STATUS_UNAVAILABLE;
 }
 
+/* librdkafka's mock cluster names itself like this; there is no other sign of it. */
 enum status kafka_is_mock(rd_kafka_t *client, int timeout_ms, bool *mock)
 {
     char *cluster = rd_kafka_clusterid(client, timeout_ms);

@@ -1,3 +1,13 @@
+/* Lines to a descriptor, one write() for each: those of different threads do not mix (in a pipe, as
+ * long as they have at most 4 KiB), and a line is out when log_write() returns, also if the process
+ * dies of the next statement. It may block where stderr does; what is written is decisions, not
+ * traffic.
+ *
+ * The invariant: whatever has been given, a line is whole and valid. Strings are escaped, fields
+ * that do not fit are left out, and room for the end of the line is set aside from the start.
+ *
+ * Threads: any. `state` is set before threads start, but for the level and the count, which are
+ * atomic. */
 #include "log.h"
 
 #include <errno.h>
@@ -77,6 +87,8 @@ static void put_string(struct line *line, const char *text)
     put_text(line, text, strlen(text));
 }
 
+/* Also the second set of control characters, and the line separators of JavaScript: a value from
+ * outside must not be able to begin a line in any viewer of logs. */
 static size_t escape(uint32_t code, struct bytes spelling, char out[8])
 {
     if (code == '"' || code == '\\')
@@ -155,6 +167,8 @@ static void put_field(struct line *line, const struct log_field *field)
         put_string(line, field->key);
         put_string(line, "=");
     }
+    /* Only texts with a URL that has a user are copied; all others are written from where they
+     * are. */
     auto_buffer struct buffer redacted = {0};
     struct bytes text = field->type == LOG_TYPE_STRING ? field->string : (struct bytes){0};
     if (url_find_secret(text).size > 0) {
@@ -186,6 +200,7 @@ static const char *level_text(enum log_level level)
     return "";
 }
 
+/* Text begins in columns, for people; JSON has the same in members, for collectors. */
 static void put_head(struct line *line, const struct timespec *now, enum log_level level,
                      const char *message)
 {
@@ -244,6 +259,7 @@ static void write_out(const char *text, size_t size)
 void log_write(struct log_site *site, enum log_level level, const char *message,
                const struct log_field *fields, size_t count)
 {
+    /* A line may stand between a system call and the look at its errno. */
     int saved = errno;
     struct timespec now;
     uint32_t suppressed = 0;

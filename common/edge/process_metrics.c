@@ -1,3 +1,8 @@
+/* What Prometheus's client libraries tell of any process, under the same names, so that dashboards
+ * made for them fit. Linux alone: /proc.
+ *
+ * Collected when somebody asks, on the thread that asks: at a scrape, or when a worker process
+ * tells its numbers (gateway/workers/scoreboard.c). */
 #include "process_metrics.h"
 
 #include <dirent.h>
@@ -38,6 +43,7 @@ static int64_t resident_bytes(void)
     return pages * sysconf(_SC_PAGESIZE);
 }
 
+/* /proc has no count of them: they are listed, one by one. */
 static int64_t open_descriptors(void)
 {
     DIR *directory = opendir("/proc/self/fd");

@@ -1,7 +1,10 @@
+/* Settings that both programs read in the same way, because they have to agree on them: the
+ * brokers, and where rooms live. One table, so that they cannot be named differently. */
 #include "shared_config.h"
 
 #include <stddef.h>
 
+/* In the order of enum log_level and enum log_format: a choice is its index. */
 static const char *const levels[] = {"debug", "info", "warning", "error", NULL};
 static const char *const formats[] = {"auto", "json", "text", NULL};
 static const char *const presets[] = {"tenant", "user", "none", NULL};
@@ -63,12 +66,15 @@ struct config_group shared_config_group(struct shared_config *shared)
     return (struct config_group){settings, sizeof(settings) / sizeof(settings[0]), shared};
 }
 
+/* librdkafka's two names for the same thing; the second is older, and still in many files. */
 static bool has_brokers(const struct kafka_settings *kafka)
 {
     return kafka_settings_get(kafka, KAFKA_ROLE_ADMIN, "bootstrap.servers") ||
            kafka_settings_get(kafka, KAFKA_ROLE_ADMIN, "metadata.broker.list");
 }
 
+/* After loading: layouts and Kafka's properties are trees, which only their own modules can judge.
+ * Their problems go into the same list, and so to the same person. */
 void shared_config_finish(struct shared_config *shared, char **environment,
                           struct problems *problems)
 {

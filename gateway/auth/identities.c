@@ -1,3 +1,11 @@
+/* Who a client is: tokens of the sources that are configured, or, in development mode, the word of
+ * the client. The one place in which the two meet; everybody else asks through identity_ops and
+ * cannot tell them apart.
+ *
+ * The invariant: an answer comes once, from ask() or from decided(), or never after cancel().
+ * `pending` of the asker is set exactly while this module has something of his in hand.
+ *
+ * Threads: the loop. What is borrowed in an answer holds until the next question. */
 #include "identities.h"
 
 #include <assert.h>
@@ -20,6 +28,8 @@ struct identity_wait {
     struct identity_waiter *asker;
 };
 
+/* Trouble of ours (no keys yet) is told from refusal: the stock client comes back after the first,
+ * and gives up after the second. */
 static enum identity_verdict translate(enum token_verdict verdict,
                                        const struct token_content *content,
                                        struct identity *identity)
@@ -40,6 +50,7 @@ static enum token_verdict judge_tenant(const struct identities *identities,
                                        const struct token_content *content)
 {
     struct claims *claims;
+    /* Claims are parsed once more for this, and so only where somebody has bound tenants. */
     if (!token_sources_are_bound(identities->config.sources))
         return TOKEN_VALID;
     if (policy_claims(identities->config.policy, content->claims, &claims) != STATUS_OK)
@@ -60,6 +71,7 @@ static void identities_decided(struct token_waiter *waiter, enum token_verdict v
     asker->pending = NULL;
     wait->identities->waiting--;
     free(wait);
+    /* Last: the asker may be freed in there, or ask again. */
     enum identity_verdict answer = translate(verdict, content, &identity);
     asker->decided(asker, answer, &identity);
 }
@@ -84,6 +96,7 @@ static enum identity_verdict identities_ask_token(struct identities *identities,
     wait->verifier = verifier;
     wait->identities = identities;
     wait->asker = asker;
+    /* As many wait as may: without keys, that is trouble of ours. */
     if (!token_wait(verifier, &wait->waiter, token)) {
         free(wait);
         return translate(TOKEN_NO_KEYS, NULL, identity);
@@ -103,6 +116,8 @@ static void alias(json_t *claims, const char *said, const char *meant)
         json_object_set(claims, meant, value);
 }
 
+/* Development alone. Written out again by Jansson, because the claims have to be what the policy
+ * reads: an object, with the claims under the names that are configured. */
 static enum identity_verdict believe(struct identities *identities, struct bytes auth,
                                      struct identity *identity)
 {
@@ -163,6 +178,7 @@ void identities_free(struct identities *identities)
 {
     if (!identities)
         return;
+    /* Sessions have gone before, each of which has cancelled what it had asked. */
     assert(identities->waiting == 0);
     buffer_deinit(&identities->claims);
     free(identities);

@@ -1,3 +1,18 @@
+/* A source's tokens: signature, time, issuer, audience, and the reading of its keys. token_keys.c
+ * has the cryptography; what is here is when a token is good, and when there is nothing yet to
+ * judge it by.
+ *
+ *     no keys --- the first set is read ---> keys --- refresh, or a key is missed ---> reading
+ *        |- tokens wait                       ^                                          |
+ *                                             |--------- new keys, or the old ones ------|
+ *
+ * The invariant: a verdict is final but for TOKEN_UNDECIDED. A token that names a key we do not
+ * have is undecided until the set has been read once more, since providers rotate keys without a
+ * word; a reading is begun at most every `refetch_ms`, so that invented key names cost one request
+ * now and then.
+ *
+ * Threads: the loop; a set is read on the worker, into `reading`, which is the worker's until
+ * reading_done(). */
 #include "token.h"
 
 #include <assert.h>
@@ -54,12 +69,14 @@ static bool read_date(const json_t *claims, const char *name, int64_t *time_ms)
 {
     const json_t *value = json_object_get(claims, name);
     double seconds = json_number_value(value);
+    /* Larger numbers are no dates, and their milliseconds would not be exact in a double. */
     if (!json_is_number(value) || !(fabs(seconds) < 1e12))
         return false;
     *time_ms = (int64_t)(seconds * 1000);
     return true;
 }
 
+/* A text or a list of texts (RFC 7519, section 4.1.3). */
 bool token_names_audience(const json_t *audience, const char *wanted)
 {
     if (json_is_string(audience))
@@ -95,6 +112,7 @@ static enum token_verdict judge_time(const struct token_config *config, const js
 static enum token_verdict judge_claims(const struct token_config *config, struct bytes text,
                                        int64_t wall_ms, int64_t *expires_ms)
 {
+    /* Of two claims of one name, another reader may take the other. */
     json_t *claims = json_loadb((const char *)text.data, text.size, JSON_REJECT_DUPLICATES, NULL);
     enum token_verdict verdict = TOKEN_MALFORMED;
     if (json_is_object(claims))
@@ -120,6 +138,7 @@ static enum token_verdict judge_token(struct token_verifier *verifier, struct by
         return TOKEN_MISSING;
     if (!verifier->keys)
         return TOKEN_UNDECIDED;
+    /* Signature first: no claim is judged before it is known whose it is. */
     switch ((int)token_keys_verify(verifier->keys, token, &verifier->payload)) {
     case STATUS_OK:
         break;
@@ -168,6 +187,7 @@ bool token_wait(struct token_verifier *verifier, struct token_waiter *waiter, st
 {
     if (verifier->stats.waiting >= verifier->config.waiting)
         return false;
+    /* A copy: the request that it came in is gone by then. */
     waiter->token = mem_string(token);
     DL_APPEND(verifier->waiters, waiter);
     verifier->stats.waiting++;
@@ -221,6 +241,8 @@ static void run_reading(struct worker_job *job)
 {
     struct key_reading *reading = (struct key_reading *)job;
     reading->keys = NULL;
+    /* On the worker: `config` is never written again, and nothing else of the verifier may be
+     * looked at. */
     if (read_set(&reading->verifier->config, &reading->keys, &reading->error) != STATUS_OK)
         assert(!reading->keys);
 }
@@ -302,6 +324,8 @@ enum status token_verifier_open(const struct token_config *config, struct token_
     token_key_reader_prepare();
     struct token_verifier *made = mem_new(struct token_verifier);
     made->config = *config;
+    /* From a URL the first reading comes at once, but not here: a provider that is down must not
+     * keep the gateway from starting. */
     made->refresh_ms = config->jwks_url ? 0 : config->refresh_ms;
     enum status status = read_first_keys(config, &made->keys, error);
     if (status != STATUS_OK)
@@ -325,6 +349,7 @@ failed:
     return status;
 }
 
+/* The worker first: it may be filling reading.keys, which nobody has collected then. */
 void token_verifier_close(struct token_verifier *verifier)
 {
     if (!verifier)
@@ -351,6 +376,7 @@ void token_verifier_service(struct token_verifier *verifier, int64_t now_ms, int
         return;
     bool was_reading = verifier->is_reading;
     worker_collect(verifier->worker);
+    /* Also after a failed reading: who waits hears of it now, and not at the next one. */
     if (was_reading && !verifier->is_reading)
         decide_waiters(verifier, wall_ms);
     if (!verifier->is_reading && now_ms >= next_reading_ms(verifier))

@@ -1,3 +1,5 @@
+/* Where keys come from: a file, or a provider's URL, by libcurl. Both block; token.c calls them at
+ * the start or on its worker. A failed reading leaves `out` as it was. */
 #include "token_key_reader.h"
 
 #include <curl/curl.h>
@@ -5,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+/* Not safe beside other threads: before the first worker. */
 void token_key_reader_prepare(void)
 {
     curl_global_init(CURL_GLOBAL_DEFAULT);
@@ -12,6 +15,7 @@ void token_key_reader_prepare(void)
 
 enum status token_key_read_file(const char *path, struct buffer *out, struct error *error)
 {
+    /* "e": closed on exec. Not by its size: a key may come from a pipe. */
     FILE *file = fopen(path, "rbe");
     if (!file)
         return error_set(error, STATUS_IO, "%s: %s", path, strerror(errno));
@@ -35,6 +39,8 @@ enum status token_key_read_file(const char *path, struct buffer *out, struct err
     return status;
 }
 
+/* libcurl calls with `one` = 1, always. The limit is checked as it comes: a length that is
+ * announced may be a lie. */
 static size_t receive(char *data, size_t one, size_t size, void *context)
 {
     struct buffer *content = context;
@@ -80,6 +86,7 @@ enum status token_key_read_url(const char *url, struct buffer *out, struct error
     if (result != CURLE_OK)
         status =
             error_set(error, STATUS_IO, "%s: %s", url, *why ? why : curl_easy_strerror(result));
+    /* Redirects are not followed, either: the operator has said which host is to be believed. */
     else if (code != 200)
         status = error_set(error, STATUS_IO, "%s: answered %ld", url, code);
     if (status == STATUS_OK) {

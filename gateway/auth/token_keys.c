@@ -1,3 +1,9 @@
+/* Keys of one algorithm, and whether a token was signed with one of them (JWS compact form, RFC
+ * 7515). OpenSSL does the cryptography; we decide what is let in front of it.
+ *
+ * The invariant: the algorithm is the configuration's, never the token's. A token that says another
+ * one is refused before any key is looked at; so neither "none" nor a public key taken for an HMAC
+ * secret can get through. */
 #include "token_keys.h"
 
 #include <assert.h>
@@ -53,6 +59,7 @@ size_t token_keys_count(const struct token_keys *keys)
     return keys->count;
 }
 
+/* JWS has no padding and its own two letters. Others are refused: a token has one spelling. */
 static enum status base64url_decode(struct bytes text, struct buffer *out)
 {
     auto_buffer struct buffer standard = {0};
@@ -72,6 +79,7 @@ static enum status base64url_decode(struct bytes text, struct buffer *out)
 
 /* --- Making keys ------------------------------------------------------------------------------ */
 
+/* Asked of the key as OpenSSL has read it, not of what the file said about it. */
 static const char *why_unfit(enum token_algorithm algorithm, const EVP_PKEY *key)
 {
     char curve[32] = "";
@@ -96,6 +104,7 @@ static const char *why_unfit(enum token_algorithm algorithm, const EVP_PKEY *key
     return "HS256 needs a secret, not a public key";
 }
 
+/* A short secret can be found from a single token, without asking us even once. */
 enum status token_keys_of_secret(struct bytes secret, struct token_keys **keys, struct error *error)
 {
     if (secret.size < TOKEN_SECRET_MINIMUM)
@@ -113,6 +122,8 @@ static EVP_PKEY *read_pem(struct bytes pem)
 {
     if (pem.size > JWKS_BYTES_LIMIT)
         return NULL;
+    /* A certificate will do: operators have those at hand. Its dates and issuer mean nothing
+     * here. */
     BIO *bio = BIO_new_mem_buf(pem.data, (int)pem.size);
     EVP_PKEY *key = PEM_read_bio_PUBKEY(bio, NULL, NULL, NULL);
     if (!key) {
@@ -163,6 +174,8 @@ static bool read_key_number(const json_t *jwk, const char *name, struct buffer *
            buffer_size(out) > 0;
 }
 
+/* NULL for whatever OpenSSL does not like: a set of keys is the provider's, and one odd key in it
+ * must not spoil the others. */
 static EVP_PKEY *key_of_params(const char *type, OSSL_PARAM_BLD *builder)
 {
     EVP_PKEY *key = NULL;
@@ -204,6 +217,7 @@ static EVP_PKEY *read_p256(const json_t *jwk)
         !read_key_number(jwk, "x", &x) || !read_key_number(jwk, "y", &y) ||
         buffer_size(&x) != P256_BYTES || buffer_size(&y) != P256_BYTES)
         return NULL;
+    /* SEC 1, section 2.3.3. OpenSSL checks that the point is on the curve when it makes the key. */
     uint8_t point[1 + 2 * P256_BYTES] = {POINT_CONVERSION_UNCOMPRESSED};
     memcpy(point + 1, buffer_peek(&x).data, P256_BYTES);
     memcpy(point + 1 + P256_BYTES, buffer_peek(&y).data, P256_BYTES);
@@ -232,11 +246,14 @@ static bool read_oct(const json_t *jwk, struct token_key *key)
     if (member_is_text(jwk, "kty", "oct") && read_key_number(jwk, "k", &secret) &&
         buffer_size(&secret) >= TOKEN_SECRET_MINIMUM)
         key->hmac = hmac_new(buffer_peek(&secret));
+    /* Decoded key material does not stay in freed memory. */
     if (secret.data)
         OPENSSL_cleanse(secret.data, secret.capacity);
     return key->hmac != NULL;
 }
 
+/* False for keys that are for something else: a set usually has several kinds, and one for
+ * encryption. */
 static bool read_jwk(enum token_algorithm algorithm, const json_t *jwk, struct token_key *key)
 {
     const json_t *use = json_object_get(jwk, "use");
@@ -270,6 +287,7 @@ enum status token_keys_of_jwks(enum token_algorithm algorithm, struct bytes json
 {
     if (json.size > JWKS_BYTES_LIMIT)
         return error_set(error, STATUS_INVALID, "a JWK set of more than 1 MiB");
+    /* Duplicates are let pass here: the set is the provider's, who is believed anyway. */
     json_t *root = json_loadb((const char *)json.data, json.size, 0, NULL);
     const json_t *list = json_object_get(root, "keys");
     if (!json_is_array(list)) {
@@ -308,6 +326,8 @@ struct parts {
     struct bytes signed_text; /* header.payload */
 };
 
+/* Exactly two dots. The signature may be empty here and is then refused like any other wrong one;
+ * JWE has four dots and is none of ours. */
 static bool split(struct bytes token, struct parts *parts)
 {
     const uint8_t *first = memchr(token.data, '.', token.size);
@@ -325,6 +345,7 @@ static bool split(struct bytes token, struct parts *parts)
            !memchr(parts->signature.data, '.', parts->signature.size);
 }
 
+/* Compared in constant time: how far a guess is right must not be measurable. */
 static bool hmac_holds(const struct token_key *key, struct bytes text, struct bytes signature)
 {
     uint8_t mac[HMAC_BYTES];
@@ -338,6 +359,7 @@ static bool der_of_p256(struct bytes signature, struct buffer *der)
     if (signature.size != 2 * P256_BYTES)
         return false;
     ECDSA_SIG *numbers = ECDSA_SIG_new();
+    /* Takes both numbers. */
     ECDSA_SIG_set0(numbers, BN_bin2bn(signature.data, P256_BYTES, NULL),
                    BN_bin2bn(signature.data + P256_BYTES, P256_BYTES, NULL));
     uint8_t *encoded = NULL;
@@ -350,6 +372,7 @@ static bool der_of_p256(struct bytes signature, struct buffer *der)
     return true;
 }
 
+/* Ed25519 hashes by itself, hence without a digest; and OpenSSL verifies it in one call only. */
 static bool signature_holds(enum token_algorithm algorithm, const struct token_key *key,
                             struct bytes text, struct bytes signature)
 {
@@ -371,6 +394,8 @@ static bool signature_holds(enum token_algorithm algorithm, const struct token_k
     return holds;
 }
 
+/* Of the header only three members count. jwk, jku and x5u, by which a token would bring its own
+ * key, are not looked at. */
 static enum status check_header(const struct token_keys *keys, struct bytes text, char **key_name)
 {
     auto_buffer struct buffer decoded = {0};
@@ -383,6 +408,8 @@ static enum status check_header(const struct token_keys *keys, struct bytes text
     if (!json_is_object(header) || (name && !json_is_string(name)))
         status = STATUS_MALFORMED;
     else if (!member_is_text(header, "alg", token_algorithm_names[keys->algorithm]) ||
+             /* "crit" names what must be understood (RFC 7515, section 4.1.11): we know no
+              * extension. */
              json_object_get(header, "crit"))
         status = STATUS_UNSUPPORTED;
     else if (name)
@@ -411,6 +438,7 @@ static enum status try_keys(const struct token_keys *keys, const char *key_name,
     return status;
 }
 
+/* Nothing of it is proved: only to choose whose keys are to prove it. */
 enum status token_keys_peek(struct bytes token, struct buffer *header, struct buffer *payload)
 {
     struct parts parts;
@@ -440,6 +468,7 @@ enum status token_keys_verify(const struct token_keys *keys, struct bytes token,
     if (base64url_decode(parts.signature, &signature) != STATUS_OK ||
         base64url_decode(parts.payload, &decoded) != STATUS_OK)
         return STATUS_MALFORMED;
+    /* The payload is handed out only after this. */
     status = try_keys(keys, key_name, &parts, buffer_peek(&signature));
     if (status != STATUS_OK)
         return status;

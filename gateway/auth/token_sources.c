@@ -1,3 +1,12 @@
+/* Several issuers of tokens, side by side: which of them a token is judged by, and for which
+ * tenants each may speak.
+ *
+ * The invariant: a token is judged by one source, chosen by what it says of itself, and then proved
+ * with that one's keys. It is never tried with another's: a token that one source refuses must not
+ * be good because some other takes it.
+ *
+ * A source that is bound to tenants speaks for these alone, and nobody else does: otherwise whoever
+ * holds one customer's keys could make tokens for another's. */
 #include "token_sources.h"
 
 #include <assert.h>
@@ -28,9 +37,11 @@ static bool equal_or_absent(const char *a, const char *b)
     return a && b ? strcmp(a, b) == 0 : a == b;
 }
 
+/* Whatever tells two sources apart has to be in the token: issuer, algorithm, audience. */
 enum status token_sources_check(const struct token_source_config *configs, size_t count,
                                 struct error *error)
 {
+    /* Alone, a source needs no issuer: there is nothing to choose. */
     for (size_t i = 0; count > 1 && i < count; i++) {
         const struct token_config *one = &configs[i].token;
         if (!one->issuer)
@@ -57,6 +68,7 @@ static enum status open_source(struct token_sources *sources,
     source->config = *config;
     sources->count++;
     sources->bound = sources->bound || config->tenant_count > 0;
+    /* An epoll descriptor is readable if one of those in it is: the loop watches one for all. */
     struct epoll_event event = {.events = EPOLLIN};
     if (epoll_ctl(sources->descriptor, EPOLL_CTL_ADD, token_verifier_descriptor(source->verifier),
                   &event) != 0)
@@ -129,6 +141,7 @@ static const struct token_source *find_source(const struct token_sources *source
     return found;
 }
 
+/* Read without proof (token_keys_peek): whoever lies about the issuer is refused by its keys. */
 static const struct token_source *select_source(const struct token_sources *sources,
                                                 struct bytes token, enum token_verdict *verdict)
 {
@@ -155,6 +168,7 @@ struct token_verifier *token_sources_select(struct token_sources *sources, struc
                                             enum token_verdict *verdict)
 {
     assert(sources->count > 0);
+    /* Not looked into: its verifier says more exactly what is wrong. */
     if (sources->count == 1)
         return sources->items[0].verifier;
     *verdict = token.size == 0 ? TOKEN_MISSING : TOKEN_MALFORMED;
@@ -199,6 +213,7 @@ int token_sources_descriptor(const struct token_sources *sources)
     return sources->descriptor;
 }
 
+/* All, whichever has signalled: there are a few, and each looks at the clock first. */
 void token_sources_service(struct token_sources *sources, int64_t now_ms, int64_t wall_ms)
 {
     for (size_t i = 0; i < sources->count; i++)
@@ -221,6 +236,8 @@ void token_sources_reread(struct token_sources *sources)
         token_verifier_reread(sources->items[i].verifier);
 }
 
+/* One is enough: clients of the others are told to come back, and those of this one can be
+ * served. */
 bool token_sources_ready(const struct token_sources *sources, const char **detail)
 {
     size_t ready = 0;

@@ -54,9 +54,7 @@ struct position {
     uint16_t check;
 };
 
-/* --- rooms ------------------------------------------------------------------------------------
- * ----------------------------
- * */
+/* --- rooms ------------------------------------------------------------------------------------ */
 
 /* Appends a room's packed form. */
 void cursor_pack_room(struct buffer *out, struct bytes name);
@@ -69,16 +67,12 @@ void cursor_append_lost_mark(struct buffer *out);
 /* False, and nothing is taken: what follows is no such mark. */
 bool cursor_take_lost_mark(struct bytes *rest);
 
-/* --- positions --------------------------------------------------------------------------------
- * ----------------------------
- * */
+/* --- positions -------------------------------------------------------------------------------- */
 
 void cursor_append_position(struct buffer *out, struct position position);
 bool cursor_take_position(struct bytes *rest, struct position *position);
 
-/* --- the private id ---------------------------------------------------------------------------
- * ----------------------------
- * */
+/* --- the private id --------------------------------------------------------------------------- */
 
 struct private_id {
     uint8_t session_id[CURSOR_SESSION_ID_BYTES];
@@ -96,9 +90,7 @@ void private_id_encode(struct private_id *id, const struct cursor_keys *keys, st
 enum status private_id_decode(struct bytes text, const struct cursor_keys *keys,
                               struct buffer *space, struct private_id *id) MUST_CHECK;
 
-/* --- the cursor -------------------------------------------------------------------------------
- * ----------------------------
- * */
+/* --- the cursor ------------------------------------------------------------------------------- */
 
 struct cursor {
     struct bytes left;   /* which of the private id's rooms are gone, and how (session_mark_left) */

@@ -120,9 +120,7 @@ struct hub *hub_new(const struct hub_config *config, const struct lane_source_op
 void hub_free(struct hub *hub);
 const struct hub_stats *hub_stats(const struct hub *hub);
 
-/* --- time -------------------------------------------------------------------------------------
- * ------------------------
- * */
+/* --- time ------------------------------------------------------------------------------------- */
 
 /* The end of a turn: tells transports about ready sessions, expires what is due, reaps closed
  * sessions. `now_ms` is monotonic and never goes back. */

@@ -158,9 +158,7 @@ struct bytes policy_template_kind(const struct policy_template *template)
     return bytes_of(text.data, (size_t)(colon - text.data));
 }
 
-/* --- Use --------------------------------------------------------------------------------------
- * ------------
- * */
+/* --- Use -------------------------------------------------------------------------------------- */
 
 struct expansion {
     const struct policy_template *template;

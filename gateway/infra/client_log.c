@@ -1,3 +1,9 @@
+/* What clients do, as lines of the log: who came, what they joined, why they were refused. The
+ * domain and the transports tell of it as notes (access_note, refusal_note) and know no log; here
+ * it becomes lines.
+ *
+ * Never tokens, payloads or names of events: ids of user, tenant, session and room, and our own
+ * words. These lines are what an operator gives to a customer who asks "why was I thrown out". */
 #include "client_log.h"
 
 #include "hub.h"
@@ -12,6 +18,8 @@ static const char *or_nothing(const char *text)
 void client_log_access(void *context, const struct access_note *note)
 {
     (void)context;
+    /* Before anything is put together: while thousands connect, a line that is not written must
+     * cost nothing. */
     if (!log_enabled(LOG_LEVEL_INFO))
         return;
     const struct log_field session = LOG_BYTES("session", session_public_id(note->session));

@@ -1,3 +1,13 @@
+/* The end of a gateway that has clients: first a grace in which load balancers hear that it is not
+ * ready, then clients are sent away at a pace, so that the others are not run over, then what is
+ * left is closed.
+ *
+ *     NONE -> GRACE ------> MOVING ----------> LEAVING -> (the loop stops)
+ *             not ready,    so many a second,  no clients: connections only
+ *             all served    at last all
+ *
+ * The invariant: it ends by until_ms, whatever clients do. Nobody is lost by it: each client that
+ * is sent away has its cursor, and goes on elsewhere. */
 #include "gateway_drain.h"
 
 #include <assert.h>
@@ -11,6 +21,8 @@ enum {
     FORCE_SHARE = 5, /* of the limit, one part in so many is left to those who are sent away late */
 };
 
+/* In thousandths of a client: at 10 a second, a step of 20 ms is worth a fifth of one. What was not
+ * used for long is not saved up: a pace that catches up is none. */
 unsigned drain_pace_take(struct drain_pace *pace, int64_t now_ms)
 {
     int64_t most = (int64_t)pace->per_second * STEP_MS * CREDIT_STEPS;
@@ -18,6 +30,7 @@ unsigned drain_pace_take(struct drain_pace *pace, int64_t now_ms)
         return UINT_MAX;
     pace->credit += (now_ms - pace->last_ms) * pace->per_second;
     pace->last_ms = now_ms;
+    /* The slowest pace still has room for one whole client. */
     if (most < 1000)
         most = 1000;
     if (pace->credit > most)
@@ -43,6 +56,7 @@ static void send_away(struct gateway_drain *drain, unsigned count)
         sent += wire_clients_send_away(drain->streams[i], count - sent);
 }
 
+/* Not earlier: clients of long-polling need new connections to the very end, to be told. */
 static void drain_next(struct gateway_drain *drain)
 {
     drain->state = DRAIN_LEAVING;
@@ -56,10 +70,12 @@ void gateway_drain_begin(struct gateway_drain *drain, int64_t now_ms)
     assert(drain->state == DRAIN_NONE);
     drain->state = DRAIN_GRACE;
     drain->until_ms = now_ms + drain->limit_ms;
+    /* From here on without a pace: better all at once than cut off. */
     drain->force_ms = drain->until_ms - drain->limit_ms / FORCE_SHARE;
     drain->grace_until_ms = now_ms + drain->grace_ms;
     if (drain->grace_until_ms > drain->force_ms)
         drain->grace_until_ms = drain->force_ms;
+    /* No new sessions from now on; those that are here go on. */
     engineio_server_drain(drain->engineio);
     for (size_t i = 0; i < drain->stream_count; i++)
         wire_clients_refuse(drain->streams[i]);

@@ -1,8 +1,17 @@
+/* When a gateway is alive and when it is ready: the two questions of an orchestrator, which do
+ * different things with the answers. Not alive: it is killed. Not ready: it is sent nobody new.
+ *
+ * So alive says nothing of the broker, or an outage of Kafka would restart every gateway and throw
+ * out every client; that is asked of readiness, and there, too, with care (check_self()).
+ *
+ * Threads: the loop answers, so that an answer alone is a sign of life. */
 #include <stdio.h>
 
 #include "clocks.h"
 #include "gateway_process_private.h"
 
+/* What this process says of itself. In a gateway of several, each one's result stands on the
+ * scoreboard. */
 static size_t check_self(const struct gateway_process *process, struct health_check *checks)
 {
     size_t count = 0;
@@ -21,6 +30,7 @@ static size_t check_self(const struct gateway_process *process, struct health_ch
         *check = (struct health_check){.name = "tokens"};
         check->healthy = token_sources_ready(process->tokens, &check->detail);
     }
+    /* Full is not ready: a load balancer has others. */
     if (process->sockets) {
         check = &checks[count++];
         *check = (struct health_check){.name = "connections",

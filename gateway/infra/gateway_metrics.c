@@ -1,3 +1,13 @@
+/* All series of the gateway, as two tables. Modules count in plain structs of their own and know no
+ * metrics; at a scrape all of these are copied into one snapshot, from which each row takes its
+ * word by offset.
+ *
+ * The invariant: every process registers the same rows in the same order, whatever is configured:
+ * workers' numbers are summed by position (common/metrics.h). A part that is switched off has
+ * zeros.
+ *
+ * Reasons and kinds are enums of ours, never what a client sent: the number of series is the number
+ * of rows. */
 #include "gateway_metrics.h"
 
 #include <stddef.h>
@@ -38,6 +48,8 @@ struct row {
     size_t offset;
 };
 
+/* A row is checked by the compiler: a field that is renamed or gone does not compile, and a label
+ * or a help text stands where its number does. */
 #define AT(field) offsetof(struct snapshot, field)
 #define ROW(name, help, field)                                  \
     {                                                           \
@@ -48,6 +60,8 @@ struct row {
         "smartstack_gateway_" name, help, label, value, AT(field) \
     }
 
+/* Counters only grow while a process lives. Help is per name, so that rows of one name share a HELP
+ * macro and stand together, as the text format wants it. */
 static const struct row counters[] = {
 #define HELP "Connections: accepted, refused beyond the limit, closed."
     BY("connections_total", HELP, "event", "accepted", sockets.accepted),
@@ -308,6 +322,7 @@ static const struct row counters[] = {
     ROW("worker_starts_total", "Worker processes started.", one),
 };
 
+/* What is now. Sums over the workers, but for those that metrics_show_least() names below. */
 static const struct row gauges[] = {
     ROW("connections", "Connections now.", sockets.connections),
     ROW("connections_limit",
@@ -371,6 +386,8 @@ struct gateway_metrics {
     struct metric_histogram *record_age;
 };
 
+/* Parts may be missing: a gateway without WebSockets, or one that is being asked before all of it
+ * is there. */
 static void take_snapshot(struct gateway_metrics *metrics)
 {
     const struct gateway_metrics_sources *from = &metrics->sources;
@@ -419,10 +436,13 @@ static void take_snapshot(struct gateway_metrics *metrics)
 static uint64_t row_value(const struct snapshot *snapshot, const struct row *row)
 {
     uint64_t value;
+    /* Every field that a row names is a uint64_t: rows would otherwise need a type each. */
     memcpy(&value, (const char *)snapshot + row->offset, sizeof(value));
     return value;
 }
 
+/* On the loop, at a scrape of a gateway that is alone; in one of several workers about once a
+ * second, for the scoreboard. */
 static void collect_own(void *context)
 {
     struct gateway_metrics *metrics = context;
@@ -461,12 +481,15 @@ static struct metrics *register_all(struct gateway_metrics *metrics)
     return registry;
 }
 
+/* Writes this process's place in the shared memory, for whichever worker is scraped. */
 static void tell_other_workers(const struct gateway_metrics *metrics)
 {
     scoreboard_tell(metrics->slot, monotonic_ms(), metrics->ready, metrics->registry,
                     metrics->base);
 }
 
+/* Our own first, so that a scrape shows this worker as it is now; the others are as of their last
+ * second. */
 static void collect_total(void *context)
 {
     const struct gateway_metrics *metrics = context;
@@ -499,6 +522,7 @@ void gateway_metrics_free(struct gateway_metrics *metrics)
     free(metrics);
 }
 
+/* The port of operations is shared: whoever takes the scrape answers for all. */
 struct metrics *gateway_metrics_registry(const struct gateway_metrics *metrics)
 {
     return metrics->slot ? metrics->total : metrics->registry;

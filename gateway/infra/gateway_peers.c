@@ -1,3 +1,8 @@
+/* This gateway among others: the port on which they ask for sessions that are here, and the client
+ * by which we ask them. Only if a secret is configured that all of them share.
+ *
+ * The port is apart from that of clients, on an address inside of gateway.peers.network: what is
+ * spoken there is proved by the secret but not encrypted, and belongs into a network of its own. */
 #include "gateway_peers.h"
 
 #include <arpa/inet.h>
@@ -33,6 +38,7 @@ static bool is_inside(const struct peer_identity *identity, const struct peer_ad
     return false;
 }
 
+/* By way of text: there is one reader of addresses, which also maps IPv4 into IPv6. */
 static bool address_of(const struct sockaddr *from, struct peer_address *address)
 {
     char text[INET6_ADDRSTRLEN];
@@ -48,6 +54,8 @@ static bool address_of(const struct sockaddr *from, struct peer_address *address
     return inet_ntop(from->sa_family, ip, text, sizeof(text)) && peer_address_parse(text, address);
 }
 
+/* The same configuration for all gateways: each finds which of its addresses is inside of the
+ * network. */
 static enum status find_address(struct peer_identity *identity, struct error *error)
 {
     struct ifaddrs *list;
@@ -63,6 +71,8 @@ static enum status find_address(struct peer_identity *identity, struct error *er
                              "gateway.peers.network");
 }
 
+/* Own address outside of the network: peers would refuse to dial it, so that it is a mistake
+ * here. */
 static enum status peers_read_identity(const struct gateway_settings *settings,
                                        struct peer_identity *identity, struct error *error)
 {
@@ -98,12 +108,16 @@ static enum status listen_for_peers(struct gateway_peers *peers,
     enum status status = lws_server_open(loop, &config, &peers->sockets, error);
     if (status != STATUS_OK)
         return status;
+    /* Other gateways learn this address from the ids of our sessions: only now is the port known,
+     * if 0 was configured. */
     peers->identity.own.port = lws_server_port(peers->sockets);
     peer_address_print(&peers->identity.own, text);
     log_info("listening for peers", LOG_STRING("address", text));
     return STATUS_OK;
 }
 
+/* A new name at each start: an id of a session from before must not be taken for one of now, at the
+ * same address. */
 static void name_boot(struct gateway_peers *peers, const struct gateway_settings *settings)
 {
     struct bytes secrets[PEER_SECRETS_LIMIT];
@@ -119,6 +133,8 @@ enum status gateway_peers_open(const struct gateway_settings *settings, struct l
                                struct timer_wheel *wheel, struct engineio_server *engineio,
                                struct gateway_peers **out, struct error *error)
 {
+    /* Heads of clients are passed on with fields of ours added, hence a little more room than for
+     * clients. */
     struct http_server_config http = {
         .limits = {.request_line_bytes = 8192 + 64,
                    .head_bytes = 16384 + 1024,
@@ -129,6 +145,8 @@ enum status gateway_peers_open(const struct gateway_settings *settings, struct l
         .idle_timeout_ms = IDLE_TIMEOUT_MS,
         .pipeline_bytes = 0,
     };
+    /* Not an error: a gateway may be the only one, or behind a balancer that keeps clients at their
+     * place. */
     if (!settings->peers_secret)
         return STATUS_OK;
     struct gateway_peers *peers = mem_new(struct gateway_peers);
@@ -163,6 +181,7 @@ void gateway_peers_close(struct gateway_peers *peers)
 {
     if (!peers)
         return;
+    /* The client first: it ends its connections, which are wires of the server below. */
     peer_client_free(peers->client);
     http_server_free(peers->http);
     lws_server_close(peers->sockets);

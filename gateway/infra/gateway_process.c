@@ -1,3 +1,13 @@
+/* The gateway as a whole: which parts there are, in which order they are made, and who is given
+ * what of the settings. No part finds another by itself; this is the only file that knows them all.
+ *
+ * Parts are made from the ground up: loop, identities, Kafka, hub, HTTP, transports, and the port
+ * of clients last, so that nobody comes in before all of it stands. They are freed from the outside
+ * in: sessions before the hub that they are in, the hub before its sources, and the loop at the
+ * end, since everybody has something in it.
+ *
+ * The invariant: gateway_process_close() takes what open_parts() has left, wherever it stopped: a
+ * part that was not made is NULL. */
 #include "gateway_process.h"
 
 #include <assert.h>
@@ -20,6 +30,8 @@ enum {
     DESCRIPTORS_LEAST = 2 * LWS_SERVER_RESERVE,
 };
 
+/* The process's only source of chance, given to all parts as a function, so that tests can give
+ * another. getrandom() may return less for a large request, or if a signal comes in between. */
 static void fill_random(void *context, uint8_t *out, size_t size)
 {
     (void)context;
@@ -46,6 +58,8 @@ static enum status check_descriptors(const struct gateway_settings *settings, st
                          "and other ports: at least %d are needed (ulimit -n, LimitNOFILE)",
                          files, LWS_SERVER_RESERVE, DESCRIPTORS_LEAST);
     uint64_t connections = files - LWS_SERVER_RESERVE;
+    /* Only a warning: the default of limits.sessions is large, and a small machine is none the
+     * worse. */
     if (connections < (uint64_t)settings->sessions)
         log_warning("the limit of open files allows fewer connections than limits.sessions",
                     LOG_UNSIGNED("files", files), LOG_UNSIGNED("connections", connections),
@@ -53,6 +67,8 @@ static enum status check_descriptors(const struct gateway_settings *settings, st
     return STATUS_OK;
 }
 
+/* The loop raises the limit of descriptors before it is judged. Signals are taken before any thread
+ * is started, which would otherwise get them. */
 static enum status open_loop(struct gateway_process *process, struct error *error)
 {
     struct lws_loop_config config = {.tls = process->settings->certificate_file != NULL};
@@ -66,6 +82,8 @@ static enum status open_loop(struct gateway_process *process, struct error *erro
     return gateway_turn_take_signals(process, error);
 }
 
+/* Two layers: identities judges a token, and the queue in front of it lets no more than so many be
+ * judged in a turn, since a signature costs far more than a delivery. */
 static enum status open_identities(struct gateway_process *process, struct error *error)
 {
     const struct gateway_settings *settings = process->settings;
@@ -91,6 +109,8 @@ static enum status open_identities(struct gateway_process *process, struct error
     return STATUS_OK;
 }
 
+/* Waits for nothing: a gateway starts without its broker, says that it is not ready, and goes on
+ * looking for it. */
 static enum status open_kafka(struct gateway_process *process, struct error *error)
 {
     const struct gateway_settings *settings = process->settings;
@@ -108,6 +128,7 @@ static enum status open_kafka(struct gateway_process *process, struct error *err
     return kafka_source_open(&config, &process->kafka, error);
 }
 
+/* client_events exists in any case, so that an adapter can refuse an event with a reason. */
 static enum status open_events(struct gateway_process *process, struct error *error)
 {
     const struct gateway_settings *settings = process->settings;
@@ -117,6 +138,7 @@ static enum status open_events(struct gateway_process *process, struct error *er
                                          .messages = (unsigned)settings->events_buffered,
                                          .bytes = (uint64_t)settings->events_buffered_bytes,
                                          .timeout_ms = settings->events_timeout_ms};
+    /* Without events of clients there is no producer, and no right to write is needed. */
     if (policy_has_events(settings->policy)) {
         enum status status = kafka_outlet_open(&outlet, &process->outlet, error);
         if (status != STATUS_OK)
@@ -133,6 +155,8 @@ static enum status open_events(struct gateway_process *process, struct error *er
     return STATUS_OK;
 }
 
+/* A random key is better than none: clients that return to this gateway continue, and nothing is
+ * ever signed with a key that others could guess. */
 static void set_recovery_keys(struct gateway_process *process, struct hub_config *config)
 {
     config->key_count = (unsigned)gateway_settings_recovery_keys(process->settings, config->keys);
@@ -145,6 +169,7 @@ static void set_recovery_keys(struct gateway_process *process, struct hub_config
                 "gateway.recovery.keys is not set");
 }
 
+/* The casts are safe in all of these: the table of settings has the ranges. */
 static struct quotas_config quotas_of(const struct gateway_settings *settings)
 {
     struct quotas_config config = {.burst_s = (uint32_t)(settings->quota_burst_ms / 1000),
@@ -163,6 +188,8 @@ static struct orders_limits orders_of(const struct gateway_settings *settings)
                                   .tell = settings->control_tell};
 }
 
+/* Settings become the hub's configuration here and nowhere else: the domain does not know that
+ * there are settings. */
 static void open_hub(struct gateway_process *process)
 {
     const struct gateway_settings *settings = process->settings;
@@ -202,9 +229,13 @@ static void open_hub(struct gateway_process *process)
     set_recovery_keys(process, &config);
     fill_random(NULL, (uint8_t *)&config.hash_seed, sizeof(config.hash_seed));
     process->hub = hub_new(&config, &kafka_source_ops, process->kafka);
+    /* Each needs the other: the source is made first and told of the hub here, before anything can
+     * arrive. */
     kafka_source_attach(process->kafka, process->hub);
 }
 
+/* After the hub, which orders are for. They are read while the gateway runs: until it knows them
+ * all it is not ready (gateway_health.c). */
 static enum status open_orders(struct gateway_process *process, struct error *error)
 {
     const struct gateway_settings *settings = process->settings;
@@ -217,6 +248,7 @@ static enum status open_orders(struct gateway_process *process, struct error *er
     return config.topic ? kafka_orders_open(&config, &process->orders, error) : STATUS_OK;
 }
 
+/* With a NULL at the end, as those want it who take lists. */
 static const char **strings_of(const struct config_list *list)
 {
     const char **strings = mem_alloc((list->count + 1) * sizeof(*strings));
@@ -251,6 +283,7 @@ static void open_addresses(struct gateway_process *process)
     const int64_t *limits = settings->quotas[QUOTA_ADDRESS];
     struct quotas_config config = quotas_of(settings);
     struct trusted_proxies trusted = {.count = settings->proxies.count};
+    /* Nobody counts addresses then, and nobody looks at X-Forwarded-For. */
     if (limits[QUOTA_SESSIONS] == 0 && limits[QUOTA_CONNECTS] == 0)
         return;
     for (size_t i = 0; i < trusted.count; i++) {
@@ -299,8 +332,11 @@ static const struct http_origins *origins_of(const struct gateway_process *proce
     return settings->cors_origins.count || is_development(settings) ? &process->admitted : NULL;
 }
 
+/* Three layers, each above the one before: Engine.IO (transports), Socket.IO (packets, namespaces),
+ * and the adapter, which makes sessions of the hub out of them. */
 static void open_socketio(struct gateway_process *process)
 {
+    /* What the handshake's request keeps of its head for later: all else is gone after it. */
     static const char *const fields[] = {"authorization", NULL};
     const struct gateway_settings *settings = process->settings;
     process->namespaces = strings_of(&settings->namespaces);
@@ -351,6 +387,7 @@ static void open_socketio(struct gateway_process *process)
     process->socketio = socketio_server_new(&config, process->http, &process->wheel);
 }
 
+/* What raw WebSockets and event streams have in common. */
 static struct wire_clients_config stream_config(struct gateway_process *process)
 {
     return (struct wire_clients_config){.hub = process->hub,
@@ -413,6 +450,7 @@ static void open_sse(struct gateway_process *process)
     process->streams[process->stream_count++] = sse_adapter_clients(process->sse);
 }
 
+/* Last: from here on there are clients. */
 static enum status open_sockets(struct gateway_process *process, struct error *error)
 {
     const struct gateway_settings *settings = process->settings;
@@ -436,6 +474,7 @@ static enum status open_sockets(struct gateway_process *process, struct error *e
     return STATUS_OK;
 }
 
+/* The order is the dependencies': whatever is given to a part has been made above it. */
 static enum status open_parts(struct gateway_process *process, struct error *error)
 {
     enum status status = open_loop(process, error);
@@ -526,6 +565,7 @@ void gateway_process_close(struct gateway_process *process)
     operations_close(process->operations);
     gateway_peers_close(process->peers);
     lws_server_close(process->sockets);
+    /* Watches and chores call into parts that are freed below. */
     if (process->loop)
         gateway_turn_detach(process);
     if (process->hub)

@@ -1,3 +1,11 @@
+/* The order of a turn. Each part has a chore, a function and a deadline, and the order in which
+ * they are added is the order in which what has arrived becomes what is written:
+ *
+ *     timers -> Kafka -> orders -> tokens -> identities -> hub -> Engine.IO -> streams -> process
+ *
+ * The invariant: who writes runs after all who may give it something to write. So a notification
+ * that arrives in a turn leaves in it, and many that arrive together leave in one write for each
+ * client. */
 #include <malloc.h>
 #include <signal.h>
 
@@ -22,6 +30,7 @@ static int64_t wheel_deadline(void *context)
     return timer_wheel_deadline_ms(&process->wheel);
 }
 
+/* The wall clock is asked for here and given along: nothing below has one. */
 static void kafka_readable(void *context, int64_t now_ms)
 {
     const struct gateway_process *process = context;
@@ -34,6 +43,7 @@ static int64_t kafka_deadline(void *context)
     return kafka_source_deadline_ms(process->kafka);
 }
 
+/* Chores run in every turn; those that only wait for time look at the clock first. */
 static void run_kafka(void *context, int64_t now_ms)
 {
     if (now_ms >= kafka_deadline(context))
@@ -112,6 +122,7 @@ static void give_memory_back(struct gateway_process *process)
 static void run_hub(void *context, int64_t now_ms)
 {
     struct gateway_process *process = context;
+    /* Adapters have no clock: what they do in this turn they do at this time. */
     socketio_adapter_set_time(process->adapter, now_ms, wall_ms());
     for (size_t i = 0; i < process->stream_count; i++)
         wire_clients_set_time(process->streams[i], now_ms, wall_ms());
@@ -129,6 +140,8 @@ static void run_engineio(void *context, int64_t now_ms)
 {
     struct gateway_process *process = context;
     struct engineio_server *engineio = socketio_engineio(process->socketio);
+    /* Deadlines have moved by the time that we were stopped for, but clients have not: they have
+     * missed pings of ours, and are sent one before they give up. */
     int64_t span_ms = lws_loop_stopped_ms(process->loop) - process->stopped_ms;
     if (span_ms > 0) {
         process->stopped_ms += span_ms;
@@ -173,7 +186,8 @@ static void run_between(void *context, int64_t now_ms)
     run_streams(context, now_ms);
 }
 
-/* The Date of answers, what scoreboard know, and the end of draining. */
+/* The Date of answers, what other workers see, and the end of draining. The date is made once a
+ * second, and not for each answer. */
 static void run_process(void *context, int64_t now_ms)
 {
     struct gateway_process *process = context;
@@ -200,6 +214,7 @@ static int64_t process_deadline(void *context)
 static void start_draining(struct gateway_process *process)
 {
     const struct gateway_settings *settings = process->settings;
+    /* The second time is an order: an operator has lost patience. */
     if (gateway_drain_is_on(&process->drain)) {
         lws_loop_stop(process->loop); /* asked twice */
         return;
@@ -218,6 +233,7 @@ static void start_draining(struct gateway_process *process)
     gateway_drain_begin(&process->drain, lws_loop_now_ms(process->loop));
 }
 
+/* SIGHUP, as daemons have it: certificates are replaced every few weeks, and connections stay. */
 static void reload_certificate(struct gateway_process *process)
 {
     struct error error;
@@ -237,6 +253,8 @@ static void take_signal(void *context, int signal)
         if (process->tokens)
             token_sources_reread(process->tokens);
     } else if (signal == SIGINT || !process->slot || !gateway_drain_is_on(&process->drain))
+        /* A worker may be sent SIGTERM twice, by its supervisor and by whoever ends the group: that
+         * is one wish. */
         start_draining(process);
 }
 
@@ -266,6 +284,7 @@ static void add_chores(struct gateway_process *process)
     lws_loop_set_between(loop, run_between, process);
 }
 
+/* What comes from other threads comes by a descriptor: librdkafka's and the workers'. */
 static enum status add_watches(struct gateway_process *process, struct error *error)
 {
     const struct {
@@ -294,6 +313,7 @@ enum status gateway_turn_attach(struct gateway_process *process, struct error *e
     return add_watches(process, error);
 }
 
+/* Before the parts are freed: watches and chores hold their addresses. */
 void gateway_turn_detach(struct gateway_process *process)
 {
     for (size_t i = 0; i < sizeof(process->watches) / sizeof(process->watches[0]); i++)

@@ -1,3 +1,8 @@
+/* /livez, /readyz and /metrics: on a port of their own with all details, and on that of clients
+ * with no more than a code, for load balancers that can only look there.
+ *
+ * Our own HTTP server and not libmicrohttpd as in the dispatcher: the loop is here already, and
+ * that it answers is what /livez is to show. */
 #include "operations.h"
 
 #include <assert.h>
@@ -16,6 +21,7 @@ struct operations {
     struct lws_server *sockets;
 };
 
+/* Nothing on this port changes anything, and it has no body to read. */
 static bool is_reading(struct http_exchange *exchange, const struct http_request *request)
 {
     if (request->method == HTTP_GET || request->method == HTTP_HEAD)
@@ -27,6 +33,7 @@ static bool is_reading(struct http_exchange *exchange, const struct http_request
 static void operations_answer(struct http_exchange *exchange, unsigned code,
                               const char *content_type, struct bytes body)
 {
+    /* A proxy that answered a probe from its cache would keep a dead gateway in service. */
     static const struct http_field fields[] = {
         {BYTES_LITERAL("Cache-Control"), BYTES_LITERAL("no-store")}};
     const struct http_answer answer = {.code = code,
@@ -98,6 +105,7 @@ static void on_public_ready(void *route, struct http_exchange *exchange,
     answer_ready(route, exchange, request, false);
 }
 
+/* Rendered on the loop, in one go: a few hundred lines, every fifteen seconds or so. */
 static void on_metrics(void *route, struct http_exchange *exchange,
                        const struct http_request *request, int64_t now_ms)
 {
@@ -116,6 +124,7 @@ static void add_routes(struct http_server *http, const struct http_route *routes
         http_server_add_route(http, &routes[i]);
 }
 
+/* Never /metrics: figures of the whole are no business of clients. */
 void operations_add_public_routes(struct operations *operations, struct http_server *http)
 {
     const struct http_route routes[] = {
@@ -124,6 +133,7 @@ void operations_add_public_routes(struct operations *operations, struct http_ser
     add_routes(http, routes, sizeof(routes) / sizeof(routes[0]));
 }
 
+/* Small limits: whoever asks here sends a line and a few fields. */
 static void make_http(struct operations *operations, struct timer_wheel *wheel)
 {
     const struct http_server_config config = {
@@ -154,6 +164,8 @@ enum status operations_open(const struct operations_config *config, struct lws_l
     make_http(made, wheel);
     const struct lws_server_config sockets = {.address = config->address,
                                               .port = config->port,
+                                              /* Workers share it too: whichever is asked answers
+                                               * for all of them (gateway_metrics.c). */
                                               .share_port = config->share_port,
                                               .connections = OPERATIONS_CONNECTIONS_LIMIT,
                                               .acceptor = http_server_acceptor(made->http)};

@@ -1,3 +1,8 @@
+/* gateway --control: one order from the command line, checked like one that is read from the topic,
+ * shown, and written. It runs instead of a gateway, not in one.
+ *
+ * Exit codes are for scripts: 2 for what is no order (nothing was tried), 1 for what the broker did
+ * not take. */
 #include "order_command.h"
 
 #include <inttypes.h>
@@ -25,7 +30,7 @@ static int no_order(const char *problem, const char *detail)
     return EXIT_NO_ORDER;
 }
 
-/* 30s, 15m, 24h, 7d. */
+/* 30s, 15m, 24h, 7d. At most nine digits: even as days they stay within 64 bits of milliseconds. */
 static bool read_span(const char *text, int64_t *span_ms)
 {
     static const struct {
@@ -45,6 +50,8 @@ static bool read_span(const char *text, int64_t *span_ms)
     return false;
 }
 
+/* Times are made absolute here: an order is read long after it was written, and by gateways whose
+ * "now" is another. */
 static bool read_times(const struct order_arguments *arguments, struct order *order)
 {
     int64_t now_ms = wall_ms(), span_ms = 0;
@@ -53,6 +60,7 @@ static bool read_times(const struct order_arguments *arguments, struct order *or
         order->not_before_ms = now_ms;
     else if (!instant_parse(bytes_of_string(before), &order->not_before_ms))
         return false;
+    /* Without a time an order lasts as long as gateways keep it: gateway.control.order_age. */
     order->expires_ms = INT64_MAX;
     if (expires && read_span(expires, &span_ms))
         order->expires_ms = now_ms + span_ms;
@@ -61,7 +69,8 @@ static bool read_times(const struct order_arguments *arguments, struct order *or
     return true;
 }
 
-/* NULL, or what is wrong. */
+/* NULL, or what is wrong. The tenant has to be said even if it is the empty one: left out by
+ * mistake, the order would be for others than were meant. */
 static const char *read_subject(const struct order_arguments *arguments, struct order *order)
 {
     const char *const ids[ORDER_SCOPES] = {[ORDER_USER] = arguments->user,
@@ -82,6 +91,7 @@ static const char *read_subject(const struct order_arguments *arguments, struct 
     return NULL;
 }
 
+/* In words of the command line; the reader of records has its own. */
 static const char *fault_message(enum order_fault fault)
 {
     switch (fault) {
@@ -122,6 +132,7 @@ static int order_of_arguments(const struct order_arguments *arguments, struct or
     order->room = bytes_of_string(arguments->room);
     order->reason = bytes_of_string(arguments->reason);
     order->lifted = arguments->lift;
+    /* By the readers' own rules: what is written here will not be passed over there. */
     enum order_fault fault = order_check(order);
     return fault == ORDER_SOUND ? -1 : no_order(fault_message(fault), NULL);
 }
@@ -146,6 +157,7 @@ static int failed_order(const struct error *error)
     return EXIT_FAILURE;
 }
 
+/* That it exists is no failure: scripts run it at each deployment. */
 static int create_topic(const struct order_writer_config *writer, int64_t age_ms, bool dry_run)
 {
     struct error error;
@@ -175,6 +187,7 @@ int order_command(const struct order_arguments *arguments, const struct gateway_
     int code = order_of_arguments(arguments, &order);
     if (code >= 0)
         return code;
+    /* Before it is written: what went out can be read even if the broker does not answer. */
     show_order(&order, writer.topic);
     if (arguments->dry_run) {
         puts("not written (--dry-run)");

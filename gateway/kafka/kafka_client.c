@@ -1,3 +1,12 @@
+/* Handles of librdkafka as the gateway wants them, and records as the domain sees them. Three
+ * purposes: live reading, reading of the past, and asking; each on a handle of its own, since a
+ * handle has one connection to each broker, on which a slow answer holds up those behind it.
+ *
+ * The invariant: where to read from is ours. No group is joined, nothing is committed, and
+ * librdkafka never chooses an offset: what it cannot read it has to say.
+ *
+ * Threads: the loop calls all of this. librdkafka's threads touch nothing of ours but the event
+ * descriptor. */
 #include "kafka_client.h"
 
 #include <assert.h>
@@ -19,6 +28,8 @@ static void set_client_properties(rd_kafka_conf_t *conf, const struct kafka_clie
     const struct kafka_settings *settings = options->settings;
     /* Manual assignment asks for a group although nothing is ever done with it. */
     set_default_property(conf, settings, "group.id", "smartstack-gateway");
+    /* Set, not defaulted: with other values the gateway would be wrong, whatever its configuration
+     * says. */
     kafka_conf_set(conf, "enable.auto.commit", "false");
     kafka_conf_set(conf, "enable.auto.offset.store", "false");
     kafka_conf_set(conf, "enable.partition.eof", "true");
@@ -27,6 +38,7 @@ static void set_client_properties(rd_kafka_conf_t *conf, const struct kafka_clie
     kafka_conf_set(conf, "max.poll.interval.ms", "86400000"); /* a stopped process wakes up whole */
     if (options->purpose == KAFKA_PURPOSE_ASKING)
         return;
+    /* Else librdkafka, once it has met a full queue, looks again only after up to a second. */
     if (kafka_has_queue_backoff())
         set_default_property(conf, settings, "fetch.queue.backoff.ms", "2");
     if (options->mock)
@@ -57,6 +69,8 @@ enum status kafka_client_open(const struct kafka_client_options *options,
     *client = (struct kafka_client){.handle = handle};
     if (options->purpose == KAFKA_PURPOSE_ASKING)
         return STATUS_OK;
+    /* Errors and logs then come through the one queue too, which is drained without
+     * rd_kafka_poll(). */
     rd_kafka_poll_set_consumer(handle);
     client->queue = rd_kafka_queue_get_consumer(handle);
     /* Written only when the queue goes from empty to filled: who drains it asks until it is empty,
@@ -67,6 +81,8 @@ enum status kafka_client_open(const struct kafka_client_options *options,
     return STATUS_OK;
 }
 
+/* In this order: a signal from a thread of librdkafka after the descriptor has been closed could go
+ * to whoever has its number by then. */
 static void drop_queue(struct kafka_client *client)
 {
     if (!client->queue)
@@ -76,6 +92,7 @@ static void drop_queue(struct kafka_client *client)
     client->queue = NULL;
 }
 
+/* NO_CONSUMER_CLOSE: no group was joined, so that there is nothing to close, and closing waits. */
 void kafka_client_abandon(struct kafka_client *client)
 {
     assert(client->handle);
@@ -93,6 +110,7 @@ void kafka_client_close(struct kafka_client *client)
     *client = (struct kafka_client){0};
 }
 
+/* Borrows from the message, whose end is the end of the view. */
 void kafka_record_view(const rd_kafka_message_t *message, struct lane_record *record)
 {
     rd_kafka_timestamp_type_t type;
@@ -103,6 +121,7 @@ void kafka_record_view(const rd_kafka_message_t *message, struct lane_record *re
         .value = bytes_of(message->payload, message->payload ? message->len : 0),
     };
     rd_kafka_headers_t *headers;
+    /* librdkafka parses headers only here, at the first asking. */
     if (rd_kafka_message_headers(message, &headers) != RD_KAFKA_RESP_ERR_NO_ERROR)
         return;
     struct notification_envelope envelope = {0};

@@ -1,3 +1,12 @@
+/* One round of questions to the broker: which topics there are, and where the logs of some lanes
+ * begin and end. All of these calls block, so that a round is a job of the worker
+ * (threads/worker.h).
+ *
+ * Threads: from worker_submit() until done() a round is the worker's, with the handle that it asks
+ * through. That handle is used by rounds alone, and there is one round at a time.
+ *
+ * The invariant: each request has an answer after a round: a status, and a first and an end if it
+ * is STATUS_OK. */
 #include "kafka_ends.h"
 
 #include <assert.h>
@@ -36,6 +45,7 @@ struct topic_facts {
     int partition_count;
 };
 
+/* librdkafka leaves out what it did not ask about: absent is unknown. */
 static struct topic_facts find_topic(const struct rd_kafka_metadata *metadata, const char *name)
 {
     for (int i = 0; i < metadata->topic_cnt; i++)
@@ -52,6 +62,8 @@ static void judge_topic(struct kafka_ends_request *request, const struct topic_f
         fail_with_code(request, facts->code);
     else if (facts->partition_count == 0)
         ends_fail(request, STATUS_NOT_FOUND, REASON_TOPIC);
+    /* With fewer partitions than configured, some keys have none. With more all is well: writers
+     * and readers go by the configured number. */
     else if (facts->partition_count < request->partition_count ||
              facts->partition_count <= request->partition)
         ends_fail(request, STATUS_INVALID, REASON_PARTITIONS);
@@ -192,6 +204,7 @@ void kafka_ends_round_free(struct kafka_ends_round *round)
     free(round);
 }
 
+/* The request holds until the next one is added. */
 struct kafka_ends_request *kafka_ends_add(struct kafka_ends_round *round, const char *topic,
                                           int32_t partition)
 {

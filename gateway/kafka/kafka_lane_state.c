@@ -1,3 +1,16 @@
+/* What happens to one lane, from the hub's wish to read it until that ends.
+ *
+ *     asking --- its ends are known ---> reading --- something is odd ---> reading, verify
+ *       ^  ^                                ^                                 |       |
+ *       |  |- not now: again, 100 ms to 1 s |------ it is the same log -------|       |
+ *       |------------------ broken: the log is another one ---------------------------|
+ *
+ * The invariant: a position only grows while `reading`, and what is between two positions was given
+ * to the hub. Where that cannot be kept (retention, a log that was cut or made anew) the lane is
+ * broken, which the hub tells its sessions: they are never moved on silently.
+ *
+ * Entries have an id, which changes whenever their past is over: an answer with another id is
+ * dropped. */
 #include <string.h>
 
 #include "event_descriptor.h"
@@ -11,6 +24,7 @@ enum {
     MISSING_MS = 1500, /* a topic that was not there for so long was deleted */
 };
 
+/* Incremental: rd_kafka_assign() would begin every other lane's fetching anew. */
 void kafka_lane_assign(struct kafka_source *source, const struct kafka_lane *entry, bool assign)
 {
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
@@ -28,6 +42,8 @@ void kafka_lane_assign(struct kafka_source *source, const struct kafka_lane *ent
     source->stats.errors++;
 }
 
+/* The signal is for what is due at once; for later times it costs a turn, in which the deadline is
+ * looked at again. */
 void kafka_lane_ask_at(struct kafka_source *source, struct kafka_lane *entry, int64_t time_ms)
 {
     entry->retry_ms = time_ms;
@@ -53,6 +69,7 @@ void kafka_lane_start_over(struct kafka_source *source, struct kafka_lane *entry
     kafka_lane_ask_at(source, entry, 0);
 }
 
+/* Told once for each reason: retries are frequent, and clients hear of each telling. */
 void kafka_lane_unavailable(struct kafka_source *source, struct kafka_lane *entry,
                             const char *reason)
 {
@@ -76,6 +93,7 @@ void kafka_lane_available(struct kafka_source *source, struct kafka_lane *entry)
         return;
     entry->unavailable = false;
     source->stats.unavailable--;
+    /* One line of the broker says it for all of them. */
     if (strcmp(entry->reason, KAFKA_ENDS_BROKER) != 0)
         log_info("lane available", LOG_STRING("topic", entry->topic),
                  LOG_INTEGER("partition", entry->partition));
@@ -92,6 +110,8 @@ void kafka_lane_broken(struct kafka_source *source, struct kafka_lane *entry, co
     hub_lane_broken(source->hub, entry->lane, reason);
 }
 
+/* In this order: the hub may ask for a scan from inside hub_lane_opened(), which must find the lane
+ * as it is going to be. */
 static void lane_opened(struct kafka_source *source, struct kafka_lane *entry,
                         const struct kafka_ends_request *answer)
 {
@@ -122,6 +142,8 @@ static void lane_verified(struct kafka_source *source, struct kafka_lane *entry,
         return;
     }
     entry->missing_since_ms = 0;
+    /* `asked_position`, and not the position: records may have come while the question was under
+     * way. */
     if (answer->end < entry->asked_position) {
         if (entry->short_since_ms == 0)
             entry->short_since_ms = source->now_ms;
@@ -142,6 +164,7 @@ static void lane_verified(struct kafka_source *source, struct kafka_lane *entry,
     hub_lane_position(source->hub, entry->lane, entry->position);
 }
 
+/* All else is routine, which can wait for the interval. */
 bool kafka_lane_asks(const struct kafka_lane *entry)
 {
     return !entry->reading || entry->verify || entry->ends_wanted ||
@@ -185,6 +208,8 @@ void kafka_lane_answer(struct kafka_source *source, struct kafka_lane *entry,
         hub_scan_ended(source->hub, entry->lane, scan_status, answer->first);
     if (ends_wanted && entry->lane)
         hub_lane_ends(source->hub, entry->lane, answer->first, answer->end);
+    /* hub_scan_ended() and hub_lane_ends() may close the lane: its memory stays until the
+     * reaping. */
     if (!entry->lane)
         return;
     if (!entry->reading)

@@ -1,3 +1,8 @@
+/* The table of lanes, with two keys: the hub's lane, for what the hub asks, and topic and
+ * partition, for what librdkafka gives.
+ *
+ * The invariant: an entry is in both tables or in none. It is freed by kafka_lanes_reap() alone, at
+ * the end of a turn: those who are in the middle of it on the stack may go on to look at it. */
 #include <xxhash.h>
 
 /* uthash's own is slow and more than the analyser can follow. For pointers; names have a seed. */
@@ -10,6 +15,8 @@
 #include "layout.h"
 #include "mem.h"
 
+/* Packed by hand: the partition stands in front of the name in the entry too, so that both are one
+ * run of bytes, and a key can be hashed where it lies. */
 struct lane_key {
     int32_t partition;
     char topic[LAYOUT_TOPIC_LIMIT + 1];

@@ -1,3 +1,12 @@
+/* The orders of the backend (who is to be cut off, which rooms are closed to whom), read from one
+ * partition of a compacted topic, from its beginning.
+ *
+ * A gateway is not ready until it knows them all: `target` is where the log ended when it was first
+ * asked, and up to there nothing is told as news. An order that does not fit is not passed over: it
+ * is held, and with it all that follows, since the next one may lift it. Then no new clients are
+ * sent here.
+ *
+ * Threads: the loop; questions run on the worker, as rounds (kafka_ends.h). */
 #include "kafka_orders.h"
 
 #include <assert.h>
@@ -84,6 +93,7 @@ static bool take_order_record(struct kafka_orders *orders, const rd_kafka_messag
         if (!taken)
             return false;
     } else {
+        /* Passed over, not held: what nobody can read would stop this gateway for ever. */
         orders->stats.faulty[fault]++;
         log_warning("faulty order, passed over", LOG_STRING("reason", order_fault_text(fault)),
                     LOG_STRING("topic", orders->config.topic),
@@ -108,11 +118,14 @@ static void look_whether_known(struct kafka_orders *orders)
 /* False: it is held, and what follows waits. */
 static bool take_order_message(struct kafka_orders *orders, const rd_kafka_message_t *message)
 {
+    /* An error of the client and not of the partition: the next round of questions will show it. */
     if (!message->rkt || !orders->reading)
         return true;
     if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR)
         return message->offset < orders->position || take_order_record(orders, message);
     if (message->err == RD_KAFKA_RESP_ERR__PARTITION_EOF) {
+        /* The end moves on over what is no record: markers of transactions, and what was compacted
+         * away. */
         if (message->offset > orders->position)
             orders->position = message->offset;
         return true;
@@ -159,6 +172,7 @@ static bool drain_orders(struct kafka_orders *orders)
     unsigned left = ORDERS_A_TURN;
     if (!orders->live.handle || !retry_held(orders))
         return false;
+    /* One at a time, so that nothing has to be given back when one is held. */
     for (; left > 0 && !orders->renew; left--) {
         if (rd_kafka_consume_batch_queue(orders->live.queue, 0, &message, 1) != 1)
             return false;
@@ -227,6 +241,8 @@ static const char *trouble_of(const struct kafka_ends_request *answer)
 
 static void answered_orders(struct kafka_orders *orders, const struct kafka_ends_request *answer)
 {
+    /* Asked for one after the other (the end first): retention may have moved the beginning beyond
+     * it. */
     int64_t first = answer->first, end = answer->end > first ? answer->end : first;
     const char *trouble = trouble_of(answer);
     if (trouble && trouble != orders->trouble)
@@ -312,6 +328,7 @@ failed:
     return status;
 }
 
+/* The worker first: it may be asking through the handle that is closed below. */
 void kafka_orders_close(struct kafka_orders *orders)
 {
     if (!orders)
@@ -353,6 +370,7 @@ int64_t kafka_orders_deadline_ms(const struct kafka_orders *orders)
     return orders->held && orders->retry_ms < deadline ? orders->retry_ms : deadline;
 }
 
+/* A broker that is away after all was known makes nobody unready: it is away for every gateway. */
 bool kafka_orders_ready(const struct kafka_orders *orders, const char **detail)
 {
     bool away = orders->trouble && strcmp(orders->trouble, KAFKA_ENDS_BROKER) == 0;

@@ -1,3 +1,11 @@
+/* Clients' events to their topic: a producer that acknowledges once the broker has a record. The
+ * event waits with librdkafka, and its session does not: it is told later, through a waiter.
+ *
+ * The invariant: librdkafka gives a report for every record that it has accepted, and
+ * kafka_outlet_close() waits for the last of them. So `sent` is freed in delivered() alone, and
+ * stats.messages comes back to 0. A waiter that goes before the report takes itself out of `sent`.
+ *
+ * Threads: the loop. Reports come from rd_kafka_poll(), which is called there. */
 #include "kafka_outlet.h"
 
 #include <assert.h>
@@ -32,6 +40,7 @@ static enum status outlet_status(rd_kafka_resp_err_t code)
 {
     if (code == RD_KAFKA_RESP_ERR_NO_ERROR)
         return STATUS_OK;
+    /* The only one that the client can do something about. */
     if (code == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE)
         return STATUS_TOO_LARGE;
     return STATUS_UNAVAILABLE;
@@ -52,6 +61,7 @@ static void delivered(rd_kafka_t *producer, const rd_kafka_message_t *message, v
                     LOG_STRING("code", rd_kafka_err2name(message->err)));
     if (!waiter)
         return;
+    /* Before done(): the waiter may be freed in there. */
     waiter->pending = NULL;
     waiter->done(waiter, outlet_status(message->err));
 }
@@ -67,6 +77,7 @@ void kafka_outlet_service(struct kafka_outlet *outlet)
 
 static void outlet_add_header(rd_kafka_headers_t *headers, const char *name, struct bytes value)
 {
+    /* An absent header and an empty one would have to be told apart by the reader. */
     if (value.size > 0)
         rd_kafka_header_add(headers, name, -1, value.data, (ssize_t)value.size);
 }
@@ -99,11 +110,14 @@ static enum status send_record(void *context, const struct outlet_record *record
 {
     struct kafka_outlet *outlet = context;
     uint64_t bytes = bytes_of_record(record);
+    /* Counted here, so that a metric can show it; librdkafka's own queue has the same limits
+     * (configure()). */
     if (outlet->stats.messages >= outlet->messages_most ||
         bytes > outlet->bytes_most - outlet->stats.bytes) {
         outlet->stats.refused++;
         return STATUS_LIMIT;
     }
+    /* Events of one user stay in order, over all of their sessions. */
     struct bytes key = record->user.size > 0 ? record->user : record->session;
     struct outlet_message *sent = mem_new(struct outlet_message);
     rd_kafka_headers_t *headers = headers_of(record);
@@ -133,6 +147,7 @@ static enum status send_record(void *context, const struct outlet_record *record
     log_warning("client event not accepted",
                 LOG_STRING("code", rd_kafka_err2name(rd_kafka_error_code(error))));
     rd_kafka_error_destroy(error);
+    /* Only now: produceva() takes them if it succeeds, and leaves them if it fails. */
     rd_kafka_headers_destroy(headers);
     free(sent);
     return status;
@@ -168,6 +183,7 @@ static rd_kafka_conf_t *configure(const struct kafka_outlet_config *config,
     kafka_conf_set(conf, "queue.buffering.max.messages", number);
     snprintf(number, sizeof(number), "%llu", (unsigned long long)(config->bytes / 1024 + 1));
     kafka_conf_set(conf, "queue.buffering.max.kbytes", number);
+    /* A millisecond in which what comes in one turn becomes one request. */
     if (!kafka_settings_get(config->settings, KAFKA_ROLE_PRODUCER, "linger.ms"))
         kafka_conf_set(conf, "linger.ms", "1");
     rd_kafka_conf_set_dr_msg_cb(conf, delivered);
@@ -219,10 +235,13 @@ void kafka_outlet_close(struct kafka_outlet *outlet)
     if (!outlet)
         return;
     rd_kafka_queue_io_event_enable(outlet->queue, -1, NULL, 0);
+    /* What cannot be sent in that time is purged, and then reported: each `sent` has to come
+     * back. */
     if (rd_kafka_flush(outlet->producer, CLOSE_MS) != RD_KAFKA_RESP_ERR_NO_ERROR) {
         rd_kafka_purge(outlet->producer, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
         rd_kafka_flush(outlet->producer, CLOSE_MS);
     }
+    /* References first: rd_kafka_destroy() could wait for them. */
     rd_kafka_queue_destroy(outlet->queue);
     rd_kafka_topic_destroy(outlet->topic);
     rd_kafka_destroy(outlet->producer);

@@ -1,3 +1,8 @@
+/* When the broker is asked, and what its answers mean for all lanes together: whether it is here or
+ * away. One round is under way at most; what becomes due meanwhile goes into the next.
+ *
+ * The invariant: away is judged by questions of ours. librdkafka's errors only make us ask
+ * sooner. */
 #include <assert.h>
 
 #include "kafka_source_private.h"
@@ -35,6 +40,8 @@ static void broker_away(struct kafka_source *source)
     log_error("broker away", LOG_STRING("state", source->answered ? "lost" : "not reached yet"));
     KAFKA_LANES_FOREACH(&source->lanes, entry, scratch)
     {
+        /* Whatever comes now is of before: each lane is compared with its log when the broker is
+         * back. */
         entry->verify = entry->reading;
         kafka_lane_unavailable(source, entry, KAFKA_ENDS_BROKER);
     }
@@ -49,6 +56,7 @@ static void live_error(rd_kafka_t *client, int code, const char *reason, void *o
     log_warning("kafka", LOG_STRING("code", rd_kafka_err2name((rd_kafka_resp_err_t)code)),
                 LOG_STRING("reason", reason));
     if (code == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN)
+        /* Then one silence is enough to make it away. */
         source->trouble = true;
     if (source->probe_ms > source->now_ms + PROBE_SOON_MS)
         source->probe_ms = source->now_ms + PROBE_SOON_MS;
@@ -97,6 +105,8 @@ enum status kafka_rounds_open_live(struct kafka_source *source)
     return STATUS_OK;
 }
 
+/* Not before the broker has answered: whether it is the embedded one decides how they are set
+ * up. */
 static bool round_open_clients(struct kafka_source *source)
 {
     if (kafka_rounds_open_live(source) != STATUS_OK)
@@ -155,6 +165,7 @@ static void round_done(struct worker_job *job)
         const struct kafka_ends_request *answer = &round->requests[i];
         struct kafka_lane *entry =
             kafka_lanes_named(&source->lanes, answer->topic, answer->partition);
+        /* Closed meanwhile, or begun anew: the answer is about another life of it. */
         if (!entry || entry->id != answer->id)
             continue;
         if (source->live.handle)
@@ -187,6 +198,7 @@ static void start_round(struct kafka_source *source)
     round->job.done = round_done;
     round->owner = source;
     round->worker = source->worker;
+    /* Once is enough: a cluster does not become another kind of cluster. */
     round->ask_mock = !source->answered;
     source->ask_ms = INT64_MAX;
     KAFKA_LANES_FOREACH(&source->lanes, entry, scratch)

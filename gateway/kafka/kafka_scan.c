@@ -1,3 +1,12 @@
+/* Pieces of the past, read for clients that come back: a small pool of consumers, each with one
+ * scan at a time, the oldest waiting scan first. A consumer is kept between scans, since its
+ * connections and metadata are what is slow to get.
+ *
+ * The invariant: a lane has one scan at most (the domain joins those who are behind in it), which
+ * gives its records in order, from `next`, and ends once, by config.ended or by a cancellation.
+ *
+ * record() and ended() may start, resume or cancel scans: so a scan that is over stays in memory
+ * until the service call is over, and everybody looks at `over` after a call. */
 #include "kafka_scan.h"
 
 #include <assert.h>
@@ -73,6 +82,7 @@ static void free_over(struct kafka_scan_pool *pool)
     }
 }
 
+/* Messages hold their whole fetch response in memory: nothing is kept longer than it is needed. */
 static void drop_batch(struct scan_consumer *consumer)
 {
     while (consumer->batch_at < consumer->batch_count)
@@ -182,6 +192,7 @@ static void scan_end_with(struct kafka_scan_pool *pool, struct kafka_scan *scan,
     if (status != STATUS_OK)
         pool->stats.failed++;
     scan_end(pool, scan);
+    /* Last: the hub may start the lane's next scan in there. */
     pool->config.ended(pool->config.context, lane, status);
 }
 
@@ -263,8 +274,10 @@ void kafka_scan_cancel(struct kafka_scan_pool *pool, struct lane *lane)
 static void scan_take_record(struct kafka_scan_pool *pool, struct kafka_scan *scan,
                              const rd_kafka_message_t *message)
 {
+    /* Given already. A scan only goes on, whatever librdkafka gives again after a seek. */
     if (message->offset < scan->next)
         return;
+    /* Compacted or aborted records: no offset up to `to` has to exist. */
     if (message->offset >= scan->to) {
         scan_end_with(pool, scan, STATUS_OK);
         return;
@@ -276,6 +289,8 @@ static void scan_take_record(struct kafka_scan_pool *pool, struct kafka_scan *sc
     scan->short_since_ms = 0;
     pool->stats.records++;
     pool->stats.record_bytes += record.value.size;
+    /* False: some client's queue is full, and the scan waits for it. The consumer is not given to
+     * another meanwhile: its queue has the next records already. */
     bool go_on = pool->config.record(pool->config.context, scan->lane, &record);
     if (scan->over)
         return;
@@ -296,6 +311,7 @@ static void scan_take_end(struct kafka_scan_pool *pool, struct kafka_scan *scan,
 static void scan_take_message(struct kafka_scan_pool *pool, struct kafka_scan *scan,
                               const rd_kafka_message_t *message)
 {
+    /* Errors of the client, and what librdkafka still had of an earlier assignment. */
     if (!message->rkt || message->partition != scan->partition ||
         strcmp(rd_kafka_topic_name(message->rkt), scan->topic) != 0)
         return;
@@ -305,6 +321,7 @@ static void scan_take_message(struct kafka_scan_pool *pool, struct kafka_scan *s
         scan_take_end(pool, scan, message->offset);
     else if (message->err == RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET ||
              message->err == RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE)
+        /* Retention was quicker than the scan. */
         scan_end_with(pool, scan, STATUS_EXPIRED);
     else if (message->err == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART ||
              message->err == RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC ||
@@ -336,6 +353,7 @@ static bool serve_batch(struct kafka_scan_pool *pool, struct scan_consumer *cons
     return !scan->over && !scan->paused;
 }
 
+/* A paused scan waits for a client, and that is not the broker's fault. */
 static void consumer_expire(struct kafka_scan_pool *pool, struct scan_consumer *consumer)
 {
     struct kafka_scan *scan = consumer->scan;

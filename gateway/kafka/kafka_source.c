@@ -1,3 +1,10 @@
+/* The domain's lane_source over librdkafka: the live consumer, and the order of work in a turn.
+ *
+ * Threads: the loop alone. librdkafka's own threads fetch into a queue and signal a descriptor;
+ * whatever would block is asked on the worker (kafka_ends.h).
+ *
+ * The invariant: whoever signals is heard. librdkafka signals only when its queue becomes filled,
+ * so that who stops before it is empty has to signal the descriptor himself. */
 #include "kafka_source.h"
 
 #include <assert.h>
@@ -41,6 +48,7 @@ static void source_take_record(struct kafka_source *source, struct kafka_lane *e
                                const rd_kafka_message_t *message)
 {
     struct lane_record record;
+    /* Given already. Positions only grow, whatever librdkafka gives again after an assignment. */
     if (message->offset < entry->position)
         return;
     kafka_record_view(message, &record);
@@ -49,16 +57,21 @@ static void source_take_record(struct kafka_source *source, struct kafka_lane *e
     source->stats.record_bytes += record.value.size;
     kafka_watch_heard(source, entry);
     log_layout(source, entry, &record);
+    /* By clocks of two machines: below zero means no more than that they differ. */
     if (source->config.record_age && record.timestamp_ms > 0) {
         int64_t age_ms = source->wall_ms - record.timestamp_ms;
         metric_histogram_observe(source->config.record_age,
                                  age_ms > 0 ? (uint64_t)age_ms * 1000 : 0);
     }
+    /* While it is being verified, a record may be of a log that was made anew: only the ends make
+     * the lane available again. */
     if (!entry->verify)
         kafka_lane_available(source, entry);
     hub_record(source->hub, entry->lane, &record);
 }
 
+/* End of partition. It passes over what is no record (markers of transactions, aborted records),
+ * where no message would ever move the position. */
 static void source_take_end(struct kafka_source *source, struct kafka_lane *entry, int64_t end)
 {
     if (end > entry->position)
@@ -102,7 +115,8 @@ static void source_take_message(struct kafka_source *source, const rd_kafka_mess
         take_trouble(source, entry, message);
 }
 
-/* True: the budget is used up and there may be more. */
+/* True: the budget is used up and there may be more. The budget is there so that clients are served
+ * in between; batches, so that the queue's lock is taken once for many. */
 static bool drain_live(struct kafka_source *source)
 {
     rd_kafka_message_t *batch[BATCH];
@@ -147,6 +161,8 @@ static void reopen_lane(void *context, struct lane *lane)
     kafka_lane_start_over(source, entry_of(source, lane));
 }
 
+/* From the hub, perhaps in the middle of a drain: `last` must not keep the entry alive, and records
+ * of it that are in the batch find no lane then. */
 static void close_lane(void *context, struct lane *lane)
 {
     struct kafka_source *source = context;
@@ -233,6 +249,8 @@ failed:
     return status;
 }
 
+/* The worker first, which may be asking through `asking`; the descriptor last, because librdkafka
+ * writes to it until its handles have ended. */
 void kafka_source_close(struct kafka_source *source)
 {
     if (!source)
@@ -257,6 +275,8 @@ int kafka_source_descriptor(const struct kafka_source *source)
     return source->descriptor;
 }
 
+/* Cleared before anything is looked at: what comes later signals again. Answers first, since they
+ * decide about lanes whose records follow; entries are freed last. */
 void kafka_source_service(struct kafka_source *source, int64_t now_ms, int64_t wall_ms)
 {
     source->now_ms = now_ms;
@@ -284,6 +304,7 @@ void kafka_source_service_live(struct kafka_source *source, int64_t now_ms, int6
 int64_t kafka_source_deadline_ms(const struct kafka_source *source)
 {
     int64_t deadline = source->scans ? kafka_scan_deadline_ms(source->scans) : INT64_MAX;
+    /* Nothing of ours is due before its answer, which wakes the loop. */
     if (source->round)
         return deadline;
     if (source->ask_ms < deadline)

@@ -1,3 +1,10 @@
+/* Lanes that stand still although their log goes on. To librdkafka a connection on which no answer
+ * to Fetch comes looks like a quiet log; the end of the log, asked on another handle, tells the two
+ * apart.
+ *
+ * First the lane is assigned again, then the whole consumer is replaced. That is dear, since every
+ * lane is fetched anew, and so each replacement in a row waits twice as long; anything that is
+ * heard through the new one ends the row. */
 #include <assert.h>
 
 #include "kafka_end.h"
@@ -13,6 +20,7 @@ enum {
 
 /* --- Lanes ------------------------------------------------------------------------------------ */
 
+/* Any record of any lane: the connection lives. */
 void kafka_watch_heard(struct kafka_source *source, struct kafka_lane *entry)
 {
     source->heard_ms = source->now_ms;
@@ -29,6 +37,8 @@ static void read_anew(struct kafka_source *source, struct kafka_lane *entry, int
         source->renewal_wanted = true;
         return;
     }
+    /* Off and on: librdkafka refuses to be given a partition that it has. It then begins a new
+     * fetch at the position. */
     kafka_lane_assign(source, entry, false);
     kafka_lane_assign(source, entry, true);
 }
@@ -65,6 +75,7 @@ void kafka_watch_run(struct kafka_source *source)
     struct kafka_lane *entry;
     struct kafka_lane *scratch;
     struct kafka_client old = source->live;
+    /* Old handles may take long to end: no more than a few of them at a time. */
     bool wanted = source->renewal_wanted && kafka_ends_pending() < KAFKA_ENDS_MOST;
     source->renewal_wanted = false;
     if (!wanted ||

@@ -1,3 +1,6 @@
+/* For the command line: writes one order, or makes their topic. A program of its own by design,
+ * which blocks, waits for the broker's word, and ends. The gateway only reads the topic; so the
+ * right to write orders need not be the gateway's. */
 #include "order_writer.h"
 
 #include <inttypes.h>
@@ -56,6 +59,7 @@ static void order_delivered(rd_kafka_t *handle, const rd_kafka_message_t *messag
     report->place = (struct order_place){message->partition, message->offset};
 }
 
+/* A lifted order is a record without a value: compaction then removes both. */
 static rd_kafka_resp_err_t produce_order(rd_kafka_t *handle, const char *topic,
                                          const struct order *order)
 {
@@ -81,11 +85,13 @@ enum status order_write(const struct order_writer_config *config, const struct o
     if (!handle)
         return STATUS_INVALID;
     rd_kafka_resp_err_t code = produce_order(handle, config->topic, order);
+    /* librdkafka gives up by itself at message.timeout.ms and says so: a step more, to hear it. */
     for (int left_ms = config->timeout_ms + STEP_MS; !code && !report.done && left_ms > 0;
          left_ms -= STEP_MS)
         rd_kafka_poll(handle, STEP_MS);
     if (!code)
         code = report.done ? report.code : RD_KAFKA_RESP_ERR__TIMED_OUT;
+    /* Without this rd_kafka_destroy() could wait for a broker that does not answer. */
     rd_kafka_purge(handle, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
     rd_kafka_poll(handle, 0); /* what is told of it now, `report` is still here for */
     rd_kafka_destroy(handle);
@@ -98,6 +104,9 @@ enum status order_write(const struct order_writer_config *config, const struct o
 
 /* --- the topic -------------------------------------------------------------------------------- */
 
+/* Compacted, so that a gateway that starts reads each order once; and deleted by age, a day after
+ * no order can be in force any more. Segments are short, because compaction leaves the one that is
+ * being written alone. */
 static void set_topic_properties(rd_kafka_NewTopic_t *topic, int64_t age_ms)
 {
     char retention[NUMBER_SIZE];
@@ -135,6 +144,7 @@ enum status order_topic_create(const struct order_writer_config *config, int64_t
     rd_kafka_t *handle = open_order_producer(config, NULL, NULL, error);
     if (!handle)
         return STATUS_INVALID;
+    /* -1 replicas: the broker's default. */
     rd_kafka_NewTopic_t *topic = rd_kafka_NewTopic_new(config->topic, 1, -1, text, sizeof(text));
     if (!topic) {
         rd_kafka_destroy(handle);

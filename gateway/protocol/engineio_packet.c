@@ -1,3 +1,12 @@
+/* Engine.IO 4's packets and payloads of long-polling, as bytes. Pure: what a packet does is
+ * engineio/'s.
+ *
+ *     one packet        4hello            type, then data
+ *     binary, polling   bAQID             'b', then base64
+ *     payload           4hello<RS>2       packets between record separators (0x1E)
+ *
+ * The invariant: what is given lies in the caller's text, or in `scratch` for binary data, and
+ * nothing is kept here between two calls but how far a payload has been read. */
 #include "engineio_packet.h"
 
 #include <assert.h>
@@ -13,6 +22,8 @@ enum status engineio_decode(struct bytes text, struct buffer *scratch,
         return STATUS_MALFORMED;
     uint8_t type = text.data[0];
     struct bytes data = bytes_skip(text, 1);
+    /* Binary data is always a message: its type is not written. Other clients than the stock one
+     * break base64 into lines. */
     if (type == 'b') {
         buffer_clear(scratch);
         enum status status = base64_decode_lines(data, scratch);
@@ -30,6 +41,8 @@ enum status engineio_payload_init(struct engineio_payload_reader *reader, struct
                                   uint32_t max_packets)
 {
     assert(max_packets > 0);
+    /* As a whole and first: an answer that acts on half a payload and then refuses it would be
+     * worse. */
     if (body.size == 0 || !utf8_is_valid(body))
         return STATUS_MALFORMED;
     *reader = (struct engineio_payload_reader){body, max_packets, true};
@@ -42,6 +55,8 @@ enum status engineio_payload_next(struct engineio_payload_reader *reader, struct
     assert(reader->more || reader->rest.size == 0);
     if (!reader->more)
         return STATUS_NOT_FOUND;
+    /* A body of a megabyte could hold half a million empty packets, each of which costs a turn of
+     * its own. */
     if (reader->packets_left == 0)
         return STATUS_LIMIT;
     struct bytes rest = reader->rest;
@@ -69,6 +84,7 @@ void engineio_append_binary(struct buffer *out, struct bytes data)
     base64_encode(data, out);
 }
 
+/* For a poll's answer, which has a limit: known before anything is written. */
 size_t engineio_packet_size(bool binary, size_t data_size)
 {
     return 1 + (binary ? base64_encoded_size(data_size) : data_size);
@@ -77,10 +93,12 @@ size_t engineio_packet_size(bool binary, size_t data_size)
 void engineio_append_separator(struct buffer *out, size_t payload_start)
 {
     assert(payload_start <= buffer_size(out));
+    /* None in front of the first. */
     if (buffer_size(out) > payload_start)
         buffer_append_byte(out, ENGINEIO_SEPARATOR);
 }
 
+/* Members in the order of the official server. Clients parse JSON; people compare recordings. */
 void engineio_append_open(struct buffer *out, const struct engineio_handshake *handshake)
 {
     assert(handshake->sid.size > 0 && handshake->ping_interval_ms > 0);
@@ -97,6 +115,8 @@ static const struct {
     unsigned http;
     const char *text;
 } errors[] = {
+/* The official server's codes and words, by which its clients tell an expired session from a
+     * bad request. */
 #define X(name, code, http, text) [code] = {http, text},
     ENGINEIO_ERROR_TABLE(X)
 #undef X

@@ -1,3 +1,10 @@
+/* A request's head, once all of it is there: the request line, the fields, and what they say about
+ * the body and the connection. All slices point into the head.
+ *
+ * The invariant: what is accepted can be read in one way only. A proxy in front of us has read the
+ * same bytes; wherever its reading could differ from ours (two lengths, a length and a coding,
+ * blanks before a colon, folded lines) a request could be smuggled through, so that such a head is
+ * refused, also where the standard would let us mend it. */
 #include "http_head.h"
 
 #include <assert.h>
@@ -23,6 +30,7 @@ static uint8_t to_lower(uint8_t c)
     return c >= 'A' && c <= 'Z' ? (uint8_t)(c + ('a' - 'A')) : c;
 }
 
+/* ASCII alone, and not the locale's: "I" is "i" here, in Turkish too. */
 bool http_equal_ignoring_case(struct bytes a, struct bytes b)
 {
     if (a.size != b.size)
@@ -47,6 +55,7 @@ struct bytes http_trim(struct bytes text)
     return text;
 }
 
+/* Empty elements are passed over (RFC 9110, section 5.6.1.2). */
 bool http_list_next(struct bytes *list, struct bytes *element)
 {
     while (list->size) {
@@ -76,6 +85,7 @@ bool http_head_parse_field(struct bytes line, struct http_field *field)
     return true;
 }
 
+/* Methods are case-sensitive (RFC 9110, section 9.1): "get" is some other method. */
 static enum http_method method_of(struct bytes name)
 {
     static const struct {
@@ -110,12 +120,15 @@ static bool split_target(struct http_request *request)
 {
     struct bytes rest = request->target;
     assert(rest.size > 0);
+    /* A fragment is never sent: whoever wrote it means something else by it than we would. */
     if (memchr(rest.data, '#', rest.size))
         return false;
     if (bytes_equal_string(rest, "*")) {
         request->path = rest;
         return request->method == HTTP_OPTIONS;
     }
+    /* absolute-form, as proxies use it. The authority is looked at for its characters and then
+     * dropped: we have one host. */
     static const char *const schemes[] = {"http://", "https://"};
     for (size_t i = 0; i < 2 && rest.data[0] != '/'; i++) {
         struct bytes scheme = bytes_of_string(schemes[i]);
@@ -162,6 +175,7 @@ static enum status parse_request_line(struct bytes line, struct http_request *re
         return STATUS_MALFORMED;
     request->target = bytes_of(rest.data, (size_t)(blank - rest.data));
     struct bytes version = bytes_skip(rest, request->target.size + 1);
+    /* "HTTP/" DIGIT "." DIGIT, in capitals, with nothing behind. */
     if (version.size != 8 || !bytes_start_with(version, BYTES_LITERAL("HTTP/")) ||
         version.data[5] < '0' || version.data[5] > '9' || version.data[6] != '.' ||
         version.data[7] < '0' || version.data[7] > '9')
@@ -191,6 +205,8 @@ struct framing {
 
 static bool parse_length(struct bytes value, uint64_t *length)
 {
+    /* 19 digits fit into 64 bits. No sign, no blank, no list: "5, 5" is allowed to be mended, and
+     * is refused. */
     if (value.size == 0 || value.size > 19)
         return false;
     uint64_t sum = 0;
@@ -213,6 +229,7 @@ static void note_connection(struct framing *framing, struct bytes list)
     }
 }
 
+/* Counted and not judged yet: what is wrong with two fields together is seen when all are read. */
 static void note_field(struct framing *framing, struct http_request *request,
                        const struct http_field *field)
 {
@@ -248,6 +265,7 @@ static enum status judge_field(const struct framing *framing, struct http_reques
     *answer = 400;
     if (framing->bad || framing->hosts > 1 || (modern && framing->hosts == 0))
         return STATUS_MALFORMED;
+    /* The classic of request smuggling: a length and a coding, each believed by another reader. */
     if (framing->lengths + framing->codings > 1 || (framing->codings && !modern))
         return STATUS_MALFORMED;
     if (framing->codings) {
@@ -263,12 +281,15 @@ static enum status judge_field(const struct framing *framing, struct http_reques
     }
     request->has_body = request->chunked || request->content_length > 0;
     request->keep_alive = !framing->close && (modern || framing->keep_alive);
+    /* Both fields, or it is none: Upgrade alone may have been passed on by a proxy that does not
+     * know it. */
     request->upgrade = modern && framing->upgrade_listed && framing->upgrade_named;
     request->expect_continue = modern && framing->expect && request->has_body;
     *answer = 0;
     return STATUS_OK;
 }
 
+/* The reader has checked that every line ends in CRLF. */
 static struct bytes take_head_line(struct bytes *rest)
 {
     const uint8_t *end = memchr(rest->data, '\n', rest->size);

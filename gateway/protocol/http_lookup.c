@@ -1,4 +1,8 @@
-/* Looking into a request head that has been parsed. */
+/* Looking into a request head that has been parsed: fields, cookies, parameters of the query. By
+ * walking the head each time and not by a table: two or three fields of a request are ever asked
+ * for, and a table would cost every request.
+ *
+ * Nothing is copied; decoding goes into a buffer of the caller. */
 #include "http_head.h"
 
 #include "http_request.h"
@@ -8,6 +12,7 @@ bool http_field_next(struct bytes *rest, struct http_field *field)
 {
     if (rest->size == 0)
         return false;
+    /* A CR stands nowhere but at the end of a line, or the reader had refused it. */
     const uint8_t *end = memchr(rest->data, '\r', rest->size);
     struct bytes line = bytes_of(rest->data, end ? (size_t)(end - rest->data) : rest->size);
     if (!http_head_parse_field(line, field))
@@ -16,6 +21,7 @@ bool http_field_next(struct bytes *rest, struct http_field *field)
     return true;
 }
 
+/* The first of that name. Where two would matter, http_request_count() tells. */
 bool http_request_field(const struct http_request *request, const char *name, struct bytes *value)
 {
     struct bytes rest = request->fields, wanted = bytes_of_string(name);
@@ -41,6 +47,7 @@ size_t http_request_count(const struct http_request *request, const char *name)
     return count;
 }
 
+/* Over all fields of that name: several are one list (RFC 9110, section 5.3). */
 bool http_request_has_token(const struct http_request *request, const char *name, const char *token)
 {
     struct bytes rest = request->fields, wanted = bytes_of_string(name), element;
@@ -69,6 +76,7 @@ static struct http_field take_pair(struct bytes *rest, char separator)
                                bytes_skip(pair, equals ? name_size + 1 : name_size)};
 }
 
+/* The first of a name: browsers send the one with the most specific path first. */
 static bool find_cookie(struct bytes cookies, struct bytes wanted, struct bytes *value)
 {
     assert(wanted.size > 0);
@@ -77,6 +85,8 @@ static bool find_cookie(struct bytes cookies, struct bytes wanted, struct bytes 
         struct bytes found = http_trim(pair.value);
         if (!bytes_equal(http_trim(pair.name), wanted))
             continue;
+        /* Quotes may stand around a cookie's value and are not part of it (RFC 6265, section
+         * 4.1.1). */
         if (found.size >= 2 && found.data[0] == '"' && found.data[found.size - 1] == '"')
             found = bytes_of(found.data + 1, found.size - 2);
         *value = found;
@@ -139,6 +149,8 @@ static int decode_byte(struct bytes *encoded, bool plus)
 
 enum status http_percent_decode(struct bytes encoded, bool plus, struct buffer *out)
 {
+    /* It only shrinks. Committed at the end: a text that turns out to be malformed leaves
+     * nothing. */
     uint8_t *place = buffer_reserve(out, encoded.size);
     size_t size = 0;
     while (encoded.size) {
@@ -151,6 +163,7 @@ enum status http_percent_decode(struct bytes encoded, bool plus, struct buffer *
     return STATUS_OK;
 }
 
+/* Names may be encoded, too ("%74oken"), and are compared without a copy. */
 static bool name_matches(struct bytes encoded, const char *name)
 {
     while (encoded.size && *name) {
@@ -170,6 +183,7 @@ enum status http_query_parameter(struct bytes query, const char *name, struct bu
         if (!name_matches(parameter.name, name))
             continue;
         struct bytes raw = parameter.value;
+        /* The usual case, without a copy: tokens and ids have nothing to decode. */
         if (raw.size == 0 ||
             (!memchr(raw.data, '%', raw.size) && !memchr(raw.data, '+', raw.size))) {
             *value = raw;

@@ -1,3 +1,9 @@
+/* Answers of another gateway, which we have asked: a reader for the other side of HTTP, and only
+ * for what gateways answer each other. No chunks, no 1xx, and never without a length.
+ *
+ * The invariant: an answer is given once it is whole, and its slices hold until the next call.
+ * `taken` is what of the input that answer is: it is dropped as late as possible, so that nothing
+ * has to be copied. */
 #include "http_reply.h"
 
 #include <assert.h>
@@ -45,6 +51,7 @@ static bool read_length(const struct http_reply *reply, uint64_t *length)
 {
     struct bytes text;
     assert(reply->code >= 200);
+    /* Without a length a body would end with the connection, and we want that one to stay open. */
     if (!http_reply_field(reply, "content-length", &text)) {
         *length = 0;
         return reply->code == 204 || reply->code == 304;
@@ -72,6 +79,7 @@ static bool read_reply_head(struct bytes head, struct http_reply *reply)
         code = code * 10 + (unsigned)(head.data[i] - '0');
     }
     const uint8_t *end = memmem(head.data, head.size, "\r\n", 2);
+    /* A peer of ours has no reason for 1xx: such a one is not a peer. */
     if (code < 200 || head.data[12] != ' ' || !end)
         return false;
     reply->code = code;
@@ -92,6 +100,7 @@ enum status http_reply_next(struct http_reply_reader *reader, struct http_reply 
     struct bytes input = buffer_peek(&reader->input);
     const uint8_t *end = input.size ? memmem(input.data, input.size, "\r\n\r\n", 4) : NULL;
     if (!end)
+        /* Each time from the beginning: heads are short, and come in one piece nearly always. */
         return input.size > HEAD_BYTES_LIMIT ? STATUS_TOO_LARGE : STATUS_INCOMPLETE;
     size_t head = (size_t)(end - input.data) + 4;
     if (head > HEAD_BYTES_LIMIT)
@@ -100,6 +109,7 @@ enum status http_reply_next(struct http_reply_reader *reader, struct http_reply 
     uint64_t length;
     if (!read_reply_head(bytes_of(input.data, head - 2), &read) || !read_length(&read, &length))
         return STATUS_MALFORMED;
+    /* Before any of it is waited for. */
     if (length > reader->body_limit)
         return STATUS_TOO_LARGE;
     if (input.size - head < length)

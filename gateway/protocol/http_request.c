@@ -1,16 +1,25 @@
+/* Requests out of a stream of bytes, however it was cut: heads, pieces of bodies, ends (RFC 9112).
+ * quicly's manner: bytes are fed, items are taken, and nothing is called back.
+ *
+ *        HEAD --> ADMIT --> DATA --------------------> END --> HEAD
+ *          |        |  ^      |                         ^
+ *          |        |  |      v  (chunked)              |
+ *          +---------> CHUNK_SIZE <-- CHUNK_END     TRAILER
+ *                   |     '-----------------------------^
+ *                   '--> TOO_LARGE --(discard)--> ADMIT
+ *        any --> FAILED;  after HEAD --> UPGRADED
+ *
+ * The invariant: the items do not depend on how the bytes were cut, and no byte is looked at twice
+ * for a line's end (`scanned`), so that a client which sends single bytes costs no more than one
+ * that does not. Slices of an item hold until the next call; they are `pending` and dropped
+ * then. */
 #include "http_request.h"
 
 #include <assert.h>
 
 #include "http_head.h"
 
-/*      HEAD --> ADMIT --> DATA --------------------> END --> HEAD
- *        |        |  ^      |                         ^
- *        |        |  |      v  (chunked)              |
- *        +---------> CHUNK_SIZE <-- CHUNK_END     TRAILER
- *                 |     '-----------------------------^
- *                 '--> TOO_LARGE --(discard)--> ADMIT
- *      any --> FAILED;  after HEAD --> UPGRADED */
+/* Where in a request the reader is: the drawing above. */
 enum http_reader_state {
     STATE_HEAD,
     STATE_ADMIT, /* `left` bytes are announced: may they come? */
@@ -106,6 +115,9 @@ void http_reader_limit_body(struct http_reader *reader, uint64_t body_bytes)
     reader->body_limit = body_bytes;
 }
 
+/* A refused request's body must be read all the same, up to a measure: closing with bytes unread
+ * sends a reset, which may overtake the refusal. Beyond that measure the connection is not worth
+ * it. */
 void http_reader_discard(struct http_reader *reader, uint64_t most)
 {
     assert(reader->state != STATE_HEAD);
@@ -124,12 +136,15 @@ void http_reader_upgrade(struct http_reader *reader, struct buffer *rest)
     assert(reader->state != STATE_FAILED && buffer_size(rest) == 0);
     drop_pending(reader);
     buffer_deinit(rest);
+    /* The buffer itself is handed over: what came behind the request is the new protocol's
+     * already. */
     *rest = reader->input;
     reader->input = (struct buffer){0};
     reader->state = STATE_UPGRADED;
 }
 
-/* Whether the byte may stand at this place of a line; the first line is a request line. */
+/* Whether the byte may stand at this place of a line; the first line is a request line. Bytes
+ * beyond ASCII are allowed in values of fields (obs-text), and nowhere in the request line. */
 static bool is_allowed(uint8_t byte, bool request_line)
 {
     if (byte == '\t' || byte >= 0x80)
@@ -237,6 +252,8 @@ static enum status next_head(struct http_reader *reader, struct http_item *item)
     return STATUS_OK;
 }
 
+/* Asked before the bytes come: an announced length of gigabytes is answered at once. Of chunks each
+ * is asked for in turn, since their sum is not known before. */
 static enum status admit(struct http_reader *reader)
 {
     assert(reader->body_seen <= reader->body_limit);
@@ -290,6 +307,7 @@ static size_t parse_chunk_size(struct bytes line, uint64_t *size)
             digit = c - 'A' + 10u;
         else
             break;
+        /* Refused by their number, leading zeros included: no sum is ever near an overflow. */
         if (i == CHUNK_DIGITS_MAX)
             return 0;
         sum = sum << 4 | digit;
@@ -354,6 +372,7 @@ static enum status scan_body_line(struct http_reader *reader, size_t most, struc
     return STATUS_OK;
 }
 
+/* Extensions and trailers are not body, and would otherwise be without a limit. */
 static enum status count_overhead(struct http_reader *reader, size_t size)
 {
     assert(size <= UINT32_MAX - reader->overhead);
@@ -421,6 +440,8 @@ static enum status next_trailer(struct http_reader *reader)
     return count_overhead(reader, size + 2);
 }
 
+/* An item of its own, also after a request without a body: so there is one place at which a request
+ * is over. */
 static enum status next_end(struct http_reader *reader, struct http_item *item)
 {
     assert(reader->state == STATE_END && reader->left == 0);

@@ -1,3 +1,8 @@
+/* Answers, written in one go: what of a head is ours, in one order, and then what the caller adds.
+ * Nobody else writes a status line.
+ *
+ * The invariant: no value can end its line. The asserts are right, because callers pass constants
+ * of theirs, numbers, or texts that were checked with http_value_is_safe() where they came in. */
 #include "http_response.h"
 
 #include <assert.h>
@@ -40,6 +45,8 @@ const char *http_reason(unsigned code)
     for (size_t i = 0; i < sizeof(reasons) / sizeof(reasons[0]); i++)
         if (reasons[i].code == code)
             return reasons[i].text;
+    /* The phrase means nothing to clients (RFC 9112, section 4); a code of an adapter may be a new
+     * one. */
     return "Unknown";
 }
 
@@ -71,6 +78,7 @@ static void append_framing(struct buffer *out, const struct http_response *respo
         assert(response->minor_version == 1);
         buffer_append_string(out, "Transfer-Encoding: chunked\r\n");
         break;
+    /* The end of the connection is the end of the body: says "Connection: close", below. */
     case HTTP_FRAMING_CLOSE:
     case HTTP_FRAMING_NONE:
         break;
@@ -81,6 +89,7 @@ void http_response_write_head(struct buffer *out, const struct http_response *re
                               const struct http_field *fields, size_t field_count)
 {
     assert(response->code >= 100 && response->code <= 999);
+    /* Also to a client of 1.0: the version is what we speak (RFC 9110, section 6.2). */
     buffer_append_format(out, "HTTP/1.1 %u %s\r\n", response->code, http_reason(response->code));
     if (response->date)
         append_head_field(out, BYTES_LITERAL("Date"), bytes_of_string(response->date));
@@ -90,6 +99,7 @@ void http_response_write_head(struct buffer *out, const struct http_response *re
     append_framing(out, response);
     if (response->close || response->framing == HTTP_FRAMING_CLOSE)
         buffer_append_string(out, "Connection: close\r\n");
+    /* Of 1.0 connections close unless both sides say otherwise. */
     else if (response->minor_version == 0 && response->code >= 200)
         buffer_append_string(out, "Connection: keep-alive\r\n");
     for (size_t i = 0; i < field_count; i++)
@@ -107,6 +117,7 @@ void http_response_write(struct buffer *out, const struct http_response *respons
     buffer_append(out, body);
 }
 
+/* A chunk of no bytes would be the last one. */
 void http_response_begin_chunk(struct buffer *out, size_t size)
 {
     assert(size > 0);
@@ -132,6 +143,7 @@ void http_response_write_last_chunk(struct buffer *out)
     buffer_append(out, BYTES_LITERAL("0\r\n\r\n"));
 }
 
+/* Without a date or any field: it is not the answer yet. */
 void http_response_write_continue(struct buffer *out)
 {
     buffer_append(out, BYTES_LITERAL("HTTP/1.1 100 Continue\r\n\r\n"));
@@ -155,6 +167,7 @@ static void civil_date(int64_t days, int *year, int *month, int *day)
 
 void http_date(int64_t unix_seconds, char out[HTTP_DATE_SIZE])
 {
+    /* 1970-01-01 was a Thursday. strftime() would write in the language of the process. */
     static const char weekdays[] = "ThuFriSatSunMonTueWed";
     static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
     assert(unix_seconds >= 0 && unix_seconds < INT64_C(253402300800));

@@ -1,4 +1,12 @@
-/* Collecting the attachments of binary packets. */
+/* Collecting the attachments of binary packets: Socket.IO sends a text with placeholders, and after
+ * it each attachment as a message of its own. Everything else passes through without a copy.
+ *
+ * The invariant: there is a collection exactly while a binary packet is incomplete, or was given by
+ * the last call. Nothing else may come in between, neither a text nor an attachment too many: the
+ * stock parser throws then, and so we refuse.
+ *
+ * The memory is bounded before it is used: the text and all attachments together by
+ * packet_bytes. */
 #include <assert.h>
 
 #include "mem.h"
@@ -44,6 +52,8 @@ bool socketio_decoder_is_collecting(const struct socketio_decoder *decoder)
     return collection && collection->count < collection->packet.attachment_count;
 }
 
+/* The copy is decoded, and not the caller's text: the packet's slices have to last until the last
+ * attachment has come, while the text is gone after this call. */
 static enum status begin_collection(struct socketio_decoder *decoder, struct bytes text,
                                     struct socketio_packet *packet)
 {
@@ -102,6 +112,7 @@ enum status socketio_decoder_binary(struct socketio_decoder *decoder, struct byt
     return STATUS_OK;
 }
 
+/* For a session that moves to another gateway in the middle of a packet. */
 bool socketio_decoder_peek(const struct socketio_decoder *decoder, struct bytes *text,
                            const struct bytes **attachments, uint32_t *count)
 {

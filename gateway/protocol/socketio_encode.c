@@ -1,4 +1,11 @@
-/* Encoding. Payloads pass as they are; only texts of ours are escaped. */
+/* Encoding of Socket.IO 5's packets. Payloads pass as they are; only texts of ours are escaped.
+ *
+ * An event is written in two parts, because most of it is the same for every client: the body once
+ * for a message, shared by all who get it, and the tail with the client's own cursor.
+ *
+ *     2["notification",{...}      the body, once
+ *                           ,"cursor"]   the tail, each
+ * */
 #include <assert.h>
 
 #include "json.h"
@@ -13,6 +20,7 @@ void socketio_append_head(struct buffer *out, const struct socketio_packet *pack
                packet->attachment_count <= SOCKETIO_MAX_ATTACHMENTS);
         buffer_append_format(out, "%u-", packet->attachment_count);
     }
+    /* The main namespace is not named, as the official encoder has it. */
     if (name_space.size && !bytes_equal_string(name_space, "/")) {
         assert(name_space.data[0] == '/' && !memchr(name_space.data, ',', name_space.size));
         buffer_append(out, name_space);
@@ -28,6 +36,8 @@ void socketio_append_packet(struct buffer *out, const struct socketio_packet *pa
     buffer_append(out, packet->payload);
 }
 
+/* sid and pid are made by us, of letters that need no escape. With a pid the stock client keeps
+ * offsets and offers them when it comes back (connection state recovery). */
 void socketio_append_connect(struct buffer *out, struct bytes name_space, struct bytes sid,
                              struct bytes pid)
 {
@@ -97,6 +107,8 @@ void socketio_append_event_body(struct buffer *out, struct bytes name_space, str
     append_name_and_arguments(out, name, arguments);
 }
 
+/* The stock client takes the last argument of an event for the offset to come back with, if it is a
+ * text. So the cursor is the last argument, and not a member somewhere inside. */
 void socketio_append_event_tail(struct buffer *out, struct bytes cursor)
 {
     if (cursor.size) {

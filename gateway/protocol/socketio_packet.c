@@ -1,5 +1,17 @@
-/* Decoding. The header is read by hand, the payload by the JSON scanner, once; a binary packet's a
- * second time, for its placeholders. */
+/* Decoding of Socket.IO 5's packets. The header is read by hand, the payload by the JSON scanner,
+ * once; a binary packet's a second time, for its placeholders.
+ *
+ *     51-/admin,12["upload",{"_placeholder":true,"num":0}]
+ *     ^^ ^      ^ ^
+ *     || |      | the payload: JSON, an array for events and acks
+ *     || |      ack id, if one is wanted
+ *     || the namespace, with its comma; "/" is left out
+ *     |attachments, of binary packets, with their dash
+ *     type
+ *
+ * The invariant: whatever is accepted is accepted by the stock parser too, and read alike. Where
+ * that one throws, we refuse; we also refuse where JavaScript is lenient in a way that no client
+ * means (an ack id of blanks). */
 #include "socketio_packet.h"
 
 #include <assert.h>
@@ -41,6 +53,7 @@ static bool take_number(struct bytes *text, uint64_t most, uint64_t *number)
     return true;
 }
 
+/* Up to the comma, or to the end: a packet without a payload may leave the comma out. */
 static enum status take_namespace(struct bytes *text, uint32_t most, struct bytes *name_space)
 {
     assert(most > 0);
@@ -107,6 +120,7 @@ bool socketio_event_is_reserved(struct bytes name)
     return false;
 }
 
+/* Events of these names would be taken, at the other end, for the library's own. */
 static bool raw_name_is_reserved(struct bytes raw)
 {
     uint8_t name[NAME_RAW_MAX];
@@ -127,6 +141,8 @@ static enum status scan_arguments(struct json_scanner *scanner, struct socketio_
     struct bytes element, all = {0};
     uint32_t count = 0;
     enum json_token token;
+    /* The slice has the commas and blanks between its elements: socketio_next_argument() takes it
+     * apart. */
     while ((token = json_value(scanner, &element)) != JSON_ARRAY_END) {
         if (token == JSON_ERROR)
             return scan_failure(scanner);
@@ -149,6 +165,7 @@ static enum status scan_event(struct json_scanner *scanner, struct socketio_pack
         if (raw_name_is_reserved(scanner->raw))
             return STATUS_MALFORMED;
     } else if (token != JSON_NUMBER) {
+        /* The stock server takes a number for a name of an event, too. */
         return scan_failure(scanner);
     }
     return scan_arguments(scanner, packet);
@@ -178,6 +195,7 @@ static enum status scan_payload(struct json_scanner *scanner, struct socketio_pa
     return STATUS_FATAL;
 }
 
+/* The stock parser lets an event through without any; it then has no name, and nobody hears it. */
 static bool may_lack_payload(enum socketio_packet_type type)
 {
     return type == SOCKETIO_CONNECT || type == SOCKETIO_DISCONNECT || type == SOCKETIO_EVENT;
@@ -259,6 +277,7 @@ enum status socketio_decode(struct bytes text, const struct socketio_limits *lim
     json_init(&scanner, text, limits->json_depth);
     struct socketio_packet head = found;
     status = scan_payload(&scanner, &found);
+    /* Only the head: with its ack id the client can still be told why. */
     if (status == STATUS_TOO_DEEP)
         *packet = head;
     if (status)
@@ -285,6 +304,7 @@ bool socketio_event_is(const struct socketio_packet *packet, const char *name)
         return false;
     struct bytes wanted = bytes_of_string(name);
     struct bytes raw = bytes_of(packet->event.data + 1, packet->event.size - 2);
+    /* Nearly always: then it is a comparison and no more. */
     if (!memchr(raw.data, '\\', raw.size))
         return bytes_equal(raw, wanted);
     if (raw.size > wanted.size * 6) /* no escape is longer than six bytes for one */

@@ -1,3 +1,9 @@
+/* Events of text/event-stream (WHATWG HTML, section 9.2), in two parts like all notifications: the
+ * body once for a message, and the tail with the client's own cursor as `id`.
+ *
+ * The invariant: nothing that is in a value can end its field. Texts of several lines become
+ * several fields, and ids with a line end or a NUL are refused: a browser would ignore such an id
+ * without a word, and come back from where it was before. */
 #include "sse_event.h"
 
 #include <assert.h>
@@ -54,6 +60,8 @@ void sse_append_body(struct buffer *out, struct bytes name, struct bytes data)
     append_lines(out, "data: ", data);
 }
 
+/* The body is one of ours, made by sse_append_body() with data of one line: it is taken apart again
+ * here, so that history needs no encoding of its own of each message. */
 void sse_append_history(struct buffer *out, struct bytes room, struct bytes body)
 {
     size_t name = sizeof("event: ") - 1, data = sizeof("\ndata: ") - 1;
@@ -81,12 +89,14 @@ void sse_append_tail(struct buffer *out, struct bytes cursor)
     buffer_append_byte(out, '\n');
 }
 
+/* An id and no data: browsers keep the id and call nobody. */
 void sse_append_cursor(struct buffer *out, struct bytes cursor)
 {
     assert(cursor.size);
     sse_append_tail(out, cursor);
 }
 
+/* Heartbeats: passed over by browsers, and bytes enough for proxies. */
 void sse_append_comment(struct buffer *out, struct bytes text)
 {
     append_lines(out, ": ", text);
@@ -101,6 +111,8 @@ void sse_append_retry(struct buffer *out, uint32_t delay_ms)
 bool sse_last_event_id(const struct http_request *request, struct buffer *scratch, struct bytes *id)
 {
     struct bytes found;
+    /* Browsers send the field by themselves when they come back, but a page that was loaded again
+     * cannot set it on an EventSource: it has the parameter. */
     if (!http_request_field(request, "last-event-id", &found) || found.size == 0) {
         if (http_query_parameter(request->query, "lastEventId", scratch, &found) || found.size == 0)
             return false;

@@ -1,3 +1,9 @@
+/* UTF-8 of texts that come in pieces, as the frames of a WebSocket message do: the state between
+ * two pieces is three bytes. RFC 6455 wants a text to be refused as soon as it can be seen to be
+ * none, and so before its last piece.
+ *
+ * The invariant: between two calls, `left` continuation bytes are missing, of which the next lies
+ * from `low` to `high`; all others from 0x80 to 0xBF. */
 #include "utf8.h"
 
 #include <assert.h>
@@ -8,6 +14,8 @@ static size_t ascii_prefix(const uint8_t *data, size_t size)
     size_t i = 0;
     for (; i + 8 <= size; i += 8) {
         uint64_t word;
+        /* Any address will do: compilers make one load of it. Most texts are ASCII, and eight bytes
+         * at a time are then all there is to do. */
         memcpy(&word, data + i, sizeof(word));
         if (word & UINT64_C(0x8080808080808080))
             break;

@@ -1,3 +1,12 @@
+/* Frames of RFC 6455: a reader for what clients send, and writers for what we send. Messages are
+ * put together here, so that whoever takes items never sees a fragment.
+ *
+ * The invariant: `message` holds the unfinished message first, message_size bytes of it, and behind
+ * that, for a moment, a control frame that came in between. Its memory is freed between messages:
+ * an idle connection has none.
+ *
+ * What breaks the protocol ends it (section 7.1.7): after a failure there is only the failure, with
+ * the close code that tells the client why. */
 #include "websocket_frame.h"
 
 #include <assert.h>
@@ -104,8 +113,12 @@ static uint64_t frame_size(const struct websocket_reader *reader)
 static enum status check_start(struct websocket_reader *reader)
 {
     assert(reader->header_size == 2);
+    /* No extension is ever agreed upon: compressed frames for thousands of clients would have to be
+     * made for each, and a message could no longer be shared. */
     if (reader->header[0] & RSV)
         return violate(reader);
+    /* Clients mask, so that a page cannot put bytes of its choice on the wire for a proxy to
+     * misread. */
     if (!(reader->header[1] & MASKED))
         return violate(reader);
     switch ((unsigned)frame_opcode(reader)) {
@@ -132,6 +145,7 @@ static enum status check_size(struct websocket_reader *reader)
     assert(reader->message_size <= reader->message_limit);
     if ((length == 126 && size < 126) || (length == 127 && (size <= UINT16_MAX || size >> 63)))
         return violate(reader); /* the shortest form must be used, section 5.2 */
+    /* Before any of it is read: what a frame announces is refused, not what has arrived of it. */
     if (!frame_is_control(reader) && size > reader->message_limit - reader->message_size)
         return frame_reader_fail(reader, STATUS_TOO_LARGE, WEBSOCKET_CLOSE_TOO_BIG);
     return STATUS_OK;
@@ -143,6 +157,7 @@ static enum status read_header(struct websocket_reader *reader, struct bytes *in
     while (reader->header_size < full_header_size(reader)) {
         if (input->size == 0)
             return STATUS_INCOMPLETE;
+        /* Byte by byte: headers are 14 bytes at most, and may be cut anywhere. */
         reader->header[reader->header_size++] = input->data[0];
         *input = bytes_skip(*input, 1);
         if (reader->header_size == 2) {
@@ -197,6 +212,8 @@ static enum status read_payload(struct websocket_reader *reader, struct bytes *i
         if (!frame_is_control(reader)) {
             reader->message_size += (uint32_t)size;
             if (reader->message_opcode == WEBSOCKET_TEXT &&
+                /* As it comes: a text that is none ends the connection before the rest of it has
+                 * been kept. */
                 !utf8_validator_feed(&reader->utf8, bytes_of(place, size)))
                 return frame_reader_fail(reader, STATUS_MALFORMED, WEBSOCKET_CLOSE_INVALID_TEXT);
         }
@@ -209,6 +226,7 @@ static enum status give_close(struct websocket_reader *reader, struct bytes payl
 {
     unsigned code = WEBSOCKET_CLOSE_NO_CODE;
     assert(payload.size <= WEBSOCKET_CONTROL_MAX);
+    /* A code has two bytes (section 5.5.1). */
     if (payload.size == 1)
         return violate(reader);
     if (payload.size >= 2) {
@@ -291,6 +309,8 @@ enum status websocket_reader_next(struct websocket_reader *reader, struct bytes 
     }
 }
 
+/* In the shortest of its three forms, always final and never masked: servers do not mask (section
+ * 5.1), so that one frame can be written to every client as it is. */
 size_t websocket_write_header(uint8_t out[WEBSOCKET_HEADER_MAX], enum websocket_opcode opcode,
                               uint64_t payload_size)
 {
@@ -333,6 +353,7 @@ void websocket_append_close(struct buffer *out, unsigned code, const char *reaso
     struct bytes text = bytes_of_string(reason);
     if (text.size > WEBSOCKET_CONTROL_MAX - 2) {
         text.size = WEBSOCKET_CONTROL_MAX - 2;
+        /* Cut at a character's beginning: half of one would be invalid at the client. */
         while (text.size && (text.data[text.size] & 0xc0) == 0x80)
             text.size--;
     }
@@ -344,6 +365,8 @@ void websocket_append_close(struct buffer *out, unsigned code, const char *reaso
 
 bool websocket_close_code_is_valid(unsigned code)
 {
+    /* 1004 to 1006 and 1015 are never sent (section 7.4.1): they stand for what was not a close
+     * frame. */
     return (code >= 1000 && code <= 1003) || (code >= 1007 && code <= 1014) ||
            (code >= 3000 && code <= 4999);
 }

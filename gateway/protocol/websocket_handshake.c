@@ -1,4 +1,5 @@
-/* The server's side of the opening handshake: RFC 6455 section 4.2. */
+/* The server's side of the opening handshake: RFC 6455 section 4.2. That the request may come from
+ * this origin is not looked at here: the adapters know which origins there are. */
 #include <assert.h>
 #include <openssl/evp.h>
 
@@ -9,6 +10,7 @@
 
 enum { KEY_SIZE = 24, NONCE_SIZE = 16, SHA1_SIZE = 20 };
 
+/* 16 bytes in base64 (section 4.1): decoded, and not only counted. */
 static bool key_is_valid(struct bytes key)
 {
     if (key.size != KEY_SIZE)
@@ -26,6 +28,7 @@ enum status websocket_check_handshake(const struct http_request *request, struct
     if (http_request_count(request, "sec-websocket-version") != 1 ||
         !http_request_field(request, "sec-websocket-version", &version) ||
         !bytes_equal_string(version, "13"))
+        /* The answer to this one names the version that we speak (section 4.4). */
         return STATUS_UNSUPPORTED;
     if (http_request_count(request, "sec-websocket-key") != 1 ||
         !http_request_field(request, "sec-websocket-key", &found) || !key_is_valid(found))
@@ -36,6 +39,8 @@ enum status websocket_check_handshake(const struct http_request *request, struct
 
 void websocket_accept(struct bytes key, char out[WEBSOCKET_ACCEPT_SIZE])
 {
+    /* Section 1.3. SHA-1 is no weakness here: it proves that the server has understood the
+     * question. */
     static const char guid[] = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
     uint8_t text[KEY_SIZE + sizeof(guid) - 1], digest[SHA1_SIZE];
     assert(key.size == KEY_SIZE);
@@ -61,6 +66,7 @@ static bool next_offer(struct bytes *fields, struct bytes *list, struct bytes *o
     }
 }
 
+/* Names of subprotocols are compared exactly, unlike names of fields. */
 bool websocket_offers_protocol(const struct http_request *request, const char *protocol)
 {
     struct bytes rest = request->fields, list = {0}, offer;

@@ -1,3 +1,12 @@
+/* The JSON form of our own protocol over WebSocket (ws_message.h: what it has in common with the
+ * protobuf form): one object for each message, flat, with `type`.
+ *
+ * Members are found in one pass, without a tree, by a table of names; values stay raw slices of the
+ * text until somebody wants one. Members that nobody knows are passed over, so that newer clients
+ * can say more.
+ *
+ * The invariant: after ws_json_decode() every slice has the shape that its name asks for. So what
+ * comes later asserts and does not check. */
 #include "ws_json.h"
 
 #include <assert.h>
@@ -27,7 +36,8 @@ enum member {
 
 enum { NAME_RAW_MAX = 64 };
 
-/* What has been found: raw values, and the first token of each. */
+/* What has been found: raw values, and the first token of each. An array by member, filled in one
+ * pass, so that a member that comes twice is seen wherever it stands. */
 struct members {
     struct bytes raw[MEMBER_COUNT];
     enum json_token token[MEMBER_COUNT];
@@ -116,6 +126,8 @@ static bool is_string_or_absent(const struct members *members, enum member membe
     return !has(members, member) || members->token[member] == JSON_STRING;
 }
 
+/* Also of members that this kind of message does not use: a client that sends them wrong has a
+ * fault, and hears of it now rather than when it uses them. */
 static bool shapes_are_right(const struct members *members)
 {
     static const enum member strings[] = {
@@ -125,6 +137,7 @@ static bool shapes_are_right(const struct members *members)
     for (size_t i = 0; i < sizeof(strings) / sizeof(strings[0]); i++)
         if (!is_string_or_absent(members, strings[i]))
             return false;
+    /* Given back as it is written: 1, 1.0 and "1" are three different ids to whoever chose them. */
     bool id = !has(members, MEMBER_ID) || members->token[MEMBER_ID] == JSON_NUMBER ||
               members->token[MEMBER_ID] == JSON_STRING;
     bool rooms = !has(members, MEMBER_ROOMS) || members->token[MEMBER_ROOMS] == JSON_ARRAY;
@@ -166,6 +179,7 @@ static enum status ws_json_read_rooms(struct bytes array, uint32_t most,
     return STATUS_OK;
 }
 
+/* A connect may be empty: the token may have come with the request itself. */
 static bool has_required(const struct members *members, enum ws_json_kind kind)
 {
     switch (kind) {
@@ -202,6 +216,7 @@ enum status ws_json_decode(struct bytes text, const struct ws_json_limits *limit
     size_t kind_count = sizeof(kind_names) / sizeof(kind_names[0]);
     size_t kind = find_name(inside_quotes(members.raw[MEMBER_TYPE]), kind_names, kind_count);
     if (kind == kind_count) {
+        /* Its id, so that the refusal finds its request. */
         *message = (struct ws_json_message){.id = members.raw[MEMBER_ID]};
         return STATUS_UNSUPPORTED;
     }
@@ -229,6 +244,7 @@ enum status ws_json_decode(struct bytes text, const struct ws_json_limits *limit
     return status;
 }
 
+/* Without a copy if nothing is escaped, as is usual. */
 struct bytes ws_json_string(struct bytes raw, struct buffer *scratch)
 {
     if (raw.size < 2)
@@ -259,6 +275,7 @@ bool ws_json_next_room(struct bytes *rooms, struct buffer *scratch, struct bytes
     return true;
 }
 
+/* Opens the object, and leaves it open. The id is written as it came, quotes included. */
 static void append_type(struct buffer *out, const char *type, struct bytes id)
 {
     assert(type[0]);
@@ -335,6 +352,7 @@ void ws_json_append_error(struct buffer *out, struct bytes id, const char *code,
     buffer_append_string(out, "}}");
 }
 
+/* `rooms` says of each room why: a subscription of ten is not repeated for the sake of one. */
 void ws_json_append_rooms_error(struct buffer *out, struct bytes id, const char *code,
                                 struct bytes message, int64_t retry_after_s, struct bytes rooms)
 {
@@ -400,6 +418,7 @@ void ws_json_append_cursor(struct buffer *out, struct bytes cursor)
     ws_json_append_tail(out, cursor);
 }
 
+/* Leaves the object open: the tail closes it, with each client's own cursor. */
 void ws_json_append_body(struct buffer *out, struct bytes event, struct bytes data)
 {
     assert(data.size);
@@ -409,6 +428,8 @@ void ws_json_append_body(struct buffer *out, struct bytes event, struct bytes da
     buffer_append(out, data);
 }
 
+/* The body of a notification is one of ours, with a head that is known: another head is put in its
+ * place, and the message is not encoded once more. */
 void ws_json_append_history(struct buffer *out, struct bytes room, struct bytes body)
 {
     static const char head[] = "{\"type\":\"notification\"";

@@ -1,3 +1,14 @@
+/* The protobuf form of our own protocol over WebSocket (proto/). Reading and answers use
+ * protobuf-c; a notification, which is written thousands of times, is put together by hand from its
+ * two parts:
+ *
+ *     ServerMessage:   field, length, Notification as it stands in Kafka     the body, once
+ *                      field, length, cursor                                 the tail, each
+ *
+ * Protobuf's fields may stand in any order and be joined by putting them one behind the other: that
+ * is what makes a message that is shared possible.
+ *
+ * Everything that is read lies in the caller's arena until his next message. */
 #include "ws_protobuf.h"
 
 #include <assert.h>
@@ -42,6 +53,7 @@ static enum status read_json(const ProtobufCBinaryData *data, uint32_t depth, st
     return out->size ? json_validate(*out, depth, NULL) : STATUS_OK;
 }
 
+/* protobuf-c has read all of them already: the size of a message is what bounds that. */
 static enum status protobuf_read_rooms(char **rooms, size_t count, uint32_t most,
                                        struct ws_request *request)
 {
@@ -59,6 +71,7 @@ static enum status read_subscribe(const Smartstack__V1__Subscribe *subscribe, ui
                                   struct ws_request *request)
 {
     request->kind = WS_REQUEST_SUBSCRIBE;
+    /* proto3 cannot tell 0 from nothing: nobody asks for history since 1970. */
     request->has_history = subscribe->since || subscribe->last;
     request->bad_history = subscribe->since < 0;
     request->since_ms = subscribe->since ? subscribe->since : INT64_MIN;
@@ -134,6 +147,8 @@ enum status ws_protobuf_decode(struct bytes message, const struct ws_protobuf_li
         smartstack__v1__client_message__unpack(&allocator, message.size, message.data);
     if (!unpacked)
         return STATUS_MALFORMED;
+    /* As bytes, since the JSON form's ids are texts, and all that is done with an id is to give it
+     * back. */
     struct bytes id = {0};
     if (unpacked->id)
         id = arena_copy(arena, bytes_of(&unpacked->id, sizeof(unpacked->id)));
@@ -156,6 +171,7 @@ static char *protobuf_word(struct arena *arena, const char *word)
     return protobuf_text(arena, bytes_of_string(word));
 }
 
+/* Back from the bytes that ws_protobuf_decode() has made of it, in this process and byte order. */
 static uint64_t id_of(struct bytes id)
 {
     uint64_t number = 0;
@@ -279,6 +295,7 @@ void ws_protobuf_append(struct buffer *out, const struct ws_answer *answer)
 
 /* --- a notification's two parts --------------------------------------------------------------- */
 
+/* protobuf-c has these inside and does not give them out. */
 static size_t varint_size(uint64_t value)
 {
     size_t size = 1;
@@ -312,10 +329,14 @@ static size_t field_size(size_t content_size)
     return 1 + varint_size(content_size) + content_size;
 }
 
+/* The body is a field of ServerMessage with a notification in it. For history that very
+ * notification goes into another message, one level deeper: only the lengths around it are written
+ * anew. */
 void ws_protobuf_append_history(struct buffer *out, struct bytes room, struct bytes body)
 {
     size_t head = 2; /* the field, and its size */
     assert(body.size >= 2);
+    /* Over the length of the notification's field: ours, so that it ends. */
     while (body.data[head - 1] & 0x80)
         head++;
     struct bytes notification = bytes_skip(body, head);

@@ -1,3 +1,9 @@
+/* The table of the gateway's settings: what there is, its default and its range. --help,
+ * --settings-json and the refusals are made from it.
+ *
+ * The invariant: a default, and any value inside of its range, is good by itself. What goes wrong
+ * only together with something else is in gateway_settings_check.c; who adds a setting whose values
+ * can contradict another's adds a check there. */
 #include "gateway_settings.h"
 
 #include <assert.h>
@@ -387,6 +393,8 @@ struct config_group gateway_settings_group(struct gateway_settings *settings)
         .settings = table, .count = sizeof(table) / sizeof(table[0]), .target = settings};
 }
 
+/* Without a list there is one source, made from what stands flat in gateway.token; times and limits
+ * are the same for all. Everything is borrowed from the settings. */
 size_t gateway_settings_token_sources(const struct gateway_settings *settings,
                                       struct token_source_config configs[TOKEN_SOURCES_LIMIT])
 {
@@ -414,7 +422,8 @@ size_t gateway_settings_token_sources(const struct gateway_settings *settings,
     return count;
 }
 
-/* Secrets separated by commas. */
+/* Secrets separated by commas, the newest first: it signs, and all of them are accepted, so that a
+ * secret is changed without a moment in which gateways refuse each other. */
 static size_t split_secrets(const char *text, struct bytes *secrets, size_t limit)
 {
     size_t count = 0;
@@ -435,6 +444,8 @@ size_t gateway_settings_peer_secrets(const struct gateway_settings *settings,
 size_t gateway_settings_recovery_keys(const struct gateway_settings *settings,
                                       struct bytes keys[HUB_KEYS_MOST])
 {
+    /* A secret that all gateways share already: clients can then continue on any of them without
+     * one more thing to configure. cursor_keys_init() derives a key of its own from it. */
     if (!settings->recovery_keys && settings->token_secret) {
         keys[0] = bytes_of_string(settings->token_secret);
         return 1;

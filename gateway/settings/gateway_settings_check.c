@@ -1,5 +1,12 @@
-/* What contradicts itself in the settings, or would fail later: found before anything is opened, all
- * of it at once. Single values are within their ranges by then (the table in gateway_settings.c). */
+/* What contradicts itself in the settings, or would fail later: found before anything is opened,
+ * all of it at once. Single values are within their ranges by then (the table in
+ * gateway_settings.c).
+ *
+ * The invariant: a gateway that gets through here starts, as far as it depends on its settings, and
+ * no client ever meets a wrong one. So what can be tried is tried: keys are read, files looked at,
+ * origins compared with what browsers send.
+ *
+ * Nothing here opens a port or asks the broker: it may run beside a gateway that does. */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -30,6 +37,8 @@ static void check_token_source(const struct token_config *token, const char *pat
                      "%s: one of secret, key_file, jwks_file and jwks_url is needed "
                      "(or gateway.auth.mode: development, to try it without tokens)",
                      path);
+    /* Not the first of them: which one was meant nobody can know, and it is a matter of who gets
+     * in. */
     else if (given > 1)
         problems_add(problems, 0, 0, "%s: only one of secret, key_file, jwks_file and jwks_url",
                      path);
@@ -44,6 +53,8 @@ static void check_token_source(const struct token_config *token, const char *pat
         problems_add(problems, 0, 0, "%s: %s", path, error.text);
 }
 
+/* Either one source, said flat in gateway.token, or a list of them: both together would leave it
+ * open whose issuer counts. */
 static void check_tokens(struct gateway_settings *settings, struct problems *problems)
 {
     struct token_source_config configs[TOKEN_SOURCES_LIMIT];
@@ -74,6 +85,7 @@ static void check_tokens(struct gateway_settings *settings, struct problems *pro
         problems_add(problems, 0, 0, "gateway.token.sources: %s", error.text);
 }
 
+/* Cursors are signed with these keys, and anybody who has one can guess at the key at home. */
 static void check_keys(const struct gateway_settings *settings, struct problems *problems)
 {
     struct bytes keys[HUB_KEYS_MOST];
@@ -86,12 +98,16 @@ static void check_keys(const struct gateway_settings *settings, struct problems 
 
 /* ---- HTTP ---- */
 
+/* Only whether it is there and may be read: libwebsockets says what is wrong inside, if
+ * anything. */
 static void check_file(const char *path, const char *file, struct problems *problems)
 {
     if (file && access(file, R_OK) != 0)
         problems_add(problems, 0, 0, "%s: %s: %s", path, file, strerror(errno));
 }
 
+/* Two different addresses would make it work, and metrics would still be one typing error away from
+ * the clients. */
 static void check_ports(const struct gateway_settings *settings, struct problems *problems)
 {
     if (settings->operations_port != 0 && settings->operations_port == settings->port)
@@ -100,6 +116,8 @@ static void check_ports(const struct gateway_settings *settings, struct problems
                      (long long)settings->port);
 }
 
+/* Engine.IO's clients ask with the slash at the end, and a comma ends a namespace in a packet
+ * (socketio_packet.c). */
 static void check_paths(const struct gateway_settings *settings, struct problems *problems)
 {
     const char *path = settings->path;
@@ -158,6 +176,7 @@ static void check_origins(const struct gateway_settings *settings, struct proble
     }
     for (size_t i = 0; i < settings->cors_origins.count; i++)
         any = any || strcmp(settings->cors_origins.items[i], "*") == 0;
+    /* Else whoever reads the list believes that the others in it mean something. */
     if (any && settings->cors_origins.count > 1)
         problems_add(problems, 0, 0, "gateway.cors.origins: * stands alone");
     if (any && settings->cors_credentials)
@@ -177,11 +196,13 @@ static void check_auth_cookie(const struct gateway_settings *settings, struct pr
         problems_add(problems, 0, 0,
                      "gateway.auth.cookie: any page could use it; name those that may connect in "
                      "gateway.cors.origins (that of the gateway's own pages, too)");
+    /* Engine.IO's own cookie would overwrite the token. */
     if (cookie && settings->cookie && strcmp(cookie, settings->cookie) == 0)
         problems_add(problems, 0, 0,
                      "gateway.auth.cookie: has the name of gateway.socketio.cookie");
 }
 
+/* Networks and not names: whom we believe must not depend on a name server. */
 static void check_proxies(const struct gateway_settings *settings, struct problems *problems)
 {
     struct peer_network network;
@@ -211,8 +232,12 @@ static void check_peers(const struct gateway_settings *settings, struct problems
         if (!peer_network_parse(settings->peers_networks.items[i], &network))
             problems_add(problems, 0, 0, "gateway.peers.network: %s is no network (10.0.0.0/8)",
                          settings->peers_networks.items[i]);
+    /* Each worker listens for peers on a port of its own, counted up from this one
+     * (worker_settings.c). */
     if (count > 0 && settings->peers_port + settings->workers - 1 > UINT16_MAX)
         problems_add(problems, 0, 0, "gateway.peers.port: there is no port for each worker");
+    /* A poll that is passed on has to fail here before the client's patience ends, or its session
+     * dies of our waiting. */
     if (count > 0 && settings->peers_timeout_ms >= settings->ping_timeout_ms)
         problems_add(problems, 0, 0,
                      "gateway.peers.timeout: must be below gateway.socketio.ping_timeout");
@@ -225,6 +250,7 @@ static void settle_control(struct gateway_settings *settings)
         settings->control_topic = NULL;
 }
 
+/* Such an event could never be sent, and would be refused as if the broker were slow. */
 static void check_events(const struct gateway_settings *settings, struct problems *problems)
 {
     if (settings->events_buffered_bytes < settings->event_bytes + EVENT_HEADERS_BYTES)
@@ -238,6 +264,7 @@ static void check_events(const struct gateway_settings *settings, struct problem
 static void check_policy(const struct gateway_settings *settings,
                          const struct shared_config *shared, struct problems *problems)
 {
+    /* Without Kafka's settings there are problems already: nothing is added to them. */
     int64_t record_bytes = shared->kafka ? kafka_settings_message_bytes(shared->kafka) : INT64_MAX;
     size_t given = policy_connect_count(settings->policy);
     if ((uint64_t)settings->rooms_per_session < given)
@@ -269,6 +296,7 @@ static void find_warnings(const struct gateway_settings *settings, struct proble
                 "own, and with them be any user; use https://",
                 settings->token_sources_node ? ".sources" : "");
     }
+    /* An address is always there by now: development mode has put in the loopback one. */
     if (settings->auth_mode == GATEWAY_AUTH_DEVELOPMENT &&
         strncmp(settings->address, "127.", 4) != 0 && strcmp(settings->address, "::1") != 0 &&
         strcmp(settings->address, "localhost") != 0)
@@ -281,6 +309,7 @@ static void find_warnings(const struct gateway_settings *settings, struct proble
 void gateway_settings_finish(struct gateway_settings *settings, const struct shared_config *shared,
                              struct problems *problems, struct problems *warnings)
 {
+    /* Whoever tries it out without tokens does not thereby open it to the network. */
     static char loopback[] = "127.0.0.1";
     if (settings->auth_mode == GATEWAY_AUTH_DEVELOPMENT && !settings->address)
         settings->address = loopback;
@@ -299,6 +328,8 @@ void gateway_settings_finish(struct gateway_settings *settings, const struct sha
     check_proxies(settings, problems);
     check_peers(settings, problems);
     check_events(settings, problems);
+    /* Problems do not end this: one run tells all of them, and the policy may have some of its
+     * own. */
     settle_control(settings);
     if (policy_new(settings->access_node, shared->layout, &settings->policy, problems) != STATUS_OK)
         settings->policy = NULL;

@@ -1,3 +1,7 @@
+/* The list of token sources, which is a tree in the file: each entry with its own keys and words.
+ * Read by hand, since the table of settings knows single values only.
+ *
+ * What is read is copied: the configuration's document is not needed for it afterwards. */
 #include "token_source_settings.h"
 
 #include <assert.h>
@@ -24,6 +28,8 @@ struct token_source_setting {
 
 /* --- Reading ---------------------------------------------------------------------------------- */
 
+/* Always false, so that a refusal is one statement. The value is not repeated: it may be a
+ * secret. */
 static bool add_problem(struct problems *problems, const struct document_node *node,
                         const char *what, const char *must)
 {
@@ -35,6 +41,7 @@ static bool read_text(const struct document_node *node, const char *name, size_t
                       struct problems *problems)
 {
     if (node->kind != DOCUMENT_STRING || node->text.size == 0 || node->text.size > most ||
+        /* YAML can escape a NUL; what follows it would be cut off from a secret without a word. */
         memchr(node->text.data, '\0', node->text.size))
         return add_problem(problems, node, name, "must be a string that is not empty or too long");
     *text = mem_string(node->text);
@@ -54,6 +61,7 @@ static bool read_algorithm(const struct document_node *node, int *algorithm,
     return add_problem(problems, node, "algorithm", "must be HS256, RS256, ES256 or EdDSA");
 }
 
+/* By the limit that claims have: a longer one could never be equal to a token's. */
 static bool add_tenant(const struct document_node *node, struct token_source_setting *source,
                        struct problems *problems)
 {
@@ -78,6 +86,7 @@ static bool read_tenants(const struct document_node *node, struct token_source_s
     return good;
 }
 
+/* Reads on after a problem; what has been read of a refused entry is freed with all others. */
 static bool read_source(const struct document_node *node, const char *what,
                         struct token_source_setting *source, struct problems *problems)
 {
@@ -112,7 +121,9 @@ enum status token_source_settings_read(const struct document_node *node, int alg
     for (size_t i = 0; i < node->count; i++) {
         char what[64];
         snprintf(what, sizeof(what), "gateway.token.sources[%zu]", i);
+        /* What gateway.token says beside the list is the default for each entry. */
         settings->items[i] = (struct token_source_setting){.algorithm = algorithm};
+        /* Counted before it is read: half of an entry is freed like a whole one. */
         settings->count++;
         good = read_source(node->entries[i].value, what, &settings->items[i], problems) && good;
     }

@@ -1,3 +1,8 @@
+/* The settings of one worker process, made from those of the whole. Limits that are for all of them
+ * together are divided, and what must be different for each (the port for peers) is counted up.
+ *
+ * The struct is copied flat: texts and lists stay those of `whole`, which outlives every worker,
+ * being in the same process since before the fork. */
 #include "worker_settings.h"
 
 /* The shares of all workers are the whole, and none is 0, which would mean: no limit. */

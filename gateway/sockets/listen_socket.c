@@ -1,3 +1,5 @@
+/* The socket that clients come to. We open it and not libwebsockets: processes may share its port,
+ * a supervisor holds it without listening, and a failure has to say why. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netdb.h>
@@ -16,7 +18,9 @@ static bool set_option(int descriptor, int level, int option, int value)
     return setsockopt(descriptor, level, option, &value, sizeof(value)) == 0;
 }
 
-/* Accepted sockets inherit the last two, which saves two system calls per connection. */
+/* Accepted sockets inherit the last two, which saves two system calls per connection. A small send
+ * buffer is wanted: what lies in the kernel can neither be conflated nor counted, and a client that
+ * does not read would look well for megabytes. */
 static bool set_options(const struct lws_server_config *config, int descriptor, bool v6)
 {
     return set_option(descriptor, SOL_SOCKET, SO_REUSEADDR, 1) &&
@@ -70,6 +74,8 @@ int listen_socket_open(const struct lws_server_config *config, struct error *err
     if (config->address)
         return bind_name(config, config->address, AF_UNSPEC, error);
     int descriptor = bind_name(config, "::", AF_INET6, error);
+    /* Those two would be the same for IPv4, or worse: half of the addresses open, and the other
+     * half somebody else's. */
     if (descriptor < 0 && descriptor != -EADDRINUSE && descriptor != -EACCES)
         descriptor = bind_name(config, "0.0.0.0", AF_INET, error); /* a machine without IPv6 */
     return descriptor;

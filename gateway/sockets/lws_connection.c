@@ -1,4 +1,16 @@
-/* A connection as a wire (wire.h): what its receiver tells it, and what libwebsockets tells of it. */
+/* A connection as a wire (wire.h): what its receiver tells it, and what libwebsockets tells of it.
+ * libwebsockets has the raw role here: bytes in, bytes out. Its own HTTP and WebSocket are not
+ * used, so that one parser of ours sees every byte, and a delivery is one write().
+ *
+ *     NEW -> OPEN -> FLUSHING -> LINGERING -> DOOMED -> (freed)
+ *              |---------------------------------^
+ *              |---> BROKEN: the receiver is told, once, when it is freed
+ *
+ * The invariant: a connection is on the list of its state, and once it is open it is freed in one
+ * place, connection_ended(), from libwebsockets' RAW_CLOSE. Whatever ends it earlier only moves it
+ * to `doomed`, which is emptied at the end of the turn: nobody is freed while he is on the stack.
+ *
+ * Threads: the loop's alone. */
 #include <assert.h>
 #include <netdb.h>
 #include <stdlib.h>
@@ -47,6 +59,8 @@ void lws_connection_move(struct lws_connection *connection, enum lws_connection_
         connection->wire.writable = false;
 }
 
+/* Over TLS there is no half-close that we could ask libwebsockets for; it sends close_notify
+ * itself. */
 static void linger(struct lws_connection *connection)
 {
     /* Not close(): with bytes of the peer unread it would send a reset, which may overtake our
@@ -79,6 +93,8 @@ static void connection_write(struct wire *wire, struct bytes bytes)
     if (bytes.size == 0)
         return;
     struct lws_server_stats *stats = &connection->server->stats;
+    /* What the kernel does not take libwebsockets copies and sends on its own: it returns the whole
+     * size all the same. So this is the last write until it has got rid of that copy. */
     if (lws_write(connection->wsi, mutable_pointer(bytes.data), bytes.size, LWS_WRITE_RAW) < 0) {
         lws_connection_move(connection, CONNECTION_BROKEN);
         return;
@@ -88,6 +104,7 @@ static void connection_write(struct wire *wire, struct bytes bytes)
     if (lws_partial_buffered(connection->wsi)) {
         stats->partial_writes++;
         wire->writable = false;
+        /* Who does not read our answers is not asked for more questions. */
         lws_rx_flow_control(connection->wsi, 0);
     }
 }
@@ -101,6 +118,8 @@ static void connection_want_writable(struct wire *wire)
     lws_callback_on_writable(connection->wsi);
 }
 
+/* May be called from inside of any callback of this connection, and by the domain at any time. From
+ * here on nothing more is told to the receiver, which is about to be freed. */
 static void connection_close(struct wire *wire, enum wire_end how)
 {
     struct lws_connection *connection = connection_of(wire);
@@ -133,6 +152,7 @@ static void connection_peer(const struct wire *wire, char text[WIRE_PEER_SIZE])
     if (getnameinfo((struct sockaddr *)&address, size, text, WIRE_PEER_SIZE, NULL, 0,
                     NI_NUMERICHOST) != 0)
         text[0] = '\0';
+    /* Our socket is of IPv6 for both: IPv4 comes mapped, and operators know it unmapped. */
     else if (strncmp(text, "::ffff:", 7) == 0)
         memmove(text, text + 7, strlen(text + 7) + 1);
 }
@@ -146,6 +166,7 @@ const struct wire_ops lws_connection_ops = {
 
 /* ---- What libwebsockets tells ---- */
 
+/* `bytes` is libwebsockets' own buffer, one for all connections: it is gone when this returns. */
 static void received(struct lws_connection *connection, struct bytes bytes)
 {
     if (!connection->established) {
@@ -176,6 +197,7 @@ static bool has_connected(struct lws_connection *connection)
     return false;
 }
 
+/* Nothing may be written while libwebsockets has a part of the last write left: it calls again. */
 static void became_writable(struct lws_connection *connection)
 {
     if (lws_partial_buffered(connection->wsi) ||
@@ -202,6 +224,7 @@ static void connection_ended(struct lws_connection *connection)
 {
     struct lws_server *server = connection->server;
     bool tell = connection->state == CONNECTION_OPEN || connection->state == CONNECTION_BROKEN;
+    /* Off every list: it was on one for each state but this. */
     lws_connection_move(connection, CONNECTION_NEW);
     server->stats.closed++;
     server->stats.connections--;
@@ -211,6 +234,9 @@ static void connection_ended(struct lws_connection *connection)
     free(connection);
 }
 
+/* libwebsockets calls with dozens of reasons, among them some for the virtual host, which has no
+ * connection. Always 0: anything else would make it close the connection under our hands, at a
+ * point of its own choice. */
 int lws_connection_callback(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in,
                             size_t size)
 {

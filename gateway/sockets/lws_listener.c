@@ -1,5 +1,11 @@
 /* Who comes in, at which pace, and who is turned away; and connections that this gateway makes to
- * others. */
+ * others.
+ *
+ * We accept ourselves and hand the sockets over: libwebsockets has no pace, and no word to say to
+ * those for whom there is no place.
+ *
+ * The invariant: stats.connections counts what adopt() has made and connection_ended() has not
+ * freed yet, also connections that are only closing still: they hold descriptors. */
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -29,6 +35,8 @@ bool lws_server_is_full(const struct lws_server *server)
     return server->stats.connections >= server->stats.connections_most;
 }
 
+/* Not over TLS: an answer in the clear would be no answer. One try: who is turned away may not cost
+ * a wait. */
 static void refuse_connection(struct lws_server *server, int descriptor)
 {
     static const char answer[] = "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\n"
@@ -58,7 +66,9 @@ static void refuse_with_spare(struct lws_server *server, int64_t now_ms)
     server->spare = open("/dev/null", O_RDONLY | O_CLOEXEC);
 }
 
-/* Takes the descriptor; NULL: it is closed. */
+/* Takes the descriptor; NULL: it is closed, by libwebsockets. While it adopts, libwebsockets may
+ * already call back: the state is NEW still, and lws_connection_callback() leaves such a connection
+ * alone. */
 static struct lws_connection *adopt(struct lws_server *server, int descriptor)
 {
     struct lws_connection *connection = mem_new(struct lws_connection);
@@ -90,6 +100,7 @@ static void open_connection(struct lws_server *server, int descriptor)
     server->stats.accepted++;
     server->acceptor.opened(server->acceptor.acceptor, &connection->wire,
                             lws_loop_now_ms(server->loop));
+    /* The acceptor has taken it or has closed it: nobody forgets one. */
     assert(connection->wire.receiver_ops || connection->state != CONNECTION_OPEN);
 }
 
@@ -99,6 +110,7 @@ static bool may_accept(struct lws_server *server, int64_t now_ms)
     int64_t now_us = now_ms * 1000, earliest_us = now_us - (int64_t)ACCEPT_SLACK_MS * 1000;
     if (server->accepts_per_second == 0)
         return true;
+    /* Who was idle for an hour may not take an hour's connections at once. */
     if (server->accept_due_us < earliest_us)
         server->accept_due_us = earliest_us;
     if (server->accept_due_us > now_us) {
@@ -110,6 +122,8 @@ static bool may_accept(struct lws_server *server, int64_t now_ms)
     return true;
 }
 
+/* A few in each turn, so that a storm of clients does not keep live delivery waiting: the socket
+ * stays readable, and the loop comes back. */
 void lws_accept(void *context, int64_t now_ms)
 {
     struct lws_server *server = context;
@@ -118,6 +132,8 @@ void lws_accept(void *context, int64_t now_ms)
             return;
         int descriptor = accept4(server->descriptor, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (descriptor < 0) {
+            /* Everything else is nothing: a client that has left again, or nobody there any
+             * more. */
             if (errno == EMFILE || errno == ENFILE)
                 refuse_with_spare(server, now_ms);
             return;
@@ -147,6 +163,7 @@ struct wire *lws_server_dial(struct lws_server *server, const struct peer_addres
         to.v4 = (struct sockaddr_in){.sin_family = AF_INET, .sin_port = htons(address->port)};
         memcpy(&to.v4.sin_addr, address->ip + sizeof(mapped), sizeof(to.v4.sin_addr));
     }
+    /* Peers have a listener of their own, without TLS: they prove who they are with a secret. */
     assert(!server->tls);
     if (lws_server_is_full(server))
         return NULL;
@@ -163,6 +180,7 @@ struct wire *lws_server_dial(struct lws_server *server, const struct peer_addres
     struct lws_connection *connection = adopt(server, descriptor);
     if (!connection)
         return NULL;
+    /* `writable` stays false until the socket has connected. */
     connection->connecting = true;
     return &connection->wire;
 }

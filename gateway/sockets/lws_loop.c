@@ -1,3 +1,15 @@
+/* The event loop: libwebsockets' own, with libev under it if there is, or poll(). One turn is:
+ * sleep, call back for each descriptor, run the chores.
+ *
+ *     plan_sleep -> ev_run / lws_service -> chores -> reap_watches
+ *                    |-> callbacks, and `between` if they take long
+ *
+ * The invariant: time stands still during a turn. It is read once, when it is first asked for, so
+ * that all that happens in a turn happens at one moment. Only breathing and going to sleep look at
+ * the true clock.
+ *
+ * Threads: one, which is also the one that takes signals. Others reach it through a descriptor that
+ * it watches (threads/event_descriptor.h), and by nothing else. */
 #include "lws_loop.h"
 
 #include <assert.h>
@@ -56,6 +68,8 @@ struct lws_loop {
     void *received_context;
 };
 
+/* A process that was stopped (SIGSTOP, a frozen container) wakes up with every deadline passed.
+ * service_clock takes such gaps out: clients are not thrown out for our own absence. */
 int64_t lws_loop_now_ms(struct lws_loop *loop)
 {
     if (loop->stale) {
@@ -103,6 +117,7 @@ static int watch_callback(struct lws *wsi, enum lws_callback_reasons reason, voi
         return 0;
     if (reason == LWS_CALLBACK_RAW_RX_FILE)
         watch->readable(watch->context, lws_loop_now_ms(watch->loop));
+    /* libwebsockets has given the descriptor up by itself, as it does after an error on it. */
     else if (reason == LWS_CALLBACK_RAW_CLOSE_FILE)
         watch->wsi = NULL;
     return 0;
@@ -135,6 +150,8 @@ void lws_loop_pause_watch(struct lws_watch *watch, bool paused)
         lws_rx_flow_control(watch->wsi, !paused);
 }
 
+/* Often called from inside of the watch's own callback: the rest is done at the end of the turn.
+ * Until then the opaque pointer, which is NULL, keeps callbacks away. */
 void lws_loop_unwatch(struct lws_watch *watch)
 {
     if (!watch)
@@ -154,6 +171,7 @@ static void reap_watches(struct lws_loop *loop)
         struct lws_watch *watch = loop->dead;
         loop->dead = watch->next_dead;
         if (watch->wsi)
+            /* How libwebsockets is told from outside of a callback to close at once. */
             lws_set_timeout(watch->wsi, PENDING_TIMEOUT_USER_REASON_BASE, LWS_TO_KILL_SYNC);
         free(watch);
     }
@@ -183,6 +201,8 @@ void lws_loop_set_between(struct lws_loop *loop, void (*run)(void *context, int6
     loop->between_context = context;
 }
 
+/* Called after each event: thousands of sockets that have something to say in one turn must not
+ * hold up what is live. As much time as `between` has taken is then left to the sockets. */
 void lws_loop_breathe(struct lws_loop *loop)
 {
     int64_t begin_ms = monotonic_ms();
@@ -195,6 +215,7 @@ void lws_loop_breathe(struct lws_loop *loop)
     loop->breath_ms = end_ms + (took_ms > BREATH_MS ? took_ms : BREATH_MS);
 }
 
+/* A timer that does nothing: it ends ev_run(EVRUN_ONCE), and the chores see what is due. */
 static void wake_ev(struct ev_loop *ev, ev_timer *timer, int events)
 {
     (void)ev, (void)timer, (void)events;
@@ -206,6 +227,8 @@ static void wake_sul(lws_sorted_usec_list_t *sul)
     lws_cancel_service(lws_container_of(sul, struct lws_loop, sul)->context);
 }
 
+/* One timer for all that is ours. libwebsockets keeps its own timers in a sorted list, in which
+ * setting one is linear in their number: for each connection would be quadratic for all. */
 static void plan_sleep(struct lws_loop *loop)
 {
     int64_t deadline_ms = INT64_MAX;
@@ -221,6 +244,8 @@ static void plan_sleep(struct lws_loop *loop)
         ev_timer_stop(loop->ev, &loop->timer);
         if (sleep_ms < 0)
             return;
+        /* libev counts from the time at which its last turn began, which a long turn has left
+         * behind. */
         ev_now_update(loop->ev);
         ev_timer_set(&loop->timer, (double)sleep_ms / 1000.0, 0.);
         ev_timer_start(loop->ev, &loop->timer);
@@ -233,6 +258,8 @@ static void plan_sleep(struct lws_loop *loop)
                          sleep_ms ? sleep_ms * LWS_US_PER_MS : 1);
 }
 
+/* EVRUN_ONCE: one wait, then whatever is ready. lws_service(…, 0) is the same: despite its name the
+ * 0 is not a timeout, since 3.2 it waits as long as its own timers allow. */
 void lws_loop_run(struct lws_loop *loop)
 {
     loop->stopped = false;
@@ -276,6 +303,8 @@ enum status lws_loop_on_signal(struct lws_loop *loop, const int *signals,
     sigemptyset(&set);
     for (; *signals; signals++)
         sigaddset(&set, *signals);
+    /* Threads that are started from here on inherit it: a signal is nobody's but the
+     * descriptor's. */
     pthread_sigmask(SIG_BLOCK, &set, NULL);
     loop->received = received;
     loop->received_context = context;
@@ -298,6 +327,7 @@ static void log_line(int level, const char *line)
         log_warning("libwebsockets", LOG_BYTES("text", bytes_of(line, size)));
 }
 
+/* The soft limit is low for the sake of select(), which is used nowhere here. */
 static void limit_descriptors(void)
 {
     struct rlimit limit;
@@ -380,6 +410,7 @@ enum status lws_loop_new(const struct lws_loop_config *config, struct lws_loop *
     return STATUS_OK;
 }
 
+/* The context first, then libev's loop: its destruction still stops watchers in there. */
 void lws_loop_free(struct lws_loop *loop)
 {
     if (!loop)

@@ -1,3 +1,6 @@
+/* A server: opening, closing, and the end of a turn, where connections really end. The order in
+ * which things are freed is libwebsockets': connections, then the virtual host, then (in
+ * lws_loop_free()) the context. */
 #include "lws_server.h"
 
 #include <assert.h>
@@ -29,6 +32,7 @@ static void end_connections(void *context, int64_t now_ms)
         if (server->listener)
             lws_loop_pause_watch(server->listener, false);
     }
+    /* All wait equally long, so that the list is in the order of their deadlines. */
     while (server->closing && server->closing->deadline_ms <= now_ms)
         lws_connection_move(server->closing, CONNECTION_DOOMED);
     while (server->doomed) /* connection_ended() takes it off the list */
@@ -47,6 +51,8 @@ static int64_t end_connections_deadline_ms(void *context)
 
 /* ---- Opening and closing ---- */
 
+/* Less than what is configured if the system gives less: refusing with an answer is better than
+ * accept() failing. The reserve is for Kafka, files and peers. */
 static uint64_t connections_most(const struct lws_server_config *config)
 {
     struct rlimit limit = {.rlim_cur = 1024};
@@ -67,6 +73,8 @@ static struct lws_vhost *create_vhost(struct lws_server *server)
         .protocols = protocols,
     };
     if (server->tls) {
+        /* Without _SERVER it would be a virtual host for outgoing connections, and have no
+         * certificate. */
         info.port = CONTEXT_PORT_NO_LISTEN_SERVER;
         info.options = LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT;
         info.ssl_cert_filepath = server->certificate_file;
@@ -100,6 +108,7 @@ enum status lws_server_open(struct lws_loop *loop, const struct lws_server_confi
         server->certificate_file = mem_string(bytes_of_string(config->certificate_file));
         server->key_file = mem_string(bytes_of_string(config->key_file));
     }
+    /* Before anything can be accepted, and so be closed. */
     lws_loop_add_chore(loop,
                        &(struct lws_chore){end_connections, end_connections_deadline_ms, server});
     server->vhost = create_vhost(server);
@@ -115,6 +124,8 @@ enum status lws_server_open(struct lws_loop *loop, const struct lws_server_confi
     return STATUS_OK;
 }
 
+/* Worker processes share a port by SO_REUSEPORT. The supervisor binds it as well, without
+ * listening: so it is ours before the first worker, and while none of them lives. */
 int lws_server_reserve(const struct lws_server_config *config, uint16_t *port, struct error *error)
 {
     int on = 1;
@@ -135,6 +146,9 @@ int lws_server_reserve(const struct lws_server_config *config, uint16_t *port, s
     return descriptor;
 }
 
+/* The watch has a descriptor of its own (lws_loop_watch() duplicates it), which is closed at the
+ * end of the turn: until then the kernel takes connections into its queue still, and resets them
+ * then. */
 void lws_server_stop_accepting(struct lws_server *server)
 {
     if (!server->listener)
@@ -151,6 +165,7 @@ void lws_server_close(struct lws_server *server)
         return;
     lws_server_stop_accepting(server);
     while (server->open)
+        /* Broken, not doomed: their receivers are told, and free what they have. */
         lws_connection_move(server->open, CONNECTION_BROKEN);
     end_connections(server, INT64_MAX);
     if (server->vhost)
@@ -176,6 +191,7 @@ const struct lws_server_stats *lws_server_stats(const struct lws_server *server)
     return &server->stats;
 }
 
+/* For connections to come; those that are open keep what they have negotiated. */
 enum status lws_server_reload_certificate(struct lws_server *server, struct error *error)
 {
     assert(server->tls);

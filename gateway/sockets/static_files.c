@@ -1,3 +1,9 @@
+/* A page for demonstrations, with its scripts. All files are read at the start: no request touches
+ * the disk, none can name a path outside, and nothing that is put into the folder later is served
+ * by accident.
+ *
+ * The invariant: what is not in the table does not exist. There is no joining of paths at run time,
+ * hence no way to get it wrong. */
 #include "static_files.h"
 
 #include <dirent.h>
@@ -45,6 +51,7 @@ static const char *type_of(const char *path)
                  {".ico", "image/x-icon"},
                  {".woff2", "font/woff2"},
                  {".txt", "text/plain; charset=utf-8"}};
+    /* With "nosniff", a wrong type is no more than a file that does not work. */
     const char *ending = strrchr(path, '.');
     for (size_t i = 0; ending && i < sizeof(types) / sizeof(types[0]); i++)
         if (strcmp(ending, types[i].ending) == 0)
@@ -54,6 +61,7 @@ static const char *type_of(const char *path)
 
 /* --- Reading ---------------------------------------------------------------------------------- */
 
+/* The limit is for all files together: they stay in memory. */
 static enum status read_file_content(int descriptor, struct static_files *files,
                                      struct buffer *content)
 {
@@ -137,6 +145,7 @@ static enum status add_folder(struct static_files *files, const char *path, int 
     enum status status = STATUS_OK;
     const struct dirent *entry;
     while (status == STATUS_OK && (errno = 0, entry = readdir(folder)))
+        /* Neither "." and "..", nor .git and .env, which lie in such folders now and then. */
         if (entry->d_name[0] != '.')
             status = add_entry(files, descriptor, path, entry->d_name, error);
     if (status == STATUS_OK && errno != 0) /* not the end of the folder */

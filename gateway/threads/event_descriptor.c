@@ -1,3 +1,8 @@
+/* An eventfd and not a pipe: one descriptor, which cannot be filled. The counter has no meaning:
+ * any number of signals is one "look".
+ *
+ * The invariant: clear, then look. Whoever looks first and clears then can miss what came
+ * between. */
 #include "event_descriptor.h"
 
 #include <assert.h>

@@ -1,3 +1,10 @@
+/* Two queues and a thread. The mutex guards the queues alone and is never held while a job runs, so
+ * that the loop, which takes it too, waits for a few instructions at most.
+ *
+ *     loop: submit -> todo -> (thread: run) -> run -> loop: collect, done
+ *
+ * The invariant: a job is in one queue, or with the thread, or its owner's. Nothing of it is
+ * touched by two sides. */
 #include "worker.h"
 
 #include <assert.h>
@@ -37,6 +44,7 @@ static void queue_push(struct job_queue *queue, struct worker_job *job)
     queue->last = &job->next;
 }
 
+/* With the mutex, like queue_push(). */
 static struct worker_job *queue_pop(struct job_queue *queue)
 {
     struct worker_job *job = queue->first;
@@ -94,11 +102,15 @@ enum status worker_open(int wake_descriptor, struct worker **worker, struct erro
     return STATUS_OK;
 }
 
+/* From the loop. Whoever owns jobs frees them after this, and not before: one of them may be
+ * running. The run queue is dropped and not collected: done() would tell those who are ending as
+ * well. */
 void worker_close(struct worker *worker)
 {
     if (!worker)
         return;
     pthread_mutex_lock(&worker->mutex);
+    /* Under the mutex, or the thread could go to sleep between its look and the signal. */
     atomic_store(&worker->closing, true);
     pthread_cond_signal(&worker->wanted);
     pthread_mutex_unlock(&worker->mutex);
@@ -116,6 +128,7 @@ void worker_submit(struct worker *worker, struct worker_job *job)
     pthread_mutex_unlock(&worker->mutex);
 }
 
+/* One at a time: done() may submit again, and so must find the mutex free. */
 void worker_collect(struct worker *worker)
 {
     for (;;) {

@@ -1,3 +1,9 @@
+/* Shared memory, mapped before the fork, a place for each worker. No lock, since a worker may die
+ * at any instruction, and a lock that it held would be held for ever: each word is whole by itself,
+ * and numbers of different moments are good enough for metrics.
+ *
+ * The invariant: a place has one writer, the worker that lives in it; the supervisor writes it only
+ * after that one has been reaped. */
 #include "scoreboard.h"
 
 #include <assert.h>
@@ -50,9 +56,11 @@ void scoreboard_tell(const struct scoreboard_slot *slot, int64_t now_ms, bool re
     struct scoreboard_entry *place = own_entry(slot);
     metrics_copy(metrics, base, place->values);
     __atomic_store_n(&place->ready, ready, __ATOMIC_RELAXED);
+    /* Last: who sees the time sees the numbers that go with it, or later ones. */
     __atomic_store_n(&place->told_ms, now_ms, __ATOMIC_RELEASE);
 }
 
+/* Copied at the start: from its first word on, the new process writes over what is here. */
 uint64_t *scoreboard_base(const struct scoreboard_slot *slot, size_t count)
 {
     assert(count <= SCOREBOARD_VALUES);

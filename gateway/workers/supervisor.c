@@ -1,3 +1,11 @@
+/* Processes and not threads: a crash takes a part of the clients and not all, and the gateway stays
+ * a program of one thread. The supervisor opens no connection and reads nothing from outside, so
+ * that it is what does not crash.
+ *
+ * The invariant: it has no threads, neither before it forks nor after. So a child of fork() is a
+ * whole process, which may go on to do anything.
+ *
+ * It sleeps in sigwaitinfo(): signals are its only events, and blocked everywhere else. */
 #include "supervisor.h"
 
 #include <assert.h>
@@ -42,6 +50,8 @@ struct supervisor {
     struct worker_child children[GATEWAY_WORKERS_LIMIT];
 };
 
+/* Doubles: a worker that dies of its configuration or its broker must not make a busy machine of
+ * it. */
 int64_t supervisor_delay_ms(unsigned failures)
 {
     int64_t delay_ms = DELAY_FIRST_MS;
@@ -102,6 +112,7 @@ static int worker_process(struct supervisor *supervisor, unsigned index, pid_t p
     sigset_t child;
     /* Signals of a terminal go to the supervisor, which passes them on; without it, no worker. */
     (void)setpgid(0, 0);
+    /* The second look: the parent may have died before the first call. */
     if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0 || getppid() != parent)
         return EXIT_FAILURE;
     release_ports(supervisor);
@@ -136,6 +147,7 @@ static int start_due(struct supervisor *supervisor)
 {
     int code = -1;
     int64_t now_ms = monotonic_ms();
+    /* `code` of 0 or more: this is the worker, which has already ended; it must start nobody. */
     for (unsigned i = 0; i < supervisor->count && code < 0 && !supervisor->ending; i++)
         if (!supervisor->children[i].pid && supervisor->children[i].start_ms <= now_ms)
             code = start_worker(supervisor, i);
@@ -188,7 +200,9 @@ static void worker_ended(struct supervisor *supervisor, unsigned index, int stat
 static void reap_workers(struct supervisor *supervisor)
 {
     int status;
+    /* Before the reaping, which takes the dead off the board. */
     supervisor->settled |= is_settled(supervisor);
+    /* Signals of a kind are merged while they are blocked: one SIGCHLD may stand for several. */
     for (pid_t pid; (pid = waitpid(-1, &status, WNOHANG)) > 0;)
         for (unsigned i = 0; i < supervisor->count; i++)
             if (supervisor->children[i].pid == pid)
@@ -219,6 +233,7 @@ static int supervise(struct supervisor *supervisor)
         } else if (signal == SIGTERM || signal == SIGINT) {
             end_all(supervisor);
         } else if (supervisor->ending && monotonic_ms() >= supervisor->end_ms) {
+            /* Killed once; what a kernel does not end, nobody does. */
             supervisor->end_ms = INT64_MAX;
             log_error("workers did not end in time");
             tell_all(supervisor, SIGKILL);
@@ -278,6 +293,8 @@ int supervisor_run(const struct supervisor_config *config)
         log_error("cannot start", LOG_STRING("error", error.text));
         return EXIT_FAILURE;
     }
+    /* For this run alone: by them workers know each other, and read each other's cursors. A worker
+     * takes what is configured instead, if anything is. */
     make_secret(supervisor.common.peers_secret);
     make_secret(supervisor.common.recovery_key);
     supervisor.scoreboard = scoreboard_new(supervisor.count);
