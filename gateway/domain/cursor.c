@@ -247,30 +247,52 @@ static void format_uuid(const uint8_t uuid[16], uint8_t text[UUID_CHARACTERS])
     }
 }
 
+/* Rooms stand in every cursor, and most keys are UUIDs: 17 bytes instead of 41. */
+struct room_form {
+    struct room_name room;
+    unsigned kind;
+    bool is_uuid;
+    uint8_t uuid[16];
+};
+
+static void room_form_init(struct room_form *form, struct bytes name)
+{
+    enum status status = room_parse(name, &form->room, NULL);
+    assert(status == STATUS_OK);
+    form->kind = sizeof(known_kinds) / sizeof(known_kinds[0]) - 1;
+    while (form->kind != ROOM_KIND_SPELLED &&
+           !bytes_equal_string(form->room.kind, known_kinds[form->kind]))
+        form->kind--;
+    form->is_uuid = parse_uuid(form->room.key, form->uuid);
+}
+
 /* The inverse of cursor_unpack_room(), to the byte: rooms are compared by name when a client
  * comes back. */
 void cursor_pack_room(struct buffer *out, struct bytes name)
 {
-    struct room_name room;
-    enum status status = room_parse(name, &room, NULL);
-    assert(status == STATUS_OK);
-    /* Rooms stand in every cursor, and most keys are UUIDs: 17 bytes instead of 41. */
-    unsigned kind = sizeof(known_kinds) / sizeof(known_kinds[0]) - 1;
-    while (kind != ROOM_KIND_SPELLED && !bytes_equal_string(room.kind, known_kinds[kind]))
-        kind--;
-    uint8_t uuid[16];
-    bool is_uuid = parse_uuid(room.key, uuid);
-    buffer_append_byte(out, (uint8_t)(kind | (is_uuid ? ROOM_IS_UUID : 0)));
-    if (kind == ROOM_KIND_SPELLED) {
-        buffer_append_byte(out, narrow_8(room.kind.size));
-        buffer_append(out, room.kind);
+    struct room_form form;
+    room_form_init(&form, name);
+    buffer_append_byte(out, (uint8_t)(form.kind | (form.is_uuid ? ROOM_IS_UUID : 0)));
+    if (form.kind == ROOM_KIND_SPELLED) {
+        buffer_append_byte(out, narrow_8(form.room.kind.size));
+        buffer_append(out, form.room.kind);
     }
-    if (is_uuid) {
-        buffer_append(out, bytes_of(uuid, sizeof(uuid)));
+    if (form.is_uuid) {
+        buffer_append(out, bytes_of(form.uuid, sizeof(form.uuid)));
     } else {
-        buffer_append_byte(out, narrow_8(room.key.size));
-        buffer_append(out, room.key);
+        buffer_append_byte(out, narrow_8(form.room.key.size));
+        buffer_append(out, form.room.key);
     }
+}
+
+size_t cursor_room_size(struct bytes name)
+{
+    struct room_form form;
+    room_form_init(&form, name);
+    size_t kind = form.kind == ROOM_KIND_SPELLED ? 1 + form.room.kind.size : 0;
+    size_t key = form.is_uuid ? sizeof(form.uuid) : 1 + form.room.key.size;
+    assert(2 + kind + key <= CURSOR_ROOM_BYTES_MOST);
+    return 1 + 1 + kind + key; /* mark, form */
 }
 
 /* A text behind its size, of up to 255 bytes; a room has fewer. */
@@ -461,8 +483,10 @@ enum status cursor_decode(struct bytes text, const uint8_t tag[CURSOR_TAG_BYTES]
     struct bytes rest, mac, content, head;
     struct cursor result;
     uint64_t left_size;
+    if (text.size > CURSOR_TEXT_LIMIT)
+        return STATUS_TOO_LARGE;
     const uint8_t *dot = text.size ? memchr(text.data, '.', text.size) : NULL;
-    if (text.size > CURSOR_TEXT_LIMIT || !dot)
+    if (!dot)
         return STATUS_MALFORMED;
     size_t rooms_characters = (size_t)(dot - text.data);
     buffer_clear(space);

@@ -31,6 +31,12 @@ enum {
     CURSOR_PUBLIC_ID_CHARACTERS = 20,
     CURSOR_SESSION_ID_BYTES = 16,
     CURSOR_TEXT_LIMIT = 16384, /* longer texts are refused unread */
+    /* Of a session's rooms, packed, those it has lost and their marks included: so no text that is
+     * given is longer than the limit, whatever its rooms and positions. */
+    CURSOR_ROOMS_LIMIT = 10240,
+    /* A mark, the form, kind and key behind their sizes. */
+    CURSOR_ROOM_BYTES_MOST = 1 + 1 + 1 + ROOM_KIND_LIMIT + 1 + ROOM_KEY_LIMIT,
+    CURSOR_POSITION_BYTES_MOST = 9 + 2,
 };
 
 struct cursor_key {
@@ -58,6 +64,8 @@ struct position {
 
 /* Appends a room's packed form. */
 void cursor_pack_room(struct buffer *out, struct bytes name);
+/* What the room counts towards CURSOR_ROOMS_LIMIT: its packed form and a mark. */
+size_t cursor_room_size(struct bytes name);
 /* Takes the next room off `rest` into `name` (ROOM_NAME_LIMIT bytes); false at the end or if it is
  * malformed (then rest->size > 0). */
 bool cursor_unpack_room(struct bytes *rest, uint8_t *name, size_t *size);
@@ -105,7 +113,8 @@ void cursor_encode_rooms(const struct cursor *cursor, const uint8_t tag[CURSOR_T
                          const struct cursor_keys *keys, struct buffer *text);
 /* Appends the separator and the positions in binary form as text. */
 void cursor_append_positions_text(struct bytes positions, struct buffer *text);
-/* STATUS_DENIED: made for another private id, or by nobody of ours. */
+/* STATUS_TOO_LARGE: beyond CURSOR_TEXT_LIMIT. STATUS_MALFORMED. STATUS_DENIED: made for another
+ * private id, or by nobody of ours. */
 enum status cursor_decode(struct bytes text, const uint8_t tag[CURSOR_TAG_BYTES],
                           const struct cursor_keys *keys, struct buffer *space,
                           struct cursor *cursor) MUST_CHECK;

@@ -130,6 +130,7 @@ struct session_room {
     uint32_t member;       /* index in room->members */
     int32_t private_index; /* in the private id's list of rooms; -1: joined later */
     bool told;             /* the client knows (OPENED or JOINED was given): it stands in cursors */
+    uint8_t packed;        /* cursor_room_size() */
 };
 
 enum session_state { SESSION_OPENING, SESSION_OPEN, SESSION_ENDING, SESSION_CLOSED };
@@ -162,6 +163,7 @@ struct session {
     struct control
         *untold; /* DL list: LEFT of rooms that are lost, but for those of the private id */
     uint32_t untold_count;
+    uint32_t packed_rooms;           /* bytes: of `packed` of all rooms */
     char *cursor_rooms;              /* text of the cursor's constant part */
     struct session_opening *opening; /* until OPENED was given */
     uint8_t tag[CURSOR_TAG_BYTES];

@@ -74,13 +74,12 @@ static const char *join_problem(struct session *session, const struct room_name 
                                 struct lane_name *lane_name)
 {
     assert(!session_is_in(session, room->name));
-    struct hub *hub = session->hub;
     if (!session_may_join(session, room->name))
         return "not_allowed";
     const char *problem = session_room_problem(session, room, lane_name);
     if (problem)
         return problem;
-    if (session->room_count >= hub->config.rooms_per_session)
+    if (!session_takes_room(session, room->name))
         return "too_many_rooms";
     if (asks_too_much(session))
         return "too_many_requests";

@@ -13,6 +13,9 @@ struct place *session_find_place(const struct session *session, const struct lan
 /* The index of the room of this name in session->rooms; -1: it is not in it. */
 int session_find_room(const struct session *session, struct bytes name);
 
+/* One room more, of this name, is within the limits: so many, and so long that private id and
+ * cursor can name them all. */
+bool session_takes_room(const struct session *session, struct bytes name);
 /* Puts the session into a room whose lane is known; returns its place in the lane. It must not
  * be in the room yet. */
 struct place *session_attach(struct session *session, struct lane *lane, struct bytes scope,

@@ -78,7 +78,7 @@ const char *session_gain_room(struct session *session, struct bytes name)
     const char *problem = session_room_problem(session, &room, &lane_name);
     if (problem)
         return problem;
-    if (session->room_count >= config->rooms_per_session)
+    if (!session_takes_room(session, name))
         return "too_many_rooms";
     struct lane *lane = lane_get(session->hub, &lane_name);
     if (session->place_count >= config->lanes_per_session && !session_find_place(session, lane))

@@ -63,7 +63,7 @@ static void join_at_connect(void *context, struct bytes name)
     }
     if (!problem && session_is_kept_out(session, name))
         problem = "not_allowed";
-    if (!problem && session->room_count >= config->rooms_per_session)
+    if (!problem && !session_takes_room(session, name))
         problem = "too_many_rooms";
     struct lane *lane = problem ? NULL : lane_get(session->hub, &lane_name);
     if (lane && session->place_count >= config->lanes_per_session &&
@@ -232,10 +232,15 @@ const char *resume_follow(struct session *session, const struct session_request 
         return "other_principal";
     if (id.layout_revision != layout_revision(hub->config.layout))
         return "layout";
+    struct cursor cursor;
+    enum status status = cursor_decode(request->cursor, id.tag, &hub->keys, &cursor_space, &cursor);
+    /* It may be this session's, and what it says is not known: neither its rooms nor how far it
+     * came. */
+    if (status == STATUS_TOO_LARGE)
+        return "unknown_session";
     /* A cursor that was made for another private id says nothing; then the id's own positions count
      * (hazards 5). */
-    struct cursor cursor;
-    if (cursor_decode(request->cursor, id.tag, &hub->keys, &cursor_space, &cursor) != STATUS_OK)
+    if (status != STATUS_OK)
         cursor = (struct cursor){.positions = id.positions};
     memcpy(session->public_id, id.public_id, sizeof(session->public_id));
     struct cursor_walk walk = {.session = session, .positions = cursor.positions};
@@ -289,6 +294,17 @@ struct bytes resume_private_id(struct session *session)
     memcpy(session->tag, id.tag, sizeof(session->tag));
     return buffer_peek(&hub->private_id);
 }
+
+/* Before base64url, which makes 4 characters of 3 bytes: what else than rooms stands in a text. */
+enum {
+    POSITIONS_BYTES_MOST = HUB_LANES_MOST * CURSOR_POSITION_BYTES_MOST,
+    LEFT_BYTES_MOST = (LEFT_BITS * HUB_ROOMS_MOST + 7) / 8,
+    TEXT_BYTES = CURSOR_TEXT_LIMIT / 4 * 3,
+    TEXT_HEAD_BYTES_MOST = 128,
+};
+static_assert(TEXT_HEAD_BYTES_MOST + LEFT_BYTES_MOST + CURSOR_ROOMS_LIMIT + POSITIONS_BYTES_MOST <=
+                  TEXT_BYTES,
+              "whatever a session is given, it can come back with");
 
 static void encode_rooms(struct session *session)
 {

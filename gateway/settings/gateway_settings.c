@@ -206,7 +206,8 @@ static const struct setting table[] = {
     SETTING(INTEGER, "limits.sessions", sessions, "100000", RANGE(1, 10000000),
             .help = "Sessions at a time; beyond it connections are closed for another try."),
     SETTING(INTEGER, "limits.rooms_per_session", rooms_per_session, "100", RANGE(1, HUB_ROOMS_MOST),
-            .help = "Rooms of one session."),
+            .help = "Rooms of one session. With recovery.enabled they are fewer if their names are "
+                    "long: 10 KiB in all, about 560 whose key is a UUID, or 50 of the longest."),
     SETTING(INTEGER, "limits.lanes_per_session", lanes_per_session, "16", RANGE(1, HUB_LANES_MOST),
             .help = "Lanes in which these rooms may lie."),
     SETTING(INTEGER, "limits.pending_joins", pending_joins, "32", RANGE(1, HUB_JOINS_MOST),

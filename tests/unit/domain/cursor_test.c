@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 
+#include "hub.h"
 #include "suite.h"
 
 static struct cursor_keys keys_of(const char *newest, const char *older)
@@ -184,6 +185,82 @@ START_TEST(a_cursor_belongs_to_its_private_id_and_its_rooms_cannot_be_changed)
 }
 END_TEST
 
+START_TEST(the_size_of_a_room_is_that_of_its_packed_form_and_a_mark)
+{
+    static const char *const names[] = {"task:00112233-4455-6677-8899-aabbccddeeff", "task:42",
+                                        "a-kind-of-our-own:with:colons",
+                                        "a-kind-of-our-own:00112233-4455-6677-8899-aabbccddeeff"};
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        auto_buffer struct buffer packed = {0};
+        cursor_append_lost_mark(&packed);
+        pack(&packed, names[i]);
+        ck_assert_uint_eq(cursor_room_size(bytes_of_string(names[i])), buffer_size(&packed));
+    }
+}
+END_TEST
+
+/* As many rooms as a session may have, of the longest names and all of them lost, and the largest
+ * positions in as many lanes as there may be. */
+static void append_the_most(struct buffer *rooms, struct buffer *positions)
+{
+    char name[ROOM_NAME_LIMIT + 1];
+    size_t size = 0;
+    for (unsigned i = 0;; i++) {
+        snprintf(name, sizeof(name), "k%0*u:%0*u", ROOM_KIND_LIMIT - 1, i, ROOM_KEY_LIMIT, i);
+        size += cursor_room_size(bytes_of_string(name));
+        if (size > CURSOR_ROOMS_LIMIT)
+            break;
+        cursor_append_lost_mark(rooms);
+        pack(rooms, name);
+    }
+    while (buffer_size(rooms) < CURSOR_ROOMS_LIMIT)
+        cursor_append_lost_mark(rooms);
+    for (unsigned i = 0; i < HUB_LANES_MOST; i++)
+        cursor_append_position(positions, (struct position){INT64_MAX, UINT16_MAX});
+}
+
+START_TEST(whatever_a_session_may_be_in_fits_its_private_id_and_its_cursor)
+{
+    struct cursor_keys keys = keys_of("secret", NULL);
+    static const uint8_t left[HUB_ROOMS_MOST / 4];
+    auto_buffer struct buffer rooms = {0};
+    auto_buffer struct buffer positions = {0};
+    auto_buffer struct buffer text = {0};
+    auto_buffer struct buffer space = {0};
+    append_the_most(&rooms, &positions);
+    ck_assert_uint_eq(buffer_size(&positions), (size_t)HUB_LANES_MOST * CURSOR_POSITION_BYTES_MOST);
+    struct private_id id = {.rooms = buffer_peek(&rooms), .positions = buffer_peek(&positions)};
+    struct private_id id_read;
+    private_id_encode(&id, &keys, &text);
+    ck_assert_int_eq(private_id_decode(buffer_peek(&text), &keys, &space, &id_read), STATUS_OK);
+    buffer_clear(&text);
+    struct cursor read,
+        cursor = {.left = bytes_of(left, sizeof(left)), .joined = buffer_peek(&rooms)};
+    cursor_encode_rooms(&cursor, id.tag, &keys, &text);
+    cursor_append_positions_text(buffer_peek(&positions), &text);
+    ck_assert_int_eq(cursor_decode(buffer_peek(&text), id.tag, &keys, &space, &read), STATUS_OK);
+    ck_assert(bytes_equal(read.joined, cursor.joined));
+    ck_assert(bytes_equal(read.positions, buffer_peek(&positions)));
+    cursor_keys_deinit(&keys);
+}
+END_TEST
+
+START_TEST(a_text_beyond_the_limit_is_told_from_one_that_is_malformed)
+{
+    struct cursor_keys keys = keys_of("secret", NULL);
+    static const uint8_t tag[CURSOR_TAG_BYTES];
+    static uint8_t text[CURSOR_TEXT_LIMIT + 1];
+    auto_buffer struct buffer space = {0};
+    struct cursor read;
+    memset(text, 'A', sizeof(text));
+    ck_assert_int_eq(cursor_decode(bytes_of(text, sizeof(text)), tag, &keys, &space, &read),
+                     STATUS_TOO_LARGE);
+    ck_assert_int_eq(cursor_decode(bytes_of(text, sizeof(text) - 1), tag, &keys, &space, &read),
+                     STATUS_MALFORMED);
+    cursor_keys_deinit(&keys);
+}
+END_TEST
+
 START_TEST(positions_beyond_their_type_are_refused)
 {
     struct bytes endless = BYTES_LITERAL("\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01\x00\x00");
@@ -200,4 +277,7 @@ TEST_PROGRAM("cursor", packed_rooms_come_back_by_name, cut_or_wrong_packed_rooms
              a_private_id_comes_back_and_older_keys_still_verify,
              every_changed_character_of_a_private_id_is_noticed,
              a_cursor_belongs_to_its_private_id_and_its_rooms_cannot_be_changed,
+             the_size_of_a_room_is_that_of_its_packed_form_and_a_mark,
+             whatever_a_session_may_be_in_fits_its_private_id_and_its_cursor,
+             a_text_beyond_the_limit_is_told_from_one_that_is_malformed,
              positions_beyond_their_type_are_refused)

@@ -1,13 +1,20 @@
 /* What a client finds when it comes back: rules that random worlds do not reach. */
 #include <stdio.h>
 
+#include "cursor.h"
 #include "hand_source.h"
 #include "mem.h"
 #include "notification.h"
 #include "policy.h"
 #include "suite.h"
 
-enum { HORIZON = 20000, LAG = 2000, LINGER_MS = 60000, RECORD = 100 };
+enum {
+    HORIZON = 20000,
+    LAG = 2000,
+    LINGER_MS = 60000,
+    RECORD = 100,
+    TEXT_BYTES = 1 << 16 /* more than any text of ours */
+};
 
 static struct {
     struct hub *hub;
@@ -17,7 +24,7 @@ static struct {
     unsigned rooms; /* of a session; 0: any number */
     int takes;      /* deliveries that the client still gets before it is cut off; -1: any number */
     const struct quotas_config *quotas;
-    char private_id[1024], cursor[1024], told[1024];
+    char private_id[TEXT_BYTES], cursor[TEXT_BYTES], told[TEXT_BYTES];
 } world;
 
 /* Records of somebody else's room, in the client's lane. */
@@ -60,10 +67,11 @@ static void publish(unsigned count, const char *room_name)
 
 /* --- the client: what it is told, in words */
 
-static void keep_text(char out[1024], struct bytes text)
+static void keep_text(char out[TEXT_BYTES], struct bytes text)
 {
+    ck_assert_uint_lt(text.size, TEXT_BYTES);
     if (text.size)
-        snprintf(out, 1024, "%.*s", BYTES_PRINT(text));
+        snprintf(out, TEXT_BYTES, "%.*s", BYTES_PRINT(text));
 }
 
 static void tell(const char *word, struct bytes detail, const char *reason)
@@ -171,6 +179,8 @@ static void start(struct gateway *gateway, const char *rooms_yaml, const char *a
         .messages = 8, .bytes = 1 << 20, .age_ms = INT64_MAX, .buffered = 1 << 20};
     if (world.rooms)
         config.rooms_per_session = world.rooms;
+    if (config.answers < config.rooms_per_session)
+        config.answers = config.rooms_per_session;
     config.quotas = world.quotas;
     world.hub = hub_new(&config, &hand_source_ops, &world.source);
 }
@@ -440,6 +450,134 @@ START_TEST(more_rooms_than_a_session_may_have_are_left_out_and_told)
     start(&gateway, NULL, "{connect: ['task:{tasks}']}");
     connect("{\"sub\":\"usr_1\",\"tenant\":\"acme\",\"tasks\":[\"1\",\"2\",\"3\"]}");
     ck_assert_str_eq(world.told, "fresh; left task:3: too_many_rooms; ");
+    end(&gateway);
+}
+END_TEST
+
+/* --- long names: what a cursor can bring back --- */
+
+enum { MANY = 100 }; /* rooms of a session */
+
+static void name_long(char name[ROOM_NAME_LIMIT + 1], const char *kind, unsigned number)
+{
+    snprintf(name, ROOM_NAME_LIMIT + 1, "%s:%0*u", kind, ROOM_KEY_LIMIT, number);
+}
+
+/* Joins rooms of the longest names until one is refused; how many it is in. */
+static unsigned join_long(const char *kind)
+{
+    char name[ROOM_NAME_LIMIT + 1], refused[ROOM_NAME_LIMIT + 64];
+    for (unsigned i = 0; i < MANY; i++) {
+        name_long(name, kind, i);
+        world.told[0] = 0;
+        join(name, i + 1);
+        if (session_is_in(world.session, bytes_of_string(name)))
+            continue;
+        snprintf(refused, sizeof(refused), "refused %s: too_many_rooms; ", name);
+        ck_assert_str_eq(world.told, refused);
+        return i;
+    }
+    return MANY;
+}
+
+static void begin_many(struct gateway *gateway)
+{
+    begin(gateway, access_all);
+    end(gateway);
+    world.private_id[0] = 0;
+    world.rooms = MANY;
+    start(gateway, NULL, "{connect: ['user:{sub}'], join: ['task:*', 'project:*']}");
+    connect(acme);
+    ck_assert_str_eq(world.told, "fresh; ");
+}
+
+START_TEST(a_session_is_given_no_more_rooms_than_it_can_come_back_with)
+{
+    struct gateway gateway;
+    char name[ROOM_NAME_LIMIT + 1] = "";
+    begin_many(&gateway);
+    unsigned rooms = join_long("task");
+    publish(1, "user:usr_1");
+    turn(1);
+    session_close(world.session);
+    connect(acme);
+    ck_assert_str_eq(world.told, "recovered; "); /* and nothing twice */
+    for (unsigned i = 0; i < rooms; i++) {
+        name_long(name, "task", i);
+        ck_assert(session_is_in(world.session, bytes_of_string(name)));
+    }
+    ck_assert_uint_ge(rooms, 40);
+    ck_assert_uint_lt(rooms, MANY);
+    /* What it leaves makes room. */
+    session_leave(world.session, bytes_of_string(name), 1);
+    ck_assert_uint_eq(join_long("project"), 1);
+    end(&gateway);
+}
+END_TEST
+
+START_TEST(lost_rooms_count_until_the_client_was_told)
+{
+    struct gateway gateway;
+    char name[ROOM_NAME_LIMIT + 1];
+    begin_many(&gateway);
+    (void)join_long("task");
+    end(&gateway);
+    start(&gateway, NULL, "{connect: ['user:{sub}'], join: ['project:*']}");
+    world.takes = 1;
+    connect(acme);
+    ck_assert_str_eq(world.told, "recovered; ");
+    name_long(name, "project", 1);
+    session_join(world.session, bytes_of_string(name), 1, world.now_ms);
+    ck_assert(!session_is_in(world.session, bytes_of_string(name)));
+    world.takes = -1;
+    ready(world.session, NULL); /* told of all */
+    join(name, 2);
+    ck_assert(session_is_in(world.session, bytes_of_string(name)));
+    end(&gateway);
+}
+END_TEST
+
+START_TEST(long_rooms_of_the_claims_are_left_out_and_told)
+{
+    struct gateway gateway;
+    char name[ROOM_NAME_LIMIT + 1];
+    auto_buffer struct buffer claims = {0};
+    begin(&gateway, NULL);
+    end(&gateway);
+    world.private_id[0] = 0;
+    world.rooms = MANY;
+    start(&gateway, NULL,
+          "{connect: ['user:{sub}', 'task:{tasks}', 'project:{tasks}', 'user:{tasks}']}");
+    buffer_append_string(&claims, "{\"sub\":\"usr_1\",\"tenant\":\"acme\",\"tasks\":[");
+    for (unsigned i = 0; i < 18; i++) /* of what is read of a token, nearly all */
+        buffer_append_format(&claims, "%s\"%0*u\"", i ? "," : "", ROOM_KEY_LIMIT, i);
+    buffer_append_string(&claims, "]}");
+    auto_free char *text = mem_string(buffer_peek(&claims));
+    connect(text);
+    name_long(name, "task", 0);
+    ck_assert(session_is_in(world.session, bytes_of_string(name)));
+    ck_assert(strstr(world.told, ": too_many_rooms; "));
+    session_close(world.session);
+    connect(text);
+    ck_assert_int_eq(strncmp(world.told, "recovered; ", 11), 0);
+    ck_assert(session_is_in(world.session, bytes_of_string(name)));
+    end(&gateway);
+}
+END_TEST
+
+/* What it was given since cannot be known: to go on from the private id's own positions would give
+ * it twice, and leave the rooms out that it has joined. */
+START_TEST(a_cursor_that_is_too_long_gives_a_fresh_session)
+{
+    struct gateway gateway;
+    begin(&gateway, NULL);
+    publish(1, "user:usr_1");
+    turn(1);
+    session_close(world.session);
+    memset(world.cursor, 'A', CURSOR_TEXT_LIMIT + 1);
+    world.cursor[CURSOR_TEXT_LIMIT + 1] = 0;
+    connect(acme);
+    ck_assert_str_eq(world.told, "fresh: unknown_session; ");
     end(&gateway);
 }
 END_TEST
@@ -753,10 +891,14 @@ TEST_PROGRAM("resume", what_a_user_may_ask_for_is_bounded_over_his_sessions,
              a_room_that_is_given_and_does_not_come_ends_the_session,
              a_room_that_there_is_not_is_left_out_and_told,
              more_rooms_than_a_session_may_have_are_left_out_and_told,
-             a_claim_that_is_missing_is_named, a_room_that_is_not_allowed_any_more_is_told,
-             a_lost_room_is_told_before_anything_else, a_hash_is_not_a_room,
-             another_layout_gives_a_fresh_session, somebody_elses_session_is_not_continued,
-             one_private_id_may_live_twice, an_end_that_comes_late_is_waited_for,
+             a_session_is_given_no_more_rooms_than_it_can_come_back_with,
+             lost_rooms_count_until_the_client_was_told,
+             long_rooms_of_the_claims_are_left_out_and_told,
+             a_cursor_that_is_too_long_gives_a_fresh_session, a_claim_that_is_missing_is_named,
+             a_room_that_is_not_allowed_any_more_is_told, a_lost_room_is_told_before_anything_else,
+             a_hash_is_not_a_room, another_layout_gives_a_fresh_session,
+             somebody_elses_session_is_not_continued, one_private_id_may_live_twice,
+             an_end_that_comes_late_is_waited_for,
              what_is_queued_of_a_log_that_broke_says_nothing_of_the_next,
              who_is_too_far_behind_starts_afresh, a_quiet_client_gets_a_newer_cursor,
              joining_again_changes_nothing, a_lane_without_sessions_is_read_on_for_a_while)
