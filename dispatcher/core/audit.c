@@ -1,11 +1,17 @@
-/* The audit record of a decision: which rules, why a review, what was published. JSON; README.md
- * has its form. */
+/* The audit record of a decision: which rules matched, why there is a review, what was published.
+ * JSON; README.md has its form.
+ *
+ * It is an output of the same batch as the notifications that it tells about, so one transaction
+ * commits both: an audit that says "published" and no notification, or the reverse, cannot be
+ * read by anybody. The record is written once the decision stands and never changes it. */
 #include <assert.h>
 #include <inttypes.h>
 
 #include "json.h"
 #include "pipeline_private.h"
 
+/* By the rules that matched, not by the drafts: a review that is open already has no alert, and
+ * the audit is where one finds out why. */
 static bool asks_for_review(const struct job *job)
 {
     for (size_t i = 0; i < job->decision->rule_count; i++)
@@ -30,8 +36,13 @@ static bool is_wanted(const struct job *job)
     return false;
 }
 
+/* One word for each event, in this order: a dead letter is one whatever had matched before it
+ * became one, and a duplicate ends before rules are chosen, so that it is neither matched nor
+ * unmatched. */
 static const char *outcome_of(const struct decision *decision)
 {
+    assert(!decision->dead || decision->problem);
+    assert(!(decision->dead && decision->tombstone));
     return decision->dead             ? "dead-letter"
            : decision->tombstone      ? "tombstone"
            : decision->duplicate      ? "duplicate"
@@ -39,6 +50,8 @@ static const char *outcome_of(const struct decision *decision)
                                       : "unmatched";
 }
 
+/* What the event does not have is left out, so that a reader can tell "none" from a text that is
+ * empty. */
 static void append_audit_text(struct buffer *json, const char *name, struct bytes text)
 {
     if (text.size == 0)
@@ -76,10 +89,13 @@ static void append_reviews(const struct job *job, struct buffer *json)
         buffer_append_byte(json, ']');
 }
 
+/* Only part of them is listed (ROOM_SKIPS_TOLD): a rule with a bad template must not make audit
+ * records larger than the events that they are about. */
 static void append_skipped(const struct job *job, struct buffer *json)
 {
     if (job->decision->skipped_count == 0)
         return;
+    assert(job->decision->skipped);
     buffer_append_string(json, ",\"skipped\":");
     decision_skipped_json(job->decision, job->pipeline->rules, json);
 }
@@ -99,6 +115,7 @@ static void append_remarks(const struct job *job, struct buffer *json)
 static void append_published(const struct job *job, struct buffer *json)
 {
     const struct published *published = job->decision->dead ? NULL : job->published;
+    assert(!published || job->drafts);
     buffer_append_string(json, ",\"notifications\":[");
     for (; published; published = published->next) {
         buffer_append_string(json, "{\"id\":");
@@ -110,6 +127,9 @@ static void append_published(const struct job *job, struct buffer *json)
     buffer_append_byte(json, ']');
 }
 
+/* Keyed by the task, so that the decisions about one task lie in one partition, in order; a
+ * record without a task has its own key. An event that was refused before its id was read has
+ * one by now: where it came from (make_dead_letter()). */
 void audit_add(struct job *job)
 {
     const struct decision *decision = job->decision;

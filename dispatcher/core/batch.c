@@ -1,3 +1,10 @@
+/* The outputs and counts of a run of records. Texts of an output lie in the batch's arena or in the
+ * record that was consumed, so nothing is copied to be produced, and one reset forgets all of it.
+ *
+ * Invariant: the outputs of one record stand together, at the end, until the next record is
+ * processed. Therefore a record that turns out to be a dead letter takes back what it had led to
+ * by setting output_count to what it was before (pipeline.c), and counts are kept apart in the
+ * same way. */
 #include "batch.h"
 
 #include <assert.h>
@@ -5,6 +12,8 @@
 
 #include "mem.h"
 
+/* These names stand in headers of records and in labels of metrics: operators select by them, so
+ * a name is kept when its constant is renamed. */
 const char *dead_reason_name(enum dead_reason reason)
 {
     static const char *const names[] = {
@@ -40,6 +49,7 @@ const char *event_remark_name(enum event_remark remark)
 
 void batch_reset(struct batch *batch)
 {
+    assert(batch->output_count <= batch->output_capacity);
     arena_reset(&batch->arena);
     batch->output_count = 0;
     batch->rule_match_count = 0;
@@ -54,6 +64,8 @@ void batch_deinit(struct batch *batch)
     *batch = (struct batch){0};
 }
 
+/* The partition is "by the key" until somebody sets it. Growth moves the outputs, which is why
+ * nothing keeps a pointer to one. */
 struct output *batch_add(struct batch *batch)
 {
     if (batch->output_count == batch->output_capacity) {
@@ -66,6 +78,8 @@ struct output *batch_add(struct batch *batch)
     return output;
 }
 
+/* Matches are counted by the caller when the batch is committed: a batch that is aborted and
+ * done again would otherwise count its rules twice. */
 void batch_add_match(struct batch *batch, uint32_t rule)
 {
     if (batch->rule_match_count == batch->rule_match_capacity) {

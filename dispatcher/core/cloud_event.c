@@ -1,5 +1,14 @@
-/* CloudEvents 1.0, in structured mode (JSON event format) and binary mode (Kafka protocol
- * binding, 3.2). */
+/* CloudEvents 1.0 as the JSON text that rules see, in structured mode (JSON event format) and
+ * binary mode (Kafka protocol binding, 3.2). event.h has the table of what becomes of each
+ * attribute.
+ *
+ * Both modes go over the attributes twice: the first pass notes which there are, since whether
+ * `subject` is the task depends on `taskid`, which may come later; the second writes. An event that
+ * lacks a required attribute is refused between the two, so the second pass writes only what is a
+ * CloudEvent.
+ *
+ * Version 0.3 is read too, since SDKs still send it; of what is read here it differs only in how it
+ * marks base64. */
 #include <assert.h>
 #include <strings.h>
 
@@ -48,6 +57,8 @@ struct attributes {
     bool has_data_base64;
 };
 
+/* Called for every attribute of an event. One that stands twice leaves its last value here; that
+ * a key stands twice in the text is settled later, for all formats alike (event_keys.c). */
 static void note_attribute(struct attributes *attributes, struct bytes name, struct bytes value)
 {
     attributes->id |= bytes_equal_string(name, "id");
@@ -64,6 +75,8 @@ static void note_attribute(struct attributes *attributes, struct bytes name, str
         attributes->base64 = bytes_equal_string(value, "base64");
 }
 
+/* The version's minor number is not looked at: by the specification, 1.x adds nothing that a
+ * reader of 1.0 must know. What stands in the error is cut, since it comes from a producer. */
 static enum status check_attributes(const struct attributes *attributes, struct error *error)
 {
     struct bytes version = attributes->version;
@@ -91,6 +104,7 @@ static struct bytes member_name(const struct attributes *attributes, struct byte
 
 /* --- Data, of both modes --- */
 
+/* Media types are compared without regard to case (RFC 2045, 5.1). */
 static bool type_ends(struct bytes type, const char *suffix)
 {
     size_t size = strlen(suffix);
@@ -117,6 +131,9 @@ static bool data_looks_like_json(struct bytes data)
            json_validate(data, JSON_DEPTH_MAX, NULL) == STATUS_OK;
 }
 
+/* What the data is decides how rules see it: JSON as it is, so that rules name fields inside it;
+ * text as one string; anything else as base64, under a key that no rule takes for the data
+ * itself. Nothing is refused for being binary: a rule may match by the attributes alone. */
 static enum status append_event_data(struct bytes data, struct bytes content_type,
                                      struct buffer *out, struct error *error)
 {
@@ -166,13 +183,17 @@ static enum json_token next_member(struct json_scanner *scanner, struct cloud_me
     member->name = scanner->raw;
     if (scanner->escaped && scanner->raw.size <= sizeof(member->decoded))
         member->name = bytes_of(member->decoded, json_unescape(scanner->raw, member->decoded));
+    assert(member->name.size <= scanner->raw.size);
     member->kind = json_value(scanner, &member->value);
     return member->kind == JSON_ERROR ? JSON_ERROR : JSON_KEY;
 }
 
+/* The value of data_base64 stays encoded until all attributes are known: what is inside is JSON
+ * or text by the content type, which may come after it. */
 static enum status note_member(struct attributes *attributes, const struct cloud_member *member,
                                struct error *error)
 {
+    assert(member->kind != JSON_NULL);
     bool is_text = member->kind == JSON_STRING;
     note_attribute(attributes, member->name, is_text ? inside(member) : member->value);
     if (!bytes_equal_string(member->name, "data_base64"))
@@ -184,9 +205,12 @@ static enum status note_member(struct attributes *attributes, const struct cloud
     return STATUS_OK;
 }
 
+/* An attribute without a member of ours (member_of() gives an empty name) is dropped, but one
+ * whose own name is empty is kept: it is legal JSON and rules may name it. */
 static void write_member(struct attributes *attributes, const struct cloud_member *member,
                          struct buffer *out)
 {
+    assert(attributes->type && member->kind != JSON_NULL);
     struct bytes name = member_name(attributes, member->name);
     bool is_data = bytes_equal_string(member->name, "data");
     if (bytes_equal_string(member->name, "data_base64") ||
@@ -233,6 +257,7 @@ static enum status walk(struct bytes text, struct attributes *attributes, struct
 static enum status append_base64_data(const struct attributes *attributes, struct buffer *out,
                                       struct error *error)
 {
+    assert(attributes->has_data_base64);
     auto_buffer struct buffer text = {0};
     auto_buffer struct buffer content_type = {0};
     auto_buffer struct buffer data = {0};
@@ -249,12 +274,14 @@ bool cloud_event_is_inside(struct bytes text)
 {
     static const char word[] = "\"specversion\"";
     struct attributes attributes = {0};
+
     return text.size > 0 && text.data[0] == '{' &&
            memmem(text.data, text.size, word, sizeof(word) - 1) &&
            walk(text, &attributes, NULL, NULL) == STATUS_OK && !attributes.event &&
            check_attributes(&attributes, NULL) == STATUS_OK;
 }
 
+/* On failure `out` holds half an event, which event_canonical() does not give to anybody. */
 enum status cloud_event_from_json(struct bytes text, struct buffer *out, struct error *error)
 {
     struct attributes attributes = {0};
@@ -263,6 +290,8 @@ enum status cloud_event_from_json(struct bytes text, struct buffer *out, struct 
         status = check_attributes(&attributes, error);
     if (status != STATUS_OK)
         return status;
+    assert(attributes.type && attributes.source && attributes.id);
+    assert(buffer_size(out) == 0);
     buffer_append_byte(out, '{');
     status = walk(text, &attributes, out, error);
     if (status == STATUS_OK && attributes.has_data_base64)
@@ -281,6 +310,7 @@ static bool attribute_name(const struct record_header *header, uint8_t lower[NAM
         strncasecmp((const char *)header->name.data, "ce_", 3) != 0)
         return false;
     *name = bytes_of(lower, header->name.size - 3);
+    assert(name->size > 0 && name->size < NAME_LIMIT);
     for (size_t i = 0; i < name->size; i++) {
         uint8_t byte = header->name.data[i + 3];
         lower[i] = byte >= 'A' && byte <= 'Z' ? (uint8_t)(byte | 0x20) : byte;
@@ -288,6 +318,8 @@ static bool attribute_name(const struct record_header *header, uint8_t lower[NAM
     return true;
 }
 
+/* Attributes come as headers, which Kafka does not check: any bytes may be there. Values are
+ * strings in the result whatever they look like, since headers have no types. */
 enum status cloud_event_from_headers(const struct record *record, struct bytes content_type,
                                      struct buffer *out, struct error *error)
 {
@@ -301,6 +333,8 @@ enum status cloud_event_from_headers(const struct record *record, struct bytes c
     if (status != STATUS_OK)
         return status;
 
+    assert(attributes.type && attributes.source && attributes.id);
+    assert(buffer_size(out) == 0);
     buffer_append_byte(out, '{');
     for (size_t i = 0; i < record->header_count; i++) {
         if (!attribute_name(&record->headers[i], lower, &name))
@@ -312,6 +346,8 @@ enum status cloud_event_from_headers(const struct record *record, struct bytes c
         event_append_key(out, member_name(&attributes, name));
         json_write_string(out, record->headers[i].value);
     }
+    /* The record's content-type header is the data's in this mode; some producers give it as an
+     * attribute. */
     if (content_type.size == 0)
         content_type = event_media_type(attributes.content_type);
     if (record->has_value && record->value.size > 0)

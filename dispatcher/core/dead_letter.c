@@ -1,10 +1,20 @@
+/* A record that cannot be processed, as the dead-letter topic gets it: its key, value and headers
+ * as they were, and headers of ours that say why and from where.
+ *
+ * What is kept must be enough to send the record again (dead_letter_filter.c and the redrive
+ * read these headers back), so the key and the value are borrowed unchanged. Only a value that
+ * is too large for the topic is cut off as a whole: half an event would be malformed in a new
+ * way, and its size stands in a header. Headers of ours that the record already has are
+ * replaced: a letter that fails again tells of its last failure. */
 #include "dead_letter.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <stdio.h>
 
 enum { OWN_HEADERS_MAX = 8 };
 
+/* By the prefix, so that a header that a later version adds is also replaced and not doubled. */
 bool dead_letter_owns_header(struct bytes name)
 {
     return bytes_start_with(name, BYTES_LITERAL(DEAD_LETTER_HEADER_PREFIX));
@@ -16,14 +26,18 @@ static void add_text(struct record_header *headers, size_t *count, const char *n
     headers[(*count)++] = (struct record_header){bytes_of_string(name), value};
 }
 
+/* Numbers are decimal text: a person reads headers with any Kafka tool. */
 static void add_number(struct arena *arena, struct record_header *headers, size_t *count,
                        const char *name, int64_t number)
 {
     char text[24];
     int size = snprintf(text, sizeof(text), "%" PRId64, number);
+    assert(size > 0 && (size_t)size < sizeof(text));
     add_text(headers, count, name, arena_copy(arena, bytes_of(text, (size_t)size)));
 }
 
+/* Topic, rule and revision are copied: they are the consumer's and the rule set's, which may be
+ * gone before the batch is produced. */
 void dead_letter_add(const struct dead_letter *letter, const struct record *record,
                      struct batch *batch)
 {
@@ -50,6 +64,7 @@ void dead_letter_add(const struct dead_letter *letter, const struct record *reco
     if (record->has_value && !keep_value)
         add_number(arena, headers, &count, DEAD_LETTER_HEADER_CUT, (int64_t)record->value.size);
 
+    assert(count <= record->header_count + OWN_HEADERS_MAX);
     struct output *output = batch_add(batch);
     output->kind = OUTPUT_DEAD_LETTER;
     output->topic = letter->topic;

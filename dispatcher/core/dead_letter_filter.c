@@ -1,5 +1,12 @@
+/* Reading dead letters back: what a letter says of itself, whether it is one that somebody asked
+ * for, and how a person sees it.
+ *
+ * The dead-letter topic is open to whoever may write to it, so nothing here trusts a header: a
+ * number that is none is "not said" (-1), a text is any bytes. What a letter does not say makes
+ * it match fewer filters, never more. */
 #include "dead_letter_filter.h"
 
+#include <assert.h>
 #include <inttypes.h>
 
 #include "base64.h"
@@ -19,10 +26,12 @@ static int64_t read_header_number(const struct record *record, const char *name)
         if (value.data[i] < '0' || value.data[i] > '9')
             return -1;
         number = number * 10 + (value.data[i] - '0');
+        assert(number >= 0); /* 18 digits fit */
     }
     return number;
 }
 
+/* Empty and absent are one here: a filter that names something matches neither. */
 static struct bytes read_header_text(const struct record *record, const char *name)
 {
     struct bytes value = bytes_of(NULL, 0);
@@ -30,6 +39,9 @@ static struct bytes read_header_text(const struct record *record, const char *na
     return value;
 }
 
+/* The time is that of the header, since the record's own timestamp changes when a letter is
+ * copied to another topic; a letter without one came there some other way, and the record's has
+ * to do. */
 void dead_letter_read(const struct record *record, struct dead_letter_view *letter)
 {
     int64_t attempts = read_header_number(record, DEAD_LETTER_HEADER_ATTEMPTS);
@@ -47,6 +59,7 @@ void dead_letter_read(const struct record *record, struct dead_letter_view *lett
     };
 }
 
+/* The times are half open, so that two runs over adjacent spans take each letter once. */
 bool dead_letter_matches(const struct dead_letter_filter *filter, const struct record *record,
                          const struct dead_letter_view *letter)
 {
@@ -58,6 +71,8 @@ bool dead_letter_matches(const struct dead_letter_filter *filter, const struct r
 
 /* --- For people --- */
 
+/* Bytes that are no UTF-8 cannot stand in JSON; an object in place of the string tells that
+ * apart from a text that happens to look like base64. */
 static void append_any(struct buffer *json, struct bytes value)
 {
     if (unicode_is_valid(value)) {
@@ -71,12 +86,15 @@ static void append_any(struct buffer *json, struct bytes value)
 
 static void append_letter_text(struct buffer *json, const char *name, struct bytes text)
 {
+    assert(buffer_size(json) > 0); /* after the first member, which every letter has */
     if (text.size == 0)
         return;
     buffer_append_format(json, ",\"%s\":", name);
     append_any(json, text);
 }
 
+/* Headers are a list of pairs and not an object: Kafka lets a name stand twice, and their order
+ * counts. */
 static void append_whole(struct buffer *json, const struct record *record)
 {
     buffer_append_string(json, ",\"headers\":[");
@@ -94,6 +112,8 @@ static void append_whole(struct buffer *json, const struct record *record)
         buffer_append_string(json, "null");
 }
 
+/* "letter" is partition and offset, which names the record for good: it is what the redrive
+ * takes back as an argument. */
 void dead_letter_to_json(const struct record *record, const struct dead_letter_view *letter,
                          bool whole, struct buffer *json)
 {

@@ -1,4 +1,19 @@
-/* From rules that matched to notifications: rooms are gathered per type, then cut into lanes. */
+/* From rules that matched to notifications.
+ *
+ *     rules that matched     drafts                lanes of a draft        outputs
+ *
+ *     rule 1: task.status -> task.status      -+-> task:42, user:7 (a) --> notification
+ *     rule 4: task.status /                    +-> project:9       (b) --> notification
+ *     rule 4: review      -> review "legal"   ---> review:legal, ...   --> notification
+ *
+ * First all rules add their rooms to drafts, one for each type (for reviews, each queue and
+ * reason); then each draft is cut by the lane in which a room lives, since a notification is one
+ * record of one topic and partition. So a client that is in two rooms of one lane gets one
+ * notification, however many rules named its rooms.
+ *
+ * Invariant: drafts, lanes and rooms are found by a hash of what they are and kept in the order
+ * in which they were first named. The order of the rules file therefore decides the order of the
+ * outputs, and the same event gives the same records, ids included, whenever it is done again. */
 #include <assert.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -13,8 +28,12 @@ static struct arena *arena_of(const struct job *job)
     return &job->batch->arena;
 }
 
+/* Most fields are plain strings and are borrowed from the event. The others, also the few
+ * strings with an escape, are made in the pipeline's text and copied, since the next call uses
+ * that buffer again. */
 struct bytes job_text(struct job *job, enum event_field field)
 {
+    assert(job->values && (unsigned)field < EVENT_FIELD_COUNT);
     const struct field_value *value = &job->values[field];
     if (value->kind == JSON_STRING && !value->escaped)
         return value->raw;
@@ -33,12 +52,15 @@ static enum template_result render(struct job *job, const struct template *templ
     *out = bytes_of(NULL, 0);
     if (!template)
         return TEMPLATE_DONE;
+    assert(job->values);
     buffer_clear(text);
     enum template_result result = template_render(template, job->values, text);
     *out = arena_copy(arena_of(job), buffer_peek(text));
     return result;
 }
 
+/* Asked before anything of a rule is added: a rule whose `missing` is not skip does all or
+ * nothing. */
 static bool is_complete(const struct job *job, const struct template *template)
 {
     return template_missing(template, job->values).size == 0;
@@ -68,6 +90,9 @@ struct bytes draft_missing_field(const struct job *job, const struct rule *rule)
 
 /* --- What is left out --- */
 
+/* Counted always, told only for the first few: the counts are for metrics, the list for a person
+ * who reads the audit of this event. The end of the list is kept, since rules skip rooms in the
+ * order of the file and that is how it is to be read. */
 static void skip_room(struct job *job, enum room_skip reason, struct bytes room,
                       const char *problem)
 {
@@ -100,6 +125,8 @@ static void skip_template(struct job *job, const struct template *template,
                   "a field holds U+0000 or half a surrogate pair");
         return;
     }
+    /* Cut: a path may have FIELD_PATH_LIMIT bytes, and the template, which is told too, holds
+     * all of it. */
     snprintf(text, sizeof(text), "the event has no %.*s",
              (int)(missing.size < 200 ? missing.size : 200), (const char *)missing.data);
     skip_room(job, ROOM_SKIP_FIELD_MISSING, template_source(template), text);
@@ -163,6 +190,8 @@ static void add_draft_rule(struct job *job, struct draft *draft, struct bytes na
     draft->rule_count++;
 }
 
+/* The layout refuses a room for one of three reasons; what is none of the others is a room whose
+ * lane depends on a tenant or user that the event does not have. */
 static enum room_skip skip_of(enum status status)
 {
     assert(status != STATUS_OK);
@@ -171,11 +200,15 @@ static enum room_skip skip_of(enum status status)
                                       : ROOM_SKIP_NO_OWNER;
 }
 
+/* The same partition is not enough: two scopes may share one, and their clients must not see
+ * each other's rooms in a notification. */
 static bool lane_is_same(const struct lane_name *a, const struct lane_name *b)
 {
     return lane_name_same(a, b) && bytes_equal(lane_name_scope(a), lane_name_scope(b));
 }
 
+/* The scope is part of the hash, as of the comparison: an event of a tenant must not meet a lane
+ * of another in the table. */
 static struct draft_lane *find_lane(struct job *job, struct draft *draft,
                                     const struct lane_name *name)
 {
@@ -226,6 +259,7 @@ static bool add_room(struct job *job, struct draft *draft, struct bytes name)
         skip_lane(job, skip_of(status), name, error.text);
         return true;
     }
+    /* Rooms that are left out cost nothing further, so they do not count against the limit. */
     if (++job->room_count > job->pipeline->settings.limits.rooms_per_event)
         return false;
     struct draft_lane *lane = find_lane(job, draft, &lane_name);
@@ -239,6 +273,8 @@ static bool add_room(struct job *job, struct draft *draft, struct bytes name)
     return true;
 }
 
+/* A room of the event itself and not of a template: no key, no room, and nothing that was
+ * missing. */
 static bool add_event_room(struct job *job, struct draft *draft, const char *kind, struct bytes key)
 {
     struct buffer *text = &job->pipeline->text;
@@ -266,6 +302,8 @@ static bool apply_notify(struct job *job, const struct rule *rule, const struct 
         else if (!add_room(job, draft, name))
             return false;
     }
+    /* After the rooms: a rule whose rooms were all left out still names itself, as it does in
+     * the audit. */
     add_draft_rule(job, draft, rule->name);
     if (draft->title.size == 0)
         (void)render(job, notify->title, &draft->title);
@@ -323,6 +361,8 @@ static bool apply_review(struct job *job, const struct rule *rule)
     return fits;
 }
 
+/* `missing` is looked at before anything is added, so that a rule that is skipped leaves no draft
+ * behind in which its name would stand. */
 enum draft_result draft_apply(struct job *job, const struct rule *rule)
 {
     const struct template *incomplete =
@@ -342,6 +382,8 @@ enum draft_result draft_apply(struct job *job, const struct rule *rule)
 
 /* --- Content --- */
 
+/* As it stands in the event, byte for byte: clients get numbers with all their digits, and
+ * nothing is parsed and written again for each notification. */
 static struct bytes event_data(const struct job *job)
 {
     const struct field_value *data = &job->values[EVENT_FIELD_DATA];
@@ -362,11 +404,15 @@ static struct bytes task_status_of(struct job *job, struct bytes event)
     return dot ? bytes_skip(event, (size_t)(dot + 1 - event.data)) : event;
 }
 
+/* Defaults stand here and not in the templates, so that a rule that leaves the severity out and
+ * one whose field is empty look the same to clients. */
 static struct bytes or_else(struct bytes text, const char *otherwise)
 {
     return text.size > 0 ? text : bytes_of_string(otherwise);
 }
 
+/* What clients see of an event is what this function names: a new field of the event does not
+ * reach them by itself. `data` is the exception, and the producer's own. */
 static void fill_notification(struct job *job, const struct draft *draft, struct notification *view)
 {
     struct bytes event = job_text(job, EVENT_FIELD_EVENT);
@@ -454,6 +500,8 @@ static struct bytes make_notification_id(struct job *job, const struct draft *dr
     return arena_copy(arena_of(job), bytes_of(id, 32));
 }
 
+/* Trace headers come last and only if they are printable (pipeline.c). The gateway reads the
+ * others to route without decoding the notification. */
 static void add_headers(struct job *job, const struct notification_envelope *envelope,
                         struct output *output)
 {
@@ -472,17 +520,21 @@ static void add_headers(struct job *job, const struct notification_envelope *env
         headers[count++] = (struct record_header){BYTES_LITERAL("tracestate"), job->tracestate};
     output->headers = headers;
     output->header_count = count;
+    assert(count <= encoded->count + 2);
 }
 
 static void note_published(struct job *job, const struct notification *view,
                            const struct lane_name *lane)
 {
+    assert(!*job->published_end);
     struct published *published = arena_alloc(arena_of(job), sizeof(struct published));
     *published = (struct published){.id = view->id, .type = view->type, .lane = lane};
     *job->published_end = published;
     job->published_end = &published->next;
 }
 
+/* Rooms are named in the notification and hashed in its headers, in one order: the gateway
+ * passes over a record by the hashes and is sure by the names. */
 static const struct bytes *list_rooms(struct job *job, const struct draft_lane *lane,
                                       struct buffer *hashes)
 {
@@ -496,6 +548,9 @@ static const struct bytes *list_rooms(struct job *job, const struct draft_lane *
     return rooms;
 }
 
+/* The pipeline's text serves three times, each content copied before the next: id, room hashes,
+ * encoding. False: the notification is larger than the limit, and nothing was added for this
+ * lane. */
 static bool publish_lane(struct job *job, const struct draft_lane *lane,
                          const struct bytes *rule_names, struct notification *view)
 {
@@ -535,6 +590,7 @@ static bool publish_lane(struct job *job, const struct draft_lane *lane,
     return true;
 }
 
+/* All lanes of a draft share its content; only id and rooms differ. */
 static bool finish_draft(struct job *job, struct draft *draft)
 {
     struct notification view = {
@@ -557,6 +613,8 @@ static bool finish_draft(struct job *job, struct draft *draft)
     return true;
 }
 
+/* A review that is open already is passed over here and not when it is drafted: its rules still
+ * count as matched, and the audit names it. */
 const struct draft *draft_finish(struct job *job)
 {
     for (struct draft *draft = job->drafts; draft; draft = draft->next)

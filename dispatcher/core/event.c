@@ -1,3 +1,12 @@
+/* Which of the four formats a record is in, and its event as one JSON text.
+ *
+ * The record is believed in this order: what its headers say, then what its value looks like. A
+ * wrong guess must end as a dead letter and not as another event, so only what no other format can
+ * begin with is guessed: JSON begins with a brace, a framed message with a zero. What a header says
+ * is not doubted: an event with a content type that is not read here is refused, since its producer
+ * meant something by it.
+ *
+ * The JSON text is not judged here; the matcher reads all of it anyway (event.h). */
 #include "event.h"
 
 #include <assert.h>
@@ -36,6 +45,7 @@ static bool is_utf8_charset(struct bytes content_type)
     return true;
 }
 
+/* There is no registered type; these are the ones that producers use. */
 static bool is_protobuf(struct bytes type)
 {
     return event_type_is(type, "application/protobuf") ||
@@ -43,6 +53,8 @@ static bool is_protobuf(struct bytes type)
            event_type_is(type, "application/vnd.google.protobuf");
 }
 
+/* The text is for whoever looks at the dead letter, mostly the producer: it names what would be
+ * read. The type is cut, since it is the producer's to choose. */
 static enum status refuse_type(struct bytes type, struct error *error)
 {
     static const char cloud[] = "application/cloudevents";
@@ -60,6 +72,8 @@ static enum status refuse_type(struct bytes type, struct error *error)
                      (const char *)type.data);
 }
 
+/* Either header is enough: an event that lacks the other one is a malformed CloudEvent, and is
+ * to be told so, rather than be read as plain JSON. */
 static bool is_binary_cloud_event(const struct record *record)
 {
     struct bytes value;
@@ -67,6 +81,7 @@ static bool is_binary_cloud_event(const struct record *record)
            record_find_header(record, "ce_type", &value);
 }
 
+/* A CloudEvent in binary mode may well have no data. */
 bool event_is_tombstone(const struct record *record)
 {
     return !record->has_value && !is_binary_cloud_event(record);
@@ -83,6 +98,7 @@ static enum event_format guess_format(const struct record *record)
     return value.size > 0 && value.data[0] == '{' ? EVENT_JSON : EVENT_PROTOBUF;
 }
 
+/* Asked before the content type decides: some SDKs give the type of the data in structured mode. */
 static bool holds_cloud_event(const struct record *record)
 {
     struct bytes value = record->value;
@@ -90,6 +106,7 @@ static bool holds_cloud_event(const struct record *record)
     return cloud_event_is_inside(value);
 }
 
+/* The order is that of the table in event.h; the type is given to whoever reads the data. */
 static enum status format_of(const struct record *record, struct bytes *type,
                              enum event_format *format, struct error *error)
 {
@@ -130,6 +147,7 @@ enum status event_canonical(const struct record *record, struct buffer *scratch,
         return error_set(error, STATUS_UNSUPPORTED, "the record has no value");
 
     struct bytes value = record->value;
+    /* In binary mode the value is the data, whose framing is passed over where the data is read. */
     enum schema_framing framing =
         found == EVENT_CLOUD_BINARY ? FRAMING_NONE : event_skip_framing(&value);
     buffer_clear(scratch);
@@ -148,6 +166,8 @@ enum status event_canonical(const struct record *record, struct buffer *scratch,
     }
     if (status != STATUS_OK)
         return status;
+    assert(found == EVENT_JSON || buffer_size(scratch) > 0);
+    assert((unsigned)found < EVENT_FORMAT_COUNT);
     *json = found == EVENT_JSON ? value : buffer_peek(scratch);
     *format = found;
     return STATUS_OK;

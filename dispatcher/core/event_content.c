@@ -1,13 +1,16 @@
 /* What event.c and the files of each format share: where a record's value begins, and what its
- * content type says. */
+ * content type says. Kept apart so that those files need not know one another. */
 #include <assert.h>
 #include <strings.h>
 
 #include "event_private.h"
 #include "json.h"
 
+/* From the end: Kafka lets a name stand twice, and the last to write a header knew of those
+ * before (KIP-82). */
 bool record_find_header(const struct record *record, const char *name, struct bytes *value)
 {
+    assert(name[0] != 0);
     size_t size = strlen(name);
     for (size_t i = record->header_count; i > 0; i--) {
         const struct record_header *header = &record->headers[i - 1];
@@ -20,6 +23,8 @@ bool record_find_header(const struct record *record, const char *name, struct by
     return false;
 }
 
+/* Parameters never decide what the format is; the character set is looked at by itself
+ * (event.c). */
 struct bytes event_media_type(struct bytes content_type)
 {
     size_t size = 0;
@@ -46,7 +51,9 @@ bool event_type_is_json(struct bytes content_type)
 }
 
 /* Confluent's wire format: 0 and four bytes of schema id, or 1 and sixteen. Neither JSON nor a
- * protobuf message begins with 0 or 1. */
+ * protobuf message begins with 0 or 1, so no event without a frame is ever cut. The id itself is
+ * of no use: the schema is known, and asking a registry would be a call to the outside for each
+ * new id. */
 enum schema_framing event_skip_framing(struct bytes *value)
 {
     static const struct bytes mark = BYTES_LITERAL("\xEF\xBB\xBF");
@@ -63,6 +70,7 @@ enum schema_framing event_skip_framing(struct bytes *value)
 
 void event_append_key(struct buffer *out, struct bytes name)
 {
+    assert(buffer_size(out) > 0); /* the object's brace, at least */
     if (out->data[out->end - 1] != '{')
         buffer_append_byte(out, ',');
     json_write_string(out, name);

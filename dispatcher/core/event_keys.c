@@ -1,3 +1,14 @@
+/* An event in which a key stands twice, as a text in which each stands once.
+ *
+ * JSON lets a key stand twice and does not say which value counts; the matcher, the fields and the
+ * client in the browser would each choose, and could be made to choose differently: a rule sees one
+ * tenant, the layout another. So the earlier ones are cut out of the text before anything decides
+ * by it. Of the members that say who an event is about (`identities`) a second one is refused
+ * instead.
+ *
+ * Invariant: only bytes are removed. What is kept stands as it stood, in the order in which it
+ * stood. Nearly no event comes here: the matcher and the fields notice a repeated key in
+ * passing. */
 #include "event_keys.h"
 
 #include <assert.h>
@@ -33,6 +44,7 @@ struct key_reader {
 static struct event_member *find_same(struct key_reader *reader, const struct event_member *member,
                                       uint64_t hash)
 {
+    assert(member->object > 0);
     struct event_member *found;
     for (uint32_t at = 0; (found = lookup_next(reader->keys, hash, &at));)
         if (!found->replaced && found->object == member->object &&
@@ -41,14 +53,15 @@ static struct event_member *find_same(struct key_reader *reader, const struct ev
     return NULL;
 }
 
-/* Takes a key. Returns the member that it replaces, or NULL. JSON lets a key
- * stand twice, and readers differ in which one counts (RFC 8259, 4). Here it is the last, as in
- * JavaScript: the earlier ones are cut out of the text, so that rules and pages see the same event. */
+/* Takes a key. Returns the member that it replaces, or NULL. JSON lets a key stand twice, and
+ * readers differ in which one counts (RFC 8259, 4). Here it is the last, as in JavaScript: the
+ * earlier ones are cut out of the text, so that rules and pages see the same event. */
 static struct event_member *take_key(struct key_reader *reader)
 {
     struct event_member *member = arena_alloc(reader->arena, sizeof(struct event_member));
     struct bytes raw = reader->scanner.raw;
     uint32_t object = reader->open[reader->depth - 1].object;
+    assert(reader->depth > 0 && object > 0); /* a key stands in an object */
     member->object = object;
     member->start = reader->scanner.start;
     member->key = raw;
@@ -71,6 +84,7 @@ static struct event_member *take_key(struct key_reader *reader)
     return same;
 }
 
+/* Objects are numbered from 1 in the order in which they open, so the event itself is 1. */
 static void open_container(struct key_reader *reader, bool is_object)
 {
     assert(reader->depth < JSON_DEPTH_MAX);
@@ -79,6 +93,7 @@ static void open_container(struct key_reader *reader, bool is_object)
     reader->depth++;
 }
 
+/* Compared decoded: "tenant\u0049d" is tenantId. */
 static bool is_identity(struct bytes key, const char *const *identities)
 {
     for (; *identities; identities++)
@@ -87,6 +102,8 @@ static bool is_identity(struct bytes key, const char *const *identities)
     return false;
 }
 
+/* Only members of the event itself are identities: a `userId` inside `data` is the producer's
+ * own. */
 static enum status read_keys(struct key_reader *reader, const char *const *identities,
                              struct error *error)
 {
@@ -95,6 +112,7 @@ static enum status read_keys(struct key_reader *reader, const char *const *ident
         if (token == JSON_OBJECT || token == JSON_ARRAY) {
             open_container(reader, token == JSON_OBJECT);
         } else if (token == JSON_OBJECT_END || token == JSON_ARRAY_END) {
+            assert(reader->depth > 0);
             reader->depth--;
         } else if (token == JSON_KEY) {
             const struct event_member *replaced = take_key(reader);

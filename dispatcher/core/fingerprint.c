@@ -1,3 +1,10 @@
+/* Fingerprints by SHA-256. It is slower than a table's hash by far and still nothing beside a
+ * record's way through Kafka; what it buys is that nobody can make two events meet, and so have
+ * another's event dropped as a duplicate.
+ *
+ * The bytes that are hashed and their order are a format: what one version wrote into the
+ * changelog another must find again. Nothing here may change without new types of records there
+ * (partition_state.c). */
 #include "fingerprint.h"
 
 #include <assert.h>
@@ -11,6 +18,8 @@ struct fingerprinter {
     EVP_MD_CTX *context;
 };
 
+/* The algorithm is fetched once: looking it up by its name takes OpenSSL longer than hashing an
+ * event. */
 struct fingerprinter *fingerprinter_new(void)
 {
     struct fingerprinter *fingerprinter = mem_new(struct fingerprinter);
@@ -30,6 +39,7 @@ void fingerprinter_free(struct fingerprinter *fingerprinter)
     free(fingerprinter);
 }
 
+/* Big-endian whatever the machine, so that fingerprints of two machines agree. */
 static uint64_t read_half(const uint8_t *place)
 {
     uint64_t number = 0;
@@ -69,6 +79,8 @@ struct fingerprint fingerprint_of(struct fingerprinter *fingerprinter, const str
     return (struct fingerprint){read_half(digest), read_half(digest + 8)};
 }
 
+/* A fingerprint is evenly spread already, but whoever chooses ids can compute it and try until
+ * many share their low bits; with the seed he cannot tell where they lie. */
 unsigned fingerprint_hash(struct fingerprint fingerprint, uint64_t seed)
 {
     return (unsigned)XXH3_64bits_withSeed(&fingerprint, sizeof(fingerprint), seed);

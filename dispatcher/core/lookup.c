@@ -1,3 +1,14 @@
+/* A hash table that one event fills and the next finds empty: what belongs to another epoch is not
+ * there.
+ *
+ *     entries      hash   item   epoch                       epoch = 7
+ *     [0]            a      x      7      in use
+ *     [1]            b      y      6      empty: of the event before
+ *     [2]            -      -      0      empty: never used
+ *
+ * Invariant: at most half of the entries are in use, so every run of them ends in an empty one
+ * and a search for what is not there ends. Items are not removed one by one; with that, runs
+ * have no holes. */
 #include "lookup.h"
 
 #include <assert.h>
@@ -8,6 +19,7 @@
 
 enum { SIZE_MIN = 32 };
 
+/* The seed stays: a table that was emptied is the same table. */
 void lookup_deinit(struct lookup *lookup)
 {
     free(lookup->entries);
@@ -18,6 +30,7 @@ void lookup_deinit(struct lookup *lookup)
  * round, after four thousand million events, might an old one look new. */
 void lookup_clear(struct lookup *lookup)
 {
+    assert(lookup->count == 0 || lookup->entries);
     lookup->count = 0;
     if (++lookup->epoch != 0)
         return;
@@ -26,6 +39,8 @@ void lookup_clear(struct lookup *lookup)
     lookup->epoch = 1;
 }
 
+/* The seed is what keeps the table fast against an event that is made to be slow: names come
+ * from outside. */
 uint64_t lookup_hash(const struct lookup *lookup, uint64_t salt, struct bytes name)
 {
     return XXH3_64bits_withSeed(name.data, name.size, lookup->seed ^ salt);
@@ -36,6 +51,7 @@ static bool is_used(const struct lookup *lookup, const struct lookup_entry *entr
     return entry->item && entry->epoch == lookup->epoch;
 }
 
+/* Stops at the first empty entry: an item of this hash would have been put there. */
 void *lookup_next(struct lookup *lookup, uint64_t hash, uint32_t *at)
 {
     while (lookup->entries) {
@@ -60,6 +76,7 @@ static void place_entry(struct lookup *lookup, const struct lookup_entry *added)
     lookup->entries[at] = *added;
 }
 
+/* What earlier epochs left behind is not carried over. */
 static void grow_lookup(struct lookup *lookup)
 {
     struct lookup_entry *old = lookup->entries;

@@ -1,3 +1,14 @@
+/* The reviews that are open, by task, and what is needed to undo the changes of a batch.
+ *
+ *     tasks   task -> [review, review, ...]       as of now, with what the batch has changed
+ *     undo    task -> [review, ...]               what it was at the last commit, if it has changed
+ *
+ * Each change keeps a copy of its task before the first one, so a rollback costs what the batch has
+ * touched and not what is remembered. A task's reviews are one small array that is replaced as a
+ * whole: the limit per task keeps it so.
+ *
+ * Invariant: a task in `tasks` has at least one review; every task that differs from the last
+ * commit is in `undo`. A flush writes exactly the tasks in `undo`. */
 #include "open_reviews.h"
 
 #include <assert.h>
@@ -37,6 +48,8 @@ struct open_reviews *open_reviews_new(const struct open_reviews_limits *limits, 
     return reviews;
 }
 
+/* Also after a rollback, when the copies have gone back to their tasks and only the entries are
+ * left. */
 static void forget_undo(struct open_reviews *reviews)
 {
     struct undo *undo;
@@ -80,14 +93,18 @@ size_t open_reviews_longest_chain(const struct open_reviews *reviews)
     return tasks > undo ? tasks : undo;
 }
 
+/* A task is found by its fingerprint alone: two tasks with one fingerprint are not made by
+ * anybody (fingerprint.h). */
 static struct reviewed_task *find_task(const struct open_reviews *reviews, struct fingerprint id)
 {
     struct reviewed_task *found = NULL;
     HASH_FIND_BYHASHVALUE(hh, reviews->tasks, &id, sizeof(id),
                           fingerprint_hash(id, reviews->hash_seed), found);
+    assert(!found || found->count > 0);
     return found;
 }
 
+/* NULL for none: a task without reviews is not there, and a copy of it has no array. */
 static struct timed_fingerprint *copy_items(const struct timed_fingerprint *items, size_t count)
 {
     if (count == 0)
@@ -139,12 +156,16 @@ static void keep_for_undo(struct open_reviews *reviews, struct fingerprint id)
     HASH_ADD_BYHASHVALUE(hh, reviews->undo, id, sizeof(undo->id), hash, undo);
 }
 
+/* By the time of records: a dispatcher that reads an old part of the log again judges as it did
+ * then. */
 static bool is_over(const struct open_reviews *reviews, const struct timed_fingerprint *review,
                     int64_t time_ms)
 {
     return passed_ms(review->time_ms, time_ms) >= (uint64_t)reviews->limits.window_ms;
 }
 
+/* A review that is over is left where it is: reading changes nothing, and the next change of the
+ * task drops it. */
 bool open_reviews_have(const struct open_reviews *reviews, struct fingerprint task_id,
                        struct fingerprint review, int64_t time_ms)
 {
@@ -163,8 +184,12 @@ bool open_reviews_add(struct open_reviews *reviews, struct fingerprint task_id,
     size_t before = task ? task->count : 0;
     if (reviews->limits.window_ms == 0)
         return true;
+    /* Tasks beyond the limit are not remembered, rather than others forgotten: a task that is
+     * forgotten may have its alert sent twice, and which of them that is should not depend on
+     * who else is busy. */
     if (!task && HASH_COUNT(reviews->tasks) >= reviews->limits.tasks)
         return false;
+    assert(before <= reviews->limits.per_task);
     struct timed_fingerprint *items = mem_resize(NULL, before + 1, sizeof(*items));
     size_t count = 0;
     for (size_t i = 0; i < before; i++)
@@ -181,6 +206,8 @@ bool open_reviews_add(struct open_reviews *reviews, struct fingerprint task_id,
     return true;
 }
 
+/* A task without open reviews is no change: most events that close reviews have none to close,
+ * and must not cost a record in the changelog. */
 void open_reviews_close(struct open_reviews *reviews, struct fingerprint task_id)
 {
     if (!find_task(reviews, task_id))
@@ -189,6 +216,8 @@ void open_reviews_close(struct open_reviews *reviews, struct fingerprint task_id
     put_task(reviews, task_id, NULL, 0);
 }
 
+/* Each task as it is now, whatever happened to it in between. One that ends as it began is
+ * written too, which is rare and does no harm. */
 void open_reviews_flush(const struct open_reviews *reviews, open_reviews_emit_fn *emit,
                         void *context)
 {
@@ -198,6 +227,7 @@ void open_reviews_flush(const struct open_reviews *reviews, open_reviews_emit_fn
     }
 }
 
+/* Nothing to do but to forget the way back: `tasks` holds the changes already. */
 void open_reviews_commit(struct open_reviews *reviews)
 {
     forget_undo(reviews);
@@ -212,7 +242,8 @@ void open_reviews_rollback(struct open_reviews *reviews)
     forget_undo(reviews);
 }
 
-/* The newest reviews stand last, so those stay. */
+/* The newest reviews stand last, so those stay when the limit is lower than it was when they
+ * were written. The limit of tasks is not applied: what was promised is kept. */
 void open_reviews_restore(struct open_reviews *reviews, struct fingerprint task,
                           const struct timed_fingerprint *items, size_t count)
 {

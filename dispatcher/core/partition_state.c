@@ -1,3 +1,13 @@
+/* What is remembered of one partition, and the form in which the changelog keeps it.
+ *
+ * Both parts (seen_events.c, open_reviews.c) know nothing of records; this module owns the format,
+ * so that a new one is made in one place. Each record replaces an earlier one with its key, and
+ * compaction may drop all but the last of a
+ * key: what is left still gives the same state.
+ *
+ * Invariant: between two commits the state is the last committed one and a list of changes.
+ * Nothing is restored into a state with changes, since what a rollback returns to would then be
+ * neither. */
 #include "partition_state.h"
 
 #include <assert.h>
@@ -31,6 +41,7 @@ struct partition_state {
     struct open_reviews *reviews;
 };
 
+/* The seed goes to both tables and into no record: it is of this process alone. */
 struct partition_state *partition_state_new(const struct partition_state_settings *settings,
                                             uint32_t domain)
 {
@@ -92,6 +103,7 @@ size_t partition_state_review_count(const struct partition_state *state)
     return open_reviews_count(state->reviews);
 }
 
+/* For the tests of the seed: whoever chooses ids must not be able to make this grow. */
 size_t partition_state_longest_chain(const struct partition_state *state)
 {
     size_t events = seen_events_longest_chain(state->events);
@@ -99,16 +111,20 @@ size_t partition_state_longest_chain(const struct partition_state *state)
     return events > reviews ? events : reviews;
 }
 
+/* Both or none: an event that is remembered as seen has also had its effect on the reviews of
+ * its task. */
 void partition_state_commit(struct partition_state *state)
 {
     seen_events_commit(state->events);
     open_reviews_commit(state->reviews);
+    assert(!seen_events_are_changed(state->events) && !open_reviews_are_changed(state->reviews));
 }
 
 void partition_state_rollback(struct partition_state *state)
 {
     seen_events_rollback(state->events);
     open_reviews_rollback(state->reviews);
+    assert(!seen_events_are_changed(state->events) && !open_reviews_are_changed(state->reviews));
 }
 
 /* --- Writing records --- */
@@ -121,6 +137,7 @@ static void write_fingerprint(uint8_t *place, struct fingerprint id)
 
 static void append_items(struct buffer *value, const struct timed_fingerprint *items, size_t count)
 {
+    assert(count > 0);
     uint8_t *place = buffer_reserve(value, count * ITEM_SIZE);
     for (size_t i = 0; i < count; i++, place += ITEM_SIZE) {
         write_fingerprint(place, items[i].id);
@@ -135,24 +152,31 @@ struct state_writer {
     void *context;
 };
 
+/* No items is no value: a tombstone, by which compaction forgets the key. */
 static void write_record(const struct state_writer *writer, struct bytes key,
                          const struct timed_fingerprint *items, size_t count)
 {
+    assert(key.size > KEY_PREFIX_SIZE);
     auto_buffer struct buffer value = {0};
     if (count > 0)
         append_items(&value, items, count);
     writer->emit(writer->context, key, buffer_peek(&value), count > 0);
 }
 
+/* The domain is in the key: compaction goes by keys, and two groups that share a changelog must
+ * not replace one another's records. */
 static void write_key_prefix(const struct state_writer *writer, uint8_t *key, uint8_t type)
 {
+    assert(type == 'E' || type == 'R');
     key[0] = type;
     bytes_write_little_endian(key + KEY_TYPE_SIZE, writer->domain, KEY_DOMAIN_SIZE);
 }
 
+/* A chunk's number is its name for good: the same number with no value forgets it. */
 static void write_events(void *context, uint64_t chunk, const struct timed_fingerprint *events,
                          size_t count)
 {
+    assert(!events == (count == 0));
     uint8_t key[EVENTS_KEY_SIZE];
     write_key_prefix(context, key, 'E');
     bytes_write_little_endian(key + KEY_PREFIX_SIZE, chunk, 8);
@@ -162,12 +186,15 @@ static void write_events(void *context, uint64_t chunk, const struct timed_finge
 static void write_reviews(void *context, struct fingerprint task,
                           const struct timed_fingerprint *reviews, size_t count)
 {
+    assert(!reviews == (count == 0));
     uint8_t key[REVIEWS_KEY_SIZE];
     write_key_prefix(context, key, 'R');
     write_fingerprint(key + KEY_PREFIX_SIZE, task);
     write_record(context, bytes_of(key, sizeof(key)), reviews, count);
 }
 
+/* What is written is decided by the parts; the caller only carries it to the topic, in this
+ * order. */
 void partition_state_flush(struct partition_state *state, partition_state_emit_fn *emit,
                            void *context)
 {
@@ -198,6 +225,8 @@ static struct timed_fingerprint *read_items(struct bytes value, size_t count)
     return items;
 }
 
+/* The record may be anything: the topic is Kafka's, and others may write to it. Nothing is
+ * changed unless all of it is sound. */
 enum partition_state_record partition_state_restore(struct partition_state *state, struct bytes key,
                                                     struct bytes value, bool has_value)
 {
@@ -206,6 +235,7 @@ enum partition_state_record partition_state_restore(struct partition_state *stat
     bool has_reviews = key.size == REVIEWS_KEY_SIZE && key.data[0] == 'R';
     if (!(has_events || has_reviews) || value.size % ITEM_SIZE != 0)
         return PARTITION_STATE_MALFORMED;
+    /* A foreign record is left alone and not an error: groups may share a changelog. */
     if (bytes_read_little_endian(key.data + KEY_TYPE_SIZE, KEY_DOMAIN_SIZE) != state->domain)
         return PARTITION_STATE_FOREIGN;
     struct bytes content = has_value ? value : bytes_of(NULL, 0);

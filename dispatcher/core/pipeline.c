@@ -1,3 +1,18 @@
+/* One record from its bytes to its outputs.
+ *
+ *     record -> JSON text -> which rules match -> fields -> seen before? -> rules that are asked
+ *              (event.c)    (matcher)            (field_set)  (state)          |
+ *     audit <- state <- notifications <- drafts <------------------------------+
+ *    (audit.c)         (draft.c)
+ *
+ * Each step may end it: as a tombstone, a duplicate, or a dead letter. A dead letter takes back the
+ * outputs of its record, and nothing of it is remembered, so that it may come again when it is
+ * repaired. Therefore the state is asked first and told last.
+ *
+ * Invariant: what comes out depends on the record, the rules, the settings and the state alone.
+ * Everything that the pipeline keeps between records (buffers, tables, the seed of their hashes)
+ * is memory and not knowledge, or a batch that is done again after an abort would come out
+ * differently. */
 #include <assert.h>
 #include <inttypes.h>
 #include <stdarg.h>
@@ -12,6 +27,8 @@
 
 enum { EVENT_ID_LIMIT = 512 };
 
+/* The matcher gets a larger limit than the record: an event that was protobuf or a CloudEvent
+ * grows when it becomes JSON, and it was measured as a record already. */
 struct pipeline *pipeline_new(const struct pipeline_settings *settings)
 {
     struct pipeline *pipeline = mem_new(struct pipeline);
@@ -32,6 +49,7 @@ struct pipeline *pipeline_new(const struct pipeline_settings *settings)
     return pipeline;
 }
 
+/* The rules are not the pipeline's: whoever gave them frees them. */
 void pipeline_free(struct pipeline *pipeline)
 {
     if (!pipeline)
@@ -57,6 +75,7 @@ void pipeline_use_rules(struct pipeline *pipeline, const struct rule_set *rules)
 
 void pipeline_ask_only(struct pipeline *pipeline, unsigned rule)
 {
+    assert(pipeline->rules && rule < rule_set_count(pipeline->rules));
     pipeline->asks_one = true;
     pipeline->only = rule;
 }
@@ -72,9 +91,13 @@ static struct bytes origin_of(struct arena *arena, const struct record *record)
     char text[300];
     int size = snprintf(text, sizeof(text), "%.*s-%" PRId32 "-%" PRId64, BYTES_PRINT(record->topic),
                         record->partition, record->offset);
+    assert(size > 0 && (size_t)size < sizeof(text)); /* Kafka's names have at most 249 bytes */
     return arena_copy(arena, bytes_of(text, (size_t)size));
 }
 
+/* Called once for a record at most, wherever it stands: the outputs are cut back to what they
+ * were before it. Counts of what happened stay (remarks, rooms left out); those of notifications
+ * go, as they did not happen. The audit record, if any, comes after it and stays. */
 static void make_dead_letter(struct job *job, enum dead_reason reason, const char *problem)
 {
     const struct pipeline_settings *settings = &job->pipeline->settings;
@@ -114,6 +137,7 @@ static void make_dead_letter_format(struct job *job, enum dead_reason reason, co
     make_dead_letter(job, reason, text);
 }
 
+/* What is no word of its own in the dead letter's header is malformed: the text says the rest. */
 static enum dead_reason reason_of(enum status status)
 {
     assert(status != STATUS_OK);
@@ -136,6 +160,7 @@ static unsigned hops_of(const struct record *record)
             return 9; /* not ours, but somebody counts */
         hops = hops * 10 + (value.data[i] - '0');
     }
+    assert(hops <= 99);
     return hops;
 }
 
@@ -146,6 +171,7 @@ static void select_rules(struct job *job, const struct matcher_result *result)
     struct pipeline *pipeline = job->pipeline;
     struct decision *decision = job->decision;
     uint32_t *selected = arena_raw(&job->batch->arena, result->count * sizeof(uint32_t));
+    assert(job->event_id.size > 0 && job->values);
     decision->rules = selected;
     for (size_t i = 0; i < result->count; i++) {
         assert(i == 0 || result->rules[i - 1] < result->rules[i]);
@@ -159,6 +185,8 @@ static void select_rules(struct job *job, const struct matcher_result *result)
             (void)template_render(rule->sample_by, job->values, &pipeline->text);
             subject = buffer_peek(&pipeline->text);
         }
+        /* A rule that does not sample the event does not stop it either: for this event it is
+         * not there. */
         if (!pipeline->asks_one && !rule_samples(rule, subject))
             continue;
         selected[decision->rule_count++] = index;
@@ -171,6 +199,8 @@ static void select_rules(struct job *job, const struct matcher_result *result)
 static void remark(struct job *job, enum event_remark kind, const char *format, ...)
     PRINTF_LIKE(3, 4);
 
+/* Only the first of a kind can be told, and each kind has one place where it arises, so a second
+ * would be a mistake of ours. */
 static void remark(struct job *job, enum event_remark kind, const char *format, ...)
 {
     char text[256];
@@ -187,6 +217,8 @@ static void remark(struct job *job, enum event_remark kind, const char *format, 
 /* A value for a text of ours: not too much of it. */
 #define SHOWN(value) (int)((value)->raw.size < 60 ? (value)->raw.size : 60), (value)->raw.data
 
+/* RFC 3339 first: only what is not that is guessed at (instant_guess()), so that no good time is
+ * read in another way. */
 static bool find_time(struct job *job, const struct field_value *value)
 {
     if (value->kind == JSON_STRING) {
@@ -201,6 +233,7 @@ static bool find_time(struct job *job, const struct field_value *value)
 /* The event's own time, as it is spelled if that is RFC 3339; else the record's. */
 static void read_time(struct job *job)
 {
+    assert(job->values && job->time.size == 0);
     const struct field_value *value = &job->values[EVENT_FIELD_TIME];
     char text[INSTANT_TEXT_SIZE];
     int64_t exact_ms;
@@ -219,7 +252,9 @@ static void read_time(struct job *job)
         job->time = arena_copy(&job->batch->arena, bytes_of_string(text));
 }
 
-/* A percentage: a number, or a text of one, with or without %. */
+/* A percentage: a number, or a text of one, with or without %. The number goes through strtod(),
+ * whose idea of a number is wider than ours: hexadecimal is ruled out by its letters, "inf" and
+ * "nan" by their first one. */
 static bool parse_progress(struct job *job, const struct field_value *value)
 {
     struct bytes raw = value->raw;
@@ -236,6 +271,9 @@ static bool parse_progress(struct job *job, const struct field_value *value)
     return *end == 0 && job->progress >= 0 && job->progress <= 100 && !strpbrk(text, "xXpP");
 }
 
+/* `progress` at the top comes first; `data.progress` is where task runners that wrap a payload
+ * of their own put it. One that is no percentage is left out and not guessed at: a client would
+ * draw it. */
 static void read_progress(struct job *job)
 {
     const struct field_value *value = &job->values[EVENT_FIELD_PROGRESS];
@@ -306,6 +344,7 @@ static struct fingerprint event_fingerprint(struct job *job)
  * and that is read again only when nothing of it was committed. */
 static bool is_duplicate(struct job *job)
 {
+    assert(!job->decision->dead);
     if (!job->state || !job->has_own_id ||
         !partition_state_has_seen(job->state, event_fingerprint(job), job->record->timestamp_ms))
         return false;
@@ -317,6 +356,7 @@ static bool is_duplicate(struct job *job)
 /* Only what was processed: a dead letter may come again, repaired or under other rules. */
 static void remember_event(struct job *job)
 {
+    assert(job->event_id.size > 0);
     if (!job->state || job->decision->dead)
         return;
     if (job->has_own_id)
@@ -324,6 +364,9 @@ static void remember_event(struct job *job)
     review_remember(job);
 }
 
+/* From here on rules act. The rule at hand is kept in `blamed`, so that a dead letter names the
+ * rule that an operator has to look at; once all rules are through, nobody is to blame but a
+ * notification's own rules. */
 static void notify(struct job *job)
 {
     const struct decision *decision = job->decision;
@@ -364,8 +407,11 @@ static void notify(struct job *job)
                             BYTES_PRINT(large->rules->name));
 }
 
+/* The limits exist because one event can be made to cost as much as a million others. The text
+ * names the rule at hand: often one costly pattern is the cause and not the event. */
 static void bury_at_limit(struct job *job, const struct matcher_error *error)
 {
+    assert(error->limit != MATCHER_LIMIT_NONE);
     const struct pipeline *pipeline = job->pipeline;
     const struct pipeline_limits *limits = &pipeline->settings.limits;
     struct bytes rule = BYTES_LITERAL("-");
@@ -387,6 +433,8 @@ static void bury_at_limit(struct job *job, const struct matcher_error *error)
                                 limits->steps, BYTES_PRINT(rule));
 }
 
+/* All that is wrong with the text itself is found here, by the only pass that reads every byte
+ * of it. */
 static bool match_rules(struct job *job, struct bytes json, struct matcher_result *result)
 {
     struct pipeline *pipeline = job->pipeline;
@@ -417,6 +465,7 @@ enum { IDENTITY_COUNT = sizeof(identities) / sizeof(identities[0]) };
 /* Which rules match, and the values of the fields. */
 static bool read_once(struct job *job, struct bytes json, struct matcher_result *result)
 {
+    assert(!job->decision->dead);
     struct pipeline *pipeline = job->pipeline;
     if (!match_rules(job, json, result))
         return false;
@@ -456,6 +505,7 @@ static bool read_event_fields(struct job *job, struct bytes json, struct matcher
 /* Texts that no client takes would be replaced, so that different ones become the same name. */
 static bool check_event_names(struct job *job)
 {
+    assert(job->values);
     struct buffer *text = &job->pipeline->text;
     for (size_t i = 0; i < IDENTITY_COUNT; i++) {
         const struct field_value *value = &job->values[identities[i].field];
@@ -474,6 +524,7 @@ static bool check_event_names(struct job *job)
 
 static void process_record(struct job *job)
 {
+    assert(!job->decision->dead && !job->values);
     struct pipeline *pipeline = job->pipeline;
     const struct pipeline_limits *limits = &pipeline->settings.limits;
     const struct record *record = job->record;
@@ -488,6 +539,8 @@ static void process_record(struct job *job)
         job->decision->event_id = origin_of(&job->batch->arena, record);
         return;
     }
+    /* Cheap refusals first: a record that is too large, or goes in circles, is not even looked
+     * into. */
     if (record->value.size > limits->event_bytes) {
         make_dead_letter_format(
             job, DEAD_TOO_LARGE,
@@ -514,6 +567,8 @@ static void process_record(struct job *job)
     job->owner.tenant = job_text(job, EVENT_FIELD_TENANT);
     job->owner.user = job_text(job, EVENT_FIELD_USER);
     job->task_id = job_text(job, EVENT_FIELD_TASK);
+    /* A duplicate is known by its id and owner alone: rules may have changed since it was first
+     * seen, and it must not be judged by both. */
     if (!read_event_id(job) || is_duplicate(job))
         return;
     select_rules(job, &result);
@@ -524,6 +579,7 @@ static void process_record(struct job *job)
     remember_event(job);
 }
 
+/* The audit comes last and always: it tells of dead letters too. */
 void pipeline_process(struct pipeline *pipeline, struct partition_state *state,
                       const struct record *record, struct batch *batch, struct decision *decision)
 {
@@ -548,9 +604,12 @@ void pipeline_process(struct pipeline *pipeline, struct partition_state *state,
     audit_add(&job);
 }
 
+/* The batch that held the record's outputs was aborted and is done again with this letter in
+ * their place. It has no audit: no decision took effect. */
 void pipeline_reject(struct pipeline *pipeline, const struct record *record, const char *problem,
                      struct batch *batch)
 {
+    assert(pipeline->rules && problem);
     struct decision decision = {.first_output = batch->output_count};
     struct job job = {
         .pipeline = pipeline,
@@ -569,9 +628,12 @@ struct keeper {
     struct batch *batch;
 };
 
+/* Into the changelog's partition of the same number, so that whoever is assigned the input
+ * partition knows where its state is. */
 static void keep_record(void *context, struct bytes key, struct bytes value, bool has_value)
 {
     const struct keeper *keeper = context;
+    assert(keeper->partition >= 0);
     struct output *output = batch_add(keeper->batch);
     output->kind = OUTPUT_STATE;
     output->topic = keeper->topic;

@@ -1,5 +1,9 @@
 /* Manual reviews over time: one per task, queue and reason is open, until an event of the task
- * closes it. */
+ * closes it.
+ *
+ * Asked before the notifications are made (review_check()) and told after them
+ * (review_remember()), since a record that becomes a dead letter in between must leave no review
+ * open: its alert was never sent. */
 #include <assert.h>
 
 #include "pipeline_private.h"
@@ -26,6 +30,7 @@ static bool has_state(const struct job *job)
     return job->state && job->task_id.size > 0;
 }
 
+/* The draft stays, marked: other rules still join it, and the audit tells of it. */
 void review_check(struct job *job)
 {
     if (!has_state(job))
@@ -41,6 +46,8 @@ void review_check(struct job *job)
     }
 }
 
+/* By the name of the event, as the settings have it. These are few, so they are compared in a
+ * row. */
 static bool closes_reviews(struct job *job)
 {
     const struct pipeline_settings *settings = &job->pipeline->settings;
@@ -55,6 +62,7 @@ static bool closes_reviews(struct job *job)
  * one open. */
 void review_remember(struct job *job)
 {
+    assert(!job->decision->dead);
     if (!has_state(job))
         return;
     if (closes_reviews(job))

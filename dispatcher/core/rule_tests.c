@@ -1,3 +1,10 @@
+/* Running the tests that stand in a rules file: each is an event of its own, put through the same
+ * pipeline as events from Kafka and compared with what the test expects.
+ *
+ * No second way of judging is written here, so a test cannot pass that the dispatcher would
+ * fail. What a test leaves out of a notification is not compared. Everything that fails is told
+ * with the line of the test; a failed test is a problem of the file, like a key that is
+ * misspelled. */
 #include "rule_tests.h"
 
 #include <assert.h>
@@ -26,6 +33,7 @@ static void fail_trial(struct trial *trial, const char *format, ...) PRINTF_LIKE
 
 static void fail_trial(struct trial *trial, const char *format, ...)
 {
+    assert(trial->rule && trial->test);
     char text[300];
     va_list arguments;
     va_start(arguments, format);
@@ -36,6 +44,7 @@ static void fail_trial(struct trial *trial, const char *format, ...)
                  BYTES_PRINT(trial->test->name), text);
 }
 
+/* What a draft is made by (draft.c): two notifications of one draft differ only in their lane. */
 static bool is_same_kind(const struct notification *a, const struct notification *b)
 {
     return a->type == b->type && (a->type != NOTIFICATION_REVIEW_ALERT ||
@@ -43,9 +52,12 @@ static bool is_same_kind(const struct notification *a, const struct notification
                                    bytes_equal(a->review.reason, b->review.reason)));
 }
 
+/* Rooms of several lanes end in one list, in the order in which they were published, which is
+ * that of the rules. */
 static void add_rooms(struct trial *trial, struct made *seen,
                       const struct notification *notification)
 {
+    assert(notification->room_count > 0); /* else it had no lane */
     struct bytes *rooms = arena_alloc(
         &trial->batch.arena, (seen->room_count + notification->room_count) * sizeof(struct bytes));
     for (size_t i = 0; i < seen->room_count; i++)
@@ -56,6 +68,7 @@ static void add_rooms(struct trial *trial, struct made *seen,
     seen->room_count += notification->room_count;
 }
 
+/* Decoded from what would be produced, so that the test sees what a gateway would see. */
 static void see(struct trial *trial, struct bytes value)
 {
     struct notification *notification = NULL;
@@ -75,6 +88,8 @@ static void see(struct trial *trial, struct bytes value)
     trial->seen_count++;
 }
 
+/* As JSON values: the order of keys does not count, that of lists does; 1 and 1.0 are one
+ * number. */
 static bool is_equal(const struct document_node *a, const struct document_node *b)
 {
     double left;
@@ -109,6 +124,8 @@ static bool is_equal(const struct document_node *a, const struct document_node *
     return false;
 }
 
+/* Their order counts: it follows from the order of the rules and of their rooms, which the
+ * author of the test has before him. */
 static bool rooms_are(const struct document_node *wanted, const struct made *seen)
 {
     if (wanted->kind != DOCUMENT_SEQUENCE || wanted->count != seen->room_count)
@@ -131,9 +148,11 @@ static const struct document_node *content_of(const struct document_node *root)
     return root;
 }
 
+/* Every member that differs is told, not only the first, so that a test is mended in one round. */
 static void compare_one(struct trial *trial, const struct document_node *wanted,
                         const struct made *seen)
 {
+    assert(wanted->kind == DOCUMENT_MAPPING);
     auto_buffer struct buffer text = {0};
     struct document *document = NULL;
     notification_to_json(seen->notification, &text);
@@ -161,6 +180,7 @@ static void compare_one(struct trial *trial, const struct document_node *wanted,
     document_free(document);
 }
 
+/* In order: notifications are expected as the rule's entries name them. */
 static void compare(struct trial *trial)
 {
     struct document *document = NULL;
@@ -174,6 +194,7 @@ static void compare(struct trial *trial)
         fail_trial(trial, "%zu notifications instead of %zu", trial->seen_count, list->count);
     } else {
         for (size_t i = 0; i < list->count; i++, seen = seen->next) {
+            assert(seen); /* as many as in the list */
             if (list->entries[i].value->kind != DOCUMENT_MAPPING)
                 fail_trial(trial, "each expected notification is a mapping");
             else
@@ -185,6 +206,8 @@ static void compare(struct trial *trial)
 
 static void try_rule(struct trial *trial)
 {
+    assert(trial->rule->enabled);
+    /* Without a time of its own: a test must give the same result tomorrow. */
     const struct record record = {.topic = BYTES_LITERAL("test"),
                                   .timestamp_ms = -1,
                                   .value = trial->test->given,
@@ -206,6 +229,7 @@ static void try_rule(struct trial *trial)
         notification_free(seen->notification);
 }
 
+/* A rule that is not enabled has no number in the matcher, so it cannot be tried. */
 size_t rule_tests_run(const struct rule_set *rules, const struct pipeline_settings *settings,
                       struct problems *problems)
 {

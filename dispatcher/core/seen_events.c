@@ -1,3 +1,14 @@
+/* Which events one partition has had, in chunks.
+ *
+ * An event is written to the changelog with the others of its commit, as one record, and forgotten
+ * with them; so a batch of a thousand events costs one record and not a thousand, and forgetting
+ * needs no list by age. The price is that an event may be remembered for as long as the newest of
+ * its chunk.
+ *
+ * Invariant: an event in `seen` names the newest chunk that has it, and goes when that chunk
+ * goes. Chunks are in the order of their commits, so the oldest are at the front and only the
+ * front is ever dropped for age or number. Changes that are not committed are a list that is
+ * undone from its end. */
 #include "seen_events.h"
 
 #include <assert.h>
@@ -67,6 +78,7 @@ struct seen_events *seen_events_new(int64_t window_ms, size_t most, uint64_t has
     return events;
 }
 
+/* HASH_CLEAR() frees the table, the list frees its chunks: both tables hold the same ones. */
 void seen_events_free(struct seen_events *events)
 {
     struct seen_event *seen;
@@ -105,6 +117,7 @@ size_t seen_events_longest_chain(const struct seen_events *events)
 
 /* --- Events --- */
 
+/* The seed makes the place of an event unknown to whoever chose its id. */
 static struct seen_event *find_seen(const struct seen_events *events, struct fingerprint id)
 {
     struct seen_event *found = NULL;
@@ -113,6 +126,7 @@ static struct seen_event *find_seen(const struct seen_events *events, struct fin
     return found;
 }
 
+/* An event that is noted again moves to the chunk at hand: the old chunk goes without it. */
 static void put_seen(struct seen_events *events, struct fingerprint id, int64_t time_ms,
                      uint64_t chunk)
 {
@@ -127,6 +141,8 @@ static void put_seen(struct seen_events *events, struct fingerprint id, int64_t 
     seen->chunk = chunk;
 }
 
+/* The entry alone: that a chunk names the event is no matter, since the chunk looks before it
+ * forgets. */
 static void forget_seen(struct seen_events *events, struct seen_event *seen)
 {
     assert(events->seen);
@@ -134,6 +150,8 @@ static void forget_seen(struct seen_events *events, struct seen_event *seen)
     free(seen);
 }
 
+/* Apart in either direction: records of one partition may bear times that go back, and a copy
+ * that is a little older than the first is a copy all the same. */
 bool seen_events_have(const struct seen_events *events, struct fingerprint event, int64_t time_ms)
 {
     const struct seen_event *seen = find_seen(events, event);
@@ -143,6 +161,8 @@ bool seen_events_have(const struct seen_events *events, struct fingerprint event
     return apart_ms < (uint64_t)events->window_ms;
 }
 
+/* What was known of the event before is kept in `noted`, so that a rollback restores it exactly,
+ * also its place in an older chunk. */
 void seen_events_note(struct seen_events *events, struct fingerprint event, int64_t time_ms)
 {
     if (events->window_ms == 0)
@@ -166,6 +186,8 @@ void seen_events_note(struct seen_events *events, struct fingerprint event, int6
 
 /* --- Chunks --- */
 
+/* Chunk numbers come from the changelog, which others may write to, so they are spread by the
+ * seed as well. */
 static unsigned hash_of_number(const struct seen_events *events, uint64_t number)
 {
     return fingerprint_hash((struct fingerprint){.low = number}, events->hash_seed);
@@ -189,6 +211,7 @@ static void number_follows(struct seen_events *events, uint64_t number)
         events->next_chunk++;
 }
 
+/* The events are filled in by the caller; the chunk is at the end of the list, being the newest. */
 static struct chunk *add_chunk(struct seen_events *events, uint64_t number, size_t count)
 {
     assert(count > 0 && !find_chunk(events, number));
@@ -219,6 +242,8 @@ static void drop_chunk(struct seen_events *events, struct chunk *chunk)
     free(chunk);
 }
 
+/* Too old as a whole, or too many in all. Whole chunks leave, so there may be fewer left than
+ * the limit allows by less than one chunk. */
 static bool must_leave(const struct seen_events *events, const struct chunk *chunk, size_t left)
 {
     return passed_ms(chunk->newest_ms, events->newest_ms) >= (uint64_t)events->window_ms ||
@@ -227,6 +252,8 @@ static bool must_leave(const struct seen_events *events, const struct chunk *chu
 
 /* --- Changes --- */
 
+/* Decides what the commit will do and changes nothing but `leaving`: a flush that is not
+ * committed has had no effect. The chunk at hand does not leave with its own commit. */
 void seen_events_flush(struct seen_events *events, seen_events_emit_fn *emit, void *context)
 {
     if (events->noted_count > 0) {
@@ -251,6 +278,8 @@ void seen_events_flush(struct seen_events *events, seen_events_emit_fn *emit, vo
     }
 }
 
+/* Exactly what was flushed: the chunk of what was noted, then the chunks that were told to
+ * leave. A commit without a flush forgets nothing. */
 void seen_events_commit(struct seen_events *events)
 {
     if (events->noted_count > 0) {
@@ -287,6 +316,8 @@ void seen_events_rollback(struct seen_events *events)
     events->newest_ms = events->committed_ms;
 }
 
+/* A number that is there already is replaced, as compaction would have it; without items it is
+ * forgotten. The newest time counts as committed, so that a rollback does not go back before it. */
 void seen_events_restore(struct seen_events *events, uint64_t number,
                          const struct timed_fingerprint *items, size_t count)
 {

@@ -1,5 +1,13 @@
 /* A protobuf TaskEvent as JSON: the proto3 mapping, but for `data` and `extra`, which are JSON text
- * already. */
+ * already.
+ *
+ * It goes through JSON though it was parsed already, since rules are patterns over JSON: one form
+ * for all events means that a rule does not care how its event was produced. Unknown fields are
+ * dropped, as by any proto3 reader that is older than the writer.
+ *
+ * Memory of the message is an arena's, freed when the text is made; a hostile message cannot
+ * make it larger than its own size allows. */
+#include <assert.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -41,12 +49,14 @@ static bool skip_message_index(struct bytes *value)
             return false;
         rest = bytes_skip(rest, 1);
     }
+    assert(rest.size < value->size);
     *value = rest;
     return true;
 }
 
 /* --- Texts --- */
 
+/* At most ten bytes; what a longer one would mean is not defined. */
 static bool read_varint(struct bytes *rest, uint64_t *number)
 {
     *number = 0;
@@ -114,6 +124,7 @@ static const char *find_text_with_nul(struct bytes message)
     return NULL;
 }
 
+/* Empty and absent are one in proto3. */
 static void append_member_text(struct buffer *out, const char *name, const char *text)
 {
     if (text[0] == 0)
@@ -122,8 +133,11 @@ static void append_member_text(struct buffer *out, const char *name, const char 
     json_write_string(out, bytes_of_string(text));
 }
 
+/* The fewest digits that read back as the same double: 0.1 stays 0.1, so that rules and people
+ * see what was sent. */
 static void append_progress(struct buffer *out, double progress)
 {
+    assert(isfinite(progress));
     char text[32];
     for (int digits = 15; digits <= 17; digits++) {
         snprintf(text, sizeof(text), "%.*g", digits, progress);
@@ -138,6 +152,7 @@ static void append_tags(struct buffer *out, char **tags, size_t count)
 {
     if (count == 0)
         return;
+    assert(tags);
     event_append_key(out, BYTES_LITERAL("tags"));
     for (size_t i = 0; i < count; i++) {
         buffer_append_byte(out, i == 0 ? '[' : ',');
@@ -146,9 +161,12 @@ static void append_tags(struct buffer *out, char **tags, size_t count)
     buffer_append_byte(out, ']');
 }
 
-/* The members of an object's text, without its braces. */
+/* The members of an object's text, without its braces. A key that the event has already then
+ * stands twice, and event_keys.c settles it as for any other event: `extra` comes last, so it
+ * wins, except over the members that say who the event is about. */
 static enum status append_members(struct buffer *out, struct bytes object, struct error *error)
 {
+    assert(buffer_size(out) > 0); /* the event's brace */
     struct json_scanner scanner;
     json_init(&scanner, object, JSON_DEPTH_MAX);
     enum json_token token = json_next(&scanner);
@@ -171,9 +189,13 @@ static enum status append_members(struct buffer *out, struct bytes object, struc
     return STATUS_OK;
 }
 
+/* Members in the order of the table, which is that of the schema. `data` and `extra` are checked
+ * to be JSON before they are joined in, or one of them could close the object and go on as it
+ * likes. */
 static enum status append_event(const Smartstack__V1__TaskEvent *event, struct buffer *out,
                                 struct error *error)
 {
+    assert(buffer_size(out) == 0);
     buffer_append_byte(out, '{');
 #define X(field, name) append_member_text(out, name, event->field);
     TEXTS(X)
@@ -203,6 +225,7 @@ static enum status append_event(const Smartstack__V1__TaskEvent *event, struct b
     return STATUS_OK;
 }
 
+/* Without a frame there is no index: a bare TaskEvent is the message itself. */
 enum status task_event_from_protobuf(struct bytes value, enum schema_framing framing,
                                      struct buffer *out, struct error *error)
 {

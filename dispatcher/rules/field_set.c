@@ -1,3 +1,16 @@
+/* The fields that somebody wants, and their values in one event.
+ *
+ * The paths are a tree of segments; one pass over the text walks it along with the open containers,
+ * and what is not on a wanted path is skipped without being looked at. So an event costs its own
+ * size, however many fields the rules name, and a field costs nothing in an event that lacks it.
+ *
+ *     paths  a.b, a.c, d            nodes  0 (root) -a-> 1 -b-> 2 (slot 0)
+ *                                                        -c-> 3 (slot 1)
+ *                                                -d-> 4 (slot 2)
+ *
+ * Invariant: the slot of a path never changes once it is given out, so templates keep slots and
+ * not paths. Of an event, `filled` lists exactly the slots that have a value; all others say
+ * JSON_ERROR. */
 #include "field_set.h"
 
 #include <assert.h>
@@ -33,8 +46,10 @@ struct field_set {
     unsigned slot_count;
 };
 
+/* Nodes move when they grow, so they are named by number. */
 static uint32_t add_node(struct field_set *set)
 {
+    assert(set->node_count <= set->node_capacity);
     if (set->node_count == set->node_capacity) {
         set->node_capacity = set->node_capacity == 0 ? 16 : set->node_capacity * 2;
         set->nodes = mem_resize(set->nodes, set->node_capacity, sizeof(struct node));
@@ -43,6 +58,7 @@ static uint32_t add_node(struct field_set *set)
     return set->node_count++;
 }
 
+/* Not zeroed but marked: node 0 is the root, so zero cannot mean that there is no edge. */
 static void make_table(struct field_set *set, uint32_t mask)
 {
     assert((mask & (mask + 1)) == 0); /* a power of two less one */
@@ -52,6 +68,7 @@ static void make_table(struct field_set *set, uint32_t mask)
         set->edges[i].child = NO_NODE;
 }
 
+/* The root is there from the start: the empty event has it too. */
 struct field_set *field_set_new(void)
 {
     struct field_set *set = mem_new(struct field_set);
@@ -84,8 +101,10 @@ static struct edge *find_segment(const struct field_set *set, uint32_t parent, s
     }
 }
 
+/* The hash is not kept: a rules file is read rarely, and an edge stays small. */
 static void grow_table(struct field_set *set)
 {
+    assert(set->edge_mask < UINT32_MAX / 4);
     struct edge *old = set->edges;
     uint32_t old_mask = set->edge_mask;
     size_t steps = 0;
@@ -109,6 +128,7 @@ static bool split_segment(struct bytes *path, struct bytes *segment)
     return true;
 }
 
+/* The segment is copied, since paths are borrowed from the text of a rule. */
 static uint32_t add_segment(struct field_set *set, uint32_t parent, struct bytes segment)
 {
     size_t steps = 0;
@@ -124,6 +144,7 @@ static uint32_t add_segment(struct field_set *set, uint32_t parent, struct bytes
     return child;
 }
 
+/* Equal paths share a slot, so what many rules name is read once. */
 enum status field_set_add(struct field_set *set, struct bytes path, unsigned *slot)
 {
     if (path.size == 0 || path.size > FIELD_PATH_LIMIT)
@@ -166,6 +187,7 @@ static void clear_values(struct field_values *values, const struct field_set *se
     values->filled_count = 0;
     values->steps = 0;
     values->repeats_keys = false;
+    /* Another rule set may have more paths. The numbers begin anew, and zero is no object. */
     if (values->object_capacity < set->node_count) {
         values->objects = mem_resize(values->objects, set->node_count, sizeof(uint32_t));
         memset(values->objects, 0, set->node_count * sizeof(uint32_t));
@@ -208,6 +230,7 @@ struct extraction {
     } path[FIELD_DEPTH_LIMIT];
 };
 
+/* A node without children needs no look-up, and most are leaves. */
 static uint32_t child_of(struct extraction *walk, uint32_t parent, struct bytes segment)
 {
     if (!walk->set->nodes[parent].has_children)
@@ -215,6 +238,7 @@ static uint32_t child_of(struct extraction *walk, uint32_t parent, struct bytes 
     return find_segment(walk->set, parent, segment, &walk->values->steps)->child;
 }
 
+/* A key of the event may hold dots: {"a.b":1} names what {"a":{"b":1}} names. */
 static uint32_t node_of_key(struct extraction *walk, uint32_t at, struct bytes key)
 {
     bool more;
@@ -226,6 +250,8 @@ static uint32_t node_of_key(struct extraction *walk, uint32_t at, struct bytes k
     return at;
 }
 
+/* A key that is longer than any path, even if every character of it is an escape, cannot be
+ * wanted. */
 static uint32_t node_of_token(struct extraction *walk, uint32_t at)
 {
     uint8_t decoded[FIELD_PATH_LIMIT * 6];
@@ -238,11 +264,14 @@ static uint32_t node_of_token(struct extraction *walk, uint32_t at)
     return node_of_key(walk, at, key);
 }
 
+/* The first value at a path is its value: {"a":{"b":1},"a.b":2} has a.b = 1. */
 static bool wants(const struct extraction *walk, uint32_t slot)
 {
+    assert(slot == NO_SLOT || slot < walk->set->slot_count);
     return slot != NO_SLOT && walk->values->items[slot].kind == JSON_ERROR;
 }
 
+/* A string stays as it is spelled; field_value_text() decodes it if somebody asks. */
 static void take_scalar(struct extraction *walk, enum json_token token, uint32_t node)
 {
     uint32_t slot = walk->set->nodes[node].slot;
@@ -258,6 +287,7 @@ static void take_scalar(struct extraction *walk, enum json_token token, uint32_t
 static bool enter_value(struct extraction *walk, enum json_token token, uint32_t node,
                         bool is_element)
 {
+    assert(token == JSON_OBJECT || token == JSON_ARRAY);
     if (walk->open == FIELD_DEPTH_LIMIT)
         return false;
     uint32_t slot = is_element ? NO_SLOT : walk->set->nodes[node].slot;
@@ -270,8 +300,11 @@ static bool enter_value(struct extraction *walk, enum json_token token, uint32_t
     return true;
 }
 
+/* A container that is wanted as a whole and has wanted fields inside is only known now: its text
+ * ends here. */
 static void leave_value(struct extraction *walk)
 {
+    assert(walk->open > 0);
     walk->open--;
     uint32_t slot = walk->path[walk->open].slot;
     if (!wants(walk, slot))
@@ -284,9 +317,12 @@ static void leave_value(struct extraction *walk)
                                              json_position(&walk->scanner) - start)});
 }
 
+/* A container is entered only for what is wanted inside; else the scanner skips it, which checks
+ * it but keeps nothing. */
 static bool step_value(struct extraction *walk, enum json_token token, uint32_t node,
                        bool is_element)
 {
+    assert(node < walk->set->node_count);
     bool is_container = token == JSON_OBJECT || token == JSON_ARRAY;
     const struct node *wanted = &walk->set->nodes[node];
     if (!is_container) {
@@ -311,6 +347,7 @@ static bool step_value(struct extraction *walk, enum json_token token, uint32_t 
 /* One token inside the innermost open container. */
 static bool extract_token(struct extraction *walk, enum json_token token)
 {
+    assert(walk->open > 0);
     uint32_t node = walk->path[walk->open - 1].node;
     walk->values->steps++;
     if (token == JSON_ERROR || token == JSON_END)
@@ -326,12 +363,16 @@ static bool extract_token(struct extraction *walk, enum json_token token)
         enum json_token value = json_value(&walk->scanner, NULL);
         return value != JSON_ERROR;
     }
+    /* The same key of the same object a second time: `objects` names the object that was at this
+     * path last. */
     uint32_t object = walk->path[walk->open - 1].object;
     walk->values->repeats_keys |= walk->values->objects[child] == object;
     walk->values->objects[child] = object;
     return step_value(walk, json_next(&walk->scanner), child, false);
 }
 
+/* The whole text is checked, also what nobody wants: what follows relies on it. UTF-8 is not
+ * checked again, since the matcher has done so. */
 enum status field_set_extract(const struct field_set *set, struct bytes json,
                               struct field_values *values)
 {
@@ -340,6 +381,7 @@ enum status field_set_extract(const struct field_set *set, struct bytes json,
     walk.values = values;
     walk.open = 0;
     clear_values(values, set);
+    assert(values->capacity >= set->slot_count && values->object_capacity >= set->node_count);
     json_init(&walk.scanner, json, FIELD_DEPTH_LIMIT);
     walk.scanner.utf8_trusted = true;
 
@@ -357,12 +399,15 @@ enum status field_set_extract(const struct field_set *set, struct bytes json,
  * it: ED A0..BF xx). */
 static bool replace_unfit(struct buffer *out, size_t from)
 {
+    assert(from <= out->end);
     bool replaced = false;
     static const char replacement[] = "\xEF\xBF\xBD"; /* U+FFFD */
     for (size_t i = from; i < out->end; i++) {
         if (out->data[i] == 0xED && out->end - i >= 3 && out->data[i + 1] >= 0xA0) {
             memcpy(out->data + i, replacement, 3);
             replaced = true;
+            /* One byte becomes three, in place: a NUL in a name is so rare that moving the rest is
+         * no matter. */
         } else if (out->data[i] == 0) {
             buffer_reserve(out, 2);
             memmove(out->data + i + 3, out->data + i + 1, out->end - i - 1);
@@ -375,6 +420,8 @@ static bool replace_unfit(struct buffer *out, size_t from)
     return replaced;
 }
 
+/* Only what has one obvious text. A list or an object in a room's name would be a mistake, so it
+ * counts as missing. */
 bool field_value_text(const struct field_value *value, struct buffer *out, bool *unfit)
 {
     switch (value->kind) {

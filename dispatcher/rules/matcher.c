@@ -1,5 +1,16 @@
 /* Matching: from the facts of an event's values down the tree to conjunctions, and from those that
- * hold to rules. */
+ * hold to rules.
+ *
+ * The tree (matcher_index.c) only says which conjunctions may hold; each that is reached is still
+ * checked as a whole. So a mistake in the tree's choices could cost time but not make a rule match,
+ * and a conjunction that is reached on several ways is checked once.
+ *
+ * Invariant: a mark in the scratch is of this event if it holds the event's epoch, so nothing is
+ * cleared between events. Bits of rules are the exception: they are zero before and after each
+ * match.
+ *
+ * All work is counted where it is done (spend()); when the steps are used up every loop ends
+ * soon, and the rule at hand is kept for the text of the error. */
 #include <assert.h>
 #include <stdlib.h>
 
@@ -10,8 +21,10 @@ struct match {
     struct matcher_scratch *scratch;
 };
 
+/* A rule with several alternatives may be reached by each of them; the bit keeps it single. */
 static void add_rules(const struct match *match, const struct conjunction *conjunction)
 {
+    assert(conjunction->rules.count > 0);
     for (uint32_t i = 0; i < conjunction->rules.count; i++) {
         uint32_t rule = match->matcher->rule_lists[conjunction->rules.first + i];
         uint64_t bit = (uint64_t)1 << (rule % 64);
@@ -42,12 +55,17 @@ static uint32_t rule_beyond(const struct matcher *matcher, uint32_t number)
 /* The steps are used up on the way to a node. */
 static void blame_node(const struct match *match, uint32_t node)
 {
+    assert(match->scratch->exhausted);
     if (match->scratch->culprit == MATCHER_NO_RULE)
         match->scratch->culprit = rule_beyond(match->matcher, node);
 }
 
+/* The most selective condition first, so that most conjunctions end after one. Only those with a
+ * condition that holds by an element of an array need the search: else each may take any of its
+ * values. */
 static void check_conditions(const struct match *match, const struct conjunction *conjunction)
 {
+    assert(conjunction->checks.count == conjunction->conditions.count);
     const struct matcher *matcher = match->matcher;
     struct matcher_scratch *scratch = match->scratch;
     bool bound = false;
@@ -62,8 +80,10 @@ static void check_conditions(const struct match *match, const struct conjunction
         add_rules(match, conjunction);
 }
 
+/* Each is checked once for an event, however many ways lead to it. */
 static void check_conjunction(const struct match *match, uint32_t number)
 {
+    assert(number < match->matcher->conjunction_count);
     const struct matcher *matcher = match->matcher;
     struct matcher_scratch *scratch = match->scratch;
     const struct conjunction *conjunction = &matcher->conjunctions[number];
@@ -81,6 +101,7 @@ static void visit(const struct match *match, uint32_t number);
 /* Follows the guards of a branch whose field has values. */
 static void visit_guards(const struct match *match, const struct branch *branch)
 {
+    assert(branch->field < match->matcher->field_count);
     const struct matcher *matcher = match->matcher;
     struct matcher_scratch *scratch = match->scratch;
     const struct range_guard *ranges = matcher->ranges + branch->ranges.first;
@@ -90,6 +111,7 @@ static void visit_guards(const struct match *match, const struct branch *branch)
         uint32_t tried = 0;
         if (value->kind != VALUE_NUMBER)
             continue;
+        /* Ascending by the lower bound, so those that begin above the value are not looked at. */
         for (; tried < branch->ranges.count && ranges[tried].low <= value->number; tried++)
             if (value->number <= ranges[tried].high)
                 visit(match, ranges[tried].node);
@@ -109,6 +131,8 @@ static void visit_guards(const struct match *match, const struct branch *branch)
     }
 }
 
+/* Halving: below the root a branch has few edges, and a table for each would be larger than all
+ * of them. */
 static uint32_t find_fact_edge(const struct matcher *matcher, struct span edges, uint32_t fact)
 {
     uint32_t low = edges.first, high = edges.first + edges.count;
@@ -124,6 +148,7 @@ static uint32_t find_fact_edge(const struct matcher *matcher, struct span edges,
     return NONE;
 }
 
+/* Without a value nothing below can hold: conditions that hold by absence are never a way down. */
 static void visit_branch(const struct match *match, const struct branch *branch)
 {
     struct matcher_scratch *scratch = match->scratch;
@@ -148,6 +173,7 @@ static void visit_branch(const struct match *match, const struct branch *branch)
 
 static void visit(const struct match *match, uint32_t number)
 {
+    assert(number < match->matcher->node_count);
     const struct matcher *matcher = match->matcher;
     if (match->scratch->node_marks[number] == match->scratch->epoch)
         return;
@@ -162,6 +188,7 @@ static void visit(const struct match *match, uint32_t number)
 /* At the root every fact is an edge of its own, and only fields with values are looked at. */
 static void visit_root(const struct match *match)
 {
+    assert(match->matcher->root < match->matcher->node_count);
     const struct matcher *matcher = match->matcher;
     const struct matcher_scratch *scratch = match->scratch;
     const struct tree_node *root = &matcher->nodes[matcher->root];
@@ -179,11 +206,13 @@ static void visit_root(const struct match *match)
     }
 }
 
-/* Sorts what matched and clears its bits. Many are read off the bits instead. */
+/* Sorts what matched and clears its bits. A few are sorted by insertion; of many, the bits are
+ * in order already, and reading all words costs less than sorting. */
 static void sort_matched(const struct matcher *matcher, struct matcher_scratch *scratch)
 {
     uint32_t *rules = growing_numbers(&scratch->matched);
     size_t count = scratch->matched.count, words = (size_t)matcher->rule_count / 64 + 1;
+    assert(count <= matcher->rule_count); /* each once */
     if (count > 16) {
         for (size_t word = 0; word < words; word++) {
             for (uint64_t bits = scratch->rule_bits[word]; bits; bits &= bits - 1)
@@ -215,6 +244,8 @@ enum status matcher_error_steps(const struct matcher_scratch *scratch, struct ma
     return STATUS_LIMIT;
 }
 
+/* A result is given only when all of the event was judged: half of the rules that match would be
+ * taken for all of them. */
 enum status matcher_match(const struct matcher *matcher, struct matcher_scratch *scratch,
                           struct bytes event, struct matcher_result *result,
                           struct matcher_error *error)
@@ -238,6 +269,7 @@ unsigned matcher_rule_count(const struct matcher *matcher)
     return matcher->rule_count;
 }
 
+/* All that was compiled lies in one arena, patterns included. */
 void matcher_free(struct matcher *matcher)
 {
     if (!matcher)

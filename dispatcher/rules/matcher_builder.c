@@ -1,4 +1,13 @@
-/* From patterns to conditions and conjunctions, each once. */
+/* From patterns to conditions and conjunctions, each once; then the compiled form of all of them.
+ *
+ * While rules are added everything is interned: a field, a condition or a conjunction that was seen
+ * before gets its old number, and a rule becomes a list of conjunctions. A thousand rules that all
+ * ask for one tenant have one condition for it. Compiling turns tests into facts (matcher_facts.c),
+ * lays the lists out as arrays and builds the tree.
+ *
+ * Invariant: numbers count from 0 without a gap, in the order in which things were first seen,
+ * and index the arrays of the matcher. A pattern that is refused has changed nothing: it is read
+ * whole before any of it is interned. */
 #include <assert.h>
 #include <stdlib.h>
 
@@ -44,6 +53,8 @@ struct matcher_builder {
 
 #define ITEM(growing, type, index) (((type *)(growing).items)[index])
 
+/* More than 256 fields in one pattern would not fit the arrays and sets of levels that have room
+ * for them (matcher_search.c). */
 struct matcher_builder *matcher_builder_new(const struct pattern_limits *limits)
 {
     assert(limits->fields_max >= 1 && limits->fields_max <= 256);
@@ -91,6 +102,7 @@ static uint32_t intern_field(struct matcher_builder *builder, struct bytes path)
 /* A condition's key: its field's number and the source of the leaf. */
 static uint32_t intern_condition(struct matcher_builder *builder, const struct leaf *leaf)
 {
+    assert(leaf->source.size > 0);
     uint32_t field = intern_field(builder, leaf->path);
     size_t size = sizeof(field) + leaf->source.size;
     uint8_t *key = arena_alloc(&builder->arena, size);
@@ -113,6 +125,7 @@ static uint32_t intern_condition(struct matcher_builder *builder, const struct l
 static struct conjunction_entry *intern_conjunction(struct matcher_builder *builder,
                                                     const uint32_t *conditions, size_t count)
 {
+    assert(count > 0);
     struct conjunction_entry *entry = NULL;
     HASH_FIND(hh, builder->conjunction_table, conditions, count * sizeof(uint32_t), entry);
     if (entry)
@@ -128,6 +141,8 @@ static struct conjunction_entry *intern_conjunction(struct matcher_builder *buil
     return entry;
 }
 
+/* Alternatives of one pattern are read with indexes of leaves; each leaf is interned when the
+ * first alternative with it is met. */
 enum status matcher_builder_add(struct matcher_builder *builder, struct bytes pattern_json,
                                 unsigned *rule, struct pattern_error *error)
 {
@@ -180,6 +195,7 @@ struct lists {
 static struct span split_tests(struct matcher *matcher, struct lists *lists, uint32_t field,
                                struct bytes tests, struct growing *rest)
 {
+    assert(tests.size % sizeof(struct test) == 0);
     const struct test *all = (const struct test *)(const void *)tests.data;
     struct span facts = {(uint32_t)lists->facts.count, 0};
     for (size_t i = 0; i < tests.size / sizeof(*all); i++) {
@@ -200,16 +216,20 @@ static struct span split_tests(struct matcher *matcher, struct lists *lists, uin
     return facts;
 }
 
+/* Residuals of one condition stand together, after those of what it excludes. */
 static struct span keep_residuals(struct lists *lists, struct growing *rest)
 {
     struct span span = {(uint32_t)lists->residuals.count, (uint32_t)rest->count};
     for (size_t i = 0; i < rest->count; i++)
         *(struct residual *)growing_add(&lists->residuals, sizeof(struct residual)) =
             ITEM(*rest, struct residual, i);
+    assert(lists->residuals.count == span.first + span.count);
     free(rest->items);
     return span;
 }
 
+/* Any of the tests suffices, so they may be tried in any order: those that a look-up answers,
+ * then the others. An anything-but is taken apart in the same way, for what it excludes. */
 static void compile_condition(struct matcher *matcher, struct lists *lists,
                               const struct condition_entry *entry)
 {
@@ -238,6 +258,8 @@ static void compile_condition(struct matcher *matcher, struct lists *lists,
     condition->residuals = keep_residuals(lists, &rest);
 }
 
+/* An upper bound of the facts, for the size of their table: it cannot grow once slots are handed
+ * out. */
 static size_t count_tests(const struct matcher_builder *builder)
 {
     size_t count = 0;
@@ -265,6 +287,8 @@ static void compile_conditions(struct matcher *matcher, const struct matcher_bui
     facts_finish(matcher);
 }
 
+/* The rules of a conjunction are ascending, since rules are added in their order and each adds
+ * itself once. */
 static void compile_conjunctions(struct matcher *matcher, const struct matcher_builder *builder,
                                  struct lists *lists)
 {
@@ -289,6 +313,8 @@ static void compile_conjunctions(struct matcher *matcher, const struct matcher_b
     }
 }
 
+/* The arena is handed over first: what was interned lies in it and is used by the matcher as it
+ * is. */
 struct matcher *matcher_build(struct matcher_builder *builder)
 {
     struct lists lists = {{0}, {0}, {0}};
@@ -302,6 +328,7 @@ struct matcher *matcher_build(struct matcher_builder *builder)
     matcher->residuals = growing_keep(&lists.residuals, sizeof(struct residual), &matcher->arena);
     matcher->rule_lists = growing_keep(&lists.rules, sizeof(uint32_t), &matcher->arena);
     index_build(matcher, &builder->condition_lists);
+    assert(matcher->node_count > 0); /* the root, also of no rules */
     matcher->condition_lists =
         growing_keep(&builder->condition_lists, sizeof(uint32_t), &matcher->arena);
     matcher->rule_conjunctions =

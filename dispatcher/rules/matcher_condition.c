@@ -1,4 +1,11 @@
-/* Whether a condition holds, by itself. */
+/* Whether a condition holds, by itself.
+ *
+ * A condition is a field and tests of which one must hold for one value. The verdict is kept for
+ * the event: the tree asks for a guard, the checks of many conjunctions ask again. It says more
+ * than yes and no, since a value inside an array holds only together with others of the same
+ * element; that is put together in matcher_search.c. */
+#include <assert.h>
+
 #include "matcher_private.h"
 
 /* Halves the list until a few are left, which are compared in a row: faster than halving to the end,
@@ -20,6 +27,8 @@ static bool list_has(const uint32_t *list, uint32_t count, uint32_t fact)
     return false;
 }
 
+/* Facts of a value are few, those that a condition wants may be thousands: each of the few is
+ * looked for. */
 static bool has_fact(const struct matcher *matcher, const struct matcher_scratch *scratch,
                      struct span wanted, const struct value *value)
 {
@@ -36,6 +45,7 @@ static bool has_fact(const struct matcher *matcher, const struct matcher_scratch
 /* One residual that is not anything-but. */
 static bool residual_holds(const struct test *test, const struct value *value)
 {
+    assert(test->kind != TEST_BUT); /* excluded tests exclude nothing themselves */
     if (test->kind == TEST_RANGE)
         return value->kind == VALUE_NUMBER && value->number >= test->low &&
                value->number <= test->high;
@@ -51,6 +61,7 @@ static bool residual_holds(const struct test *test, const struct value *value)
            fold_match_front(&test->fold, value->text) == value->text.size;
 }
 
+/* Facts first: they are known already, while a residual goes over the value's text. */
 bool condition_holds_for(const struct matcher *matcher, const struct matcher_scratch *scratch,
                          const struct condition *condition, const struct value *value)
 {
@@ -79,6 +90,7 @@ bool condition_holds_for(const struct matcher *matcher, const struct matcher_scr
 static enum verdict judge_residual(const struct matcher *matcher, struct matcher_scratch *scratch,
                                    const struct condition *condition)
 {
+    assert(condition->field < matcher->field_count);
     uint32_t index = first_value(scratch, condition->field);
     if (index == NONE)
         return condition->absent ? VERDICT_FREE : VERDICT_NO;
@@ -89,6 +101,7 @@ static enum verdict judge_residual(const struct matcher *matcher, struct matcher
         if (!spend(scratch, residual_steps(condition, value)))
             return VERDICT_NO;
         all_inside = all_inside && value->member != 0;
+        /* Another element adds nothing now: which one is taken is for the search to say. */
         if (verdict == VERDICT_BOUND && value->member != 0)
             continue;
         if (!condition_holds_for(matcher, scratch, condition, value))
@@ -97,14 +110,18 @@ static enum verdict judge_residual(const struct matcher *matcher, struct matcher
             return VERDICT_FREE;
         verdict = VERDICT_BOUND;
     }
+    /* The choice of other elements may leave none of these values, and then the field is absent. */
     if (condition->absent && all_inside)
         verdict = VERDICT_BOUND;
     return verdict;
 }
 
+/* A verdict that was cut short by the limit is kept as NO, which no one uses: the event ends in
+ * an error. */
 enum verdict condition_verdict(const struct matcher *matcher, struct matcher_scratch *scratch,
                                uint32_t condition)
 {
+    assert(condition < matcher->condition_count && scratch->epoch > 0);
     uint32_t mark = scratch->condition_marks[condition];
     if (mark >> 2 == scratch->epoch)
         return mark & 3;

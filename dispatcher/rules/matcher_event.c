@@ -1,5 +1,16 @@
 /* Reading an event: one pass over its text, which checks all of it and keeps the values at the
- * paths that rules name, with the array elements they lie in. */
+ * paths that rules name, with the array elements they lie in.
+ *
+ *     {"a": [{"b": 1, "c": 2}, {"b": 3}]}       members  1: a[0]   2: a[1]
+ *                                               values   a.b = 1 in 1, a.c = 2 in 1, a.b = 3 in 2
+ *
+ * Elements are numbered in the order of the text. So those inside an element, and those of one
+ * array, are a run of numbers, which lets the search skip a whole array at once; array_end is where
+ * the run ends.
+ *
+ * Invariant: the text of a value is borrowed from the event, or was decoded into the scratch;
+ * both stay until the next event. Every limit is looked at after each step, so that what an
+ * event may cost beyond it is one step. */
 #include <assert.h>
 
 #include "json.h"
@@ -32,6 +43,8 @@ static void keep_value(struct reader *reader, enum json_token token, uint32_t fi
     const struct field *owner = &reader->matcher->fields[field];
     reader->field = field;
     uint32_t index = (uint32_t)scratch->values.count;
+    assert(field < reader->matcher->field_count);
+    assert(scratch->text_size <= scratch->text_capacity / 2); /* the rest is for lower_value() */
     struct value *value = growing_add(&scratch->values, sizeof(*value));
     *value = (struct value){.text = reader->scanner.raw, .member = member, .next = NONE};
     if (token == JSON_STRING) {
@@ -43,6 +56,7 @@ static void keep_value(struct reader *reader, enum json_token token, uint32_t fi
         }
     } else if (token == JSON_NUMBER) {
         value->kind = VALUE_NUMBER;
+        /* To find the nearest double costs; nobody may want it. */
         if (owner->has_ranges || owner->hashed[FACT_NUMBER])
             value->number = number_value(value->text);
     } else {
@@ -59,6 +73,7 @@ static void keep_value(struct reader *reader, enum json_token token, uint32_t fi
     }
 }
 
+/* Its end is not known yet; 0 stands there until the bracket closes. */
 static uint32_t new_array(struct matcher_scratch *scratch)
 {
     growing_add_number(&scratch->array_end, 0);
@@ -68,6 +83,7 @@ static uint32_t new_array(struct matcher_scratch *scratch)
 /* An array or object began as an element of the array in `frame`. */
 static uint32_t new_member(struct matcher_scratch *scratch, const struct open_value *frame)
 {
+    assert(frame->array != NONE);
     uint32_t member = (uint32_t)scratch->members.count;
     *(struct element *)growing_add(&scratch->members, sizeof(struct element)) =
         (struct element){frame->member, frame->array};
@@ -78,6 +94,8 @@ static uint32_t new_member(struct matcher_scratch *scratch, const struct open_va
 static bool take_value(struct reader *reader, enum json_token token, uint32_t node, uint32_t member)
 {
     const struct path_node *path = &reader->matcher->path_nodes[node];
+    /* No rule names anything inside: it is checked and skipped. An array is entered, as its
+     * elements have the path of the array. */
     if (token == JSON_OBJECT && path->key_lengths == 0)
         return json_skip_container(&reader->scanner);
     if (token == JSON_OBJECT || token == JSON_ARRAY) {
@@ -95,6 +113,7 @@ static bool take_value(struct reader *reader, enum json_token token, uint32_t no
 /* Takes the next token inside an array. False on an error. */
 static bool array_step(struct reader *reader, const struct open_value *frame)
 {
+    assert(frame->array != NONE && reader->depth > 0);
     enum json_token token = json_next(&reader->scanner);
     uint32_t member = frame->member;
     switch (token) {
@@ -126,6 +145,7 @@ static bool array_step(struct reader *reader, const struct open_value *frame)
 /* Takes the next member of an object. False on an error. */
 static bool object_step(struct reader *reader, const struct open_value *frame)
 {
+    assert(frame->array == NONE && reader->depth > 0);
     enum json_token token = json_next(&reader->scanner);
     if (token == JSON_ERROR)
         return false;
@@ -133,6 +153,7 @@ static bool object_step(struct reader *reader, const struct open_value *frame)
         reader->depth--;
         return true;
     }
+    /* A decoded key lies where the next text will be written: it is needed only for this step. */
     struct bytes key = reader->scanner.raw;
     if (reader->scanner.escaped) {
         uint8_t *text = reader->scratch->text + reader->scratch->text_size;
@@ -149,6 +170,7 @@ static bool object_step(struct reader *reader, const struct open_value *frame)
     return token != JSON_ERROR && take_value(reader, token, node, frame->member);
 }
 
+/* All texts are static: an error lives longer than the event. */
 static enum status refuse_text(struct matcher_error *error, enum status status, size_t offset,
                                const char *problem)
 {
@@ -158,9 +180,11 @@ static enum status refuse_text(struct matcher_error *error, enum status status, 
     return status;
 }
 
-/* A rule that names the field; for the text of an error. */
+/* A rule that names the field; for the text of an error. It goes through all conjunctions, which
+ * is slow, once for an event that is refused. */
 static uint32_t rule_naming(const struct matcher *matcher, uint32_t field)
 {
+    assert(field < matcher->field_count);
     for (uint32_t i = 0; i < matcher->conjunction_count; i++) {
         const struct conjunction *conjunction = &matcher->conjunctions[i];
         for (uint32_t k = 0; k < conjunction->conditions.count; k++) {
@@ -172,9 +196,13 @@ static uint32_t rule_naming(const struct matcher *matcher, uint32_t field)
     return MATCHER_NO_RULE;
 }
 
+/* The field at hand names a rule that wants it, for the operator: which rule makes this event
+ * too costly. */
 static enum status fail_at_limit(const struct reader *reader, struct bytes event,
                                  struct matcher_error *error)
 {
+    assert(reader->scratch->exhausted ||
+           reader->scratch->values.count > reader->scratch->limits.values_max);
     uint32_t rule = rule_naming(reader->matcher, reader->field);
     if (reader->scratch->exhausted) {
         reader->scratch->culprit = rule;
@@ -189,6 +217,7 @@ static enum status fail_at_limit(const struct reader *reader, struct bytes event
     return STATUS_LIMIT;
 }
 
+/* The size is checked before anything is prepared: room is made for twice the event. */
 enum status event_read(const struct matcher *matcher, struct matcher_scratch *scratch,
                        struct bytes event, struct matcher_error *error)
 {

@@ -1,4 +1,8 @@
-/* Why a rule does not match an event, for a person. */
+/* Why a rule does not match an event, for a person.
+ *
+ * Judges one rule by the same verdicts and the same search as matching does, but without the
+ * tree: there is nothing to save for one rule, and an explanation that followed other code could
+ * explain something else. Values come from events, so what is shown is cut in number and length. */
 #include <assert.h>
 
 #include "json.h"
@@ -23,6 +27,7 @@ static void append_cut(struct buffer *text, struct bytes shown)
     buffer_append_string(text, "…");
 }
 
+/* Strings are written as JSON, so that "1" and 1 look different: that is often the reason. */
 static void append_value(struct buffer *text, const struct value *value)
 {
     if (value->kind != VALUE_STRING) {
@@ -34,6 +39,7 @@ static void append_value(struct buffer *text, const struct value *value)
     append_cut(text, buffer_peek(&string));
 }
 
+/* The empty path is that of the key "", and must not look like nothing. */
 static void append_path(struct buffer *text, struct bytes path)
 {
     if (path.size == 0)
@@ -41,9 +47,11 @@ static void append_path(struct buffer *text, struct bytes path)
     json_write_escaped(text, path);
 }
 
+/* What was wanted is shown as the rule spells it, what was there as the event does. */
 static void explain_condition(const struct matcher *matcher, const struct matcher_scratch *scratch,
                               const struct condition *condition, struct buffer *text)
 {
+    assert(condition->field < matcher->field_count);
     append_path(text, matcher->fields[condition->field].path);
     buffer_append_string(text, ": wanted ");
     append_cut(text, condition->source);
@@ -92,10 +100,13 @@ static uint32_t progress(const struct matcher *matcher, struct matcher_scratch *
     return conjunction->conditions.count;
 }
 
-/* The alternative of a rule to be told about, and how far it comes; false if the rule matches. */
+/* The alternative of a rule to be told about, and how far it comes; false if the rule matches.
+ * Of several alternatives a person wants to hear of the one that was nearly it: the one whose
+ * conditions held furthest, in the order of their paths. */
 static bool find_failure(const struct matcher *matcher, struct matcher_scratch *scratch,
                          struct span alternatives, uint32_t *best, uint32_t *best_progress)
 {
+    assert(alternatives.count > 0);
     for (uint32_t i = 0; i < alternatives.count && !scratch->exhausted; i++) {
         uint32_t number = matcher->rule_conjunction_lists[alternatives.first + i];
         const struct conjunction *conjunction = &matcher->conjunctions[number];
@@ -132,6 +143,7 @@ enum status matcher_explain(const struct matcher *matcher, struct matcher_scratc
     }
     const struct conjunction *conjunction =
         &matcher->conjunctions[matcher->rule_conjunction_lists[alternatives.first + best]];
+    assert(place <= conjunction->conditions.count);
     if (place == conjunction->conditions.count) {
         explain_inconsistency(matcher, scratch, conjunction, text);
     } else {

@@ -1,4 +1,17 @@
-/* Facts of values: what a value is, as far as lookups tell. */
+/* Facts of values: what a value is, as far as look-ups tell.
+ *
+ * Every test that a look-up can answer is a fact with a number: the same test of the same field in
+ * a thousand rules is one fact, found once for a value. Three ways to find them:
+ *
+ *     hashed    text, folded text, number, spelling     one look-up in fact_slots
+ *     nested    prefix, suffix, block                   a binary search, then up the parents
+ *     single    true, false, null, exists               a number in the field
+ *
+ * A test that is none of these (a range, a wildcard inside a text, anything-but) is a residual, and
+ * is put to each value by itself (matcher_condition.c).
+ *
+ * Invariant: a fact of a field is of this field alone. Facts of one value are a run of the
+ * scratch's list. */
 #include <assert.h>
 #include <stdlib.h>
 
@@ -31,6 +44,8 @@ static struct fact_slot *find_slot(const struct matcher *matcher, uint32_t field
     }
 }
 
+/* The table is made once, for all tests there are: rules are compiled together, so nothing has
+ * to grow. */
 void facts_init(struct matcher *matcher, size_t slots_needed)
 {
     matcher->fact_slot_mask = hash_mask(slots_needed);
@@ -46,6 +61,7 @@ void facts_init(struct matcher *matcher, size_t slots_needed)
     }
 }
 
+/* Without tolower(), which depends on the locale. */
 static uint8_t ascii_lower(uint8_t byte)
 {
     return byte >= 'A' && byte <= 'Z' ? (uint8_t)(byte | 0x20) : byte;
@@ -83,8 +99,10 @@ static uint32_t intern_fold(struct matcher *matcher, uint32_t field, struct byte
     return intern(matcher, field, FACT_FOLDED, lower_copy(text, &matcher->arena), 0);
 }
 
+/* These need no table: a field has at most one of each. */
 static uint32_t intern_single(struct matcher *matcher, uint32_t *fact)
 {
+    assert(*fact == NONE || *fact < matcher->fact_count);
     if (*fact == NONE)
         *fact = matcher->fact_count++;
     return *fact;
@@ -115,8 +133,11 @@ static uint32_t intern_wildcard(struct matcher *matcher, uint32_t field,
     return NONE;
 }
 
+/* NONE: no look-up tells; then the test is a residual, and condition_holds_for() has to know its
+ * kind. */
 uint32_t facts_intern(struct matcher *matcher, uint32_t field, const struct test *test)
 {
+    assert(field < matcher->field_count);
     struct field *owner = &matcher->fields[field];
     const struct bytes nothing = {0};
     switch (test->kind) {
@@ -156,6 +177,7 @@ uint32_t facts_intern(struct matcher *matcher, uint32_t field, const struct test
 
 /* --- nests --------------------------------------------------------------------------------- */
 
+/* A text stands directly before those that it is a prefix of. */
 static int order_prefix(struct bytes a, struct bytes b)
 {
     size_t common = a.size < b.size ? a.size : b.size;
@@ -185,7 +207,8 @@ static bool text_ends_with(struct bytes text, struct bytes end)
     return text.size >= end.size && bytes_equal(bytes_skip(text, text.size - end.size), end);
 }
 
-/* Whether a value lies in an item; a block's bits are ignored in the value. */
+/* Whether a value lies in an item; a block's bits are ignored in the value. An address begins
+ * with its kind (4 or 6), so an IPv4 block never contains an IPv6 address. */
 static bool contains(enum fact_kind kind, struct bytes outer, struct bytes value)
 {
     if (kind == FACT_PREFIX)
@@ -199,6 +222,7 @@ static bool contains(enum fact_kind kind, struct bytes outer, struct bytes value
     return address_in_block(&address, &block, outer.data[ADDRESS_SIZE]);
 }
 
+/* Equal keys do not occur: they are one slot. */
 static int order_slots(const void *left, const void *right)
 {
     const struct fact_slot *a = left, *b = right;
@@ -212,6 +236,7 @@ static int order_slots(const void *left, const void *right)
 /* Copies the slots of nested kinds in their order; returns how many. */
 static size_t sorted_slots(const struct matcher *matcher, struct fact_slot **sorted)
 {
+    assert(matcher->fact_slot_mask > 0);
     size_t count = 0;
     *sorted = mem_resize(NULL, (size_t)matcher->fact_slot_mask + 1, sizeof(**sorted));
     for (uint32_t i = 0; i <= matcher->fact_slot_mask; i++) {
@@ -291,9 +316,12 @@ static void add_fact(struct matcher_scratch *scratch, struct value *value, uint3
     value->facts.count++;
 }
 
+/* All items that contain the value are one item and its parents: a value costs one search and
+ * the facts that it has, not the number of prefixes that rules name. */
 static void find_nested(const struct matcher *matcher, struct matcher_scratch *scratch,
                         struct span items, enum fact_kind kind, struct value *value)
 {
+    assert(kind >= FACT_NEST && items.count > 0);
     /* The last item that is not after the value. */
     struct address address;
     uint8_t address_key[ADDRESS_SIZE + 1];
@@ -330,12 +358,14 @@ static struct bytes lower_value(struct matcher_scratch *scratch, struct bytes te
     return bytes_of(out, text.size);
 }
 
+/* A field is asked only for the kinds of facts that some rule wants of it. */
 static void string_facts(const struct matcher *matcher, struct matcher_scratch *scratch,
                          const struct field *field, struct value *value)
 {
     uint32_t number = (uint32_t)(field - matcher->fields);
     if (field->hashed[FACT_TEXT])
         add_fact(scratch, value, find_slot(matcher, number, FACT_TEXT, value->text, 0)->fact);
+    /* A value that is longer than everything that is wanted is not written in lower case first. */
     if (field->hashed[FACT_FOLDED] && value->text.size <= field->folded_size_max) {
         struct bytes lower = lower_value(scratch, value->text);
         add_fact(scratch, value, find_slot(matcher, number, FACT_FOLDED, lower, 0)->fact);
@@ -345,6 +375,8 @@ static void string_facts(const struct matcher *matcher, struct matcher_scratch *
             find_nested(matcher, scratch, field->nests[i], FACT_NEST + i, value);
 }
 
+/* 1.0 and 1e0 are one number, so numbers are compared as doubles, but only where the double
+ * tells them apart from all others of their length (number_is_comparable()). */
 static void number_facts(const struct matcher *matcher, struct matcher_scratch *scratch,
                          const struct field *field, struct value *value)
 {
@@ -360,6 +392,7 @@ static void number_facts(const struct matcher *matcher, struct matcher_scratch *
         add_fact(scratch, value, find_slot(matcher, number, FACT_SPELLING, value->text, 0)->fact);
 }
 
+/* `exists` is a fact of any value, null as well: EventBridge has it so. */
 void facts_find(const struct matcher *matcher, struct matcher_scratch *scratch,
                 const struct field *field, struct value *value)
 {
@@ -376,4 +409,5 @@ void facts_find(const struct matcher *matcher, struct matcher_scratch *scratch,
         break;
     }
     add_fact(scratch, value, field->exists);
+    assert(value->facts.first + value->facts.count == scratch->facts.count);
 }

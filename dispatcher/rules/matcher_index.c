@@ -1,9 +1,19 @@
 /* The tree that keeps the cost of an event from growing with the number of rules.
  *
+ *     root -- tenant = acme  ---> node -- type = a ---> node: check 17, 31
+ *       |                           |---- type = b ---> node: check 5
+ *       |-- tenant = other ---> node: check 2, 8
+ *       |-- amount in [10, 20] -> node: check 40        (range)
+ *       |-- anything-but ...  --> node: check 12        (guard)
+ *
  * Of the conjunctions at a node, each goes down by the condition that is likely to hold for the
- * fewest: by its facts, if it has only facts, so that a value leads there by one lookup; else as a
+ * fewest: by its facts, if it has only facts, so that a value leads there by one look-up; else as a
  * guard, a condition that is judged once for all that share it. What is left over is checked one by
- * one. Only the cost depends on the choices made here, never the answer. */
+ * one.
+ *
+ * Invariant: a conjunction that holds for an event is at some node that the event reaches, since
+ * each step down is by a condition of its own that holds then. Only the cost depends on the
+ * choices made here, never the answer; so they may be guesses. */
 #include <assert.h>
 #include <stdlib.h>
 
@@ -49,6 +59,8 @@ struct indexer {
     struct growing conjunctions;
 };
 
+/* Conditions are named by their place among the conjunction's checks, so that a set of them is
+ * 64 bits. */
 static uint32_t check_of(const struct indexer *indexer, uint32_t conjunction, uint32_t place)
 {
     const struct conjunction *owner = &indexer->matcher->conjunctions[conjunction];
@@ -56,6 +68,8 @@ static uint32_t check_of(const struct indexer *indexer, uint32_t conjunction, ui
     return growing_numbers(indexer->condition_lists)[owner->checks.first + place];
 }
 
+/* Conditions beyond the bits of an entrant are checked at the end like any other; they are just
+ * no way down. */
 static uint32_t check_count(const struct indexer *indexer, uint32_t conjunction)
 {
     uint32_t count = indexer->matcher->conjunctions[conjunction].checks.count;
@@ -66,11 +80,14 @@ static uint32_t check_count(const struct indexer *indexer, uint32_t conjunction)
 static void count_wishes(struct indexer *indexer, const struct entrant *entrants, size_t count,
                          int step)
 {
+    assert(step == 1 || step == -1);
     const struct matcher *matcher = indexer->matcher;
     for (size_t i = 0; i < count; i++)
         for (uint32_t place = 0; place < check_count(indexer, entrants[i].conjunction); place++) {
             if (entrants[i].used >> place & 1)
                 continue;
+            /* Counts are of one node: they are added when it is begun and taken back when its
+             * ways are chosen, so that two arrays serve the whole tree. */
             uint32_t number = check_of(indexer, entrants[i].conjunction, place);
             const struct condition *condition = &matcher->conditions[number];
             indexer->condition_counts[number] += (uint32_t)step;
@@ -80,13 +97,17 @@ static void count_wishes(struct indexer *indexer, const struct entrant *entrants
         }
 }
 
+/* Ranges are so common that they have edges of their own, sorted by their lower bound: a value
+ * is compared with those that begin at or below it, without a verdict for each. */
 static bool is_range(const struct matcher *matcher, const struct condition *condition)
 {
     return condition->facts.count == 0 && condition->residuals.count == 1 && !condition->absent &&
            matcher->residuals[condition->residuals.first].test->kind == TEST_RANGE;
 }
 
-/* How many facts a condition may have to be a way down for a conjunction; else it is a guard. */
+/* How many facts a condition may have to be a way down for a conjunction; else it is a guard. A
+ * condition with many facts copies the conjunction into as many nodes. All its copies together
+ * are limited, or a few rules with long lists would make a tree of millions of nodes. */
 static uint32_t facts_max(const struct entrant *entrant, unsigned depth)
 {
     assert(entrant->copies >= 1 && entrant->copies <= COPIES_MAX);
@@ -97,6 +118,7 @@ static uint32_t facts_max(const struct entrant *entrant, unsigned depth)
 /* What going down by a condition costs: the chance that it leads to a node, times those there. */
 static float way_cost(const struct indexer *indexer, uint32_t number, uint32_t most_facts)
 {
+    assert(!indexer->matcher->conditions[number].absent);
     const struct matcher *matcher = indexer->matcher;
     const struct condition *condition = &matcher->conditions[number];
     float shared = (float)indexer->condition_counts[number];
@@ -116,6 +138,7 @@ static float way_cost(const struct indexer *indexer, uint32_t number, uint32_t m
 static uint32_t choose_way(const struct indexer *indexer, const struct entrant *entrant,
                            size_t count, unsigned depth)
 {
+    assert(count > 0);
     uint32_t best = CONDITIONS_MAX;
     /* At the root a guard also saves all work on fields that an event lacks. */
     float best_cost = depth == 0 ? (float)UINT32_MAX : 0.5F * (float)count;
@@ -132,6 +155,7 @@ static uint32_t choose_way(const struct indexer *indexer, const struct entrant *
     return best;
 }
 
+/* One way for each fact of the condition: any of them suffices, so an event may come by any. */
 static void add_ways(const struct indexer *indexer, const struct entrant *entrant, uint32_t place,
                      unsigned depth, struct growing *ways)
 {
@@ -140,6 +164,7 @@ static void add_ways(const struct indexer *indexer, const struct entrant *entran
     const struct condition *condition = &matcher->conditions[number];
     struct way way = {.kind = WAY_GUARD, .field = condition->field, .key = number};
     assert(place < CONDITIONS_MAX && !(entrant->used >> place & 1));
+    assert(!condition->absent); /* it may hold where there is no value to go down by */
     way.entrant = *entrant;
     way.entrant.used |= (uint64_t)1 << place;
     if (condition->residuals.count > 0 || condition->facts.count > facts_max(entrant, depth)) {
@@ -198,6 +223,7 @@ static size_t build_child(struct indexer *indexer, const struct way *ways, size_
 static void add_edge(struct indexer *indexer, struct branch *branch, const struct way *way,
                      uint32_t node)
 {
+    assert(branch->field == way->field);
     const struct matcher *matcher = indexer->matcher;
     if (way->kind == WAY_FACT) {
         *(struct fact_edge *)growing_add(&indexer->edges, sizeof(struct fact_edge)) =
@@ -222,12 +248,15 @@ static struct span build_branches(struct indexer *indexer, struct growing *ways,
 {
     const struct way *all = ways->items;
     struct growing firsts = {0}, children = {0}, branches = {0}; /* by distinct way */
+    /* A child adds edges of its own while it is built: those of this node are added when all
+     * children are there. */
     uint32_t child = 0;
     for (size_t i = 0; i < ways->count;) {
         growing_add_number(&firsts, (uint32_t)i);
         i += build_child(indexer, all + i, ways->count - i, depth, &child);
         growing_add_number(&children, child);
     }
+    assert(firsts.count == children.count);
     struct branch *branch = NULL;
     for (size_t i = 0; i < firsts.count; i++) {
         const struct way *way = &all[growing_numbers(&firsts)[i]];
@@ -250,9 +279,12 @@ static struct span build_branches(struct indexer *indexer, struct growing *ways,
     return span;
 }
 
+/* A small node is not split: to check four conjunctions costs less than to look for the right
+ * one. The root is always split, since an event has few of the fields that rules name. */
 static uint32_t build_node(struct indexer *indexer, const struct entrant *entrants, size_t count,
                            unsigned depth)
 {
+    assert(depth <= DEPTH_MAX);
     struct growing ways = {0}, left = {0};
     bool split = depth == 0 || (count > CHECKED_MAX && depth < DEPTH_MAX);
     if (split)
@@ -297,6 +329,7 @@ struct check {
     float chance;
 };
 
+/* Equal chances are ordered by number, so that one rules file always gives one tree. */
 static int order_checks(const void *left, const void *right)
 {
     const struct check *a = left, *b = right;
@@ -305,7 +338,8 @@ static int order_checks(const void *left, const void *right)
     return (a->condition > b->condition) - (a->condition < b->condition);
 }
 
-/* Lists each conjunction's conditions in the order of checking. */
+/* Lists each conjunction's conditions in the order of checking. The order of their paths is kept
+ * as well (`conditions`): explanations and the search go by it. */
 static void order_conjunctions(struct indexer *indexer)
 {
     struct matcher *matcher = indexer->matcher;
@@ -326,7 +360,8 @@ static void order_conjunctions(struct indexer *indexer)
     }
 }
 
-/* The root's edges as one array by fact, its branches as one by field. */
+/* The root's edges as one array by fact, its branches as one by field. Every event comes through
+ * the root with all its facts, so there a fact must lead down without a search. */
 static void spread_root(struct indexer *indexer)
 {
     struct matcher *matcher = indexer->matcher;
@@ -364,6 +399,7 @@ void index_build(struct matcher *matcher, struct growing *condition_lists)
     free(indexer.fact_counts);
     free(indexer.condition_counts);
     matcher->node_count = (uint32_t)indexer.nodes.count;
+    assert(matcher->root + 1 == matcher->node_count); /* children come before their parents */
     matcher->nodes = growing_keep(&indexer.nodes, sizeof(struct tree_node), &matcher->arena);
     matcher->branches = growing_keep(&indexer.branches, sizeof(struct branch), &matcher->arena);
     matcher->edges = growing_keep(&indexer.edges, sizeof(struct fact_edge), &matcher->arena);

@@ -1,11 +1,17 @@
 /* Paths as a tree of keys. A path is its keys joined by '.', and {"a":{"b":1}} names the same as
  * {"a.b":1}, so no key of the tree holds a '.', and a key of an event that does is several steps.
- */
+ *
+ * Most keys of an event are on no path at all, and that must cost next to nothing: a node knows the
+ * lengths of the keys that lead on, and a key of another length is not even hashed.
+ *
+ * Invariant: edges are in one open-addressing table that is at most half full and never changes
+ * after it is built, so a search for what is not there ends at an empty slot. */
 #include <assert.h>
 
 #include "matcher_hash.h"
 #include "matcher_private.h"
 
+/* The hash is salted with the parent: the same key below many parents lies in many places. */
 static uint32_t *find_slot_child(const struct matcher *matcher, uint32_t parent, struct bytes key,
                                  uint32_t *slot)
 {
@@ -21,11 +27,13 @@ static uint32_t *find_slot_child(const struct matcher *matcher, uint32_t parent,
     }
 }
 
+/* All keys of 63 bytes and more share the last bit. */
 static inline uint64_t length_bit(struct bytes key)
 {
     return (uint64_t)1 << (key.size < 63 ? key.size : 63);
 }
 
+/* The bit says no for sure, and yes perhaps. */
 static uint32_t step_whole(const struct matcher *matcher, uint32_t node, struct bytes key)
 {
     if (!(matcher->path_nodes[node].key_lengths & length_bit(key)))
@@ -63,9 +71,11 @@ uint32_t paths_step(const struct matcher *matcher, uint32_t node, struct bytes k
     return node;
 }
 
+/* Keys are borrowed from the paths, which lie in the arena of the matcher. */
 static uint32_t add_path_child(struct matcher *matcher, uint32_t *node_count, uint32_t parent,
                                struct bytes key)
 {
+    assert(key.size == 0 || !memchr(key.data, '.', key.size));
     uint32_t slot = 0;
     const uint32_t *child = find_slot_child(matcher, parent, key, &slot);
     if (child)
@@ -78,6 +88,7 @@ static uint32_t add_path_child(struct matcher *matcher, uint32_t *node_count, ui
     return node;
 }
 
+/* The parts are counted first, so that the tables have their size from the start. */
 void paths_build(struct matcher *matcher)
 {
     size_t parts = 0;

@@ -1,4 +1,12 @@
-/* The scratch: what one event needs, kept from event to event. */
+/* The scratch: what one event needs, kept from event to event.
+ *
+ * Matching allocates nothing once the scratch has grown to what events need. Arrays by rule, field
+ * or condition are as large as those of the largest matcher so far, and are not cleared between
+ * events: what is in them counts only with the mark of the present event (epoch). So the cost of an
+ * event does not grow with the number of rules through the clearing either.
+ *
+ * Invariant: between two events rule_bits and `chosen` are all zero, and no mark has the epoch
+ * that comes next. */
 #include <assert.h>
 #include <stdlib.h>
 
@@ -6,6 +14,7 @@
 #include "matcher_private.h"
 #include "mem.h"
 
+/* Doubles, so that adding costs the same on average however many there are. */
 void growing_reserve(struct growing *growing, size_t count, size_t element_size)
 {
     if (count <= growing->capacity)
@@ -20,6 +29,7 @@ void growing_reserve(struct growing *growing, size_t count, size_t element_size)
 
 void *growing_keep(struct growing *growing, size_t element_size, struct arena *arena)
 {
+    assert(growing->count <= growing->capacity);
     size_t size = growing->count * element_size;
     void *kept = arena_alloc(arena, size);
     if (size > 0)
@@ -29,6 +39,7 @@ void *growing_keep(struct growing *growing, size_t element_size, struct arena *a
     return kept;
 }
 
+/* Nothing is allocated for the limits: they say how far it may grow. */
 struct matcher_scratch *matcher_scratch_new(const struct matcher_limits *limits)
 {
     assert(limits->event_depth_max >= 1 && limits->event_depth_max <= JSON_DEPTH_MAX);
@@ -64,6 +75,7 @@ void matcher_scratch_free(struct matcher_scratch *scratch)
 /* Makes a zeroed array hold `count` elements; new ones are zero. */
 static void *widen(void *array, size_t *capacity, size_t count, size_t element_size)
 {
+    assert(*capacity == 0 || array);
     if (count <= *capacity)
         return array;
     uint8_t *wider = mem_resize(array, count, element_size);
@@ -72,7 +84,8 @@ static void *widen(void *array, size_t *capacity, size_t count, size_t element_s
     return wider;
 }
 
-/* The marks of two bits beside the epoch leave it 30. */
+/* The marks of two bits beside the epoch leave it 30. When these are used up all marks are void
+ * at once: one event in a thousand million pays for it. */
 static void next_epoch(struct matcher_scratch *scratch)
 {
     if (++scratch->epoch < UINT32_C(1) << 30)
@@ -84,6 +97,8 @@ static void next_epoch(struct matcher_scratch *scratch)
     scratch->epoch = 1;
 }
 
+/* The matcher may be another one than for the last event, with more of everything: rules were
+ * loaded anew. */
 void scratch_begin(struct matcher_scratch *scratch, const struct matcher *matcher,
                    struct bytes event)
 {
@@ -110,6 +125,8 @@ void scratch_begin(struct matcher_scratch *scratch, const struct matcher *matche
         scratch->text_capacity = 2 * event.size;
         scratch->text = mem_resize(scratch->text, scratch->text_capacity, 1);
     }
+    /* What an event left behind is forgotten by its counts; the memory stays. */
+    assert(scratch->epoch > 0 && scratch->text_capacity >= 2 * event.size);
     scratch->text_size = 0;
     scratch->values.count = 0;
     scratch->facts.count = 0;
@@ -121,6 +138,8 @@ void scratch_begin(struct matcher_scratch *scratch, const struct matcher *matche
     scratch->exhausted = false;
     scratch->repeats_keys = false;
     scratch->culprit = MATCHER_NO_RULE;
+    /* Element 0 stands for "in no array"; it is nobody's parent, and loops over parents end at
+     * it. */
     *(struct element *)growing_add(&scratch->members, sizeof(struct element)) =
         (struct element){0, NONE};
 }

@@ -42,6 +42,7 @@ struct search {
 
 static void blame_add(struct blame *blame, uint32_t level)
 {
+    assert(level < LEVEL_MAX);
     blame->bits[level / 64] |= (uint64_t)1 << (level % 64);
 }
 
@@ -113,6 +114,8 @@ static uint32_t next_option(const struct search *search, struct span span, uint3
     return span.count;
 }
 
+/* An array of which this level takes an element that an earlier one took already stays that
+ * level's. */
 static void choose(const struct search *search, uint32_t member, uint32_t level)
 {
     for (; member != 0; member = search->members[member].parent) {
@@ -122,6 +125,7 @@ static void choose(const struct search *search, uint32_t member, uint32_t level)
     }
 }
 
+/* Only what this level chose itself. */
 static void undo(const struct search *search, uint32_t member, uint32_t level)
 {
     for (; member != 0; member = search->members[member].parent) {
@@ -135,6 +139,7 @@ static void undo(const struct search *search, uint32_t member, uint32_t level)
  * whose choices are to blame. */
 static bool satisfy(const struct search *search, uint32_t level, struct blame *blame)
 {
+    assert(level <= search->level_count);
     if (level == search->level_count)
         return true;
     const struct level *here = &search->levels[level];
@@ -150,6 +155,7 @@ static bool satisfy(const struct search *search, uint32_t level, struct blame *b
             return true;
         if (search->scratch->exhausted)
             return false;
+        /* What failed below would fail with every option of this level. */
         if (!blame_has(&below, level)) {
             *blame = below; /* no other choice here would help */
             return false;
@@ -218,6 +224,7 @@ static uint32_t make_levels(const struct matcher *matcher, struct matcher_scratc
             level.values = list_members(matcher, scratch, condition, true);
         *(struct level *)growing_add(&scratch->levels, sizeof(level)) = level;
     }
+    assert(scratch->levels.count <= conjunction->conditions.count);
     return (uint32_t)scratch->levels.count;
 }
 
@@ -225,6 +232,7 @@ static uint32_t make_levels(const struct matcher *matcher, struct matcher_scratc
  * not what the event has. */
 static struct choice *nothing_chosen(struct growing *chosen, size_t arrays)
 {
+    assert(chosen->count == 0); /* by array, not by count */
     size_t before = chosen->capacity;
     growing_reserve(chosen, arrays + 1, sizeof(struct choice));
     struct choice *choices = chosen->items;

@@ -1,4 +1,21 @@
-/* Reading a pattern: objects, paths and $or. */
+/* Reading a pattern: objects, paths and $or.
+ *
+ * A pattern becomes alternatives: lists of leaves of which all must hold. They are built while the
+ * text is read: an object adds its leaves to every alternative there is, a $or makes copies of all
+ * of them for each of its branches.
+ *
+ *     {"a": [1], "$or": [{"b": [2]}, {"c": [3]}]}        a=1 b=2  |  a=1 c=3
+ *
+ * Their number is the product of the branches of each $or, and so is limited as it grows, not
+ * afterwards.
+ *
+ * The meaning is EventBridge's, also where that surprises: a key twice counts once, the last time;
+ * a path is its keys joined by dots. What EventBridge refuses is refused here, with a text that
+ * says what to write.
+ *
+ * Invariant: there is at least one alternative at any time, and every one has been given all
+ * leaves read so far on its way. The first error stands; what follows it may only be its
+ * consequence. */
 #include <assert.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -25,6 +42,7 @@ static void drafts_free(struct drafts *drafts)
     *drafts = (struct drafts){0};
 }
 
+/* Leaves are indexes: copies of an alternative share the leaves themselves. */
 static struct pattern_draft draft_copy(const struct pattern_draft *from)
 {
     struct pattern_draft draft = {mem_resize(NULL, from->count + 1, sizeof(uint32_t)), from->count};
@@ -35,6 +53,7 @@ static struct pattern_draft draft_copy(const struct pattern_draft *from)
 
 static struct drafts drafts_copy(const struct drafts *from)
 {
+    assert(from->count > 0);
     struct drafts drafts = {mem_resize(NULL, from->count, sizeof(struct pattern_draft)),
                             from->count};
     for (size_t i = 0; i < from->count; i++)
@@ -87,6 +106,9 @@ enum status parser_fail(struct pattern_parser *parser, const char *format, ...)
     return status;
 }
 
+/* Reading goes on after what was wrong has been skipped as a JSON value, so that an author sees
+ * all mistakes of a pattern at once. Where the text itself is broken nothing after it can be
+ * trusted, and that is the end. */
 bool parser_recover(struct pattern_parser *parser, enum status status,
                     const struct json_scanner *before)
 {
@@ -103,6 +125,7 @@ bool parser_recover(struct pattern_parser *parser, enum status status,
     return true;
 }
 
+/* Every token is read here, so that no broken text goes unnoticed. */
 enum json_token parser_next(struct pattern_parser *parser)
 {
     enum json_token token = json_next(&parser->scanner);
@@ -112,6 +135,7 @@ enum json_token parser_next(struct pattern_parser *parser)
     return token;
 }
 
+/* Decoding makes a text no longer, so the room of the raw one suffices. */
 struct bytes parser_text(struct pattern_parser *parser)
 {
     struct bytes raw = parser->scanner.raw;
@@ -140,6 +164,8 @@ static unsigned next_unit(struct bytes *text, unsigned *low)
     return 0xd800 + ((code - 0x10000) >> 10);
 }
 
+/* As Java compares strings, and so as EventBridge orders fields: characters beyond U+FFFF come
+ * before those from U+E000 on, which the order of UTF-8 bytes would not give. */
 int pattern_path_order(struct bytes a, struct bytes b)
 {
     unsigned low_a = 0, low_b = 0;
@@ -152,8 +178,8 @@ int pattern_path_order(struct bytes a, struct bytes b)
     return (int)more_a - (int)more_b;
 }
 
-/* Names that a field inside a $or branch must not have: EventBridge keeps them for matchers, those
- * that it may add as well, and a pattern must mean the same here and there. */
+/* Names that a field inside a $or branch must not have: EventBridge keeps them for matchers,
+ * also some that it may add later, and a pattern must mean the same here and there. */
 static bool is_reserved_key(struct bytes key)
 {
     static const char *const names[] = {"exactly",
@@ -208,6 +234,7 @@ static enum status set_leaf(struct pattern_parser *parser, struct pattern_draft 
 /* Reads a leaf at the current path into every alternative. */
 static enum status read_leaf(struct pattern_parser *parser, struct drafts *drafts)
 {
+    assert(drafts->count > 0 && parser->leaf_count <= parser->leaf_capacity);
     struct leaf leaf = {.path = arena_copy(parser->arena, buffer_peek(&parser->path))};
     enum status status = parser_leaf(parser, &leaf);
     if (status)
@@ -292,6 +319,7 @@ static enum status read_member(struct pattern_parser *parser, struct drafts *dra
         return read_or(parser, drafts, root);
     if (in_or && is_reserved_key(name))
         return parser_fail(parser, "\"%.*s\" is no field name inside $or", BYTES_PRINT(name));
+    /* The path is one buffer that grows on the way in and is cut on the way out. */
     size_t parent = buffer_size(&parser->path);
     if (!root)
         buffer_append_byte(&parser->path, '.');
@@ -305,6 +333,7 @@ static enum status read_member(struct pattern_parser *parser, struct drafts *dra
         status = read_leaf(parser, drafts);
     else
         status = refuse_value(parser, name);
+    assert(buffer_size(&parser->path) >= parent);
     parser->path.end = parser->path.start + parent;
     return status;
 }
@@ -320,6 +349,8 @@ static enum status read_object(struct pattern_parser *parser, struct drafts *dra
             return parser->error->status;
         const struct json_scanner before = parser->scanner;
         size_t path_size = buffer_size(&parser->path);
+        /* The alternatives may be half changed by a member that fails, and stay so: after an
+         * error they are only there to find further errors. */
         status = read_member(parser, drafts, root, in_or);
         if (parser_recover(parser, status, &before)) {
             parser->path.end = parser->path.start + path_size;
@@ -341,6 +372,7 @@ static int order_leaves(const void *a, const void *b, void *leaves)
 static void finish_pattern(struct pattern_parser *parser, const struct drafts *drafts,
                            struct pattern *pattern)
 {
+    assert(!parser->all);
     struct arena *arena = parser->arena;
     pattern->leaf_count = parser->leaf_count;
     pattern->leaves = ARENA_ARRAY(arena, struct leaf, parser->leaf_count);
@@ -351,6 +383,8 @@ static void finish_pattern(struct pattern_parser *parser, const struct drafts *d
     for (size_t i = 0; i < drafts->count; i++) {
         const struct pattern_draft *draft = &drafts->items[i];
         struct alternative *alternative = &pattern->alternatives[i];
+        /* Ordered by path: equal alternatives of different rules become one, however their
+         * authors ordered them. */
         alternative->leaf_count = draft->count;
         alternative->leaves = ARENA_ARRAY(arena, uint32_t, draft->count);
         memcpy(alternative->leaves, draft->leaves, draft->count * sizeof(uint32_t));
@@ -362,6 +396,7 @@ static void finish_pattern(struct pattern_parser *parser, const struct drafts *d
 static enum status read_alternatives(struct pattern_parser *parser, struct bytes json,
                                      struct drafts *drafts)
 {
+    assert(drafts->count == 0);
     const struct pattern_draft empty = {0};
     json_init(&parser->scanner, json, parser->limits->depth_max);
     if (json.size > parser->limits->size_max)
@@ -378,6 +413,7 @@ static enum status read_alternatives(struct pattern_parser *parser, struct bytes
     return status;
 }
 
+/* The error is the parser's own until the end, so that the caller's stays as it is on success. */
 enum status pattern_read(struct bytes json, const struct pattern_limits *limits,
                          struct arena *arena, struct pattern *pattern, struct pattern_error *error)
 {
@@ -395,6 +431,7 @@ enum status pattern_read(struct bytes json, const struct pattern_limits *limits,
     return status;
 }
 
+/* The error that ended the reading is told last, after those that were skipped. */
 size_t pattern_check(struct bytes json, const struct pattern_limits *limits,
                      struct pattern_error *errors, size_t max)
 {

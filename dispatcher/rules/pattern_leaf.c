@@ -1,4 +1,13 @@
-/* Reading a leaf: its matchers and their operators. */
+/* Reading a leaf: its matchers and their operators.
+ *
+ * A leaf is a list, [matcher, matcher, ...], of which one must hold; each becomes a test
+ * (pattern_model.h). What can be settled while reading is: numbers are doubles or spellings,
+ * wildcards are cut into pieces, texts that ignore case are compiled, so that matching only
+ * compares.
+ *
+ * What an operator takes is EventBridge's. Errors say what it takes instead of what was wrong
+ * with it: most are made by people who write an operator for the first time. */
+#include <assert.h>
 #include <float.h>
 #include <math.h>
 
@@ -12,6 +21,7 @@ struct tests {
     size_t count;
 };
 
+/* Doubles at every power of two, so that no capacity has to be kept. */
 static void add_test(struct tests *tests, const struct test *test)
 {
     if ((tests->count & (tests->count - 1)) == 0)
@@ -23,6 +33,7 @@ static void add_test(struct tests *tests, const struct test *test)
 /* Moves the list into the arena. */
 static struct test *keep_tests(struct pattern_parser *parser, struct tests *tests)
 {
+    assert(!tests->items == (tests->count == 0));
     struct test *kept = ARENA_ARRAY(parser->arena, struct test, tests->count);
     if (tests->count > 0)
         memcpy(kept, tests->items, tests->count * sizeof(tests->items[0]));
@@ -31,7 +42,8 @@ static struct test *keep_tests(struct pattern_parser *parser, struct tests *test
     return kept;
 }
 
-/* The number that is the last token, as a test of equality. */
+/* The number that is the last token, as a test of equality. A number that its double does not
+ * tell apart from others of its length is compared as it is spelled (number_is_comparable()). */
 static struct test number_test(struct pattern_parser *parser)
 {
     struct bytes literal = parser->scanner.raw;
@@ -43,6 +55,8 @@ static struct test number_test(struct pattern_parser *parser)
     return test;
 }
 
+/* A bound that a double does not hold would let through what the author has excluded, so it is
+ * refused. */
 static enum status operand_number(struct pattern_parser *parser, double *value)
 {
     if (parser_next(parser) != JSON_NUMBER)
@@ -54,10 +68,12 @@ static enum status operand_number(struct pattern_parser *parser, double *value)
     return STATUS_OK;
 }
 
-/* One of < <= > >= and its number: narrows the range. */
+/* One of < <= > >= and its number: narrows the range. All ranges are closed: an open bound is
+ * the next double on the other side. */
 static enum status read_bound(struct pattern_parser *parser, struct bytes op, struct test *test,
                               double *operand)
 {
+    assert(op.size == 1 || op.size == 2);
     enum status status = operand_number(parser, operand);
     if (status)
         return status;
@@ -78,6 +94,7 @@ static enum status read_numeric(struct pattern_parser *parser, struct test *test
     if (parser_next(parser) != JSON_ARRAY || parser_next(parser) != JSON_STRING)
         return parser_fail(parser, "%s", usage);
     struct bytes op = parser_text(parser);
+    /* Finite bounds: a number of an event that is beyond every double is in no range. */
     *test = (struct test){.kind = TEST_RANGE, .low = -DBL_MAX, .high = DBL_MAX};
     bool equal = bytes_equal_string(op, "=");
     bool lower = bytes_equal_string(op, ">") || bytes_equal_string(op, ">=");
@@ -114,6 +131,7 @@ static const struct operator_kind {
     {"exactly", TEST_TEXT, false},           {"cidr", TEST_BLOCK, false},
 };
 
+/* numeric, anything-but and exists take other things than a string and are not in the table. */
 static const struct operator_kind *find_operator(struct bytes name)
 {
     for (size_t i = 0; i < sizeof(string_operators) / sizeof(string_operators[0]); i++)
@@ -122,7 +140,8 @@ static const struct operator_kind *find_operator(struct bytes name)
     return NULL;
 }
 
-/* Compiles the string that is the last token as the operand of an operator. */
+/* Compiles the string that is the last token as the operand of an operator. The text is kept
+ * beside what was compiled: it tells equal tests apart from others. */
 static enum status string_operand(struct pattern_parser *parser, enum test_kind kind,
                                   struct test *test)
 {
@@ -141,6 +160,7 @@ static enum status string_operand(struct pattern_parser *parser, enum test_kind 
 static enum status read_fold_operand(struct pattern_parser *parser, enum test_kind kind,
                                      struct test *test)
 {
+    assert(kind == TEST_PREFIX || kind == TEST_SUFFIX);
     static const char *const usage =
         "takes a string or an object with only \"equals-ignore-case\" and a string";
     if (parser_next(parser) != JSON_KEY ||
@@ -170,6 +190,7 @@ static enum status read_string_operator(struct pattern_parser *parser,
 static enum status exclude(struct pattern_parser *parser, const struct operator_kind *op,
                            enum json_token token, struct tests *tests)
 {
+    assert(!op || op->excludable);
     struct test test;
     enum status status = STATUS_OK;
     if (token == JSON_NUMBER && !op) {
@@ -208,6 +229,8 @@ static enum status exclude_all(struct pattern_parser *parser, const struct opera
     return STATUS_OK;
 }
 
+/* Excluded tests are in a list of their own, which belongs to nobody until it is moved into the
+ * arena: it is freed on each way out. */
 static enum status read_anything_but(struct pattern_parser *parser, struct test *test)
 {
     static const char *const usage = "anything-but takes strings, numbers, or an object with one "
@@ -232,6 +255,7 @@ static enum status read_anything_but(struct pattern_parser *parser, struct test 
         free(tests.items);
         return status;
     }
+    assert(tests.count > 0);
     *test = (struct test){.kind = TEST_BUT, .excluded_count = tests.count};
     test->excluded = keep_tests(parser, &tests);
     return STATUS_OK;
@@ -273,6 +297,7 @@ static enum status read_matcher(struct pattern_parser *parser, enum json_token t
     switch (token) {
     case JSON_STRING:
         test->text = parser_text(parser);
+        /* A string that is an address matches every spelling of the address, as in EventBridge. */
         if (address_parse(test->text, &test->block)) {
             test->kind = TEST_BLOCK;
             test->bits = address_bits(&test->block);
@@ -303,7 +328,8 @@ static enum status read_matcher(struct pattern_parser *parser, enum json_token t
     return parser_fail(parser, "a list where a matcher is due");
 }
 
-/* A copy without the white space between tokens. */
+/* A copy without the white space between tokens. Equal leaves of different rules get equal
+ * sources by it, and so one condition (matcher_builder.c), however their authors laid them out. */
 static struct bytes compact(struct bytes source, struct arena *arena)
 {
     uint8_t *out = arena_alloc(arena, source.size), *end = out;
@@ -320,6 +346,7 @@ static struct bytes compact(struct bytes source, struct arena *arena)
         if (in_string || byte > ' ')
             *end++ = byte;
     }
+    assert(!in_string && (size_t)(end - out) <= source.size);
     return bytes_of(out, (size_t)(end - out));
 }
 
@@ -343,6 +370,7 @@ enum status parser_leaf(struct pattern_parser *parser, struct leaf *leaf)
     }
     if (matchers == 0)
         return parser_fail_at(parser, STATUS_INVALID, start, "an empty list");
+    assert(tests.count <= matchers);
     leaf->offset = start;
     leaf->test_count = tests.count;
     leaf->tests = keep_tests(parser, &tests);

@@ -1,3 +1,12 @@
+/* Numbers of patterns and events, compared so that nobody is surprised: 1, 1.0 and 10e-1 are equal,
+ * and two numbers that differ in their seventeenth digit are not, though their doubles may be.
+ *
+ * A literal is taken apart into its decimal digits first; its double is then the nearest one,
+ * whatever the locale and however many digits there are. Where the double is not enough to tell the
+ * number from its neighbours it is not comparable, and is compared as it is spelled.
+ *
+ * Most numbers have at most 15 digits and a small exponent, and take the short way: one exact
+ * multiplication or division. */
 #include "pattern_number.h"
 
 #include <assert.h>
@@ -18,8 +27,10 @@ struct decimal {
     int64_t exponent;
 };
 
+/* An exponent may have any number of digits; beyond the limit it only has to stay beyond. */
 static int64_t exponent_of(const uint8_t *at, const uint8_t *end)
 {
+    assert(at < end); /* the scanner has seen a digit */
     bool negative = *at == '-';
     if (*at == '-' || *at == '+')
         at++;
@@ -33,6 +44,7 @@ static int64_t exponent_of(const uint8_t *at, const uint8_t *end)
 /* Reads a literal; `digits` (DIGITS_MAX bytes, or NULL) gets the first of them. */
 static struct decimal decimal_of(struct bytes literal, char *digits)
 {
+    assert(literal.size > 0);
     struct decimal decimal = {0};
     const uint8_t *at = literal.data, *end = at + literal.size;
     if (*at == '-') {
@@ -75,6 +87,7 @@ static struct decimal decimal_of(struct bytes literal, char *digits)
 /* "-ddd…e…" without a decimal point, which strtod() reads alike in every locale. */
 static double collect_digits(bool negative, const char *digits, size_t count, int64_t exponent)
 {
+    assert(count <= DIGITS_MAX + 1);
     char text[DIGITS_MAX + 40];
     if (exponent > 100000)
         exponent = 100000;
@@ -85,6 +98,9 @@ static double collect_digits(bool negative, const char *digits, size_t count, in
     return strtod(text, NULL);
 }
 
+/* Digits beyond those that can decide are cut off, but not forgotten: one more digit says that
+ * there were some, so that a literal that is just above the middle of two doubles is not taken
+ * for the middle itself. */
 static double slow_value(struct bytes literal)
 {
     char digits[DIGITS_MAX + 1];
@@ -98,6 +114,8 @@ static double slow_value(struct bytes literal)
     return collect_digits(decimal.negative, digits, kept, decimal.exponent);
 }
 
+/* A literal that is too large for a double is infinite, one that is too small is zero; ranges
+ * hold neither's place (TEST_RANGE is finite), and number_is_comparable() says no to both. */
 double number_value(struct bytes literal)
 {
     static const double powers[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
@@ -119,6 +137,7 @@ double number_value(struct bytes literal)
 /* The decimal of `count` digits (1 to 17) nearest to `value`, as digits d…d x 10^exponent. */
 static uint64_t nearest_decimal(double value, unsigned count, int64_t *exponent)
 {
+    assert(count >= 1 && count <= 17 && isfinite(value));
     char text[64];
     (void)snprintf(text, sizeof(text), "%.*e", (int)count - 1, fabs(value));
     uint64_t mantissa = 0;
@@ -130,6 +149,7 @@ static uint64_t nearest_decimal(double value, unsigned count, int64_t *exponent)
     return mantissa;
 }
 
+/* The sign is left out: doubles are symmetric. */
 static bool reads_back(uint64_t mantissa, int64_t exponent, double value)
 {
     char digits[24];
@@ -147,6 +167,9 @@ static bool has_decimal(double value, unsigned count)
            reads_back(nearest - 1, exponent, value);
 }
 
+/* Comparable is a number that is the shortest decimal of its double, for then two comparable
+ * numbers are equal exactly if their doubles are. Up to 15 digits that is always so, unless the
+ * double is subnormal and has lost digits; more than 17 are never the shortest. */
 bool number_is_comparable(struct bytes literal, double value)
 {
     struct decimal decimal = decimal_of(literal, NULL);

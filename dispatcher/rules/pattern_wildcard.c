@@ -1,5 +1,19 @@
+/* The wildcard operator, as the literal texts between its stars.
+ *
+ *     "a*b*c"    pieces  a, b, c      a at the front, c at the end, b anywhere between
+ *     "*"        pieces  "", ""
+ *
+ * Since '*' is the only thing that is not literal, no automaton is needed and nothing is tried
+ * twice: if the middle pieces fit at all, they fit where each is first found after the one before.
+ * "**" is refused: it says no more than one star.
+ *
+ * Invariant: there is one piece more than there are stars; only the first and the last may be
+ * empty. */
 #include "pattern_wildcard.h"
 
+#include <assert.h>
+
+/* All pieces lie in one copy of the text, without its backslashes. */
 const char *wildcard_compile(struct bytes text, struct arena *arena, struct wildcard *wildcard)
 {
     uint8_t *out = arena_alloc(arena, text.size);
@@ -25,12 +39,15 @@ const char *wildcard_compile(struct bytes text, struct arena *arena, struct wild
         *out++ = byte;
         pieces[count].size++;
     }
+    assert(count <= text.size && (size_t)(out - pieces[0].data) <= text.size);
     *wildcard = (struct wildcard){pieces, count + 1};
     return NULL;
 }
 
+/* The ends are compared first: they are where they are, and most values fail there. */
 bool wildcard_match(const struct wildcard *wildcard, struct bytes value)
 {
+    assert(wildcard->count >= 1);
     const struct bytes first = wildcard->pieces[0];
     const struct bytes last = wildcard->pieces[wildcard->count - 1];
     if (wildcard->count == 1)

@@ -1,4 +1,12 @@
-/* One rule from its node: every key checked, every problem told with its place. */
+/* One rule from its node: every key checked, every problem told with its place.
+ *
+ * Nothing here stops at what is wrong: a part that cannot be read is left empty and a problem is
+ * added, so that an operator sees everything in one round. A rule set with a problem is never used
+ * (rule_set.c), so the rest of the reading may go on with a rule that is half there, and only must
+ * not fall over it.
+ *
+ * What can be known without an event is checked here and not when events come: names of rooms,
+ * kinds of the layout, durations, rates. */
 #include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -6,11 +14,13 @@
 
 #include "rule_set_private.h"
 
+/* The place is that of the node, in the file as the operator wrote it. */
 static void complain(struct rule_reader *reader, const struct document_node *node, const char *text)
 {
     problems_add(reader->problems, node->line, node->column, "%s", text);
 }
 
+/* YAML reads 42 and true as a number and a boolean; where a text is due, their spelling is it. */
 struct bytes rule_read_text(struct rule_reader *reader, const struct document_node *node,
                             const char *what, size_t limit)
 {
@@ -27,6 +37,8 @@ struct bytes rule_read_text(struct rule_reader *reader, const struct document_no
     return bytes_of("", 0);
 }
 
+/* A problem inside a template is told at its own column, so the text of a quoted scalar begins
+ * one further. In a text with escapes that is not exact; the line is. */
 static struct template *read_template(struct rule_reader *reader, const struct document_node *node,
                                       const char *what)
 {
@@ -49,6 +61,7 @@ static struct template *read_template(struct rule_reader *reader, const struct d
     return template;
 }
 
+/* NULL is "not given", and also "given, but wrong": the problem is told already. */
 static struct template *find_template(struct rule_reader *reader,
                                       const struct document_node *mapping, const char *key,
                                       const char *what)
@@ -57,6 +70,7 @@ static struct template *find_template(struct rule_reader *reader,
     return node ? read_template(reader, node, what) : NULL;
 }
 
+/* Only true and false: a string "false" would be taken for true by somebody. */
 static bool read_boolean(struct rule_reader *reader, const struct document_node *mapping,
                          const char *key, bool otherwise)
 {
@@ -71,7 +85,8 @@ static bool read_boolean(struct rule_reader *reader, const struct document_node 
     return node->boolean;
 }
 
-/* A room's template is tried with `x` for every field: what is wrong then is wrong always. */
+/* A room's template is tried with `x` for every field: what is wrong then is wrong always. A
+ * kind that is itself a template cannot be looked up in the layout before there is an event. */
 static void check_rule_room(struct rule_reader *reader, const struct document_node *node,
                             const struct template *template)
 {
@@ -117,6 +132,7 @@ static void read_rule_rooms(struct rule_reader *reader, const struct document_no
     for (size_t i = 0; i < node->count; i++) {
         const struct document_node *room = node->entries[i].value;
         struct template *template = read_template(reader, room, "a room");
+        /* Told already; the other rooms are read all the same. */
         if (!template)
             continue;
         check_rule_room(reader, room, template);
@@ -127,6 +143,8 @@ static void read_rule_rooms(struct rule_reader *reader, const struct document_no
     }
 }
 
+/* A review has its own key because it has its own life (open, closed); a notify of that type
+ * would be an alert without one. */
 static void read_notify(struct rule_reader *reader, const struct document_node *node,
                         struct rule_notify *notify)
 {
@@ -169,7 +187,9 @@ static void read_notifies(struct rule_reader *reader, const struct document_node
         complain(reader, notify, "notify is a mapping or a list of 1 to 8 of them");
         return;
     }
+    /* One more than the list has, for `rooms` beside it. */
     rule->notify = arena_alloc(&reader->set->arena, (count + 1) * sizeof(struct rule_notify));
+    assert(rule->notify_count == 0);
     if (rooms) {
         rule->notify[0].type = NOTIFICATION_TASK_STATUS;
         read_rule_rooms(reader, rooms, &rule->notify[rule->notify_count++]);
@@ -179,14 +199,18 @@ static void read_notifies(struct rule_reader *reader, const struct document_node
                     &rule->notify[rule->notify_count++]);
 }
 
+/* A template that names fields can only be judged with an event; one that gives no duration then
+ * gives no due time. */
 static void check_due(struct rule_reader *reader, const struct document_node *node,
                       const struct template *due)
 {
+    assert(!due || node);
     int64_t duration_ms;
     if (due && template_is_literal(due) && !rule_read_duration(node->text, &duration_ms))
         complain(reader, node, "due is a duration such as 30m, 4h or 2d, or a template for one");
 }
 
+/* A queue becomes a room, review:<queue>, so what it may be called is what a room may be called. */
 static void check_queue(struct rule_reader *reader, const struct document_node *node,
                         const struct template *queue)
 {
@@ -195,6 +219,7 @@ static void check_queue(struct rule_reader *reader, const struct document_node *
     struct error error = {0};
     if (!queue)
         return;
+    assert(node);
     buffer_append_string(&text, "review:");
     template_fill(queue, BYTES_LITERAL("x"), &text);
     if (room_parse(buffer_peek(&text), &room, &error) != STATUS_OK)
@@ -207,6 +232,7 @@ static void check_queue(struct rule_reader *reader, const struct document_node *
 static void read_review(struct rule_reader *reader, const struct document_node *node,
                         struct rule *rule)
 {
+    assert(!rule->review);
     static const char *const keys[] = {"queue", "reason", "priority", "title", "body", "due", NULL};
     if (!document_check_keys(node, keys, "review", reader->problems) ||
         node->kind != DOCUMENT_MAPPING)
@@ -250,6 +276,8 @@ static bool read_percent(struct bytes text, double *percent)
     return *percent <= 100 && (digits < 3 || *percent >= 100);
 }
 
+/* A percentage, or a plain number from 0 to 1: `5` is neither, and is refused rather than taken
+ * for 500 %. */
 static bool read_rate(const struct document_node *node, double *rate)
 {
     double percent;
@@ -261,9 +289,11 @@ static bool read_rate(const struct document_node *node, double *rate)
     return true;
 }
 
+/* A rate that cannot be read leaves 0: the rule set is not used, so nothing is lost by it. */
 static void read_sample(struct rule_reader *reader, const struct document_node *node,
                         struct rule *rule)
 {
+    assert(!rule->sampled);
     static const char *const keys[] = {"rate", "by", NULL};
     const struct document_node *rate = node;
     if (node->kind == DOCUMENT_MAPPING) {
@@ -290,6 +320,7 @@ static void read_missing(struct rule_reader *reader, const struct document_node 
         complain(reader, node, "missing is skip, skip-rule or dead-letter");
 }
 
+/* As JSON: an event of a test is put through the same reader as events from Kafka. */
 static struct bytes emit(struct rule_reader *reader, const struct document_node *node)
 {
     auto_buffer struct buffer json = {0};
@@ -299,6 +330,7 @@ static struct bytes emit(struct rule_reader *reader, const struct document_node 
     return arena_copy(&reader->set->arena, buffer_peek(&json));
 }
 
+/* `given` and `expect` are only checked for their kind here; rule_tests.c runs them. */
 static void read_test(struct rule_reader *reader, const struct document_node *node,
                       struct rule_test *test)
 {
@@ -327,6 +359,7 @@ static void read_test(struct rule_reader *reader, const struct document_node *no
 static void read_tests(struct rule_reader *reader, const struct document_node *node,
                        struct rule *rule)
 {
+    assert(!rule->tests);
     if (node->kind != DOCUMENT_SEQUENCE || node->count > RULE_TESTS_LIMIT) {
         complain(reader, node, "tests is a list of at most 100 tests");
         return;
@@ -336,6 +369,8 @@ static void read_tests(struct rule_reader *reader, const struct document_node *n
         read_test(reader, node->entries[i].value, &rule->tests[rule->test_count++]);
 }
 
+/* The name goes into notifications, audit records and labels of metrics, and it salts the
+ * sampling: two rules with one name would sample the same events. */
 static void read_name(struct rule_reader *reader, const struct document_node *node,
                       struct rule *rule)
 {
@@ -352,6 +387,8 @@ static void read_name(struct rule_reader *reader, const struct document_node *no
         complain(reader, name, "a text cannot hold a NUL");
 }
 
+/* A node that is no mapping is told by document_check_keys(), and gives a rule that is empty but
+ * sound enough to be freed. */
 void rule_read(struct rule_reader *reader, const struct document_node *node, struct rule *rule)
 {
     static const char *const keys[] = {"name",  "description", "enabled", "when",
@@ -385,6 +422,7 @@ void rule_read(struct rule_reader *reader, const struct document_node *node, str
         complain(reader, node, "a rule does something: rooms, notify, review or stop");
 }
 
+/* Templates have memory of their own; everything else of a rule is the set's arena's. */
 void rule_deinit(struct rule *rule)
 {
     for (size_t i = 0; i < rule->notify_count; i++) {
@@ -406,6 +444,7 @@ void rule_deinit(struct rule *rule)
     template_free(rule->sample_by);
 }
 
+/* Thirteen digits cannot overflow, and the limit is asked before the product is made. */
 bool rule_read_duration(struct bytes text, int64_t *duration_ms)
 {
     static const struct {

@@ -1,3 +1,19 @@
+/* A rules file as one immutable set: the rules, the fields that they read, and the matcher of their
+ * patterns.
+ *
+ * The set is made whole or not at all. A file with any problem gives no set, so that what runs is
+ * always a file that somebody wrote, and never the part of it that could be read. Reading goes on
+ * after a problem only to tell the next one.
+ *
+ * Rules that are not enabled are read and checked like the others but are not in the matcher, so
+ * there are two numberings: the place in the file (`index`), by which everything outside knows a
+ * rule, and the matcher's number.
+ *
+ *     file      0: a     1: b (not enabled)     2: c
+ *     matcher   0: a                            1: c
+ *
+ * Invariant: both ascend together, so what the matcher lists in its order is in the order of the
+ * file. Nothing changes after the set is parsed: it may be read while the next one is made. */
 #include <assert.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -21,6 +37,7 @@ struct name_entry {
     const struct rule *rule;
 };
 
+/* By a table, since a file may have as many rules as RULES_LIMIT. */
 static void check_rule_names(const struct rule_set *set, struct problems *problems)
 {
     struct name_entry *table = NULL;
@@ -44,7 +61,8 @@ static void check_rule_names(const struct rule_set *set, struct problems *proble
     free(entries);
 }
 
-/* A rule that is not enabled is checked as well, but not added. */
+/* A rule that is not enabled is checked as well, but not added: it must be right on the day when
+ * it is switched on. It is checked by a builder of its own, which is thrown away. */
 static enum status read_pattern(struct matcher_builder *builder, struct bytes json, bool enabled,
                                 unsigned *number)
 {
@@ -58,7 +76,8 @@ static enum status read_pattern(struct matcher_builder *builder, struct bytes js
     return status;
 }
 
-/* Tells all that is wrong with a pattern, where it stands in the document. */
+/* Tells all that is wrong with a pattern, where it stands in the document. The pattern is read a
+ * second time, which tells more than the first error; a file with a mistake may take longer. */
 static void tell_pattern(struct rule_reader *reader, struct bytes json,
                          const struct document_map *map)
 {
@@ -114,6 +133,7 @@ static void add_pattern(struct rule_reader *reader, struct matcher_builder *buil
         set->rule_of_number[number] = index;
 }
 
+/* The node of the list, or NULL with at least one problem told. */
 static const struct document_node *find_rules(struct rule_reader *reader,
                                               const struct document_node *root)
 {
@@ -143,6 +163,8 @@ static const struct document_node *find_rules(struct rule_reader *reader,
     return rules;
 }
 
+/* First of all fields, so that their slots are the constants EVENT_FIELD_..., and the pipeline
+ * reads them without a look-up. */
 static void add_event_fields(struct field_set *fields)
 {
     static const char *const paths[] = {
@@ -174,9 +196,13 @@ static void read_rules(struct rule_reader *reader, const struct document_node *l
             add_pattern(reader, builder, node, i);
     }
     check_rule_names(set, reader->problems);
+    /* Also with problems: the builder is freed by it. */
     set->matcher = matcher_build(builder);
+    assert(matcher_rule_count(set->matcher) <= set->count);
 }
 
+/* The revision is a hash of the file's text: the same text is the same revision on every
+ * dispatcher, and a notification says by which rules it was made. */
 enum status rule_set_parse(struct bytes text, const struct layout *layout, struct rule_set **set,
                            struct problems *problems)
 {
@@ -202,10 +228,12 @@ enum status rule_set_parse(struct bytes text, const struct layout *layout, struc
         rule_set_free(made);
         return STATUS_INVALID;
     }
+    assert(made->matcher && made->fields);
     *set = made;
     return STATUS_OK;
 }
 
+/* Also of a set that was half read: what is not there yet is NULL or counts nothing. */
 void rule_set_free(struct rule_set *set)
 {
     if (!set)
@@ -250,6 +278,7 @@ unsigned rule_set_rule_of(const struct rule_set *set, uint32_t matcher_number)
     return set->rule_of_number[matcher_number];
 }
 
+/* False: not enabled, so the matcher does not know the rule. */
 bool rule_set_number_of(const struct rule_set *set, unsigned index, uint32_t *number)
 {
     assert(index < set->count);
@@ -259,9 +288,11 @@ bool rule_set_number_of(const struct rule_set *set, unsigned index, uint32_t *nu
     return true;
 }
 
-/* The salt is the name's hash, so that a rule's choice does not depend on where it stands. */
+/* The salt is the name's hash, so that a rule's choice does not depend on where it stands. 53
+ * bits of the hash are a double from 0 to below 1: a rate of 0 takes nothing, of 1 all. */
 bool rule_samples(const struct rule *rule, struct bytes subject)
 {
+    assert(!rule->sampled || (rule->sample_rate >= 0 && rule->sample_rate <= 1));
     if (!rule->sampled)
         return true;
     XXH64_hash_t salt = XXH3_64bits(rule->name.data, rule->name.size);

@@ -1,3 +1,13 @@
+/* Templates, taken apart once when the rules are read and put together for each event.
+ *
+ *     "task:{taskId} of {user|somebody}"     "task:"  {taskId}  " of "  {user|somebody}
+ *
+ * Fields are slots of a field set, so putting a text together looks nothing up. The grammar is as
+ * small as it can be, and every brace that is not part of it is an error: a brace that is forgotten
+ * must not become part of a room's name.
+ *
+ * Invariant: parts lie in `text` one after another, unescaped; the source is kept beside it for
+ * people and for the paths of fields. */
 #include "template.h"
 
 #include <assert.h>
@@ -34,6 +44,7 @@ struct template_parser {
     struct error *error;
 };
 
+/* The column is within the template; whoever reads the file adds where that begins. */
 static enum status fail_template(const struct template_parser *parser, size_t at,
                                  const char *reason)
 {
@@ -45,6 +56,7 @@ static enum status fail_template(const struct template_parser *parser, size_t at
 
 static struct part *add_template_part(struct template_parser *parser)
 {
+    assert(parser->template->text_size <= parser->input.size);
     struct template *template = parser->template;
     assert(template->count < PARTS_LIMIT);
     template->parts = mem_resize(template->parts, template->count + 1, sizeof(struct part));
@@ -53,6 +65,7 @@ static struct part *add_template_part(struct template_parser *parser)
     return part;
 }
 
+/* A part that is being added to is the last one, so its text grows at the end of all text. */
 static void add_byte(struct template_parser *parser, struct part *part, uint8_t byte)
 {
     assert(parser->template->text_size <= parser->input.size);
@@ -63,6 +76,7 @@ static void add_byte(struct template_parser *parser, struct part *part, uint8_t 
 /* After the opening brace: up to and with the closing one. */
 static enum status parse_field(struct template_parser *parser)
 {
+    assert(parser->at > 0); /* the brace stands before */
     size_t start = parser->at;
     const uint8_t *data = parser->input.data;
     size_t end = start;
@@ -83,6 +97,7 @@ static enum status parse_field(struct template_parser *parser)
         return fail_template(parser, close, "`{` inside a field");
     if (end == start)
         return fail_template(parser, start - 1, "a field without a name (write {{ for a brace)");
+    /* The path borrows from the template and not from the input, which the caller may free. */
     part->path = bytes_of(parser->template->source + start, end - start);
     enum status status =
         field_set_add(parser->fields, bytes_of(data + start, end - start), &part->slot);
@@ -92,6 +107,7 @@ static enum status parse_field(struct template_parser *parser)
     return STATUS_OK;
 }
 
+/* A doubled brace is looked for first: {{ never begins a field. */
 static enum status parse_parts(struct template_parser *parser)
 {
     struct part *literal = NULL;
@@ -116,9 +132,12 @@ static enum status parse_parts(struct template_parser *parser)
         add_byte(parser, literal, byte);
         parser->at += byte == '{' || byte == '}' ? 2 : 1;
     }
+    assert(parser->at == parser->input.size);
     return STATUS_OK;
 }
 
+/* On failure the fields that were added stay in the set: slots are never taken back, and a file
+ * with a mistake is dropped with its set. */
 enum status template_parse(struct bytes text, struct field_set *fields, struct template **template,
                            struct error *error)
 {
@@ -132,6 +151,7 @@ enum status template_parse(struct bytes text, struct field_set *fields, struct t
         template_free(parser.template);
         return status;
     }
+    assert(parser.template->text_size <= text.size);
     *template = parser.template;
     return STATUS_OK;
 }
@@ -146,6 +166,8 @@ void template_free(struct template *template)
     free(template);
 }
 
+/* Writes what there is, also when a field is missing: whether such a text may be used is for the
+ * caller, who gets the reason that matters most. */
 enum template_result template_render(const struct template *template,
                                      const struct field_value *values, struct buffer *out)
 {
@@ -162,6 +184,7 @@ enum template_result template_render(const struct template *template,
     return !complete ? TEMPLATE_FIELD_MISSING : unfit ? TEMPLATE_UNFIT : TEMPLATE_DONE;
 }
 
+/* As field_value_text(), without making the text. */
 static bool has_text(const struct field_value *value)
 {
     return value->kind == JSON_STRING || value->kind == JSON_NUMBER || value->kind == JSON_TRUE ||
@@ -189,7 +212,9 @@ void template_fill(const struct template *template, struct bytes stand_in, struc
         buffer_append(out, template->parts[i].is_field ? stand_in : template->parts[i].text);
 }
 
+/* Braces that are doubled make no second part, so one part is all of it. */
 bool template_is_literal(const struct template *template)
 {
+    assert(template->count == 0 || template->parts);
     return template->count == 0 || (template->count == 1 && !template->parts[0].is_field);
 }
