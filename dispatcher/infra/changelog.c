@@ -1,3 +1,13 @@
+/* The changelog's reader: one partition of the state topic from its beginning to where it ends now.
+ *
+ * Two clients. One reads committed records: what an aborted transaction wrote never happened. But
+ * it meets its end before a transaction that is still open, so it cannot say whether it has seen
+ * everything; the other one sees uncommitted records too, and is only asked where the partition
+ * really ends. Reading is done when the first has come that far. A state that was read only in part
+ * would let an event through twice, so there is no partial result.
+ *
+ * Nothing is written here: records of state are outputs like others, in the transaction of their
+ * batch. */
 #include "changelog.h"
 
 #include <stdlib.h>
@@ -16,6 +26,8 @@ struct changelog {
     rd_kafka_t *asking; /* sees what is not committed, too: only asked where a partition ends */
 };
 
+/* A consumer without a group: it is assigned its partition by hand, commits nothing and is
+ * rebalanced by nobody. The group's name is only what librdkafka insists on. */
 static rd_kafka_t *open_changelog_reader(const struct kafka_settings *kafka, const char *isolation,
                                          struct error *error)
 {
@@ -45,6 +57,8 @@ static void close_reader(rd_kafka_t *client)
     rd_kafka_destroy(client);
 }
 
+/* The clients are kept from one partition to the next: connecting costs more than reading most
+ * states. */
 enum status changelog_open(const struct kafka_settings *kafka, const char *topic,
                            struct changelog **changelog, struct error *error)
 {
@@ -81,6 +95,7 @@ static void renew_client(struct changelog *changelog)
     changelog->client = client;
 }
 
+/* A partition below 0 takes the assignment back, so that nothing is fetched between two reads. */
 static bool assign(struct changelog *changelog, int32_t partition)
 {
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
@@ -109,6 +124,9 @@ static enum status ask_end(struct changelog *changelog, int32_t partition, int64
     return STATUS_UNAVAILABLE;
 }
 
+/* Fails rather than waits for long: the caller tries again, and looks meanwhile whether it is
+ * told to stop. A partition that is not there (yet) is a failure as well, as the topic may just
+ * have been made. */
 enum status changelog_read(struct changelog *changelog, int32_t partition, int timeout_ms,
                            const volatile sig_atomic_t *stop, changelog_record_fn *take,
                            void *context)

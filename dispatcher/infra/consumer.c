@@ -1,3 +1,12 @@
+/* The group member that reads events.
+ *
+ * It stores and commits no offset: offsets go with the outputs (producer.c), so what was read and
+ * what came of it are committed together. Partitions come and go within a poll, and the runner is
+ * told before the assignment takes effect: before records come, it has read what is remembered of
+ * the partition; when the partition has gone, nothing of it is left in the batch.
+ *
+ * Invariant: after a failure the position of each partition is its committed offset again,
+ * whatever was read since (consumer_rewind()). */
 #include "consumer.h"
 
 #include <poll.h>
@@ -22,6 +31,7 @@ struct consumer {
     int wake_descriptor; /* an eventfd, written when the queue, which was empty, fills */
 };
 
+/* One line, cut at the end of the text: a group may have thousands of partitions. */
 static void log_partitions(const char *message, const rd_kafka_topic_partition_list_t *partitions)
 {
     char text[512];
@@ -35,6 +45,7 @@ static void log_partitions(const char *message, const rd_kafka_topic_partition_l
     log_info(message, LOG_INTEGER("count", partitions->cnt), LOG_STRING("partitions", text));
 }
 
+/* What librdkafka refuses here it has told the group already; the next rebalance puts it right. */
 static void report(const char *what, rd_kafka_error_t *failure)
 {
     if (!failure)
@@ -43,6 +54,9 @@ static void report(const char *what, rd_kafka_error_t *failure)
     rd_kafka_error_destroy(failure);
 }
 
+/* Cooperative: partitions are added and taken one by one, and those that stay are read on. When
+ * partitions are lost others may have them already, and the batch with their records must not be
+ * sent. */
 static void on_rebalance(rd_kafka_t *client, rd_kafka_resp_err_t code,
                          rd_kafka_topic_partition_list_t *partitions, void *opaque)
 {
@@ -63,6 +77,8 @@ static void on_rebalance(rd_kafka_t *client, rd_kafka_resp_err_t code,
         consumer->joined = false;
 }
 
+/* None of these ends anything: librdkafka tries again by itself. What is fatal is asked for
+ * (consumer_fatal()). */
 static void on_error(rd_kafka_t *client, int code, const char *reason, void *opaque)
 {
     struct consumer *consumer = opaque;
@@ -128,11 +144,15 @@ enum status consumer_open(const struct consumer_options *options, struct consume
     }
     rd_kafka_poll_set_consumer(made->client);
     made->queue = rd_kafka_queue_get_consumer(made->client);
+    /* Written only when an empty queue fills, so consumer_poll() looks at the queue before it
+     * waits. */
     rd_kafka_queue_io_event_enable(made->queue, made->wake_descriptor, &one, sizeof(one));
     *consumer = made;
     return STATUS_OK;
 }
 
+/* Apart from opening: the broker and the topics are asked for first, through this client, and a
+ * member that is not ready would get partitions that it cannot read. */
 enum status consumer_join(struct consumer *consumer, struct error *error)
 {
     rd_kafka_topic_partition_list_t *topics =
@@ -147,6 +167,8 @@ enum status consumer_join(struct consumer *consumer, struct error *error)
     return error_set(error, STATUS_FATAL, "subscription: %s", rd_kafka_err2str(code));
 }
 
+/* The descriptor is taken from the queue first, or librdkafka might write to a number that is
+ * another file's by then. */
 static void leave_group(struct consumer *consumer)
 {
     rd_kafka_queue_io_event_enable(consumer->queue, -1, NULL, 0);
@@ -164,6 +186,8 @@ void consumer_close(struct consumer *consumer)
     free(consumer);
 }
 
+/* Of a client that may never end: that is waited for elsewhere (kafka_end.c), so that a new one
+ * can take its place at once. */
 void consumer_abandon(struct consumer *consumer)
 {
     leave_group(consumer);
@@ -186,6 +210,8 @@ static void wait_for_queue(const struct consumer *consumer, int timeout_ms)
         (void)!read(consumer->wake_descriptor, &count, sizeof(count));
 }
 
+/* Looks before it waits: the descriptor tells only that an empty queue has filled. Errors are
+ * told and passed over; what ends the client shows in consumer_fatal(). */
 rd_kafka_message_t *consumer_poll(struct consumer *consumer, int timeout_ms)
 {
     rd_kafka_message_t *message = rd_kafka_consumer_poll(consumer->client, 0);
@@ -222,6 +248,7 @@ static void keep_assigned(struct consumer *consumer, rd_kafka_topic_partition_li
     rd_kafka_topic_partition_list_destroy(assigned);
 }
 
+/* All or none counts: a partition that stayed ahead would skip what was given back. */
 static enum status seek_partitions(struct consumer *consumer,
                                    rd_kafka_topic_partition_list_t *partitions, int timeout_ms)
 {
@@ -234,6 +261,8 @@ static enum status seek_partitions(struct consumer *consumer,
     return failed ? STATUS_UNAVAILABLE : STATUS_OK;
 }
 
+/* Fails when one of them fails: an offset that is not known must not be taken for one that is
+ * not there, or the partition would be read from its beginning. */
 enum status consumer_find_committed(rd_kafka_t *client, rd_kafka_topic_partition_list_t *partitions,
                                     int timeout_ms)
 {
@@ -266,6 +295,7 @@ const char *consumer_fatal(const struct consumer *consumer, char *text, size_t s
                                                                                             : text;
 }
 
+/* The lag counts aborted records and markers too; it is exact where it matters, at 0. */
 void consumer_state(const struct consumer *consumer, struct consumer_state *state)
 {
     rd_kafka_topic_partition_list_t *assigned = NULL;
@@ -289,6 +319,7 @@ void consumer_state(const struct consumer *consumer, struct consumer_state *stat
     rd_kafka_topic_partition_list_destroy(assigned);
 }
 
+/* librdkafka tells when all brokers are gone but not when one is back. */
 void consumer_check_connection(struct consumer *consumer, int timeout_ms)
 {
     const struct rd_kafka_metadata *metadata = NULL;
@@ -304,6 +335,7 @@ void consumer_check_connection(struct consumer *consumer, int timeout_ms)
 
 /* --- Records --- */
 
+/* Only the list is copied; names and values stay in the message, which the batch keeps. */
 static const struct record_header *copy_headers(struct arena *arena,
                                                 const rd_kafka_message_t *message, size_t *count)
 {

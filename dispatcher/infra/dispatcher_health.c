@@ -1,3 +1,9 @@
+/* What /readyz and /livez tell. The loop writes, the HTTP thread reads, and neither waits for the
+ * other.
+ *
+ * Invariant: a reader sees a check's detail whole. Each failure is written into the next of a
+ * ring of texts and only then published by its pointer; a text is used again after HEALTH_TEXTS
+ * other failures, by when its reader has long finished. */
 #include "dispatcher_health.h"
 
 #include <stdarg.h>
@@ -14,6 +20,7 @@ static const char *const names[DISPATCHER_CHECK_COUNT] = {
     [DISPATCHER_CHECK_RULES] = "rules",
 };
 
+/* Nothing is ready before it was shown to be: a probe that comes early gets "not yet". */
 void dispatcher_health_init(struct dispatcher_health *health)
 {
     *health = (struct dispatcher_health){.alive_ms = monotonic_ms()};
@@ -21,6 +28,8 @@ void dispatcher_health_init(struct dispatcher_health *health)
         health->details[i] = "not yet";
 }
 
+/* True only when the text has changed, so that whoever waits logs it once and not at each
+ * attempt. */
 bool dispatcher_health_fail(struct dispatcher_health *health, enum dispatcher_check check,
                             const char *format, ...)
 {
@@ -58,6 +67,8 @@ size_t dispatcher_health_ready(void *context, struct health_check *checks)
     return DISPATCHER_CHECK_COUNT;
 }
 
+/* Dead is a loop that has not come round for two minutes, longer than the calls within it
+ * are to take. Waiting for a broker is not being dead: a restart would not bring it back. */
 size_t dispatcher_health_live(void *context, struct health_check *checks)
 {
     const struct dispatcher_health *health = context;

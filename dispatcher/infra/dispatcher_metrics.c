@@ -1,9 +1,16 @@
+/* The dispatcher's series, all made at start: one that has counted nothing yet is there with 0, so
+ * that an alert on it works from the first scrape.
+ *
+ * Counts of a batch are added when it is committed. What is aborted and done again is counted
+ * once, so the sums agree with what stands in the topics. */
 #include "dispatcher_metrics.h"
 
 #define NAME(text) "smartstack_dispatcher_" text
 
 enum { RULE_SERIES_LIMIT = 500 };
 
+/* One series for each value of an enum; only rules are an open set, and so are limited: what is
+ * beyond RULE_SERIES_LIMIT is counted together. */
 static void init_pipeline_series(struct dispatcher_metrics *metrics)
 {
     struct metrics *registry = metrics->registry;
@@ -46,6 +53,8 @@ static void init_pipeline_series(struct dispatcher_metrics *metrics)
                             "rule", RULE_SERIES_LIMIT);
 }
 
+/* The stages answer where the time goes: `wait` is Kafka and the backlog, `process` the rules,
+ * `commit` the broker. */
 static void init_transaction_series(struct dispatcher_metrics *metrics)
 {
     struct metrics *registry = metrics->registry;
@@ -113,6 +122,7 @@ void dispatcher_metrics_deinit(struct dispatcher_metrics *metrics)
     *metrics = (struct dispatcher_metrics){0};
 }
 
+/* By the rules that judged the batch: its indexes mean nothing to a set that was loaded since. */
 void dispatcher_metrics_count(struct dispatcher_metrics *metrics, const struct batch *batch,
                               const struct rule_set *rules)
 {

@@ -1,3 +1,6 @@
+/* Rules tried on events from a file, with nothing that is produced: for authors of rules and for
+ * tests in their pipelines. The same pipeline judges as in production, so it cannot say anything
+ * else; only there is no state, and so no duplicates and no open reviews. */
 #include "dry_run.h"
 
 #include <assert.h>
@@ -8,6 +11,8 @@
 
 /* --- Decisions of many events --- */
 
+/* Decoded from what would be produced and not taken from drafts: a person sees what a gateway
+ * sees. */
 static void append_made(const struct batch *batch, size_t first, struct buffer *line)
 {
     bool some = false;
@@ -25,6 +30,7 @@ static void append_made(const struct batch *batch, size_t first, struct buffer *
     }
 }
 
+/* Every line has every member, so that scripts need not ask for what is there. */
 static void append_decision(const struct decision *decision, const struct rule_set *rules,
                             const struct batch *batch, struct buffer *line)
 {
@@ -54,6 +60,8 @@ static void append_decision(const struct decision *decision, const struct rule_s
     buffer_append_string(line, "}\n");
 }
 
+/* Events have no time but their own: the output must be the same tomorrow. Empty lines are
+ * passed over but counted, so that ids that are made from a place name the line. */
 enum status dry_run(FILE *in, FILE *out, const struct pipeline_settings *settings,
                     const struct rule_set *rules)
 {
@@ -91,6 +99,7 @@ enum status dry_run(FILE *in, FILE *out, const struct pipeline_settings *setting
 
 /* --- One event, rule by rule --- */
 
+/* One event may span lines here, as a person has it in an editor. */
 static void read_input(FILE *in, struct buffer *text)
 {
     size_t count;
@@ -116,6 +125,8 @@ static const char *why_not(const struct rule_set *rules, const struct decision *
     return "its pattern matches, but its sample leaves this event out";
 }
 
+/* Asks the matcher again for what the decision does not say: a rule that matched may not have
+ * been asked, since one before it stops or it samples. */
 static void explain_rule(const struct rule_set *rules, unsigned index,
                          const struct decision *decision, struct matcher_scratch *scratch,
                          struct bytes event, FILE *out)
@@ -155,6 +166,8 @@ static void explain_skipped(const struct rule_set *rules, const struct decision 
         fprintf(out, "   and %zu more\n", decision->skipped_count - told);
 }
 
+/* The result tells a script whether the event would be processed; that no rule matches is no
+ * failure. */
 enum status explain(FILE *in, FILE *out, const struct pipeline_settings *settings,
                     const struct rule_set *rules)
 {

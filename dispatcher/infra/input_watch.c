@@ -1,3 +1,13 @@
+/* Whether the input is read: partitions that grow and of which nothing comes.
+ *
+ * A client of Kafka can be connected, be a member, have its partitions, and get nothing, without an
+ * error: after a broker was away in an unlucky moment. Nothing in it tells that apart from an input
+ * that is quiet. So another client is asked where the partitions end, and a partition whose end is
+ * beyond what was read, and of which nothing has come for a while, stands still. What is done about
+ * it is the runner's (runner_watch.c).
+ *
+ * Invariant: a partition is judged by its progress since it was assigned; what was known of an
+ * assignment is forgotten with it. */
 #include "input_watch.h"
 
 #include <assert.h>
@@ -49,6 +59,7 @@ void input_watch_free(struct input_watch *watch)
     free(watch);
 }
 
+/* In the same order too: librdkafka gives them in one order as long as they are the same. */
 static bool is_same(const struct input_watch *watch,
                     const rd_kafka_topic_partition_list_t *assigned)
 {
@@ -74,6 +85,8 @@ static void use_partitions(struct input_watch *watch,
     }
 }
 
+/* Asked of the producer's connections: the consumer may be what is broken. All partitions in one
+ * request for each broker. */
 static rd_kafka_topic_partition_list_t *
 ask_partition_ends(rd_kafka_t *asking, const rd_kafka_topic_partition_list_t *partitions)
 {
@@ -116,6 +129,8 @@ static bool judge_progress(struct watched *watched, int64_t limit_ms, int64_t pr
     return true;
 }
 
+/* A partition whose end is not known is not judged: its broker is away, which is another
+ * trouble, and told elsewhere. */
 void input_watch_look(struct input_watch *watch, rd_kafka_t *consumer, rd_kafka_t *asking,
                       int64_t now_ms, struct input_state *state,
                       rd_kafka_topic_partition_list_t *stalled)

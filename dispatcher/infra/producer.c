@@ -1,3 +1,19 @@
+/* A batch's outputs and offsets as one transaction, and what became of it.
+ *
+ *     begin -> outputs -> offsets -> commit      PRODUCER_DONE
+ *       |         |          |         |
+ *       |         +----------+---------+-- abort -> PRODUCER_AGAIN, or PRODUCER_POISONED
+ *       +------------------------------------------> PRODUCER_LOST
+ *                                      +-- undecided -> PRODUCER_LOST
+ *
+ * The hard part is to know whom to blame. An error of a record (too large, not allowed) would come
+ * back for ever if the batch were only repeated, and an error of the broker must not make a dead
+ * letter of a good record. So errors are told apart by their code, and delivery reports name the
+ * record.
+ *
+ * Invariant: after any outcome but PRODUCER_LOST no transaction is open. After PRODUCER_LOST it
+ * is not known whether the batch was committed; only a new handle, and what it finds committed,
+ * tells. */
 #include "producer.h"
 
 #include <assert.h>
@@ -36,6 +52,8 @@ static bool purged(rd_kafka_resp_err_t code)
 
 static bool is_of_record(rd_kafka_resp_err_t code);
 
+/* The first error of a record stays: those after it often follow from it. An error of a record
+ * replaces one of the broker, since it is what can be mended. */
 static void on_delivery(rd_kafka_t *client, const rd_kafka_message_t *message, void *opaque)
 {
     struct producer *producer = opaque;
@@ -58,6 +76,8 @@ struct producer *producer_new(const struct producer_options *options)
     return producer;
 }
 
+/* With transactions nothing that is queued counts any more. Without them it may be all there is
+ * of a batch, and so is waited for a while. */
 static void close_producer_client(struct producer *producer)
 {
     if (!producer->client)
@@ -96,6 +116,7 @@ void producer_poll(struct producer *producer)
         rd_kafka_poll(producer->client, 0);
 }
 
+/* librdkafka has checked the number when it took the settings. */
 static size_t configured_size(const struct producer *producer, const char *property,
                               size_t otherwise)
 {
@@ -124,6 +145,7 @@ static enum status initialise(struct producer *producer, int timeout_ms, struct 
     return status;
 }
 
+/* The limit of a record is what the broker's settings leave for its value. */
 static enum status create_client(struct producer *producer, struct error *error)
 {
     char text[512];
@@ -146,6 +168,8 @@ static enum status create_client(struct producer *producer, struct error *error)
     return STATUS_OK;
 }
 
+/* A handle that only failed to be initialised is tried again as it is: its fencing may have
+ * happened already. */
 enum status producer_open(struct producer *producer, int timeout_ms, struct error *error)
 {
     if (producer->client && (producer->lost || rd_kafka_fatal_error(producer->client, NULL, 0) !=
@@ -182,12 +206,15 @@ static void fail_batch(struct producer_result *result, enum producer_outcome out
     error_set(&result->error, STATUS_UNAVAILABLE, "%s: %s", what, why);
 }
 
+/* Three codes for one thing, by the request in which it was noticed. */
 static bool is_fenced(rd_kafka_resp_err_t code)
 {
     return code == RD_KAFKA_RESP_ERR__FENCED || code == RD_KAFKA_RESP_ERR_PRODUCER_FENCED ||
            code == RD_KAFKA_RESP_ERR_INVALID_PRODUCER_EPOCH;
 }
 
+/* The code of the call, and that of the handle: a call may fail for a reason that sounds
+ * harmless when the handle has died before. */
 static void fail_with_kafka(struct producer *producer, struct producer_result *result,
                             const char *what, rd_kafka_error_t *failure)
 {
@@ -218,6 +245,8 @@ static void find_culprit(struct producer *producer, struct producer_result *resu
     error_set(&result->error, STATUS_INVALID, "%s", rd_kafka_err2str(producer->failed));
 }
 
+/* Outputs to one topic often follow each other, and librdkafka takes a lock to find one by its
+ * name. */
 static rd_kafka_topic_t *topic_of(struct producer *producer, const char *name)
 {
     if (producer->topic && strcmp(rd_kafka_topic_name(producer->topic), name) == 0)
@@ -228,6 +257,8 @@ static rd_kafka_topic_t *topic_of(struct producer *producer, const char *name)
     return producer->topic;
 }
 
+/* Copied by librdkafka, as the batch's memory is reset while messages may still be on their way.
+ * Headers are its own once the message is taken, and ours to free if it is not. */
 static rd_kafka_resp_err_t produce(struct producer *producer, const struct output *output,
                                    int source)
 {
@@ -254,7 +285,8 @@ static rd_kafka_resp_err_t produce(struct producer *producer, const struct outpu
     return code;
 }
 
-/* False: `result` says why. */
+/* False: `result` says why. A full queue is not an error but the pace of the broker: reports are
+ * served until there is room. */
 static bool produce_all(struct producer *producer, const struct producer_batch *batch,
                         struct producer_result *result)
 {
@@ -275,6 +307,8 @@ static bool produce_all(struct producer *producer, const struct producer_batch *
     return true;
 }
 
+/* An abort that fails leaves the transaction open, and nothing can be begun then: the handle is
+ * lost. */
 static void abort_transaction(struct producer *producer, struct producer_result *result)
 {
     for (int attempt = 0; attempt < 3; attempt++) {
@@ -295,6 +329,8 @@ static void abort_transaction(struct producer *producer, struct producer_result 
     result->outcome = PRODUCER_LOST;
 }
 
+/* In the name of the group: the broker refuses offsets of a member that has been replaced, which
+ * is what keeps two dispatchers from committing one batch. */
 static bool send_offsets(struct producer *producer, const struct producer_batch *batch,
                          struct producer_result *result)
 {

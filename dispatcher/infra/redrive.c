@@ -1,3 +1,12 @@
+/* Dead letters, sent again to where they came from or shown to a person.
+ *
+ * Sending again is a small dispatcher of its own: a member of a group of its own reads the
+ * dead-letter topic, and each letter goes, with its offset, in one transaction: back to its topic
+ * and partition if it is meant, to the end of the dead-letter topic if it is not. So a run that is
+ * killed has sent each letter once or not at all, and the next run goes on behind it.
+ *
+ * Only what was there when the run began is taken (`ends`): letters that were put back, or have
+ * failed again meanwhile, would otherwise keep it going for ever. */
 #include "redrive.h"
 
 #include <inttypes.h>
@@ -35,6 +44,7 @@ struct drive {
     uint64_t skipped;   /* cannot be sent */
 };
 
+/* No state belongs to a partition of dead letters. */
 static void ignore_assigned(void *context, rd_kafka_topic_partition_list_t *partitions)
 {
     (void)context;
@@ -69,6 +79,7 @@ static enum status find_ends(struct drive *drive, struct error *error)
     return status;
 }
 
+/* The group is not that of the dispatchers: their offsets have nothing to do with these. */
 static enum status open_reader(struct drive *drive, struct error *error)
 {
     const struct settings *settings = drive->options.settings;
@@ -86,6 +97,8 @@ static enum status open_reader(struct drive *drive, struct error *error)
     return consumer_open(&options, &drive->consumer, error);
 }
 
+/* The embedded broker has no transactions; there a letter may be sent twice when a run is
+ * killed. */
 static enum status open_redrive_clients(struct drive *drive, struct error *error)
 {
     bool mock = false;
@@ -186,11 +199,16 @@ static void add_output(struct drive *drive, size_t index, const struct record *r
     };
 }
 
+/* A letter that has come back so often will come back again: it stays until somebody looks at
+ * it. */
 static bool is_exhausted(const struct drive *drive, const struct dead_letter_view *letter)
 {
     return letter->attempts >= (uint64_t)drive->options.settings->redrive_attempts;
 }
 
+/* Every letter that is read gets an output, or it would be gone with the commit of its offset:
+ * one that is not meant is written again. Only what cannot be sent at all is passed over, with a
+ * line in the log. */
 static void make_output(struct drive *drive, size_t index)
 {
     struct record record;
@@ -213,6 +231,7 @@ static void make_output(struct drive *drive, size_t index)
     add_output(drive, index, &record, &letter, origin);
 }
 
+/* Of all letters of the batch, also of those without an output. */
 static rd_kafka_topic_partition_list_t *redrive_offsets(const struct drive *drive)
 {
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(4);
@@ -228,6 +247,7 @@ static rd_kafka_topic_partition_list_t *redrive_offsets(const struct drive *driv
     return list;
 }
 
+/* A failed batch ends the run: nothing of it has happened, and the next run begins with it. */
 static enum status send_batch(struct drive *drive, struct error *error)
 {
     struct producer_result result;
@@ -261,6 +281,8 @@ static void take_letter(struct drive *drive, rd_kafka_message_t *message)
         rd_kafka_message_destroy(message);
 }
 
+/* Ends when nothing has come for a while after joining. That nothing comes before is only the
+ * group's doing. */
 static enum status drive_all(struct drive *drive, struct error *error)
 {
     int64_t began_ms = monotonic_ms();
@@ -302,6 +324,7 @@ static void redrive_close(struct drive *drive)
     free(drive);
 }
 
+/* What was done is told also when it fails: the batches before are committed. */
 enum status redrive(const struct redrive_options *options, struct error *error)
 {
     struct drive *drive = mem_new(struct drive);
@@ -318,6 +341,7 @@ enum status redrive(const struct redrive_options *options, struct error *error)
 
 /* --- Looking --- */
 
+/* `only_sendable` shows what a run would take, before it is started. */
 static void print_letter(struct drive *drive, rd_kafka_message_t *message, struct buffer *line)
 {
     struct record record;

@@ -1,3 +1,12 @@
+/* The rules file: read whole, watched by its signature, replaced as a whole.
+ *
+ * It is looked at and not waited for: a file that is mounted into a container is swapped by a
+ * symbolic link, and notifications of such changes differ between file systems, while a stat every
+ * few seconds costs nothing and works everywhere.
+ *
+ * Invariant: there is always a good set of rules. A reload that fails leaves the one that was
+ * there, and its signature is taken all the same, so that one bad file is told once and not at
+ * every look. */
 #include "rules_file.h"
 
 #include <errno.h>
@@ -25,6 +34,7 @@ struct rules_file {
     struct signature signature;
 };
 
+/* A file that is not there has a signature too (zero), so that its coming back is a change. */
 static struct signature signature_of(const char *path)
 {
     struct stat stat_of;
@@ -42,6 +52,8 @@ static bool signature_is_same(const struct signature *a, const struct signature 
            a->changed.tv_sec == b->changed.tv_sec && a->changed.tv_nsec == b->changed.tv_nsec;
 }
 
+/* Nothing is believed of the size that stat() gives: the file may be a pipe, or grow while it is
+ * read. */
 static enum status read_rules_text(const char *path, struct buffer *text, struct problems *problems)
 {
     bool is_stdin = strcmp(path, "-") == 0;
@@ -109,6 +121,8 @@ bool rules_file_changed(const struct rules_file *file)
     return !signature_is_same(&now, &file->signature);
 }
 
+/* The old rules are the caller's to free, when nothing points into them any more. The same text
+ * gives the same revision, and is no reload: a deployment that touches the file changes nothing. */
 enum rules_reload rules_file_reload(struct rules_file *file, struct rule_set **old,
                                     struct problems *problems)
 {

@@ -1,3 +1,16 @@
+/* The loop of the dispatcher: read a batch, judge it, send it; between two batches look after
+ * everything else.
+ *
+ *     attend -> collect -> judge -> topics are there? -> send -> attend ...
+ *                                    no: give back       failed: give back
+ *
+ * One thread does all of it, one batch at a time: nothing is read while a transaction is under way.
+ * What would be gained by overlapping is small beside what it would cost to know which of two
+ * batches an error belongs to.
+ *
+ * Invariant: at the beginning of a turn the batch is empty, the state is that of the last
+ * commit, and the position of each partition is its committed offset. Whatever fails comes back
+ * to that (runner_give_back()). */
 #include "runner.h"
 
 #include <stdlib.h>
@@ -10,6 +23,7 @@
 
 enum { STATE_EVERY_MS = 500, CONNECTION_TIMEOUT_MS = 500 };
 
+/* Looks every half second and not at every turn: it asks librdkafka for all partitions. */
 static void report_state(struct runner *runner)
 {
     struct dispatcher_health *health = runner->options.health;
@@ -38,6 +52,8 @@ static void report_state(struct runner *runner)
         dispatcher_health_pass(health, DISPATCHER_CHECK_KAFKA);
 }
 
+/* Between two batches only, so that a batch is judged by one set of rules. A file that is wrong
+ * changes nothing: the old rules stay in force, and the metric tells. */
 static void reload_rules(struct runner *runner)
 {
     auto_problems struct problems problems = {0};
@@ -68,6 +84,8 @@ static void reload_rules(struct runner *runner)
     }
 }
 
+/* What must not wait for events: health, deliveries, rules. The flag of a signal is cleared
+ * before the file is read, so that a signal that comes meanwhile is not lost. */
 static void attend(struct runner *runner)
 {
     int64_t now_ms = monotonic_ms();
@@ -89,6 +107,7 @@ static void attend(struct runner *runner)
     }
 }
 
+/* A batch is judged before the topics are looked at: which ones it needs is what the rules say. */
 static void turn(struct runner *runner)
 {
     attend(runner);
@@ -107,6 +126,7 @@ static void turn(struct runner *runner)
         (void)runner_send(runner);
 }
 
+/* The consumer goes first: leaving the group calls back, which needs the batch and the states. */
 static void runner_free(struct runner *runner)
 {
     runner_forget(runner);
@@ -123,6 +143,8 @@ static void runner_free(struct runner *runner)
     free(runner);
 }
 
+/* The seed is new for each process: whoever sends events must not know where they lie in our
+ * tables. */
 enum status runner_run(const struct runner_options *options, struct error *error)
 {
     struct runner *runner = mem_new(struct runner);

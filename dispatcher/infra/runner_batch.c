@@ -10,6 +10,9 @@
 
 enum { IDLE_POLL_MS = 100, REWIND_TIMEOUT_MS = 5000, REWIND_RETRY_MS = 500, CLOCK_EVERY = 32 };
 
+/* Takes what is there, and waits only as long as a transaction must not begin yet anyway. A
+ * batch grows by itself under load: while one is sent, the next one fills. The clock is read for
+ * some records only, as it costs as much as taking a record from the queue. */
 void runner_collect(struct runner *runner)
 {
     const struct settings *settings = runner->options.settings;
@@ -37,6 +40,7 @@ void runner_collect(struct runner *runner)
     }
 }
 
+/* There are few, and hardly ever any. */
 static const struct rejected *find_rejected(const struct runner *runner,
                                             const struct record *record)
 {
@@ -49,6 +53,8 @@ static const struct rejected *find_rejected(const struct runner *runner,
     return NULL;
 }
 
+/* Outputs without a record of their own (state) have source -1: an error of theirs is nobody's
+ * fault. */
 static void note_sources(struct runner *runner, size_t from, int source)
 {
     if (runner->batch.output_count > runner->source_capacity) {
@@ -82,6 +88,8 @@ static void log_remarks(const struct record *record, const struct decision *deci
                      LOG_INTEGER("offset", record->offset));
 }
 
+/* The state is flushed last, as it belongs to all records of the batch, and its records are
+ * outputs of the same transaction. */
 void runner_judge(struct runner *runner)
 {
     int64_t now_ms = wall_ms();
@@ -112,6 +120,9 @@ void runner_judge(struct runner *runner)
     note_sources(runner, before, -1);
 }
 
+/* Known by its place and not by its content: the same bytes may stand elsewhere and be fine. It
+ * is read again and becomes a dead letter then, so that its other outputs are made anew without
+ * it. */
 void runner_reject(struct runner *runner, int index, const char *problem)
 {
     assert(index >= 0 && (size_t)index < runner->count);
@@ -139,6 +150,7 @@ void runner_forget(struct runner *runner)
     runner->count = 0;
 }
 
+/* Order is kept: records of one partition must stay in the order of their offsets. */
 void runner_drop(struct runner *runner, const rd_kafka_topic_partition_list_t *partitions)
 {
     size_t kept = 0;
@@ -156,6 +168,7 @@ void runner_drop(struct runner *runner, const rd_kafka_topic_partition_list_t *p
     runner->count = kept;
 }
 
+/* Where to read from if the partition has no committed offset yet. */
 static rd_kafka_topic_partition_list_t *first_offsets(const struct runner *runner)
 {
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(16);
@@ -169,6 +182,7 @@ static rd_kafka_topic_partition_list_t *first_offsets(const struct runner *runne
     return list;
 }
 
+/* Tries for as long as it takes: to go on without it would skip the batch. */
 void runner_give_back(struct runner *runner)
 {
     rd_kafka_topic_partition_list_t *list = first_offsets(runner);

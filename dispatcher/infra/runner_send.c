@@ -1,4 +1,12 @@
-/* Sending a batch, and what each way of failing means for it. */
+/* Sending a batch, and what each way of failing means for it.
+ *
+ *     DONE       the state is committed, the batch forgotten
+ *     AGAIN      the same again after a pause that grows; after some failures, in halves
+ *     POISONED   the record to blame becomes a dead letter; if none is known, halves
+ *     LOST       a new producer, and the state as the changelog has it
+ *
+ * Invariant: the state is committed if and only if the transaction was. Where that is not known,
+ * the state is read anew rather than guessed. */
 #include <stdio.h>
 
 #include "clocks.h"
@@ -29,6 +37,8 @@ static rd_kafka_topic_partition_list_t *batch_offsets(const struct runner *runne
     return list;
 }
 
+/* Runs of outputs to one topic ask once. A topic that may not be made for a notification is that
+ * record's fault (a room of it leads there); one of ours is waited for. */
 bool runner_ensure_topics(struct runner *runner)
 {
     const char *last = NULL;
@@ -60,6 +70,8 @@ bool runner_ensure_topics(struct runner *runner)
     return true;
 }
 
+/* Doubles up to a limit that is short beside what a person notices: a broker that is back is
+ * used at once. */
 static void back_off(struct runner *runner)
 {
     unsigned shift = runner->failures < 6 ? runner->failures : 6;
@@ -76,6 +88,7 @@ static void halve(struct runner *runner)
     runner->limit = half > 0 ? half : 1;
 }
 
+/* A batch of one has its culprit whatever the report says. */
 static void take_poison(struct runner *runner, const struct producer_result *result)
 {
     int culprit = runner->count == 1 ? 0 : result->culprit;
@@ -87,6 +100,7 @@ static void take_poison(struct runner *runner, const struct producer_result *res
     runner->suspects = 0;
 }
 
+/* A failure is one turn's work: the reaction, then everything is given back and read again. */
 static void take_failure(struct runner *runner, const struct producer_result *result)
 {
     runner->failures++;
@@ -120,6 +134,8 @@ static void take_failure(struct runner *runner, const struct producer_result *re
     runner_give_back(runner);
 }
 
+/* The limit grows again only when the suspects of a search have been sent, or the next batch
+ * would hide the culprit among thousands once more. */
 static void count_success(struct runner *runner, int64_t began_us)
 {
     struct dispatcher_metrics *metrics = runner->options.metrics;
@@ -145,6 +161,7 @@ static void count_success(struct runner *runner, int64_t began_us)
     runner_forget(runner);
 }
 
+/* Outputs, offsets and state are one transaction, or are repeated as one. */
 bool runner_send(struct runner *runner)
 {
     int64_t began_us = monotonic_us();

@@ -1,4 +1,13 @@
-/* From nothing to a member of the group, and back after the producer was lost. */
+/* From nothing to a member of the group, and back after the producer was lost.
+ *
+ * The order matters. The broker is found first, since its kind says which delivery there can be.
+ * Then the producer is opened, which fences one that was killed and aborts what it left open: only
+ * then is what is committed final, and state and offsets can be read. The group is joined last,
+ * when everything that a batch needs is there; a member that is not ready would hold partitions
+ * that others could read.
+ *
+ * Nothing here gives up by itself: a broker that is away is waited for, a setting that can never
+ * work is fatal. While it waits the health checks say for what. */
 #include <stdio.h>
 
 #include "clocks.h"
@@ -13,6 +22,7 @@ enum {
     FENCE_WINDOW_MS = 60000,
 };
 
+/* Once for each reason, however long it lasts. */
 static void tell_waiting(struct runner *runner, enum dispatcher_check check, const char *text)
 {
     if (dispatcher_health_fail(runner->options.health, check, "%s", text))
@@ -56,6 +66,8 @@ static void on_assigned(void *context, rd_kafka_topic_partition_list_t *partitio
     }
 }
 
+/* Also when they are lost: the group has given them to others, and what we remember of them
+ * grows old. */
 static void on_revoked(void *context, const rd_kafka_topic_partition_list_t *partitions, bool lost)
 {
     struct runner *runner = context;
@@ -66,6 +78,7 @@ static void on_revoked(void *context, const rd_kafka_topic_partition_list_t *par
                            partitions->elems[i].partition);
 }
 
+/* After a producer was lost: the last batch may be in the changelog or not. */
 bool runner_restore_state(struct runner *runner)
 {
     while (!runner_stopped(runner)) {
@@ -77,6 +90,7 @@ bool runner_restore_state(struct runner *runner)
     return false;
 }
 
+/* Also in place of one that died: the callbacks and the identity are the same. */
 static bool open_consumer(struct runner *runner)
 {
     const struct settings *settings = runner->options.settings;
@@ -120,6 +134,8 @@ static bool find_broker(struct runner *runner, bool *mock)
     return true;
 }
 
+/* Fencing another producer is part of it: of two dispatchers with one slot the later one works,
+ * and the earlier one counts its fences (count_fence()). */
 static bool open_producer(struct runner *runner)
 {
     while (!runner_stopped(runner)) {
@@ -178,6 +194,7 @@ static const char *missing_output(struct runner *runner, struct error *error)
     return NULL;
 }
 
+/* The input is only looked for, never created: how many partitions it has is its owner's to say. */
 static bool wait_for_topics(struct runner *runner)
 {
     while (!runner_stopped(runner)) {
@@ -196,6 +213,7 @@ static bool wait_for_topics(struct runner *runner)
     return false;
 }
 
+/* The embedded broker makes topics by itself. */
 static void make_topics(struct runner *runner, bool mock)
 {
     const struct topics_options options = {
@@ -207,6 +225,8 @@ static void make_topics(struct runner *runner, bool mock)
     runner->topics = topics_new(&options);
 }
 
+/* Without transactions nothing is kept over a restart: a changelog that is not committed with
+ * the outputs would claim that events were processed which were not. */
 static bool open_state_store(struct runner *runner, bool kept)
 {
     const struct settings *settings = runner->options.settings;
@@ -228,6 +248,8 @@ static bool open_state_store(struct runner *runner, bool kept)
     return true;
 }
 
+/* The name of group and slot is the same over restarts, and with it the transactional id: that
+ * is how a new process ends the transaction of the one that was killed. */
 bool runner_start(struct runner *runner)
 {
     const struct settings *settings = runner->options.settings;
@@ -257,7 +279,9 @@ bool runner_start(struct runner *runner)
     return true;
 }
 
-/* False: too often. */
+/* False: too often. Being fenced once is normal (the broker may see a request of ours twice);
+ * two dispatchers with one slot fence each other for ever, each making the other start anew, and
+ * must stop. */
 static bool count_fence(struct runner *runner, struct fences *fences, const char *what)
 {
     int64_t now_ms = monotonic_ms();
@@ -272,6 +296,7 @@ static bool count_fence(struct runner *runner, struct fences *fences, const char
     return false;
 }
 
+/* The batch goes first: its records belong to a member that is no more. */
 bool runner_replace_consumer(struct runner *runner)
 {
     runner_forget(runner);
@@ -280,6 +305,7 @@ bool runner_replace_consumer(struct runner *runner)
     return open_consumer(runner) && consumer_join(runner->consumer, &runner->fatal) == STATUS_OK;
 }
 
+/* A fatal error of the client cannot be mended within it. */
 bool runner_keep_consumer(struct runner *runner)
 {
     char text[256];
@@ -291,6 +317,7 @@ bool runner_keep_consumer(struct runner *runner)
            runner_replace_consumer(runner);
 }
 
+/* The topics' client was the old producer's handle. */
 bool runner_reopen_producer(struct runner *runner)
 {
     metric_counter_add(runner->options.metrics->reopened, 1);

@@ -21,6 +21,9 @@ static void tell_stalled(struct runner *runner, const rd_kafka_topic_partition_l
                     LOG_INTEGER("position", stalled->elems[i].offset));
 }
 
+/* Each renewal that has not helped doubles the wait: a consumer that leaves and joins disturbs
+ * the whole group. Clients whose end is still waited for are limited as well, since each keeps
+ * its connections. */
 static bool may_renew(const struct runner *runner, int64_t now_ms)
 {
     unsigned doubled = runner->renewals < RENEWALS_DOUBLED ? runner->renewals : RENEWALS_DOUBLED;
@@ -29,6 +32,9 @@ static bool may_renew(const struct runner *runner, int64_t now_ms)
             now_ms - runner->renewed_ms >= runner->options.settings->stall_ms << doubled);
 }
 
+/* Reading anew from the committed offset is tried first, as it disturbs nobody; it is enough
+ * when librdkafka has only lost its place. When nothing at all comes, or it stands again, the
+ * client itself is taken for broken. */
 static bool help(struct runner *runner, bool alone, rd_kafka_topic_partition_list_t *stalled,
                  int64_t now_ms)
 {

@@ -1,3 +1,10 @@
+/* The dispatcher's settings: the table from which the configuration file is read and
+ * --help is written. A setting is added here and in struct settings, nowhere
+ * else.
+ *
+ * What one setting can say of itself (type, least, most) the table checks; what depends on two
+ * is checked in settings_finish(). After that no value has to be doubted, which is why the
+ * conversions below are plain casts: every maximum fits its type. */
 #include "settings.h"
 
 #include <stddef.h>
@@ -238,6 +245,8 @@ struct config_group settings_group(struct settings *settings)
         .settings = table, .count = sizeof(table) / sizeof(table[0]), .target = settings};
 }
 
+/* Told now and not with the first large event, which would be a dead letter for no fault of its
+ * own. */
 void settings_finish(const struct settings *settings, const struct shared_config *shared,
                      struct problems *problems)
 {
@@ -250,6 +259,7 @@ void settings_finish(const struct settings *settings, const struct shared_config
                      (long long)most);
 }
 
+/* The seed is not a setting: the runner adds it. */
 struct pipeline_settings settings_pipeline(const struct settings *settings,
                                            const struct layout *layout)
 {

@@ -1,3 +1,14 @@
+/* What is remembered of each partition that this dispatcher has.
+ *
+ * A state comes with its partition and goes with it: it is read from the changelog before the first
+ * record of the partition, so another dispatcher that had the partition before has left there what
+ * it knew.
+ *
+ *     input     tasks.events-3        what this group has seen of partition 3 of each input topic
+ *     state     partition 3           is in partition 3 of the state topic
+ *
+ * Invariant: a partition that is read has a state, and all states are changed, committed and
+ * rolled back together, with the batch. */
 #include "state_store.h"
 
 #include <stdlib.h>
@@ -51,6 +62,7 @@ static bool entry_is(const struct kept_partition *entry, struct bytes topic, int
     return entry->partition == partition && bytes_equal_string(topic, entry->topic);
 }
 
+/* Records come in runs of one partition, so the one that was found last is nearly always it. */
 static struct kept_partition *find(struct state_store *store, struct bytes topic, int32_t partition)
 {
     if (store->last < store->count && entry_is(&store->entries[store->last], topic, partition))
@@ -96,7 +108,9 @@ static void tell_malformed(const struct state_store *store, int32_t partition, u
                 LOG_UNSIGNED("records", count));
 }
 
-/* A new state with what the changelog has of this partition, or NULL. */
+/* A new state with what the changelog has of this partition, or NULL. The domain is of group and
+ * input topic: several of both may share one state topic. Without a changelog the state begins
+ * empty and ends with the process. */
 static struct partition_state *restore(struct state_store *store, const char *topic,
                                        int32_t partition)
 {
@@ -121,6 +135,8 @@ static struct partition_state *restore(struct state_store *store, const char *to
     return state;
 }
 
+/* The old one goes only when the new one is there: a partition that is assigned twice is not
+ * without a state. */
 enum status state_store_add(struct state_store *store, const char *topic, int32_t partition)
 {
     struct partition_state *state = restore(store, topic, partition);
@@ -133,6 +149,7 @@ enum status state_store_add(struct state_store *store, const char *topic, int32_
     return STATUS_OK;
 }
 
+/* Their order says nothing: the last one takes its place. */
 void state_store_remove(struct state_store *store, const char *topic, int32_t partition)
 {
     struct kept_partition *entry = find(store, bytes_of_string(topic), partition);
@@ -142,6 +159,8 @@ void state_store_remove(struct state_store *store, const char *topic, int32_t pa
     *entry = store->entries[--store->count];
 }
 
+/* Partition by partition: when it fails half way the caller begins anew, and those that were
+ * read are read again. */
 enum status state_store_restore(struct state_store *store)
 {
     for (size_t i = 0; i < store->count; i++) {
@@ -163,6 +182,7 @@ static void ignore_record(void *context, struct bytes key, struct bytes value, b
     (void)has_value;
 }
 
+/* Without a changelog the flush still decides what the commit will forget. */
 void state_store_flush(struct state_store *store, struct batch *batch)
 {
     for (size_t i = 0; i < store->count; i++) {

@@ -1,3 +1,12 @@
+/* Topics that outputs need: looked up, created if that is wanted, and then known.
+ *
+ * Creating a topic is asking for it: a topic that is there already is the same success, so
+ * dispatchers that start together need no agreement. What a broker allows is its own affair; what
+ * it refuses for good (a name, a policy, a right) is STATUS_DENIED and ends the waiting, everything
+ * else is "not now".
+ *
+ * Invariant: what is known here was there with at least as many partitions as were asked for,
+ * and is asked again after topics_forget(), which follows a failed batch. */
 #include "topics.h"
 
 #include <stdlib.h>
@@ -59,12 +68,15 @@ void topics_free(struct topics *topics)
     free(topics);
 }
 
+/* What was learned through another client may be old. */
 void topics_use_client(struct topics *topics, rd_kafka_t *client)
 {
     topics->options.client = client;
     topics_forget(topics);
 }
 
+/* Topics may be as many as tenants; when there are too many known ones all are forgotten, which
+ * costs one look-up each. */
 static void remember_topic(struct topics *topics, const char *name, int32_t partition_count)
 {
     size_t size = strlen(name);
@@ -76,6 +88,7 @@ static void remember_topic(struct topics *topics, const char *name, int32_t part
     HASH_ADD_STR(topics->known, name, entry);
 }
 
+/* A topic without a leader is not there yet: what is produced to it would only wait. */
 enum status topics_look_up(rd_kafka_t *client, const char *name, int timeout_ms,
                            int32_t *partition_count, struct error *error)
 {
@@ -118,6 +131,7 @@ static enum status look_up(struct topics *topics, const char *name, int32_t *par
                           error);
 }
 
+/* An answer may fail as a whole, or for the topic. */
 static enum status read_result(rd_kafka_event_t *event, const char *name, bool *created,
                                struct error *error)
 {
@@ -148,6 +162,8 @@ static enum status read_result(rd_kafka_event_t *event, const char *name, bool *
                      "topic %s cannot be created: %s", name, text);
 }
 
+/* The replication factor below 1 is the broker's default. The timeout is the broker's for the
+ * work; the answer is waited for a little longer. */
 static enum status create(struct topics *topics, const struct topic_request *request,
                           struct error *error)
 {
@@ -217,6 +233,8 @@ static enum status wait_for(struct topics *topics, const char *name, int32_t *pa
     return status == STATUS_NOT_FOUND ? STATUS_UNAVAILABLE : status;
 }
 
+/* Fewer partitions than needed are added only to our own state topic. Elsewhere that would move
+ * keys to other partitions, so an operator has to do it. */
 enum status topics_ensure(struct topics *topics, const struct topic_request *request,
                           struct error *error)
 {
