@@ -72,6 +72,7 @@ enum status document_builder_add(struct document_builder *builder, const struct 
     return add_to_frame(builder, frame, node);
 }
 
+/* Added to its parent now, although its own entries come later: its place in the order is here. */
 enum status document_builder_open(struct document_builder *builder, struct document_node *node)
 {
     enum status status = document_builder_add(builder, node, 1);
@@ -127,6 +128,7 @@ static enum status read_as(struct bytes text, const struct document_limits *limi
     struct document_builder builder = {.document = made, .limits = *limits, .error = error};
     builder.frames = mem_resize(NULL, limits->depth + 1, sizeof(*builder.frames));
     enum status status = json ? document_read_json(&builder) : document_read_yaml(&builder);
+    /* What was still open when a reader gave up. */
     for (unsigned i = 0; i < builder.depth; i++)
         free(builder.frames[i].entries);
     free(builder.frames);

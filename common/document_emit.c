@@ -117,6 +117,8 @@ enum status document_emit_json(const struct document *document, const struct doc
     return STATUS_OK;
 }
 
+/* An offset inside of a value is found with the entry before it: the nearest place that the author
+ * has written. */
 void document_map_find(const struct document_map *map, size_t offset, unsigned *line,
                        unsigned *column)
 {

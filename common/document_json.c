@@ -38,6 +38,7 @@ static enum document_kind kind_of(enum json_token token)
     return token == JSON_TRUE || token == JSON_FALSE ? DOCUMENT_BOOLEAN : DOCUMENT_STRING;
 }
 
+/* Text without escapes stays a slice of the source; only what has to be decoded costs memory. */
 static enum status add_scalar(struct document_builder *builder, const struct json_scanner *scanner,
                               enum json_token token, struct document_node *node)
 {
@@ -55,6 +56,7 @@ static enum status add_scalar(struct document_builder *builder, const struct jso
     return document_builder_add(builder, node, 0);
 }
 
+/* The scanner has checked the grammar: a bracket that closes has a frame that is open. */
 static enum status add_token(struct document_builder *builder, struct json_scanner *scanner,
                              enum json_token token, struct json_place *place)
 {

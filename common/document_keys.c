@@ -43,6 +43,7 @@ const struct document_node *document_find_duplicate(const struct document_node *
     for (size_t i = 1; i < mapping->count; i++) {
         if (!bytes_equal(keys[i - 1]->text, keys[i]->text))
             continue;
+        /* The first one in the file, and not in the alphabet: it is where the author looks. */
         if (!found || keys[i]->line < found->line ||
             (keys[i]->line == found->line && keys[i]->column < found->column))
             found = keys[i];

@@ -188,6 +188,7 @@ bool document_read_number(const struct document_node *node, double *value)
     }
     auto_free char *text = mem_string(node->text);
     double read = strtod(text, NULL);
+    /* 1e999 is a number for YAML and for strtod() infinite: no value of ours is. */
     if (!isfinite(read))
         return false;
     *value = read;

@@ -291,6 +291,8 @@ static bool is_tag(const yaml_char_t *tag, const char *name)
     return strcmp((const char *)tag, name) == 0;
 }
 
+/* The anchor is noted before the node is added, and closed after it: what it stands for is the
+ * difference of the counts. */
 static enum status on_scalar(struct yaml_reader *reader, const yaml_event_t *event)
 {
     const yaml_char_t *tag = event->data.scalar.tag;
@@ -390,7 +392,6 @@ static enum status read_yaml_events(struct yaml_reader *reader)
 enum status document_read_yaml(struct document_builder *builder)
 {
     struct document *document = builder->document;
-    /* On the heap: its anchors are too large for a thread's stack. */
     struct yaml_reader *reader = mem_new(struct yaml_reader);
     reader->builder = builder;
     auto_free char *copy = mem_string(document->text);

@@ -150,6 +150,7 @@ bool instant_guess(struct bytes text, int64_t *instant_ms)
     if (!has_offset) {
         copy[size++] = 'Z';
     } else if (size >= 5 && (copy[size - 5] == '+' || copy[size - 5] == '-')) {
+        /* Room for the colon: the array has two bytes more than the longest text. */
         memmove(copy + size - 1, copy + size - 2, 2);
         copy[size - 2] = ':';
         size++;

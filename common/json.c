@@ -35,6 +35,8 @@ void json_init(struct json_scanner *scanner, struct bytes text, unsigned depth_m
         .expect = EXPECT_VALUE,
         .depth_max = depth_max,
     };
+    /* An empty text has an address too: pointers are compared and subtracted, which NULL does not
+     * allow. */
     scanner->at = scanner->text.data;
 }
 
@@ -273,6 +275,7 @@ ALWAYS_INLINE bool in_object(const struct json_scanner *scanner)
     return scanner->objects[level / 64] >> (level % 64) & 1;
 }
 
+/* The kind of bracket was checked by the caller, who has seen the bit of this level. */
 ALWAYS_INLINE enum json_token close_container(struct json_scanner *scanner, const uint8_t *at,
                                               enum json_token token)
 {
@@ -433,6 +436,7 @@ enum status json_validate(struct bytes text, unsigned depth_max, size_t *offset)
 {
     struct json_scanner scanner;
     json_init(&scanner, text, depth_max);
+    /* Both: a value, and nothing behind it. */
     if (json_value(&scanner, NULL) != JSON_ERROR && json_next(&scanner) == JSON_END)
         return STATUS_OK;
     if (offset)

@@ -40,6 +40,7 @@ static uint8_t *put_code_point(uint8_t *out, unsigned code)
     return out;
 }
 
+/* The three others, \" \\ and \/, stand for themselves. */
 static uint8_t simple_escape(uint8_t letter)
 {
     switch (letter) {

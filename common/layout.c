@@ -199,6 +199,7 @@ static bool write_key(const struct layout_rule *rule, const struct layout_values
     return true;
 }
 
+/* First what is missing, then what is not allowed: two mistakes, with a status each. */
 enum status layout_lane(const struct layout *layout, const struct room_name *room,
                         const struct room_owner *owner, struct lane_name *lane, struct error *error)
 {

@@ -353,6 +353,7 @@ void layout_read(struct layout *layout, const struct layout_source *source,
                  struct problems *problems)
 {
     struct bytes preset = source->preset.size ? source->preset : BYTES_LITERAL("tenant");
+    /* An unknown preset leaves no kinds, and problems about `allow` may follow from that alone. */
     bool known = bytes_equal_string(preset, "none");
     for (size_t i = 0; i < sizeof(preset_rules) / sizeof(preset_rules[0]); i++) {
         const struct preset_rule *rule = &preset_rules[i];

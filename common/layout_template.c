@@ -8,6 +8,7 @@
 
 #include "mem.h"
 
+/* By the enum, so that a place without a name would show as an empty one, and never be found. */
 static const char *const names[LAYOUT_PLACE_COUNT] = {
     [LAYOUT_PLACE_LITERAL] = "",  [LAYOUT_PLACE_KIND] = "kind",     [LAYOUT_PLACE_KEY] = "key",
     [LAYOUT_PLACE_ROOM] = "room", [LAYOUT_PLACE_TENANT] = "tenant", [LAYOUT_PLACE_USER] = "user"};
@@ -84,6 +85,7 @@ enum status layout_template_init(struct layout_template *made, struct bytes text
             return STATUS_INVALID;
         }
         enum layout_place place = split.parts[split.count++].place;
+        /* Which placeholders there are is asked for at every lane: a mask, and no search. */
         if (place != LAYOUT_PLACE_LITERAL)
             split.uses |= LAYOUT_USES(place);
         rest = bytes_skip(rest, size);

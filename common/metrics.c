@@ -88,6 +88,7 @@ static const uint64_t count_bounds[] = {1,   2,   5,    10,   20,   50,   100,
     {                                                         \
         bounds, sizeof(bounds) / sizeof((bounds)[0]), divisor \
     }
+/* Latencies are counted in microseconds and shown in seconds. */
 const struct metric_buckets metric_buckets_latency = BUCKETS(latency_bounds, 1000000);
 const struct metric_buckets metric_buckets_bytes = BUCKETS(bytes_bounds, 1);
 const struct metric_buckets metric_buckets_count = BUCKETS(count_bounds, 1);

@@ -70,6 +70,7 @@ void metrics_text_series(const char *name, const char *suffix, const char *label
 
 void metrics_text_number(int64_t value, uint32_t divisor, struct buffer *out)
 {
+    /* As unsigned, since INT64_MIN has no positive twin. */
     uint64_t size = value < 0 ? -(uint64_t)value : (uint64_t)value;
     buffer_append_format(out, "%s%" PRIu64, value < 0 ? "-" : "", size / divisor);
     uint64_t rest = size % divisor;

@@ -273,6 +273,8 @@ static enum status view_content(const Smartstack__V1__Notification *message,
 #define X(field, json) view->task_status.field = bytes_of_string(message->task_status->field);
         TASK_STATUS_TEXTS(X)
 #undef X
+        /* A value from Kafka need not be ours: what is infinite or no number is as if it were not
+         * given. */
         view->task_status.has_progress =
             message->task_status->progress_known_case ==
                 SMARTSTACK__V1__TASK_STATUS_UPDATE__PROGRESS_KNOWN_PROGRESS &&
@@ -296,6 +298,8 @@ static enum status view_content(const Smartstack__V1__Notification *message,
 #undef X
         view->review.data = view_of_data(message->review_alert->data);
         return STATUS_OK;
+    /* Also what a later version calls by a number that we do not know: protobuf-c leaves it
+     * unset. */
     case SMARTSTACK__V1__NOTIFICATION__CONTENT__NOT_SET:
     case _SMARTSTACK__V1__NOTIFICATION__CONTENT__CASE_IS_INT_SIZE:
         break;

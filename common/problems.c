@@ -27,6 +27,7 @@ void problems_add_error(struct problems *problems, const struct error *error)
 void problems_add(struct problems *problems, unsigned line, unsigned column, const char *format,
                   ...)
 {
+    /* A line of 0 says that there is no place: a variable, or the whole of it. */
     struct error error = {.status = STATUS_INVALID, .line = line, .column = column};
     va_list list;
     va_start(list, format);

@@ -114,6 +114,7 @@ static const char *below(const struct setting *setting, const char *prefix)
                : NULL;
 }
 
+/* There is no table of sections: one exists as long as a setting stands in it. */
 static bool is_section(const struct config_request *request, const char *path)
 {
     for (size_t i = 0; i < request->group_count; i++) {
@@ -206,6 +207,7 @@ static void read_config_section(struct config_walk *walk, const struct document_
         read_config_entry(walk, &mapping->entries[i], section);
 }
 
+/* By the same way as everything else: a default is a text, checked and read like an operator's. */
 static void apply_defaults(struct config *config, const struct config_request *request,
                            struct problems *problems)
 {

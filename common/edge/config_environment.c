@@ -74,6 +74,8 @@ static void apply_variable(struct config *config, const struct setting *setting,
     config_apply(config, setting, target, &value, problems);
 }
 
+/* By its section's name: SMARTSTACK_DISPATCHER_... is the dispatcher's business, whatever
+ * follows. */
 static bool is_foreign_variable(const struct config_request *request, struct bytes name)
 {
     for (const char *const *section = request->foreign_sections; section && *section; section++) {

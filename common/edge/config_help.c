@@ -59,6 +59,7 @@ void config_help(const struct config_group *groups, size_t group_count, struct b
 
 /* --- For programs ----------------------------------------------------------------------------- */
 
+/* For programs, and so never changed; people read type_text() of config_value.c. */
 static const char *type_name(enum setting_type type)
 {
     static const char *const names[] = {

@@ -150,6 +150,7 @@ static struct document_node as_node(const struct config_value *value)
     return node;
 }
 
+/* true and false alone: what yes and 1 mean depends on whom one asks. */
 static bool store_boolean(const struct config_value *value, bool *target)
 {
     bool is_true = bytes_equal_string(value->text, "true");
@@ -263,6 +264,8 @@ static bool store_list(struct config *config, const struct setting *setting,
     return true;
 }
 
+/* The caller keeps a pointer into the document, which is therefore kept as long as the
+ * configuration. */
 static bool store_tree(struct config *config, const struct config_value *value,
                        const struct document_node **target, struct problems *problems)
 {

@@ -204,6 +204,8 @@ enum status health_http_open(const struct health_http_options *options, struct h
     struct health_http *made = mem_new(struct health_http);
     made->options = *options;
     made->port = port_of(listener);
+    /* One thread of its own, with epoll where there is: connections are few, and a slow one is
+     * ended by its time limit. */
     made->daemon = MHD_start_daemon(
         MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_AUTO | MHD_USE_ERROR_LOG, made->port, NULL, NULL,
         on_health_request, made, MHD_OPTION_EXTERNAL_LOGGER, on_daemon_log, NULL,

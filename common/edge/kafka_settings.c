@@ -171,6 +171,8 @@ static void read_kafka_variable(struct kafka_settings *settings, const char *ent
                  {"SMARTSTACK_KAFKA_", SCOPE_ALL}};
     const char *equals = strchr(entry, '=');
     for (int i = 0; equals && i < 3; i++) {
+        /* The longest prefix first, in the table: CONSUMER_ would else be the beginning of a
+         * name. */
         size_t size = strlen(kinds[i].prefix);
         if (strncmp(entry, kinds[i].prefix, size) != 0 || entry + size >= equals)
             continue;
@@ -286,6 +288,7 @@ static void set_all(rd_kafka_conf_t *conf, const struct fixed *defaults)
         kafka_conf_set(conf, defaults->name, defaults->value);
 }
 
+/* A client that administers has no section of its own: what stands for all clients is for it. */
 static enum scope scope_of_property(enum kafka_role role)
 {
     switch (role) {

@@ -40,6 +40,7 @@ struct line {
     bool full; /* a field did not fit: no more are added */
 };
 
+/* Before threads are started; without it a program logs all the same, to stderr (log_write). */
 void log_configure(const struct log_options *options)
 {
     state.program = options->program;
@@ -72,6 +73,7 @@ static size_t room_in(const struct line *line)
     return LOG_LINE_LIMIT - TAIL_SIZE - line->size;
 }
 
+/* All or nothing: half of an escape would make the line invalid. */
 static void put_text(struct line *line, const char *text, size_t size)
 {
     if (line->full || size > room_in(line)) {
@@ -129,6 +131,7 @@ static void put_quoted(struct line *line, struct bytes text)
     put_text(line, "\"", 1);
 }
 
+/* What a shell's reader would take apart: blanks, quotes, an equals sign, and all beyond ASCII. */
 static bool needs_quotes(struct bytes text)
 {
     for (size_t i = 0; i < text.size; i++) {

@@ -77,6 +77,7 @@ void process_metrics_register(struct metrics *metrics, const char *version)
                                            "Resident memory, in bytes.", NULL, 1);
     process.open_descriptors =
         metrics_gauge(metrics, "process_open_fds", "Open file descriptors.", NULL, 1);
+    /* Once and for all: neither the start nor the version changes. */
     metric_gauge_set(metrics_gauge(metrics, "process_start_time_seconds",
                                    "When the process started, in seconds since 1970.", NULL, 1),
                      (int64_t)time(NULL));

@@ -163,6 +163,7 @@ static enum token_verdict judge_token(struct token_verifier *verifier, struct by
     return verdict;
 }
 
+/* Undecided ones are counted when they are decided: each token once. */
 static void count(struct token_verifier *verifier, enum token_verdict verdict)
 {
     if (verdict == TOKEN_VALID)
@@ -277,6 +278,7 @@ static int64_t next_reading_ms(const struct token_verifier *verifier)
                                                                    : verifier->refresh_ms;
 }
 
+/* One at a time: the job is a member of the verifier. */
 static void start_reading(struct token_verifier *verifier)
 {
     verifier->is_reading = true;

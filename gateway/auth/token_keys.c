@@ -231,6 +231,7 @@ static EVP_PKEY *read_p256(const json_t *jwk)
     return key;
 }
 
+/* RFC 8037: the key is the 32 bytes themselves. */
 static EVP_PKEY *read_ed25519(const json_t *jwk)
 {
     auto_buffer struct buffer x = {0};
@@ -427,6 +428,7 @@ static enum status try_keys(const struct token_keys *keys, const char *key_name,
     unsigned tried = 0;
     for (size_t i = 0; i < keys->count; i++) {
         const struct token_key *key = &keys->items[i];
+        /* A key without a name fits every token, and a token without one every key. */
         if (key_name && key->name && strcmp(key_name, key->name) != 0)
             continue;
         if (tried++ == TOKEN_KEYS_TRIED)

@@ -98,6 +98,7 @@ enum status token_sources_open(const struct token_source_config *configs, size_t
     return status;
 }
 
+/* Verifiers first: each closes its own descriptor, which leaves the epoll set by that. */
 void token_sources_close(struct token_sources *sources)
 {
     if (!sources)
@@ -111,6 +112,7 @@ void token_sources_close(struct token_sources *sources)
 
 /* --- Which of them ---------------------------------------------------------------------------- */
 
+/* NULL for what is no JSON: all of Jansson's readers take that for "there is none". */
 static json_t *load_part(const struct buffer *part)
 {
     struct bytes text = buffer_peek(part);

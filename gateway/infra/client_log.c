@@ -37,6 +37,7 @@ void client_log_access(void *context, const struct access_note *note)
         break;
     case ACCESS_CLOSED:
         log_info("session closed", session, tenant, user, transport,
+                 /* No reason of ours: the client has closed, or its connection broke. */
                  LOG_STRING("reason", note->reason ? note->reason : "client_gone"),
                  LOG_UNSIGNED("notifications", note->notifications),
                  LOG_UNSIGNED("rooms", note->rooms), LOG_INTEGER("lasted_ms", note->lasted_ms));

@@ -40,6 +40,7 @@ unsigned drain_pace_take(struct drain_pace *pace, int64_t now_ms)
     return count;
 }
 
+/* Sessions, and not connections: a client of long-polling has none between two polls. */
 static uint64_t count_clients(const struct gateway_drain *drain)
 {
     const struct engineio_stats *stats = engineio_server_stats(drain->engineio);

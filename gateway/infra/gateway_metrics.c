@@ -373,6 +373,7 @@ enum {
     GAUGES = sizeof(gauges) / sizeof(gauges[0]),
 };
 
+/* Threads: the loop alone writes and renders. Other processes see the copy on the scoreboard. */
 struct gateway_metrics {
     struct metrics *registry;
     const struct scoreboard_slot *slot; /* NULL: alone, and then so is what follows */
@@ -433,6 +434,8 @@ static void take_snapshot(struct gateway_metrics *metrics)
     to->peers = gateway_peers_client_stats(from->peers);
 }
 
+/* The only place that goes by offsets: what a row names is an integer of 64 bits, by the table
+ * above. */
 static uint64_t row_value(const struct snapshot *snapshot, const struct row *row)
 {
     uint64_t value;
@@ -497,9 +500,13 @@ static void collect_total(void *context)
     scoreboard_sum(metrics->slot->scoreboard, metrics->total);
 }
 
+/* Before any part is made, since parts are given their histograms. */
 struct gateway_metrics *gateway_metrics_new(const struct scoreboard_slot *slot)
 {
     struct gateway_metrics *metrics = mem_new(struct gateway_metrics);
+    /* Two registries of the same shape: one for the sum of all workers, which is what a scrape
+     * sees, and one for this process, which goes onto the scoreboard. A gateway that is alone has
+     * the second only, and shows that one. */
     if (slot) { /* before its own: what both of them know is the one that was registered last */
         metrics->total = register_all(metrics);
         metrics_on_collect(metrics->total, collect_total, metrics);
@@ -535,6 +542,7 @@ void gateway_metrics_tell(struct gateway_metrics *metrics, bool ready)
         tell_other_workers(metrics);
 }
 
+/* The sources are borrowed: they are freed after the last scrape, when the loop no longer runs. */
 void gateway_metrics_attach(struct gateway_metrics *metrics,
                             const struct gateway_metrics_sources *sources)
 {

@@ -91,6 +91,8 @@ static enum status peers_read_identity(const struct gateway_settings *settings,
 
 /* --- Parts */
 
+/* The server that peers come to dials, too: connections of both directions count against one
+ * limit. */
 static struct wire *peers_dial(void *dialer, const struct peer_address *address)
 {
     return lws_server_dial(dialer, address);

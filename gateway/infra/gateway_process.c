@@ -277,6 +277,7 @@ static enum status open_operations(struct gateway_process *process, struct error
     return status;
 }
 
+/* Quotas per address are kept in front of HTTP, before anybody has said who he is. */
 static void open_addresses(struct gateway_process *process)
 {
     const struct gateway_settings *settings = process->settings;
@@ -295,6 +296,8 @@ static void open_addresses(struct gateway_process *process)
     process->addresses = address_quotas_new(&config, &trusted);
 }
 
+/* One HTTP server for every transport. Limits of heads are constants: whoever raised them would
+ * only raise what a stranger may make us keep. */
 static enum status open_http(struct gateway_process *process, struct error *error)
 {
     const struct gateway_settings *settings = process->settings;
@@ -320,6 +323,8 @@ static enum status open_http(struct gateway_process *process, struct error *erro
     return status;
 }
 
+/* Pages of this machine may connect then, so that a developer need not configure origins; others
+ * only if they are listed: without tokens an origin is all that keeps strangers' pages out. */
 static bool is_development(const struct gateway_settings *settings)
 {
     return settings->auth_mode == GATEWAY_AUTH_DEVELOPMENT;
@@ -343,6 +348,7 @@ static void open_socketio(struct gateway_process *process)
     process->origins = strings_of(&settings->cors_origins);
     process->cors =
         (struct http_cors){.origins = process->origins, .credentials = settings->cors_credentials};
+    /* Kept in the process, since routes borrow them for as long as they exist. */
     process->admitted =
         (struct http_origins){.listed = process->origins, .loopback = is_development(settings)};
     struct socketio_adapter_config adapter = {.hub = process->hub,
@@ -400,6 +406,7 @@ static struct wire_clients_config stream_config(struct gateway_process *process)
                                             process->settings->token_expiry_grace_ms};
 }
 
+/* A transport that is off is not there: no route, no session of its kind, zeros in the metrics. */
 static void open_websocket(struct gateway_process *process)
 {
     const struct gateway_settings *settings = process->settings;
@@ -517,6 +524,7 @@ enum status gateway_process_open(const struct gateway_settings *settings,
     made->settings = settings;
     made->shared = shared;
     made->slot = slot;
+    /* Before the parts are made, all of which count their refusals in here. */
     made->refusals.told = client_log_refusal;
     made->metrics = gateway_metrics_new(slot);
     enum status status = open_parts(made, error);
@@ -547,6 +555,7 @@ enum status gateway_process_open(const struct gateway_settings *settings,
     return STATUS_OK;
 }
 
+/* Returns when the loop is stopped: clients have been sent away, or an operator would not wait. */
 void gateway_process_run(struct gateway_process *process)
 {
     lws_loop_run(process->loop);

@@ -50,6 +50,7 @@ static void run_kafka(void *context, int64_t now_ms)
         kafka_readable(context, now_ms);
 }
 
+/* A set of keys has been read, or a token has named one that is missing. */
 static void tokens_readable(void *context, int64_t now_ms)
 {
     const struct gateway_process *process = context;
@@ -211,6 +212,8 @@ static int64_t process_deadline(void *context)
 
 /* --- Signals ---------------------------------------------------------------------------------- */
 
+/* What is sent away, and how fast, is taken from the settings only now: draining has no state
+ * before it begins. */
 static void start_draining(struct gateway_process *process)
 {
     const struct gateway_settings *settings = process->settings;
@@ -258,6 +261,7 @@ static void take_signal(void *context, int signal)
         start_draining(process);
 }
 
+/* As events of the loop: a handler of signals could call nothing of all this. */
 enum status gateway_turn_take_signals(struct gateway_process *process, struct error *error)
 {
     static const int signals[] = {SIGTERM, SIGINT, SIGHUP, 0};

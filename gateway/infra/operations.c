@@ -77,6 +77,7 @@ static void answer_ready(const struct operations *operations, struct http_exchan
                       operations->config.ready(operations->config.context, checks), details);
 }
 
+/* Two of each: routes have one function, and what differs is only who may see details. */
 static void on_live(void *route, struct http_exchange *exchange, const struct http_request *request,
                     int64_t now_ms)
 {
@@ -158,6 +159,8 @@ enum status operations_open(const struct operations_config *config, struct lws_l
                             struct timer_wheel *wheel, struct operations **operations,
                             struct error *error)
 {
+    /* The address has a default, the loopback one: details are never shown to everybody by
+     * mistake. */
     assert(config->metrics && config->ready && config->live && config->address);
     struct operations *made = mem_new(struct operations);
     made->config = *config;

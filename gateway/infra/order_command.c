@@ -16,6 +16,8 @@
 
 enum { EXIT_NO_ORDER = 2, WRITE_TIMEOUT_MS = 15000, YEARS_MOST_MS_DIGITS = 9 };
 
+/* Any of them means an order: one without its kind is refused, and not taken for the wish to start
+ * a gateway. */
 bool order_arguments_any(const struct order_arguments *arguments)
 {
     return arguments->order || arguments->tenant || arguments->user || arguments->session ||
@@ -137,6 +139,7 @@ static int order_of_arguments(const struct order_arguments *arguments, struct or
     return fault == ORDER_SOUND ? -1 : no_order(fault_message(fault), NULL);
 }
 
+/* As it stands in the topic, so that it can be compared with what a tool of Kafka shows. */
 static void show_order(const struct order *order, const char *topic)
 {
     auto_buffer struct buffer text = {0};
@@ -150,6 +153,7 @@ static void show_order(const struct order *order, const char *topic)
     printf("%.*s\n", BYTES_PRINT(buffer_peek(&text)));
 }
 
+/* A topic that is missing is the mistake of the first day: it is told with its cure. */
 static int failed_order(const struct error *error)
 {
     fprintf(stderr, "gateway --control: %s%s\n", error->text,
@@ -182,6 +186,7 @@ int order_command(const struct order_arguments *arguments, const struct gateway_
     struct error error;
     if (!writer.topic)
         return no_order("gateway.control.topic is not set: gateways read no orders", NULL);
+    /* Not a kind of order, but it stands in its place: so there is one option to remember. */
     if (arguments->order && strcmp(arguments->order, "create") == 0)
         return create_topic(&writer, settings->control_age_ms, arguments->dry_run);
     int code = order_of_arguments(arguments, &order);

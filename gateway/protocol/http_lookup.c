@@ -106,6 +106,7 @@ bool http_request_cookie(const struct http_request *request, const char *name, s
     return false;
 }
 
+/* Empty pairs are passed over: "a=1&&b=2" has two. */
 bool http_query_next(struct bytes *rest, struct http_field *parameter)
 {
     while (rest->size) {

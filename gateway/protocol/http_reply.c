@@ -87,6 +87,7 @@ static bool read_reply_head(struct bytes head, struct http_reply *reply)
     return true;
 }
 
+/* The peer is ending: whoever asks next needs another connection. */
 static bool says_close(const struct http_reply *reply)
 {
     struct bytes value;

@@ -1,5 +1,5 @@
 /* Requests out of a stream of bytes, however it was cut: heads, pieces of bodies, ends (RFC 9112).
- * quicly's manner: bytes are fed, items are taken, and nothing is called back.
+ * Bytes are fed, items are taken, and nothing is called back.
  *
  *        HEAD --> ADMIT --> DATA --------------------> END --> HEAD
  *          |        |  ^      |                         ^
@@ -56,6 +56,7 @@ void http_reader_deinit(struct http_reader *reader)
     *reader = (struct http_reader){.state = STATE_FAILED, .status = STATUS_CLOSED};
 }
 
+/* For good: where the next request would begin cannot be known any more. */
 static enum status reader_fail(struct http_reader *reader, enum status status, uint16_t answer)
 {
     buffer_deinit(&reader->input);
@@ -179,6 +180,7 @@ static enum status scan_line(struct http_reader *reader, bool request_line, size
     return STATUS_INCOMPLETE;
 }
 
+/* The first line has a limit of its own, so that a long URL is told from many fields: 414, 431. */
 static enum status scan_head_line(struct http_reader *reader, size_t *end, uint16_t *answer)
 {
     const struct http_limits *limits = reader->limits;

@@ -50,6 +50,7 @@ const char *http_reason(unsigned code)
     return "Unknown";
 }
 
+/* No control character but the tab: the rest of what is not ASCII is obs-text and harmless. */
 bool http_value_is_safe(struct bytes value)
 {
     for (size_t i = 0; i < value.size; i++)
@@ -67,6 +68,8 @@ static void append_head_field(struct buffer *out, struct bytes name, struct byte
     buffer_append(out, BYTES_LITERAL("\r\n"));
 }
 
+/* How the body ends, said once: a length beside a coding would be refused by every careful
+ * reader. */
 static void append_framing(struct buffer *out, const struct http_response *response)
 {
     switch (response->framing) {
@@ -107,6 +110,8 @@ void http_response_write_head(struct buffer *out, const struct http_response *re
     buffer_append(out, BYTES_LITERAL("\r\n"));
 }
 
+/* The framing is decided here, since the body is at hand: whatever the caller has set is not looked
+ * at. */
 void http_response_write(struct buffer *out, const struct http_response *response,
                          const struct http_field *fields, size_t field_count, struct bytes body)
 {

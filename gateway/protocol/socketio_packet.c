@@ -129,6 +129,7 @@ static bool raw_name_is_reserved(struct bytes raw)
     return socketio_event_is_reserved(bytes_of(name, json_unescape(raw, name)));
 }
 
+/* Also for JSON that is sound but of the wrong shape, of which the scanner has no complaint. */
 static enum status scan_failure(const struct json_scanner *scanner)
 {
     assert(scanner->status != STATUS_INCOMPLETE);
@@ -207,6 +208,7 @@ enum {
     SEEN_INDEX = 2,       /* "num" is an index below the attachments */
 };
 
+/* 0 for all other keys. A key that is too long to be decoded here is neither of the two. */
 static uint8_t key_of_placeholder(const struct json_scanner *scanner)
 {
     uint8_t name[NAME_RAW_MAX];

@@ -46,6 +46,7 @@ unsigned websocket_reader_close_code(const struct websocket_reader *reader)
     return reader->close_code;
 }
 
+/* Whether something has begun and is not over: who is silent then has a time limit. */
 bool websocket_reader_is_inside(const struct websocket_reader *reader)
 {
     return reader->message_opcode != 0 || reader->header_size != 0;
@@ -343,6 +344,7 @@ void websocket_append_frame(struct buffer *out, enum websocket_opcode opcode, st
     buffer_append(out, payload);
 }
 
+/* 125 bytes are all that a control frame may have (section 5.5). */
 void websocket_append_close(struct buffer *out, unsigned code, const char *reason)
 {
     if (code == WEBSOCKET_CLOSE_NO_CODE) {

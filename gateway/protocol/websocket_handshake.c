@@ -85,6 +85,7 @@ bool websocket_first_protocol(const struct http_request *request, struct bytes *
     return true;
 }
 
+/* At most one protocol, and only one that was offered, or browsers end the connection. */
 void websocket_append_handshake(struct buffer *out, struct bytes key, struct bytes protocol,
                                 const struct http_field *fields, size_t field_count)
 {

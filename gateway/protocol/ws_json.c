@@ -148,6 +148,7 @@ static bool shapes_are_right(const struct members *members)
     return id && rooms && auth && heartbeat && has(members, MEMBER_TYPE);
 }
 
+/* Of a raw string that the scanner has given, which has both quotes. */
 static struct bytes inside_quotes(struct bytes raw)
 {
     assert(raw.size >= 2 && raw.data[0] == '"');
@@ -293,6 +294,7 @@ static void ws_json_append_text(struct buffer *out, const char *name, struct byt
     json_write_string(out, text);
 }
 
+/* Absent and empty mean the same to clients: the shorter one is sent. */
 static void append_text_unless_empty(struct buffer *out, const char *name, struct bytes text)
 {
     if (text.size)
@@ -337,6 +339,7 @@ static void append_error_start(struct buffer *out, struct bytes id, const char *
     ws_json_append_text(out, "message", message);
 }
 
+/* 0 would tell a client to come back at once: then nothing is said. */
 static void append_retry(struct buffer *out, int64_t retry_after_s)
 {
     assert(retry_after_s >= 0);
@@ -386,6 +389,7 @@ void ws_json_append_unsubscribed(struct buffer *out, struct bytes room, const ch
     ws_json_append_tail(out, cursor);
 }
 
+/* By the gateway's clock: since when what the client has may be behind. */
 void ws_json_append_stale(struct buffer *out, int64_t since_ms, struct bytes cursor)
 {
     append_type(out, "stale", bytes_of(NULL, 0));
@@ -411,6 +415,7 @@ void ws_json_append_pong(struct buffer *out, struct bytes id)
     buffer_append_byte(out, '}');
 }
 
+/* For quiet rooms in a busy lane: without a notification the client's place would fall behind. */
 void ws_json_append_cursor(struct buffer *out, struct bytes cursor)
 {
     assert(cursor.size);

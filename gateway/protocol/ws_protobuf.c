@@ -226,12 +226,15 @@ static Smartstack__V1__Unsubscribed *make_unsubscribed(struct arena *arena,
     return unsubscribed;
 }
 
+/* Sized first, so that it is written in place and not copied. */
 static void append_packed(struct buffer *out, const Smartstack__V1__ServerMessage *message)
 {
     size_t size = smartstack__v1__server_message__get_packed_size(message);
     buffer_commit(out, smartstack__v1__server_message__pack(message, buffer_reserve(out, size)));
 }
 
+/* Everything on the stack but the texts: protobuf-c reads pointers to structs, wherever they
+ * are. */
 void ws_protobuf_append(struct buffer *out, const struct ws_answer *answer)
 {
     auto_arena struct arena arena = {0};
@@ -339,6 +342,7 @@ void ws_protobuf_append_history(struct buffer *out, struct bytes room, struct by
     /* Over the length of the notification's field: ours, so that it ends. */
     while (body.data[head - 1] & 0x80)
         head++;
+    /* What is left is the notification as it was encoded once: it is copied, and not made again. */
     struct bytes notification = bytes_skip(body, head);
     size_t size = field_size(room.size) + field_size(notification.size);
     buffer_append_byte(out, FIELD_HISTORY << 3 | WIRE_TYPE_LENGTH);

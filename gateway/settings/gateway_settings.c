@@ -17,6 +17,7 @@
 #include "websocket_frame.h"
 #include "ws_message.h"
 
+/* One row. The path in the file, the variable and the word in --help all come from `where`. */
 #define SETTING(kind, where, field, text, ...)                                                  \
     {                                                                                           \
         .path = "gateway." where, .type = SETTING_##kind,                                       \
@@ -30,6 +31,7 @@
 #define MINUTES ((int64_t)60 * 1000)
 #define HOURS (60 * MINUTES)
 
+/* In the order of enum gateway_auth_mode: a choice is its index. */
 static const char *const auth_modes[] = {"token", "development", NULL};
 
 static const struct setting table[] = {
@@ -454,6 +456,7 @@ size_t gateway_settings_recovery_keys(const struct gateway_settings *settings,
     return split_secrets(settings->recovery_keys, keys, HUB_KEYS_MOST);
 }
 
+/* Only what was made from the settings; texts and lists are the configuration's. */
 void gateway_settings_deinit(struct gateway_settings *settings)
 {
     token_source_settings_deinit(&settings->token_sources);

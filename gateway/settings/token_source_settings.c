@@ -11,6 +11,7 @@
 #include "claims.h"
 #include "mem.h"
 
+/* By number, so that reading and freeing are a loop each. */
 enum text { ISSUER, AUDIENCE, SECRET, KEY_FILE, JWKS_FILE, JWKS_URL, TEXTS };
 
 static const char *const text_names[TEXTS] = {
@@ -19,6 +20,7 @@ static const char *const text_names[TEXTS] = {
 
 enum { TEXT_MOST = 4096 };
 
+/* Owns its texts; what token_source_settings_get() gives is borrowed from it. */
 struct token_source_setting {
     char *texts[TEXTS]; /* NULL: not given */
     int algorithm;

@@ -20,6 +20,7 @@ static void make_peers(struct gateway_settings *settings, struct worker_common *
     static char loopback[] = "127.0.0.1", loopback_network[] = "127.0.0.1/32";
     static char *networks[] = {loopback_network};
     if (settings->peers_secret) {
+        /* 0 is any free port: each worker finds another one by itself. */
         if (settings->peers_port)
             settings->peers_port += index;
         return;
@@ -41,6 +42,7 @@ struct gateway_settings worker_settings(const struct gateway_settings *whole,
     settings.accepts_per_second = share_of(whole->accepts_per_second, whole->workers, index);
     settings.sessions = share_of(whole->sessions, whole->workers, index);
     settings.drain_per_second = share_of(whole->drain_per_second, whole->workers, index);
+    /* Clients come back to any worker: all of them have to read the cursors of all. */
     if (!whole->recovery_keys && !whole->token_secret)
         settings.recovery_keys = common->recovery_key;
     make_peers(&settings, common, index);
