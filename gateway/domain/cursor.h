@@ -87,7 +87,7 @@ struct private_id {
     uint8_t public_id[CURSOR_PUBLIC_ID_BYTES];
     uint64_t principal;
     uint64_t layout_revision;
-    struct bytes rooms;     /* packed */
+    struct bytes rooms;     /* packed, or a lost mark and then them: see resume.c */
     struct bytes positions; /* one for each lane of the rooms */
     uint8_t tag[CURSOR_TAG_BYTES];
 };

@@ -39,7 +39,8 @@ struct fresh {
  * that is refused at connect does not come back. */
 static void leave_out(struct session *session, struct bytes name, const char *reason)
 {
-    struct control control = {.reason = reason};
+    struct control control = {.reason = reason, .left_out = true};
+    assert(session->state == SESSION_OPENING && session->queue.messages == 0);
     session->hub->stats.rooms_left_out++;
     if (session->queue.count < session->hub->config.rooms_per_session) /* of many, the first */
         session_push_control(session, ITEM_LEFT, name, &control);
@@ -240,8 +241,12 @@ const char *resume_follow(struct session *session, const struct session_request 
         return "unknown_session";
     /* A cursor that was made for another private id says nothing; then the id's own positions count
      * (hazards 5). */
-    if (status != STATUS_OK)
+    bool needs_cursor = cursor_take_lost_mark(&id.rooms); /* see owes_left_out() */
+    if (status != STATUS_OK) {
+        if (needs_cursor)
+            return "unknown_session";
         cursor = (struct cursor){.positions = id.positions};
+    }
     memcpy(session->public_id, id.public_id, sizeof(session->public_id));
     struct cursor_walk walk = {.session = session, .positions = cursor.positions};
     bool followed = walk_all(&walk, id.rooms, &cursor);
@@ -268,6 +273,18 @@ static void append_positions(struct session *session, struct buffer *out)
     }
 }
 
+/* The client takes itself to be in the rooms of connect until it was told of those that were left
+ * out, all of them at the head of its queue. Until then it is given nothing else, and what it has
+ * to come back with leads to a fresh session: a private id that counts with a cursor alone, and
+ * cursors with a mark of no room, which cannot be followed. */
+static bool owes_left_out(const struct session *session)
+{
+    if (session->queue.count == 0)
+        return false;
+    const struct queue_item *first = session_queue_first(&session->queue);
+    return first->kind == ITEM_LEFT && first->control->left_out;
+}
+
 struct bytes resume_private_id(struct session *session)
 {
     assert(session->opening);
@@ -281,6 +298,8 @@ struct bytes resume_private_id(struct session *session)
     auto_buffer struct buffer rooms = {0};
     struct private_id id = {.principal = principal_of(session),
                             .layout_revision = layout_revision(hub->config.layout)};
+    if (owes_left_out(session))
+        cursor_append_lost_mark(&rooms);
     for (unsigned i = 0; i < session->room_count; i++)
         if (session->rooms[i].private_index >= 0)
             cursor_pack_room(&rooms, room_name_of(session->rooms[i].room));
@@ -319,6 +338,8 @@ static void encode_rooms(struct session *session)
         cursor_append_lost_mark(&joined);
         cursor_pack_room(&joined, bytes_of(untold->room, untold->room_size));
     }
+    if (owes_left_out(session))
+        cursor_append_lost_mark(&joined);
     struct cursor cursor = {.joined = buffer_peek(&joined)};
     if (session->left)
         cursor.left = bytes_of(session->left, left_size(session->private_rooms));

@@ -332,6 +332,8 @@ static void give_control(struct session *session, enum item_kind kind, struct co
     }
     if (control->lost)
         give_lost(session, control);
+    if (control->left_out) /* behind the last one, cursors can be followed */
+        session->rooms_changed = true;
     if (control->history)
         give_history_end(session, control->history, delivery);
     delivery->kind = delivery_kinds[kind];

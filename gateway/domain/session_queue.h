@@ -33,6 +33,7 @@ struct control {
     bool transient;
     bool overflow;         /* CLOSE: of answers */
     bool lost;             /* LEFT: by its rights; see session_tell_lost() */
+    bool left_out;         /* LEFT: at connect, and first in the queue */
     int32_t private_index; /* of what is lost; -1: it is in session->untold */
     struct control *untold_prev, *untold_next;
     uint16_t room_size; /* up to ROOM_NAME_LIMIT */

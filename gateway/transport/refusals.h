@@ -82,7 +82,8 @@
     X(restart, "this gateway ends: connect again")                                                 \
     X(ending, "this gateway ends: connect again")                                                  \
     /* why a session starts afresh */                                                              \
-    X(unknown_session, "the session is not known here: its keys, or its rooms, are others")        \
+    X(unknown_session, "the session is not known here: its keys, or its rooms, are others, or it " \
+                       "ended before it was told of its rooms")                                    \
     X(layout, "rooms live elsewhere since")                                                        \
     X(retention, "what was missed is no longer kept")                                              \
     X(overtaken_by_retention, "what was missed is no longer kept")                                 \

@@ -163,6 +163,7 @@ struct sim_client {
     int64_t issued;  /* its token was, in seconds */
     bool legal;      /* its token names the review queue */
     bool refreshing; /* has brought a fresh token, which is not answered */
+    bool settled;    /* has been told more than a fresh session's rooms that were left out */
     bool switched;   /* to another user, who must not get on with the session of the one before */
     int64_t lane_offset[SIM_LANES]; /* last handled, to see doubles across rooms */
 };

@@ -138,6 +138,14 @@ static void connect(const char *claims)
     turn(1);
 }
 
+static void cut_off(void)
+{
+    session_close(world.session);
+    world.session = NULL;
+    world.takes = -1;
+    turn(1);
+}
+
 static void join(const char *room, uint64_t request)
 {
     session_join(world.session, bytes_of_string(room), request, world.now_ms);
@@ -436,6 +444,39 @@ START_TEST(a_room_that_there_is_not_is_left_out_and_told)
     ck_assert_str_eq(world.told, "fresh; left review:nowhere: no_such_room; ");
     ck_assert(session_is_in(world.session, BYTES_LITERAL("user:usr_1")));
     ck_assert_uint_eq(hub_stats(world.hub)->rooms_left_out, 1);
+    end(&gateway);
+}
+END_TEST
+
+/* Whoever is cut off before it was told of them all starts afresh, and is told; with the cursor of
+ * CONNECT's answer as without it, as the stock client comes, which keeps those of events alone. */
+START_TEST(a_room_left_out_is_told_over_every_cut)
+{
+    static const char queues[] = "{\"sub\":\"usr_1\",\"tenant\":\"acme\","
+                                 "\"reviewQueues\":[\"here\",\"there\"]}";
+    static const char again[] = "fresh: unknown_session; left review:here: no_such_room; "
+                                "left review:there: no_such_room; ";
+    enum { ALL = 3 /* OPENED, and a room each */ };
+    struct gateway gateway;
+    begin(&gateway, "{connect: ['review:{reviewQueues}', 'user:{sub}'], join: ['task:*']}");
+    for (int cursors = 0; cursors <= ALL; cursors++) {
+        cut_off();
+        world.private_id[0] = world.cursor[0] = 0;
+        world.takes = cursors ? cursors : 1;
+        connect(queues);
+        ck_assert_int_eq(world.takes, 0);
+        cut_off();
+        if (cursors == 0)
+            world.cursor[0] = 0;
+        connect(queues);
+        ck_assert_str_eq(world.told, cursors < ALL ? again : "recovered; ");
+        ck_assert(session_is_in(world.session, BYTES_LITERAL("user:usr_1")));
+        join("task:1", 1);
+        cut_off();
+        connect(queues);
+        ck_assert_str_eq(world.told, "recovered; ");
+        ck_assert(session_is_in(world.session, BYTES_LITERAL("task:1")));
+    }
     end(&gateway);
 }
 END_TEST
@@ -749,14 +790,6 @@ START_TEST(rights_that_changed_between_two_connections_count)
 }
 END_TEST
 
-static void cut_off(void)
-{
-    session_close(world.session);
-    world.session = NULL;
-    world.takes = -1;
-    turn(1);
-}
-
 /* The client gets so many deliveries more, and comes back with these claims. */
 static void cut_off_after(int deliveries, const char *claims)
 {
@@ -889,7 +922,7 @@ TEST_PROGRAM("resume", what_a_user_may_ask_for_is_bounded_over_his_sessions,
              more_lost_rooms_than_a_cursor_names_end_the_session,
              a_join_that_waits_is_judged_by_the_new_claims,
              a_room_that_is_given_and_does_not_come_ends_the_session,
-             a_room_that_there_is_not_is_left_out_and_told,
+             a_room_that_there_is_not_is_left_out_and_told, a_room_left_out_is_told_over_every_cut,
              more_rooms_than_a_session_may_have_are_left_out_and_told,
              a_session_is_given_no_more_rooms_than_it_can_come_back_with,
              lost_rooms_count_until_the_client_was_told,
