@@ -2,8 +2,7 @@
  *
  * Both parts (seen_events.c, open_reviews.c) know nothing of records; this module owns the format,
  * so that a new one is made in one place. Each record replaces an earlier one with its key, and
- * compaction may drop all but the last of a
- * key: what is left still gives the same state.
+ * compaction may drop all but the last of a key: what is left still gives the same state.
  *
  * Invariant: between two commits the state is the last committed one and a list of changes.
  * Nothing is restored into a state with changes, since what a rollback returns to would then be
@@ -193,8 +192,6 @@ static void write_reviews(void *context, struct fingerprint task,
     write_record(context, bytes_of(key, sizeof(key)), reviews, count);
 }
 
-/* What is written is decided by the parts; the caller only carries it to the topic, in this
- * order. */
 void partition_state_flush(struct partition_state *state, partition_state_emit_fn *emit,
                            void *context)
 {

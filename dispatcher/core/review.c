@@ -46,8 +46,6 @@ void review_check(struct job *job)
     }
 }
 
-/* By the name of the event, as the settings have it. These are few, so they are compared in a
- * row. */
 static bool closes_reviews(struct job *job)
 {
     const struct pipeline_settings *settings = &job->pipeline->settings;

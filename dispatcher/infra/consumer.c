@@ -45,7 +45,6 @@ static void log_partitions(const char *message, const rd_kafka_topic_partition_l
     log_info(message, LOG_INTEGER("count", partitions->cnt), LOG_STRING("partitions", text));
 }
 
-/* What librdkafka refuses here it has told the group already; the next rebalance puts it right. */
 static void report(const char *what, rd_kafka_error_t *failure)
 {
     if (!failure)

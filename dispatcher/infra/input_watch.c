@@ -59,7 +59,7 @@ void input_watch_free(struct input_watch *watch)
     free(watch);
 }
 
-/* In the same order too: librdkafka gives them in one order as long as they are the same. */
+/* Another order counts as another assignment, which only makes watching begin anew. */
 static bool is_same(const struct input_watch *watch,
                     const rd_kafka_topic_partition_list_t *assigned)
 {

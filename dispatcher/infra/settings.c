@@ -1,6 +1,5 @@
-/* The dispatcher's settings: the table from which the configuration file is read and
- * --help is written. A setting is added here and in struct settings, nowhere
- * else.
+/* The dispatcher's settings: the table from which the configuration file is read and --help is
+ * written. A setting is added here and in struct settings, nowhere else.
  *
  * What one setting can say of itself (type, least, most) the table checks; what depends on two
  * is checked in settings_finish(). After that no value has to be doubted, which is why the

@@ -68,7 +68,6 @@ static void make_table(struct field_set *set, uint32_t mask)
         set->edges[i].child = NO_NODE;
 }
 
-/* The root is there from the start: the empty event has it too. */
 struct field_set *field_set_new(void)
 {
     struct field_set *set = mem_new(struct field_set);
@@ -406,9 +405,9 @@ static bool replace_unfit(struct buffer *out, size_t from)
         if (out->data[i] == 0xED && out->end - i >= 3 && out->data[i + 1] >= 0xA0) {
             memcpy(out->data + i, replacement, 3);
             replaced = true;
-            /* One byte becomes three, in place: a NUL in a name is so rare that moving the rest is
-         * no matter. */
         } else if (out->data[i] == 0) {
+            /* One byte becomes three, in place: a NUL in a name is so rare that moving the rest is
+             * no matter. */
             buffer_reserve(out, 2);
             memmove(out->data + i + 3, out->data + i + 1, out->end - i - 1);
             memcpy(out->data + i, replacement, 3);

@@ -80,7 +80,6 @@ static void check_conditions(const struct match *match, const struct conjunction
         add_rules(match, conjunction);
 }
 
-/* Each is checked once for an event, however many ways lead to it. */
 static void check_conjunction(const struct match *match, uint32_t number)
 {
     assert(number < match->matcher->conjunction_count);

@@ -125,7 +125,6 @@ static void choose(const struct search *search, uint32_t member, uint32_t level)
     }
 }
 
-/* Only what this level chose itself. */
 static void undo(const struct search *search, uint32_t member, uint32_t level)
 {
     for (; member != 0; member = search->members[member].parent) {

@@ -14,7 +14,6 @@
 
 #include "rule_set_private.h"
 
-/* The place is that of the node, in the file as the operator wrote it. */
 static void complain(struct rule_reader *reader, const struct document_node *node, const char *text)
 {
     problems_add(reader->problems, node->line, node->column, "%s", text);
