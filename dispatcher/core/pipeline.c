@@ -21,7 +21,6 @@
 
 #include "dead_letter.h"
 #include "event_keys.h"
-#include "instant.h"
 #include "mem.h"
 #include "pipeline_private.h"
 
@@ -196,123 +195,6 @@ static void select_rules(struct job *job, const struct matcher_result *result)
     }
 }
 
-static void remark(struct job *job, enum event_remark kind, const char *format, ...)
-    PRINTF_LIKE(3, 4);
-
-/* Only the first of a kind can be told, and each kind has one place where it arises, so a second
- * would be a mistake of ours. */
-static void remark(struct job *job, enum event_remark kind, const char *format, ...)
-{
-    char text[256];
-    va_list arguments;
-    va_start(arguments, format);
-    vsnprintf(text, sizeof(text), format, arguments);
-    va_end(arguments);
-    assert((unsigned)kind < EVENT_REMARK_COUNT && !job->decision->remarks[kind]);
-    job->batch->counts.remarks[kind]++;
-    job->decision->remarks[kind] =
-        (const char *)arena_copy(&job->batch->arena, bytes_of_string(text)).data;
-}
-
-/* A value for a text of ours: not too much of it. */
-#define SHOWN(value) (int)((value)->raw.size < 60 ? (value)->raw.size : 60), (value)->raw.data
-
-/* RFC 3339 first: only what is not that is guessed at (instant_guess()), so that no good time is
- * read in another way. */
-static bool find_time(struct job *job, const struct field_value *value)
-{
-    if (value->kind == JSON_STRING) {
-        job->time = job_text(job, EVENT_FIELD_TIME);
-        if (instant_parse(job->time, &job->time_ms))
-            return true;
-        return instant_guess(job->time, &job->time_ms);
-    }
-    return value->kind == JSON_NUMBER && instant_guess(value->raw, &job->time_ms);
-}
-
-/* The event's own time, as it is spelled if that is RFC 3339; else the record's. */
-static void read_time(struct job *job)
-{
-    assert(job->values && job->time.size == 0);
-    const struct field_value *value = &job->values[EVENT_FIELD_TIME];
-    char text[INSTANT_TEXT_SIZE];
-    int64_t exact_ms;
-    if (find_time(job, value)) {
-        job->has_time = true;
-        if (value->kind == JSON_STRING && instant_parse(job->time, &exact_ms))
-            return;
-    } else {
-        job->time_ms = job->record->timestamp_ms;
-        if (value->kind != JSON_ERROR && value->kind != JSON_NULL)
-            remark(job, REMARK_TIME, "time is no time, the record's is taken: %.*s", SHOWN(value));
-    }
-    job->time = bytes_of(NULL, 0);
-    job->has_time = instant_format(job->time_ms, text);
-    if (job->has_time)
-        job->time = arena_copy(&job->batch->arena, bytes_of_string(text));
-}
-
-/* A percentage: a number, or a text of one, with or without %. The number goes through strtod(),
- * whose idea of a number is wider than ours: hexadecimal is ruled out by its letters, "inf" and
- * "nan" by their first one. */
-static bool parse_progress(struct job *job, const struct field_value *value)
-{
-    struct bytes raw = value->raw;
-    char text[64];
-    char *end;
-    if (value->kind == JSON_STRING && raw.size > 0 && raw.data[raw.size - 1] == '%')
-        raw.size--;
-    if ((value->kind != JSON_NUMBER && value->kind != JSON_STRING) || raw.size == 0 ||
-        raw.size >= sizeof(text) ||
-        (raw.data[0] != '-' && (raw.data[0] < '0' || raw.data[0] > '9')))
-        return false;
-    snprintf(text, sizeof(text), "%.*s", BYTES_PRINT(raw));
-    job->progress = strtod(text, &end);
-    return *end == 0 && job->progress >= 0 && job->progress <= 100 && !strpbrk(text, "xXpP");
-}
-
-/* `progress` at the top comes first; `data.progress` is where task runners that wrap a payload
- * of their own put it. One that is no percentage is left out and not guessed at: a client would
- * draw it. */
-static void read_progress(struct job *job)
-{
-    const struct field_value *value = &job->values[EVENT_FIELD_PROGRESS];
-    if (value->kind == JSON_ERROR || value->kind == JSON_NULL)
-        value = &job->values[EVENT_FIELD_DATA_PROGRESS];
-    if (value->kind == JSON_ERROR || value->kind == JSON_NULL)
-        return;
-    job->has_progress = parse_progress(job, value);
-    assert(!job->has_progress || (job->progress >= 0 && job->progress <= 100));
-    if (!job->has_progress)
-        remark(job, REMARK_PROGRESS, "progress is no percentage (0 to 100), it is left out: %.*s",
-               SHOWN(value));
-}
-
-/* Text of others, from headers that nobody has checked: printable ASCII or nothing. */
-static struct bytes printable(struct arena *arena, struct bytes text)
-{
-    for (size_t i = 0; i < text.size; i++)
-        if (text.data[i] < ' ' || text.data[i] > '~')
-            return bytes_of(NULL, 0);
-    return text.size == 0 ? text : arena_copy(arena, text);
-}
-
-/* W3C Trace Context: a header of the record counts before a field of the event, since producers'
- * instrumentation sets it without the application knowing. */
-static void read_trace(struct job *job)
-{
-    struct bytes parent;
-    struct bytes state = bytes_of(NULL, 0);
-    if (record_find_header(job->record, "traceparent", &parent)) {
-        (void)record_find_header(job->record, "tracestate", &state);
-    } else {
-        parent = job_text(job, EVENT_FIELD_TRACEPARENT);
-        state = job_text(job, EVENT_FIELD_TRACESTATE);
-    }
-    job->traceparent = printable(&job->batch->arena, parent);
-    job->tracestate = printable(&job->batch->arena, state);
-}
-
 /* The event's own id; without one, where it came from. */
 static bool read_event_id(struct job *job)
 {
@@ -371,9 +253,9 @@ static void notify(struct job *job)
 {
     const struct decision *decision = job->decision;
     assert(!decision->dead && !job->drafts);
-    read_time(job);
-    read_progress(job);
-    read_trace(job);
+    job_read_time(job);
+    job_read_progress(job);
+    job_read_trace(job);
     for (size_t i = 0; i < decision->rule_count; i++) {
         const struct rule *rule = rule_set_at(job->pipeline->rules, decision->rules[i]);
         job->rule = decision->rules[i];
@@ -409,7 +291,7 @@ static void notify(struct job *job)
 
 /* The limits exist because one event can be made to cost as much as a million others. The text
  * names the rule at hand: often one costly pattern is the cause and not the event. */
-static void bury_at_limit(struct job *job, const struct matcher_error *error)
+static void make_limit_letter(struct job *job, const struct matcher_error *error)
 {
     assert(error->limit != MATCHER_LIMIT_NONE);
     const struct pipeline *pipeline = job->pipeline;
@@ -444,7 +326,7 @@ static bool match_rules(struct job *job, struct bytes json, struct matcher_resul
     if (status == STATUS_OK)
         return true;
     if (error.limit != MATCHER_LIMIT_NONE)
-        bury_at_limit(job, &error);
+        make_limit_letter(job, &error);
     else
         make_dead_letter_format(job, reason_of(status), "%s at byte %zu", error.problem,
                                 error.offset);

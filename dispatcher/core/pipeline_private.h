@@ -135,4 +135,9 @@ void review_remember(struct job *job);
 /* The text of an event's field, empty if it has none. Borrows from the event or the batch. */
 struct bytes job_text(struct job *job, enum event_field field);
 
+/* The event's time, progress and trace, as far as it has them; else a remark. */
+void job_read_time(struct job *job);
+void job_read_progress(struct job *job);
+void job_read_trace(struct job *job);
+
 #endif
