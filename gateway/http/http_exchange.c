@@ -113,6 +113,7 @@ void http_exchange_answer(struct http_exchange *exchange, const struct http_answ
     bool written = http_exchange_write(exchange, answer, close);
     exchange->route = NULL;
     exchange->context = NULL;
+    buffer_deinit(&exchange->body); /* what came of a body that nobody took */
     if (close && written) {
         http_exchange_close(exchange, WIRE_FLUSH);
         return;

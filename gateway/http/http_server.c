@@ -52,7 +52,7 @@ static void begin_request(struct http_exchange *exchange, const struct http_requ
                           int64_t now_ms)
 {
     struct http_server *server = exchange->server;
-    assert(exchange->phase == PHASE_HEAD);
+    assert(exchange->phase == PHASE_HEAD && buffer_size(&exchange->body) == 0);
     server->stats.requests++;
     exchange->phase = PHASE_BODY;
     exchange->keep_alive = request->keep_alive;

@@ -152,7 +152,28 @@ START_TEST(bodies_are_collected_and_bounded_by_their_route){BOTH_FEEDS({
         ck_assert(!wire->closed);
     })} END_TEST
 
-    START_TEST(slow_heads_and_bodies_meet_an_absolute_deadline)
+    START_TEST(what_has_come_of_a_dropped_body_is_no_part_of_the_next)
+{
+    for (int taken = 0; taken < 2; taken++) {
+        start(false);
+        struct fake_wire *wire = fake_open();
+        if (taken) { /* by a route that takes none: refused once it is whole */
+            send(wire, "POST /hold/cors/ HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc");
+        } else { /* answered while the rest of it is still to come */
+            send(wire, "GET /hold/ HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nabc");
+            answer_held("early");
+            send(wire, "de");
+        }
+        send(wire, "POST /hold/ HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\nok");
+        ck_assert_uint_eq(bodies, 1);
+        ck_assert_str_eq(last_body, "ok");
+        answer_held("");
+        fake_stop();
+    }
+}
+END_TEST
+
+START_TEST(slow_heads_and_bodies_meet_an_absolute_deadline)
 {
     start(false);
     struct fake_wire *head = fake_open();
@@ -361,6 +382,7 @@ TEST_PROGRAM("http_server", pipelined_requests_are_answered_in_order_one_at_a_ti
              too_much_behind_an_unanswered_request_closes_the_connection,
              bodies_are_collected_and_bounded_by_their_route,
              an_answer_before_the_body_drops_the_body_and_keeps_the_connection,
+             what_has_come_of_a_dropped_body_is_no_part_of_the_next,
              slow_heads_and_bodies_meet_an_absolute_deadline,
              an_idle_connection_is_closed_after_its_time, what_is_no_request_is_refused_and_closed,
              a_client_that_leaves_before_the_answer_is_told_to_the_route,
