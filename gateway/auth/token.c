@@ -136,6 +136,9 @@ static enum token_verdict judge_token(struct token_verifier *verifier, struct by
 {
     if (token.size == 0)
         return TOKEN_MISSING;
+    if (token.size >
+        TOKEN_BYTES_LIMIT) /* before it may wait for keys: who waits is counted, not weighed */
+        return TOKEN_MALFORMED;
     if (!verifier->keys)
         return TOKEN_UNDECIDED;
     /* Signature first: no claim is judged before it is known whose it is. */

@@ -14,6 +14,7 @@
 #include "base64.h"
 #include "mem.h"
 #include "suite.h"
+#include "token_keys.h"
 
 #define SECRET "0123456789abcdef0123456789abcdef"
 #define SECRET_TWO "fedcba9876543210fedcba9876543210"
@@ -273,6 +274,9 @@ START_TEST(keys_of_a_url_are_awaited)
     char *token = sign("{\"exp\":1700000001,\"sub\":\"a\"}", SECRET, NULL);
     ck_assert_int_eq(token_verify(verifier, bytes_of_string(token), WALL_MS, &content),
                      TOKEN_UNDECIDED);
+    static const uint8_t endless[TOKEN_BYTES_LIMIT + 1]; /* does not wait */
+    ck_assert_int_eq(token_verify(verifier, bytes_of(endless, sizeof(endless)), WALL_MS, &content),
+                     TOKEN_MALFORMED);
     struct wait_result waiting = {.waiter = {.decided = decided}};
     ck_assert(token_wait(verifier, &waiting.waiter, bytes_of_string(token)));
     pthread_create(&web.thread, NULL, serve_once, &web);
