@@ -119,8 +119,8 @@ static json_t *load_part(const struct buffer *part)
     return json_loadb((const char *)text.data, text.size, JSON_REJECT_DUPLICATES, NULL);
 }
 
-/* The first that fits; where issuer and algorithm do and no audience, one of those, which will
- * refuse it. */
+/* Of issuer and algorithm: the one whose audience the token names, before one that asks for none,
+ * before one that will refuse it. */
 static const struct token_source *find_source(const struct token_sources *sources,
                                               const char *algorithm, const char *issuer,
                                               const json_t *audience, enum token_verdict *verdict)
@@ -136,9 +136,10 @@ static const struct token_source *find_source(const struct token_sources *source
             *verdict = TOKEN_ALGORITHM;
             continue;
         }
-        if (!config->audience || token_names_audience(audience, config->audience))
+        if (config->audience && token_names_audience(audience, config->audience))
             return source;
-        found = found ? found : source;
+        if (!found || (found->config.token.audience && !config->audience))
+            found = source;
     }
     return found;
 }

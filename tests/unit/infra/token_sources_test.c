@@ -149,6 +149,15 @@ START_TEST(an_audience_selects_among_sources_of_one_issuer)
                      TOKEN_AUDIENCE);
     ck_assert_int_eq(judge(sources, JWT_ALG_HS256, "{\"iss\":\"a\"}", SECRET_B), TOKEN_SIGNATURE);
     token_sources_close(sources);
+
+    /* One that asks for none has the rest, wherever it stands. */
+    configs[0].token.audience = NULL;
+    sources = open_sources(configs, 2);
+    ck_assert_int_eq(judge(sources, JWT_ALG_HS256, "{\"iss\":\"a\",\"aud\":\"y\"}", SECRET_B),
+                     TOKEN_VALID);
+    ck_assert_int_eq(judge(sources, JWT_ALG_HS256, "{\"iss\":\"a\",\"aud\":\"z\"}", SECRET_A),
+                     TOKEN_VALID);
+    token_sources_close(sources);
 }
 END_TEST
 
