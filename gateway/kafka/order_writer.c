@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "kafka_oidc.h"
+
 enum { DAY_MS = 86400000, NUMBER_SIZE = 24, STEP_MS = 100 };
 
 static enum status status_of_code(rd_kafka_resp_err_t code)
@@ -34,7 +36,7 @@ static rd_kafka_t *open_order_producer(const struct order_writer_config *config,
     kafka_conf_set(conf, "message.timeout.ms", timeout);
     rd_kafka_conf_set_dr_msg_cb(conf, on_delivery);
     rd_kafka_conf_set_opaque(conf, opaque);
-    rd_kafka_t *handle = rd_kafka_new(RD_KAFKA_PRODUCER, conf, text, sizeof(text));
+    rd_kafka_t *handle = kafka_oidc_new_client(RD_KAFKA_PRODUCER, conf, text, sizeof(text));
     if (handle)
         return handle;
     rd_kafka_conf_destroy(conf);
