@@ -2,9 +2,9 @@
  * partition of a compacted topic, from its beginning.
  *
  * A gateway is not ready until it knows them all: `target` is where the log ended when it was first
- * asked, and up to there nothing is told as news. An order that does not fit is not passed over: it
- * is held, and with it all that follows, since the next one may lift it. Then no new clients are
- * sent here.
+ * asked, and up to there nothing is told as news. An order that does not fit is not passed over, or
+ * it would be forgotten for good: it is held, and with it all that follows, until the time of another
+ * is over. Meanwhile no new clients are sent here.
  *
  * Threads: the loop; questions run on the worker, as rounds (kafka_ends.h). */
 #include "kafka_orders.h"
@@ -22,6 +22,8 @@
 enum {
     ORDERS_A_TURN = 500,
     ASK_AGAIN_MS = 1000, /* after something that did not work, and for an order that is too many */
+    ORDERS_SHORT_MS = 5000, /* a log that ends before what was read is believed after so long: a new
+                             * leader may know less of it for a moment */
 };
 
 #define REASON_PARTITIONS "more_than_one_partition"
@@ -43,6 +45,8 @@ struct kafka_orders {
     int64_t target; /* where the log ended when it was read first; below 0: not known */
     bool known;     /* it was read that far */
     int64_t position;
+    int64_t asked_position; /* when the question was asked */
+    int64_t short_since_ms; /* the log has been said to end before it; 0: it does not */
     struct stall stall;
     rd_kafka_message_t *held; /* one too many */
     int64_t retry_ms;
@@ -161,6 +165,7 @@ static void hold(struct kafka_orders *orders, rd_kafka_message_t *message)
     orders->held = message;
     orders->retry_ms = orders->now_ms + ASK_AGAIN_MS;
     log_error("there are as many orders as may be: not read further, nobody new is sent here",
+              LOG_STRING("setting", "gateway.control.orders"),
               LOG_UNSIGNED("in_force", hub_stats(orders->config.hub)->orders_now),
               LOG_INTEGER("position", orders->position));
 }
@@ -253,7 +258,16 @@ static void answered_orders(struct kafka_orders *orders, const struct kafka_ends
     if (trouble)
         return;
     orders->asked = true;
-    if (orders->reading && orders->position > end) { /* made anew */
+    bool is_short = orders->asked_position > end;
+    if (!is_short)
+        orders->short_since_ms = 0;
+    else if (orders->short_since_ms == 0)
+        orders->short_since_ms = orders->now_ms;
+    if (is_short && orders->now_ms - orders->short_since_ms < ORDERS_SHORT_MS) {
+        orders->ask_ms = orders->now_ms + ASK_AGAIN_MS;
+        return;
+    }
+    if (is_short && orders->reading) { /* made anew: asked at once, and read from its beginning */
         stop_order_reading(orders);
         return;
     }
@@ -289,6 +303,7 @@ static void ask_for_end(struct kafka_orders *orders)
     round->owner = orders;
     round->worker = orders->worker;
     round->ask_mock = !orders->asked;
+    orders->asked_position = orders->position;
     kafka_ends_add(round, orders->config.topic, 0)->partition_count = 1;
     orders->round = round;
     worker_submit(orders->worker, &round->job);

@@ -271,6 +271,15 @@ test('control: the topic, the limit, and the command', { timeout: 180000 * SLOW 
     await eventually(async () => /control.orders/.test(await detail()), { what: 'that there are too many' });
     await world.waitReady(gateway); // when the time of one is over
 
+    /* Made anew: the log does not go on where it was read. */
+    await world.broker.deleteTopics(TOPIC);
+    await eventually(async () => /topic_missing/.test(await detail()), { what: 'that the topic has gone' });
+    assert.equal((await command(config, 'create')).code, 0);
+    await world.waitReady(gateway);
+    const later = await world.client(gateway, { claims: { sub: 'later' } });
+    assert.equal((await command(config, 'disconnect', '--tenant', 'acme', '--user', 'later', '--expires', '1h')).code, 0);
+    await eventually(() => !later.socket.connected && !later.socket.active, { what: 'the end of who is named in the new topic' });
+
     const other = await world.gateway({ name: 'other', ready: false, settings: { gateway: { control: { topic: 'two.partitions' } } } });
     await eventually(async () => /more_than_one_partition/.test(JSON.stringify(await readiness(other))), { what: 'that there is more than one partition' });
 });
