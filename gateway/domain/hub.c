@@ -368,7 +368,9 @@ void hub_lane_position(struct hub *hub, struct lane *lane, int64_t position)
     arrived(lane);
 }
 
-/* A session that is not let in yet: what is queued for it is of the old log. */
+/* A session that is not let in yet: messages that are queued for it may be of the old log. What it
+ * is told of rooms that were left out stays first in its queue: else it would take itself to be in
+ * them. The walk comes by once more at one that starts afresh, since it is in the lane anew. */
 static void leave_broken_lane(struct place *place, const char *reason)
 {
     assert(place->session->state == SESSION_OPENING);
@@ -377,7 +379,7 @@ static void leave_broken_lane(struct place *place, const char *reason)
         session_start_afresh(session, reason);
         return;
     }
-    session_clear_queue(session);
+    session_drop_messages(session);
     place_reopen(place);
 }
 

@@ -77,16 +77,22 @@ bool session_offer(struct place *place, struct message *message)
     return true;
 }
 
-void session_clear_queue(struct session *session)
+void session_drop_messages(struct session *session)
 {
     assert(session->hub->stats.queued_messages >= session->queue.messages);
     session->hub->stats.queued_messages -= session->queue.messages;
+    session_queue_drop_messages(&session->queue);
+    for (unsigned i = 0; i < session->place_count; i++)
+        place_queue_cleared(session->places[i]);
+}
+
+void session_clear_queue(struct session *session)
+{
+    session_drop_messages(session);
     session_queue_clear(&session->queue);
     session->untold = NULL; /* it was in there */
     session->untold_count = 0;
     session->histories = 0;
-    for (unsigned i = 0; i < session->place_count; i++)
-        place_queue_cleared(session->places[i]);
 }
 
 /* --- lanes that cannot be read -------------------------------------------------------------- */

@@ -22,6 +22,8 @@ bool session_offer(struct place *place, struct message *message);
  * the session ends with `too_many_answers` when the turn does. */
 void session_push_control(struct session *session, enum item_kind kind, struct bytes room,
                           const struct control *control);
+/* The messages in the queue are dropped, and what it is told stays. */
+void session_drop_messages(struct session *session);
 /* All that is queued is dropped; the cursor goes on where the client has been given the last. */
 void session_clear_queue(struct session *session);
 

@@ -133,6 +133,20 @@ void session_queue_clear(struct session_queue *queue)
     session_queue_shrink(queue);
 }
 
+/* All goes once around: what stays keeps its order. */
+void session_queue_drop_messages(struct session_queue *queue)
+{
+    for (size_t left = queue->count; left; left--) {
+        struct queue_item item = session_queue_shift(queue);
+        if (item.kind == ITEM_MESSAGE)
+            free_item(&item);
+        else
+            session_queue_push(queue, item);
+    }
+    assert(queue->messages == 0 && queue->message_bytes == 0);
+    session_queue_shrink(queue);
+}
+
 void session_queue_shrink(struct session_queue *queue)
 {
     if (queue->count || !queue->items)

@@ -69,6 +69,8 @@ uint32_t session_queue_count(const struct session_queue *queue, uint32_t lane_id
 size_t session_queue_answer_size(size_t room_size);
 /* Frees all that is in it; it is empty then. */
 void session_queue_clear(struct session_queue *queue);
+/* Frees the messages in it; all else stays, in its order. */
+void session_queue_drop_messages(struct session_queue *queue);
 /* Gives memory back, if there is nothing in it. */
 void session_queue_shrink(struct session_queue *queue);
 

@@ -481,6 +481,55 @@ START_TEST(a_room_left_out_is_told_over_every_cut)
 }
 END_TEST
 
+/* Nor is it forgotten when a lane breaks while another is waited for: by a session that is new, and
+ * by those that come back and start afresh, by which the walk over the lane comes twice. */
+START_TEST(a_room_left_out_is_told_though_a_lane_breaks)
+{
+    static const char claims[] = "{\"sub\":\"usr_1\",\"tenant\":\"acme\","
+                                 "\"reviewQueues\":[\"nowhere\"],\"projects\":[\"a\"]}";
+    static const char rooms[] =
+        "{project: {topic: fanout.project, key: '{tenant}', partitions: 1}}";
+    struct gateway gateway;
+    memset(&world, 0, sizeof(world));
+    world.takes = -1;
+    start(&gateway, rooms,
+          "{connect: ['user:{sub}', 'review:{reviewQueues}', 'project:{projects}']}");
+    connect(acme);
+    ck_assert_str_eq(world.told, "fresh; ");
+    struct session *first = world.session;
+    struct lane *lane = world.source.lane;
+    world.private_id[0] = world.cursor[0] = 0;
+    open_session(claims);
+    ck_assert_ptr_ne(world.source.lane, lane);
+    hub_lane_broken(world.hub, lane, "truncated");
+    hub_lane_opened(world.hub, lane, 0, 0);
+    turn(1);
+    ck_assert_str_eq(world.told, "close: truncated; fresh; left review:nowhere: no_such_room; ");
+    ck_assert(session_is_in(world.session, BYTES_LITERAL("user:usr_1")));
+    session_close(first);
+    end(&gateway);
+    start(&gateway, rooms,
+          "{connect: ['user:{sub}', 'review:{reviewQueues}', 'project:{projects}']}");
+    world.takes = 0;
+    open_session("{\"sub\":\"usr_2\",\"tenant\":\"acme\"}");
+    struct session *other = world.session;
+    lane = world.source.lane;
+    world.takes = -1;
+    open_session(claims);
+    first = world.session;
+    open_session(claims);
+    session_close(other);
+    hub_lane_opened(world.hub, lane, 0, 0);
+    hub_lane_broken(world.hub, lane, "truncated");
+    hub_lane_opened(world.hub, lane, 0, 0);
+    turn(1);
+    ck_assert_str_eq(world.told, "fresh: truncated; left review:nowhere: no_such_room; "
+                                 "fresh: truncated; left review:nowhere: no_such_room; ");
+    session_close(first);
+    end(&gateway);
+}
+END_TEST
+
 START_TEST(more_rooms_than_a_session_may_have_are_left_out_and_told)
 {
     struct gateway gateway;
@@ -923,6 +972,7 @@ TEST_PROGRAM("resume", what_a_user_may_ask_for_is_bounded_over_his_sessions,
              a_join_that_waits_is_judged_by_the_new_claims,
              a_room_that_is_given_and_does_not_come_ends_the_session,
              a_room_that_there_is_not_is_left_out_and_told, a_room_left_out_is_told_over_every_cut,
+             a_room_left_out_is_told_though_a_lane_breaks,
              more_rooms_than_a_session_may_have_are_left_out_and_told,
              a_session_is_given_no_more_rooms_than_it_can_come_back_with,
              lost_rooms_count_until_the_client_was_told,

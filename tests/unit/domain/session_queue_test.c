@@ -111,6 +111,27 @@ START_TEST(one_item_takes_no_memory_and_an_empty_queue_gives_it_back)
 }
 END_TEST
 
-TEST_PROGRAM("session_queue", what_comes_first_goes_first_however_it_grows,
-             messages_and_answers_are_counted_apart, messages_of_a_lane_are_found,
+START_TEST(messages_are_dropped_and_answers_stay)
+{
+    struct session_queue queue = {0};
+    push_message(&queue, 1, 1);
+    session_queue_drop_messages(&queue); /* of the one slot */
+    ck_assert_uint_eq(queue.count, 0);
+    for (uint64_t i = 0; i < 20; i++)
+        if (i % 3)
+            push_message(&queue, 1, (int64_t)i);
+        else
+            push_answer(&queue, i, 5);
+    session_queue_drop_messages(&queue);
+    ck_assert_uint_eq(queue.count, 7);
+    ck_assert_uint_eq(queue.answer_bytes, 7 * session_queue_answer_size(5));
+    for (int64_t i = 0; i < 20; i += 3)
+        ck_assert_int_eq(take(&queue), i);
+    session_queue_shrink(&queue);
+}
+END_TEST
+
+TEST_PROGRAM("session_queue", messages_are_dropped_and_answers_stay,
+             what_comes_first_goes_first_however_it_grows, messages_and_answers_are_counted_apart,
+             messages_of_a_lane_are_found,
              one_item_takes_no_memory_and_an_empty_queue_gives_it_back)
