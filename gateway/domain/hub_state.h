@@ -149,6 +149,7 @@ struct session {
     uint32_t histories;     /* whole ones in the queue */
     uint32_t told_lanes;    /* the first of `places`: those that stand in cursors */
     uint32_t stale_lanes;
+    uint32_t places_behind; /* of `places`: written by place.c */
     uint8_t state;
     bool overflowed;    /* more answers wait than may: it ends in this turn */
     bool signaled;      /* transport_ops.ready was called and it has not yet been told "none" */

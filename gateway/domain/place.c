@@ -23,6 +23,22 @@ static const bool allowed[PLACE_STATES][PLACE_STATES] = {
         {[PLACE_LIVE] = true, [PLACE_BEHIND] = true, [PLACE_SCANNING] = true, [PLACE_LOST] = true},
 };
 
+static bool is_behind(enum place_state state)
+{
+    return state == PLACE_BEHIND || state == PLACE_SCANNING;
+}
+
+/* A session is behind in one lane or in several. */
+static void count_behind(struct session *session, bool was, bool is)
+{
+    assert(!was || session->places_behind > 0);
+    bool counted = session->places_behind > 0;
+    session->places_behind += is;
+    session->places_behind -= was;
+    session->hub->stats.sessions_behind += session->places_behind > 0;
+    session->hub->stats.sessions_behind -= counted;
+}
+
 static void move_to(struct place *place, enum place_state state)
 {
     assert(place->state < PLACE_STATES && allowed[place->state][state]);
@@ -31,6 +47,7 @@ static void move_to(struct place *place, enum place_state state)
         return;
     if (place->state == PLACE_SCANNING)
         scan_remove(place);
+    count_behind(place->session, is_behind((enum place_state)place->state), is_behind(state));
     place->state = narrow_8(state);
     if (state == PLACE_SCANNING)
         scan_add(place);
@@ -66,6 +83,7 @@ void place_free(struct place *place)
     if (place->state == PLACE_SCANNING)
         scan_remove(place);
     assert(!place->reader.reading);
+    count_behind(place->session, is_behind((enum place_state)place->state), false);
     DL_DELETE2(lane->places, place, prev, next_in_lane);
     lane->place_count--;
     free(place);

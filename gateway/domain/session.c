@@ -500,9 +500,6 @@ bool session_has_ended(const struct session *session)
 
 bool session_is_behind(const struct session *session)
 {
-    for (unsigned i = 0; i < session->place_count; i++)
-        if (session->places[i]->state == PLACE_BEHIND ||
-            session->places[i]->state == PLACE_SCANNING)
-            return true;
-    return false;
+    assert(session->places_behind <= session->place_count);
+    return session->places_behind > 0;
 }

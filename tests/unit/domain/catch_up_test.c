@@ -189,8 +189,10 @@ START_TEST(one_reading_serves_those_who_come_while_it_lasts)
     turn();
     connect(&clients[1]);
     publish(3); /* live meanwhile */
+    ck_assert_uint_eq(hub_stats(world.hub)->sessions_behind, 2);
     read_to_the_end();
     check_all(clients, 2);
+    ck_assert_uint_eq(hub_stats(world.hub)->sessions_behind, 0);
     ck_assert_uint_eq(world.source.scanned, BACKLOG);
     finish(clients, 2);
 }

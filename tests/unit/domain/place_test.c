@@ -127,6 +127,29 @@ START_TEST(what_is_queued_holds_the_position_back)
 }
 END_TEST
 
+START_TEST(a_session_that_is_behind_is_counted_once)
+{
+    begin(true);
+    struct place *one = make(), *two = make_resumed(60, 0), *lost = make_resumed(20, 0);
+    const uint64_t *count = &world.hub.stats.sessions_behind;
+    ck_assert_uint_eq(*count, 0);
+    place_fall_behind(one, HEAD);
+    ck_assert_uint_eq(*count, 1);
+    place_read_ring(two);
+    place_await_scan(lost);
+    ck_assert_uint_eq(*count, 1);
+    place_go_live(one);
+    place_lose(lost, PLACE_RETENTION);
+    ck_assert_uint_eq(*count, 1);
+    place_free(two);
+    ck_assert_uint_eq(*count, 0);
+    place_free(one);
+    place_free(lost);
+    ck_assert_uint_eq(*count, 0);
+    check_nobody_is_left();
+}
+END_TEST
+
 START_TEST(it_falls_behind_and_comes_to_the_head_again)
 {
     begin(true);
@@ -321,7 +344,8 @@ TEST_PROGRAM("place", a_place_in_an_open_lane_is_at_its_head,
              a_place_in_a_lane_that_opens_is_at_its_head_then,
              a_cursor_is_judged_before_its_place_gets_anything,
              before_the_first_record_there_is_nothing_to_verify,
-             what_is_queued_holds_the_position_back, it_falls_behind_and_comes_to_the_head_again,
+             what_is_queued_holds_the_position_back, a_session_that_is_behind_is_counted_once,
+             it_falls_behind_and_comes_to_the_head_again,
              only_those_that_need_the_scan_are_in_its_list,
              a_place_ahead_is_taken_when_the_lane_has_come_to_it,
              whoever_goes_while_in_doubt_is_not_asked_for, it_reaches_what_it_has_been_offered,
