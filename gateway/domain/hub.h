@@ -67,7 +67,6 @@ struct hub_config {
     unsigned rooms_per_session;
     unsigned rooms_per_record; /* a record that names more is passed over */
     unsigned lanes_per_session;
-    unsigned room_name_bytes;
     unsigned sessions;       /* hard limit of open sessions */
     unsigned pending_joins;  /* per session */
     int64_t lane_linger_ms;  /* a lane without sessions is read on for so long */

@@ -185,12 +185,6 @@ struct place *scan_take_full(struct lane *lane)
     return place;
 }
 
-void scan_pause(struct lane *lane)
-{
-    assert(lane->scan.running);
-    lane->scan.paused = true;
-}
-
 void scan_unpause(struct lane *lane)
 {
     assert(lane->scan.running && (!lane->scan.places || !lane->scan.places->reader.full));

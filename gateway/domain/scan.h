@@ -94,7 +94,6 @@ void scan_leave(struct place *place);
  * place when transports have had their turn. */
 void scan_fill(struct place *place);
 struct place *scan_take_full(struct lane *lane);
-void scan_pause(struct lane *lane);
 void scan_unpause(struct lane *lane);
 /* Takes the next place whose cursor names a record at or below `offset`, which the scan has come
  * to; NULL: none does. */

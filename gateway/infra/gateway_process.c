@@ -206,7 +206,6 @@ static void open_hub(struct gateway_process *process)
         .rooms_per_session = (unsigned)settings->rooms_per_session,
         .rooms_per_record = (unsigned)settings->rooms_per_record,
         .lanes_per_session = (unsigned)settings->lanes_per_session,
-        .room_name_bytes = ROOM_NAME_LIMIT,
         .sessions = (unsigned)settings->sessions,
         .pending_joins = (unsigned)settings->pending_joins,
         .lane_linger_ms = settings->lane_linger_ms,

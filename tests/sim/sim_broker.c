@@ -466,7 +466,6 @@ void sim_gateway_start(struct sim_world *world, struct sim_gateway *gateway)
         .rooms_per_session = SIM_ROOMS,
         .rooms_per_record = 16,
         .lanes_per_session = 4,
-        .room_name_bytes = ROOM_NAME_LIMIT,
         .sessions = 100,
         .pending_joins = 4,
         .lane_linger_ms = sim_below(&world->random, 3000),

@@ -365,7 +365,6 @@ static void open_hub(struct hostile_gateway *gateway)
         .rooms_per_session = 5,
         .rooms_per_record = 8,
         .lanes_per_session = 3,
-        .room_name_bytes = 128,
         .sessions = 10,
         .pending_joins = 3,
         .lane_linger_ms = 2000,

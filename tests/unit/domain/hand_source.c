@@ -96,7 +96,6 @@ struct hub_config hand_config(const struct layout *layout, const struct policy *
                                .rooms_per_session = 8,
                                .rooms_per_record = 4,
                                .lanes_per_session = 2,
-                               .room_name_bytes = 128,
                                .sessions = 8,
                                .pending_joins = 8,
                                .lane_linger_ms = 1000000,

@@ -283,7 +283,6 @@ static const struct hub_config hub_defaults = {
     .rooms_per_session = 16,
     .rooms_per_record = 16,
     .lanes_per_session = 4,
-    .room_name_bytes = 128,
     .sessions = 8,
     .pending_joins = 8,
     .lane_linger_ms = 100000,
