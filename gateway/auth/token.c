@@ -193,6 +193,7 @@ bool token_wait(struct token_verifier *verifier, struct token_waiter *waiter, st
         return false;
     /* A copy: the request that it came in is gone by then. */
     waiter->token = mem_string(token);
+    waiter->due = false;
     DL_APPEND(verifier->waiters, waiter);
     verifier->stats.waiting++;
     return true;
@@ -212,10 +213,25 @@ void token_wait_cancel(struct token_verifier *verifier, struct token_waiter *wai
         stop_waiting(verifier, waiter);
 }
 
-/* Who comes to wait from inside a callback waits for the next reading. */
+/* Also after a failed reading: who waits hears of it now, and not at the next one. Who comes later
+ * waits for that. */
+static void waiters_due(struct token_verifier *verifier)
+{
+    struct token_waiter *waiter;
+    DL_FOREACH(verifier->waiters, waiter)
+        waiter->due = true;
+}
+
+/* Signatures cost, and the loop has others to serve: some now, the rest in turns to come. Those that
+ * are due came first. */
 static void decide_waiters(struct token_verifier *verifier, int64_t wall_ms)
 {
-    for (uint64_t left = verifier->stats.waiting; left > 0 && verifier->waiters; left--) {
+    unsigned left = verifier->config.checks_per_turn;
+    while (verifier->waiters && verifier->waiters->due) {
+        if (left-- == 0) {
+            event_descriptor_signal(verifier->descriptor);
+            return;
+        }
         struct token_waiter *waiter = verifier->waiters;
         struct token_content content;
         enum token_verdict verdict =
@@ -327,6 +343,7 @@ enum status token_verifier_open(const struct token_config *config, struct token_
         return error_set(error, STATUS_INVALID,
                          "a secret is for HS256 and a key file for the other algorithms");
     token_key_reader_prepare();
+    assert(config->checks_per_turn > 0);
     struct token_verifier *made = mem_new(struct token_verifier);
     made->config = *config;
     /* From a URL the first reading comes at once, but not here: a provider that is down must not
@@ -381,9 +398,9 @@ void token_verifier_service(struct token_verifier *verifier, int64_t now_ms, int
         return;
     bool was_reading = verifier->is_reading;
     worker_collect(verifier->worker);
-    /* Also after a failed reading: who waits hears of it now, and not at the next one. */
     if (was_reading && !verifier->is_reading)
-        decide_waiters(verifier, wall_ms);
+        waiters_due(verifier);
+    decide_waiters(verifier, wall_ms);
     if (!verifier->is_reading && now_ms >= next_reading_ms(verifier))
         start_reading(verifier);
 }

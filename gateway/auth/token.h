@@ -19,14 +19,15 @@ struct token_config {
     const char *secret;   /* exactly one of these four is set */
     const char *key_file; /* PEM */
     const char *jwks_file;
-    const char *jwks_url; /* https: or http: */
-    const char *issuer;   /* NULL: any */
-    const char *audience; /* NULL: any */
-    bool allow_endless;   /* tokens without `exp` */
-    int64_t leeway_ms;    /* by which clocks may differ */
-    int64_t refresh_ms;   /* a JWK set is read again after so long */
-    int64_t refetch_ms;   /* and for an unknown key not sooner than this after the last time */
-    unsigned waiting;     /* tokens that may wait for keys at a time */
+    const char *jwks_url;     /* https: or http: */
+    const char *issuer;       /* NULL: any */
+    const char *audience;     /* NULL: any */
+    bool allow_endless;       /* tokens without `exp` */
+    int64_t leeway_ms;        /* by which clocks may differ */
+    int64_t refresh_ms;       /* a JWK set is read again after so long */
+    int64_t refetch_ms;       /* and for an unknown key not sooner than this after the last time */
+    unsigned waiting;         /* tokens that may wait for keys at a time */
+    unsigned checks_per_turn; /* of those that have waited, by one call; at least 1 */
 };
 
 /* What came out, with the word that clients and logs see. Add a row. */
@@ -85,6 +86,7 @@ struct token_waiter {
     void (*decided)(struct token_waiter *waiter, enum token_verdict verdict,
                     const struct token_content *content);
     char *token; /* the verifier's, as what follows */
+    bool due;    /* keys have been read since it came */
     struct token_waiter *prev, *next;
 };
 /* False: too many wait already; treat it as TOKEN_NO_KEYS. The token is copied. */

@@ -421,6 +421,7 @@ size_t gateway_settings_token_sources(const struct gateway_settings *settings,
         config->refresh_ms = settings->token_refresh_ms;
         config->refetch_ms = settings->token_refetch_ms;
         config->waiting = GATEWAY_TOKENS_WAITING;
+        config->checks_per_turn = (unsigned)settings->token_checks;
     }
     return count;
 }

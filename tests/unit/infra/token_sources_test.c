@@ -24,7 +24,8 @@ static struct token_source_config source_of(const char *issuer, const char *audi
                                                   .issuer = issuer,
                                                   .audience = audience,
                                                   .allow_endless = true,
-                                                  .waiting = 2}};
+                                                  .waiting = 2,
+                                                  .checks_per_turn = 1}};
 }
 
 static char *sign(jwt_alg_t algorithm, const char *claims, const char *key)

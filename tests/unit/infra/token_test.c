@@ -25,7 +25,8 @@ static const struct token_config base_config = {.algorithm = TOKEN_HS256,
                                                 .leeway_ms = 5000,
                                                 .refresh_ms = 3600000,
                                                 .refetch_ms = 10000,
-                                                .waiting = 2};
+                                                .waiting = 2,
+                                                .checks_per_turn = 1};
 
 static char *sign(const char *claims, const char *secret, const char *key_name)
 {
@@ -277,12 +278,17 @@ START_TEST(keys_of_a_url_are_awaited)
     static const uint8_t endless[TOKEN_BYTES_LIMIT + 1]; /* does not wait */
     ck_assert_int_eq(token_verify(verifier, bytes_of(endless, sizeof(endless)), WALL_MS, &content),
                      TOKEN_MALFORMED);
-    struct wait_result waiting = {.waiter = {.decided = decided}};
+    struct wait_result waiting = {.waiter = {.decided = decided}},
+                       second = {.waiter = {.decided = decided}};
     ck_assert(token_wait(verifier, &waiting.waiter, bytes_of_string(token)));
+    ck_assert(token_wait(verifier, &second.waiter, bytes_of_string(token)));
     pthread_create(&web.thread, NULL, serve_once, &web);
     service_until(verifier, &waiting.calls, 1000);
     pthread_join(web.thread, NULL);
     ck_assert_int_eq(waiting.verdict, TOKEN_VALID);
+    ck_assert_int_eq(second.calls, 0); /* one check a turn */
+    service_until(verifier, &second.calls, 1000);
+    ck_assert_int_eq(second.verdict, TOKEN_VALID);
     ck_assert(token_verifier_ready(verifier, &detail));
     token_verifier_close(verifier);
     close(web.listener);
