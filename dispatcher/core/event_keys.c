@@ -24,6 +24,7 @@ struct event_member {
     size_t start;     /* of the key */
     size_t end;       /* where the next member of the object starts; 0: it is the last */
     bool replaced;
+    struct event_member *latest; /* of the first one with its key: the last one so far */
 };
 
 struct key_reader {
@@ -40,15 +41,15 @@ struct key_reader {
     unsigned depth;
 };
 
-/* An earlier member with the key of this one; NULL. */
-static struct event_member *find_same(struct key_reader *reader, const struct event_member *member,
-                                      uint64_t hash)
+/* The first member with the key of this one, which alone is in the table: entries of one hash lie in
+ * a row, and would all be walked for each repetition. NULL: this one is the first. */
+static struct event_member *find_first(struct key_reader *reader, const struct event_member *member,
+                                       uint64_t hash)
 {
     assert(member->object > 0);
     struct event_member *found;
     for (uint32_t at = 0; (found = lookup_next(reader->keys, hash, &at));)
-        if (!found->replaced && found->object == member->object &&
-            bytes_equal(found->key, member->key))
+        if (found->object == member->object && bytes_equal(found->key, member->key))
             return found;
     return NULL;
 }
@@ -60,8 +61,8 @@ static struct event_member *take_key(struct key_reader *reader)
 {
     struct event_member *member = arena_alloc(reader->arena, sizeof(struct event_member));
     struct bytes raw = reader->scanner.raw;
+    assert(reader->depth > 0 && reader->open[reader->depth - 1].object > 0); /* in an object */
     uint32_t object = reader->open[reader->depth - 1].object;
-    assert(reader->depth > 0 && object > 0); /* a key stands in an object */
     member->object = object;
     member->start = reader->scanner.start;
     member->key = raw;
@@ -77,11 +78,17 @@ static struct event_member *take_key(struct key_reader *reader)
     reader->place = &member->next;
 
     uint64_t hash = lookup_hash(reader->keys, object, member->key);
-    struct event_member *same = find_same(reader, member, hash);
-    if (same)
-        same->replaced = true;
-    lookup_add(reader->keys, hash, member);
-    return same;
+    struct event_member *first = find_first(reader, member, hash);
+    if (!first) {
+        member->latest = member;
+        lookup_add(reader->keys, hash, member);
+        return NULL;
+    }
+    struct event_member *replaced = first->latest;
+    assert(!replaced->replaced && replaced->start < member->start);
+    replaced->replaced = true;
+    first->latest = member;
+    return replaced;
 }
 
 /* Objects are numbered from 1 in the order in which they open, so the event itself is 1. */

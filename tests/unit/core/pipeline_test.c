@@ -656,6 +656,32 @@ START_TEST(rules_that_match_cost_in_proportion)
 }
 END_TEST
 
+static uint64_t steps_of_repetitions(unsigned count)
+{
+    struct fixture fixture;
+    auto_buffer struct buffer text = {0};
+    fixture_open(&fixture, rules);
+    buffer_append_string(&text, "{\"event\":\"task.started\"");
+    for (unsigned i = 0; i < count; i++)
+        buffer_append_string(&text, ",\"time\":1");
+    buffer_append_string(&text, "}");
+    buffer_append_byte(&text, 0);
+    fixture_feed(&fixture, (const char *)buffer_peek(&text).data);
+    ck_assert(!fixture.decision.dead);
+    uint64_t steps = fixture.pipeline->keys.steps;
+    fixture_close(&fixture);
+    return steps;
+}
+
+START_TEST(a_key_that_is_repeated_costs_in_proportion)
+{
+    uint64_t few = steps_of_repetitions(100);
+    uint64_t many = steps_of_repetitions(2000);
+    ck_assert_msg(few >= 100 && many < 40 * few, "%lu, then %lu", (unsigned long)few,
+                  (unsigned long)many);
+}
+END_TEST
+
 /* The problem of the dead letter that an event became. */
 static const char *problem_of(struct fixture *fixture, const char *rules_text,
                               struct buffer *event_text, const struct pipeline_limits *limits)
@@ -811,5 +837,6 @@ TEST_PROGRAM("pipeline", rules_of_one_type_add_their_rooms_to_one_notification,
              who_an_event_is_about_is_said_once_and_plainly, a_tombstone_is_counted_and_no_event,
              times_and_percentages_are_taken_where_they_are_plain_else_told,
              what_is_left_out_is_told_with_its_reason, what_is_told_of_an_event_is_bounded,
-             rules_that_match_cost_in_proportion, a_dead_letter_names_the_limit_and_the_rule,
+             rules_that_match_cost_in_proportion, a_key_that_is_repeated_costs_in_proportion,
+             a_dead_letter_names_the_limit_and_the_rule,
              the_defaults_hold_many_ranges_and_many_wildcards, every_decision_can_be_audited)
