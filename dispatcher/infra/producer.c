@@ -392,13 +392,30 @@ static void send_transaction(struct producer *producer, const struct producer_ba
     producer->lost = result->outcome == PRODUCER_LOST;
 }
 
+/* Waits for all delivery reports of the batch. What has none in time is given up: its late report
+ * would be taken for one of the next batch, and blame a record that has the same index there. */
+static rd_kafka_resp_err_t flush_outputs(struct producer *producer)
+{
+    int timeout_ms = producer->options.flush_timeout_ms > 0 ? producer->options.flush_timeout_ms
+                                                            : COMMIT_TIMEOUT_MS;
+    rd_kafka_resp_err_t code = rd_kafka_flush(producer->client, timeout_ms);
+    if (code == RD_KAFKA_RESP_ERR_NO_ERROR)
+        return code;
+    (void)rd_kafka_purge(producer->client, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
+    producer->lost =
+        rd_kafka_flush(producer->client, CLOSE_TIMEOUT_MS) != RD_KAFKA_RESP_ERR_NO_ERROR;
+    return code;
+}
+
 /* Without transactions: everything is sent and confirmed before the offsets are. */
 static void send_plainly(struct producer *producer, const struct producer_batch *batch,
                          struct producer_result *result)
 {
     bool sent = produce_all(producer, batch, result);
-    rd_kafka_resp_err_t code = rd_kafka_flush(producer->client, COMMIT_TIMEOUT_MS);
-    if (!sent)
+    rd_kafka_resp_err_t code = flush_outputs(producer);
+    if (producer->lost)
+        fail_batch(result, PRODUCER_LOST, "produce", rd_kafka_err2str(code));
+    if (!sent || producer->lost)
         return;
     if (code == RD_KAFKA_RESP_ERR_NO_ERROR)
         code = producer->failed;
@@ -417,7 +434,7 @@ static void send_plainly(struct producer *producer, const struct producer_batch 
 void producer_send(struct producer *producer, const struct producer_batch *batch,
                    struct producer_result *result)
 {
-    assert(producer->client);
+    assert(producer->client && !producer->lost);
     *result = (struct producer_result){.outcome = PRODUCER_DONE, .culprit = -1};
     producer->failed = RD_KAFKA_RESP_ERR_NO_ERROR;
     producer->culprit = -1;

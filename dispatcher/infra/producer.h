@@ -15,6 +15,7 @@
 struct producer_options {
     const struct kafka_settings *kafka;
     const char *transactional_id; /* NULL: at least once */
+    int flush_timeout_ms; /* at least once: outputs unconfirmed by then are given up; 0: 30 s */
 };
 
 enum producer_outcome {

@@ -75,5 +75,46 @@ START_TEST(a_record_is_not_blamed_for_the_clock)
 }
 END_TEST
 
+/* The broker answers to the first batch when it has been given up: the answer must not be taken for
+ * one to the next batch. */
+START_TEST(nothing_of_a_batch_that_was_given_up_is_left)
+{
+    enum { PRODUCE = 0, LATE_MS = 60000 };
+    char *mock[] = {(char[]){"SMARTSTACK_KAFKA_TEST_MOCK_NUM_BROKERS=1"}, NULL};
+    static const int sources[] = {3, 4};
+    static uint8_t large[2000000];
+    const struct output outputs[] = {
+        {.topic = "lanes", .value = BYTES_LITERAL("x"), .has_value = true},
+        {.topic = "lanes", .value = bytes_of(large, sizeof(large)), .has_value = true},
+    };
+    struct producer_result result;
+    struct error error;
+    struct kafka_settings *settings = NULL;
+    auto_problems struct problems problems = {0};
+    ck_assert_int_eq(kafka_settings_new(NULL, mock, &settings, &problems), STATUS_OK);
+    struct producer *producer =
+        producer_new(&(struct producer_options){.kafka = settings, .flush_timeout_ms = 200});
+    ck_assert_int_eq(producer_open(producer, 1000, &error), STATUS_OK);
+    rd_kafka_mock_broker_push_request_error_rtts(
+        rd_kafka_handle_mock_cluster(producer_client(producer)), 1, PRODUCE, 2,
+        RD_KAFKA_RESP_ERR_INVALID_RECORD, LATE_MS, RD_KAFKA_RESP_ERR_INVALID_RECORD, LATE_MS);
+    producer_send(producer,
+                  &(struct producer_batch){.outputs = outputs, .sources = sources, .count = 1},
+                  &result);
+    ck_assert_int_eq(result.outcome, PRODUCER_AGAIN);
+    ck_assert_int_eq(result.culprit, -1);
+    ck_assert_int_eq(rd_kafka_outq_len(producer_client(producer)), 0);
+    /* The second output is not even taken. */
+    producer_send(producer,
+                  &(struct producer_batch){.outputs = outputs, .sources = sources, .count = 2},
+                  &result);
+    ck_assert_int_eq(result.outcome, PRODUCER_POISONED);
+    ck_assert_int_eq(result.culprit, 4);
+    ck_assert_int_eq(rd_kafka_outq_len(producer_client(producer)), 0);
+    producer_free(producer);
+    kafka_settings_free(settings);
+}
+END_TEST
+
 TEST_PROGRAM("producer", transactions_do_not_wait_for_clocks, a_record_is_blamed_for_what_it_is,
-             a_record_is_not_blamed_for_the_clock)
+             a_record_is_not_blamed_for_the_clock, nothing_of_a_batch_that_was_given_up_is_left)
