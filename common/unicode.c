@@ -69,6 +69,18 @@ size_t unicode_count(struct bytes text)
     return count;
 }
 
+/* Of bytes that are no UTF-8 no more is left out than of a character. */
+size_t unicode_cut(struct bytes text, size_t limit)
+{
+    if (text.size <= limit)
+        return text.size;
+    size_t size = limit;
+    while (size > 0 && limit - size < UNICODE_ENCODED_LIMIT - 1 && (text.data[size] & 0xC0) == 0x80)
+        size--;
+    assert(size <= limit && limit - size < UNICODE_ENCODED_LIMIT);
+    return size;
+}
+
 bool unicode_is_valid(struct bytes text)
 {
     while (text.size > 0) {

@@ -16,6 +16,10 @@ size_t unicode_encode(uint32_t code, uint8_t out[UNICODE_ENCODED_LIMIT]);
 /* The number of characters; each byte that is not UTF-8 counts as one. */
 size_t unicode_count(struct bytes text);
 
+/* How much of a text to show if `limit` bytes are enough: all of it, or up to the last character
+ * that ends by then. */
+size_t unicode_cut(struct bytes text, size_t limit);
+
 /* Whether all of it is UTF-8. An empty text is. */
 bool unicode_is_valid(struct bytes text);
 

@@ -89,7 +89,7 @@ static enum status check_attributes(const struct attributes *attributes, struct 
         return error_set(error, STATUS_MALFORMED, "CloudEvent without %s", missing);
     if (!bytes_start_with(version, BYTES_LITERAL("1.")) && !bytes_equal_string(version, "0.3"))
         return error_set(error, STATUS_UNSUPPORTED, "CloudEvents of version %.*s",
-                         (int)(version.size < 20 ? version.size : 20), (const char *)version.data);
+                         (int)unicode_cut(version, 20), (const char *)version.data);
     if (attributes->data && attributes->has_data_base64)
         return error_set(error, STATUS_MALFORMED, "CloudEvent with both data and data_base64");
     return STATUS_OK;

@@ -19,6 +19,7 @@
 
 #include "instant.h"
 #include "pipeline_private.h"
+#include "unicode.h"
 
 static struct arena *arena_of(const struct job *job)
 {
@@ -88,7 +89,7 @@ static void skip_room(struct job *job, enum room_skip reason, struct bytes room,
         .rule = job->rule,
         .reason = reason,
         .room = room,
-        .problem = arena_copy(arena_of(job), bytes_of_string(problem)),
+        .problem = bytes_of_string(job_told(job, problem)),
     };
     *job->skipped_end = skipped;
     job->skipped_end = &skipped->next;
@@ -108,8 +109,8 @@ static void skip_template(struct job *job, const struct template *template,
     }
     /* Cut: a path may have FIELD_PATH_LIMIT bytes, and the template, which is told too, holds
      * all of it. */
-    snprintf(text, sizeof(text), "the event has no %.*s",
-             (int)(missing.size < 200 ? missing.size : 200), (const char *)missing.data);
+    snprintf(text, sizeof(text), "the event has no %.*s", (int)unicode_cut(missing, 200),
+             (const char *)missing.data);
     skip_room(job, ROOM_SKIP_FIELD_MISSING, template_source(template), text);
 }
 

@@ -14,6 +14,7 @@
 
 #include "event_private.h"
 #include "json.h"
+#include "unicode.h"
 
 const char *event_format_name(enum event_format format)
 {
@@ -58,7 +59,7 @@ static bool is_protobuf(struct bytes type)
 static enum status refuse_type(struct bytes type, struct error *error)
 {
     static const char cloud[] = "application/cloudevents";
-    int size = (int)(type.size < 100 ? type.size : 100);
+    int size = (int)unicode_cut(type, 100);
     if (event_type_is(type, "application/cloudevents-batch+json"))
         return error_set(error, STATUS_UNSUPPORTED,
                          "a batch of CloudEvents: send each as a record of its own");
@@ -115,7 +116,7 @@ static enum status format_of(const struct record *record, struct bytes *type,
     *type = has_type ? event_media_type(value) : bytes_of(NULL, 0);
     if (has_type && !is_utf8_charset(value))
         return error_set(error, STATUS_UNSUPPORTED, "content type %.*s: only UTF-8 is read",
-                         (int)(value.size < 100 ? value.size : 100), (const char *)value.data);
+                         (int)unicode_cut(value, 100), (const char *)value.data);
     bool structured = event_type_is(*type, "application/cloudevents+json") ||
                       event_type_is(*type, "application/cloudevents");
     bool binary = !structured && is_binary_cloud_event(record);

@@ -10,6 +10,7 @@
 
 #include "instant.h"
 #include "pipeline_private.h"
+#include "unicode.h"
 
 /* Most fields are plain strings and are borrowed from the event. The others, also the few
  * strings with an escape, are made in the pipeline's text and copied, since the next call uses
@@ -27,6 +28,23 @@ struct bytes job_text(struct job *job, enum event_field field)
     return arena_copy(&job->batch->arena, buffer_peek(text));
 }
 
+/* Headers hold any bytes, and terminals obey some characters. */
+const char *job_told(struct job *job, const char *text)
+{
+    struct bytes rest = bytes_of_string(text);
+    size_t size = 0;
+    uint8_t *told = arena_raw(&job->batch->arena, rest.size * UNICODE_ENCODED_LIMIT + 1);
+    while (rest.size > 0) {
+        uint32_t code;
+        size_t step = unicode_decode(rest, &code);
+        bool plain = step > 0 && code >= ' ' && (code < 0x7F || code > 0x9F);
+        size += unicode_encode(plain ? code : UNICODE_REPLACEMENT, told + size);
+        rest = bytes_skip(rest, step > 0 ? step : 1);
+    }
+    told[size] = 0;
+    return (const char *)told;
+}
+
 static void remark(struct job *job, enum event_remark kind, const char *format, ...)
     PRINTF_LIKE(3, 4);
 
@@ -41,12 +59,11 @@ static void remark(struct job *job, enum event_remark kind, const char *format, 
     va_end(arguments);
     assert((unsigned)kind < EVENT_REMARK_COUNT && !job->decision->remarks[kind]);
     job->batch->counts.remarks[kind]++;
-    job->decision->remarks[kind] =
-        (const char *)arena_copy(&job->batch->arena, bytes_of_string(text)).data;
+    job->decision->remarks[kind] = job_told(job, text);
 }
 
 /* A value for a text of ours: not too much of it. */
-#define SHOWN(value) (int)((value)->raw.size < 60 ? (value)->raw.size : 60), (value)->raw.data
+#define SHOWN(value) (int)unicode_cut((value)->raw, 60), (value)->raw.data
 
 /* RFC 3339 first: only what is not that is guessed at (instant_guess()), so that no good time is
  * read in another way. */

@@ -110,7 +110,7 @@ static void make_dead_letter(struct job *job, enum dead_reason reason, const cha
         decision->event_id = origin_of(&job->batch->arena, job->record);
     decision->dead = true;
     decision->reason = reason;
-    decision->problem = (const char *)arena_copy(&job->batch->arena, bytes_of_string(problem)).data;
+    decision->problem = job_told(job, problem);
     const struct dead_letter letter = {
         .topic = settings->dead_letter_topic,
         .reason = reason,

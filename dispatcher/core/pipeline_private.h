@@ -135,6 +135,10 @@ void review_remember(struct job *job);
 /* The text of an event's field, empty if it has none. Borrows from the event or the batch. */
 struct bytes job_text(struct job *job, enum event_field field);
 
+/* A copy of a text for people in which what is no UTF-8, or no printable character, is replaced
+ * (U+FFFD): it holds what others sent, and goes into JSON and to terminals. */
+const char *job_told(struct job *job, const char *text);
+
 /* The event's time, progress and trace, as far as it has them; else a remark. */
 void job_read_time(struct job *job);
 void job_read_progress(struct job *job);

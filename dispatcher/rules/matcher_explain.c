@@ -7,6 +7,7 @@
 
 #include "json.h"
 #include "matcher_private.h"
+#include "unicode.h"
 
 enum {
     SHOWN_VALUES_MAX = 5,  /* of a field */
@@ -20,10 +21,7 @@ static void append_cut(struct buffer *text, struct bytes shown)
         buffer_append(text, shown);
         return;
     }
-    size_t size = SHOWN_BYTES_MAX;
-    while (size > 0 && (shown.data[size] & 0xc0) == 0x80)
-        size--;
-    buffer_append(text, bytes_of(shown.data, size));
+    buffer_append(text, bytes_of(shown.data, unicode_cut(shown, SHOWN_BYTES_MAX)));
     buffer_append_string(text, "…");
 }
 

@@ -5,6 +5,7 @@
 
 #include "dead_letter.h"
 #include "json.h"
+#include "unicode.h"
 
 #define EVENT_START                                                                      \
     "{\"id\":\"e1\",\"event\":\"task.completed\",\"time\":\"2026-03-02T08:01:56.419Z\"," \
@@ -822,6 +823,51 @@ START_TEST(every_decision_can_be_audited)
 }
 END_TEST
 
+#define NINE "123456789"
+#define FIFTY_NINE NINE " " NINE " " NINE " " NINE " " NINE " " NINE
+
+/* Whatever an event holds and wherever its texts are cut: what is told of it is UTF-8. */
+START_TEST(what_is_told_of_an_event_is_utf8)
+{
+    static const struct {
+        const char *type;
+        const char *event;
+        const char *told;
+    } cases[] = {
+        {"application/json", "{\"event\":\"a\",\"time\":\"" FIFTY_NINE "\u00e9\"}",
+         "is taken: " FIFTY_NINE "\"}"},
+        {"application/json", "{\"event\":\"a\",\"progress\":\"" FIFTY_NINE "\u00e9\"}",
+         "is left out: " FIFTY_NINE "\"}"},
+        {"image/\xff\xe9\x1b[2J", "", "content type image/\ufffd\ufffd\ufffd[2J is not an event"},
+        {"text/plain; charset=\xe9", "", "charset=\ufffd: only UTF-8 is read"},
+        {"application/cloudevents+json",
+         "{\"specversion\":\"2" NINE NINE "\u00e9\",\"id\":\"1\","
+         "\"source\":\"s\",\"type\":\"t\"}",
+         "of version 2" NINE NINE "\""},
+    };
+    const struct pipeline_settings settings = {.limits = PIPELINE_LIMITS_DEFAULT,
+                                               .dead_letter_topic = "dead",
+                                               .audit_topic = "audit",
+                                               .audit = AUDIT_ALL};
+    struct fixture fixture;
+    fixture_open_with(&fixture, "rules: [{name: r, when: {event: [a]}, rooms: ['tenant:t']}]",
+                      &settings);
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        const struct record_header type = {BYTES_LITERAL("content-type"),
+                                           bytes_of_string(cases[i].type)};
+        struct record record = {.value = bytes_of_string(cases[i].event),
+                                .has_value = true,
+                                .headers = &type,
+                                .header_count = 1};
+        fixture_feed_record(&fixture, &record);
+        ck_assert_msg(unicode_is_valid(audit_of(&fixture)), "%zu", i);
+        ck_assert_msg(bytes_contain(audit_of(&fixture), cases[i].told), "%zu: %.*s", i,
+                      BYTES_PRINT(audit_of(&fixture)));
+    }
+    fixture_close(&fixture);
+}
+END_TEST
+
 TEST_PROGRAM("pipeline", rules_of_one_type_add_their_rooms_to_one_notification,
              a_review_is_one_alert_per_lane, the_same_event_gives_the_same_records,
              an_event_that_no_rule_matches_leads_to_nothing,
@@ -839,4 +885,5 @@ TEST_PROGRAM("pipeline", rules_of_one_type_add_their_rooms_to_one_notification,
              what_is_left_out_is_told_with_its_reason, what_is_told_of_an_event_is_bounded,
              rules_that_match_cost_in_proportion, a_key_that_is_repeated_costs_in_proportion,
              a_dead_letter_names_the_limit_and_the_rule,
-             the_defaults_hold_many_ranges_and_many_wildcards, every_decision_can_be_audited)
+             the_defaults_hold_many_ranges_and_many_wildcards, every_decision_can_be_audited,
+             what_is_told_of_an_event_is_utf8)
