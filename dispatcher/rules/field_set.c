@@ -367,7 +367,8 @@ static bool extract_token(struct extraction *walk, enum json_token token)
     uint32_t object = walk->path[walk->open - 1].object;
     walk->values->repeats_keys |= walk->values->objects[child] == object;
     walk->values->objects[child] = object;
-    return step_value(walk, json_next(&walk->scanner), child, false);
+    enum json_token value = json_next(&walk->scanner);
+    return value != JSON_ERROR && step_value(walk, value, child, false);
 }
 
 /* The whole text is checked, also what nobody wants: what follows relies on it. UTF-8 is not

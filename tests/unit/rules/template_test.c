@@ -81,7 +81,8 @@ END_TEST
 
 START_TEST(only_one_json_object_is_extracted_from)
 {
-    static const char *const texts[] = {"", "1", "[]", "{", "{}x", "{\"a\"}", "{\"a\":1,}"};
+    static const char *const texts[] = {"",    "1",       "[]",         "{",
+                                        "{}x", "{\"a\"}", "{\"a\":1,}", "{\"a\":tru}"};
     struct field_value value;
     for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
         ck_assert_int_ne(extract_one(TEXT("a"), bytes_of_string(texts[i]), &value), STATUS_OK);
