@@ -15,7 +15,7 @@
 #include "json.h"
 #include "unicode.h"
 
-/* Digits and nothing else, up to 18; -1: that is not what the header holds. */
+/* Digits and nothing else, up to 18, which fit; -1: that is not what the header holds. */
 static int64_t read_header_number(const struct record *record, const char *name)
 {
     struct bytes value;
@@ -26,7 +26,6 @@ static int64_t read_header_number(const struct record *record, const char *name)
         if (value.data[i] < '0' || value.data[i] > '9')
             return -1;
         number = number * 10 + (value.data[i] - '0');
-        assert(number >= 0); /* 18 digits fit */
     }
     return number;
 }
