@@ -49,7 +49,7 @@ void kafka_lane_ask_at(struct kafka_source *source, struct kafka_lane *entry, in
     entry->retry_ms = time_ms;
     if (time_ms < source->ask_ms)
         source->ask_ms = time_ms;
-    event_descriptor_signal(source->descriptor);
+    event_descriptor_signal(source->asker.descriptor);
 }
 
 void kafka_lane_start_over(struct kafka_source *source, struct kafka_lane *entry)

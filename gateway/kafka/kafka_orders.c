@@ -10,10 +10,9 @@
 #include "kafka_orders.h"
 
 #include <assert.h>
-#include <unistd.h>
 
 #include "event_descriptor.h"
-#include "kafka_client.h"
+#include "kafka_asker.h"
 #include "kafka_ends.h"
 #include "log.h"
 #include "mem.h"
@@ -32,9 +31,7 @@ enum {
 
 struct kafka_orders {
     struct kafka_orders_config config;
-    int descriptor;
-    struct worker *worker;
-    struct kafka_client asking; /* the worker's */
+    struct kafka_asker asker;
     struct kafka_client live;
     struct kafka_ends_round *round; /* under way, or NULL */
     int64_t ask_ms;
@@ -211,7 +208,7 @@ static void start_order_reading(struct kafka_orders *orders, int64_t first, int6
                                            .client_id = orders->config.client_id,
                                            .purpose = KAFKA_PURPOSE_LIVE,
                                            .mock = orders->mock,
-                                           .wake_descriptor = orders->descriptor};
+                                           .wake_descriptor = orders->asker.descriptor};
     struct error error;
     assert(!orders->reading && !orders->live.handle && first <= end);
     if (kafka_client_open(&options, &orders->live, &error) != STATUS_OK) {
@@ -232,7 +229,7 @@ static void start_order_reading(struct kafka_orders *orders, int64_t first, int6
     orders->reading = code == RD_KAFKA_RESP_ERR_NO_ERROR;
     if (!orders->reading)
         stop_order_reading(orders);
-    event_descriptor_signal(orders->descriptor); /* what came before is not told */
+    event_descriptor_signal(orders->asker.descriptor); /* what came before is not told */
 }
 
 /* --- where the topic ends --------------------------------------------------------------------- */
@@ -298,15 +295,15 @@ static void orders_round_done(struct worker_job *job)
 
 static void ask_for_end(struct kafka_orders *orders)
 {
-    struct kafka_ends_round *round = kafka_ends_round_new(orders->asking.handle);
+    struct kafka_ends_round *round = kafka_ends_round_new(orders->asker.client.handle);
     round->job.done = orders_round_done;
     round->owner = orders;
-    round->worker = orders->worker;
+    round->worker = orders->asker.worker;
     round->ask_mock = !orders->asked;
     orders->asked_position = orders->position;
     kafka_ends_add(round, orders->config.topic, 0)->partition_count = 1;
     orders->round = round;
-    worker_submit(orders->worker, &round->job);
+    worker_submit(orders->asker.worker, &round->job);
 }
 
 /* --- life and turns --------------------------------------------------------------------------- */
@@ -318,57 +315,38 @@ enum status kafka_orders_open(const struct kafka_orders_config *config,
     made->config = *config;
     made->target = -1;
     made->position = -1;
-    struct kafka_client_options asking = {.settings = config->settings,
-                                          .client_id = config->client_id,
-                                          .purpose = KAFKA_PURPOSE_ASKING};
-    enum status status = event_descriptor_open(&made->descriptor, error);
-    if (status != STATUS_OK)
-        goto failed;
-    status = kafka_client_open(&asking, &made->asking, error);
-    if (status != STATUS_OK)
-        goto failed_client;
-    status = worker_open(made->descriptor, &made->worker, error);
-    if (status != STATUS_OK)
-        goto failed_worker;
-    event_descriptor_signal(made->descriptor);
-    *orders = made;
-    return STATUS_OK;
-
-failed_worker:
-    kafka_client_close(&made->asking);
-failed_client:
-    close(made->descriptor);
-failed:
-    free(made);
+    enum status status = kafka_asker_open(config->settings, config->client_id, &made->asker, error);
+    if (status == STATUS_OK)
+        *orders = made;
+    else
+        free(made);
     return status;
 }
 
-/* The worker first: it may be asking through the handle that is closed below. */
 void kafka_orders_close(struct kafka_orders *orders)
 {
     if (!orders)
         return;
-    worker_close(orders->worker);
+    kafka_asker_stop(&orders->asker);
     kafka_ends_round_free(orders->round);
     if (orders->held)
         rd_kafka_message_destroy(orders->held);
     kafka_client_close(&orders->live);
-    kafka_client_close(&orders->asking);
-    close(orders->descriptor);
+    kafka_asker_close(&orders->asker);
     free(orders);
 }
 
 int kafka_orders_descriptor(const struct kafka_orders *orders)
 {
-    return orders->descriptor;
+    return orders->asker.descriptor;
 }
 
 void kafka_orders_service(struct kafka_orders *orders, int64_t now_ms, int64_t wall_ms)
 {
     orders->now_ms = now_ms;
     orders->wall_ms = wall_ms;
-    event_descriptor_clear(orders->descriptor);
-    worker_collect(orders->worker);
+    event_descriptor_clear(orders->asker.descriptor);
+    worker_collect(orders->asker.worker);
     bool more = drain_orders(orders);
     look_whether_known(orders);
     if (orders->renew)
@@ -376,7 +354,7 @@ void kafka_orders_service(struct kafka_orders *orders, int64_t now_ms, int64_t w
     if (!orders->round && orders->ask_ms <= now_ms)
         ask_for_end(orders);
     if (more)
-        event_descriptor_signal(orders->descriptor);
+        event_descriptor_signal(orders->asker.descriptor);
 }
 
 int64_t kafka_orders_deadline_ms(const struct kafka_orders *orders)

@@ -91,7 +91,7 @@ enum status kafka_rounds_open_live(struct kafka_source *source)
                                            .client_id = source->config.client_id,
                                            .purpose = KAFKA_PURPOSE_LIVE,
                                            .mock = source->mock,
-                                           .wake_descriptor = source->descriptor,
+                                           .wake_descriptor = source->asker.descriptor,
                                            .on_error = live_error,
                                            .opaque = source};
     struct error error;
@@ -113,7 +113,7 @@ static bool round_open_clients(struct kafka_source *source)
         return false;
     struct kafka_scan_pool_config scans = {.settings = source->config.settings,
                                            .client_id = source->config.client_id,
-                                           .wake_descriptor = source->descriptor,
+                                           .wake_descriptor = source->asker.descriptor,
                                            .consumers = source->config.scans,
                                            .mock = source->mock,
                                            .stall_ms = SCAN_STALL_MS,
@@ -194,10 +194,10 @@ static void start_round(struct kafka_source *source)
 {
     struct kafka_lane *entry;
     struct kafka_lane *scratch;
-    struct kafka_ends_round *round = kafka_ends_round_new(source->asking.handle);
+    struct kafka_ends_round *round = kafka_ends_round_new(source->asker.client.handle);
     round->job.done = round_done;
     round->owner = source;
-    round->worker = source->worker;
+    round->worker = source->asker.worker;
     /* Once is enough: a cluster does not become another kind of cluster. */
     round->ask_mock = !source->answered;
     source->ask_ms = INT64_MAX;
@@ -216,7 +216,7 @@ static void start_round(struct kafka_source *source)
         entry->asked_position = entry->position;
     }
     source->round = round;
-    worker_submit(source->worker, &round->job);
+    worker_submit(source->asker.worker, &round->job);
 }
 
 void kafka_rounds_run(struct kafka_source *source)

@@ -9,7 +9,6 @@
 
 #include <assert.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "event_descriptor.h"
 #include "kafka_source_private.h"
@@ -224,44 +223,25 @@ enum status kafka_source_open(const struct kafka_source_config *config,
     made->lanes.seed = config->hash_seed;
     made->ask_ms = INT64_MAX;
     made->probe_ms = 0; /* the broker is looked for at once */
-    struct kafka_client_options asking = {.settings = config->settings,
-                                          .client_id = config->client_id,
-                                          .purpose = KAFKA_PURPOSE_ASKING};
-    enum status status = event_descriptor_open(&made->descriptor, error);
-    if (status != STATUS_OK)
-        goto failed;
-    status = kafka_client_open(&asking, &made->asking, error);
-    if (status != STATUS_OK)
-        goto failed_client;
-    status = worker_open(made->descriptor, &made->worker, error);
-    if (status != STATUS_OK)
-        goto failed_worker;
-    event_descriptor_signal(made->descriptor);
-    *source = made;
-    return STATUS_OK;
-
-failed_worker:
-    kafka_client_close(&made->asking);
-failed_client:
-    close(made->descriptor);
-failed:
-    free(made);
+    enum status status = kafka_asker_open(config->settings, config->client_id, &made->asker, error);
+    if (status == STATUS_OK)
+        *source = made;
+    else
+        free(made);
     return status;
 }
 
-/* The worker first, which may be asking through `asking`; the descriptor last, because librdkafka
- * writes to it until its handles have ended. */
+/* The descriptor last, because librdkafka writes to it until its handles have ended. */
 void kafka_source_close(struct kafka_source *source)
 {
     if (!source)
         return;
-    worker_close(source->worker);
+    kafka_asker_stop(&source->asker);
     kafka_ends_round_free(source->round);
     kafka_scan_pool_close(source->scans);
     kafka_client_close(&source->live);
-    kafka_client_close(&source->asking);
     kafka_lanes_deinit(&source->lanes);
-    close(source->descriptor);
+    kafka_asker_close(&source->asker);
     free(source);
 }
 
@@ -272,7 +252,7 @@ void kafka_source_attach(struct kafka_source *source, struct hub *hub)
 
 int kafka_source_descriptor(const struct kafka_source *source)
 {
-    return source->descriptor;
+    return source->asker.descriptor;
 }
 
 /* Cleared before anything is looked at: what comes later signals again. Answers first, since they
@@ -281,8 +261,8 @@ void kafka_source_service(struct kafka_source *source, int64_t now_ms, int64_t w
 {
     source->now_ms = now_ms;
     source->wall_ms = wall_ms;
-    event_descriptor_clear(source->descriptor);
-    worker_collect(source->worker);
+    event_descriptor_clear(source->asker.descriptor);
+    worker_collect(source->asker.worker);
     bool more = drain_live(source);
     if (source->scans)
         more = kafka_scan_service(source->scans, now_ms) || more;
@@ -290,7 +270,7 @@ void kafka_source_service(struct kafka_source *source, int64_t now_ms, int64_t w
     kafka_rounds_run(source);
     kafka_lanes_reap(&source->lanes);
     if (more)
-        event_descriptor_signal(source->descriptor);
+        event_descriptor_signal(source->asker.descriptor);
 }
 
 void kafka_source_service_live(struct kafka_source *source, int64_t now_ms, int64_t wall_ms)
@@ -298,7 +278,7 @@ void kafka_source_service_live(struct kafka_source *source, int64_t now_ms, int6
     source->now_ms = now_ms;
     source->wall_ms = wall_ms;
     if (drain_live(source))
-        event_descriptor_signal(source->descriptor);
+        event_descriptor_signal(source->asker.descriptor);
 }
 
 int64_t kafka_source_deadline_ms(const struct kafka_source *source)

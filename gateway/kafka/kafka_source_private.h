@@ -7,7 +7,7 @@
 #ifndef GATEWAY_KAFKA_KAFKA_SOURCE_PRIVATE_H
 #define GATEWAY_KAFKA_KAFKA_SOURCE_PRIVATE_H
 
-#include "kafka_client.h"
+#include "kafka_asker.h"
 #include "kafka_ends.h"
 #include "kafka_lanes.h"
 #include "kafka_source.h"
@@ -16,10 +16,8 @@
 struct kafka_source {
     struct kafka_source_config config;
     struct hub *hub;
-    int descriptor;
-    struct worker *worker;
-    struct kafka_client asking; /* the worker's */
-    struct kafka_client live;   /* opened when the broker has answered for the first time */
+    struct kafka_asker asker;
+    struct kafka_client live; /* opened when the broker has answered for the first time */
     struct kafka_scan_pool *scans;
     struct kafka_lanes lanes;
     struct kafka_ends_round *round; /* under way, or NULL */
