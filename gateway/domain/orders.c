@@ -283,12 +283,14 @@ static const struct order_in_force *oldest_unseen(const struct order_subject *su
 void orders_new_rooms(const struct orders *orders, struct orders_member *member,
                       orders_room_fn *each, void *context)
 {
+    bool more = true;
     assert(member->seen <= orders->join_number);
-    for (unsigned scope = 0; scope < ORDER_SCOPES; scope++) {
+    for (unsigned scope = 0; scope < ORDER_SCOPES && more; scope++) {
         const struct order_subject *subject = member->subjects.of[scope];
         const struct order_in_force *order = subject ? oldest_unseen(subject, member->seen) : NULL;
-        for (; order; order = order->next)
-            each(context, bytes_skip(bytes_of(order->key, order->key_size), sizeof(uint64_t)));
+        for (; order && more; order = order->next)
+            more =
+                each(context, bytes_skip(bytes_of(order->key, order->key_size), sizeof(uint64_t)));
     }
     member->seen = orders->join_number;
 }

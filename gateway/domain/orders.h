@@ -90,9 +90,10 @@ void orders_enter(struct orders *orders, struct orders_member *member,
 /* It goes. */
 void orders_leave(struct orders *orders, struct orders_member *member);
 
-/* Gives each room that an order in force has opened since this was last asked for the member. The
- * name is valid during the call, which must not change the table. */
-typedef void orders_room_fn(void *context, struct bytes room);
+/* Gives each room that an order in force has opened since this was last asked for the member, until
+ * `each` returns false: those behind it are not given later either. The name is valid during the
+ * call, which must not change the table. */
+typedef bool orders_room_fn(void *context, struct bytes room);
 void orders_new_rooms(const struct orders *orders, struct orders_member *member,
                       orders_room_fn *each, void *context);
 

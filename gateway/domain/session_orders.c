@@ -14,25 +14,39 @@ enum { LOOKS_A_TURN = 1024 /* at sessions that orders name, and at their rooms *
 
 /* --- what orders do to it --------------------------------------------------------------------- */
 
-static void open_room(void *context, struct bytes room)
+struct look {
+    struct session *session;
+    uint64_t rooms; /* that orders open */
+};
+
+/* One that cannot be given is told, unless as much waits for the client as its rooms are worth: who
+ * is ended for what it was told would come back to the same. Behind the first that is too many
+ * there is nothing to be done. */
+static bool open_room(void *context, struct bytes room)
 {
-    struct session *session = context;
-    struct control control = {0};
+    struct look *look = context;
+    struct session *session = look->session;
+    const struct session_queue *queue = &session->queue;
+    look->rooms++;
     if (session_is_in(session, room) || session_is_kept_out(session, room))
-        return;
-    control.reason = session_gain_room(session, room);
-    if (control.reason)
-        session_push_control(session, ITEM_LEFT, room, &control);
-    else
+        return true;
+    struct control control = {.reason = session_gain_room(session, room)};
+    bool too_many = control.reason && strcmp(control.reason, "too_many_rooms") == 0;
+    if (!control.reason)
         session->hub->stats.rooms_opened++;
+    else if (too_many || queue->count - queue->messages < session->hub->config.rooms_per_session)
+        session_push_control(session, ITEM_LEFT, room, &control);
+    return !too_many && !session->overflowed;
 }
 
-static void follow_orders(struct session *session)
+/* How many rooms it has looked at. */
+static uint64_t follow_orders(struct session *session)
 {
     struct hub *hub = session->hub;
+    struct look look = {.session = session, .rooms = session->room_count};
     assert(session->member);
     if (session_is_ending(session))
-        return;
+        return 0;
     const char *end = session_verdict(session, session->claims, &session->member->subjects);
     if (end) {
         /* Whose token is worth nothing any more may come back with another. */
@@ -40,14 +54,15 @@ static void follow_orders(struct session *session)
         hub->stats.disconnected += !revoked;
         hub->stats.revoked += revoked;
         session_end(session, end, revoked && session->state == SESSION_OPEN);
-        return;
+        return 0;
     }
     if (session->state != SESSION_OPEN || session->opening)
-        return; /* when its client has been told that it is open */
+        return 0; /* when its client has been told that it is open */
     uint64_t lost = hub->stats.rooms_lost;
     session_lose_rooms(session);
     hub->stats.rooms_closed += hub->stats.rooms_lost - lost;
-    orders_new_rooms(hub->orders, session->member, open_room, session);
+    orders_new_rooms(hub->orders, session->member, open_room, &look);
+    return look.rooms;
 }
 
 void session_orders_run(struct hub *hub)
@@ -60,8 +75,7 @@ void session_orders_run(struct hub *hub)
         const struct orders_member *member = orders_next(hub->orders);
         if (!member)
             break;
-        looks += 1 + member->session->room_count;
-        follow_orders(member->session);
+        looks += 1 + follow_orders(member->session);
         hub->stats.steps++;
     }
 }

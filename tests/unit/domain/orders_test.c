@@ -302,11 +302,13 @@ END_TEST
 
 static char given[256];
 
-static void give(void *context, struct bytes room)
+/* `context`: how many more are wanted; NULL: all. */
+static bool give(void *context, struct bytes room)
 {
-    (void)context;
+    unsigned *wanted = context;
     size_t size = strlen(given);
     snprintf(given + size, sizeof(given) - size, "%.*s ", BYTES_PRINT(room));
+    return !wanted || --*wanted > 0;
 }
 
 static const char *rooms_for(unsigned i)
@@ -340,6 +342,27 @@ START_TEST(rooms_are_given_once)
 }
 END_TEST
 
+/* Whoever wants no more is not offered the rest, of this subject and the others, later either. */
+START_TEST(rooms_are_given_until_it_is_enough)
+{
+    unsigned wanted = 2;
+    everybody(1);
+    struct order by_tenant = an_order(ORDER_JOIN, ORDER_TENANT, "", "task:1");
+    struct order by_user = an_order(ORDER_JOIN, ORDER_USER, "u0", "task:4");
+    ck_assert_int_eq(put(&by_tenant, 1000), STATUS_OK);
+    by_tenant.room = text("task:2");
+    ck_assert_int_eq(put(&by_tenant, 1000), STATUS_OK);
+    by_tenant.room = text("task:3");
+    ck_assert_int_eq(put(&by_tenant, 1000), STATUS_OK);
+    ck_assert_int_eq(put(&by_user, 1000), STATUS_OK);
+    given[0] = 0;
+    orders_new_rooms(orders, &members[0], give, &wanted);
+    ck_assert_str_eq(given, "task:1 task:2 ");
+    ck_assert_str_eq(rooms_for(0), "");
+    nobody(1);
+}
+END_TEST
+
 TEST_PROGRAM("orders", a_tenant_is_a_wall, one_of_each_key, of_several_that_name_it,
              time_is_over_and_there_is_a_limit, those_whom_it_names, nobody_is_passed_over,
-             subjects_take_turns, rooms_are_given_once)
+             subjects_take_turns, rooms_are_given_once, rooms_are_given_until_it_is_enough)

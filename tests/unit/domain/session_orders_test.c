@@ -387,14 +387,76 @@ START_TEST(what_a_client_leaves_stays_left)
 }
 END_TEST
 
+static void restart_for(size_t orders)
+{
+    world.config.orders.most = orders;
+    stop();
+    start();
+    hub_orders_known(world.hub);
+}
+
+static void open_rooms(enum order_scope scope, const char *id, const char *kind, unsigned count)
+{
+    for (unsigned i = 0; i < count; i++) {
+        char room[32];
+        snprintf(room, sizeof(room), "%s:%u", kind, i);
+        ck_assert_int_eq(give_order(to(ORDER_JOIN, scope, id), room), STATUS_OK);
+    }
+}
+
+/* Far more than its queue holds answers: it hears of the first that is too many, and stays. */
+START_TEST(more_rooms_than_it_may_have)
+{
+    begin();
+    restart_for(2000);
+    connect_with(0, claims_of(1, ""));
+    is_told(0, "opened; ");
+    open_rooms(ORDER_USER, "u1", "project", 200);
+    open_rooms(ORDER_TENANT, "", "task", 200);
+    turn(1);
+    turn(1);
+    is_told(0, "joined task:0; joined task:1; joined task:2; left task:3: too_many_rooms; ");
+    end();
+}
+END_TEST
+
+/* Nor is it ended for rooms that there are not; those that there are it is given. */
+START_TEST(rooms_that_there_are_not)
+{
+    begin();
+    restart_for(2000);
+    connect_with(0, claims_of(1, ""));
+    is_told(0, "opened; ");
+    open_rooms(ORDER_USER, "u1", "nowhere", 200);
+    say(to(ORDER_JOIN, ORDER_USER, "u1"), "project:p1");
+    turn(1);
+    is_told(0, "left nowhere:0: no_such_room; left nowhere:1: no_such_room; "
+               "left nowhere:2: no_such_room; left nowhere:3: no_such_room; joined project:p1; ");
+    end();
+}
+END_TEST
+
+/* What a look costs counts as so many. */
+START_TEST(rooms_that_orders_open_in_slices)
+{
+    begin();
+    restart_for(2000);
+    for (unsigned i = 0; i < CLIENTS; i++)
+        connect_with(i, claims_of(i, ""));
+    open_rooms(ORDER_TENANT, "", "nowhere", 200);
+    unsigned turns = 0;
+    for (; hub_deadline_ms(world.hub) <= world.now_ms; turns++)
+        turn(0);
+    ck_assert_uint_ge(turns, CLIENTS * 200 / 1024);
+    end();
+}
+END_TEST
+
 /* A few in each turn; it ends, and the loop is told to go on until then. */
 START_TEST(a_tenant_in_slices)
 {
     begin();
-    world.config.orders.most = 2000;
-    stop();
-    start();
-    hub_orders_known(world.hub);
+    restart_for(2000);
     for (unsigned i = 0; i < CLIENTS; i++)
         connect_with(i, claims_of(i, ""));
     uint64_t steps = hub_stats(world.hub)->steps;
@@ -506,6 +568,7 @@ END_TEST
 
 TEST_PROGRAM("session_orders", nobody_is_let_in_before_the_orders_are_known, ended_by_each_name,
              a_session_does_not_come_back, tokens_of_before_are_worthless, out_of_a_room,
-             into_a_room, what_a_client_leaves_stays_left, a_tenant_in_slices,
+             into_a_room, what_a_client_leaves_stays_left, more_rooms_than_it_may_have,
+             rooms_that_there_are_not, rooms_that_orders_open_in_slices, a_tenant_in_slices,
              as_many_as_there_may_be, orders_have_a_time, a_session_that_moves_is_held_to_them,
              nothing_is_told_if_that_is_configured)
