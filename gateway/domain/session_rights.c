@@ -117,8 +117,9 @@ const char *session_admit(struct session *session, bool *transient)
     return NULL;
 }
 
+/* Also if there are none any more: the one that opened a room may have been lifted just now. */
 void session_ask_orders(struct session *session)
 {
-    if (session->member && orders_count(session->hub->orders) > 0)
+    if (session->member)
         orders_look_at(session->hub->orders, session->member);
 }

@@ -75,7 +75,7 @@ static void turn(int64_t later_ms)
     hub_run(world.hub, world.now_ms += later_ms);
 }
 
-static void connect_with(unsigned i, const char *claims)
+static void open_session(unsigned i, const char *claims)
 {
     struct client *client = &world.clients[i];
     struct session_request request = {.transport = &transport,
@@ -89,6 +89,11 @@ static void connect_with(unsigned i, const char *claims)
     client->told[0] = 0;
     client->over = false;
     client->session = hub_open_session(world.hub, &request);
+}
+
+static void connect_with(unsigned i, const char *claims)
+{
+    open_session(i, claims);
     turn(1);
     turn(1);
 }
@@ -367,6 +372,25 @@ START_TEST(into_a_room)
 }
 END_TEST
 
+/* It came back to the room, and before it is told so, the only order there was is taken back. */
+START_TEST(out_of_a_room_whose_order_is_lifted_meanwhile)
+{
+    begin();
+    connect_with(0, claims_of(1, ""));
+    struct order order = to(ORDER_JOIN, ORDER_USER, "u1");
+    say(order, "project:p1");
+    turn(1);
+    is_told(0, "opened; joined project:p1; ");
+    session_close(world.clients[0].session);
+    open_session(0, claims_of(1, ""));
+    order.lifted = true;
+    say(order, "project:p1");
+    turn(1);
+    is_told(0, "opened again; left project:p1: not_allowed; ");
+    end();
+}
+END_TEST
+
 START_TEST(what_a_client_leaves_stays_left)
 {
     begin();
@@ -568,7 +592,8 @@ END_TEST
 
 TEST_PROGRAM("session_orders", nobody_is_let_in_before_the_orders_are_known, ended_by_each_name,
              a_session_does_not_come_back, tokens_of_before_are_worthless, out_of_a_room,
-             into_a_room, what_a_client_leaves_stays_left, more_rooms_than_it_may_have,
-             rooms_that_there_are_not, rooms_that_orders_open_in_slices, a_tenant_in_slices,
-             as_many_as_there_may_be, orders_have_a_time, a_session_that_moves_is_held_to_them,
+             into_a_room, out_of_a_room_whose_order_is_lifted_meanwhile,
+             what_a_client_leaves_stays_left, more_rooms_than_it_may_have, rooms_that_there_are_not,
+             rooms_that_orders_open_in_slices, a_tenant_in_slices, as_many_as_there_may_be,
+             orders_have_a_time, a_session_that_moves_is_held_to_them,
              nothing_is_told_if_that_is_configured)
