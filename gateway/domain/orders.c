@@ -231,39 +231,64 @@ void orders_look_at(struct orders *orders, struct orders_member *member)
 #define LINK_PREV links[scope].prev
 #define LINK_NEXT links[scope].next
 
-void orders_enter(struct orders *orders, struct orders_member *member,
-                  const struct orders_principal *principal)
+/* Nothing happens if no order can name it. */
+static void enter_subject(struct orders *orders, struct orders_member *member,
+                          const struct orders_principal *principal, enum order_scope scope)
 {
     uint8_t key[SUBJECT_KEY_SIZE];
     size_t size;
-    for (unsigned scope = 0; scope < ORDER_SCOPES; scope++) {
-        if (!subject_key((enum order_scope)scope, principal->tenant,
-                         principal_id(principal, (enum order_scope)scope), key, &size))
-            continue;
-        struct order_subject *subject = subject_of(orders, key, size);
-        assert(!member->subjects.of[scope]);
-        member->subjects.of[scope] = subject;
-        DL_APPEND2(subject->members, member, LINK_PREV, LINK_NEXT);
-        subject->member_count++;
-        subject->walk_left += subject->walk != NULL;
-    }
+    assert(!member->subjects.of[scope] && member->seen[scope] == 0);
+    if (!subject_key(scope, principal->tenant, principal_id(principal, scope), key, &size))
+        return;
+    struct order_subject *subject = subject_of(orders, key, size);
+    member->subjects.of[scope] = subject;
+    DL_APPEND2(subject->members, member, LINK_PREV, LINK_NEXT);
+    subject->member_count++;
+    subject->walk_left += subject->walk != NULL;
 }
 
 /* A walk that stands at it goes on at the next. */
+static void leave_subject(struct orders *orders, struct orders_member *member,
+                          enum order_scope scope)
+{
+    struct order_subject *subject = member->subjects.of[scope];
+    if (!subject)
+        return;
+    assert(subject->member_count > 0);
+    if (subject->walk == member)
+        subject->walk = member_behind(subject, member);
+    DL_DELETE2(subject->members, member, LINK_PREV, LINK_NEXT);
+    if (--subject->member_count == 0)
+        end_walk(orders, subject);
+    release_subject(orders, subject);
+    member->subjects.of[scope] = NULL;
+    member->seen[scope] = 0;
+}
+
+void orders_enter(struct orders *orders, struct orders_member *member,
+                  const struct orders_principal *principal)
+{
+    for (unsigned scope = 0; scope < ORDER_SCOPES; scope++)
+        enter_subject(orders, member, principal, (enum order_scope)scope);
+}
+
+void orders_change_token(struct orders *orders, struct orders_member *member,
+                         const struct orders_principal *principal)
+{
+    uint8_t key[SUBJECT_KEY_SIZE];
+    size_t size;
+    const struct order_subject *before = member->subjects.of[ORDER_TOKEN];
+    if (before && subject_key(ORDER_TOKEN, principal->tenant, principal->token, key, &size) &&
+        find_subject(orders, key, size) == before)
+        return;
+    leave_subject(orders, member, ORDER_TOKEN);
+    enter_subject(orders, member, principal, ORDER_TOKEN);
+}
+
 void orders_leave(struct orders *orders, struct orders_member *member)
 {
-    for (unsigned scope = 0; scope < ORDER_SCOPES; scope++) {
-        struct order_subject *subject = member->subjects.of[scope];
-        if (!subject)
-            continue;
-        assert(subject->member_count > 0);
-        if (subject->walk == member)
-            subject->walk = member_behind(subject, member);
-        DL_DELETE2(subject->members, member, LINK_PREV, LINK_NEXT);
-        if (--subject->member_count == 0)
-            end_walk(orders, subject);
-        release_subject(orders, subject);
-    }
+    for (unsigned scope = 0; scope < ORDER_SCOPES; scope++)
+        leave_subject(orders, member, (enum order_scope)scope);
     *member = (struct orders_member){0};
 }
 
@@ -284,15 +309,18 @@ void orders_new_rooms(const struct orders *orders, struct orders_member *member,
                       orders_room_fn *each, void *context)
 {
     bool more = true;
-    assert(member->seen <= orders->join_number);
-    for (unsigned scope = 0; scope < ORDER_SCOPES && more; scope++) {
+    for (unsigned scope = 0; scope < ORDER_SCOPES; scope++) {
         const struct order_subject *subject = member->subjects.of[scope];
-        const struct order_in_force *order = subject ? oldest_unseen(subject, member->seen) : NULL;
+        if (!subject)
+            continue;
+        assert(member->seen[scope] <= orders->join_number);
+        const struct order_in_force *order =
+            more ? oldest_unseen(subject, member->seen[scope]) : NULL;
         for (; order && more; order = order->next)
             more =
                 each(context, bytes_skip(bytes_of(order->key, order->key_size), sizeof(uint64_t)));
+        member->seen[scope] = orders->join_number;
     }
-    member->seen = orders->join_number;
 }
 
 /* --- orders ----------------------------------------------------------------------------------- */

@@ -81,12 +81,17 @@ struct orders_member {
         struct orders_member *prev, *next;
     } links[ORDER_SCOPES];   /* of each subject's members, by when they came */
     struct session *session; /* the caller's */
-    uint64_t seen;           /* orders to join up to this one have been given to it */
+    /* Orders to join up to this one have been given to it, of each subject. */
+    uint64_t seen[ORDER_SCOPES];
 };
 
 /* It comes, with no order given to it. `member` is zeroed, and stays where it is in memory. */
 void orders_enter(struct orders *orders, struct orders_member *member,
                   const struct orders_principal *principal);
+/* It has another token from here on, or the same: what orders for all else have given to it is
+ * given. */
+void orders_change_token(struct orders *orders, struct orders_member *member,
+                         const struct orders_principal *principal);
 /* It goes. */
 void orders_leave(struct orders *orders, struct orders_member *member);
 

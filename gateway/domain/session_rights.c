@@ -117,6 +117,17 @@ const char *session_admit(struct session *session, bool *transient)
     return NULL;
 }
 
+void session_admit_token(struct session *session)
+{
+    struct orders_principal principal;
+    struct order_subjects subjects;
+    if (!session->member)
+        return;
+    find_subjects(session, session->claims, &principal, &subjects);
+    assert(!session_verdict(session, session->claims, &subjects));
+    orders_change_token(session->hub->orders, session->member, &principal);
+}
+
 /* Also if there are none any more: the one that opened a room may have been lifted just now. */
 void session_ask_orders(struct session *session)
 {

@@ -11,6 +11,9 @@
 /* Puts the session under the orders of the backend, also once more after it has become another.
  * NULL; or why they do not let it in. */
 const char *session_admit(struct session *session, bool *transient);
+/* Its claims are a fresh token's, with which session_token_problem() has found nothing wrong. What
+ * orders have done to it is not done again. */
+void session_admit_token(struct session *session);
 /* It is under no orders any more. */
 void session_dismiss(struct session *session);
 /* Why they do not let it bring these claims; NULL: they do. */

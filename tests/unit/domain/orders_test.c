@@ -342,6 +342,34 @@ START_TEST(rooms_are_given_once)
 }
 END_TEST
 
+START_TEST(another_token_gets_its_own_rooms_alone)
+{
+    everybody(1);
+    struct order by_user = an_order(ORDER_JOIN, ORDER_USER, "u0", "task:1");
+    struct order by_token = an_order(ORDER_JOIN, ORDER_TOKEN, "t0", "task:2");
+    struct order by_other = an_order(ORDER_JOIN, ORDER_TOKEN, "t9", "task:3");
+    struct orders_principal who = principal("acme", "u0", "s0", "t0");
+    ck_assert_int_eq(put(&by_user, 1000), STATUS_OK);
+    ck_assert_int_eq(put(&by_token, 1000), STATUS_OK);
+    ck_assert_int_eq(put(&by_other, 1000), STATUS_OK);
+    ck_assert_str_eq(rooms_for(0), "task:1 task:2 ");
+    orders_change_token(orders, &members[0], &who); /* the same */
+    ck_assert_str_eq(rooms_for(0), "");
+    who.token = text("t9");
+    orders_change_token(orders, &members[0], &who);
+    ck_assert_str_eq(rooms_for(0), "task:3 ");
+    who.token = text("");
+    orders_change_token(orders, &members[0], &who);
+    ck_assert_str_eq(rooms_for(0), "");
+    ck_assert_int_eq(put(&by_other, 1000), STATUS_OK); /* names it no more */
+    ck_assert_uint_eq(named, 0);
+    who.token = text("t9");
+    orders_change_token(orders, &members[0], &who);
+    ck_assert_str_eq(rooms_for(0), "task:3 ");
+    nobody(1);
+}
+END_TEST
+
 /* Whoever wants no more is not offered the rest, of this subject and the others, later either. */
 START_TEST(rooms_are_given_until_it_is_enough)
 {
@@ -365,4 +393,5 @@ END_TEST
 
 TEST_PROGRAM("orders", a_tenant_is_a_wall, one_of_each_key, of_several_that_name_it,
              time_is_over_and_there_is_a_limit, those_whom_it_names, nobody_is_passed_over,
-             subjects_take_turns, rooms_are_given_once, rooms_are_given_until_it_is_enough)
+             subjects_take_turns, rooms_are_given_once, rooms_are_given_until_it_is_enough,
+             another_token_gets_its_own_rooms_alone)

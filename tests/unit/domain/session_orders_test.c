@@ -428,6 +428,43 @@ static void open_rooms(enum order_scope scope, const char *id, const char *kind,
     }
 }
 
+static void refresh(unsigned i, const char *claims)
+{
+    ck_assert_ptr_null(
+        session_refresh(world.clients[i].session, bytes_of_string(claims), 9, world.now_ms));
+    turn(1);
+    turn(1);
+}
+
+/* What orders for all else than the token have done is not done again. */
+START_TEST(a_fresh_token_does_not_undo_a_leave)
+{
+    begin();
+    connect_with(0, claims_of(1, ",\"jti\":\"t1\""));
+    is_told(0, "opened; ");
+    for (unsigned i = 1; i <= 4; i++) {
+        char room[32];
+        snprintf(room, sizeof(room), "project:%u", i);
+        say(to(ORDER_JOIN, ORDER_USER, "u1"), room);
+    }
+    say(to(ORDER_JOIN, ORDER_TOKEN, "t2"), "project:5");
+    session_leave(world.clients[0].session, BYTES_LITERAL("project:1"), 7);
+    turn(1);
+    is_told(0, "joined project:1; joined project:2; joined project:3; "
+               "left project:4: too_many_rooms; left project:1; ");
+    refresh(0, claims_of(1, ",\"jti\":\"t1\""));
+    is_told(0, "refreshed; ");
+    refresh(0, claims_of(1, ",\"jti\":\"t2\""));
+    is_told(0, "refreshed; joined project:5; ");
+    refresh(0, claims_of(1, ""));
+    is_told(0, "left project:5: not_allowed; refreshed; ");
+    session_close(world.clients[0].session); /* a return is another matter */
+    connect_with(0, claims_of(1, ""));
+    is_told(0, "opened again; joined project:1; left project:4: too_many_rooms; ");
+    end();
+}
+END_TEST
+
 /* Far more than its queue holds answers: it hears of the first that is too many, and stays. */
 START_TEST(more_rooms_than_it_may_have)
 {
@@ -593,7 +630,8 @@ END_TEST
 TEST_PROGRAM("session_orders", nobody_is_let_in_before_the_orders_are_known, ended_by_each_name,
              a_session_does_not_come_back, tokens_of_before_are_worthless, out_of_a_room,
              into_a_room, out_of_a_room_whose_order_is_lifted_meanwhile,
-             what_a_client_leaves_stays_left, more_rooms_than_it_may_have, rooms_that_there_are_not,
+             what_a_client_leaves_stays_left, a_fresh_token_does_not_undo_a_leave,
+             more_rooms_than_it_may_have, rooms_that_there_are_not,
              rooms_that_orders_open_in_slices, a_tenant_in_slices, as_many_as_there_may_be,
              orders_have_a_time, a_session_that_moves_is_held_to_them,
              nothing_is_told_if_that_is_configured)
