@@ -135,7 +135,8 @@ static const struct walked_lane *walk_lane(struct cursor_walk *walk, const struc
     return &walk->lanes[walk->lane_count++];
 }
 
-/* Told before all that lanes may bring. */
+/* Told before all that lanes may bring. If that is more than it may be told, it starts afresh: it
+ * would be ended for it, and come back to the same. */
 static bool walk_lost(struct cursor_walk *walk, struct bytes name, int private_index)
 {
     struct session *session = walk->session;
@@ -143,7 +144,7 @@ static bool walk_lost(struct cursor_walk *walk, struct bytes name, int private_i
         return false;
     if (!session_is_in(session, name)) /* else it is signed twice over: the room counts */
         session_tell_lost(session, name, private_index);
-    return true;
+    return !session->overflowed;
 }
 
 /* Rooms are authorised again, by the claims presented now. */

@@ -63,12 +63,12 @@ void session_end(struct session *session, const char *reason, bool transient)
     session->end_reason = reason;
     session->state = SESSION_ENDING; /* first: leaving lanes below must tell the client nothing */
     /* Nobody is told that his joins are refused: CLOSE says it for all. */
+    bool overflow = session->overflowed;
     session_clear_queue(session);
     session_forget_joins(session, bytes_of("", 0), true, NULL);
     session_detach_all(session);
     free_opening(session);
-    struct control control = {
-        .reason = reason, .transient = transient, .overflow = session->overflowed};
+    struct control control = {.reason = reason, .transient = transient, .overflow = overflow};
     session->signaled = false; /* its transport hears of it even while it cannot write */
     session_push_control(session, ITEM_CLOSE, bytes_of("", 0), &control);
 }

@@ -93,6 +93,7 @@ void session_clear_queue(struct session *session)
     session->untold = NULL; /* it was in there */
     session->untold_count = 0;
     session->histories = 0;
+    session->overflowed = false;
 }
 
 /* --- lanes that cannot be read -------------------------------------------------------------- */

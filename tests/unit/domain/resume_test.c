@@ -928,6 +928,50 @@ START_TEST(more_lost_rooms_than_a_cursor_names_end_the_session)
 }
 END_TEST
 
+static const char *claims_with_projects(char kind, unsigned count)
+{
+    static char text[4096];
+    size_t size = (size_t)snprintf(text, sizeof(text),
+                                   "{\"sub\":\"usr_1\",\"tenant\":\"acme\",\"projects\":[");
+    for (unsigned i = 0; i < count; i++)
+        size +=
+            (size_t)snprintf(text + size, sizeof(text) - size, "%s\"%c%u\"", i ? "," : "", kind, i);
+    snprintf(text + size, sizeof(text) - size, "]}");
+    return text;
+}
+
+/* To be ended for what it was told, before it was let in, would not help: its cursor stays. */
+START_TEST(more_lost_rooms_than_can_be_told_give_a_fresh_session)
+{
+    enum { ROOMS = 64 /* as many as answers */, OF_CONNECT = 50, TIMES = 4 };
+    struct gateway gateway;
+    world.rooms = ROOMS;
+    begin_with(&gateway, claims_with_projects('a', OF_CONNECT));
+    publish(1, "user:usr_1"); /* is owed, and comes with a cursor that names what is lost here */
+    world.takes = 0;
+    for (int i = 0; i < TIMES; i++) {
+        auto_free char *both = mem_string(bytes_of_string(claims_with_projects('a', OF_CONNECT)));
+        size_t size = strlen(both);
+        char more[4096];
+        snprintf(more, sizeof(more), "%.*s,\"b1\",\"b2\",\"b3\",\"b4\",\"b5\",\"b6\"]}",
+                 (int)size - 2, both);
+        ck_assert_ptr_null(refresh(more));
+        ck_assert_ptr_null(refresh(both));
+    }
+    world.takes = 1;
+    ready(world.session, NULL);
+    ck_assert_str_eq(world.told, "notification; ");
+    cut_off();
+    connect(CLAIMS(""));
+    ck_assert_str_eq(world.told, "fresh: unknown_session; ");
+    cut_off();
+    connect(CLAIMS(""));
+    ck_assert_str_eq(world.told, "recovered; ");
+    end(&gateway);
+    world.rooms = 0;
+}
+END_TEST
+
 START_TEST(a_join_that_waits_is_judged_by_the_new_claims)
 {
     static const struct history_request history = {.since_ms = INT64_MIN, .last = 1};
@@ -969,6 +1013,7 @@ TEST_PROGRAM("resume", what_a_user_may_ask_for_is_bounded_over_his_sessions,
              rights_that_changed_between_two_connections_count, a_lost_room_is_told_over_every_cut,
              a_lost_room_is_told_before_it_is_given_again,
              more_lost_rooms_than_a_cursor_names_end_the_session,
+             more_lost_rooms_than_can_be_told_give_a_fresh_session,
              a_join_that_waits_is_judged_by_the_new_claims,
              a_room_that_is_given_and_does_not_come_ends_the_session,
              a_room_that_there_is_not_is_left_out_and_told, a_room_left_out_is_told_over_every_cut,
