@@ -151,10 +151,9 @@ static bool enter_quotas(struct session *session, const struct session_request *
 
 static bool is_admitted(struct session *session)
 {
-    bool transient;
-    const char *problem = session_admit(session, &transient);
+    const char *problem = session_admit(session);
     if (problem)
-        session_end(session, problem, transient);
+        session_end(session, problem, false);
     return !problem;
 }
 
@@ -170,6 +169,28 @@ static void continue_session(struct session *session, const struct session_reque
     assert(enters);
     (void)enters;
     if (is_admitted(session))
+        await_places(session);
+}
+
+/* What orders refuse costs no lane; those for a session are asked when it is known which one it is. */
+static void begin_session(struct session *session, const struct session_request *request)
+{
+    struct hub *hub = session->hub;
+    assert(session->opening && !session->claims);
+    if (policy_claims(hub->config.policy, request->claims, &session->claims) != STATUS_OK) {
+        session_end(session, "bad_claims", false);
+        return;
+    }
+    if (!enter_quotas(session, request))
+        return;
+    const char *reason = NULL, *problem = session_token_problem(session, session->claims);
+    if (!problem && hub->config.recovery && request->private_id.size)
+        reason = resume_follow(session, request);
+    if (!problem && !session->opening->resumed)
+        problem = resume_afresh(session, reason);
+    if (problem)
+        session_end(session, problem, false);
+    else if (is_admitted(session))
         await_places(session);
 }
 
@@ -192,25 +213,12 @@ struct session *hub_open_session(struct hub *hub, const struct session_request *
     /* From here on it ends like any other, by its stream: REFUSED is a delivery. */
     DL_APPEND(hub->sessions, session);
     hub->stats.sessions++;
-    if (request->continued.size) {
+    if (!session_can_be_judged(hub))
+        session_end(session, "unavailable", true);
+    else if (request->continued.size)
         continue_session(session, request);
-        return session;
-    }
-    if (policy_claims(hub->config.policy, request->claims, &session->claims) != STATUS_OK) {
-        session_end(session, "bad_claims", false);
-        return session;
-    }
-    if (!enter_quotas(session, request))
-        return session;
-    const char *reason = NULL, *problem = NULL;
-    if (hub->config.recovery && request->private_id.size)
-        reason = resume_follow(session, request);
-    if (!session->opening->resumed)
-        problem = resume_afresh(session, reason);
-    if (problem)
-        session_end(session, problem, false);
-    else if (is_admitted(session))
-        await_places(session);
+    else
+        begin_session(session, request);
     return session;
 }
 

@@ -117,12 +117,11 @@ void session_start_afresh(struct session *session, const char *reason)
         session_end(session, reason, true);
         return;
     }
-    bool transient = false;
     const char *problem = resume_afresh(session, reason);
     if (!problem)
-        problem = session_admit(session, &transient);
+        problem = session_admit(session);
     if (problem)
-        session_end(session, problem, transient);
+        session_end(session, problem, false);
     else
         try_open(session);
 }

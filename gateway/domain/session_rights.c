@@ -88,22 +88,23 @@ void session_dismiss(struct session *session)
     session->member = NULL;
 }
 
-const char *session_admit(struct session *session, bool *transient)
+/* The topic has not been read to where it ended at the start: whoever is let in now might be one
+ * that an order ended an hour ago. */
+bool session_can_be_judged(const struct hub *hub)
+{
+    return !hub->orders || hub->orders_known;
+}
+
+const char *session_admit(struct session *session)
 {
     struct hub *hub = session->hub;
     struct orders_principal principal;
     struct order_subjects subjects;
     assert(session->claims);
-    *transient = false;
     if (!hub->orders)
         return NULL;
     session_dismiss(session);
-    /* The topic has not been read to where it ended at the start: whoever is let in now might be
-     * one that an order ended an hour ago. */
-    if (!hub->orders_known) {
-        *transient = true;
-        return "unavailable";
-    }
+    assert(hub->orders_known);
     find_subjects(session, session->claims, &principal, &subjects);
     const char *problem = session_verdict(session, session->claims, &subjects);
     if (problem) {

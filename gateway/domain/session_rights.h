@@ -8,9 +8,11 @@
 
 /* --- what it may: session_rights.c --- */
 
+/* Whether the orders are known yet: until then nobody is let in. */
+bool session_can_be_judged(const struct hub *hub);
 /* Puts the session under the orders of the backend, also once more after it has become another.
  * NULL; or why they do not let it in. */
-const char *session_admit(struct session *session, bool *transient);
+const char *session_admit(struct session *session);
 /* Its claims are a fresh token's, with which session_token_problem() has found nothing wrong. What
  * orders have done to it is not done again. */
 void session_admit_token(struct session *session);

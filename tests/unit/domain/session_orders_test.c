@@ -212,10 +212,12 @@ START_TEST(nobody_is_let_in_before_the_orders_are_known)
     start();
     connect_with(0, claims_of(1, ""));
     is_told(0, "turned away: unavailable; come again; ");
+    ck_assert_uint_eq(hub_stats(world.hub)->lanes, 0); /* nor does it cost anything */
     ck_assert_int_eq(give_order(to(ORDER_DISCONNECT, ORDER_USER, "u1"), ""), STATUS_OK);
     hub_orders_known(world.hub);
     connect_with(0, claims_of(1, ""));
     is_told(0, "turned away: disconnected; ");
+    ck_assert_uint_eq(hub_stats(world.hub)->lanes, 0);
     connect_with(1, claims_of(2, ""));
     is_told(1, "opened; ");
     ck_assert_uint_eq(hub_stats(world.hub)->kept_out, 1);
