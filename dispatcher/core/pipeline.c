@@ -28,15 +28,20 @@ enum { EVENT_ID_LIMIT = 512 };
 
 /* The matcher gets a larger limit than the record: an event that was protobuf or a CloudEvent
  * grows when it becomes JSON, and it was measured as a record already. */
+struct matcher_limits pipeline_matcher_limits(const struct pipeline_limits *limits)
+{
+    return (struct matcher_limits){
+        .event_size_max = limits->event_bytes + limits->event_bytes / 2 + 1024,
+        .event_depth_max = FIELD_DEPTH_LIMIT,
+        .values_max = limits->values,
+        .steps_max = limits->steps,
+    };
+}
+
 struct pipeline *pipeline_new(const struct pipeline_settings *settings)
 {
     struct pipeline *pipeline = mem_new(struct pipeline);
-    struct matcher_limits limits = {
-        .event_size_max = settings->limits.event_bytes + settings->limits.event_bytes / 2 + 1024,
-        .event_depth_max = FIELD_DEPTH_LIMIT,
-        .values_max = settings->limits.values,
-        .steps_max = settings->limits.steps,
-    };
+    struct matcher_limits limits = pipeline_matcher_limits(&settings->limits);
     assert(settings->limits.hops <= PIPELINE_HOPS_MAX);
     pipeline->settings = *settings;
     pipeline->scratch = matcher_scratch_new(&limits);
@@ -349,6 +354,7 @@ static bool read_once(struct job *job, struct bytes json, struct matcher_result 
 {
     assert(!job->decision->dead);
     struct pipeline *pipeline = job->pipeline;
+    job->decision->judged = json;
     if (!match_rules(job, json, result))
         return false;
     if (field_set_extract(rule_set_fields(pipeline->rules), json, &pipeline->values) != STATUS_OK) {

@@ -55,6 +55,9 @@ struct pipeline_settings {
 
 struct pipeline;
 
+/* What the matcher gets of them, for whoever asks it as the pipeline does. */
+struct matcher_limits pipeline_matcher_limits(const struct pipeline_limits *limits);
+
 /* The settings' layout and texts must outlive the pipeline. */
 struct pipeline *pipeline_new(const struct pipeline_settings *settings);
 void pipeline_free(struct pipeline *pipeline);
@@ -70,6 +73,9 @@ void pipeline_ask_only(struct pipeline *pipeline, unsigned rule);
 /* What was decided about a record. Borrowed from the batch. */
 struct decision {
     struct bytes event_id;
+    /* The event as rules see it, one JSON text: borrowed of the record or, until its next one, of
+     * the pipeline. Empty: it did not come to rules. */
+    struct bytes judged;
     const uint32_t *rules; /* indexes of the rules that matched, in the order of the file */
     size_t rule_count;
     size_t first_output;                /* its outputs in the batch: from here to the batch's end */

@@ -119,17 +119,20 @@ static bool was_asked(const struct decision *decision, unsigned index)
 static const char *why_not(const struct rule_set *rules, const struct decision *decision,
                            unsigned index)
 {
+    if (decision->rule_count == 0 && decision->dead)
+        return "its pattern matches, but the event is a dead letter";
     for (size_t i = 0; i < decision->rule_count; i++)
         if (decision->rules[i] < index && rule_set_at(rules, decision->rules[i])->stop)
             return "its pattern matches, but an earlier rule stops";
     return "its pattern matches, but its sample leaves this event out";
 }
 
-/* Asks the matcher again for what the decision does not say: a rule that matched may not have
- * been asked, since one before it stops or it samples. */
+/* Asks the matcher again, about the text that was judged and within the same limits, for what the
+ * decision does not say: a rule that matched may not have been asked, since one before it stops or
+ * it samples. */
 static void explain_rule(const struct rule_set *rules, unsigned index,
                          const struct decision *decision, struct matcher_scratch *scratch,
-                         struct bytes event, FILE *out)
+                         FILE *out)
 {
     const struct rule *rule = rule_set_at(rules, index);
     auto_buffer struct buffer line = {0};
@@ -141,13 +144,14 @@ static void explain_rule(const struct rule_set *rules, unsigned index,
     } else {
         struct matcher_result result;
         bool matches = false;
-        if (matcher_match(rule_set_matcher(rules), scratch, event, &result, NULL) == STATUS_OK)
+        if (matcher_match(rule_set_matcher(rules), scratch, decision->judged, &result, NULL) ==
+            STATUS_OK)
             for (size_t i = 0; i < result.count; i++)
                 matches = matches || result.rules[i] == number;
         if (matches)
             buffer_append_string(&line, why_not(rules, decision, index));
-        else if (matcher_explain(rule_set_matcher(rules), scratch, event, number, &line, NULL) !=
-                 STATUS_OK)
+        else if (matcher_explain(rule_set_matcher(rules), scratch, decision->judged, number, &line,
+                                 NULL) != STATUS_OK)
             buffer_append_string(&line, "cannot be judged");
     }
     fprintf(out, "%.*s: %.*s\n", BYTES_PRINT(rule->name), BYTES_PRINT(buffer_peek(&line)));
@@ -174,7 +178,7 @@ enum status explain(FILE *in, FILE *out, const struct pipeline_settings *setting
     auto_buffer struct buffer text = {0};
     struct batch batch = {0};
     struct decision decision;
-    struct matcher_limits limits = MATCHER_LIMITS_DEFAULT;
+    struct matcher_limits limits = pipeline_matcher_limits(&settings->limits);
     read_input(in, &text);
     const struct record record = {.topic = BYTES_LITERAL("stdin"),
                                   .timestamp_ms = -1,
@@ -185,7 +189,7 @@ enum status explain(FILE *in, FILE *out, const struct pipeline_settings *setting
     pipeline_use_rules(pipeline, rules);
     pipeline_process(pipeline, NULL, &record, &batch, &decision);
     for (unsigned i = 0; i < rule_set_count(rules); i++)
-        explain_rule(rules, i, &decision, scratch, record.value, out);
+        explain_rule(rules, i, &decision, scratch, out);
     explain_skipped(rules, &decision, out);
     for (int i = 0; i < EVENT_REMARK_COUNT; i++)
         if (decision.remarks[i])
