@@ -6,7 +6,7 @@ import { hire, inPairs, median, SETTLE_SECONDS } from '../lib/attack.mjs';
 import { hears, LOAD_SETTINGS, residentBytes, startLoad, takeLatencies } from '../lib/load.mjs';
 
 export const description = '50 of 1,000 clients attack: the others are as fast as without them, memory is bounded';
-export const faults = 3;
+export const faults = 5;
 export const options = {
     clients: { default: 950, help: 'honest clients' },
     hostile: { default: 50, help: 'hostile ones' },
@@ -22,7 +22,8 @@ const MEMORY_MOST = 96 << 20;
 const SPARE_SECONDS = 60; // until all have connected, and for what asks and answers take
 
 const settings = merge(LOAD_SETTINGS, {
-    gateway: { auth: { mode: 'token' }, token: { algorithm: 'HS256', secret: SECRET }, access: { events: ['task.cancel'] } },
+    gateway: { auth: { mode: 'token' }, token: { algorithm: 'HS256', secret: SECRET }, access: { events: ['task.cancel'] },
+        limits: { ring: '1MiB' } }, // full before it counts
 });
 
 const megabytes = (bytes) => `${(bytes / 1048576).toFixed(1)} MiB`;
