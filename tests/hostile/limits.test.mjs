@@ -577,7 +577,7 @@ const EXCEPTIONS = {
     'files of the page': 'comes from the disk at the start: static_files_test.c',
     'control.orders': 'takes a topic that is full of orders: control.test.mjs',
     'control.order_age': 'a time, after which an order is forgotten: orders_test.c',
-    'rooms that a session has lost, of which it is yet to be told (but for those of the private id)': 'takes fresh tokens, and a client that reads nothing: resume_test.c',
+    'rooms that a session has lost, of which it is yet to be told (but for those of the private id)': 'takes fresh tokens, and a client that reads nothing: refresh_test.c',
     'what a worker shows the others': "the number is the program's own",
 };
 

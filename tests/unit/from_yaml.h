@@ -18,14 +18,14 @@ static inline struct document *document_from_yaml(const char *yaml)
     return document;
 }
 
-/* `allow` may be NULL. */
+/* Either may be NULL: the default rooms, and none allowed. */
 static inline struct layout *layout_from_yaml(const char *rooms, const char *allow)
 {
     auto_problems struct problems problems = {0};
     struct layout *layout = NULL;
-    struct document *of_rooms = document_from_yaml(rooms);
+    struct document *of_rooms = rooms ? document_from_yaml(rooms) : NULL;
     struct document *of_allow = allow ? document_from_yaml(allow) : NULL;
-    struct layout_source source = {.rooms = document_root(of_rooms),
+    struct layout_source source = {.rooms = of_rooms ? document_root(of_rooms) : NULL,
                                    .allow = of_allow ? document_root(of_allow) : NULL};
     enum status status = layout_new(&source, &layout, &problems);
     assert(status == STATUS_OK);
