@@ -6,11 +6,6 @@
 #include "returning.h"
 #include "suite.h"
 
-#include <stdio.h>
-#include <string.h>
-
-#include "mem.h"
-
 static const char by_claims[] =
     "{connect: ['user:{sub}', 'project:{projects}', "
     "'review:{reviewQueues}'], join: [{room: 'task:*', if: {role: member}}]}";
