@@ -57,8 +57,11 @@ function tell({ control }, command) {
     });
 }
 
-/* `state`: "drain": nothing new goes to this gateway; "ready": what its checks say. */
+/* `state`: "drain": nothing new goes to this gateway; "maint": nor is it asked how it is; "ready": what its checks say. */
 export const setServerState = (balancer, gateway, state) => tell(balancer, `set server gateways/${gateway.name} state ${state}`);
+
+/* Ends what goes through a gateway now. */
+export const shutSessions = (balancer, gateway) => tell(balancer, `shutdown sessions server gateways/${gateway.name}`);
 
 /* What its backend answered, and how often it asked again: {refused: 4xx, failed: 5xx, repeated}. */
 export async function balancerStatistics(balancer) {
