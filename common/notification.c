@@ -1,13 +1,14 @@
 /* A notification's three forms: the value of a record (protobuf), its headers, and JSON for
- * clients. The headers repeat what a gateway needs to pass a record over without decoding it: type,
- * rooms as hashes, and the layout they are true for. Nothing is kept between calls, so that any
- * thread may. */
+ * clients. The headers repeat what a gateway needs to pass a record over without decoding it:
+ * type, rooms and item as hashes, and the layout they are true for. Nothing is kept between
+ * calls, so that any thread may. */
 #include "notification.h"
 
 #include <assert.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <xxhash.h>
 
 #include "arena.h"
 #include "json.h"
@@ -151,8 +152,10 @@ void notification_encode(const struct notification *notification, struct buffer 
 {
     auto_arena struct arena arena = {0};
     Smartstack__V1__Notification message;
+    Smartstack__V1__Item item;
     union content content;
 
+    assert(notification->item.key.size <= NOTIFICATION_ITEM_KEY_LIMIT);
     smartstack__v1__notification__init(&message);
     message.id = packed_text(&arena, notification->id);
     message.time = packed_text(&arena, notification->time);
@@ -164,6 +167,12 @@ void notification_encode(const struct notification *notification, struct buffer 
     message.rules_revision = packed_text(&arena, notification->rules_revision);
     message.traceparent = packed_text(&arena, notification->traceparent);
     message.tracestate = packed_text(&arena, notification->tracestate);
+    if (notification->item.key.size > 0) {
+        smartstack__v1__item__init(&item);
+        item.key = packed_text(&arena, notification->item.key);
+        item.removed = notification->item.removed;
+        message.item = &item;
+    }
     pack_content(notification, &arena, &message, &content);
 
     size_t size = smartstack__v1__notification__get_packed_size(&message);
@@ -256,12 +265,21 @@ static bool content_is_sound(const struct notification *view)
 
 static bool is_sound(const struct notification *view)
 {
-    const struct bytes texts[] = {view->id,          view->time,
-                                  view->event_id,    view->rules_revision,
-                                  view->traceparent, view->tracestate};
-    return texts_are_sound(texts, sizeof(texts) / sizeof(texts[0])) &&
+    const struct bytes texts[] = {
+        view->id,          view->time,       view->event_id, view->rules_revision,
+        view->traceparent, view->tracestate, view->item.key};
+    return view->item.key.size <= NOTIFICATION_ITEM_KEY_LIMIT &&
+           texts_are_sound(texts, sizeof(texts) / sizeof(texts[0])) &&
            texts_are_sound(view->rooms, view->room_count) &&
            texts_are_sound(view->rules, view->rule_count) && content_is_sound(view);
+}
+
+/* One that is removed and has no key is none: nobody could say what is removed. */
+static struct notification_item view_item(const Smartstack__V1__Item *item)
+{
+    if (!item || !*item->key)
+        return (struct notification_item){0};
+    return (struct notification_item){bytes_of_string(item->key), item->removed};
 }
 
 static enum status view_content(const Smartstack__V1__Notification *message,
@@ -335,6 +353,7 @@ enum status notification_decode(struct bytes value, struct notification **notifi
     view->rules_revision = bytes_of_string(message->rules_revision);
     view->traceparent = bytes_of_string(message->traceparent);
     view->tracestate = bytes_of_string(message->tracestate);
+    view->item = view_item(message->item);
     if (!is_sound(view)) {
         notification_free(view);
         return STATUS_MALFORMED;
@@ -354,6 +373,13 @@ void notification_free(struct notification *notification)
 }
 
 /* --- Headers --- */
+
+uint64_t notification_item_hash(struct bytes key)
+{
+    assert(key.size > 0);
+    uint64_t hash = XXH3_64bits(key.data, key.size);
+    return hash ? hash : 1;
+}
 
 void notification_append_room_hash(struct buffer *room_hashes, uint64_t hash)
 {
@@ -385,6 +411,12 @@ void notification_headers_encode(const struct notification_envelope *envelope,
     add_record_header(headers, NOTIFICATION_HEADER_ROOMS, envelope->room_hashes);
     add_record_header(headers, NOTIFICATION_HEADER_LAYOUT, bytes_of(headers->layout, 8));
     add_record_header(headers, NOTIFICATION_HEADER_HOPS, bytes_of(digits + hops, 1));
+    if (envelope->item_hash == 0)
+        return;
+    bytes_write_little_endian(headers->item, envelope->item_hash, 8);
+    headers->item[8] = envelope->item_removed;
+    add_record_header(headers, NOTIFICATION_HEADER_ITEM,
+                      bytes_of(headers->item, NOTIFICATION_HEADER_ITEM_SIZE));
 }
 
 /* Whoever may write to the topic writes headers: what does not have the right form is as if it were
@@ -404,6 +436,11 @@ void notification_header_decode(struct notification_envelope *envelope, struct b
     } else if (bytes_equal_string(name, NOTIFICATION_HEADER_HOPS)) {
         if (value.size == 1 && value.data[0] >= '0' && value.data[0] <= '9')
             envelope->hops = value.data[0] - '0';
+    } else if (bytes_equal_string(name, NOTIFICATION_HEADER_ITEM)) {
+        if (value.size == NOTIFICATION_HEADER_ITEM_SIZE && value.data[8] <= 1) {
+            envelope->item_hash = bytes_read_little_endian(value.data, 8);
+            envelope->item_removed = value.data[8] == 1;
+        }
     }
 }
 
@@ -470,6 +507,18 @@ static void append_number(struct buffer *json, const char *name, double number)
     buffer_append_string(json, text);
 }
 
+static void append_item(struct buffer *json, const struct notification_item *item)
+{
+    if (item->key.size == 0)
+        return;
+    append_name(json, "item");
+    buffer_append_byte(json, '{');
+    append_json_text(json, "key", item->key);
+    if (item->removed)
+        buffer_append_string(json, ",\"removed\":true");
+    buffer_append_byte(json, '}');
+}
+
 static void append_content(const struct notification *view, struct buffer *json)
 {
     switch (view->type) {
@@ -514,6 +563,7 @@ void notification_to_json(const struct notification *notification, struct buffer
     append_json_text(json, "rulesRevision", notification->rules_revision);
     append_json_text(json, "traceparent", notification->traceparent);
     append_json_text(json, "tracestate", notification->tracestate);
+    append_item(json, &notification->item);
     append_content(notification, json);
     buffer_append_byte(json, '}');
 }

@@ -69,6 +69,14 @@ struct review_alert {
     struct bytes event;
 };
 
+enum { NOTIFICATION_ITEM_KEY_LIMIT = 256 /* bytes */ };
+
+/* What the notification's rooms show from now on. */
+struct notification_item {
+    struct bytes key; /* empty: it is about no item, and nothing is kept of it */
+    bool removed;     /* they do not show it any more */
+};
+
 /* Text fields are UTF-8 without NUL. */
 struct notification {
     struct bytes id;
@@ -81,6 +89,7 @@ struct notification {
     struct bytes rules_revision;
     struct bytes traceparent;
     struct bytes tracestate;
+    struct notification_item item;
     enum notification_type type; /* which member of the union holds */
     union {
         struct task_status_update task_status;
@@ -94,11 +103,12 @@ struct notification {
 /* Appends the record's value. */
 void notification_encode(const struct notification *notification, struct buffer *value);
 
-/* Decodes a record's value; it is copied, so `value` need not outlive the result, which the caller
- * frees with notification_free(). Fails with STATUS_MALFORMED (not a Notification, or one with text
- * that is not UTF-8 or data that is not JSON, which could not be written as JSON) or
- * STATUS_UNSUPPORTED (a kind of content that this build does not know: skip and count it). Limits
- * are the caller's: memory is a small multiple of the size. */
+/* Decodes a record's value; it is copied, so `value` need not outlive the result, which the
+ * caller frees with notification_free(). Fails with STATUS_MALFORMED (not a Notification, or one
+ * with text that is not UTF-8 or data that is not JSON, which could not be written as JSON, or
+ * an item whose key is longer than its limit) or STATUS_UNSUPPORTED (a kind of content that this
+ * build does not know: skip and count it). Limits are the caller's: memory is a small multiple
+ * of the size. */
 enum status notification_decode(struct bytes value, struct notification **notification) MUST_CHECK;
 
 /* Frees what notification_decode() made; NULL is fine. Never for a notification made in another
@@ -115,8 +125,13 @@ void notification_free(struct notification *notification);
     "layout" /* layout_revision() of the producer: 8 bytes, little endian */
 #define NOTIFICATION_HEADER_HOPS \
     "hops" /* how often dispatchers have handled what led to it, in decimal */
+#define NOTIFICATION_HEADER_ITEM \
+    "item" /* of one that is about an item: notification_item_hash() of its key, 8 bytes, \
+              little endian; then a byte: 1 if it is removed, else 0 */
 
-#define NOTIFICATION_HEADERS_MAX 5
+#define NOTIFICATION_HEADERS_MAX 6
+
+enum { NOTIFICATION_HEADER_ITEM_SIZE = 9 };
 
 /* What the headers say. Views borrow. */
 struct notification_envelope {
@@ -126,6 +141,8 @@ struct notification_envelope {
                                  of another size: not well formed, the reader counts it */
     uint64_t layout;          /* layout_revision(); 0: not said */
     unsigned hops;
+    uint64_t item_hash; /* notification_item_hash(); 0: about no item */
+    bool item_removed;
 };
 
 struct notification_header {
@@ -133,13 +150,19 @@ struct notification_header {
     struct bytes value;
 };
 
+/* By which a reader that keeps the last notification of each item knows it again without decoding
+ * the value. The same on every machine, never 0. Of one room, two keys with one hash would be one
+ * item: by accident as good as never, and who chooses keys so harms but its own tenant's. */
+uint64_t notification_item_hash(struct bytes key);
+
 /* Appends one room's hash to what will be `room_hashes`. */
 void notification_append_room_hash(struct buffer *room_hashes, uint64_t hash);
 
 struct notification_headers {
     struct notification_header items[NOTIFICATION_HEADERS_MAX];
     size_t count;
-    uint8_t layout[8]; /* the items borrow it: do not copy this struct */
+    uint8_t layout[8]; /* the items borrow both: do not copy this struct */
+    uint8_t item[NOTIFICATION_HEADER_ITEM_SIZE];
 };
 
 /* Fills `headers`. The values borrow from it, from what the envelope borrows, and from static
@@ -147,8 +170,9 @@ struct notification_headers {
 void notification_headers_encode(const struct notification_envelope *envelope,
                                  struct notification_headers *headers);
 
-/* Takes in one header of a record: start from a zeroed envelope and offer each. Names that are not
- * ours change nothing, nor do values that are not well formed, but for `rooms`. The value is borrowed. */
+/* Takes in one header of a record: start from a zeroed envelope and offer each. Names that are
+ * not ours change nothing, nor do values that are not well formed, but for `rooms`. The value is
+ * borrowed. */
 void notification_header_decode(struct notification_envelope *envelope, struct bytes name,
                                 struct bytes value);
 
@@ -165,7 +189,7 @@ uint64_t notification_room_hash(const struct notification_envelope *envelope, si
 /* Appends the proto3 JSON mapping: lowerCamelCase names, empty fields left out, `data` embedded
  * byte for byte, no white space of its own:
  *   {"id":...,"time":...,"rooms":[...],"eventId":...,"rules":[...],"rulesRevision":...,"traceparent":...,
- *    "tracestate":...,"taskStatus":{...}}
+ *    "tracestate":...,"item":{"key":...,"removed":true},"taskStatus":{...}}
  * `data` must be one valid JSON value: the dispatcher lets nothing else in. */
 void notification_to_json(const struct notification *notification, struct buffer *json);
 

@@ -167,6 +167,14 @@ static struct layout *open_layout(void)
     return layout;
 }
 
+/* Not problems: the rules are used all the same. */
+static void tell_warnings(const struct rule_set *rules, const char *file)
+{
+    auto_problems struct problems warnings = {0};
+    rule_set_warn(rules, &warnings);
+    (void)config_report(&warnings, file);
+}
+
 static int check_rules(const char *file, const struct rule_set *rules,
                        const struct pipeline_settings *settings)
 {
@@ -174,6 +182,7 @@ static int check_rules(const char *file, const struct rule_set *rules,
     size_t tests = rule_tests_run(rules, settings, &problems);
     if (!problems_empty(&problems))
         return config_report(&problems, file);
+    tell_warnings(rules, file);
     printf("%s: %u rules, %zu tests passed, revision %.*s\n", file, rule_set_count(rules), tests,
            BYTES_PRINT(rule_set_revision(rules)));
     fflush(stdout); /* what is wrong with the next file goes to stderr */
@@ -308,7 +317,9 @@ static int run_dispatcher(const struct command_line *arguments)
                             &problems) != STATUS_OK)
             code = config_report(&problems, command.settings.rules_file);
     }
-    if (code == EXIT_SUCCESS && arguments->mode != MODE_CHECK_CONFIG) {
+    if (code == EXIT_SUCCESS && arguments->mode == MODE_CHECK_CONFIG) {
+        tell_warnings(rules_file_rules(rules), command.settings.rules_file);
+    } else if (code == EXIT_SUCCESS) {
         catch_signals();
         if (command.shared.core_dumps)
             core_dumps_allow();

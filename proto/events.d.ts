@@ -25,6 +25,16 @@ interface NotificationHead {
     rulesRevision: string;
     traceparent?: string;
     tracestate?: string;
+    /** What its rooms show from now on. Absent: it passes by. */
+    item?: Item;
+}
+
+/** A thing with a state: a room shows the last notification of each that is not removed. */
+export interface Item {
+    /** Within the room. */
+    key: string;
+    /** The room does not show it any more. */
+    removed?: true;
 }
 
 /** Something happened to a task. */

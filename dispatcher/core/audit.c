@@ -120,9 +120,13 @@ static void append_published(const struct job *job, struct buffer *json)
     for (; published; published = published->next) {
         buffer_append_string(json, "{\"id\":");
         json_write_string(json, published->id);
-        buffer_append_format(json, ",\"type\":\"%s\",\"topic\":\"%s\",\"partition\":%" PRId32 "}%s",
+        buffer_append_format(json, ",\"type\":\"%s\",\"topic\":\"%s\",\"partition\":%" PRId32,
                              notification_event_name(published->type), published->lane->topic,
-                             published->lane->partition, published->next ? "," : "");
+                             published->lane->partition);
+        append_audit_text(json, "item", published->item.key);
+        buffer_append_string(json, published->item.removed ? ",\"removed\":true}" : "}");
+        if (published->next)
+            buffer_append_byte(json, ',');
     }
     buffer_append_byte(json, ']');
 }

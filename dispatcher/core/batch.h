@@ -43,13 +43,15 @@ enum dead_reason {
 
 const char *dead_reason_name(enum dead_reason reason);
 
-/* Why a room that a rule names was left out. */
+/* Why a room that a rule names was left out; or that an item was, and its rooms got the
+ * notification without it. */
 #define ROOM_SKIPS(X)                           \
     X(ROOM_SKIP_FIELD_MISSING, "field-missing") \
     X(ROOM_SKIP_INVALID, "invalid-name")        \
     X(ROOM_SKIP_NO_OWNER, "no-owner")           \
     X(ROOM_SKIP_UNKNOWN_KIND, "unknown-kind")   \
-    X(ROOM_SKIP_DENIED, "denied")
+    X(ROOM_SKIP_DENIED, "denied")               \
+    X(ROOM_SKIP_ITEM, "no-item")
 
 enum room_skip {
 #define X(name, text) name,
@@ -62,12 +64,12 @@ const char *room_skip_name(enum room_skip skip);
 
 enum { ROOM_SKIPS_TOLD = 20 }; /* of one event; more are only counted */
 
-/* A room (or a review, by its queue) that a rule named and no notification got. */
+/* A room (or a review by its queue, or an item) that a rule named and no notification got. */
 struct skipped_room {
     const struct skipped_room *next;
     uint32_t rule; /* its index */
     enum room_skip reason;
-    struct bytes room;    /* its name; if a field is missing, the template */
+    struct bytes room;    /* its name; if a field is missing, and of an item, the template */
     struct bytes problem; /* for a person */
 };
 

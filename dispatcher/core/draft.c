@@ -6,9 +6,9 @@
  *     rule 4: task.status /                    +-> project:9       (b)
  *     rule 4: review      -> review "legal"   ---> review:legal, ...
  *
- * All rules add their rooms to drafts, one for each type (for reviews, each queue and reason). A
- * draft is cut by the lane in which a room lives, since a notification is one record of one topic
- * and partition (draft_publish.c). So a client that is in two rooms of one lane gets one
+ * All rules add their rooms to drafts, one for each type and item (for reviews, each queue and
+ * reason). A draft is cut by the lane in which a room lives, since a notification is one record of
+ * one topic and partition (draft_publish.c). So a client that is in two rooms of one lane gets one
  * notification, however many rules named its rooms.
  *
  * Invariant: drafts, lanes and rooms are found by a hash of what they are and kept in the order
@@ -56,8 +56,13 @@ static const struct template *find_incomplete(const struct job *job, const struc
         for (size_t k = 0; k < rule->notify[i].room_count; k++)
             if (!is_complete(job, rule->notify[i].rooms[k]))
                 return rule->notify[i].rooms[k];
+    for (size_t i = 0; i < rule->notify_count; i++)
+        if (rule->notify[i].item && !is_complete(job, rule->notify[i].item))
+            return rule->notify[i].item;
     if (!rule->review)
         return NULL;
+    if (rule->review->item && !is_complete(job, rule->review->item))
+        return rule->review->item;
     if (!is_complete(job, rule->review->queue))
         return rule->review->queue;
     return is_complete(job, rule->review->reason) ? NULL : rule->review->reason;
@@ -95,23 +100,51 @@ static void skip_room(struct job *job, enum room_skip reason, struct bytes room,
     job->skipped_end = &skipped->next;
 }
 
+enum { PROBLEM_SIZE = 256 };
+
+/* Why a template gave no name, in `text` if it needs one. */
+static const char *problem_of(const struct job *job, const struct template *template,
+                              enum template_result result, char text[PROBLEM_SIZE])
+{
+    assert(result != TEMPLATE_DONE);
+    if (result == TEMPLATE_UNFIT)
+        return "a field holds U+0000 or half a surrogate pair";
+    struct bytes missing = template_missing(template, job->values);
+    /* Cut: a path may have FIELD_PATH_LIMIT bytes, and the template, which is told too, holds
+     * all of it. */
+    snprintf(text, PROBLEM_SIZE, "the event has no %.*s", (int)unicode_cut(missing, 200),
+             (const char *)missing.data);
+    return text;
+}
+
 /* A room or a review whose template did not give a name. */
 static void skip_template(struct job *job, const struct template *template,
                           enum template_result result)
 {
-    char text[256];
-    struct bytes missing = template_missing(template, job->values);
-    assert(result != TEMPLATE_DONE);
-    if (result == TEMPLATE_UNFIT) {
-        skip_room(job, ROOM_SKIP_INVALID, template_source(template),
-                  "a field holds U+0000 or half a surrogate pair");
-        return;
-    }
-    /* Cut: a path may have FIELD_PATH_LIMIT bytes, and the template, which is told too, holds
-     * all of it. */
-    snprintf(text, sizeof(text), "the event has no %.*s", (int)unicode_cut(missing, 200),
-             (const char *)missing.data);
-    skip_room(job, ROOM_SKIP_FIELD_MISSING, template_source(template), text);
+    char text[PROBLEM_SIZE];
+    skip_room(job, result == TEMPLATE_UNFIT ? ROOM_SKIP_INVALID : ROOM_SKIP_FIELD_MISSING,
+              template_source(template), problem_of(job, template, result, text));
+}
+
+/* The key of the item that a template names; empty: none. Where it cannot be known the rooms are
+ * told all the same, and keep nothing of it: that is counted, since what they show is not right
+ * then. */
+static struct bytes item_key(struct job *job, const struct template *template)
+{
+    char text[PROBLEM_SIZE];
+    const struct bytes none = bytes_of(NULL, 0);
+    struct bytes key;
+    if (!template)
+        return none;
+    enum template_result result = render(job, template, &key);
+    if (result == TEMPLATE_DONE && key.size > 0 && key.size <= NOTIFICATION_ITEM_KEY_LIMIT)
+        return key;
+    if (result == TEMPLATE_DONE)
+        snprintf(text, sizeof(text), "its key has %zu bytes, and not 1 to %d", key.size,
+                 NOTIFICATION_ITEM_KEY_LIMIT);
+    skip_room(job, ROOM_SKIP_ITEM, template_source(template),
+              result == TEMPLATE_DONE ? text : problem_of(job, template, result, text));
+    return none;
 }
 
 /* A room that has no lane. */
@@ -127,12 +160,10 @@ static void skip_lane(struct job *job, enum room_skip reason, struct bytes room,
 
 /* The number goes into the notification's id, so drafts are numbered in the order of the rules: the
  * same event gives the same ids whenever it is read. */
-static struct draft *new_draft(struct job *job, enum notification_type type, struct bytes queue,
-                               struct bytes reason)
+static struct draft *new_draft(struct job *job, enum notification_type type)
 {
     struct draft *draft = arena_alloc(arena_of(job), sizeof(struct draft));
-    *draft = (struct draft){
-        .type = type, .queue = queue, .reason = reason, .number = job->draft_count++};
+    *draft = (struct draft){.type = type, .number = job->draft_count++};
     assert(!*job->drafts_end);
     draft->lanes_end = &draft->lanes;
     draft->rules_end = &draft->rules;
@@ -141,19 +172,39 @@ static struct draft *new_draft(struct job *job, enum notification_type type, str
     return draft;
 }
 
-/* Rules that ask for the same thing share a notification: one for each type, and for reviews one for
- * each queue and reason. */
-static struct draft *find_draft(struct job *job, enum notification_type type, struct bytes queue,
-                                struct bytes reason)
+/* Rules that ask for the same review share it: one for each queue and reason. */
+static struct draft *find_review(struct job *job, struct bytes queue, struct bytes reason)
 {
     struct lookup *drafts = &job->pipeline->drafts;
-    uint64_t hash = lookup_hash(drafts, lookup_hash(drafts, (uint64_t)type, queue), reason);
+    uint64_t salt = NOTIFICATION_REVIEW_ALERT;
+    uint64_t hash = lookup_hash(drafts, lookup_hash(drafts, salt, queue), reason);
     struct draft *draft;
     for (uint32_t at = 0; (draft = lookup_next(drafts, hash, &at));)
-        if (draft->type == type && bytes_equal(draft->queue, queue) &&
+        if (draft->type == NOTIFICATION_REVIEW_ALERT && bytes_equal(draft->queue, queue) &&
             bytes_equal(draft->reason, reason))
             return draft;
-    draft = new_draft(job, type, queue, reason);
+    draft = new_draft(job, NOTIFICATION_REVIEW_ALERT);
+    draft->queue = queue;
+    draft->reason = reason;
+    lookup_add(drafts, hash, draft);
+    return draft;
+}
+
+/* Rules that say the same of one item share a notification, and so do those that name none: the
+ * rooms of one rule are not to show, or lose, what another's do. */
+static struct draft *find_draft(struct job *job, enum notification_type type,
+                                const struct notification_item *item)
+{
+    struct lookup *drafts = &job->pipeline->drafts;
+    assert(type != NOTIFICATION_REVIEW_ALERT && (item->key.size > 0 || !item->removed));
+    uint64_t hash = lookup_hash(drafts, (uint64_t)type << 1 | item->removed, item->key);
+    struct draft *draft;
+    for (uint32_t at = 0; (draft = lookup_next(drafts, hash, &at));)
+        if (draft->type == type && draft->item.removed == item->removed &&
+            bytes_equal(draft->item.key, item->key))
+            return draft;
+    draft = new_draft(job, type);
+    draft->item = *item;
     lookup_add(drafts, hash, draft);
     return draft;
 }
@@ -273,9 +324,10 @@ static bool add_event_room(struct job *job, struct draft *draft, const char *kin
  * rule that adds rooms does not change what the others read. */
 static bool apply_notify(struct job *job, const struct rule *rule, const struct rule_notify *notify)
 {
-    const struct bytes none = bytes_of(NULL, 0);
     assert(notify->type != NOTIFICATION_REVIEW_ALERT);
-    struct draft *draft = find_draft(job, notify->type, none, none);
+    struct notification_item item = {.key = item_key(job, notify->item)};
+    item.removed = item.key.size > 0 && notify->removes_item;
+    struct draft *draft = find_draft(job, notify->type, &item);
     for (size_t i = 0; i < notify->room_count; i++) {
         struct bytes name;
         enum template_result result = render(job, notify->rooms[i], &name);
@@ -327,7 +379,7 @@ static bool apply_review(struct job *job, const struct rule *rule)
         skip_template(job, review->reason, reason_result);
         return true;
     }
-    struct draft *draft = find_draft(job, NOTIFICATION_REVIEW_ALERT, queue, reason);
+    struct draft *draft = find_review(job, queue, reason);
     bool fits = add_event_room(job, draft, "review", queue) &&
                 add_event_room(job, draft, "task", job->task_id) &&
                 add_event_room(job, draft, "user", job->owner.user);
@@ -340,6 +392,8 @@ static bool apply_review(struct job *job, const struct rule *rule)
         (void)render(job, review->body, &draft->body);
     if (draft->due_time.size == 0)
         draft->due_time = due_time(job, review->due);
+    if (draft->item.key.size == 0)
+        draft->item.key = item_key(job, review->item);
     return fits;
 }
 

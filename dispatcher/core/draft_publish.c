@@ -129,6 +129,11 @@ static struct bytes make_notification_id(struct job *job, const struct draft *dr
     add_id_part(text, lane_name_key(lane));
     add_id_part(text, draft->queue);
     add_id_part(text, draft->reason);
+    /* Parts more and not empty ones, so that ids of what has no item are what they were. */
+    if (draft->item.key.size > 0) {
+        add_id_part(text, draft->item.key);
+        add_id_part(text, bytes_of_string(draft->item.removed ? "removed" : ""));
+    }
     XXH128_hash_t hash = XXH3_128bits(buffer_peek(text).data, buffer_size(text));
     snprintf(id, sizeof(id), "%016" PRIx64 "%016" PRIx64, (uint64_t)hash.high64,
              (uint64_t)hash.low64);
@@ -163,7 +168,8 @@ static void note_published(struct job *job, const struct notification *view,
 {
     assert(!*job->published_end);
     struct published *published = arena_alloc(&job->batch->arena, sizeof(struct published));
-    *published = (struct published){.id = view->id, .type = view->type, .lane = lane};
+    *published =
+        (struct published){.id = view->id, .type = view->type, .item = view->item, .lane = lane};
     *job->published_end = published;
     job->published_end = &published->next;
 }
@@ -204,6 +210,8 @@ static bool publish_lane(struct job *job, const struct draft_lane *lane,
         .room_hashes = arena_copy(&job->batch->arena, buffer_peek(&pipeline->text)),
         .layout = layout_revision(pipeline->settings.layout),
         .hops = job->hops + 1,
+        .item_hash = draft->item.key.size > 0 ? notification_item_hash(draft->item.key) : 0,
+        .item_removed = draft->item.removed,
     };
     buffer_clear(&pipeline->text);
     notification_encode(view, &pipeline->text);
@@ -234,6 +242,7 @@ static bool finish_draft(struct job *job, struct draft *draft)
         .rules_revision = rule_set_revision(job->pipeline->rules),
         .traceparent = job->traceparent,
         .tracestate = job->tracestate,
+        .item = draft->item,
         .type = draft->type,
     };
     struct bytes *names = arena_raw(&job->batch->arena, draft->rule_count * sizeof(struct bytes));

@@ -59,6 +59,7 @@ struct published {
     struct published *next;
     struct bytes id;
     enum notification_type type;
+    struct notification_item item;
     const struct lane_name *lane;
 };
 
@@ -90,6 +91,7 @@ struct draft {
     enum notification_type type;
     struct bytes queue; /* of a review; else empty */
     struct bytes reason;
+    struct notification_item item;
     unsigned number; /* of this event */
     struct draft_lane *lanes;
     struct draft_lane **lanes_end;

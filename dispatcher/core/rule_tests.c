@@ -47,9 +47,12 @@ static void fail_trial(struct trial *trial, const char *format, ...)
 /* What a draft is made by (draft.c): two notifications of one draft differ only in their lane. */
 static bool is_same_kind(const struct notification *a, const struct notification *b)
 {
-    return a->type == b->type && (a->type != NOTIFICATION_REVIEW_ALERT ||
-                                  (bytes_equal(a->review.queue, b->review.queue) &&
-                                   bytes_equal(a->review.reason, b->review.reason)));
+    if (a->type != b->type)
+        return false;
+    if (a->type == NOTIFICATION_REVIEW_ALERT)
+        return bytes_equal(a->review.queue, b->review.queue) &&
+               bytes_equal(a->review.reason, b->review.reason);
+    return a->item.removed == b->item.removed && bytes_equal(a->item.key, b->item.key);
 }
 
 /* Rooms of several lanes end in one list, in the order in which they were published, which is
@@ -160,13 +163,15 @@ static void compare_one(struct trial *trial, const struct document_node *wanted,
         fail_trial(trial, "the notification cannot be compared");
         return;
     }
-    const struct document_node *content = content_of(document_root(document));
+    const struct document_node *root = document_root(document);
+    const struct document_node *content = content_of(root);
     for (size_t i = 0; i < wanted->count; i++) {
         struct bytes name = wanted->entries[i].key->text;
         const struct document_node *value = wanted->entries[i].value;
         char key[64];
         snprintf(key, sizeof(key), "%.*s", BYTES_PRINT(name));
-        const struct document_node *is = document_find(content, key);
+        bool is_item = bytes_equal_string(name, "item");
+        const struct document_node *is = document_find(is_item ? root : content, key);
         bool same =
             bytes_equal_string(name, "type")
                 ? bytes_equal_string(value->text, notification_event_name(seen->notification->type))

@@ -170,6 +170,22 @@ static void explain_skipped(const struct rule_set *rules, const struct decision 
         fprintf(out, "   and %zu more\n", decision->skipped_count - told);
 }
 
+static void explain_items(const struct batch *batch, FILE *out)
+{
+    for (size_t i = 0; i < batch->output_count; i++) {
+        struct notification *notification = NULL;
+        if (batch->outputs[i].kind != OUTPUT_NOTIFICATION)
+            continue;
+        enum status status = notification_decode(batch->outputs[i].value, &notification);
+        assert(status == STATUS_OK);
+        for (size_t k = 0; notification->item.key.size > 0 && k < notification->room_count; k++)
+            fprintf(out, "   %.*s: item %.*s is %s\n", BYTES_PRINT(notification->rooms[k]),
+                    BYTES_PRINT(notification->item.key),
+                    notification->item.removed ? "removed" : "shown");
+        notification_free(notification);
+    }
+}
+
 /* The result tells a script whether the event would be processed; that no rule matches is no
  * failure. */
 enum status explain(FILE *in, FILE *out, const struct pipeline_settings *settings,
@@ -194,6 +210,7 @@ enum status explain(FILE *in, FILE *out, const struct pipeline_settings *setting
     for (int i = 0; i < EVENT_REMARK_COUNT; i++)
         if (decision.remarks[i])
             fprintf(out, "   %s\n", decision.remarks[i]);
+    explain_items(&batch, out);
     bool dead = decision.dead;
     if (dead)
         fprintf(out, "=> dead letter, %s: %s\n", dead_reason_name(decision.reason),

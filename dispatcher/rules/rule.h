@@ -15,9 +15,10 @@ enum {
     RULE_TESTS_LIMIT = 100,
 };
 
-/* What becomes of a room, queue or reason whose template names a field that the event lacks. */
+/* What becomes of a room, item, queue or reason whose template names a field that the event
+ * lacks. */
 enum rule_missing {
-    RULE_MISSING_SKIP, /* `skip`, the default: that room (or that review) is left out and counted */
+    RULE_MISSING_SKIP, /* `skip`, the default: that room, item or review is left out and counted */
     RULE_MISSING_SKIP_RULE,   /* `skip-rule`: the rule does nothing for this event; counted */
     RULE_MISSING_DEAD_LETTER, /* `dead-letter`: the event goes to the dead-letter topic */
 };
@@ -27,6 +28,8 @@ struct rule_notify {
     enum notification_type type; /* task.status or notification */
     struct template **rooms;
     size_t room_count;
+    struct template *item; /* the key of what its rooms show from now on */
+    bool removes_item;     /* they do not show it any more */
     struct template *title;
     struct template *body;
     struct template *severity;
@@ -38,7 +41,8 @@ struct rule_review {
     struct template *priority;
     struct template *title;
     struct template *body;
-    struct template *due; /* a duration, from the event's time */
+    struct template *due;  /* a duration, from the event's time */
+    struct template *item; /* as of a notify; never removed by an alert */
 };
 
 /* An event to try a rule on, and the notifications it must lead to (a JSON array; each member names

@@ -69,6 +69,15 @@ static struct template *find_template(struct rule_reader *reader,
     return node ? read_template(reader, node, what) : NULL;
 }
 
+/* What says nothing names no item, whatever the event. */
+static struct template *read_item(struct rule_reader *reader, const struct document_node *node)
+{
+    struct template *template = read_template(reader, node, "an item");
+    if (template && template_source(template).size == 0)
+        complain(reader, node, "an item is named by a text such as \"{taskId}\"");
+    return template;
+}
+
 /* Only true and false: a string "false" would be taken for true by somebody. */
 static bool read_boolean(struct rule_reader *reader, const struct document_node *mapping,
                          const char *key, bool otherwise)
@@ -142,12 +151,29 @@ static void read_rule_rooms(struct rule_reader *reader, const struct document_no
     }
 }
 
+/* `state: KEY`, or `state: {item: KEY, remove: true}`. */
+static void read_state(struct rule_reader *reader, const struct document_node *node,
+                       struct rule_notify *notify)
+{
+    static const char *const keys[] = {"item", "remove", NULL};
+    const struct document_node *item = node;
+    if (node->kind == DOCUMENT_MAPPING) {
+        document_check_keys(node, keys, "state", reader->problems);
+        notify->removes_item = read_boolean(reader, node, "remove", false);
+        item = document_find(node, "item");
+    }
+    if (!item)
+        complain(reader, node, "state without an item");
+    else
+        notify->item = read_item(reader, item);
+}
+
 /* A review has its own key because it has its own life (open, closed); a notify of that type
  * would be an alert without one. */
 static void read_notify(struct rule_reader *reader, const struct document_node *node,
                         struct rule_notify *notify)
 {
-    static const char *const keys[] = {"type", "rooms", "title", "body", "severity", NULL};
+    static const char *const keys[] = {"type", "rooms", "state", "title", "body", "severity", NULL};
     notify->type = NOTIFICATION_TASK_STATUS;
     if (!document_check_keys(node, keys, "notify", reader->problems) ||
         node->kind != DOCUMENT_MAPPING)
@@ -164,6 +190,9 @@ static void read_notify(struct rule_reader *reader, const struct document_node *
     else
         read_rule_rooms(reader, rooms, notify);
 
+    const struct document_node *state = document_find(node, "state");
+    if (state)
+        read_state(reader, state, notify);
     notify->title = find_template(reader, node, "title", "title");
     notify->body = find_template(reader, node, "body", "body");
     notify->severity = find_template(reader, node, "severity", "severity");
@@ -232,7 +261,8 @@ static void read_review(struct rule_reader *reader, const struct document_node *
                         struct rule *rule)
 {
     assert(!rule->review);
-    static const char *const keys[] = {"queue", "reason", "priority", "title", "body", "due", NULL};
+    static const char *const keys[] = {"queue", "reason", "priority", "title",
+                                       "body",  "due",    "state",    NULL};
     if (!document_check_keys(node, keys, "review", reader->problems) ||
         node->kind != DOCUMENT_MAPPING)
         return;
@@ -244,6 +274,9 @@ static void read_review(struct rule_reader *reader, const struct document_node *
     review->title = find_template(reader, node, "title", "title");
     review->body = find_template(reader, node, "body", "body");
     review->due = find_template(reader, node, "due", "due");
+    const struct document_node *state = document_find(node, "state");
+    if (state)
+        review->item = read_item(reader, state);
     check_queue(reader, document_find(node, "queue"), review->queue);
     if (!document_find(node, "queue"))
         complain(reader, node, "review without a queue");
@@ -431,6 +464,7 @@ void rule_deinit(struct rule *rule)
         template_free(notify->title);
         template_free(notify->body);
         template_free(notify->severity);
+        template_free(notify->item);
     }
     if (rule->review) {
         template_free(rule->review->queue);
@@ -439,6 +473,7 @@ void rule_deinit(struct rule *rule)
         template_free(rule->review->title);
         template_free(rule->review->body);
         template_free(rule->review->due);
+        template_free(rule->review->item);
     }
     template_free(rule->sample_by);
 }

@@ -233,6 +233,30 @@ enum status rule_set_parse(struct bytes text, const struct layout *layout, struc
     return STATUS_OK;
 }
 
+/* Two partitions of the input have no order between them, so which of two states of one item
+ * comes last would be chance, and another at each reading of the lane. */
+static void warn_of_item(const struct rule *rule, const struct template *item,
+                         struct problems *warnings)
+{
+    if (!item || template_names(item, EVENT_FIELD_TASK))
+        return;
+    problems_add(warnings, rule->line, rule->column,
+                 "warning: rule %.*s: state %.*s does not name taskId: all events of an item must "
+                 "come by one partition of the input",
+                 BYTES_PRINT(rule->name), BYTES_PRINT(template_source(item)));
+}
+
+void rule_set_warn(const struct rule_set *set, struct problems *warnings)
+{
+    for (unsigned i = 0; i < set->count; i++) {
+        const struct rule *rule = &set->rules[i];
+        for (size_t k = 0; k < rule->notify_count; k++)
+            warn_of_item(rule, rule->notify[k].item, warnings);
+        if (rule->review)
+            warn_of_item(rule, rule->review->item, warnings);
+    }
+}
+
 /* Also of a set that was half read: what is not there yet is NULL or counts nothing. */
 void rule_set_free(struct rule_set *set)
 {

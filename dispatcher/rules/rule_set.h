@@ -47,6 +47,10 @@ enum status rule_set_parse(struct bytes text, const struct layout *layout, struc
                            struct problems *problems) MUST_CHECK;
 void rule_set_free(struct rule_set *set);
 
+/* Adds what is likely not meant, though it can be: an item whose events may come by several
+ * partitions of the input, which is keyed by task. */
+void rule_set_warn(const struct rule_set *set, struct problems *warnings);
+
 /* 16 hexadecimal digits: a hash of the file's text. */
 struct bytes rule_set_revision(const struct rule_set *set);
 

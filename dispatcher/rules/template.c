@@ -212,6 +212,14 @@ void template_fill(const struct template *template, struct bytes stand_in, struc
         buffer_append(out, template->parts[i].is_field ? stand_in : template->parts[i].text);
 }
 
+bool template_names(const struct template *template, unsigned slot)
+{
+    for (size_t i = 0; i < template->count; i++)
+        if (template->parts[i].is_field && template->parts[i].slot == slot)
+            return true;
+    return false;
+}
+
 /* Braces that are doubled make no second part, so one part is all of it. */
 bool template_is_literal(const struct template *template)
 {

@@ -41,6 +41,9 @@ struct bytes template_source(const struct template *template);
 /* Appends the text with `stand_in` for every field: what it looks like, without an event. */
 void template_fill(const struct template *template, struct bytes stand_in, struct buffer *out);
 
+/* Whether the field of this slot stands in the text. */
+bool template_names(const struct template *template, unsigned slot);
+
 /* The text holds no fields: it is the same for every event. */
 bool template_is_literal(const struct template *template);
 

@@ -3,9 +3,9 @@
  * session's stream needs no thought.
  *
  * A message gives way only to one of the same task, in the same rooms, with nothing else of the
- * task between: everybody who gets the one then gets the other, and none misses what counts.
- * Where this is not known (another task has taken the slot) a message too many is given, which
- * is always right. */
+ * task between, that also says what has become of its item, if it has one: everybody who gets the
+ * one then gets the other, and none misses what counts. Where this is not known (another task has
+ * taken the slot) a message too many is given, which is always right. */
 #include "conflation.h"
 
 #include <stdlib.h>
@@ -110,6 +110,7 @@ bool conflation_names(const struct conflation *conflation, const struct notifica
 struct last_message {
     uint64_t task;  /* hash; 0: none */
     uint64_t rooms; /* hash of all its rooms */
+    uint64_t item;  /* hash of its item; 0: none */
     int64_t offset;
     struct message *message; /* of a scan: kept; of a ring: NULL, found there by its offset */
 };
@@ -183,6 +184,8 @@ static void note_message(struct conflation_table **table, struct lane *lane,
     uint64_t task = task_hash_of(lane->hub, message->notification);
     if (!task)
         return;
+    struct bytes key = message->notification->item.key;
+    uint64_t item = key.size > 0 ? notification_item_hash(key) : 0;
     if (!*table)
         *table = mem_new(struct conflation_table);
     struct last_message *last = &(*table)->slots[(task >> 1) % CONFLATION_SLOTS];
@@ -190,12 +193,13 @@ static void note_message(struct conflation_table **table, struct lane *lane,
     if (message->conflatable && last->task == task) {
         struct message *before = message_in(last, &lane->ring);
         /* The same rooms: everybody who gets the one then gets the other. */
-        if (before && before->conflatable && last->rooms == rooms)
+        if (before && before->conflatable && last->rooms == rooms &&
+            (!last->item || last->item == item))
             before->superseded = true;
     }
-    replace(
-        *table, last,
-        (struct last_message){task, rooms, message->offset, keep ? message_ref(message) : NULL});
+    replace(*table, last,
+            (struct last_message){task, rooms, item, message->offset,
+                                  keep ? message_ref(message) : NULL});
 }
 
 void conflation_note(struct lane *lane, struct message *message)

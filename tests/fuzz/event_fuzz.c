@@ -29,8 +29,9 @@ static const char rules_text[] =
     "'tenant:{tenantId|t}']}\n"
     "  - {name: b, when: {data: [{exists: true}, {exists: false}]},\n"
     "     notify: {type: notification, rooms: ['user:{id|x}'], title: '{data.a}{id}', body: "
-    "'{data}'},\n"
-    "     review: {queue: '{data.q|legal}', reason: '{time|r}', due: '{data.due|4h}'}}\n";
+    "'{data}', state: {item: '{data.item|}{id}', remove: true}},\n"
+    "     review: {queue: '{data.q|legal}', reason: '{time|r}', due: '{data.due|4h}', "
+    "state: '{data.item}'}}\n";
 
 static struct pipeline *open_pipeline(void)
 {

@@ -45,6 +45,9 @@ const RULES = `rules:
   - name: gaps
     when: {"event": ["task.gaps"]}
     notify: {type: task.status, rooms: ["user:{data.nobody}"]}
+  - name: items
+    when: {"event": ["task.item"]}
+    notify: {type: task.status, rooms: ["task:{taskId}"], state: "{data.item}"}
   - name: doubt
     when: {"event": ["task.doubt"]}
     review: {queue: legal, reason: "{data.why}"}
@@ -111,6 +114,7 @@ const trials = {
     "bytes of an event's id": { records: () => [value({ ...event(), id: 'x'.repeat(513) })], metrics: [letter('limit')] },
     'open brackets of an event': { records: () => [{ key: 'limits', value: `{"event":"task.deep","data":${'['.repeat(101)}${']'.repeat(101)}}` }], metrics: [letter('limit')] },
     'rooms left out that are told of an event': { records: () => [value(event({ event: 'task.gaps', data: {} }))], metrics: ['rooms_skipped_total'] },
+    "bytes of an item's key": { records: () => [value(event({ event: 'task.item', data: { item: 'x'.repeat(257) } }))], metrics: ['rooms_skipped_total{reason="no-item"}'] },
     'rules file': { rules: () => `rules:\n${many(20001, (i) => `  - {name: r${i}, when: {"event": ["e${i}"]}, rooms: ["task:x"]}\n`).join('')}`, metrics: [REFUSED] },
     pattern: { rules: () => `rules:\n  - {name: long, when: {"event": ["${'x'.repeat(300000)}"]}, rooms: ["task:x"]}\n`, metrics: [REFUSED] },
 };

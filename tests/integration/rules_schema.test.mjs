@@ -19,9 +19,10 @@ const GOOD = {
         rooms: ['task:{taskId}'],
         notify: [
             { type: 'notification', rooms: ['user:{userId}'], title: '{type|a task}', body: 'b', severity: 'info' },
-            { type: 'task.status', rooms: ['tenant:{tenantId}'] },
+            { type: 'task.status', rooms: ['tenant:{tenantId}'], state: '{taskId}' },
+            { rooms: ['tenant:{tenantId}'], state: { item: '{taskId}', remove: true } },
         ],
-        review: { queue: '{data.team}', reason: 'r', priority: 'high', title: 't', body: 'b', due: '4h' },
+        review: { queue: '{data.team}', reason: 'r', priority: 'high', title: 't', body: 'b', due: '4h', state: 'review:{taskId}' },
         sample: { rate: '5%', by: '{taskId}' },
         stop: false,
         missing: 'skip',
@@ -33,6 +34,7 @@ const VALUES = [
     'task:{taskId}', 'Task:1', 'task:', 'notification', 'review.alert', 'skip-rule', [], ['x'], ['task:1'], ['task:{a', 'task:1'], [5],
     [{ type: 'notification', rooms: ['task:1'] }], [{ rooms: ['task:1'], title: 't' }], {}, { a: 1 }, { a: ['x'] }, { rate: 0.5 }, { rate: 2 },
     { queue: 'legal' }, { rooms: ['task:1'] }, { type: 'notification', rooms: ['task:1'], title: 5 },
+    { item: '{taskId}' }, { remove: true }, { item: '', remove: false }, { item: '{taskId}', remove: 'yes' },
 ];
 const MATCHERS = [
     'x', 5, true, null, [], {}, ['x'], { prefix: 'a' }, { prefix: 5 }, { prefix: ['a'] }, { prefix: { 'equals-ignore-case': 'a' } }, { prefix: { suffix: 'a' } },

@@ -41,7 +41,7 @@ const load = (file) => new protobuf.Root().loadSync(path.join(proto, file), { ke
 
 test('notifications have the fields of the messages', () => {
     const root = load('notification.proto');
-    for (const name of ['TaskStatusUpdate', 'ClientNotification', 'ManualReviewAlert'])
+    for (const name of ['Item', 'TaskStatusUpdate', 'ClientNotification', 'ManualReviewAlert'])
         assert.deepEqual(members(name), fields(root, name), name);
     const contents = { TaskStatusNotification: 'taskStatus', ClientNotificationNotification: 'clientNotification', ReviewAlertNotification: 'reviewAlert' };
     const head = fields(root, 'Notification').filter((name) => !Object.values(contents).includes(name));

@@ -99,6 +99,76 @@ START_TEST(encode_and_decode_give_the_same_notification)
 }
 END_TEST
 
+/* The value of a notification about an item, decoded. */
+static enum status decode_item(struct notification_item item, struct notification **decoded)
+{
+    struct notification view = sample(NOTIFICATION_CLIENT);
+    auto_buffer struct buffer value = {0};
+    view.item = item;
+    notification_encode(&view, &value);
+    return notification_decode(buffer_peek(&value), decoded);
+}
+
+START_TEST(an_item_stands_in_value_and_json)
+{
+    struct notification *decoded = NULL;
+    ck_assert_int_eq(decode_item((struct notification_item){TEXT("a\"\xc3\xbc"), false}, &decoded),
+                     STATUS_OK);
+    assert_json(
+        decoded, SAMPLE_START
+        "\"item\":{\"key\":\"a\\\"\xc3\xbc\"},"
+        "\"clientNotification\":{\"title\":\"Done\",\"body\":\"line\\nline\",\"data\":null}}");
+    notification_free(decoded);
+    ck_assert_int_eq(decode_item((struct notification_item){TEXT("7"), true}, &decoded), STATUS_OK);
+    assert_json(
+        decoded, SAMPLE_START
+        "\"item\":{\"key\":\"7\",\"removed\":true},"
+        "\"clientNotification\":{\"title\":\"Done\",\"body\":\"line\\nline\",\"data\":null}}");
+    notification_free(decoded);
+}
+END_TEST
+
+START_TEST(an_item_without_a_key_is_none)
+{
+    struct notification *decoded = NULL;
+    auto_buffer struct buffer value = {0};
+    struct notification view = sample(NOTIFICATION_CLIENT);
+    notification_encode(&view, &value);
+    buffer_append(&value, TEXT("\x4a\x02\x10\x01")); /* item {removed: true} */
+    ck_assert_int_eq(notification_decode(buffer_peek(&value), &decoded), STATUS_OK);
+    ck_assert_uint_eq(decoded->item.key.size, 0);
+    ck_assert(!decoded->item.removed);
+    notification_free(decoded);
+}
+END_TEST
+
+START_TEST(a_key_is_utf8_and_has_a_limit)
+{
+    struct notification *decoded = NULL;
+    uint8_t key[NOTIFICATION_ITEM_KEY_LIMIT];
+    memset(key, 'k', sizeof(key));
+    ck_assert_int_eq(
+        decode_item((struct notification_item){bytes_of(key, sizeof(key)), false}, &decoded),
+        STATUS_OK);
+    ck_assert_uint_eq(decoded->item.key.size, sizeof(key));
+    notification_free(decoded);
+    decoded = NULL;
+
+    auto_buffer struct buffer value = {0};
+    struct notification view = sample(NOTIFICATION_CLIENT);
+    notification_encode(&view, &value);
+    size_t without = buffer_size(&value);
+    buffer_append(&value, TEXT("\x4a\x84\x02\x0a\x81\x02k"));
+    buffer_append(&value, bytes_of(key, sizeof(key)));
+    ck_assert_int_eq(notification_decode(buffer_peek(&value), &decoded), STATUS_MALFORMED);
+
+    value.end = value.start + without;
+    buffer_append(&value, TEXT("\x4a\x03\x0a\x01\xff"));
+    ck_assert_int_eq(notification_decode(buffer_peek(&value), &decoded), STATUS_MALFORMED);
+    ck_assert_ptr_null(decoded);
+}
+END_TEST
+
 START_TEST(progress_zero_is_not_unknown_progress)
 {
     struct notification view = sample(NOTIFICATION_TASK_STATUS);
@@ -167,7 +237,9 @@ START_TEST(headers_come_back_as_they_were)
                                              .type = NOTIFICATION_REVIEW_ALERT,
                                              .room_hashes = buffer_peek(&hashes),
                                              .layout = 0xf00dfeed12345678,
-                                             .hops = 2};
+                                             .hops = 2,
+                                             .item_hash = 0x1122334455667788,
+                                             .item_removed = true};
     struct notification_headers headers;
     notification_headers_encode(&envelope, &headers);
 
@@ -182,6 +254,13 @@ START_TEST(headers_come_back_as_they_were)
     ck_assert_uint_eq(notification_room_hash(&decoded, 1), UINT64_MAX);
     ck_assert_uint_eq(decoded.layout, 0xf00dfeed12345678);
     ck_assert_uint_eq(decoded.hops, 2);
+    ck_assert_uint_eq(decoded.item_hash, 0x1122334455667788);
+    ck_assert(decoded.item_removed);
+    ck_assert_mem_eq(headers.item, "\x88\x77\x66\x55\x44\x33\x22\x11\x01", 9);
+
+    envelope.item_hash = 0;
+    notification_headers_encode(&envelope, &headers);
+    ck_assert_uint_eq(headers.count, 5);
 }
 END_TEST
 
@@ -193,10 +272,13 @@ START_TEST(headers_of_others_change_nothing)
     notification_header_decode(&decoded, TEXT("type"), TEXT("other"));
     notification_header_decode(&decoded, TEXT("hops"), TEXT("x"));
     notification_header_decode(&decoded, TEXT("other"), bytes_of(NULL, 0));
+    notification_header_decode(&decoded, TEXT("item"), TEXT("12345678"));
+    notification_header_decode(&decoded, TEXT("item"), TEXT("12345678\x02"));
     ck_assert(!decoded.has_type);
     ck_assert_uint_eq(decoded.room_hashes.size, 7); /* the reader of the record refuses it */
     ck_assert_uint_eq(decoded.layout, 0);
     ck_assert_uint_eq(decoded.hops, 0);
+    ck_assert_uint_eq(decoded.item_hash, 0);
 }
 END_TEST
 
@@ -221,7 +303,8 @@ START_TEST(arena_keeps_pieces_apart_and_aligned)
 END_TEST
 
 TEST_PROGRAM("notification", json_is_the_proto3_mapping_with_data_as_it_was,
-             encode_and_decode_give_the_same_notification, progress_zero_is_not_unknown_progress,
-             decode_tells_malformed_from_unknown_content,
+             encode_and_decode_give_the_same_notification, an_item_stands_in_value_and_json,
+             an_item_without_a_key_is_none, a_key_is_utf8_and_has_a_limit,
+             progress_zero_is_not_unknown_progress, decode_tells_malformed_from_unknown_content,
              decode_survives_every_cut_and_every_changed_byte, headers_come_back_as_they_were,
              headers_of_others_change_nothing, arena_keeps_pieces_apart_and_aligned)

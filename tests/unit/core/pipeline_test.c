@@ -96,6 +96,119 @@ START_TEST(the_same_event_gives_the_same_records)
 }
 END_TEST
 
+static const char item_rules[] =
+    "rules:\n"
+    "  - {name: all, when: {event: [{prefix: task.}]}, notify: {rooms: ['task:{taskId}', "
+    "'project:{projectId}'], state: '{taskId}'}}\n"
+    "  - {name: more, when: {event: [{prefix: task.}]}, notify: {rooms: ['user:{userId}'], "
+    "state: {item: '{taskId}'}}}\n"
+    "  - {name: done, when: {event: [task.completed]}, notify: {rooms: ['project:{projectId}'], "
+    "state: {item: '{taskId}', remove: true}}}\n"
+    "  - {name: passing, when: {event: [task.completed]}, rooms: ['project:{projectId}']}\n";
+
+START_TEST(a_notification_says_one_thing_of_one_item)
+{
+    struct fixture fixture;
+    auto_buffer struct buffer json = {0};
+    fixture_open(&fixture, item_rules);
+    fixture_feed(&fixture, event);
+    ck_assert_uint_eq(fixture.batch.output_count, 3);
+    const char *text = fixture_json(&fixture, 0, &json);
+    ASSERT_HAS(text, "\"rooms\":[\"task:42\",\"project:p1\",\"user:u1\"],");
+    ASSERT_HAS(text, "\"item\":{\"key\":\"42\"},");
+    /* In the order of the rules: whoever folds them has the project without the task. */
+    text = fixture_json(&fixture, 1, &json);
+    ASSERT_HAS(text, "\"rooms\":[\"project:p1\"],\"eventId\":\"e1\",\"rules\":[\"done\"]");
+    ASSERT_HAS(text, "\"item\":{\"key\":\"42\",\"removed\":true},");
+    text = fixture_json(&fixture, 2, &json);
+    ASSERT_HAS(text, "\"rules\":[\"passing\"]");
+    ck_assert_ptr_null(strstr(text, "\"item\""));
+    /* Each has its own id. */
+    for (size_t i = 0; i < 3; i++)
+        ck_assert(!bytes_equal(bytes_of(fixture.batch.outputs[i].value.data + 2, 32),
+                               bytes_of(fixture.batch.outputs[(i + 1) % 3].value.data + 2, 32)));
+
+    struct notification_envelope envelope = {0};
+    const struct bytes header = fixture_header(&fixture.batch.outputs[1], "item");
+    notification_header_decode(&envelope, BYTES_LITERAL("item"), header);
+    ck_assert_uint_eq(envelope.item_hash, notification_item_hash(BYTES_LITERAL("42")));
+    ck_assert(envelope.item_removed);
+    ck_assert_uint_eq(fixture_header(&fixture.batch.outputs[2], "item").size, 0);
+    fixture_close(&fixture);
+}
+END_TEST
+
+START_TEST(a_review_has_the_item_of_the_first_rule_that_names_one)
+{
+    struct fixture fixture;
+    auto_buffer struct buffer json = {0};
+    fixture_open(
+        &fixture,
+        "rules:\n"
+        "  - {name: a, when: {event: [task.completed]}, review: {queue: legal, reason: r}}\n"
+        "  - {name: b, when: {event: [task.completed]}, review: {queue: legal, reason: r, "
+        "state: 'review:{taskId}'}}\n"
+        "  - {name: c, when: {event: [task.completed]}, review: {queue: legal, reason: r, "
+        "state: 'other:{taskId}'}}\n");
+    fixture_feed(&fixture, event);
+    ck_assert_uint_eq(fixture.batch.output_count, 2);
+    ASSERT_HAS(fixture_json(&fixture, 0, &json), "\"item\":{\"key\":\"review:42\"}");
+    ASSERT_HAS(fixture_json(&fixture, 1, &json), "\"item\":{\"key\":\"review:42\"}");
+    fixture_close(&fixture);
+}
+END_TEST
+
+/* The rooms are told, and it is counted that they keep nothing. */
+static void assert_no_item(const char *template, const char *problem)
+{
+    struct fixture fixture;
+    auto_buffer struct buffer json = {0};
+    char text[1000];
+    snprintf(text, sizeof(text),
+             "rules: [{name: a, when: {event: [task.completed]}, notify: {rooms: "
+             "['task:{taskId}'], state: {item: '%s', remove: true}}}]",
+             template);
+    fixture_open(&fixture, text);
+    fixture_feed(&fixture, event);
+    ck_assert_uint_eq(fixture.batch.output_count, 1);
+    ck_assert_ptr_null(strstr(fixture_json(&fixture, 0, &json), "\"item\""));
+    ck_assert_uint_eq(fixture.batch.counts.room_skips[ROOM_SKIP_ITEM], 1);
+    ck_assert_uint_eq(fixture.decision.skipped_count, 1);
+    ck_assert(bytes_equal_string(fixture.decision.skipped->room, template));
+    ck_assert_msg(bytes_equal_string(fixture.decision.skipped->problem, problem), "%.*s",
+                  BYTES_PRINT(fixture.decision.skipped->problem));
+    fixture_close(&fixture);
+}
+
+START_TEST(an_item_that_cannot_be_known_is_left_out_and_counted)
+{
+    char longer[NOTIFICATION_ITEM_KEY_LIMIT + 2] = "";
+    memset(longer, 'k', sizeof(longer) - 1);
+    assert_no_item("{data.none}", "the event has no data.none");
+    assert_no_item("{data.none|}", "its key has 0 bytes, and not 1 to 256");
+    assert_no_item(longer, "its key has 257 bytes, and not 1 to 256");
+}
+END_TEST
+
+START_TEST(missing_says_what_becomes_of_an_item)
+{
+    struct fixture fixture;
+    fixture_open(&fixture,
+                 "rules: [{name: a, missing: dead-letter, when: {event: [task.completed]}, "
+                 "notify: {rooms: ['task:{taskId}'], state: '{data.none}'}}]");
+    fixture_feed(&fixture, event);
+    ck_assert(fixture.decision.dead);
+    ck_assert_int_eq(fixture.decision.reason, DEAD_FIELD_MISSING);
+    fixture_close(&fixture);
+    fixture_open(&fixture, "rules: [{name: a, missing: skip-rule, when: {event: [task.completed]}, "
+                           "review: {queue: legal, reason: r, state: '{data.none}'}}]");
+    fixture_feed(&fixture, event);
+    ck_assert(!fixture.decision.dead);
+    ck_assert_uint_eq(fixture.batch.output_count, 0);
+    fixture_close(&fixture);
+}
+END_TEST
+
 START_TEST(an_event_that_no_rule_matches_leads_to_nothing)
 {
     struct fixture fixture;
@@ -791,6 +904,22 @@ static struct bytes audit_of(const struct fixture *fixture)
     return output->value;
 }
 
+START_TEST(the_audit_tells_of_items)
+{
+    struct fixture fixture;
+    const struct pipeline_settings settings = {.limits = PIPELINE_LIMITS_DEFAULT,
+                                               .dead_letter_topic = "dead",
+                                               .audit_topic = "audit",
+                                               .audit = AUDIT_ALL};
+    fixture_open_with(&fixture, item_rules, &settings);
+    fixture_feed(&fixture, event);
+    struct bytes audit = audit_of(&fixture);
+    ck_assert(bytes_contain(audit, ",\"item\":\"42\"},{"));
+    ck_assert(bytes_contain(audit, ",\"item\":\"42\",\"removed\":true},{"));
+    fixture_close(&fixture);
+}
+END_TEST
+
 START_TEST(every_decision_can_be_audited)
 {
     const struct pipeline_settings settings = {.limits = PIPELINE_LIMITS_DEFAULT,
@@ -868,9 +997,12 @@ START_TEST(what_is_told_of_an_event_is_utf8)
 }
 END_TEST
 
-TEST_PROGRAM("pipeline", rules_of_one_type_add_their_rooms_to_one_notification,
-             a_review_is_one_alert_per_lane, the_same_event_gives_the_same_records,
-             an_event_that_no_rule_matches_leads_to_nothing,
+TEST_PROGRAM("pipeline", a_notification_says_one_thing_of_one_item,
+             a_review_has_the_item_of_the_first_rule_that_names_one,
+             an_item_that_cannot_be_known_is_left_out_and_counted,
+             missing_says_what_becomes_of_an_item, the_audit_tells_of_items,
+             rules_of_one_type_add_their_rooms_to_one_notification, a_review_is_one_alert_per_lane,
+             the_same_event_gives_the_same_records, an_event_that_no_rule_matches_leads_to_nothing,
              an_event_without_id_and_time_gets_those_of_its_record,
              rooms_that_cannot_be_are_left_out_and_counted, missing_says_what_becomes_of_the_event,
              stop_keeps_later_rules_from_being_asked, the_first_rule_that_has_a_title_gives_it,

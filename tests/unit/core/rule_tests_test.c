@@ -48,6 +48,31 @@ START_TEST(what_is_as_expected_passes)
 }
 END_TEST
 
+#define ITEM_RULE                                                                      \
+    "rules:\n"                                                                         \
+    "  - name: low\n"                                                                  \
+    "    when: {event: [task.completed]}\n"                                            \
+    "    notify: [{rooms: ['task:{taskId}'], state: '{taskId}'},\n"                    \
+    "      {rooms: ['tenant:{tenantId}'], state: {item: '{taskId}', remove: true}}]\n" \
+    "    tests:\n"                                                                     \
+    "      - name: t\n"
+
+START_TEST(an_item_can_be_expected)
+{
+    auto_buffer struct buffer text = {0};
+    ck_assert_uint_eq(
+        run(ITEM_RULE GIVEN
+            "        expect:\n"
+            "          - {rooms: ['task:42'], item: {key: '42'}}\n"
+            "          - {rooms: ['tenant:acme'], item: {key: '42', removed: true}}\n",
+            &text),
+        0);
+    ck_assert_uint_eq(
+        run(ITEM_RULE GIVEN "        expect: [{item: {key: '43'}}, {item: {key: '42'}}]\n", &text),
+        2);
+}
+END_TEST
+
 START_TEST(what_is_otherwise_is_told_with_its_place)
 {
     static const char *const cases[][2] = {
@@ -73,4 +98,5 @@ START_TEST(what_is_otherwise_is_told_with_its_place)
 }
 END_TEST
 
-TEST_PROGRAM("rule_tests", what_is_as_expected_passes, what_is_otherwise_is_told_with_its_place)
+TEST_PROGRAM("rule_tests", an_item_can_be_expected, what_is_as_expected_passes,
+             what_is_otherwise_is_told_with_its_place)

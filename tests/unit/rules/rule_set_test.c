@@ -67,6 +67,53 @@ START_TEST(every_key_has_its_effect)
 }
 END_TEST
 
+START_TEST(state_names_an_item)
+{
+    struct rule_set *set =
+        parse("rules:\n"
+              "  - name: a\n"
+              "    when: {event: [x]}\n"
+              "    notify:\n"
+              "      - {rooms: ['task:{taskId}'], state: '{taskId}'}\n"
+              "      - {rooms: ['task:{taskId}'], state: {item: 'of {taskId}'}}\n"
+              "      - {rooms: ['task:{taskId}'], state: {item: '{taskId}', remove: true}}\n"
+              "      - {rooms: ['task:{taskId}']}\n"
+              "    review: {queue: legal, reason: r, state: 'review:{taskId}'}\n");
+    const struct rule *rule = rule_set_at(set, 0);
+    ck_assert(bytes_equal_string(template_source(rule->notify[0].item), "{taskId}"));
+    ck_assert(bytes_equal_string(template_source(rule->notify[1].item), "of {taskId}"));
+    ck_assert(!rule->notify[0].removes_item && !rule->notify[1].removes_item);
+    ck_assert(rule->notify[2].removes_item);
+    ck_assert_ptr_null(rule->notify[3].item);
+    ck_assert(bytes_equal_string(template_source(rule->review->item), "review:{taskId}"));
+    auto_problems struct problems warnings = {0};
+    rule_set_warn(set, &warnings);
+    ck_assert(problems_empty(&warnings));
+    rule_set_free(set);
+}
+END_TEST
+
+START_TEST(an_item_of_several_partitions_is_warned_of)
+{
+    struct rule_set *set = parse("rules:\n"
+                                 "  - name: a\n"
+                                 "    when: {event: [x]}\n"
+                                 "    notify: {rooms: ['task:{taskId}'], state: '{projectId}'}\n"
+                                 "    review: {queue: legal, reason: r, state: '{{taskId}}'}\n");
+    auto_problems struct problems warnings = {0};
+    auto_buffer struct buffer rendered = {0};
+    rule_set_warn(set, &warnings);
+    ck_assert_uint_eq(warnings.count, 2);
+    problems_render(&warnings, "rules", &rendered);
+    buffer_append_byte(&rendered, 0);
+    const char *text = (const char *)buffer_peek(&rendered).data;
+    ck_assert_ptr_nonnull(
+        strstr(text, "rules:2:5: warning: rule a: state {projectId} does not name taskId: all "
+                     "events of an item must come by one partition of the input\n"));
+    rule_set_free(set);
+}
+END_TEST
+
 START_TEST(the_revision_is_that_of_the_text)
 {
     struct rule_set *a = parse(good);
@@ -127,6 +174,26 @@ START_TEST(every_problem_is_told_at_once_with_its_place)
                         "rules:11:11: stop is true", "rules:12:13: sample", "rules:13:14: missing",
                         "rules:14:5: a rule without `when`", "rules:15:12: rooms is a list",
                         "rules:16:5: a rule does something", "rules:18:5", NULL});
+}
+END_TEST
+
+START_TEST(every_problem_of_a_state_is_told)
+{
+    assert_problems("rules:\n"
+                    "  - name: a\n"
+                    "    when: {event: [x]}\n"
+                    "    notify:\n"
+                    "      - {rooms: ['a:b'], state: []}\n"
+                    "      - {rooms: ['a:b'], state: {remove: true}}\n"
+                    "      - {rooms: ['a:b'], state: {item: '{x', other: 1}}\n"
+                    "      - {rooms: ['a:b'], state: {item: x, remove: 'yes'}}\n"
+                    "      - {rooms: ['a:b'], state: ''}\n"
+                    "    review: {queue: legal, reason: r, state: {item: x}}\n",
+                    (const char *const[]){
+                        "rules:5:33: an item is a text", "rules:6:33: state without an item",
+                        "rules:7:41: an item: `{` without",
+                        "rules:7:46: ", "rules:8:51: remove is true or false",
+                        "rules:9:33: an item is named", "rules:10:46: an item is a text", NULL});
 }
 END_TEST
 
@@ -292,8 +359,10 @@ START_TEST(rules_take_memory_in_proportion_to_their_text)
 }
 END_TEST
 
-TEST_PROGRAM("rule_set", every_problem_of_a_pattern_is_told_at_once, a_tab_is_called_a_tab,
-             rules_take_memory_in_proportion_to_their_text, every_key_has_its_effect,
-             the_revision_is_that_of_the_text, every_problem_is_told_at_once_with_its_place,
-             a_file_that_is_no_rules_file_is_refused, a_room_of_an_unknown_kind_is_refused,
-             durations_are_read, a_sample_is_stable_and_of_the_size_asked_for)
+TEST_PROGRAM("rule_set", state_names_an_item, an_item_of_several_partitions_is_warned_of,
+             every_problem_of_a_state_is_told, every_problem_of_a_pattern_is_told_at_once,
+             a_tab_is_called_a_tab, rules_take_memory_in_proportion_to_their_text,
+             every_key_has_its_effect, the_revision_is_that_of_the_text,
+             every_problem_is_told_at_once_with_its_place, a_file_that_is_no_rules_file_is_refused,
+             a_room_of_an_unknown_kind_is_refused, durations_are_read,
+             a_sample_is_stable_and_of_the_size_asked_for)
