@@ -1,0 +1,455 @@
+/* Presence, by hand: one worker under test, what others write, and what a seat is told. Random
+ * worlds are in tests/sim/presence_sim.c. */
+#include "presence.h"
+
+#include <stdio.h>
+
+#include "suite.h"
+
+enum { LINGER = 2000 };
+
+static struct presence *presence;
+static int64_t now_ms;
+static struct presence_news news;
+static char own[80]; /* key of the own beat */
+
+static void note_pending(struct presence_seat *seat)
+{
+    (void)seat;
+}
+
+static void begin(uint32_t users, uint64_t entries)
+{
+    struct presence_config config = {.worker = {7},
+                                     .users = users,
+                                     .entries = entries,
+                                     .linger_ms = LINGER,
+                                     .pending = note_pending};
+    now_ms = 1000;
+    presence = presence_new(&config);
+    snprintf(own, sizeof(own), "[\"07000000000000000000000000000000\"]");
+}
+
+static struct presence_seat *enter(const char *scope, const char *user)
+{
+    return presence_enter(presence, bytes_of_string(scope), BYTES_LITERAL("task:1"),
+                          bytes_of_string(user), NULL);
+}
+
+static struct presence_seat *watcher(const char *scope, const char *user)
+{
+    struct presence_seat *seat = enter(scope, user);
+    presence_watch(presence, seat);
+    return seat;
+}
+
+static void leave(struct presence_seat *seat)
+{
+    presence_leave(presence, seat, now_ms);
+}
+
+static void pass(int64_t ms)
+{
+    for (int64_t until = now_ms + ms; now_ms < until;) {
+        now_ms += 50;
+        presence_run(presence, now_ms);
+    }
+}
+
+static void reads(const char *key, const char *value)
+{
+    presence_read(presence, bytes_of_string(key), value != NULL, bytes_of_string(value));
+}
+
+/* Its own, come back. */
+static void beats(unsigned count)
+{
+    while (count--)
+        reads(own, "{}");
+}
+
+static const char *told(struct presence_seat *seat)
+{
+    static char text[2000];
+    if (!seat->pending)
+        return "";
+    presence_next_news(presence, seat, &news);
+    snprintf(text, sizeof(text), "%.*s", BYTES_PRINT(news.json));
+    return text;
+}
+
+/* key=value of what is written, all batches. */
+static const char *written(void)
+{
+    static char text[4000];
+    struct presence_write write;
+    text[0] = 0;
+    for (unsigned i = 0; i < 3; i++, now_ms += PRESENCE_WRITE_MS) {
+        unsigned count = 0;
+        for (; presence_next_write(presence, now_ms, &write); count++) {
+            size_t size = strlen(text);
+            if (!bytes_equal_string(write.key, own))
+                snprintf(text + size, sizeof(text) - size, "%.*s=%.*s ",
+                         BYTES_PRINT(bytes_skip(
+                             write.key, sizeof("['07000000000000000000000000000000',") - 1)),
+                         BYTES_PRINT(write.value));
+        }
+        if (count)
+            presence_written(presence, true, now_ms);
+    }
+    return text;
+}
+
+static void end(void)
+{
+    presence_free(presence);
+}
+
+START_TEST(a_snapshot_then_who_comes_and_goes)
+{
+    begin(10, 100);
+    beats(PRESENCE_BEATS_KNOWN);
+    struct presence_seat *ann = watcher("acme", "ann");
+    pass(200);
+    ck_assert_str_eq(told(ann),
+                     "{\"room\":\"task:1\",\"users\":[\"ann\"],\"count\":1,\"complete\":true}");
+    struct presence_seat *bob = enter("acme", "bob");
+    pass(200);
+    ck_assert_str_eq(told(ann),
+                     "{\"room\":\"task:1\",\"joined\":[\"bob\"],\"left\":[],\"count\":2}");
+    leave(bob);
+    pass(LINGER - 100);
+    ck_assert_str_eq(told(ann), "");
+    pass(400);
+    ck_assert_str_eq(told(ann),
+                     "{\"room\":\"task:1\",\"joined\":[],\"left\":[\"bob\"],\"count\":1}");
+    leave(ann);
+    end();
+}
+END_TEST
+
+START_TEST(two_tabs_are_one_user)
+{
+    begin(10, 100);
+    struct presence_seat *ann = watcher("acme", "ann"), *first = enter("acme", "bob");
+    struct presence_seat *second = enter("acme", "bob");
+    pass(200);
+    told(ann);
+    ck_assert_uint_eq(news.count, 2);
+    leave(first);
+    pass(LINGER + 400);
+    ck_assert_str_eq(told(ann), "");
+    leave(second);
+    pass(1000);
+    second = enter("acme", "bob"); /* a reload */
+    pass(LINGER + 400);
+    ck_assert_str_eq(told(ann), "");
+    leave(second);
+    leave(ann);
+    end();
+}
+END_TEST
+
+START_TEST(a_tenant_is_a_wall)
+{
+    begin(10, 100);
+    struct presence_seat *ann = watcher("acme", "ann"), *other = watcher("umbr", "ann");
+    struct presence_seat *bob = enter("umbr", "bob");
+    pass(200);
+    told(ann);
+    ck_assert_uint_eq(news.count, 1);
+    told(other);
+    ck_assert_uint_eq(news.count, 2);
+    leave(bob), leave(ann), leave(other);
+    end();
+}
+END_TEST
+
+START_TEST(a_worker_lives_by_its_beats_between_ours)
+{
+    begin(10, 100);
+    struct presence_seat *ann = watcher("acme", "ann");
+    reads("[\"w\",\"acme\",\"task:1\"]", "{\"count\":1,\"users\":[\"bob\"]}");
+    reads("[\"w\"]", "{}");
+    pass(200);
+    told(ann);
+    ck_assert_uint_eq(news.count, 1); /* who knows when that was */
+    beats(PRESENCE_BEATS_KNOWN);
+    reads("[\"w\"]", "{}");
+    pass(200);
+    told(ann);
+    ck_assert_uint_eq(news.count, 2);
+    pass(3600000); /* time alone makes nobody leave */
+    beats(PRESENCE_BEATS_MISSED - 1);
+    pass(200);
+    ck_assert_str_eq(told(ann), "");
+    beats(1);
+    pass(200);
+    ck_assert_str_eq(told(ann),
+                     "{\"room\":\"task:1\",\"joined\":[],\"left\":[\"bob\"],\"count\":1}");
+    reads("[\"w\"]", "{}"); /* it was only stopped */
+    pass(200);
+    ck_assert_str_eq(told(ann),
+                     "{\"room\":\"task:1\",\"joined\":[\"bob\"],\"left\":[],\"count\":2}");
+    leave(ann);
+    end();
+}
+END_TEST
+
+START_TEST(a_user_at_two_gateways)
+{
+    begin(10, 100);
+    struct presence_seat *ann = watcher("acme", "ann"), *bob = enter("acme", "bob");
+    beats(PRESENCE_BEATS_KNOWN);
+    reads("[\"w\"]", "{}");
+    reads("[\"w\",\"acme\",\"task:1\"]", "{\"count\":1,\"users\":[\"bob\"]}");
+    pass(200);
+    told(ann);
+    ck_assert_uint_eq(news.count, 2);
+    leave(bob);
+    pass(LINGER + 400);
+    ck_assert_str_eq(told(ann), "");
+    reads("[\"w\",\"acme\",\"task:1\"]", NULL);
+    pass(200);
+    ck_assert_str_eq(told(ann),
+                     "{\"room\":\"task:1\",\"joined\":[],\"left\":[\"bob\"],\"count\":1}");
+    leave(ann);
+    end();
+}
+END_TEST
+
+START_TEST(who_missed_changes_gets_a_snapshot)
+{
+    begin(10, 100);
+    struct presence_seat *slow = watcher("acme", "ann"), *bob = enter("acme", "bob");
+    pass(200);
+    told(slow);
+    struct presence_seat *cid = enter("acme", "cid");
+    pass(200);
+    struct presence_seat *dan = enter("acme", "dan");
+    pass(200);
+    ck_assert(slow->pending); /* one mark, however much it missed */
+    told(slow);
+    ck_assert(news.snapshot);
+    ck_assert_uint_eq(news.count, 4);
+    leave(bob), leave(cid), leave(dan), leave(slow);
+    end();
+}
+END_TEST
+
+START_TEST(beyond_the_limit_users_are_counted)
+{
+    struct presence_seat *seats[5];
+    char name[8];
+    begin(2, 100);
+    beats(PRESENCE_BEATS_KNOWN);
+    for (unsigned i = 0; i < 5; i++) {
+        snprintf(name, sizeof(name), "u%u", i);
+        seats[i] = enter("acme", name);
+    }
+    presence_watch(presence, seats[0]);
+    pass(200);
+    ck_assert_str_eq(
+        told(seats[0]),
+        "{\"room\":\"task:1\",\"users\":[\"u0\",\"u1\"],\"count\":5,\"complete\":false}");
+    ck_assert_str_eq(written(), "\"acme\",\"task:1\"]={\"count\":5,\"users\":[\"u0\",\"u1\"]} ");
+    reads("[\"w\"]", "{}");
+    reads("[\"w\",\"acme\",\"task:1\"]", "{\"count\":4,\"users\":[\"x\",\"y\",\"z\"]}");
+    pass(200);
+    told(seats[0]);
+    ck_assert_uint_eq(news.count, 9);
+    leave(seats[1]); /* the next one is named */
+    pass(LINGER + 400);
+    ck_assert_str_eq(written(), "\"acme\",\"task:1\"]={\"count\":4,\"users\":[\"u0\",\"u2\"]} ");
+    for (unsigned i = 0; i < 5; i++)
+        if (i != 1)
+            leave(seats[i]);
+    end();
+}
+END_TEST
+
+START_TEST(what_others_write_is_bounded)
+{
+    char key[64];
+    begin(10, 3);
+    beats(1);
+    reads("[\"w\"]", "{}");
+    reads("[\"w\",\"acme\",\"task:1\"]", "{\"count\":2,\"users\":[\"a\",\"b\"]}");
+    ck_assert_uint_eq(presence_stats(presence)->entries, 3);
+    reads("[\"w\",\"acme\",\"task:2\"]", "{\"count\":1,\"users\":[\"a\"]}");
+    ck_assert_uint_eq(presence_stats(presence)->dropped[PRESENCE_DROP_ENTRIES], 1);
+    ck_assert_uint_eq(presence_stats(presence)->entries, 3);
+    reads("[\"w\",\"acme\",\"task:1\"]", "{\"count\":3,\"users\":[\"a\",\"b\",\"c\"]}");
+    ck_assert_uint_eq(presence_stats(presence)->entries, 1); /* counted, and not named */
+    for (unsigned i = 0; i < PRESENCE_WORKERS_MOST; i++) {
+        snprintf(key, sizeof(key), "[\"v%u\"]", i);
+        reads(key, "{}");
+    }
+    ck_assert_uint_eq(presence_stats(presence)->workers, 1 + PRESENCE_WORKERS_MOST);
+    ck_assert_uint_eq(presence_stats(presence)->dropped[PRESENCE_DROP_WORKERS], 1);
+    end();
+}
+END_TEST
+
+START_TEST(faulty_records_are_counted_and_passed_over)
+{
+    begin(10, 100);
+    reads("nonsense", "{}");
+    reads("[\"w\",\"acme\",\"task:1\"]", "{}");
+    ck_assert_uint_eq(presence_stats(presence)->faulty[PRESENCE_FAULTY_KEY], 1);
+    ck_assert_uint_eq(presence_stats(presence)->faulty[PRESENCE_FAULTY_VALUE], 1);
+    ck_assert_uint_eq(presence_stats(presence)->rooms, 0);
+    end();
+}
+END_TEST
+
+START_TEST(what_is_written)
+{
+    struct presence_write write;
+    begin(10, 100);
+    struct presence_seat *ann = enter("acme", "ann");
+    pass(200);
+    ck_assert(presence_next_write(presence, now_ms, &write));
+    ck_assert(bytes_equal_string(write.key, own)); /* the beat comes first */
+    ck_assert(presence_next_write(presence, now_ms, &write));
+    ck_assert(!presence_next_write(presence, now_ms, &write));
+    leave(ann);
+    pass(LINGER + 400);
+    ck_assert(!presence_next_write(presence, now_ms, &write)); /* one batch at a time */
+    presence_written(presence, false, now_ms);                 /* lost: again, as it is now */
+    ck_assert_str_eq(written(), "\"acme\",\"task:1\"]= ");
+    ck_assert_str_eq(written(), "");
+    end();
+}
+END_TEST
+
+START_TEST(a_removal_that_was_lost_is_written_again)
+{
+    struct presence_write write;
+    begin(10, 100);
+    struct presence_seat *ann = enter("acme", "ann");
+    pass(200);
+    written();
+    leave(ann);
+    pass(LINGER + 400);
+    while (presence_next_write(presence, now_ms, &write))
+        ;
+    presence_written(presence, false, now_ms);
+    ck_assert_str_eq(written(), "\"acme\",\"task:1\"]= ");
+    end();
+}
+END_TEST
+
+START_TEST(who_was_taken_for_gone_writes_again)
+{
+    begin(10, 100);
+    struct presence_seat *ann = enter("acme", "ann");
+    pass(200);
+    written();
+    reads("[\"07000000000000000000000000000000\",\"acme\",\"task:1\"]", NULL);
+    ck_assert_str_eq(written(), "\"acme\",\"task:1\"]={\"count\":1,\"users\":[\"ann\"]} ");
+    leave(ann);
+    end();
+}
+END_TEST
+
+START_TEST(who_is_long_gone_is_swept)
+{
+    begin(10, 100);
+    beats(1);
+    reads("[\"w\"]", "{}");
+    reads("[\"w\",\"acme\",\"task:1\"]", "{\"count\":1,\"users\":[\"bob\"]}");
+    written();
+    beats(2 * PRESENCE_SWEEP_AFTER);
+    now_ms += 5000;
+    struct presence_write write;
+    ck_assert(presence_next_write(presence, now_ms, &write)); /* the own beat */
+    ck_assert(presence_next_write(presence, now_ms, &write));
+    ck_assert(bytes_equal_string(write.key, "[\"w\",\"acme\",\"task:1\"]"));
+    ck_assert(!write.has_value);
+    ck_assert(!presence_next_write(presence, now_ms, &write));
+    presence_written(presence, true, now_ms);
+    reads("[\"w\",\"acme\",\"task:1\"]", NULL);
+    beats(1);
+    now_ms += 5000;
+    ck_assert(presence_next_write(presence, now_ms, &write));
+    ck_assert(presence_next_write(presence, now_ms, &write));
+    ck_assert(bytes_equal_string(write.key, "[\"w\"]"));
+    reads("[\"w\"]", NULL);
+    pass(400);
+    ck_assert_uint_eq(presence_stats(presence)->rooms, 0);
+    end();
+}
+END_TEST
+
+START_TEST(a_log_that_is_made_anew)
+{
+    begin(10, 100);
+    struct presence_seat *ann = watcher("acme", "ann");
+    beats(PRESENCE_BEATS_KNOWN);
+    reads("[\"w\"]", "{}");
+    reads("[\"w\",\"acme\",\"task:1\"]", "{\"count\":1,\"users\":[\"bob\"]}");
+    pass(200);
+    written();
+    told(ann);
+    ck_assert(news.complete);
+    presence_log_begins(presence);
+    ck_assert(!presence_is_known(presence));
+    pass(200);
+    told(ann);
+    ck_assert_uint_eq(news.count, 1);
+    ck_assert_str_eq(written(), "\"acme\",\"task:1\"]={\"count\":1,\"users\":[\"ann\"]} ");
+    leave(ann);
+    end();
+}
+END_TEST
+
+START_TEST(what_is_not_known_yet_is_not_complete)
+{
+    begin(10, 100);
+    struct presence_seat *ann = watcher("acme", "ann");
+    pass(200);
+    ck_assert_str_eq(told(ann),
+                     "{\"room\":\"task:1\",\"users\":[\"ann\"],\"count\":1,\"complete\":false}");
+    beats(PRESENCE_BEATS_KNOWN);
+    ck_assert_str_eq(told(ann),
+                     "{\"room\":\"task:1\",\"users\":[\"ann\"],\"count\":1,\"complete\":true}");
+    leave(ann);
+    end();
+}
+END_TEST
+
+START_TEST(a_batch_has_a_limit)
+{
+    static struct presence_seat *seats[PRESENCE_WRITES_MOST + 10];
+    struct presence_write write;
+    char room[16];
+    unsigned count = 0;
+    begin(10, 100);
+    for (size_t i = 0; i < sizeof(seats) / sizeof(seats[0]); i++) {
+        snprintf(room, sizeof(room), "task:%zu", i);
+        seats[i] = presence_enter(presence, BYTES_LITERAL("acme"), bytes_of_string(room),
+                                  BYTES_LITERAL("ann"), NULL);
+    }
+    pass(200);
+    while (presence_next_write(presence, now_ms, &write))
+        count++;
+    ck_assert_uint_eq(count, PRESENCE_WRITES_MOST);
+    presence_written(presence, true, now_ms);
+    now_ms += PRESENCE_WRITE_MS;
+    for (count = 0; presence_next_write(presence, now_ms, &write);)
+        count++;
+    ck_assert_uint_eq(count, 11);
+    for (size_t i = 0; i < sizeof(seats) / sizeof(seats[0]); i++)
+        leave(seats[i]);
+    end();
+}
+END_TEST
+
+TEST_PROGRAM("presence", a_snapshot_then_who_comes_and_goes, two_tabs_are_one_user,
+             a_tenant_is_a_wall, a_worker_lives_by_its_beats_between_ours, a_user_at_two_gateways,
+             who_missed_changes_gets_a_snapshot, beyond_the_limit_users_are_counted,
+             what_others_write_is_bounded, faulty_records_are_counted_and_passed_over,
+             what_is_written, a_removal_that_was_lost_is_written_again,
+             who_was_taken_for_gone_writes_again, who_is_long_gone_is_swept,
+             a_log_that_is_made_anew, what_is_not_known_yet_is_not_complete, a_batch_has_a_limit)
