@@ -125,12 +125,17 @@ struct conflation_table {
 static uint64_t task_hash_of(const struct hub *hub, const struct notification *notification)
 {
     struct bytes id = {0};
-    if (notification->type == NOTIFICATION_TASK_STATUS)
+    switch (notification->type) {
+    case NOTIFICATION_TASK_STATUS:
         id = notification->task_status.task_id;
-    else if (notification->type == NOTIFICATION_CLIENT)
+        break;
+    case NOTIFICATION_CLIENT:
         id = notification->client.task_id;
-    else if (notification->type == NOTIFICATION_REVIEW_ALERT)
+        break;
+    case NOTIFICATION_REVIEW_ALERT:
         id = notification->review.task_id;
+        break;
+    }
     return id.size ? XXH3_64bits_withSeed(id.data, id.size, hub->config.hash_seed) | 1 : 0;
 }
 

@@ -25,6 +25,7 @@ const char *session_transport(const struct session *session)
                                         [TRANSPORT_SLOT_WEBSOCKET_JSON] = "websocket",
                                         [TRANSPORT_SLOT_WEBSOCKET_PROTOBUF] = "websocket",
                                         [TRANSPORT_SLOT_SSE] = "sse"};
+    static_assert(sizeof(names) / sizeof(names[0]) == TRANSPORT_SLOT_COUNT, "a name for each");
     assert(session->transport->slot < TRANSPORT_SLOT_COUNT);
     return names[session->transport->slot];
 }

@@ -15,7 +15,7 @@
 #include "lws_server.h"
 #include "wire_client.h"
 
-enum { GATEWAY_DRAIN_STREAMS = 2 };
+enum { GATEWAY_STREAMS = 2 }; /* adapters whose connections are sessions: wire_client.h */
 
 /* Clients that may go now. Unused time is not saved up. */
 struct drain_pace {
@@ -30,7 +30,7 @@ enum drain_state { DRAIN_NONE, DRAIN_GRACE, DRAIN_MOVING, DRAIN_LEAVING };
 
 struct gateway_drain {
     struct engineio_server *engineio; /* this and what follows is set by the owner, borrowed */
-    struct wire_clients *streams[GATEWAY_DRAIN_STREAMS];
+    struct wire_clients *streams[GATEWAY_STREAMS];
     size_t stream_count;
     struct http_server *http;
     struct lws_server *sockets;

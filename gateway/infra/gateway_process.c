@@ -392,6 +392,12 @@ static void open_socketio(struct gateway_process *process)
     process->socketio = socketio_server_new(&config, process->http, &process->wheel);
 }
 
+static void add_stream(struct gateway_process *process, struct wire_clients *clients)
+{
+    assert(process->stream_count < GATEWAY_STREAMS);
+    process->streams[process->stream_count++] = clients;
+}
+
 /* What raw WebSockets and event streams have in common. */
 static struct wire_clients_config stream_config(struct gateway_process *process)
 {
@@ -432,7 +438,7 @@ static void open_websocket(struct gateway_process *process)
         .write_timeout_ms = settings->raw_write_timeout_ms,
     };
     process->websocket = websocket_adapter_new(&config, process->http);
-    process->streams[process->stream_count++] = websocket_adapter_clients(process->websocket);
+    add_stream(process, websocket_adapter_clients(process->websocket));
 }
 
 static void open_sse(struct gateway_process *process)
@@ -453,7 +459,7 @@ static void open_sse(struct gateway_process *process)
         .write_timeout_ms = settings->sse_write_timeout_ms,
     };
     process->sse = sse_adapter_new(&config, process->http);
-    process->streams[process->stream_count++] = sse_adapter_clients(process->sse);
+    add_stream(process, sse_adapter_clients(process->sse));
 }
 
 /* Last: from here on there are clients. */

@@ -48,9 +48,9 @@ struct gateway_process {
     struct static_files *files;
     struct socketio_server *socketio;
     struct socketio_adapter *adapter;
-    struct websocket_adapter *websocket; /* NULL: off */
-    struct sse_adapter *sse;             /* NULL: off */
-    struct wire_clients *streams[2];     /* of both, as far as they are on */
+    struct websocket_adapter *websocket;           /* NULL: off */
+    struct sse_adapter *sse;                       /* NULL: off */
+    struct wire_clients *streams[GATEWAY_STREAMS]; /* as far as they are on */
     size_t stream_count;
     struct gateway_peers *peers; /* NULL: there are no others */
     struct lws_server *sockets;
