@@ -5,7 +5,7 @@
 
 #include "message.h"
 
-enum { DECODED_MOST = 256, DECODED_BYTES = 1 << 20 };
+enum { DECODED_MOST = 256, DECODED_BYTES = 1 << 18 };
 
 /* Zeroed: none. Read by anyone, written by decoded.c. */
 struct decoded_messages {

@@ -4,6 +4,7 @@
 #include <malloc.h>
 #include <stdio.h>
 
+#include "decoded.h"
 #include "from_yaml.h"
 #include "hub_state.h"
 #include "layout.h"
@@ -16,7 +17,8 @@ struct hostile_world world;
 enum {
     PEER_PORT = 8081,
     ROUNDS_MOST = 2000, /* more until there is rest: a gateway that spins */
-    MEMORY_MOST = 3 << 20,
+    /* What sessions, wires and the log hold; and what is kept decoded, in all forms of a message. */
+    MEMORY_MOST = (3 << 20) + HOSTILE_GATEWAYS * 5 * DECODED_BYTES,
 };
 
 /* The sanitizer's own count, where there is one. */
