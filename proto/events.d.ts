@@ -134,6 +134,28 @@ export interface HistorySummary {
     /** They are all that was asked for; else a limit or retention has cut off the oldest. */
     complete: boolean;
 }
+/** What a subscription may bring instead: what the room shows now. */
+export interface StateOptions {
+    state: true;
+    since?: never;
+    last?: never;
+}
+/** Some of the room's items, each with the last notification about it, before the answer to the subscription that asked for them. */
+export interface State {
+    room: Room;
+    /** Of this answer: forget what the page shows of the room's items. A room without items gives one such event, with none in it. */
+    first: boolean;
+    /** To be handled as when they come live, in this order. */
+    items: { [Event in keyof NotificationsByEvent]: { event: Event; data: NotificationsByEvent[Event] } }[keyof NotificationsByEvent][];
+}
+export interface StateSummary {
+    /** So many items came. */
+    count: number;
+    /** They are all that there are; else what has not changed since `since` may be missing. */
+    complete: boolean;
+    /** What has changed since then (milliseconds since 1970) is in it; 0: whatever has. */
+    since: number;
+}
 /** Bring a fresh token within this time. */
 export interface TokenExpired {
     graceMs: number;
@@ -146,6 +168,7 @@ export interface ServerToClientEvents {
     notification: (notification: ClientNotificationNotification, cursor: Cursor) => void;
     'review.alert': (notification: ReviewAlertNotification, cursor: Cursor) => void;
     history: (about: History, cursor: Cursor) => void;
+    state: (about: State, cursor: Cursor) => void;
     subscribed: (about: Subscribed, cursor: Cursor) => void;
     unsubscribed: (about: Unsubscribed, cursor: Cursor) => void;
     session: (about: SessionLost, cursor: Cursor) => void;
@@ -164,7 +187,7 @@ export interface Refusal {
     /** Seconds, with rate_limited: when to try again. */
     retryAfter?: number;
 }
-export type Answer = { ok: true; history?: HistorySummary } | { ok: false; error: Refusal };
+export type Answer = { ok: true; history?: HistorySummary; state?: StateSummary } | { ok: false; error: Refusal };
 
 /** About an event to the backend. */
 export interface AboutEvent {
@@ -182,7 +205,7 @@ export type EventToBackend<Payload = Json> = (payload: Payload, about: AboutEven
 /** The answer is not optional, as it need not be by the protocol: else `emitWithAck` would lose its type. */
 export interface ClientToServerEvents {
     subscribe: (...request: [room: Room | { room: Room }, answer: (answer: Answer) => void]
-        | [room: Room | { room: Room }, history: HistoryOptions | null, answer: (answer: Answer) => void]) => void;
+        | [room: Room | { room: Room }, past: HistoryOptions | StateOptions | null, answer: (answer: Answer) => void]) => void;
     unsubscribe: (room: Room | { room: Room }, answer: (answer: Answer) => void) => void;
     token: (token: string | { token: string }, answer: (answer: Answer) => void) => void;
 }
@@ -205,6 +228,7 @@ export type MessageId = string | number;
 export type ClientMessage =
     | { type: 'connect'; id?: MessageId; token?: string; session?: string; cursor?: Cursor; heartbeat?: boolean; auth?: Auth }
     | { type: 'subscribe'; id?: MessageId; rooms: Room[]; since?: number | string; last?: number }
+    | { type: 'subscribe'; id?: MessageId; rooms: Room[]; state: true; since?: never; last?: never }
     | { type: 'unsubscribe'; id?: MessageId; rooms: Room[] }
     | { type: 'event'; id?: MessageId; event: string; data?: Json; eventId?: string; room?: Room; traceparent?: string; tracestate?: string }
     | { type: 'token'; id?: MessageId; token: string }
@@ -229,8 +253,9 @@ export type ServerMessage =
     | ({ type: 'welcome' } & Welcome)
     | NotificationMessage
     | ({ type: 'history'; cursor?: Cursor } & History)
+    | ({ type: 'state'; cursor?: Cursor } & State)
     | { type: 'cursor'; cursor: Cursor }
-    | { type: 'ack'; id: MessageId; history?: HistorySummary }
+    | { type: 'ack'; id: MessageId; history?: HistorySummary; state?: StateSummary }
     | { type: 'error'; id?: MessageId; error: Refusal & { rooms?: { room: string; code: string }[] } }
     | ({ type: 'subscribed'; cursor?: Cursor } & Subscribed)
     | ({ type: 'unsubscribed'; cursor?: Cursor } & Unsubscribed)
@@ -244,7 +269,8 @@ export type ServerMessage =
 
 export interface StreamEvents extends NotificationsByEvent {
     history: History;
-    session: { sid: string; recovered: boolean; reason?: string; history?: HistorySummary };
+    state: State;
+    session: { sid: string; recovered: boolean; reason?: string; history?: HistorySummary; state?: StateSummary };
     subscribed: Subscribed;
     unsubscribed: Unsubscribed;
     stale: Stale;

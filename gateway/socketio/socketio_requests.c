@@ -135,7 +135,7 @@ static void send_event(struct adapter_socket *socket, const struct socketio_pack
 
 /* --- rooms -------------------------------------------------------------------------------------- */
 
-/* (room, {since, last}?): the room was put into adapter->room. */
+/* (room, {since, last} | {state} | null ?): the room was put into adapter->room. */
 static void subscribe(struct adapter_socket *socket, const struct socketio_packet *packet,
                       int64_t now_ms)
 {
@@ -144,13 +144,14 @@ static void subscribe(struct adapter_socket *socket, const struct socketio_packe
     bool asked = socketio_next_argument(&rest, &options) &&
                  socketio_next_argument(&rest, &options) && !bytes_equal_string(options, "null");
     assert(socket->session);
-    if (!asked)
-        session_join(socket->session, room, request_of(packet), now_ms);
-    else if (history_options_read_json(options, &history) == STATUS_OK)
+    const char *problem = asked ? history_options_read_json(options, &history) : NULL;
+    if (problem)
+        socket_refuse_event(socket, packet, problem);
+    else if (asked)
         session_join_with_history(socket->session, room, request_of(packet), &history, now_ms,
                                   socket->adapter->wall_ms);
     else
-        socket_refuse_event(socket, packet, HISTORY_OPTIONS_BAD);
+        session_join(socket->session, room, request_of(packet), now_ms);
 }
 
 /* --- all ---------------------------------------------------------------------------------------- */

@@ -57,4 +57,5 @@ test('the JSON subprotocol has the fields of the protobuf one', () => {
     assert.deepEqual(members('Stale'), fields(root, 'Stale'));
     assert.deepEqual(members('TokenExpired'), fields(root, 'TokenExpired'));
     assert.deepEqual(members('HistorySummary'), fields(root, 'HistorySummary'));
+    assert.deepEqual(members('StateSummary'), fields(root, 'StateSummary'));
 });
