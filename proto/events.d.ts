@@ -128,33 +128,31 @@ export type HistoryOptions = { since: number | string; last?: number } | { since
 export type History = {
     [Event in keyof NotificationsByEvent]: { room: Room; event: Event; data: NotificationsByEvent[Event] };
 }[keyof NotificationsByEvent];
+/** With `presence`: tell who is in the room. */
+export type SubscribeOptions = (HistoryOptions & { presence?: boolean }) | { presence: true };
+/** Who is in a room: first, and whenever changes were missed. */
+export interface PresenceSnapshot {
+    room: Room;
+    users: string[];
+    /** How many are there; more than are named if it is not complete. */
+    count: number;
+    /** All are named, and the gateway has heard of the others. */
+    complete: boolean;
+}
+/** Who came and who went. */
+export interface PresenceChange {
+    room: Room;
+    joined: string[];
+    left: string[];
+    count: number;
+}
+/** By which member it has, `users` or `joined`, it is one or the other. */
+export type Presence = PresenceSnapshot | PresenceChange;
 export interface HistorySummary {
     /** So many came. */
     count: number;
     /** They are all that was asked for; else a limit or retention has cut off the oldest. */
     complete: boolean;
-}
-/** What a subscription may bring instead: what the room shows now. */
-export interface StateOptions {
-    state: true;
-    since?: never;
-    last?: never;
-}
-/** Some of the room's items, each with the last notification about it, before the answer to the subscription that asked for them. */
-export interface State {
-    room: Room;
-    /** Of this answer: forget what the page shows of the room's items. A room without items gives one such event, with none in it. */
-    first: boolean;
-    /** To be handled as when they come live, in this order. */
-    items: { [Event in keyof NotificationsByEvent]: { event: Event; data: NotificationsByEvent[Event] } }[keyof NotificationsByEvent][];
-}
-export interface StateSummary {
-    /** So many items came. */
-    count: number;
-    /** They are all that there are; else what has not changed since `since` may be missing. */
-    complete: boolean;
-    /** What has changed since then (milliseconds since 1970) is in it; 0: whatever has. */
-    since: number;
 }
 /** Bring a fresh token within this time. */
 export interface TokenExpired {
@@ -168,7 +166,7 @@ export interface ServerToClientEvents {
     notification: (notification: ClientNotificationNotification, cursor: Cursor) => void;
     'review.alert': (notification: ReviewAlertNotification, cursor: Cursor) => void;
     history: (about: History, cursor: Cursor) => void;
-    state: (about: State, cursor: Cursor) => void;
+    presence: (about: Presence, cursor: Cursor) => void;
     subscribed: (about: Subscribed, cursor: Cursor) => void;
     unsubscribed: (about: Unsubscribed, cursor: Cursor) => void;
     session: (about: SessionLost, cursor: Cursor) => void;
@@ -187,7 +185,7 @@ export interface Refusal {
     /** Seconds, with rate_limited: when to try again. */
     retryAfter?: number;
 }
-export type Answer = { ok: true; history?: HistorySummary; state?: StateSummary } | { ok: false; error: Refusal };
+export type Answer = { ok: true; history?: HistorySummary } | { ok: false; error: Refusal };
 
 /** About an event to the backend. */
 export interface AboutEvent {
@@ -205,7 +203,7 @@ export type EventToBackend<Payload = Json> = (payload: Payload, about: AboutEven
 /** The answer is not optional, as it need not be by the protocol: else `emitWithAck` would lose its type. */
 export interface ClientToServerEvents {
     subscribe: (...request: [room: Room | { room: Room }, answer: (answer: Answer) => void]
-        | [room: Room | { room: Room }, past: HistoryOptions | StateOptions | null, answer: (answer: Answer) => void]) => void;
+        | [room: Room | { room: Room }, options: SubscribeOptions | null, answer: (answer: Answer) => void]) => void;
     unsubscribe: (room: Room | { room: Room }, answer: (answer: Answer) => void) => void;
     token: (token: string | { token: string }, answer: (answer: Answer) => void) => void;
 }
@@ -227,8 +225,7 @@ export type MessageId = string | number;
 
 export type ClientMessage =
     | { type: 'connect'; id?: MessageId; token?: string; session?: string; cursor?: Cursor; heartbeat?: boolean; auth?: Auth }
-    | { type: 'subscribe'; id?: MessageId; rooms: Room[]; since?: number | string; last?: number }
-    | { type: 'subscribe'; id?: MessageId; rooms: Room[]; state: true; since?: never; last?: never }
+    | { type: 'subscribe'; id?: MessageId; rooms: Room[]; since?: number | string; last?: number; presence?: boolean }
     | { type: 'unsubscribe'; id?: MessageId; rooms: Room[] }
     | { type: 'event'; id?: MessageId; event: string; data?: Json; eventId?: string; room?: Room; traceparent?: string; tracestate?: string }
     | { type: 'token'; id?: MessageId; token: string }
@@ -253,9 +250,9 @@ export type ServerMessage =
     | ({ type: 'welcome' } & Welcome)
     | NotificationMessage
     | ({ type: 'history'; cursor?: Cursor } & History)
-    | ({ type: 'state'; cursor?: Cursor } & State)
+    | ({ type: 'presence'; cursor?: Cursor } & Presence)
     | { type: 'cursor'; cursor: Cursor }
-    | { type: 'ack'; id: MessageId; history?: HistorySummary; state?: StateSummary }
+    | { type: 'ack'; id: MessageId; history?: HistorySummary }
     | { type: 'error'; id?: MessageId; error: Refusal & { rooms?: { room: string; code: string }[] } }
     | ({ type: 'subscribed'; cursor?: Cursor } & Subscribed)
     | ({ type: 'unsubscribed'; cursor?: Cursor } & Unsubscribed)
@@ -269,8 +266,8 @@ export type ServerMessage =
 
 export interface StreamEvents extends NotificationsByEvent {
     history: History;
-    state: State;
-    session: { sid: string; recovered: boolean; reason?: string; history?: HistorySummary; state?: StateSummary };
+    presence: Presence;
+    session: { sid: string; recovered: boolean; reason?: string; history?: HistorySummary };
     subscribed: Subscribed;
     unsubscribed: Unsubscribed;
     stale: Stale;

@@ -15,7 +15,9 @@ enum {
     CURSOR_MAC_BYTES = 8,
     ROOM_IS_UUID = 0x80,
     ROOM_KIND_SPELLED = 0,
-    ROOM_LOST_MARK = 0x7f, /* no room begins with it */
+    ROOM_LOST_MARK = 0x7f, /* no room begins with these */
+    ROOM_PRESENCE_MARK = 0x7e,
+    ROOM_KNOWN_PRESENCE_MARK = 0x7d,
     UUID_CHARACTERS = 36,
 };
 
@@ -341,7 +343,8 @@ bool cursor_unpack_room(struct bytes *rest, uint8_t *name, size_t *size)
 
 void cursor_append_lost_mark(struct buffer *out)
 {
-    static_assert(sizeof(known_kinds) / sizeof(known_kinds[0]) < ROOM_LOST_MARK, "it is no kind");
+    static_assert(sizeof(known_kinds) / sizeof(known_kinds[0]) < ROOM_KNOWN_PRESENCE_MARK,
+                  "it is no kind");
     buffer_append_byte(out, ROOM_LOST_MARK);
 }
 
@@ -349,6 +352,21 @@ bool cursor_take_lost_mark(struct bytes *rest)
 {
     if (rest->size == 0 || rest->data[0] != ROOM_LOST_MARK)
         return false;
+    *rest = bytes_skip(*rest, 1);
+    return true;
+}
+
+void cursor_append_presence_mark(struct buffer *out, bool known)
+{
+    buffer_append_byte(out, known ? ROOM_KNOWN_PRESENCE_MARK : ROOM_PRESENCE_MARK);
+}
+
+bool cursor_take_presence_mark(struct bytes *rest, bool *known)
+{
+    if (rest->size == 0 ||
+        (rest->data[0] != ROOM_PRESENCE_MARK && rest->data[0] != ROOM_KNOWN_PRESENCE_MARK))
+        return false;
+    *known = rest->data[0] == ROOM_KNOWN_PRESENCE_MARK;
     *rest = bytes_skip(*rest, 1);
     return true;
 }

@@ -75,6 +75,12 @@ void cursor_append_lost_mark(struct buffer *out);
 /* False, and nothing is taken: what follows is no such mark. */
 bool cursor_take_lost_mark(struct bytes *rest);
 
+/* A mark before a room of cursor.joined: its client wants to hear who is in it (session_presence.h).
+ * Of a room of the private id (`known`) it is all that the entry says. */
+void cursor_append_presence_mark(struct buffer *out, bool known);
+/* False, and nothing is taken: what follows is no such mark. */
+bool cursor_take_presence_mark(struct bytes *rest, bool *known);
+
 /* --- positions -------------------------------------------------------------------------------- */
 
 void cursor_append_position(struct buffer *out, struct position position);

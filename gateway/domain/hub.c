@@ -21,6 +21,7 @@
 #include "read_back.h"
 #include "resume.h"
 #include "session.h"
+#include "session_presence.h"
 #include "session_rights.h"
 
 _Static_assert((int)HUB_KEYS_MOST == (int)CURSOR_KEYS_LIMIT, "all keys verify cursors");
@@ -30,6 +31,18 @@ enum {
     LOOKERS_A_TURN = 16, /* a scan's end may make thousands of them */
     SWEEP_ROUNDS = 10,   /* periods in which every session is looked at once */
 };
+
+static struct presence *new_presence(const struct hub_config *config)
+{
+    struct presence_config presence = {.seed = config->hash_seed,
+                                       .users = config->presence.users,
+                                       .entries = config->presence.entries,
+                                       .linger_ms = config->presence.linger_ms,
+                                       .pending = session_presence_pending};
+    static_assert(sizeof(presence.worker) == sizeof(config->presence.worker), "one is the other");
+    memcpy(presence.worker, config->presence.worker, sizeof(presence.worker));
+    return presence_new(&presence);
+}
 
 struct hub *hub_new(const struct hub_config *config, const struct lane_source_ops *source_ops,
                     void *source)
@@ -56,6 +69,8 @@ struct hub *hub_new(const struct hub_config *config, const struct lane_source_op
     if (config->orders.most > 0)
         hub->orders = orders_new(
             &(struct orders_config){.most = config->orders.most, .seed = config->hash_seed});
+    if (config->presence.kind_count > 0)
+        hub->presence = new_presence(config);
     cursor_keys_init(&hub->keys, config->keys, config->key_count);
     return hub;
 }
@@ -97,11 +112,11 @@ void hub_free(struct hub *hub)
     message_unref(hub->delivered);
     quotas_free(hub->quotas);
     orders_free(hub->orders);
+    presence_free(hub->presence);
     cursor_keys_deinit(&hub->keys);
     buffer_deinit(&hub->cursor_text);
     buffer_deinit(&hub->positions);
     buffer_deinit(&hub->room_name);
-    buffer_deinit(&hub->chunk);
     buffer_deinit(&hub->public_id);
     buffer_deinit(&hub->private_id);
     free(hub);
@@ -110,6 +125,11 @@ void hub_free(struct hub *hub)
 const struct hub_stats *hub_stats(const struct hub *hub)
 {
     return &hub->stats;
+}
+
+struct presence *hub_presence(const struct hub *hub)
+{
+    return hub->presence;
 }
 
 /* --- opening -------------------------------------------------------------------------------- */
@@ -546,6 +566,8 @@ void hub_run(struct hub *hub, int64_t now_ms)
     catch_up_turn(hub);
     expire_pending(hub);
     session_orders_run(hub);
+    if (hub->presence)
+        presence_run(hub->presence, hub->now_ms);
     sweep(hub);
     history_search_run(hub);
     assert(!hub->changed); /* transports find every session as it stands */
@@ -566,6 +588,8 @@ int64_t hub_deadline_ms(const struct hub *hub)
         deadline = doubts;
     if (session_orders_deadline_ms(hub) < deadline)
         deadline = session_orders_deadline_ms(hub);
+    if (hub->presence && presence_deadline_ms(hub->presence) < deadline)
+        deadline = presence_deadline_ms(hub->presence);
     if (hub->pending && hub->pending->deadline_ms < deadline)
         deadline = hub->pending->deadline_ms;
     if (hub->lingering && hub->lingering->linger_until_ms < deadline)

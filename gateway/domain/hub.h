@@ -20,6 +20,7 @@
 
 struct hub;
 struct lane;
+struct presence;
 struct session;
 struct policy;
 struct conflation;
@@ -32,18 +33,21 @@ struct history_limits {
     uint64_t buffered; /* of all histories, until they are given; of one, an eighth of it */
 };
 
-/* What a join may bring of the room's state; history.h. What is said of a history's bytes and age
- * is said of a state too. */
-struct state_limits {
-    uint32_t items;     /* of one room; 0: there is none */
-    size_t chunk_bytes; /* of items that are given in one step; a larger item is given alone */
-};
-
 /* Orders of the backend; orders.h. */
 struct orders_limits {
     size_t most;    /* in force at a time; 0: there are none, and nobody waits for them */
     int64_t age_ms; /* an order is in force for so long at most, from when it was written */
     bool tell;      /* whom an order ends or refuses hears of it; else `not_allowed` */
+};
+
+/* Who is in a room; presence.h. */
+struct presence_limits {
+    const char *const *kinds; /* of rooms that have it; borrowed for the hub's life */
+    size_t kind_count;        /* 0: there is none */
+    uint32_t users;           /* named for a room; the others are counted */
+    uint64_t entries;         /* of other gateways: lists of rooms, and users in them */
+    int64_t linger_ms;
+    uint8_t worker[16]; /* random, of this process alone */
 };
 
 /* What the limits of hub_config may be: the ranges of settings are these. */
@@ -87,11 +91,11 @@ struct hub_config {
     unsigned scans;          /* concurrent scans */
     size_t read_back_bytes;  /* of what scans have read, kept for others, all lanes together */
     struct history_limits history;
-    struct state_limits state;
     const struct quotas_config *quotas; /* copied, but for its seed; NULL: none */
     uint64_t hash_seed; /* random, of this process alone: where names from outside lie in tables */
     struct access_port access;
     struct orders_limits orders;
+    struct presence_limits presence;
     bool recovery; /* hand out cursors and private ids */
     /* Secrets for cursors and private ids, newest first; copied. */
     struct bytes keys[HUB_KEYS_MOST];
@@ -116,7 +120,6 @@ struct hub_stats {
     uint64_t rooms_closed, rooms_opened;      /* of sessions, by orders */
     uint64_t overflowed; /* sessions ended for answers that they did not read */
     uint64_t histories, histories_incomplete, history_messages; /* asked for; cut off; given */
-    uint64_t states, states_incomplete, state_items;            /* likewise */
     uint64_t sessions, rooms, lanes, lanes_open, ring_bytes, read_back_bytes, queued_messages,
         sessions_behind, histories_waiting, history_bytes, orders_now; /* now */
 };
@@ -127,6 +130,8 @@ struct hub *hub_new(const struct hub_config *config, const struct lane_source_op
 /* Every session must have been closed. */
 void hub_free(struct hub *hub);
 const struct hub_stats *hub_stats(const struct hub *hub);
+/* For who reads and writes its topic; NULL: there is none. */
+struct presence *hub_presence(const struct hub *hub);
 
 /* --- time ------------------------------------------------------------------------------------- */
 
@@ -166,20 +171,24 @@ bool session_next(struct session *session, struct delivery *delivery);
 void session_join(struct session *session, struct bytes room, uint64_t request, int64_t now_ms);
 void session_leave(struct session *session, struct bytes room, uint64_t request);
 
-/* What a client wants of a room's past: the last so many, of those since a time, or both. Or the
- * room's state: the last notification of each item that was not taken out; then the others are as
- * zeroed, but since_ms INT64_MIN. */
+/* What a client wants of a room's past: the last so many, of those since a time, or both. */
 struct history_request {
     int64_t since_ms; /* wall clock; INT64_MIN: any */
     uint32_t last;    /* 0: any number */
-    bool state;
 };
 /* As session_join(), and also for a room that the session is in already: what lies before the
- * confirmation comes first, as HISTORY or STATE, within hub_config.history and .state. One that does not become
+ * confirmation comes first, as HISTORY, within hub_config.history. A history that does not become
  * whole within open_timeout_ms is refused, transiently, and so is the join. */
 void session_join_with_history(struct session *session, struct bytes room, uint64_t request,
                                const struct history_request *history, int64_t now_ms,
                                int64_t wall_ms);
+
+/* As session_join(), or with a history as session_join_with_history(), and from the confirmation on
+ * the session is told who is in the room, PRESENCE: first who is there, then who comes and goes.
+ * Refused, `no_presence`: for rooms of this kind there is none, or the token names no user. */
+void session_join_with_presence(struct session *session, struct bytes room, uint64_t request,
+                                const struct history_request *history, int64_t now_ms,
+                                int64_t wall_ms);
 
 /* It was ended from here: nothing but CLOSE is left of its stream. */
 bool session_has_ended(const struct session *session);

@@ -15,7 +15,6 @@
  *   ring.h           a lane's recent messages
  *   scan.h           a lane's reading of the past
  *   history.h        what lies before a join, and history_search.h, which finds it
- *   state_fold.h     of each item the newest message
  *   decoded.h        messages that were decoded not long ago
  *   waits.h          who waits for a lane's position
  *   lane.h           lanes and rooms; membership.h, who is in them
@@ -34,6 +33,7 @@
 #include "message.h"
 #include "place.h"
 #include "policy.h"
+#include "presence.h"
 #include "ring.h"
 #include "scan.h"
 #include "session_output.h"
@@ -132,6 +132,8 @@ struct session_room {
     int32_t private_index; /* in the private id's list of rooms; -1: joined later */
     bool told;             /* the client knows (OPENED or JOINED was given): it stands in cursors */
     uint8_t packed;        /* cursor_room_size() */
+    bool wants_presence;   /* the client wants to hear who is in it */
+    struct presence_seat *seat; /* of session_presence.c; NULL: none */
 };
 
 enum session_state { SESSION_OPENING, SESSION_OPEN, SESSION_ENDING, SESSION_CLOSED };
@@ -172,9 +174,10 @@ struct session {
     uint8_t public_id[CURSOR_PUBLIC_ID_BYTES];
     struct joins joins;
     struct session_queue queue;
-    int64_t progress_ms;         /* when it last took something, or fell behind */
-    struct session *prev, *next; /* all sessions, or the dying */
-    struct attention *listed;    /* to be told at the end of the turn; NULL: not */
+    struct presence_seat *presence_news; /* DL list: rooms of which it is to be told */
+    int64_t progress_ms;                 /* when it last took something, or fell behind */
+    struct session *prev, *next;         /* all sessions, or the dying */
+    struct attention *listed;            /* to be told at the end of the turn; NULL: not */
     struct session *attention_prev, *attention_next;
     struct session *changed_next;
 };
@@ -226,9 +229,11 @@ struct hub {
     const struct lane_source_ops *source_ops;
     void *source;
     struct cursor_keys keys;
-    struct quotas *quotas; /* NULL: there are no limits */
-    struct orders *orders; /* NULL: none are taken */
-    bool orders_known;     /* all that there were at the start */
+    struct quotas *quotas;              /* NULL: there are no limits */
+    struct orders *orders;              /* NULL: none are taken */
+    struct presence *presence;          /* NULL: there is none */
+    struct presence_news presence_news; /* the delivery's */
+    bool orders_known;                  /* all that there were at the start */
     struct hub_stats stats;
     struct lane *lanes; /* by topic and partition */
     struct lane *lingering;
@@ -251,7 +256,6 @@ struct hub {
     struct buffer cursor_text;
     struct buffer positions;  /* scratch */
     struct buffer room_name;  /* the delivery's */
-    struct buffer chunk;      /* of a state: the delivery's */
     struct buffer public_id;  /* the delivery's */
     struct buffer private_id; /* the delivery's */
     struct decoded_messages decoded;

@@ -10,6 +10,7 @@
 #include "lane.h"
 #include "mem.h"
 #include "membership.h"
+#include "session_presence.h"
 #include "session_rights.h"
 
 /* --- joins that wait -------------------------------------------------------------------------- */
@@ -89,6 +90,7 @@ static const char *join_problem(struct session *session, const struct room_name 
 struct join {
     uint64_t request;
     const struct history_request *history; /* NULL: none is wanted */
+    bool presence;                         /* it wants to hear who is in the room */
     int64_t wall_ms;
 };
 
@@ -98,7 +100,6 @@ static bool too_many_lanes(const struct session *session, struct lane *lane)
            !session_find_place(session, lane);
 }
 
-/* The session is in the room: what the join still waits for, or its answer. */
 /* Its answer is JOINED, now or when its lane is open, behind its history if it wants one. */
 static void settle_join(struct session *session, size_t index, const struct join *join)
 {
@@ -106,6 +107,8 @@ static void settle_join(struct session *session, size_t index, const struct join
     struct room *room = session->rooms[index].room;
     struct place *place = session->rooms[index].place;
     bool opening = place->state == PLACE_OPENING;
+    if (join->presence)
+        session_want_presence(session, index);
     if (!join->history) /* what another join of the room would bring first, it does not wait for */
         session_room_live(session, room);
     if (!join->history && !opening) {
@@ -137,16 +140,6 @@ static void join_again(struct session *session, size_t index, const struct join 
         settle_join(session, index, join);
 }
 
-/* NULL: what is asked for of the past may be had here, or nothing is. */
-static const char *past_problem(const struct hub *hub, const struct history_request *history)
-{
-    if (!history)
-        return NULL;
-    if (history->state)
-        return hub->config.state.items == 0 ? "no_state" : NULL;
-    return hub->config.history.messages == 0 ? "no_history" : NULL;
-}
-
 static void request_join(struct session *session, struct bytes name, const struct join *join,
                          int64_t now_ms)
 {
@@ -169,9 +162,12 @@ static void request_join(struct session *session, struct bytes name, const struc
         refuse_for_now(session, name, request, retry_ms);
         return;
     }
-    const char *none = past_problem(hub, join->history);
-    if (none) {
-        refuse_join(session, name, request, none, false);
+    if (join->history && hub->config.history.messages == 0) {
+        refuse_join(session, name, request, "no_history", false);
+        return;
+    }
+    if (join->presence && !session_has_presence(session, name)) {
+        refuse_join(session, name, request, "no_presence", false);
         return;
     }
     int index = session_find_room(session, name);
@@ -208,6 +204,15 @@ void session_join_with_history(struct session *session, struct bytes room, uint6
                                int64_t wall_ms)
 {
     struct join join = {.request = request, .history = history, .wall_ms = wall_ms};
+    request_join(session, room, &join, now_ms);
+}
+
+void session_join_with_presence(struct session *session, struct bytes room, uint64_t request,
+                                const struct history_request *history, int64_t now_ms,
+                                int64_t wall_ms)
+{
+    struct join join = {
+        .request = request, .history = history, .presence = true, .wall_ms = wall_ms};
     request_join(session, room, &join, now_ms);
 }
 

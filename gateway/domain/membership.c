@@ -10,6 +10,7 @@
 #include "lane.h"
 #include "mem.h"
 #include "narrow.h"
+#include "session_presence.h"
 
 /* --- where rooms of a session live ---------------------------------------------------------- */
 
@@ -230,6 +231,7 @@ static void detach_room(struct session *session, size_t index)
            session->rooms[index].place);
     struct room *room = session->rooms[index].room;
     struct place *place = session->rooms[index].place;
+    session_presence_leave(session, &session->rooms[index]);
     /* The order of members means nothing, that of a session's rooms does: it is the cursor's. */
     struct room_member last = room->members[--room->count];
     uint32_t hole = session->rooms[index].member;

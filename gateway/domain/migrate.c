@@ -14,6 +14,7 @@
 #include "narrow.h"
 #include "pack.h"
 #include "resume.h"
+#include "session_presence.h"
 #include "session_rights.h"
 
 enum { FORMAT_VERSION = 2 };
@@ -62,6 +63,15 @@ static void append_places(const struct session *session, struct buffer *state)
     }
 }
 
+/* Nothing, if there are none: so gateways of before this go on with all sessions that do not want to
+ * hear who is where. */
+static void append_presence(const struct session *session, struct buffer *state)
+{
+    for (unsigned i = 0; i < session->room_count; i++)
+        if (session->rooms[i].wants_presence)
+            pack_number(state, i);
+}
+
 enum status session_migrate_out(const struct session *session, struct buffer *state)
 {
     if (session->state != SESSION_OPEN && session->state != SESSION_OPENING)
@@ -80,6 +90,7 @@ enum status session_migrate_out(const struct session *session, struct buffer *st
     pack_number(state, session->stale_lanes > 0);
     append_rooms(session, state);
     append_places(session, state);
+    append_presence(session, state);
     return STATUS_OK;
 }
 
@@ -145,6 +156,17 @@ static bool take_place(struct place *place, struct bytes *rest)
     return true;
 }
 
+static bool take_presence(struct session *session, struct bytes *rest)
+{
+    uint64_t index;
+    while (rest->size) {
+        if (!unpack_number(rest, &index) || index >= session->room_count)
+            return false;
+        session_want_presence(session, (size_t)index);
+    }
+    return true;
+}
+
 static bool take_rooms_and_places(struct session *session, struct bytes *rest)
 {
     uint64_t count;
@@ -158,7 +180,7 @@ static bool take_rooms_and_places(struct session *session, struct bytes *rest)
     for (unsigned i = 0; i < session->place_count; i++)
         if (!take_place(session->places[i], rest))
             return false;
-    return rest->size == 0;
+    return take_presence(session, rest);
 }
 
 bool session_migrate_in(struct session *session, struct bytes state)

@@ -89,7 +89,13 @@ void presence_watch(struct presence *presence, struct presence_seat *seat)
         DL_APPEND(seat->room->watchers, seat);
     }
     seat->seen = 0;
-    presence_pend(presence, seat);
+    if (!seat->room->dirty && !seat->room->changed) {
+        presence_pend(presence, seat);
+        return;
+    }
+    /* With the next tick: then who has just come is in it himself. */
+    seat->room->newcomers = true;
+    presence_room_changed(presence, seat->room);
 }
 
 /* --- the worker's own lists ------------------------------------------------------------------- */

@@ -345,13 +345,28 @@ void presence_pend(struct presence *presence, struct presence_seat *seat)
     presence->config.pending(seat);
 }
 
+/* Also if nothing has changed: those who wait for their first snapshot. */
+static void tell_newcomers(struct presence *presence, struct presence_room *room)
+{
+    struct presence_seat *seat;
+    if (!room->newcomers)
+        return;
+    room->newcomers = false;
+    DL_FOREACH(room->watchers, seat)
+        if (seat->seen == 0)
+            presence_pend(presence, seat);
+}
+
 static void tell_room(struct presence *presence, struct presence_room *room)
 {
     struct presence_seat *seat;
     forget_passers(room);
     /* The changes of the version before stay until there are others: not all have taken them. */
-    if (!room->touched && room->unnamed == room->told_unnamed)
+    if (!room->touched && room->unnamed == room->told_unnamed) {
+        tell_newcomers(presence, room);
         return;
+    }
+    room->newcomers = false; /* all are told */
     collect(presence, room);
     room->told_unnamed = room->unnamed;
     room->version++;

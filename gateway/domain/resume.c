@@ -13,6 +13,7 @@
 #include "membership.h"
 #include "narrow.h"
 #include "refresh.h"
+#include "session_presence.h"
 #include "session_rights.h"
 
 /* Who the session is, as far as coming back is concerned. */
@@ -196,6 +197,26 @@ static bool walk_private(struct cursor_walk *walk, struct bytes name, int privat
                             : walk_past(walk, name, private_index, left);
 }
 
+/* One of those that were joined, lost, or of which the client wants to hear who is there. */
+static bool walk_joined(struct cursor_walk *walk, struct bytes *rest)
+{
+    uint8_t name[ROOM_NAME_LIMIT];
+    size_t size;
+    bool known = false, lost = cursor_take_lost_mark(rest);
+    bool presence = !lost && cursor_take_presence_mark(rest, &known);
+    if (!cursor_unpack_room(rest, name, &size))
+        return false;
+    struct bytes room = bytes_of(name, size);
+    if (lost)
+        return walk_lost(walk, room, -1);
+    if (!known && !walk_room(walk, room, -1))
+        return false;
+    int index = presence ? session_find_room(walk->session, room) : -1;
+    if (index >= 0) /* else it is not allowed any more */
+        session_want_presence(walk->session, (size_t)index);
+    return true;
+}
+
 static bool walk_all(struct cursor_walk *walk, struct bytes private_rooms,
                      const struct cursor *cursor)
 {
@@ -212,12 +233,9 @@ static bool walk_all(struct cursor_walk *walk, struct bytes private_rooms,
             return false;
     }
     session->private_rooms = index;
-    for (struct bytes rest = cursor->joined; rest.size;) {
-        bool lost = cursor_take_lost_mark(&rest);
-        if (!cursor_unpack_room(&rest, name, &size) ||
-            !(lost ? walk_lost : walk_room)(walk, bytes_of(name, size), -1))
+    for (struct bytes rest = cursor->joined; rest.size;)
+        if (!walk_joined(walk, &rest))
             return false;
-    }
     return walk->positions.size == 0;
 }
 
@@ -331,9 +349,15 @@ static void encode_rooms(struct session *session)
     assert(session->hub->config.recovery && session->hub->keys.count > 0);
     auto_buffer struct buffer joined = {0};
     auto_buffer struct buffer text = {0};
-    for (unsigned i = 0; i < session->room_count; i++)
-        if (session->rooms[i].private_index < 0 && session->rooms[i].told)
-            cursor_pack_room(&joined, room_name_of(session->rooms[i].room));
+    for (unsigned i = 0; i < session->room_count; i++) {
+        const struct session_room *own = &session->rooms[i];
+        bool known = own->private_index >= 0;
+        if (!own->told || (known && !own->wants_presence))
+            continue;
+        if (own->wants_presence)
+            cursor_append_presence_mark(&joined, known);
+        cursor_pack_room(&joined, room_name_of(own->room));
+    }
     const struct control *untold;
     DL_FOREACH2(session->untold, untold, untold_next) {
         cursor_append_lost_mark(&joined);

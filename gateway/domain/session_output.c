@@ -137,7 +137,8 @@ void session_lane_fresh(struct session *session)
  * may make thousands of them, and each may look through a whole ring. */
 static bool only_looks(const struct session *session)
 {
-    return session->state == SESSION_OPEN && !session->opening && session->queue.count == 0;
+    return session->state == SESSION_OPEN && !session->opening && session->queue.count == 0 &&
+           !session->presence_news;
 }
 
 void session_wake(struct session *session)

@@ -30,6 +30,8 @@ struct snapshot {
     struct client_events_stats events;
     struct kafka_outlet_stats outlet;
     struct kafka_orders_stats orders;
+    struct presence_stats presence;
+    struct kafka_presence_stats kafka_presence;
     struct socketio_adapter_stats adapter;
     struct peer_client_stats peers;
     struct identity_queue_stats identities;
@@ -195,6 +197,34 @@ static const struct row counters[] = {
     BY("control_faulty_total", HELP, "reason", "time", orders.faulty[ORDER_FAULTY_TIME]),
     BY("control_faulty_total", HELP, "reason", "reason", orders.faulty[ORDER_FAULTY_REASON]),
 #undef HELP
+    ROW("presence_records_read_total", "Records of presence.topic, of this gateway too.",
+        presence.read),
+    ROW("presence_records_written_total", "Records written to it.", presence.written),
+    ROW("presence_records_swept_total",
+        "Records of gateways that are long gone, removed by this one.", presence.swept),
+#define HELP "Records of presence.topic that cannot be read, passed over, by reason."
+    BY("presence_faulty_total", HELP, "reason", "key", presence.faulty[PRESENCE_FAULTY_KEY]),
+    BY("presence_faulty_total", HELP, "reason", "value", presence.faulty[PRESENCE_FAULTY_VALUE]),
+#undef HELP
+#define HELP                                                                                       \
+    "What other gateways told of their rooms and was not kept: more than presence.entries, or of " \
+    "more gateways than there may be."
+    BY("presence_dropped_total", HELP, "reason", "entries",
+       presence.dropped[PRESENCE_DROP_ENTRIES]),
+    BY("presence_dropped_total", HELP, "reason", "workers",
+       presence.dropped[PRESENCE_DROP_WORKERS]),
+#undef HELP
+#define HELP "Users who came into rooms and left them, of those known here."
+    BY("presence_changes_total", HELP, "change", "joined", presence.joined),
+    BY("presence_changes_total", HELP, "change", "left", presence.left),
+#undef HELP
+#define HELP "What sessions were told of presence: who is there, or who came and went."
+    BY("presence_told_total", HELP, "news", "snapshot", presence.snapshots),
+    BY("presence_told_total", HELP, "news", "changes", presence.changes),
+#undef HELP
+    ROW("presence_writes_failed_total",
+        "Batches of records for presence.topic that the broker did not take whole.",
+        kafka_presence.batches_failed),
     ROW("tokens_refreshed_total", "Fresh tokens that open sessions have brought.", hub.refreshed),
 #define HELP "Rooms that sessions lost or were given with other claims."
     BY("rooms_changed_total", HELP, "change", "lost", hub.rooms_lost),
@@ -241,10 +271,6 @@ static const struct row counters[] = {
     ROW("histories_incomplete_total", "Those of them that a limit or retention cut off.",
         hub.histories_incomplete),
     ROW("history_messages_total", "Notifications given as history.", hub.history_messages),
-    ROW("states_total", "Subscriptions that asked for a room's state.", hub.states),
-    ROW("states_incomplete_total", "Those of them that a limit or retention cut off.",
-        hub.states_incomplete),
-    ROW("state_items_total", "Items given as state.", hub.state_items),
     ROW("gaps_total", "Sessions that were told of a gap.", hub.gaps),
     ROW("scans_total", "Scans of the past wanted.", hub.scans),
     ROW("scan_records_total", "Records read by scans.", scans.records),
@@ -339,6 +365,10 @@ static const struct row gauges[] = {
 #undef HELP
     ROW("sockets", "Socket.IO sockets now.", socketio.sockets),
     ROW("control_orders", "Orders of the backend in force, of each worker.", hub.orders_now),
+    ROW("presence_rooms", "Rooms of which is known who is there, of each worker.", presence.rooms),
+    ROW("presence_users", "Users in them, each counted in each of his rooms.", presence.users),
+    ROW("presence_workers", "Gateway processes that are heard of, this one too.", presence.workers),
+    ROW("presence_entries", "Rooms and users of other gateways that are kept.", presence.entries),
 #define HELP "Raw WebSockets and event streams now."
     BY("stream_connections", HELP, "transport", "websocket", websocket.connections),
     BY("stream_connections", HELP, "transport", "sse", sse.connections),
@@ -352,10 +382,8 @@ static const struct row gauges[] = {
     ROW("ring_bytes", "Bytes of recent records kept.", hub.ring_bytes),
     ROW("read_back_bytes", "Bytes of records read back kept for others.", hub.read_back_bytes),
     ROW("outbox_messages", "Notifications queued for sessions.", hub.queued_messages),
-    ROW("histories_waiting", "Histories and states that are being collected.",
-        hub.histories_waiting),
-    ROW("history_bytes", "Bytes of notifications kept for histories and states.",
-        hub.history_bytes),
+    ROW("histories_waiting", "Histories that are being collected.", hub.histories_waiting),
+    ROW("history_bytes", "Bytes of notifications kept for histories.", hub.history_bytes),
     ROW("scans_running", "Scans running now.", scans.running),
     ROW("scans_waiting", "Scans waiting now.", scans.waiting),
     ROW("tokens_waiting", "Tokens that wait for keys now.", tokens.waiting),
@@ -429,6 +457,10 @@ static void take_snapshot(struct gateway_metrics *metrics)
         to->outlet = *kafka_outlet_stats(from->outlet);
     if (from->orders)
         to->orders = *kafka_orders_stats(from->orders);
+    if (from->presence) {
+        to->kafka_presence = kafka_presence_stats(from->presence);
+        to->presence = *presence_stats(hub_presence(from->hub));
+    }
     if (from->adapter)
         to->adapter = *socketio_adapter_stats(from->adapter);
     if (from->identities)

@@ -9,6 +9,7 @@
 #include "identity_queue.h"
 #include "kafka_orders.h"
 #include "kafka_outlet.h"
+#include "kafka_presence.h"
 #include "kafka_source.h"
 #include "lws_server.h"
 #include "metrics.h"
@@ -35,6 +36,7 @@ struct gateway_metrics_sources {
     const struct client_events *events;
     const struct kafka_outlet *outlet;
     const struct kafka_orders *orders;
+    const struct kafka_presence *presence;
     const struct socketio_adapter *adapter;
     const struct gateway_peers *peers;
     const struct identity_queue *identities;

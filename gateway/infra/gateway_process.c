@@ -27,7 +27,6 @@
 enum {
     TOKENS_WAITING_BYTES = 64 * 1024 * 1024,
     STREAM_WRITE_BYTES = 64 * 1024,
-    STATE_CHUNK_BYTES = 64 * 1024, /* of a state, in one event */
     DESCRIPTORS_LEAST = 2 * LWS_SERVER_RESERVE,
 };
 
@@ -189,6 +188,18 @@ static struct orders_limits orders_of(const struct gateway_settings *settings)
                                   .tell = settings->control_tell};
 }
 
+/* The kinds are borrowed: settings outlive the hub. */
+static struct presence_limits presence_limits_of(const struct gateway_settings *settings)
+{
+    struct presence_limits limits = {.kinds = (const char *const *)settings->presence_rooms.items,
+                                     .kind_count = settings->presence_rooms.count,
+                                     .users = (uint32_t)settings->presence_users,
+                                     .entries = (uint64_t)settings->presence_entries,
+                                     .linger_ms = settings->presence_linger_ms};
+    fill_random(NULL, limits.worker, sizeof(limits.worker));
+    return limits;
+}
+
 /* Settings become the hub's configuration here and nowhere else: the domain does not know that
  * there are settings. */
 static void open_hub(struct gateway_process *process)
@@ -221,8 +232,8 @@ static void open_hub(struct gateway_process *process)
                     .bytes = (uint64_t)settings->history_bytes,
                     .age_ms = settings->history_age_ms,
                     .buffered = (uint64_t)settings->history_buffered},
-        .state = {.items = (uint32_t)settings->state_items, .chunk_bytes = STATE_CHUNK_BYTES},
         .orders = orders_of(settings),
+        .presence = presence_limits_of(settings),
         .access = {.told = client_log_access},
         .quotas = &quotas,
         .recovery = settings->recovery,
@@ -247,6 +258,19 @@ static enum status open_orders(struct gateway_process *process, struct error *er
                                          .probe_interval_ms = settings->probe_interval_ms,
                                          .stall_ms = settings->stall_ms};
     return config.topic ? kafka_orders_open(&config, &process->orders, error) : STATUS_OK;
+}
+
+/* Nobody waits for it: until others are heard of, what is told is not complete, and says so. */
+static enum status open_presence(struct gateway_process *process, struct error *error)
+{
+    const struct gateway_settings *settings = process->settings;
+    struct kafka_presence_config config = {.settings = process->shared->kafka,
+                                           .client_id = "smartstack-gateway",
+                                           .topic = settings->presence_topic,
+                                           .presence = hub_presence(process->hub),
+                                           .probe_interval_ms = settings->probe_interval_ms,
+                                           .stall_ms = settings->stall_ms};
+    return config.presence ? kafka_presence_open(&config, &process->presence, error) : STATUS_OK;
 }
 
 /* With a NULL at the end, as those want it who take lists. */
@@ -503,6 +527,8 @@ static enum status open_parts(struct gateway_process *process, struct error *err
     open_hub(process);
     status = open_orders(process, error);
     if (status == STATUS_OK)
+        status = open_presence(process, error);
+    if (status == STATUS_OK)
         status = open_operations(process, error);
     if (status != STATUS_OK)
         return status;
@@ -552,6 +578,7 @@ enum status gateway_process_open(const struct gateway_settings *settings,
                                               .events = made->events,
                                               .outlet = made->outlet,
                                               .orders = made->orders,
+                                              .presence = made->presence,
                                               .adapter = made->adapter,
                                               .peers = made->peers,
                                               .identities = made->identity_queue,
@@ -584,6 +611,7 @@ void gateway_process_close(struct gateway_process *process)
     /* Watches and chores call into parts that are freed below. */
     if (process->loop)
         gateway_turn_detach(process);
+    kafka_presence_close(process->presence); /* it holds what is the hub's */
     if (process->hub)
         hub_free(process->hub);
     kafka_orders_close(process->orders);

@@ -11,6 +11,7 @@
 #include "identity_queue.h"
 #include "kafka_orders.h"
 #include "kafka_outlet.h"
+#include "kafka_presence.h"
 #include "kafka_source.h"
 #include "lws_server.h"
 #include "operations.h"
@@ -38,7 +39,8 @@ struct gateway_process {
     struct kafka_source *kafka;
     struct kafka_outlet *outlet; /* NULL: clients send no events */
     struct client_events *events;
-    struct kafka_orders *orders; /* NULL: none are taken */
+    struct kafka_orders *orders;     /* NULL: none are taken */
+    struct kafka_presence *presence; /* NULL: nobody is told who is where */
     struct hub *hub;
     struct refusals refusals;
     struct http_cors cors;
@@ -54,7 +56,7 @@ struct gateway_process {
     size_t stream_count;
     struct gateway_peers *peers; /* NULL: there are no others */
     struct lws_server *sockets;
-    struct lws_watch *watches[4];
+    struct lws_watch *watches[5];
     uint8_t random_key[RANDOM_KEY_BYTES]; /* if none is configured */
     const char **namespaces;
     const char **origins;

@@ -1,7 +1,8 @@
 /* The order of a turn. Each part has a chore, a function and a deadline, and the order in which
  * they are added is the order in which what has arrived becomes what is written:
  *
- *     timers -> Kafka -> orders -> tokens -> identities -> hub -> Engine.IO -> streams -> process
+ *     timers -> Kafka -> orders -> tokens -> identities -> presence -> hub -> Engine.IO -> streams ->
+ *     process
  *
  * The invariant: who writes runs after all who may give it something to write. So a notification
  * that arrives in a turn leaves in it, and many that arrive together leave in one write for each
@@ -98,6 +99,24 @@ static void run_orders(void *context, int64_t now_ms)
 {
     if (now_ms >= orders_deadline(context))
         orders_readable(context, now_ms);
+}
+
+static void presence_readable(void *context, int64_t now_ms)
+{
+    const struct gateway_process *process = context;
+    kafka_presence_service(process->presence, now_ms);
+}
+
+static int64_t presence_deadline(void *context)
+{
+    const struct gateway_process *process = context;
+    return kafka_presence_deadline_ms(process->presence);
+}
+
+static void run_presence(void *context, int64_t now_ms)
+{
+    if (now_ms >= presence_deadline(context))
+        presence_readable(context, now_ms);
 }
 
 static void outlet_readable(void *context, int64_t now_ms)
@@ -281,6 +300,8 @@ static void add_chores(struct gateway_process *process)
     if (process->tokens)
         lws_loop_add_chore(loop, &(struct lws_chore){run_tokens, tokens_deadline, process});
     lws_loop_add_chore(loop, &(struct lws_chore){run_identities, identities_deadline, process});
+    if (process->presence)
+        lws_loop_add_chore(loop, &(struct lws_chore){run_presence, presence_deadline, process});
     lws_loop_add_chore(loop, &(struct lws_chore){run_hub, hub_deadline, process});
     lws_loop_add_chore(loop, &(struct lws_chore){run_engineio, engineio_deadline, process});
     lws_loop_add_chore(loop, &(struct lws_chore){run_streams, streams_deadline, process});
@@ -298,6 +319,7 @@ static enum status add_watches(struct gateway_process *process, struct error *er
         {kafka_source_descriptor(process->kafka), kafka_readable},
         {process->tokens ? token_sources_descriptor(process->tokens) : -1, tokens_readable},
         {process->orders ? kafka_orders_descriptor(process->orders) : -1, orders_readable},
+        {process->presence ? kafka_presence_descriptor(process->presence) : -1, presence_readable},
         {process->outlet ? kafka_outlet_descriptor(process->outlet) : -1, outlet_readable},
     };
     for (size_t i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++) {

@@ -1,10 +1,6 @@
 /* Reads the topic of the backend's orders (order.h) into the hub: from its beginning, and then for
  * ever. For the event loop's thread, with a consumer of its own; not a consumer group.
  *
- *      ASKING --the topic's end is known:--> READING --there:--> known: hub_orders_known()
- *         ^                                     |
- *         '---broker away, topic missing, consumer stands still, log cut---'
- *
  * The topic has one partition: orders are in one order. A log that was cut, or made anew, is read
  * from its beginning again; what is in force stays so until its time is over. An order that is one
  * too many is offered again until it is taken, and what lies behind it waits. */

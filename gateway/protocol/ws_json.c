@@ -31,7 +31,7 @@ enum member {
     MEMBER_ROOMS,
     MEMBER_SINCE,
     MEMBER_LAST,
-    MEMBER_STATE,
+    MEMBER_PRESENCE,
     MEMBER_COUNT
 };
 
@@ -67,7 +67,7 @@ static const char *const member_names[MEMBER_COUNT] = {
     [MEMBER_ROOMS] = "rooms",
     [MEMBER_SINCE] = "since",
     [MEMBER_LAST] = "last",
-    [MEMBER_STATE] = "state",
+    [MEMBER_PRESENCE] = "presence",
 };
 
 static const char *const kind_names[] = {
@@ -128,6 +128,12 @@ static bool is_string_or_absent(const struct members *members, enum member membe
     return !has(members, member) || members->token[member] == JSON_STRING;
 }
 
+static bool is_boolean_or_absent(const struct members *members, enum member member)
+{
+    return !has(members, member) || members->token[member] == JSON_TRUE ||
+           members->token[member] == JSON_FALSE;
+}
+
 /* Also of members that this kind of message does not use: a client that sends them wrong has a
  * fault, and hears of it now rather than when it uses them. */
 static bool shapes_are_right(const struct members *members)
@@ -144,10 +150,8 @@ static bool shapes_are_right(const struct members *members)
               members->token[MEMBER_ID] == JSON_STRING;
     bool rooms = !has(members, MEMBER_ROOMS) || members->token[MEMBER_ROOMS] == JSON_ARRAY;
     bool auth = !has(members, MEMBER_AUTH) || members->token[MEMBER_AUTH] == JSON_OBJECT;
-    bool heartbeat = !has(members, MEMBER_HEARTBEAT) ||
-                     members->token[MEMBER_HEARTBEAT] == JSON_TRUE ||
-                     members->token[MEMBER_HEARTBEAT] == JSON_FALSE;
-    return id && rooms && auth && heartbeat && has(members, MEMBER_TYPE);
+    return id && rooms && auth && is_boolean_or_absent(members, MEMBER_HEARTBEAT) &&
+           is_boolean_or_absent(members, MEMBER_PRESENCE) && has(members, MEMBER_TYPE);
 }
 
 /* Of a raw string that the scanner has given, which has both quotes. */
@@ -230,6 +234,7 @@ enum status ws_json_decode(struct bytes text, const struct ws_json_limits *limit
                                     .cursor = members.raw[MEMBER_CURSOR],
                                     .auth = members.raw[MEMBER_AUTH],
                                     .heartbeat = members.token[MEMBER_HEARTBEAT] == JSON_TRUE,
+                                    .presence = members.token[MEMBER_PRESENCE] == JSON_TRUE,
                                     .event = members.raw[MEMBER_EVENT],
                                     .data = members.raw[MEMBER_DATA],
                                     .event_id = members.raw[MEMBER_EVENT_ID],
@@ -237,8 +242,7 @@ enum status ws_json_decode(struct bytes text, const struct ws_json_limits *limit
                                     .traceparent = members.raw[MEMBER_TRACEPARENT],
                                     .tracestate = members.raw[MEMBER_TRACESTATE],
                                     .since = members.raw[MEMBER_SINCE],
-                                    .last = members.raw[MEMBER_LAST],
-                                    .state = members.raw[MEMBER_STATE]};
+                                    .last = members.raw[MEMBER_LAST]};
     if (!has_required(&members, found.kind))
         return STATUS_MALFORMED;
     if (has(&members, MEMBER_ROOMS))
@@ -333,15 +337,6 @@ void ws_json_append_history_ack(struct buffer *out, struct bytes id, uint32_t co
                          complete ? "true" : "false");
 }
 
-void ws_json_append_state_ack(struct buffer *out, struct bytes id, uint32_t count, bool complete,
-                              int64_t since_ms)
-{
-    assert(since_ms >= 0);
-    append_type(out, "ack", id);
-    buffer_append_format(out, ",\"state\":{\"count\":%u,\"complete\":%s,\"since\":%lld}}", count,
-                         complete ? "true" : "false", (long long)since_ms);
-}
-
 static void append_error_start(struct buffer *out, struct bytes id, const char *code,
                                struct bytes message)
 {
@@ -401,6 +396,16 @@ void ws_json_append_unsubscribed(struct buffer *out, struct bytes room, const ch
     ws_json_append_tail(out, cursor);
 }
 
+/* One text for all who are told: it is copied behind the type. */
+void ws_json_append_presence(struct buffer *out, struct bytes news, struct bytes cursor)
+{
+    assert(news.size > 2 && news.data[0] == '{' && news.data[news.size - 1] == '}');
+    append_type(out, "presence", bytes_of(NULL, 0));
+    buffer_append_byte(out, ',');
+    buffer_append(out, bytes_of(news.data + 1, news.size - 2));
+    ws_json_append_tail(out, cursor);
+}
+
 /* By the gateway's clock: since when what the client has may be behind. */
 void ws_json_append_stale(struct buffer *out, int64_t since_ms, struct bytes cursor)
 {
@@ -447,37 +452,13 @@ void ws_json_append_body(struct buffer *out, struct bytes event, struct bytes da
 
 /* The body of a notification is one of ours, with a head that is known: another head is put in its
  * place, and the message is not encoded once more. */
-static struct bytes behind_type(struct bytes body)
-{
-    static const char head[] = "{\"type\":\"notification\",";
-    assert(bytes_start_with(body, bytes_of_string(head)));
-    return bytes_skip(body, sizeof(head) - 1);
-}
-
 void ws_json_append_history(struct buffer *out, struct bytes room, struct bytes body)
 {
+    static const char head[] = "{\"type\":\"notification\"";
+    assert(bytes_start_with(body, bytes_of_string(head)));
     append_type(out, "history", bytes_of(NULL, 0));
     ws_json_append_text(out, "room", room);
-    buffer_append_byte(out, ',');
-    buffer_append(out, behind_type(body));
-}
-
-/* Of the notification the type is left away, and the object is closed. */
-void ws_json_append_item(struct buffer *list, struct bytes body)
-{
-    buffer_append_string(list, buffer_size(list) ? ",{" : "{");
-    buffer_append(list, behind_type(body));
-    buffer_append_byte(list, '}');
-}
-
-void ws_json_append_state(struct buffer *out, struct bytes room, bool first, struct bytes items)
-{
-    assert(items.size > 0 || first);
-    append_type(out, "state", bytes_of(NULL, 0));
-    ws_json_append_text(out, "room", room);
-    buffer_append_format(out, ",\"first\":%s,\"items\":[", first ? "true" : "false");
-    buffer_append(out, items);
-    buffer_append_byte(out, ']');
+    buffer_append(out, bytes_skip(body, sizeof(head) - 1));
 }
 
 void ws_json_append_tail(struct buffer *out, struct bytes cursor)

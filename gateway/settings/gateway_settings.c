@@ -12,6 +12,7 @@
 
 #include "hub.h"
 #include "json.h"
+#include "presence.h"
 #include "stall.h"
 #include "token.h"
 #include "websocket_frame.h"
@@ -274,11 +275,6 @@ static const struct setting table[] = {
             .help = "Of all clients, what is read and not given yet; of one history, an eighth of "
                     "it. Beyond it the oldest of a history are left out."),
 
-    /* --- State: what a room shows; history.bytes, .age and .buffered hold for it too */
-    SETTING(INTEGER, "state.items", state_items, "1000", RANGE(0, 100000),
-            .help = "Items of a room's state; of more, those that have not changed for longest are "
-                    "left out, and the answer says so. 0: there is none, who asks is refused."),
-
     /* --- Events of clients to the backend; which there are, gateway.access says */
     SETTING(STRING, "client_events.topic", events_topic, "clients.events",
             .help = "Where events of clients go; which events there are, gateway.access.events "
@@ -375,6 +371,23 @@ static const struct setting table[] = {
     SETTING(BOOLEAN, "control.tell", control_tell, "true",
             .help = "Tell whom an order ends or refuses (disconnected, token_revoked); else the "
                     "code is not_allowed."),
+
+    /* --- Who is in a room: deploy/docs/presence.md */
+    SETTING(LIST, "presence.rooms", presence_rooms, NULL, RANGE(0, LAYOUT_KINDS_LIMIT),
+            .help = "Kinds of rooms whose members may hear who else is there, as task, project. "
+                    "None if left out."),
+    SETTING(STRING, "presence.topic", presence_topic, "smartstack.presence",
+            .help = "Compacted topic of one partition, in which gateways tell each other who is "
+                    "there. Used if presence.rooms lists any."),
+    SETTING(INTEGER, "presence.users", presence_users, "100", RANGE(1, PRESENCE_USERS_MOST),
+            .help = "Users named for a room, by each gateway and in what a client is told; the "
+                    "others are counted."),
+    SETTING(INTEGER, "presence.entries", presence_entries, "1000000", RANGE(1, 100000000),
+            .help = "Rooms, and users in them, of which other gateways tell, that are kept; what "
+                    "goes beyond is counted, or not known."),
+    SETTING(DURATION, "presence.linger", presence_linger_ms, "2s", RANGE(0, HOURS),
+            .help = "Who has left is in the room for so long yet: a reload of the page, or a move "
+                    "to another gateway, is no leaving."),
 
     SETTING(DURATION, "broker_check", probe_interval_ms, "5s", RANGE(500, HOURS),
             .help = "How often the broker is asked whether it is there."),

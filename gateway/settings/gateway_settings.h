@@ -98,8 +98,6 @@ struct gateway_settings {
 
     /* gateway.history */
     int64_t history_messages, history_bytes, history_age_ms, history_buffered;
-    /* gateway.state */
-    int64_t state_items;
 
     /* gateway.client_events */
     char *events_topic;
@@ -122,6 +120,11 @@ struct gateway_settings {
     char *control_topic; /* NULL: there are no orders */
     int64_t control_orders, control_age_ms;
     bool control_tell;
+
+    /* gateway.presence */
+    char *presence_topic;
+    struct config_list presence_rooms; /* kinds; none: there is none */
+    int64_t presence_users, presence_entries, presence_linger_ms;
 
     int64_t probe_interval_ms;
     int64_t stall_ms;

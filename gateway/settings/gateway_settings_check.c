@@ -244,6 +244,19 @@ static void check_peers(const struct gateway_settings *settings, struct problems
 }
 
 /* An empty text is how a variable switches it off. */
+/* A kind that the layout does not have has no rooms. */
+static void check_presence(const struct gateway_settings *settings, const struct layout *layout,
+                           struct problems *problems)
+{
+    for (size_t i = 0; i < settings->presence_rooms.count; i++)
+        if (layout && !layout_has_kind(layout, bytes_of_string(settings->presence_rooms.items[i])))
+            problems_add(problems, 0, 0, "gateway.presence.rooms: %s: there are no such rooms",
+                         settings->presence_rooms.items[i]);
+    if (settings->presence_rooms.count > 0 &&
+        (!settings->presence_topic || !settings->presence_topic[0]))
+        problems_add(problems, 0, 0, "gateway.presence.topic: is needed for presence.rooms");
+}
+
 static void settle_control(struct gateway_settings *settings)
 {
     if (settings->control_topic && settings->control_topic[0] == '\0')
@@ -326,6 +339,7 @@ void gateway_settings_finish(struct gateway_settings *settings, const struct sha
     check_cookie("gateway.sse.cookie", settings->sse_cookie, problems);
     check_keys(settings, problems);
     check_proxies(settings, problems);
+    check_presence(settings, shared->layout, problems);
     check_peers(settings, problems);
     check_events(settings, problems);
     /* Problems do not end this: one run tells all of them, and the policy may have some of its

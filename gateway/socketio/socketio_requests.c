@@ -135,7 +135,16 @@ static void send_event(struct adapter_socket *socket, const struct socketio_pack
 
 /* --- rooms -------------------------------------------------------------------------------------- */
 
-/* (room, {since, last} | {state} | null ?): the room was put into adapter->room. */
+/* {presence: true}: to hear who is in the room. */
+static bool wants_presence(struct bytes options)
+{
+    struct bytes value;
+    return options.size > 0 && options.data[0] == '{' &&
+           json_find(options, BYTES_LITERAL("presence"), &value) == STATUS_OK &&
+           bytes_equal_string(value, "true");
+}
+
+/* (room, {since, last, presence}?): the room was put into adapter->room. */
 static void subscribe(struct adapter_socket *socket, const struct socketio_packet *packet,
                       int64_t now_ms)
 {
@@ -144,14 +153,17 @@ static void subscribe(struct adapter_socket *socket, const struct socketio_packe
     bool asked = socketio_next_argument(&rest, &options) &&
                  socketio_next_argument(&rest, &options) && !bytes_equal_string(options, "null");
     assert(socket->session);
-    const char *problem = asked ? history_options_read_json(options, &history) : NULL;
-    if (problem)
-        socket_refuse_event(socket, packet, problem);
-    else if (asked)
-        session_join_with_history(socket->session, room, request_of(packet), &history, now_ms,
-                                  socket->adapter->wall_ms);
-    else
+    bool presence = asked && wants_presence(options);
+    if (presence && !history_options_said_json(options))
+        session_join_with_presence(socket->session, room, request_of(packet), NULL, now_ms,
+                                   socket->adapter->wall_ms);
+    else if (!asked)
         session_join(socket->session, room, request_of(packet), now_ms);
+    else if (history_options_read_json(options, &history) == STATUS_OK)
+        (presence ? session_join_with_presence : session_join_with_history)(
+            socket->session, room, request_of(packet), &history, now_ms, socket->adapter->wall_ms);
+    else
+        socket_refuse_event(socket, packet, HISTORY_OPTIONS_BAD);
 }
 
 /* --- all ---------------------------------------------------------------------------------------- */

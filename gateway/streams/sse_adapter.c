@@ -154,7 +154,6 @@ static void sse_deliver(struct wire_client *base, const struct delivery *deliver
         sse_append_session_event(client, out, delivery->body, delivery->cursor);
         break;
     case DELIVERY_HISTORY:
-    case DELIVERY_STATE:
         sse_take_history(client, delivery, out);
         break;
     case DELIVERY_JOINED:
@@ -168,6 +167,10 @@ static void sse_deliver(struct wire_client *base, const struct delivery *deliver
         break;
     case DELIVERY_LEFT:
         write_room(client, delivery, "unsubscribed", out);
+        break;
+    case DELIVERY_PRESENCE:
+        buffer_append(sse_begin_data(client), delivery->body);
+        sse_append_event(client, out, "presence", delivery->cursor);
         break;
     case DELIVERY_CURSOR:
         if (client->private_id)
@@ -218,11 +221,8 @@ static void sse_encode(const struct message_view *view, struct buffer *out)
     sse_append_body(out, view->event, view->json);
 }
 
-const struct transport_ops sse_transport = {.name = "sse",
-                                            .slot = TRANSPORT_SLOT_SSE,
-                                            .encode = sse_encode,
-                                            .ready = sse_ready,
-                                            .append_item = sse_append_item};
+const struct transport_ops sse_transport = {
+    .name = "sse", .slot = TRANSPORT_SLOT_SSE, .encode = sse_encode, .ready = sse_ready};
 
 /* --- time ------------------------------------------------------------------------------------- */
 

@@ -9,6 +9,7 @@
 
 #include <utlist.h>
 
+#include "history_options.h"
 #include "mem.h"
 #include "websocket_private.h"
 
@@ -59,17 +60,14 @@ static void handle_rooms(struct websocket_client *client, const struct ws_reques
         return;
     }
     if (join && request->bad_history) {
-        websocket_answer_request(client, request->id, request->bad_history);
+        websocket_answer_request(client, request->id, HISTORY_OPTIONS_BAD);
         return;
     }
-    struct history_request history = {
-        .since_ms = request->since_ms, .last = request->last, .state = request->state};
-    bool asks = join && request->has_history;
+    struct history_request history = {.since_ms = request->since_ms, .last = request->last};
     struct websocket_pending *pending = mem_alloc(sizeof(*pending) + request->id.size);
     pending->number = ++client->last_number;
     pending->left = request->room_count;
-    pending->has_history = asks && !request->state;
-    pending->has_state = asks && request->state;
+    pending->has_history = join && request->has_history;
     pending->refused = mem_alloc(request->room_count * sizeof(*pending->refused));
     pending->id = bytes_of(pending->id_text, request->id.size);
     if (request->id.size)
@@ -77,7 +75,11 @@ static void handle_rooms(struct websocket_client *client, const struct ws_reques
     DL_APPEND(client->pending, pending);
     client->pending_count++;
     for (uint32_t i = 0; i < request->room_count; i++) {
-        if (asks)
+        if (join && request->presence)
+            session_join_with_presence(client->client.session, request->rooms[i], pending->number,
+                                       pending->has_history ? &history : NULL, now_ms,
+                                       client->client.clients->wall_ms);
+        else if (pending->has_history)
             session_join_with_history(client->client.session, request->rooms[i], pending->number,
                                       &history, now_ms, client->client.clients->wall_ms);
         else if (join)

@@ -10,6 +10,7 @@
 #include <utlist.h>
 
 #include "mem.h"
+#include "presence.h"
 #include "websocket_private.h"
 
 /* With whom it was, as far as that is known: the log tells users and tenants apart. */
@@ -144,12 +145,10 @@ static void answer_pending(struct websocket_client *client, const struct deliver
         note_refusal(pending, delivery);
     if (delivery->retry_after_ms > pending->retry_after_ms)
         pending->retry_after_ms = delivery->retry_after_ms;
-    if (delivery->has_history || delivery->has_state) {
+    if (delivery->has_history) {
         pending->history_count += delivery->history_count;
         pending->history_is_cut = pending->history_is_cut || !delivery->history_complete;
     }
-    if (delivery->has_state && delivery->since_ms > pending->since_ms)
-        pending->since_ms = delivery->since_ms;
     if (delivery->cursor.size) {
         buffer_clear(&client->cursor);
         buffer_append(&client->cursor, delivery->cursor);
@@ -167,8 +166,6 @@ static void answer_pending(struct websocket_client *client, const struct deliver
     struct ws_answer last = {.kind = WS_ANSWER_ACK,
                              .id = pending->id,
                              .has_history = pending->has_history,
-                             .has_state = pending->has_state,
-                             .since_ms = pending->since_ms,
                              .history_count = pending->history_count,
                              .history_complete = !pending->history_is_cut};
     if (pending->refused_count) {
@@ -238,12 +235,9 @@ static void websocket_write_history(struct websocket_client *client,
 {
     const struct websocket_codec *codec = client->codec;
     struct buffer *text = &client->adapter->text;
-    assert(delivery->room.size > 0 && (delivery->body.size > 0 || delivery->first));
+    assert(delivery->room.size > 0 && delivery->body.size > 0);
     buffer_clear(text);
-    if (delivery->kind == DELIVERY_STATE)
-        codec->append_state(text, delivery->room, delivery->first, delivery->body);
-    else
-        codec->append_history(text, delivery->room, delivery->body);
+    codec->append_history(text, delivery->room, delivery->body);
     codec->append_tail(text, delivery->cursor);
     websocket_append_frame(out, codec->opcode, buffer_peek(text));
     if (delivery->cursor.size)
@@ -266,6 +260,17 @@ void websocket_turn_away(struct websocket_client *client, struct buffer *out, un
     websocket_end_into(client, out, code, refusal->reason);
 }
 
+static struct ws_presence presence_of(const struct delivery *delivery)
+{
+    const struct presence_news *news = delivery->presence;
+    return (struct ws_presence){.users = news->users,
+                                .joined = news->joined,
+                                .left = news->left,
+                                .count = news->count,
+                                .snapshot = news->snapshot,
+                                .complete = news->complete};
+}
+
 /* One step of the stream. A step with a request number answers a request of the client's; without
  * one it happened to the session, by its claims or by the policy. */
 void websocket_deliver(struct wire_client *base, const struct delivery *delivery,
@@ -279,6 +284,7 @@ void websocket_deliver(struct wire_client *base, const struct delivery *delivery
                                .room = delivery->room,
                                .reason = delivery->reason,
                                .since_ms = delivery->since_ms};
+    struct ws_presence presence;
     switch (delivery->kind) {
     case DELIVERY_OPENED:
         websocket_send_welcome(client, delivery, out);
@@ -287,7 +293,6 @@ void websocket_deliver(struct wire_client *base, const struct delivery *delivery
         write_notification(client, delivery, out);
         return;
     case DELIVERY_HISTORY:
-    case DELIVERY_STATE:
         websocket_write_history(client, delivery, out);
         return;
     case DELIVERY_JOINED:
@@ -309,6 +314,12 @@ void websocket_deliver(struct wire_client *base, const struct delivery *delivery
         if (delivery->reason)
             websocket_note(client, delivery->reason, NULL, false);
         answer.kind = WS_ANSWER_UNSUBSCRIBED;
+        break;
+    case DELIVERY_PRESENCE:
+        answer.kind = WS_ANSWER_PRESENCE;
+        answer.data = delivery->body;
+        presence = presence_of(delivery);
+        answer.presence = &presence;
         break;
     case DELIVERY_CURSOR:
         answer.kind = WS_ANSWER_CURSOR;
@@ -348,25 +359,13 @@ static void websocket_encode_protobuf(const struct message_view *view, struct bu
     websocket_codecs[1].encode(view, out);
 }
 
-static void websocket_append_item_json(struct buffer *list, struct bytes body)
-{
-    websocket_codecs[0].append_item(list, body);
-}
-
-static void websocket_append_item_protobuf(struct buffer *list, struct bytes body)
-{
-    websocket_codecs[1].append_item(list, body);
-}
-
 const struct transport_ops websocket_transports[WEBSOCKET_CODECS] = {
     {.name = "websocket-json",
      .slot = TRANSPORT_SLOT_WEBSOCKET_JSON,
      .encode = websocket_encode_json,
-     .ready = websocket_ready,
-     .append_item = websocket_append_item_json},
+     .ready = websocket_ready},
     {.name = "websocket-protobuf",
      .slot = TRANSPORT_SLOT_WEBSOCKET_PROTOBUF,
      .encode = websocket_encode_protobuf,
-     .ready = websocket_ready,
-     .append_item = websocket_append_item_protobuf},
+     .ready = websocket_ready},
 };

@@ -150,6 +150,23 @@ START_TEST(two_tabs_are_one_user)
 }
 END_TEST
 
+/* He is there through another gateway already, so that nothing changes. */
+START_TEST(who_comes_gets_a_snapshot_with_himself)
+{
+    begin(10, 100);
+    beats(PRESENCE_BEATS_KNOWN);
+    reads("[\"w\"]", "{}");
+    reads("[\"w\",\"acme\",\"task:1\"]", "{\"count\":1,\"users\":[\"ann\"]}");
+    pass(200);
+    struct presence_seat *ann = watcher("acme", "ann");
+    pass(200);
+    ck_assert_str_eq(told(ann),
+                     "{\"room\":\"task:1\",\"users\":[\"ann\"],\"count\":1,\"complete\":true}");
+    leave(ann);
+    end();
+}
+END_TEST
+
 START_TEST(a_tenant_is_a_wall)
 {
     begin(10, 100);
@@ -447,7 +464,8 @@ START_TEST(a_batch_has_a_limit)
 END_TEST
 
 TEST_PROGRAM("presence", a_snapshot_then_who_comes_and_goes, two_tabs_are_one_user,
-             a_tenant_is_a_wall, a_worker_lives_by_its_beats_between_ours, a_user_at_two_gateways,
+             who_comes_gets_a_snapshot_with_himself, a_tenant_is_a_wall,
+             a_worker_lives_by_its_beats_between_ours, a_user_at_two_gateways,
              who_missed_changes_gets_a_snapshot, beyond_the_limit_users_are_counted,
              what_others_write_is_bounded, faulty_records_are_counted_and_passed_over,
              what_is_written, a_removal_that_was_lost_is_written_again,

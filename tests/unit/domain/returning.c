@@ -88,6 +88,8 @@ static void ready(struct session *session, void *connection)
             snprintf(reason, sizeof(reason), "%s (%s)", delivery.reason, delivery.claim);
         if (delivery.kind == DELIVERY_OPENED)
             tell(delivery.recovered ? "recovered" : "fresh", bytes_of("", 0), delivery.reason);
+        else if (delivery.kind == DELIVERY_PRESENCE)
+            tell("presence", bytes_skip(delivery.body, 8), NULL); /* {"room": */
         else
             tell(words[delivery.kind], delivery.room, reason[0] ? reason : delivery.reason);
     }
@@ -98,8 +100,7 @@ static void encode(const struct message_view *view, struct buffer *out)
     buffer_append(out, view->json);
 }
 
-static const struct transport_ops transport = {
-    .name = "test", .slot = TRANSPORT_SLOT_SSE, .encode = encode, .ready = ready};
+static const struct transport_ops transport = {"test", TRANSPORT_SLOT_SSE, encode, ready};
 
 void client_take(void)
 {
@@ -163,6 +164,10 @@ void gateway_start(struct gateway *gateway, const char *rooms_yaml, const char *
     if (config.answers < config.rooms_per_session)
         config.answers = config.rooms_per_session;
     config.quotas = world.quotas;
+    static const char *const kinds[] = {"task", "user"};
+    if (world.presence)
+        config.presence = (struct presence_limits){
+            .kinds = kinds, .kind_count = 2, .users = 10, .entries = 100, .linger_ms = 1000};
     world.hub = hub_new(&config, &hand_source_ops, &world.source);
 }
 

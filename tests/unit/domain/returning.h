@@ -21,6 +21,7 @@ struct returning_world {
     unsigned rooms;          /* of a session; 0: as many as hand_config() lets it */
     int takes; /* deliveries that the client still gets before it is cut off; -1: any number */
     const struct quotas_config *quotas;
+    bool presence; /* tasks and users have it */
     /* What it continues with, and what it was told since it came or the test emptied this:
      * "recovered; left task:1: not_allowed; ". */
     char private_id[TEXT_BYTES], cursor[TEXT_BYTES], told[TEXT_BYTES];

@@ -154,17 +154,6 @@ START_TEST(answers_are_written)
     ws_json_append_tail(&out, BYTES_LITERAL("c"));
     expect_text(&out, "{\"type\":\"history\",\"room\":\"task:\\\"1\",\"event\":\"e\",\"data\":{},"
                       "\"cursor\":\"c\"}");
-    ws_json_append_state_ack(&out, id, 3, false, 17);
-    expect_text(&out, "{\"type\":\"ack\",\"id\":\"x\",\"state\":{\"count\":3,\"complete\":false,"
-                      "\"since\":17}}");
-    auto_buffer struct buffer list = {0};
-    ws_json_append_item(&list, buffer_peek(&body_before));
-    ws_json_append_item(&list, buffer_peek(&body_before));
-    ws_json_append_state(&out, BYTES_LITERAL("task:\"1"), true, buffer_peek(&list));
-    ws_json_append_tail(&out, BYTES_LITERAL("c"));
-    expect_text(&out,
-                "{\"type\":\"state\",\"room\":\"task:\\\"1\",\"first\":true,\"items\":["
-                "{\"event\":\"e\",\"data\":{}},{\"event\":\"e\",\"data\":{}}],\"cursor\":\"c\"}");
     ws_json_append_error(&out, none, "bad", BYTES_LITERAL("a \"b\""), 0);
     expect_text(&out,
                 "{\"type\":\"error\",\"error\":{\"code\":\"bad\",\"message\":\"a \\\"b\\\"\"}}");
@@ -184,6 +173,9 @@ START_TEST(answers_are_written)
     ws_json_append_unsubscribed(&out, BYTES_LITERAL("task:\"1"), "not_allowed", BYTES_LITERAL("c"));
     expect_text(&out, "{\"type\":\"unsubscribed\",\"room\":\"task:\\\"1\","
                       "\"reason\":\"not_allowed\",\"cursor\":\"c\"}");
+    ws_json_append_presence(&out, BYTES_LITERAL("{\"room\":\"a:1\",\"count\":0}"),
+                            BYTES_LITERAL("c"));
+    expect_text(&out, "{\"type\":\"presence\",\"room\":\"a:1\",\"count\":0,\"cursor\":\"c\"}");
     ws_json_append_stale(&out, 1234567890123, BYTES_LITERAL("c"));
     expect_text(&out, "{\"type\":\"stale\",\"since\":1234567890123,\"cursor\":\"c\"}");
     ws_json_append_live(&out, none);

@@ -132,19 +132,6 @@ START_TEST(a_notification_is_its_bytes_and_a_cursor)
         ck_assert_uint_eq(strlen(message->history->room), part.size);
         ck_assert_uint_eq(strlen(message->cursor), part.size);
         smartstack__v1__server_message__free_unpacked(message, NULL);
-        auto_buffer struct buffer list = {0};
-        auto_buffer struct buffer framed = {0};
-        ws_protobuf_append_body(&framed, part);
-        for (unsigned j = 0; j < 2; j++)
-            ws_protobuf_append_item(&list, buffer_peek(&framed));
-        ws_protobuf_append_state(&past, part, true, buffer_peek(&list));
-        ws_protobuf_append_tail(&past, part);
-        message = unpack(&past);
-        ck_assert(message->state->first && message->state->n_notifications == 2);
-        ck_assert_uint_eq(message->state->notifications[1].len, part.size);
-        ck_assert_uint_eq(strlen(message->state->room), part.size);
-        ck_assert_uint_eq(strlen(message->cursor), part.size);
-        smartstack__v1__server_message__free_unpacked(message, NULL);
     }
     auto_buffer struct buffer none = {0};
     ws_protobuf_append_tail(&none, bytes_of(NULL, 0));
@@ -192,18 +179,21 @@ START_TEST(answers_say_what_they_were_given)
         [WS_ANSWER_ERROR] = SMARTSTACK__V1__SERVER_MESSAGE__CONTENT_ERROR,
         [WS_ANSWER_SUBSCRIBED] = SMARTSTACK__V1__SERVER_MESSAGE__CONTENT_SUBSCRIBED,
         [WS_ANSWER_UNSUBSCRIBED] = SMARTSTACK__V1__SERVER_MESSAGE__CONTENT_UNSUBSCRIBED,
+        [WS_ANSWER_PRESENCE] = SMARTSTACK__V1__SERVER_MESSAGE__CONTENT_PRESENCE,
         [WS_ANSWER_STALE] = SMARTSTACK__V1__SERVER_MESSAGE__CONTENT_STALE,
         [WS_ANSWER_LIVE] = SMARTSTACK__V1__SERVER_MESSAGE__CONTENT_LIVE,
         [WS_ANSWER_TOKEN_EXPIRED] = SMARTSTACK__V1__SERVER_MESSAGE__CONTENT_TOKEN_EXPIRED,
         [WS_ANSWER_PING] = SMARTSTACK__V1__SERVER_MESSAGE__CONTENT_PING,
         [WS_ANSWER_PONG] = SMARTSTACK__V1__SERVER_MESSAGE__CONTENT_PONG,
     };
+    const struct ws_presence nobody = {0};
     for (int kind = WS_ANSWER_CURSOR; kind <= WS_ANSWER_PONG; kind++) {
         answer = (struct ws_answer){.kind = (enum ws_answer_kind)kind,
                                     .code = "word",
                                     .cursor = BYTES_LITERAL("c"),
                                     .room = BYTES_LITERAL("a:1"),
                                     .since_ms = 5,
+                                    .presence = &nobody,
                                     .grace_ms = 6};
         ws_protobuf_append(&out, &answer);
         message = unpack(&out);
@@ -216,5 +206,36 @@ START_TEST(answers_say_what_they_were_given)
 }
 END_TEST
 
+START_TEST(who_is_in_a_room)
+{
+    auto_buffer struct buffer out = {0};
+    const struct ws_presence snapshot = {
+        .users = BYTES_LITERAL("\3ann\2bo"), .count = 3, .snapshot = true, .complete = true};
+    const struct ws_presence change = {.joined = BYTES_LITERAL("\1c"), .count = 4};
+    struct ws_answer answer = {
+        .kind = WS_ANSWER_PRESENCE, .room = BYTES_LITERAL("a:1"), .presence = &snapshot};
+    ws_protobuf_append(&out, &answer);
+    Smartstack__V1__ServerMessage *message = unpack(&out);
+    const Smartstack__V1__Presence *presence = message->presence;
+    ck_assert_str_eq(presence->room, "a:1");
+    ck_assert_uint_eq(presence->count, 3);
+    ck_assert_int_eq(presence->news_case, SMARTSTACK__V1__PRESENCE__NEWS_SNAPSHOT);
+    ck_assert_uint_eq(presence->snapshot->n_users, 2);
+    ck_assert_str_eq(presence->snapshot->users[0], "ann");
+    ck_assert_str_eq(presence->snapshot->users[1], "bo");
+    ck_assert(presence->snapshot->complete);
+    smartstack__v1__server_message__free_unpacked(message, NULL);
+    answer.presence = &change;
+    ws_protobuf_append(&out, &answer);
+    message = unpack(&out);
+    ck_assert_int_eq(message->presence->news_case, SMARTSTACK__V1__PRESENCE__NEWS_CHANGE);
+    ck_assert_uint_eq(message->presence->change->n_joined, 1);
+    ck_assert_str_eq(message->presence->change->joined[0], "c");
+    ck_assert_uint_eq(message->presence->change->n_left, 0);
+    smartstack__v1__server_message__free_unpacked(message, NULL);
+}
+END_TEST
+
 TEST_PROGRAM("ws_protobuf", requests_are_read, what_is_no_request_is_refused,
-             a_notification_is_its_bytes_and_a_cursor, answers_say_what_they_were_given)
+             a_notification_is_its_bytes_and_a_cursor, answers_say_what_they_were_given,
+             who_is_in_a_room)
