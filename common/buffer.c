@@ -101,3 +101,9 @@ void buffer_consume(struct buffer *buffer, size_t size)
     if (buffer->start == buffer->end)
         buffer_clear(buffer);
 }
+
+void buffer_truncate(struct buffer *buffer, size_t size)
+{
+    assert(size <= buffer_size(buffer));
+    buffer->end = buffer->start + size;
+}

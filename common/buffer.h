@@ -51,6 +51,9 @@ void buffer_append_string(struct buffer *buffer, const char *string);
 void buffer_append_byte(struct buffer *buffer, uint8_t byte);
 void buffer_append_format(struct buffer *buffer, const char *format, ...) PRINTF_LIKE(2, 3);
 
+/* Removes all behind the first `size` bytes, of which there are so many. */
+void buffer_truncate(struct buffer *buffer, size_t size);
+
 /* Removes `size` bytes (at most the content) from the front. */
 void buffer_consume(struct buffer *buffer, size_t size);
 

@@ -129,7 +129,7 @@ export type History = {
     [Event in keyof NotificationsByEvent]: { room: Room; event: Event; data: NotificationsByEvent[Event] };
 }[keyof NotificationsByEvent];
 /** With `presence`: tell who is in the room. */
-export type SubscribeOptions = (HistoryOptions & { presence?: boolean }) | { presence: true };
+export type SubscribeOptions = ((HistoryOptions | StateOptions) & { presence?: boolean }) | { presence: true };
 /** Who is in a room: first, and whenever changes were missed. */
 export interface PresenceSnapshot {
     room: Room;
@@ -154,6 +154,28 @@ export interface HistorySummary {
     /** They are all that was asked for; else a limit or retention has cut off the oldest. */
     complete: boolean;
 }
+/** What a subscription may bring instead: what the room shows now. */
+export interface StateOptions {
+    state: true;
+    since?: never;
+    last?: never;
+}
+/** Some of the room's items, each with the last notification about it, before the answer to the subscription that asked for them. */
+export interface State {
+    room: Room;
+    /** Of this answer: forget what the page shows of the room's items. A room without items gives one such event, with none in it. */
+    first: boolean;
+    /** To be handled as when they come live, in this order. */
+    items: { [Event in keyof NotificationsByEvent]: { event: Event; data: NotificationsByEvent[Event] } }[keyof NotificationsByEvent][];
+}
+export interface StateSummary {
+    /** So many items came. */
+    count: number;
+    /** They are all that there are; else what has not changed since `since` may be missing. */
+    complete: boolean;
+    /** What has changed since then (milliseconds since 1970) is in it; 0: whatever has. */
+    since: number;
+}
 /** Bring a fresh token within this time. */
 export interface TokenExpired {
     graceMs: number;
@@ -166,6 +188,7 @@ export interface ServerToClientEvents {
     notification: (notification: ClientNotificationNotification, cursor: Cursor) => void;
     'review.alert': (notification: ReviewAlertNotification, cursor: Cursor) => void;
     history: (about: History, cursor: Cursor) => void;
+    state: (about: State, cursor: Cursor) => void;
     presence: (about: Presence, cursor: Cursor) => void;
     subscribed: (about: Subscribed, cursor: Cursor) => void;
     unsubscribed: (about: Unsubscribed, cursor: Cursor) => void;
@@ -185,7 +208,7 @@ export interface Refusal {
     /** Seconds, with rate_limited: when to try again. */
     retryAfter?: number;
 }
-export type Answer = { ok: true; history?: HistorySummary } | { ok: false; error: Refusal };
+export type Answer = { ok: true; history?: HistorySummary; state?: StateSummary } | { ok: false; error: Refusal };
 
 /** About an event to the backend. */
 export interface AboutEvent {
@@ -226,6 +249,7 @@ export type MessageId = string | number;
 export type ClientMessage =
     | { type: 'connect'; id?: MessageId; token?: string; session?: string; cursor?: Cursor; heartbeat?: boolean; auth?: Auth }
     | { type: 'subscribe'; id?: MessageId; rooms: Room[]; since?: number | string; last?: number; presence?: boolean }
+    | { type: 'subscribe'; id?: MessageId; rooms: Room[]; state: true; since?: never; last?: never; presence?: boolean }
     | { type: 'unsubscribe'; id?: MessageId; rooms: Room[] }
     | { type: 'event'; id?: MessageId; event: string; data?: Json; eventId?: string; room?: Room; traceparent?: string; tracestate?: string }
     | { type: 'token'; id?: MessageId; token: string }
@@ -250,9 +274,10 @@ export type ServerMessage =
     | ({ type: 'welcome' } & Welcome)
     | NotificationMessage
     | ({ type: 'history'; cursor?: Cursor } & History)
+    | ({ type: 'state'; cursor?: Cursor } & State)
     | ({ type: 'presence'; cursor?: Cursor } & Presence)
     | { type: 'cursor'; cursor: Cursor }
-    | { type: 'ack'; id: MessageId; history?: HistorySummary }
+    | { type: 'ack'; id: MessageId; history?: HistorySummary; state?: StateSummary }
     | { type: 'error'; id?: MessageId; error: Refusal & { rooms?: { room: string; code: string }[] } }
     | ({ type: 'subscribed'; cursor?: Cursor } & Subscribed)
     | ({ type: 'unsubscribed'; cursor?: Cursor } & Unsubscribed)
@@ -267,7 +292,8 @@ export type ServerMessage =
 export interface StreamEvents extends NotificationsByEvent {
     history: History;
     presence: Presence;
-    session: { sid: string; recovered: boolean; reason?: string; history?: HistorySummary };
+    state: State;
+    session: { sid: string; recovered: boolean; reason?: string; history?: HistorySummary; state?: StateSummary };
     subscribed: Subscribed;
     unsubscribed: Unsubscribed;
     stale: Stale;

@@ -1,5 +1,6 @@
 /* A history: messages of a room's past, oldest first, collected for one join (history_search.h)
- * and then given before its confirmation, from the session's queue.
+ * and then given before its confirmation, from the session's queue. Or the room's state: of its past
+ * the newest message of each item, in chunks.
  *
  * It is open while it is collected, then whole, and from then on it only shrinks. Bounded in
  * bytes, its own and those of all together (hub_config.history.buffered). Not here: what belongs
@@ -9,36 +10,62 @@
 
 #include "cursor.h"
 #include "message.h"
+#include "state_fold.h"
 
 struct hub;
 
 /* Read by anyone, written by history.c. */
 struct history {
     struct hub *hub;
+    bool is_state;
+    struct state_fold fold;    /* of a state, until it is whole: what will be its messages */
     struct message **messages; /* circular; capacity is a power of two; a reference each */
     uint32_t capacity, start, count;
-    size_t bytes; /* of their records; hub_stats.history_bytes is the sum of all */
+    size_t bytes;     /* of their records; hub_stats.history_bytes is the sum of all */
+    int64_t since_ms; /* of a state: all items that have changed since are in it, as far as was
+                         looked; wall clock, INT64_MIN: of any time */
+    uint32_t lane_id; /* the session may have left the lane meanwhile */
     /* When it is whole: */
     bool whole;
     bool complete;       /* it is all that was asked for */
-    uint32_t lane_id;    /* the session may have left the lane meanwhile */
+    bool begun;          /* a chunk of the state was taken */
     uint32_t found;      /* how many it had */
     struct position end; /* the session's place: all below was looked through */
 };
 
-struct history *history_new(struct hub *hub, uint32_t lane_id);
+struct history *history_new(struct hub *hub, uint32_t lane_id, bool is_state);
 /* With what was not given. NULL: nothing happens. */
 void history_free(struct history *history);
 
-/* Adds a newer one, with a reference of its own. */
+/* The first time that is later. A record's time is whatever somebody wrote. */
+static inline int64_t history_after_ms(int64_t time_ms)
+{
+    return time_ms < INT64_MAX ? time_ms + 1 : time_ms;
+}
+
+/* How many messages it has now: of a state, items. */
+static inline uint32_t history_count(const struct history *history)
+{
+    return history->is_state && !history->whole ? history->fold.count : history->count;
+}
+
+/* Adds a newer one, with a reference of its own. To a state: it is its item's from now on, or takes
+ * the item out; about no item, it changes nothing. It is decoded, and is again if need be. */
 void history_add(struct history *history, struct message *message);
+/* There is one. */
 void history_drop_oldest(struct history *history);
 void history_clear(struct history *history);
 /* It, or all histories together, have more than they may. */
 bool history_is_too_large(const struct history *history);
-void history_set_whole(struct history *history, struct position end, bool complete);
+/* Of a state: it was looked from `since_ms` on. */
+void history_set_whole(struct history *history, struct position end, bool complete,
+                       int64_t since_ms);
 
 /* The next one to be given, whose reference is then the caller's; NULL: all were. */
 struct message *history_take(struct history *history);
+/* The same, borrowed: it stays the next one. */
+struct message *history_next(const struct history *history);
+/* A chunk of the state is to be made of what comes next: there is always one. False: all were. */
+bool history_begin_chunk(struct history *history, bool *first);
 
 #endif

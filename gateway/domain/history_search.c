@@ -26,6 +26,7 @@
 
 enum {
     LOOKS_A_TURN = 1 << 18, /* records of rings that all searches together look at in one turn */
+    LOOKS_TO_DECODE = 32,   /* what a record that may be the room's costs */
     FIRST_STEP = 16,        /* the first look goes so many times less far than is allowed */
     NEXT_STEP = 4,
 };
@@ -39,17 +40,20 @@ static void keep_found(struct history_search *search, struct message *message)
     assert(search->last > 0);
     /* Not wanted. But if the limit of age is what cut it off, the client is to know that there
      * was more. */
-    if (message->timestamp_ms < search->since_ms) {
+    struct history *history = search->history;
+    if (message->timestamp_ms < search->since_ms && !search->folding) {
         search->cut = search->cut || search->since_bound;
         return;
     }
-    struct history *history = search->history;
+    /* A state is all from one place on: were one left out in the middle, for a clock that goes
+     * wrong, what it has changed or taken out would be shown as it was before. */
+    search->folding = history->is_state;
     history_add(history, message);
-    if (history->count > search->last) {
+    if (history_count(history) > search->last) {
         history_drop_oldest(history);
         search->overflowed = true;
     }
-    while (history->count && history_is_too_large(history)) {
+    while (history_count(history) && history_is_too_large(history)) {
         history_drop_oldest(history);
         search->cut = true;
     }
@@ -58,7 +62,7 @@ static void keep_found(struct history_search *search, struct message *message)
 /* Whether what was found is all that was asked for. */
 static bool found_all(const struct history_search *search)
 {
-    if (search->history->count == search->last && !search->last_bound)
+    if (history_count(search->history) == search->last && !search->last_bound)
         return true;
     if (search->cut || search->overflowed)
         return false;
@@ -93,17 +97,20 @@ void history_search_new(struct pending_request *pending, struct room *room,
     search->hub = hub;
     search->session = pending->session;
     search->lane = room->lane;
-    search->history = history_new(hub, room->lane->id);
+    search->history = history_new(hub, room->lane->id, request->state);
     search->room = room;
     search->pending = pending;
-    search->last_bound = request->last == 0 || request->last > limits->messages;
-    search->last = search->last_bound ? limits->messages : request->last;
+    search->asked_ms = wall_ms;
+    uint32_t most = request->state ? hub->config.state.items : limits->messages;
+    search->last_bound = request->last == 0 || request->last > most;
+    search->last = search->last_bound ? most : request->last;
     search->since_bound = request->since_ms < oldest_ms;
     search->since_ms = search->since_bound ? oldest_ms : request->since_ms;
     search->span = limits->bytes / FIRST_STEP;
     DL_APPEND2(search->lane->searches.all, search, lane_prev, lane_next);
     DL_APPEND2(room->searches, search, room_prev, room_next);
-    hub->stats.histories++;
+    hub->stats.histories += !request->state;
+    hub->stats.states += request->state;
     hub->stats.histories_waiting++;
     joins_set_search(pending, search);
 }
@@ -145,6 +152,16 @@ void history_search_free(struct history_search *search)
     free(search);
 }
 
+/* Of a state: all items that have changed since then were looked at, as exactly as the clocks of
+ * those who wrote it. */
+static int64_t looked_since(const struct history_search *search)
+{
+    int64_t since_ms = search->since_ms;
+    int64_t first_ms = search->first_seen ? search->first_ms : search->asked_ms;
+    /* Of the same millisecond there may be others before it. */
+    return search->low > 0 && first_ms >= since_ms ? history_after_ms(first_ms) : since_ms;
+}
+
 /* In one step, so that nothing comes between: the history ends at the session's place, `end`, the
  * room is live from there, and the join is confirmed behind the history. */
 static void search_finish(struct history_search *search, struct position end)
@@ -154,8 +171,11 @@ static void search_finish(struct history_search *search, struct position end)
     struct pending_request *pending = search->pending;
     struct history *history = search->history;
     bool complete = found_all(search);
-    hub->stats.histories_incomplete += !complete;
-    history_set_whole(history, end, complete);
+    if (history->is_state)
+        hub->stats.states_incomplete += !complete;
+    else
+        hub->stats.histories_incomplete += !complete;
+    history_set_whole(history, end, complete, looked_since(search));
     session_room_live(search->session, search->room);
     search->history = NULL;
     joins_set_search(pending, NULL);
@@ -177,6 +197,7 @@ static void look_at_first(struct history_search *search, const struct message *m
     if (search->first_seen)
         return;
     search->first_seen = true;
+    search->first_ms = message->timestamp_ms;
     search->reached = search->reached || is_older(search, message);
 }
 
@@ -224,6 +245,16 @@ static bool is_in_ring(struct history_search *search, int64_t until, size_t *loo
     return search->reached;
 }
 
+/* How many messages of a room make its items is not known before they are folded: all of the ring
+ * is looked through, and that is enough if it begins before what may be asked for. */
+static bool state_is_in_ring(struct history_search *search)
+{
+    const struct ring *ring = &search->lane->ring;
+    search->next = ring->from;
+    search->reached = ring->count > 0 && is_older(search, ring_at(ring, 0));
+    return search->reached;
+}
+
 /* Where to look from, as far as the span goes. */
 static void search_begin(struct history_search *search, int64_t until, size_t *looks)
 {
@@ -235,10 +266,12 @@ static void search_begin(struct history_search *search, int64_t until, size_t *l
     history_clear(search->history);
     search->begun = true;
     search->first_seen = search->reached = search->overflowed = search->cut = false;
+    search->folding = false;
     search->low = records < (uint64_t)until ? until - (int64_t)records : 0;
     if (search->low < lane->first)
         search->low = lane->first < until ? lane->first : until;
-    if (lane->ring.from < until && is_in_ring(search, until, looks)) {
+    if (lane->ring.from < until &&
+        (search->history->is_state ? state_is_in_ring(search) : is_in_ring(search, until, looks))) {
         search->low = search->next;
         return;
     }
@@ -252,11 +285,11 @@ static void lose_found(struct history_search *search)
 {
     assert(search->next < search->lane->first);
     history_clear(search->history);
-    search->reached = false;
+    search->reached = search->first_seen = search->folding = false;
     search->low = search->next = search->lane->first;
 }
 
-/* All from `next` to below `until`, which the ring has. */
+/* From `next` towards `until`, up to which the ring has all, as far as this turn allows. */
 static void look_through_ring(struct history_search *search, int64_t until, size_t *looks)
 {
     assert(search->next >= search->lane->ring.from && until <= search->lane->position);
@@ -264,27 +297,26 @@ static void look_through_ring(struct history_search *search, int64_t until, size
     struct room_filter filter = {0};
     room_filter_add(&filter, search->room->hash);
     size_t index = ring_find(ring, search->next), end = ring_find(ring, until);
-    size_t left = SIZE_MAX;
     if (index < end)
         look_at_first(search, ring_at(ring, index));
-    for (; (index = ring_skip(ring, index, end, &filter, &left)) < end; index++) {
-        struct message *message = ring_at(ring, index);
+    while (*looks && (index = ring_skip(ring, index, end, &filter, looks)) < end) {
+        struct message *message = ring_at(ring, index++);
         bool decoded = message->notification != NULL;
         if (is_of_room(search->room, message))
             keep_found(search, message);
         if (!decoded)
             message_forget_decoded(message);
+        spend_looks(looks, LOOKS_TO_DECODE);
     }
-    spend_looks(looks, SIZE_MAX - left);
-    search->next = until;
+    search->next = index < end ? ring_at(ring, index)->offset : until;
 }
 
 static bool look_further(struct history_search *search)
 {
     uint64_t most = search->hub->config.history.bytes;
     /* It has all it may have, or there is nothing more, or it has learnt that it reads too much. */
-    if (search->shrinks || search->reached || search->span >= most ||
-        search->history->count == search->last || search->low <= search->lane->first)
+    if (search->shrinks || search->reached || search->span >= most || search->overflowed ||
+        history_count(search->history) == search->last || search->low <= search->lane->first)
         return false;
     search->span = search->span < most / NEXT_STEP ? search->span * NEXT_STEP : most;
     search->begun = false;
@@ -311,6 +343,8 @@ static void search_look(struct history_search *search, size_t *looks)
         int64_t read = until < lane->position ? until : lane->position;
         if (search->next < read)
             look_through_ring(search, read, looks);
+        if (search->next < read)
+            return; /* and goes on in the next turn */
         /* The client has seen more than this gateway: its cursor came from one that is ahead.
          * The rest of the history is still to arrive here. */
         if (search->next < until) {

@@ -1,6 +1,7 @@
 /* The search for a history: what lies before a join. A client that joins a room may ask for the
- * room's last notifications, or those since a time; it gets them in order, then the join's
- * confirmation, and then whatever is published, without a gap and without one twice.
+ * room's last notifications, or those since a time, or the room's state, which is the last one of
+ * each item; it gets them in order, then the join's confirmation, and then whatever is published,
+ * without a gap and without one twice.
  *
  *   1 the room is joined but held: the session is given nothing of it yet
  *   2 what is asked for is collected, from the lane's ring or by its scan, up to where the session
@@ -59,8 +60,9 @@ struct history_search {
     struct room *room;
     struct pending_request *pending; /* the join that it is for */
     struct history *history;         /* what has been found; owned until it is whole */
-    uint32_t last;                   /* so many at most */
+    uint32_t last;                   /* so many at most; of a state, items */
     int64_t since_ms;                /* of records; INT64_MIN: any */
+    int64_t asked_ms;                /* wall clock */
     bool last_bound;                 /* that is the configured limit, not what was asked for */
     bool since_bound;                /* likewise */
     uint8_t state;
@@ -72,7 +74,9 @@ struct history_search {
     bool first_seen; /* the first record at or after `next` was looked at */
     bool reached;    /* nothing that was asked for lies before what is looked through */
     bool overflowed; /* more were found than `last` */
-    bool cut;        /* some were left out for want of memory */
+    bool cut;        /* some were left out for want of memory, or for their age */
+    bool folding;    /* of a state: one of the room that is young enough was found */
+    int64_t first_ms;                               /* when that first record was written */
     int64_t low, next;                              /* from where; the next offset to look at */
     struct waiter ahead;                            /* in searches.ahead */
     struct history_search *lane_prev, *lane_next;   /* in searches.all */

@@ -117,6 +117,7 @@ void hub_free(struct hub *hub)
     buffer_deinit(&hub->cursor_text);
     buffer_deinit(&hub->positions);
     buffer_deinit(&hub->room_name);
+    buffer_deinit(&hub->chunk);
     buffer_deinit(&hub->public_id);
     buffer_deinit(&hub->private_id);
     free(hub);

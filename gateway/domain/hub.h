@@ -33,6 +33,13 @@ struct history_limits {
     uint64_t buffered; /* of all histories, until they are given; of one, an eighth of it */
 };
 
+/* What a join may bring of the room's state; history.h. What is said of a history's bytes and age
+ * is said of a state too. */
+struct state_limits {
+    uint32_t items;     /* of one room; 0: there is none */
+    size_t chunk_bytes; /* of items that are given in one step; a larger item is given alone */
+};
+
 /* Orders of the backend; orders.h. */
 struct orders_limits {
     size_t most;    /* in force at a time; 0: there are none, and nobody waits for them */
@@ -91,6 +98,7 @@ struct hub_config {
     unsigned scans;          /* concurrent scans */
     size_t read_back_bytes;  /* of what scans have read, kept for others, all lanes together */
     struct history_limits history;
+    struct state_limits state;
     const struct quotas_config *quotas; /* copied, but for its seed; NULL: none */
     uint64_t hash_seed; /* random, of this process alone: where names from outside lie in tables */
     struct access_port access;
@@ -120,6 +128,7 @@ struct hub_stats {
     uint64_t rooms_closed, rooms_opened;      /* of sessions, by orders */
     uint64_t overflowed; /* sessions ended for answers that they did not read */
     uint64_t histories, histories_incomplete, history_messages; /* asked for; cut off; given */
+    uint64_t states, states_incomplete, state_items;            /* likewise */
     uint64_t sessions, rooms, lanes, lanes_open, ring_bytes, read_back_bytes, queued_messages,
         sessions_behind, histories_waiting, history_bytes, orders_now; /* now */
 };
@@ -171,13 +180,16 @@ bool session_next(struct session *session, struct delivery *delivery);
 void session_join(struct session *session, struct bytes room, uint64_t request, int64_t now_ms);
 void session_leave(struct session *session, struct bytes room, uint64_t request);
 
-/* What a client wants of a room's past: the last so many, of those since a time, or both. */
+/* What a client wants of a room's past: the last so many, of those since a time, or both. Or the
+ * room's state: the last notification of each item that was not taken out; then the others are as
+ * zeroed, but since_ms INT64_MIN. */
 struct history_request {
     int64_t since_ms; /* wall clock; INT64_MIN: any */
     uint32_t last;    /* 0: any number */
+    bool state;
 };
 /* As session_join(), and also for a room that the session is in already: what lies before the
- * confirmation comes first, as HISTORY, within hub_config.history. A history that does not become
+ * confirmation comes first, as HISTORY or STATE, within hub_config.history and .state. One that does not become
  * whole within open_timeout_ms is refused, transiently, and so is the join. */
 void session_join_with_history(struct session *session, struct bytes room, uint64_t request,
                                const struct history_request *history, int64_t now_ms,

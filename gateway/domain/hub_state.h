@@ -15,6 +15,7 @@
  *   ring.h           a lane's recent messages
  *   scan.h           a lane's reading of the past
  *   history.h        what lies before a join, and history_search.h, which finds it
+ *   state_fold.h     of each item the newest message
  *   decoded.h        messages that were decoded not long ago
  *   waits.h          who waits for a lane's position
  *   lane.h           lanes and rooms; membership.h, who is in them
@@ -256,6 +257,7 @@ struct hub {
     struct buffer cursor_text;
     struct buffer positions;  /* scratch */
     struct buffer room_name;  /* the delivery's */
+    struct buffer chunk;      /* of a state: the delivery's */
     struct buffer public_id;  /* the delivery's */
     struct buffer private_id; /* the delivery's */
     struct decoded_messages decoded;

@@ -140,6 +140,16 @@ static void join_again(struct session *session, size_t index, const struct join 
         settle_join(session, index, join);
 }
 
+/* NULL: what is asked for of the past may be had here, or nothing is. */
+static const char *past_problem(const struct hub *hub, const struct history_request *history)
+{
+    if (!history)
+        return NULL;
+    if (history->state)
+        return hub->config.state.items == 0 ? "no_state" : NULL;
+    return hub->config.history.messages == 0 ? "no_history" : NULL;
+}
+
 static void request_join(struct session *session, struct bytes name, const struct join *join,
                          int64_t now_ms)
 {
@@ -162,8 +172,9 @@ static void request_join(struct session *session, struct bytes name, const struc
         refuse_for_now(session, name, request, retry_ms);
         return;
     }
-    if (join->history && hub->config.history.messages == 0) {
-        refuse_join(session, name, request, "no_history", false);
+    const char *none = past_problem(hub, join->history);
+    if (none) {
+        refuse_join(session, name, request, none, false);
         return;
     }
     if (join->presence && !session_has_presence(session, name)) {

@@ -293,9 +293,12 @@ static void give_history_end(struct session *session, struct history *history,
         if (place->lane->id == history->lane_id)
             place_give_history(place, history->end);
     }
-    delivery->has_history = true;
+    delivery->has_history = !history->is_state;
+    delivery->has_state = history->is_state;
     delivery->history_count = history->found;
     delivery->history_complete = history->complete;
+    if (history->is_state)
+        delivery->since_ms = history->since_ms > 0 ? history->since_ms : 0;
     session->histories--;
     history_free(history);
 }
@@ -345,9 +348,49 @@ static void give_control(struct session *session, enum item_kind kind, struct co
     delivery->claim = session_claim_named_by(session, control->reason);
     delivery->transient = control->transient;
     delivery->overflow = control->overflow;
-    delivery->since_ms = control->since_ms;
+    if (kind == ITEM_STALE)
+        delivery->since_ms = control->since_ms;
     delivery->retry_after_ms = control->retry_after_ms;
     free(control);
+}
+
+/* Copied: the frame stays only where the lane's ring has room for it. */
+static void append_state_item(struct session *session, struct message *message, struct buffer *list)
+{
+    enum transport_slot slot = session->transport->slot;
+    struct place *place = place_of_message(session, message);
+    bool framed = message->frames[slot] != NULL;
+    session->transport->append_item(list, message_frame(message, session->transport));
+    if (!framed && (!place || !lane_count_frame(place->lane, message)))
+        message_forget_frame(message, slot);
+    message_forget_decoded(message);
+}
+
+/* As many items as a step may have, at least one if there is one. */
+static bool give_state(struct session *session, const struct control *control,
+                       struct delivery *delivery)
+{
+    struct hub *hub = session->hub;
+    struct buffer *list = &hub->chunk;
+    struct message *next;
+    if (!history_begin_chunk(control->history, &delivery->first))
+        return false;
+    buffer_clear(list);
+    while ((next = history_next(control->history))) {
+        size_t before = buffer_size(list);
+        append_state_item(session, next, list);
+        if (before && buffer_size(list) > hub->config.state.chunk_bytes) {
+            buffer_truncate(list, before);
+            break;
+        }
+        message_unref(history_take(control->history));
+        hub->stats.state_items++;
+    }
+    give_room(session, control, delivery);
+    session->progress_ms = hub->now_ms;
+    delivery->kind = DELIVERY_STATE;
+    delivery->body = buffer_peek(list);
+    return true;
 }
 
 /* A join's history comes before its confirmation. False: all of it was given. */
@@ -357,6 +400,8 @@ static bool give_history(struct session *session, const struct queue_item *item,
     struct hub *hub = session->hub;
     if (item->kind != ITEM_JOINED || !item->control->history)
         return false;
+    if (item->control->history->is_state)
+        return give_state(session, item->control, delivery);
     struct message *message = history_take(item->control->history);
     if (!message)
         return false;

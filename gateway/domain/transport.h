@@ -47,6 +47,9 @@ struct transport_ops {
      * made. The session may not be closed from inside this call other than by session_close(),
      * which is always safe. */
     void (*ready)(struct session *session, void *connection);
+
+    /* Appends a body that encode() made as one item of a list; `list` is empty before the first. */
+    void (*append_item)(struct buffer *list, struct bytes body);
 };
 
 enum delivery_kind {
@@ -54,6 +57,8 @@ enum delivery_kind {
     DELIVERY_REFUSED,      /* the session was not let in: CONNECT_ERROR. Last */
     DELIVERY_NOTIFICATION, /* a message for a room of the session */
     DELIVERY_HISTORY,      /* a message from before a join, whose answer follows */
+    DELIVERY_STATE,        /* some of a room's items from before a join, whose answer follows; at
+                              least one such step, also of a room without any */
     DELIVERY_JOINED,       /* answer to session_join(): tell the client the cursor first, then
                               acknowledge;       or a room that its rights have brought (request 0) */
     DELIVERY_JOIN_REFUSED, /* answer to session_join() */
@@ -72,14 +77,18 @@ struct delivery {
     enum delivery_kind kind;
     struct bytes cursor; /* text that ends the event; empty for REFUSED, JOIN_REFUSED, REFRESHED and
                             CLOSE */
-    struct bytes body;   /* NOTIFICATION, HISTORY: what transport_ops.encode made; PRESENCE: JSON */
-    struct bytes room;   /* HISTORY, JOINED, JOIN_REFUSED, LEFT, PRESENCE */
+    struct bytes body;   /* NOTIFICATION, HISTORY: what transport_ops.encode made; STATE: what
+                            .append_item did, maybe empty; PRESENCE: JSON */
+    struct bytes room;   /* HISTORY, STATE, JOINED, JOIN_REFUSED, LEFT, PRESENCE */
     const struct presence_news *presence; /* PRESENCE: the same as values; presence.h */
-    uint64_t request; /* HISTORY, JOINED, JOIN_REFUSED, LEFT, REFRESHED: the number given with the
-                         request; 0 if nobody asked */
-    bool has_history; /* JOINED: a history was asked for and has been given: */
+    uint64_t
+        request; /* HISTORY, STATE, JOINED, JOIN_REFUSED, LEFT, REFRESHED: the number given with
+                         the request; 0 if nobody asked */
+    bool first;  /* STATE: of this answer */
+    bool has_history;       /* JOINED: a history was asked for and has been given: */
+    bool has_state;         /* or a state: */
     bool history_complete;  /* all that was asked for; else a limit or retention has cut it off */
-    uint32_t history_count; /* so many */
+    uint32_t history_count; /* so many notifications, or items */
     const char
         *reason; /* static, machine-readable word, e.g. "not_allowed"; NULL if there is none */
     const char *claim; /* REFUSED, JOIN_REFUSED: the claim that the token lacks; NULL: it is not
@@ -95,7 +104,8 @@ struct delivery {
     bool overflow;  /* CLOSE: the client has asked and not read; reason `too_many_answers` */
     int64_t
         retry_after_ms; /* REFUSED, JOIN_REFUSED for `rate_limited`: when to try again; else 0 */
-    int64_t since_ms;   /* STALE: wall-clock milliseconds */
+    int64_t since_ms;   /* STALE: wall-clock milliseconds. JOINED with a state: all items that have
+                           changed since then are in it; 0: all that ever have */
 };
 
 #endif

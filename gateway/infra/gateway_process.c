@@ -27,6 +27,7 @@
 enum {
     TOKENS_WAITING_BYTES = 64 * 1024 * 1024,
     STREAM_WRITE_BYTES = 64 * 1024,
+    STATE_CHUNK_BYTES = 64 * 1024, /* of a state, in one event */
     DESCRIPTORS_LEAST = 2 * LWS_SERVER_RESERVE,
 };
 
@@ -232,6 +233,7 @@ static void open_hub(struct gateway_process *process)
                     .bytes = (uint64_t)settings->history_bytes,
                     .age_ms = settings->history_age_ms,
                     .buffered = (uint64_t)settings->history_buffered},
+        .state = {.items = (uint32_t)settings->state_items, .chunk_bytes = STATE_CHUNK_BYTES},
         .orders = orders_of(settings),
         .presence = presence_limits_of(settings),
         .access = {.told = client_log_access},

@@ -61,21 +61,45 @@ void sse_append_body(struct buffer *out, struct bytes name, struct bytes data)
 }
 
 /* The body is one of ours, made by sse_append_body() with data of one line: it is taken apart again
- * here, so that history needs no encoding of its own of each message. */
-void sse_append_history(struct buffer *out, struct bytes room, struct bytes body)
+ * here, so that history needs no encoding of its own of each message. The object stays open. */
+static void append_event_and_data(struct buffer *out, struct bytes body)
 {
     size_t name = sizeof("event: ") - 1, data = sizeof("\ndata: ") - 1;
     const uint8_t *end = memchr(body.data, '\n', body.size);
     assert(end && body.data[body.size - 1] == '\n');
     size_t line = (size_t)(end - body.data);
-    buffer_append_string(out, "event: history\ndata: {\"room\":");
-    json_write_string(out, room);
-    buffer_append_string(out, ",\"event\":");
+    buffer_append_string(out, "\"event\":");
     json_write_string(out, bytes_of(body.data + name, line - name));
     buffer_append_string(out, ",\"data\":");
     struct bytes rest = bytes_skip(body, line + data);
     buffer_append(out, bytes_of(rest.data, rest.size - 1));
+}
+
+void sse_append_history(struct buffer *out, struct bytes room, struct bytes body)
+{
+    assert(room.size > 0);
+    buffer_append_string(out, "event: history\ndata: {\"room\":");
+    json_write_string(out, room);
+    buffer_append_byte(out, ',');
+    append_event_and_data(out, body);
     buffer_append_string(out, "}\n");
+}
+
+void sse_append_item(struct buffer *list, struct bytes body)
+{
+    buffer_append_string(list, buffer_size(list) ? ",{" : "{");
+    append_event_and_data(list, body);
+    buffer_append_byte(list, '}');
+}
+
+void sse_append_state(struct buffer *out, struct bytes room, bool first, struct bytes items)
+{
+    assert(room.size > 0 && (items.size > 0 || first));
+    buffer_append_string(out, "event: state\ndata: {\"room\":");
+    json_write_string(out, room);
+    buffer_append_format(out, ",\"first\":%s,\"items\":[", first ? "true" : "false");
+    buffer_append(out, items);
+    buffer_append_string(out, "]}\n");
 }
 
 void sse_append_tail(struct buffer *out, struct bytes cursor)

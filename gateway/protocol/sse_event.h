@@ -14,6 +14,11 @@ void sse_append_body(struct buffer *out, struct bytes name, struct bytes data);
  * `body` is what sse_append_body() made of a name and a JSON value. */
 void sse_append_history(struct buffer *out, struct bytes room, struct bytes body);
 
+/* The same as one item of a room's state, {event, data}, behind those that are in the list already. */
+void sse_append_item(struct buffer *list, struct bytes body);
+/* A chunk of it: the event `state`, whose data is {room, first, items}. */
+void sse_append_state(struct buffer *out, struct bytes room, bool first, struct bytes items);
+
 /* The part that is a session's own, and the end of the event: "id: cursor\n\n", or just "\n" if
  * there is no cursor. The cursor has no line end and no NUL (sse_id_is_valid()). */
 void sse_append_tail(struct buffer *out, struct bytes cursor);

@@ -31,6 +31,7 @@ enum member {
     MEMBER_ROOMS,
     MEMBER_SINCE,
     MEMBER_LAST,
+    MEMBER_STATE,
     MEMBER_PRESENCE,
     MEMBER_COUNT
 };
@@ -67,6 +68,7 @@ static const char *const member_names[MEMBER_COUNT] = {
     [MEMBER_ROOMS] = "rooms",
     [MEMBER_SINCE] = "since",
     [MEMBER_LAST] = "last",
+    [MEMBER_STATE] = "state",
     [MEMBER_PRESENCE] = "presence",
 };
 
@@ -242,7 +244,8 @@ enum status ws_json_decode(struct bytes text, const struct ws_json_limits *limit
                                     .traceparent = members.raw[MEMBER_TRACEPARENT],
                                     .tracestate = members.raw[MEMBER_TRACESTATE],
                                     .since = members.raw[MEMBER_SINCE],
-                                    .last = members.raw[MEMBER_LAST]};
+                                    .last = members.raw[MEMBER_LAST],
+                                    .state = members.raw[MEMBER_STATE]};
     if (!has_required(&members, found.kind))
         return STATUS_MALFORMED;
     if (has(&members, MEMBER_ROOMS))
@@ -335,6 +338,15 @@ void ws_json_append_history_ack(struct buffer *out, struct bytes id, uint32_t co
     append_type(out, "ack", id);
     buffer_append_format(out, ",\"history\":{\"count\":%u,\"complete\":%s}}", count,
                          complete ? "true" : "false");
+}
+
+void ws_json_append_state_ack(struct buffer *out, struct bytes id, uint32_t count, bool complete,
+                              int64_t since_ms)
+{
+    assert(since_ms >= 0);
+    append_type(out, "ack", id);
+    buffer_append_format(out, ",\"state\":{\"count\":%u,\"complete\":%s,\"since\":%lld}}", count,
+                         complete ? "true" : "false", (long long)since_ms);
 }
 
 static void append_error_start(struct buffer *out, struct bytes id, const char *code,
@@ -452,13 +464,37 @@ void ws_json_append_body(struct buffer *out, struct bytes event, struct bytes da
 
 /* The body of a notification is one of ours, with a head that is known: another head is put in its
  * place, and the message is not encoded once more. */
+static struct bytes behind_type(struct bytes body)
+{
+    static const char head[] = "{\"type\":\"notification\",";
+    assert(bytes_start_with(body, bytes_of_string(head)));
+    return bytes_skip(body, sizeof(head) - 1);
+}
+
 void ws_json_append_history(struct buffer *out, struct bytes room, struct bytes body)
 {
-    static const char head[] = "{\"type\":\"notification\"";
-    assert(bytes_start_with(body, bytes_of_string(head)));
     append_type(out, "history", bytes_of(NULL, 0));
     ws_json_append_text(out, "room", room);
-    buffer_append(out, bytes_skip(body, sizeof(head) - 1));
+    buffer_append_byte(out, ',');
+    buffer_append(out, behind_type(body));
+}
+
+/* Of the notification the type is left away, and the object is closed. */
+void ws_json_append_item(struct buffer *list, struct bytes body)
+{
+    buffer_append_string(list, buffer_size(list) ? ",{" : "{");
+    buffer_append(list, behind_type(body));
+    buffer_append_byte(list, '}');
+}
+
+void ws_json_append_state(struct buffer *out, struct bytes room, bool first, struct bytes items)
+{
+    assert(items.size > 0 || first);
+    append_type(out, "state", bytes_of(NULL, 0));
+    ws_json_append_text(out, "room", room);
+    buffer_append_format(out, ",\"first\":%s,\"items\":[", first ? "true" : "false");
+    buffer_append(out, items);
+    buffer_append_byte(out, ']');
 }
 
 void ws_json_append_tail(struct buffer *out, struct bytes cursor)

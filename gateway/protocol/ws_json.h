@@ -23,7 +23,7 @@
 
 enum ws_json_kind {
     WS_JSON_CONNECT, /* token, session, cursor, auth, heartbeat: all optional; a session resumes */
-    WS_JSON_SUBSCRIBE,   /* rooms; since, last, presence are optional */
+    WS_JSON_SUBSCRIBE,   /* rooms; since, last, state, presence are optional */
     WS_JSON_UNSUBSCRIBE, /* rooms */
     WS_JSON_EVENT,       /* event; data, eventId, room, traceparent, tracestate are optional */
     WS_JSON_TOKEN,       /* token */
@@ -55,8 +55,8 @@ struct ws_json_message {
     struct bytes tracestate;
     bool heartbeat;
     bool presence;
-    struct bytes since, last; /* any value */
-    struct bytes rooms;       /* the strings of the array, for ws_json_next_room() */
+    struct bytes since, last, state; /* any value */
+    struct bytes rooms;              /* the strings of the array, for ws_json_next_room() */
     uint32_t room_count;
 };
 
@@ -93,6 +93,9 @@ void ws_json_append_welcome(struct buffer *out, const struct ws_json_welcome *we
 void ws_json_append_ack(struct buffer *out, struct bytes id, struct bytes data);
 /* Of a subscription with a history. */
 void ws_json_append_history_ack(struct buffer *out, struct bytes id, uint32_t count, bool complete);
+/* Of one with state. */
+void ws_json_append_state_ack(struct buffer *out, struct bytes id, uint32_t count, bool complete,
+                              int64_t since_ms);
 /* retry_after_s: when to try again; 0: nobody knows. */
 void ws_json_append_error(struct buffer *out, struct bytes id, const char *code,
                           struct bytes message, int64_t retry_after_s);
@@ -124,6 +127,12 @@ void ws_json_append_body(struct buffer *out, struct bytes event, struct bytes da
  * {"type":"history","room":"...","event":"...","data":... `body` is what ws_json_append_body()
  * made. */
 void ws_json_append_history(struct buffer *out, struct bytes room, struct bytes body);
+
+/* The same as one item of a room's state: {"event":"...","data":...}, behind those that are in the
+ * list already. */
+void ws_json_append_item(struct buffer *list, struct bytes body);
+/* A chunk of it: {"type":"state","room":"...","first":...,"items":[...] */
+void ws_json_append_state(struct buffer *out, struct bytes room, bool first, struct bytes items);
 
 /* The session's own part and the end: ,"cursor":"..."}  or just  }. The cursor needs no escapes. */
 void ws_json_append_tail(struct buffer *out, struct bytes cursor);

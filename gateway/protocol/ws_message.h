@@ -30,11 +30,12 @@ struct ws_request {
     struct bytes event;
     struct bytes data; /* raw JSON */
     struct bytes event_id, room, traceparent, tracestate;
-    bool has_history; /* SUBSCRIBE: wants one; what of it cannot be read is said by the following */
-    bool bad_history;
-    int64_t since_ms; /* INT64_MIN: any time */
-    uint32_t last;    /* 0: any number */
-    bool presence;    /* SUBSCRIBE: wants to hear who is in the rooms */
+    bool has_history;        /* SUBSCRIBE: wants one, or the state */
+    const char *bad_history; /* the word by which it is refused; NULL: it is well */
+    int64_t since_ms;        /* INT64_MIN: any time */
+    uint32_t last;           /* 0: any number */
+    bool state;
+    bool presence; /* SUBSCRIBE: wants to hear who is in the rooms */
     uint32_t room_count;
     struct bytes rooms[WS_ROOMS_MAX];
 };
@@ -83,11 +84,12 @@ struct ws_answer {
     size_t refused_count;
     int64_t ping_interval_ms, ping_timeout_ms; /* WELCOME */
     int64_t retry_after_s;                     /* ERROR; 0: not known */
-    int64_t since_ms;                          /* STALE */
+    int64_t since_ms;                          /* STALE; ACK with state */
     int64_t grace_ms;                          /* TOKEN_EXPIRED */
     struct bytes data;                         /* PRESENCE: raw JSON, an object */
     const struct ws_presence *presence;        /* PRESENCE: the same as values */
-    bool has_history, history_complete;        /* ACK */
+    bool has_history, has_state;               /* ACK; at most one of them: */
+    bool history_complete;
     uint32_t history_count;
 };
 

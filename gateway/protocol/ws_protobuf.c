@@ -18,8 +18,15 @@
 #include "utf8.h"
 
 /* Fields of ServerMessage that are written by hand; all of wire type 2 (length-delimited). */
-enum { FIELD_CURSOR = 1, FIELD_NOTIFICATION = 4, FIELD_HISTORY = 13, WIRE_TYPE_LENGTH = 2 };
+enum {
+    FIELD_CURSOR = 1,
+    FIELD_NOTIFICATION = 4,
+    FIELD_HISTORY = 13,
+    FIELD_STATE = 15,
+    WIRE_TYPE_LENGTH = 2
+};
 enum { HISTORY_FIELD_ROOM = 1, HISTORY_FIELD_NOTIFICATION = 2 };
+enum { STATE_FIELD_ROOM = 1, STATE_FIELD_FIRST = 2, STATE_FIELD_NOTIFICATIONS = 3 };
 
 /* --- reading ---------------------------------------------------------------------------------- */
 
@@ -72,8 +79,12 @@ static enum status read_subscribe(const Smartstack__V1__Subscribe *subscribe, ui
 {
     request->kind = WS_REQUEST_SUBSCRIBE;
     /* proto3 cannot tell 0 from nothing: nobody asks for history since 1970. */
-    request->has_history = subscribe->since || subscribe->last;
-    request->bad_history = subscribe->since < 0;
+    request->has_history = subscribe->since || subscribe->last || subscribe->state;
+    request->state = subscribe->state;
+    if (subscribe->state && (subscribe->since || subscribe->last))
+        request->bad_history = "bad_state";
+    else if (subscribe->since < 0)
+        request->bad_history = "bad_history";
     request->since_ms = subscribe->since ? subscribe->since : INT64_MIN;
     request->last = subscribe->last;
     request->presence = subscribe->presence;
@@ -284,6 +295,7 @@ void ws_protobuf_append(struct buffer *out, const struct ws_answer *answer)
     Smartstack__V1__ServerMessage message = SMARTSTACK__V1__SERVER_MESSAGE__INIT;
     Smartstack__V1__Ack ack = SMARTSTACK__V1__ACK__INIT;
     Smartstack__V1__HistorySummary history = SMARTSTACK__V1__HISTORY_SUMMARY__INIT;
+    Smartstack__V1__StateSummary state = SMARTSTACK__V1__STATE_SUMMARY__INIT;
     Smartstack__V1__Subscribed subscribed = SMARTSTACK__V1__SUBSCRIBED__INIT;
     Smartstack__V1__Stale stale = SMARTSTACK__V1__STALE__INIT;
     Smartstack__V1__Live live = SMARTSTACK__V1__LIVE__INIT;
@@ -302,9 +314,11 @@ void ws_protobuf_append(struct buffer *out, const struct ws_answer *answer)
     case WS_ANSWER_CURSOR:
         break;
     case WS_ANSWER_ACK:
-        history.count = answer->history_count;
-        history.complete = answer->history_complete;
+        history.count = state.count = answer->history_count;
+        history.complete = state.complete = answer->history_complete;
+        state.since = answer->since_ms;
         ack.history = answer->has_history ? &history : NULL;
+        ack.state = answer->has_state ? &state : NULL;
         CONTENT(ACK, ack) = &ack;
         break;
     case WS_ANSWER_ERROR:
@@ -378,23 +392,47 @@ static size_t field_size(size_t content_size)
     return 1 + varint_size(content_size) + content_size;
 }
 
-/* The body is a field of ServerMessage with a notification in it. For history that very
- * notification goes into another message, one level deeper: only the lengths around it are written
- * anew. */
-void ws_protobuf_append_history(struct buffer *out, struct bytes room, struct bytes body)
+/* The body is a field of ServerMessage with a notification in it. What is left without the field's
+ * head is the notification as it was encoded once: it is copied, and not made again. */
+static struct bytes notification_in(struct bytes body)
 {
     size_t head = 2; /* the field, and its size */
     assert(body.size >= 2);
     /* Over the length of the notification's field: ours, so that it ends. */
     while (body.data[head - 1] & 0x80)
         head++;
-    /* What is left is the notification as it was encoded once: it is copied, and not made again. */
-    struct bytes notification = bytes_skip(body, head);
+    return bytes_skip(body, head);
+}
+
+/* That very notification goes into another message, one level deeper: only the lengths around it are
+ * written anew. */
+void ws_protobuf_append_history(struct buffer *out, struct bytes room, struct bytes body)
+{
+    struct bytes notification = notification_in(body);
     size_t size = field_size(room.size) + field_size(notification.size);
     buffer_append_byte(out, FIELD_HISTORY << 3 | WIRE_TYPE_LENGTH);
     protobuf_append_varint(out, size);
     protobuf_append_field(out, HISTORY_FIELD_ROOM, room);
     protobuf_append_field(out, HISTORY_FIELD_NOTIFICATION, notification);
+}
+
+void ws_protobuf_append_item(struct buffer *list, struct bytes body)
+{
+    protobuf_append_field(list, STATE_FIELD_NOTIFICATIONS, notification_in(body));
+}
+
+void ws_protobuf_append_state(struct buffer *out, struct bytes room, bool first, struct bytes items)
+{
+    size_t size = field_size(room.size) + (first ? 2 : 0) + items.size;
+    assert(items.size > 0 || first);
+    buffer_append_byte(out, FIELD_STATE << 3 | WIRE_TYPE_LENGTH);
+    protobuf_append_varint(out, size);
+    protobuf_append_field(out, STATE_FIELD_ROOM, room);
+    if (first) { /* a varint: 1 */
+        buffer_append_byte(out, STATE_FIELD_FIRST << 3);
+        buffer_append_byte(out, 1);
+    }
+    buffer_append(out, items);
 }
 
 void ws_protobuf_append_tail(struct buffer *out, struct bytes cursor)

@@ -30,6 +30,11 @@ void ws_protobuf_append(struct buffer *out, const struct ws_answer *answer);
 void ws_protobuf_append_body(struct buffer *out, struct bytes notification);
 /* The same as part of a room's history; `body` is what ws_protobuf_append_body() made. */
 void ws_protobuf_append_history(struct buffer *out, struct bytes room, struct bytes body);
+/* The same as one item of a room's state, behind those that are in the list already. */
+void ws_protobuf_append_item(struct buffer *list, struct bytes body);
+/* A chunk of it. */
+void ws_protobuf_append_state(struct buffer *out, struct bytes room, bool first,
+                              struct bytes items);
 /* The session's own part. An empty cursor adds nothing. */
 void ws_protobuf_append_tail(struct buffer *out, struct bytes cursor);
 size_t ws_protobuf_tail_size(size_t cursor_size);

@@ -275,6 +275,11 @@ static const struct setting table[] = {
             .help = "Of all clients, what is read and not given yet; of one history, an eighth of "
                     "it. Beyond it the oldest of a history are left out."),
 
+    /* --- State: what a room shows; history.bytes, .age and .buffered hold for it too */
+    SETTING(INTEGER, "state.items", state_items, "1000", RANGE(0, 100000),
+            .help = "Items of a room's state; of more, those that have not changed for longest are "
+                    "left out, and the answer says so. 0: there is none, who asks is refused."),
+
     /* --- Events of clients to the backend; which there are, gateway.access says */
     SETTING(STRING, "client_events.topic", events_topic, "clients.events",
             .help = "Where events of clients go; which events there are, gateway.access.events "

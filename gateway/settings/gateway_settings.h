@@ -98,6 +98,8 @@ struct gateway_settings {
 
     /* gateway.history */
     int64_t history_messages, history_bytes, history_age_ms, history_buffered;
+    /* gateway.state */
+    int64_t state_items;
 
     /* gateway.client_events */
     char *events_topic;

@@ -7,9 +7,11 @@
  *
  * - CONNECT {token?, pid?, offset?, ...}: CONNECT {sid, pid}, or CONNECT_ERROR {message,
  *   data:{code, message}}
- * - "subscribe" (room | {room}, {since?, last?}?): the event "subscribed" {room}, then the ack.
+ * - "subscribe" (room | {room}, {since?, last?, state?}?): the event "subscribed" {room}, then the ack.
  *   With options, "history" {room, event, data} for each of the room's notifications since that time
- *   or of its last so many before them, and the ack has history:{count, complete}
+ *   or of its last so many before them, and the ack has history:{count, complete}; with {state:true},
+ *   "state" {room, first, items:[{event, data}]} with the newest notification of each of the room's
+ *   items before them, in one or more events, and the ack has state:{count, complete, since}
  * - "unsubscribe" (room | {room}): the event "unsubscribed" {room}, then the ack
  * - "token" (token | {token}): the ack; the session goes on with the new expiry
  * - an event that the policy knows (payload, {id?, room?, traceparent?, tracestate?}): the ack once

@@ -144,7 +144,7 @@ static bool wants_presence(struct bytes options)
            bytes_equal_string(value, "true");
 }
 
-/* (room, {since, last, presence}?): the room was put into adapter->room. */
+/* (room, {since, last} | {state}, with presence | null ?): the room was put into adapter->room. */
 static void subscribe(struct adapter_socket *socket, const struct socketio_packet *packet,
                       int64_t now_ms)
 {
@@ -154,16 +154,18 @@ static void subscribe(struct adapter_socket *socket, const struct socketio_packe
                  socketio_next_argument(&rest, &options) && !bytes_equal_string(options, "null");
     assert(socket->session);
     bool presence = asked && wants_presence(options);
-    if (presence && !history_options_said_json(options))
-        session_join_with_presence(socket->session, room, request_of(packet), NULL, now_ms,
-                                   socket->adapter->wall_ms);
-    else if (!asked)
-        session_join(socket->session, room, request_of(packet), now_ms);
-    else if (history_options_read_json(options, &history) == STATUS_OK)
-        (presence ? session_join_with_presence : session_join_with_history)(
-            socket->session, room, request_of(packet), &history, now_ms, socket->adapter->wall_ms);
+    bool past = asked && (!presence || history_options_said_json(options));
+    const char *problem = past ? history_options_read_json(options, &history) : NULL;
+    if (problem)
+        socket_refuse_event(socket, packet, problem);
+    else if (presence)
+        session_join_with_presence(socket->session, room, request_of(packet),
+                                   past ? &history : NULL, now_ms, socket->adapter->wall_ms);
+    else if (past)
+        session_join_with_history(socket->session, room, request_of(packet), &history, now_ms,
+                                  socket->adapter->wall_ms);
     else
-        socket_refuse_event(socket, packet, HISTORY_OPTIONS_BAD);
+        session_join(socket->session, room, request_of(packet), now_ms);
 }
 
 /* --- all ---------------------------------------------------------------------------------------- */

@@ -65,30 +65,63 @@ static void write_ack(struct adapter_socket *socket, struct engineio_writer *wri
         buffer_append_format(text, "[{\"ok\":true,\"history\":{\"count\":%u,\"complete\":%s}}]",
                              delivery->history_count,
                              delivery->history_complete ? "true" : "false");
+    else if (delivery->has_state)
+        buffer_append_format(
+            text, "[{\"ok\":true,\"state\":{\"count\":%u,\"complete\":%s,\"since\":%lld}}]",
+            delivery->history_count, delivery->history_complete ? "true" : "false",
+            (long long)delivery->since_ms);
     else
         buffer_append_string(text, "[{\"ok\":true}]");
     struct bytes parts[] = {packet_head(socket, &ack), buffer_peek(text)};
     engineio_writer_text(writer, parts, 2);
 }
 
-/* One from before a join: the event `history`, whose argument says what it was. The body is
- * "name",{notification}. */
+/* Of a body, "name",{notification}, both parts as members of an object, which stays open. */
+static void append_event_members(struct buffer *out, struct bytes body)
+{
+    const uint8_t *comma = memchr(body.data, ',', body.size);
+    assert(comma && body.data[0] == '"');
+    size_t name = (size_t)(comma - body.data);
+    buffer_append_string(out, "\"event\":");
+    buffer_append(out, bytes_of(body.data, name));
+    buffer_append_string(out, ",\"data\":");
+    buffer_append(out, bytes_skip(body, name + 1));
+}
+
+/* One from before a join: the event `history`, whose argument says what it was. */
 static void stream_write_history(struct adapter_socket *socket, struct engineio_writer *writer,
                                  const struct delivery *delivery)
 {
-    struct buffer *head = &socket->adapter->text;
-    const uint8_t *comma = memchr(delivery->body.data, ',', delivery->body.size);
-    assert(comma);
-    size_t name = (size_t)(comma - delivery->body.data);
-    buffer_clear(head);
-    buffer_append_string(head, "\"history\",{\"room\":");
-    json_write_string(head, delivery->room);
-    buffer_append_string(head, ",\"event\":");
-    buffer_append(head, bytes_of(delivery->body.data, name));
-    buffer_append_string(head, ",\"data\":");
-    buffer_append(head, bytes_skip(delivery->body, name + 1));
-    buffer_append_byte(head, '}');
-    write_event(socket, writer, buffer_peek(head), delivery->cursor);
+    struct buffer *text = &socket->adapter->text;
+    buffer_clear(text);
+    buffer_append_string(text, "\"history\",{\"room\":");
+    json_write_string(text, delivery->room);
+    buffer_append_byte(text, ',');
+    append_event_members(text, delivery->body);
+    buffer_append_byte(text, '}');
+    write_event(socket, writer, buffer_peek(text), delivery->cursor);
+}
+
+/* {"event":"name","data":{notification}}, one behind the other. */
+static void socketio_append_item(struct buffer *list, struct bytes body)
+{
+    buffer_append_string(list, buffer_size(list) ? ",{" : "{");
+    append_event_members(list, body);
+    buffer_append_byte(list, '}');
+}
+
+static void stream_write_state(struct adapter_socket *socket, struct engineio_writer *writer,
+                               const struct delivery *delivery)
+{
+    struct buffer *text = &socket->adapter->text;
+    assert(delivery->room.size > 0);
+    buffer_clear(text);
+    buffer_append_string(text, "\"state\",{\"room\":");
+    json_write_string(text, delivery->room);
+    buffer_append_format(text, ",\"first\":%s,\"items\":[", delivery->first ? "true" : "false");
+    buffer_append(text, delivery->body);
+    buffer_append_string(text, "]}");
+    write_event(socket, writer, buffer_peek(text), delivery->cursor);
 }
 
 /* "subscribed",{"room":"task:42"} */
@@ -175,6 +208,9 @@ bool socketio_stream_write(struct adapter_socket *socket, struct engineio_writer
     case DELIVERY_HISTORY:
         stream_write_history(socket, writer, delivery);
         break;
+    case DELIVERY_STATE:
+        stream_write_state(socket, writer, delivery);
+        break;
     case DELIVERY_JOINED: /* the cursor that names the room goes first (hazards 2) */
         write_event(socket, writer, room_body(adapter, "subscribed", delivery), delivery->cursor);
         write_ack(socket, writer, delivery);
@@ -252,4 +288,5 @@ static void socketio_encode(const struct message_view *view, struct buffer *out)
 const struct transport_ops socketio_stream_transport = {.name = "socketio",
                                                         .slot = TRANSPORT_SLOT_SOCKETIO,
                                                         .encode = socketio_encode,
-                                                        .ready = stream_ready};
+                                                        .ready = stream_ready,
+                                                        .append_item = socketio_append_item};

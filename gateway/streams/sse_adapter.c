@@ -154,6 +154,7 @@ static void sse_deliver(struct wire_client *base, const struct delivery *deliver
         sse_append_session_event(client, out, delivery->body, delivery->cursor);
         break;
     case DELIVERY_HISTORY:
+    case DELIVERY_STATE:
         sse_take_history(client, delivery, out);
         break;
     case DELIVERY_JOINED:
@@ -221,8 +222,11 @@ static void sse_encode(const struct message_view *view, struct buffer *out)
     sse_append_body(out, view->event, view->json);
 }
 
-const struct transport_ops sse_transport = {
-    .name = "sse", .slot = TRANSPORT_SLOT_SSE, .encode = sse_encode, .ready = sse_ready};
+const struct transport_ops sse_transport = {.name = "sse",
+                                            .slot = TRANSPORT_SLOT_SSE,
+                                            .encode = sse_encode,
+                                            .ready = sse_ready,
+                                            .append_item = sse_append_item};
 
 /* --- time ------------------------------------------------------------------------------------- */
 

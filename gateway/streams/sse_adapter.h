@@ -1,15 +1,17 @@
 /* Server-sent events as a transport of the domain: an EventSource per session. No decision of its
  * own (hub.h).
  *
- *      GET /sse?room=task:42&room=task:43        since= and last=: with history
+ *      GET /sse?room=task:42&room=task:43        since= and last=: with history; state=1: with state
  *        Accept: text/event-stream
  *        Authorization: Bearer ...               or a cookie
  *        Last-Event-ID: ...                      on return
  *
  *      200 text/event-stream
  *        event: history    data: {"room":...,"event":...,"data":...}   if it was asked for
+ *        event: state      data: {"room":...,"first":...,"items":[{"event":...,"data":...}]}   likewise
  *        event: session    data: {"sid":...,"recovered":...}   all rooms of the query are joined;
- *                          with "history":{"count":...,"complete":...} if that was asked for
+ *                          with "history":{"count":...,"complete":...} if that was asked for, or
+ *                          "state":{"count":...,"complete":...,"since":...}
  *        event: task.status | notification | review.alert      data: the notification
  *        event: unsubscribed, stale, live, token_expired       as in the other transports
  *        id:               private id and cursor, with every event that moves the client; alone if

@@ -235,9 +235,12 @@ static void confirm_rooms(struct sse_client *client, struct buffer *out, struct 
     if (!opening->recovered && opening->reason)
         buffer_append_format(data, ",\"reason\":\"%s\"", opening->reason);
     if (opening->history_asked)
-        buffer_append_format(data, ",\"history\":{\"count\":%u,\"complete\":%s}",
-                             opening->history_count, opening->history_is_cut ? "false" : "true");
-    buffer_append_byte(data, '}');
+        buffer_append_format(data, ",\"%s\":{\"count\":%u,\"complete\":%s",
+                             opening->history.state ? "state" : "history", opening->history_count,
+                             opening->history_is_cut ? "false" : "true");
+    if (opening->history_asked && opening->history.state)
+        buffer_append_format(data, ",\"since\":%lld", (long long)opening->since_ms);
+    buffer_append_string(data, opening->history_asked ? "}}" : "}");
     sse_append_event(client, out, "session", cursor);
     sse_opening_free(client);
 }
@@ -282,7 +285,7 @@ static void settle_opening(struct sse_client *client, struct buffer *out, struct
                                       .room = opening->refused_room});
 }
 
-/* Who comes back has the history of its rooms already, unless it was cut off in the middle of one.
+/* Who comes back has the history or state of its rooms already, unless it was cut off in the middle of one.
  */
 static void opening_join(struct sse_client *client, struct bytes room, uint64_t request)
 {
@@ -308,11 +311,14 @@ void sse_take_history(struct sse_client *client, const struct delivery *delivery
                       struct buffer *out)
 {
     auto_buffer struct buffer body = {0};
-    assert(client->opening && delivery->body.size > 0);
+    assert(client->opening && (delivery->body.size > 0 || delivery->first));
     if (client->opening->refusal) /* the answer is no stream, once all rooms have theirs */
         return;
     begin_stream(client);
-    sse_append_history(&body, delivery->room, delivery->body);
+    if (delivery->kind == DELIVERY_STATE)
+        sse_append_state(&body, delivery->room, delivery->first, delivery->body);
+    else
+        sse_append_history(&body, delivery->room, delivery->body);
     sse_append_session_event(client, out, buffer_peek(&body), delivery->cursor);
 }
 
@@ -347,7 +353,10 @@ void sse_take_join(struct sse_client *client, const struct delivery *delivery, s
     }
     opening->history_count += delivery->history_count;
     opening->history_is_cut =
-        opening->history_is_cut || (delivery->has_history && !delivery->history_complete);
+        opening->history_is_cut ||
+        ((delivery->has_history || delivery->has_state) && !delivery->history_complete);
+    if (delivery->has_state && delivery->since_ms > opening->since_ms)
+        opening->since_ms = delivery->since_ms;
     opening->joins_left--;
     settle_opening(client, out, delivery->cursor);
 }
@@ -383,21 +392,27 @@ static const char *opening_read_rooms(const struct sse_adapter *adapter, struct 
     return NULL;
 }
 
-/* The history that the query asks for; NULL, or what is wrong with it. */
+/* False: it is there and cannot be read. */
+static bool opening_read_parameter(struct bytes query, const char *name, struct buffer *space,
+                                   struct bytes *value)
+{
+    enum status status = http_query_parameter(query, name, space, value);
+    return status == STATUS_OK || status == STATUS_NOT_FOUND;
+}
+
+/* The history or state that the query asks for; NULL, or what is wrong with it. */
 static const char *opening_read_history(struct bytes query, struct sse_opening *opening)
 {
-    auto_buffer struct buffer since_text = {0};
-    auto_buffer struct buffer last_text = {0};
-    struct bytes since = {0}, last = {0};
-    enum status status = http_query_parameter(query, "since", &since_text, &since);
-    if (status == STATUS_OK || status == STATUS_NOT_FOUND)
-        status = http_query_parameter(query, "last", &last_text, &last);
-    if (status != STATUS_OK && status != STATUS_NOT_FOUND)
+    auto_buffer struct buffer since = {0};
+    auto_buffer struct buffer last = {0};
+    auto_buffer struct buffer state = {0};
+    struct history_options options = {0};
+    if (!opening_read_parameter(query, "since", &since, &options.since) ||
+        !opening_read_parameter(query, "last", &last, &options.last) ||
+        !opening_read_parameter(query, "state", &state, &options.state))
         return "bad_request";
-    opening->has_history = since.size || last.size;
-    return opening->has_history && history_options_read(since, last, &opening->history) != STATUS_OK
-               ? HISTORY_OPTIONS_BAD
-               : NULL;
+    opening->has_history = history_options_said(&options);
+    return opening->has_history ? history_options_read(&options, &opening->history) : NULL;
 }
 
 /* presence=1, or 0. */

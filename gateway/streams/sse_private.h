@@ -34,6 +34,7 @@ struct sse_opening {
     bool history_asked, history_is_cut; /* for any room */
     struct history_request history;     /* of each room of the query */
     uint32_t history_count;             /* of all rooms */
+    int64_t since_ms;                   /* of a state: the latest of any room */
     bool names_stream;                  /* it asked for text/event-stream by name */
     uint8_t minor_version;
     size_t field_count;

@@ -50,13 +50,14 @@ static void codec_read_rooms(struct bytes rooms, struct websocket_scratch *scrat
 /* What cannot be read is no error of the message: the request is answered, by its id. */
 static void codec_read_history(const struct ws_json_message *found, struct ws_request *request)
 {
+    const struct history_options options = {found->since, found->last, found->state};
     struct history_request history = {0};
     assert(request->room_count <= WS_ROOMS_MAX);
-    request->has_history = found->since.size || found->last.size;
-    request->bad_history = request->has_history &&
-                           history_options_read(found->since, found->last, &history) != STATUS_OK;
+    request->has_history = history_options_said(&options);
+    request->bad_history = request->has_history ? history_options_read(&options, &history) : NULL;
     request->since_ms = history.since_ms;
     request->last = history.last;
+    request->state = history.state;
 }
 
 /* The id is read even from a message that is not known, so that its refusal can be matched. */
@@ -133,6 +134,9 @@ static void append_json(struct buffer *out, const struct ws_answer *answer)
         if (answer->has_history)
             ws_json_append_history_ack(out, answer->id, answer->history_count,
                                        answer->history_complete);
+        else if (answer->has_state)
+            ws_json_append_state_ack(out, answer->id, answer->history_count,
+                                     answer->history_complete, answer->since_ms);
         else
             ws_json_append_ack(out, answer->id, bytes_of(NULL, 0));
         break;
@@ -195,6 +199,8 @@ const struct websocket_codec websocket_codecs[WEBSOCKET_CODECS] = {
      .append = append_json,
      .encode = codec_encode_json,
      .append_history = ws_json_append_history,
+     .append_item = ws_json_append_item,
+     .append_state = ws_json_append_state,
      .append_tail = ws_json_append_tail,
      .tail_size = ws_json_tail_size},
     {.protocol = WS_PROTOBUF_PROTOCOL,
@@ -204,6 +210,8 @@ const struct websocket_codec websocket_codecs[WEBSOCKET_CODECS] = {
      .append = ws_protobuf_append,
      .encode = codec_encode_protobuf,
      .append_history = ws_protobuf_append_history,
+     .append_item = ws_protobuf_append_item,
+     .append_state = ws_protobuf_append_state,
      .append_tail = ws_protobuf_append_tail,
      .tail_size = ws_protobuf_tail_size},
 };

@@ -32,6 +32,10 @@ struct websocket_codec {
     void (*encode)(const struct message_view *view, struct buffer *out);
     /* A frame of it as part of a room's history; append_tail() completes it as any other. */
     void (*append_history)(struct buffer *out, struct bytes room, struct bytes body);
+    /* transport_ops.append_item */
+    void (*append_item)(struct buffer *list, struct bytes body);
+    /* A chunk of a room's state from a list of such items; append_tail() completes it likewise. */
+    void (*append_state)(struct buffer *out, struct bytes room, bool first, struct bytes items);
     void (*append_tail)(struct buffer *out, struct bytes cursor);
     size_t (*tail_size)(size_t cursor_size);
 };

@@ -26,11 +26,13 @@ struct websocket_pending {
     uint64_t number;
     uint32_t left;
     uint32_t refused_count;
-    const char *claim;                /* that the first refused room lacks; NULL: none */
-    int64_t retry_after_ms;           /* the longest of any room */
-    bool has_history, history_is_cut; /* of any room */
-    uint32_t history_count;           /* of all rooms */
-    struct ws_refused_room *refused;  /* room_count of them; their rooms are ours */
+    const char *claim;               /* that the first refused room lacks; NULL: none */
+    int64_t retry_after_ms;          /* the longest of any room */
+    bool has_history, has_state;     /* asked for */
+    bool history_is_cut;             /* of any room */
+    uint32_t history_count;          /* of all rooms */
+    int64_t since_ms;                /* of a state: the latest of any room */
+    struct ws_refused_room *refused; /* room_count of them; their rooms are ours */
     struct bytes id;
     uint8_t id_text[];
 };

@@ -9,7 +9,6 @@
 
 #include <utlist.h>
 
-#include "history_options.h"
 #include "mem.h"
 #include "websocket_private.h"
 
@@ -60,14 +59,17 @@ static void handle_rooms(struct websocket_client *client, const struct ws_reques
         return;
     }
     if (join && request->bad_history) {
-        websocket_answer_request(client, request->id, HISTORY_OPTIONS_BAD);
+        websocket_answer_request(client, request->id, request->bad_history);
         return;
     }
-    struct history_request history = {.since_ms = request->since_ms, .last = request->last};
+    struct history_request history = {
+        .since_ms = request->since_ms, .last = request->last, .state = request->state};
+    bool asks = join && request->has_history;
     struct websocket_pending *pending = mem_alloc(sizeof(*pending) + request->id.size);
     pending->number = ++client->last_number;
     pending->left = request->room_count;
-    pending->has_history = join && request->has_history;
+    pending->has_history = asks && !request->state;
+    pending->has_state = asks && request->state;
     pending->refused = mem_alloc(request->room_count * sizeof(*pending->refused));
     pending->id = bytes_of(pending->id_text, request->id.size);
     if (request->id.size)
@@ -77,9 +79,9 @@ static void handle_rooms(struct websocket_client *client, const struct ws_reques
     for (uint32_t i = 0; i < request->room_count; i++) {
         if (join && request->presence)
             session_join_with_presence(client->client.session, request->rooms[i], pending->number,
-                                       pending->has_history ? &history : NULL, now_ms,
+                                       asks ? &history : NULL, now_ms,
                                        client->client.clients->wall_ms);
-        else if (pending->has_history)
+        else if (asks)
             session_join_with_history(client->client.session, request->rooms[i], pending->number,
                                       &history, now_ms, client->client.clients->wall_ms);
         else if (join)

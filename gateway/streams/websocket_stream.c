@@ -145,10 +145,12 @@ static void answer_pending(struct websocket_client *client, const struct deliver
         note_refusal(pending, delivery);
     if (delivery->retry_after_ms > pending->retry_after_ms)
         pending->retry_after_ms = delivery->retry_after_ms;
-    if (delivery->has_history) {
+    if (delivery->has_history || delivery->has_state) {
         pending->history_count += delivery->history_count;
         pending->history_is_cut = pending->history_is_cut || !delivery->history_complete;
     }
+    if (delivery->has_state && delivery->since_ms > pending->since_ms)
+        pending->since_ms = delivery->since_ms;
     if (delivery->cursor.size) {
         buffer_clear(&client->cursor);
         buffer_append(&client->cursor, delivery->cursor);
@@ -166,6 +168,8 @@ static void answer_pending(struct websocket_client *client, const struct deliver
     struct ws_answer last = {.kind = WS_ANSWER_ACK,
                              .id = pending->id,
                              .has_history = pending->has_history,
+                             .has_state = pending->has_state,
+                             .since_ms = pending->since_ms,
                              .history_count = pending->history_count,
                              .history_complete = !pending->history_is_cut};
     if (pending->refused_count) {
@@ -235,9 +239,12 @@ static void websocket_write_history(struct websocket_client *client,
 {
     const struct websocket_codec *codec = client->codec;
     struct buffer *text = &client->adapter->text;
-    assert(delivery->room.size > 0 && delivery->body.size > 0);
+    assert(delivery->room.size > 0 && (delivery->body.size > 0 || delivery->first));
     buffer_clear(text);
-    codec->append_history(text, delivery->room, delivery->body);
+    if (delivery->kind == DELIVERY_STATE)
+        codec->append_state(text, delivery->room, delivery->first, delivery->body);
+    else
+        codec->append_history(text, delivery->room, delivery->body);
     codec->append_tail(text, delivery->cursor);
     websocket_append_frame(out, codec->opcode, buffer_peek(text));
     if (delivery->cursor.size)
@@ -293,6 +300,7 @@ void websocket_deliver(struct wire_client *base, const struct delivery *delivery
         write_notification(client, delivery, out);
         return;
     case DELIVERY_HISTORY:
+    case DELIVERY_STATE:
         websocket_write_history(client, delivery, out);
         return;
     case DELIVERY_JOINED:
@@ -359,13 +367,25 @@ static void websocket_encode_protobuf(const struct message_view *view, struct bu
     websocket_codecs[1].encode(view, out);
 }
 
+static void websocket_append_item_json(struct buffer *list, struct bytes body)
+{
+    websocket_codecs[0].append_item(list, body);
+}
+
+static void websocket_append_item_protobuf(struct buffer *list, struct bytes body)
+{
+    websocket_codecs[1].append_item(list, body);
+}
+
 const struct transport_ops websocket_transports[WEBSOCKET_CODECS] = {
     {.name = "websocket-json",
      .slot = TRANSPORT_SLOT_WEBSOCKET_JSON,
      .encode = websocket_encode_json,
-     .ready = websocket_ready},
+     .ready = websocket_ready,
+     .append_item = websocket_append_item_json},
     {.name = "websocket-protobuf",
      .slot = TRANSPORT_SLOT_WEBSOCKET_PROTOBUF,
      .encode = websocket_encode_protobuf,
-     .ready = websocket_ready},
+     .ready = websocket_ready,
+     .append_item = websocket_append_item_protobuf},
 };

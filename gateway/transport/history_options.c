@@ -47,36 +47,57 @@ static struct bytes without_fraction(struct bytes text)
     return whole + 1 < text.size ? bytes_of(text.data, whole) : text;
 }
 
-enum status history_options_read(struct bytes since, struct bytes last,
+/* It is all or nothing: what has changed since a time, or of the newest, is history. */
+static const char *options_read_state(const struct history_options *options,
+                                      struct history_request *request)
+{
+    struct bytes state = without_quotes(options->state);
+    assert(options->state.size > 0);
+    if (options->since.size || options->last.size ||
+        (!bytes_equal_string(state, "true") && !bytes_equal_string(state, "1")))
+        return "bad_state";
+    *request = (struct history_request){.since_ms = INT64_MIN, .state = true};
+    return NULL;
+}
+
+const char *history_options_read(const struct history_options *options,
                                  struct history_request *request)
 {
     int64_t number = 0;
-    since = without_quotes(since);
-    last = without_quotes(last);
-    request->since_ms = INT64_MIN;
+    struct bytes since = without_quotes(options->since), last = without_quotes(options->last);
+    if (options->state.size)
+        return options_read_state(options, request);
+    *request = (struct history_request){.since_ms = INT64_MIN};
     if (since.size && !read_whole_number(without_fraction(since), INT64_MAX, &request->since_ms) &&
         !instant_parse(since, &request->since_ms))
-        return STATUS_INVALID;
+        return "bad_history";
     if (last.size && (!read_whole_number(last, UINT32_MAX, &number) || number == 0))
-        return STATUS_INVALID;
+        return "bad_history";
     assert(number >= 0 && number <= UINT32_MAX);
     request->last = (uint32_t)number;
-    return since.size || last.size ? STATUS_OK : STATUS_INVALID;
+    return since.size || last.size ? NULL : "bad_history";
 }
 
-enum status history_options_read_json(struct bytes object, struct history_request *request)
+/* What is not there is left empty. */
+static void find_options(struct bytes object, struct history_options *options)
 {
-    struct bytes since = {0}, last = {0};
-    if (object.size == 0 || object.data[0] != '{')
-        return STATUS_INVALID;
-    (void)!json_find(object, BYTES_LITERAL("since"), &since);
-    (void)!json_find(object, BYTES_LITERAL("last"), &last);
-    return history_options_read(since, last, request);
+    (void)!json_find(object, BYTES_LITERAL("since"), &options->since);
+    (void)!json_find(object, BYTES_LITERAL("last"), &options->last);
+    (void)!json_find(object, BYTES_LITERAL("state"), &options->state);
 }
 
 bool history_options_said_json(struct bytes object)
 {
-    struct bytes value;
-    return json_find(object, BYTES_LITERAL("since"), &value) == STATUS_OK ||
-           json_find(object, BYTES_LITERAL("last"), &value) == STATUS_OK;
+    struct history_options options = {0};
+    find_options(object, &options);
+    return history_options_said(&options);
+}
+
+const char *history_options_read_json(struct bytes object, struct history_request *request)
+{
+    struct history_options options = {0};
+    if (object.size == 0 || object.data[0] != '{')
+        return "bad_history";
+    find_options(object, &options);
+    return history_options_read(&options, request);
 }

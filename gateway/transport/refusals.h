@@ -41,6 +41,8 @@
     X(too_many_lanes, "the rooms of one session lie in too many lanes")                            \
     X(bad_history, "`since` is a time, `last` a number; one of them is needed")                    \
     X(no_history, "there is no history here")                                                      \
+    X(bad_state, "`state` is true, and goes with neither `since` nor `last`")                      \
+    X(no_state, "there is no state here")                                                          \
     X(no_presence, "nobody is told who is in rooms of this kind, or your token names no user")     \
     /* requests */                                                                                 \
     X(bad_request, "the request lacks something, or something in it has the wrong form")           \

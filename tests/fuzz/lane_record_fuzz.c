@@ -68,13 +68,21 @@ static void encode(const struct message_view *view, struct buffer *out)
     buffer_append(out, view->json);
 }
 
+static void append_item(struct buffer *list, struct bytes body)
+{
+    buffer_append(list, body);
+}
+
 static void ready(struct session *session, void *connection)
 {
     (void)session, (void)connection;
 }
 
-static const struct transport_ops transport = {
-    .name = "fuzz", .slot = TRANSPORT_SLOT_WEBSOCKET_JSON, .encode = encode, .ready = ready};
+static const struct transport_ops transport = {.name = "fuzz",
+                                               .slot = TRANSPORT_SLOT_WEBSOCKET_JSON,
+                                               .encode = encode,
+                                               .ready = ready,
+                                               .append_item = append_item};
 
 /* Tells ids that make_value() wrote from those that chance made, or changed. */
 static uint32_t origin_check(const struct origin *origin)
@@ -104,7 +112,7 @@ static void take(struct reader *reader, const struct delivery *delivery)
     struct origin origin, last = reader->last;
     if (delivery->kind == DELIVERY_OPENED)
         reader->open = true;
-    if (delivery->kind == DELIVERY_HISTORY)
+    if (delivery->kind == DELIVERY_HISTORY || delivery->kind == DELIVERY_STATE)
         assert(reader->asked != 0);
     if (delivery->kind != DELIVERY_NOTIFICATION || !read_origin(delivery->body, &origin))
         return;
@@ -178,6 +186,7 @@ static void make_value(int64_t offset, unsigned rooms, size_t data_bytes, struct
     struct notification notification = {.id = bytes_of_string(id),
                                         .rooms = names,
                                         .room_count = count,
+                                        .item = {bytes_of(&"abc"[offset % 3], 1), offset % 5 == 0},
                                         .type = NOTIFICATION_TASK_STATUS,
                                         .task_status = {.data = bytes_of(data, (size_t)size)}};
     notification_encode(&notification, value);
@@ -290,6 +299,8 @@ static void ask(void)
     unsigned room = next() % ROOMS;
     struct bytes name = bytes_of_string(room_names[room]);
     struct history_request history = {.since_ms = next() & 1 ? INT64_MIN : 0, .last = next() % 16};
+    if (history.last == 15)
+        history = (struct history_request){.since_ms = INT64_MIN, .state = true};
     if (!reader->session)
         return;
     switch (next() % 3) {
@@ -403,6 +414,7 @@ static void start(bool room_keyed)
     config.behind_timeout_ms = 5000;
     config.history = (struct history_limits){
         .messages = 5, .bytes = 1 << 16, .age_ms = INT64_MAX, .buffered = 4096};
+    config.state = (struct state_limits){.items = 2, .chunk_bytes = 300};
     lane.hub = hub_new(&config, &hand_source_ops, &lane.source);
 }
 

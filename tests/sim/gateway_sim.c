@@ -180,6 +180,7 @@ static void run_seed(uint64_t seed, unsigned steps, struct sim_world *total)
     world->seed = seed;
     world->trace = total->trace;
     world->random.state = seed * 0x2545f4914f6cdd1du + 1;
+    world->items.state = ~seed;
     if (seed % 3 == 0)
         world->hostile = (struct sim_hostile){.world = world, .random.state = seed};
     world->has_orders = seed % 5 == 2;
@@ -225,6 +226,8 @@ static void run_seed(uint64_t seed, unsigned steps, struct sim_world *total)
     total->refreshed += world->refreshed;
     total->histories_complete += world->histories_complete;
     total->history_messages += world->history_messages;
+    total->states += world->states;
+    total->states_complete += world->states_complete;
     total->intrusions += world->intrusions;
     total->ended_by_order += world->ended_by_order;
     total->kept_out += world->kept_out;
@@ -265,14 +268,16 @@ int main(int count, char **arguments)
     printf(
         "%llu seeds from %llu: %llu published, %llu handled, %llu recovered, %llu fresh, %llu "
         "caught up, "
-        "%llu conflated, %llu scans, %llu histories (%llu complete) of %llu, "
+        "%llu conflated, %llu scans, %llu histories (%llu complete) of %llu, %llu states (%llu "
+        "complete), "
         "%llu refreshed, %llu intrusions, %llu ended by orders, %llu kept out, %llu rooms closed\n",
         (unsigned long long)seeds, (unsigned long long)seed, (unsigned long long)total.published,
         (unsigned long long)total.handled, (unsigned long long)total.recovered,
         (unsigned long long)total.fresh, (unsigned long long)total.caught_up,
         (unsigned long long)total.conflated, (unsigned long long)total.scans,
         (unsigned long long)total.histories, (unsigned long long)total.histories_complete,
-        (unsigned long long)total.history_messages, (unsigned long long)total.refreshed,
+        (unsigned long long)total.history_messages, (unsigned long long)total.states,
+        (unsigned long long)total.states_complete, (unsigned long long)total.refreshed,
         (unsigned long long)total.intrusions, (unsigned long long)total.ended_by_order,
         (unsigned long long)total.kept_out, (unsigned long long)total.rooms_closed);
     return total.handled ? EXIT_SUCCESS : EXIT_FAILURE;

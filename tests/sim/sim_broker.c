@@ -230,10 +230,12 @@ void sim_publish(struct sim_world *world)
                        &lane->records[sim_below(&world->random, (unsigned)lane->count)]);
     }
     struct sim_record *record = append(world, lane);
-    char id[160], task[16];
+    char id[160], task[16], item[16];
     int size =
         snprintf(id, sizeof(id), "%d:%lld:", (int)(lane - world->lanes), (long long)record->offset);
     record->room_count = count;
+    sim_state_choose_item(world, record);
+    snprintf(item, sizeof(item), "i%u", record->item);
     record->task = sim_below(&world->random, 3);
     snprintf(task, sizeof(task), "t%u", record->task);
     snprintf(record->key, sizeof(record->key), "%s", chosen[0]->key);
@@ -244,11 +246,13 @@ void sim_publish(struct sim_world *world)
         size += snprintf(id + size, sizeof(id) - (size_t)size, "%u=%u,", record->rooms[i],
                          record->sequences[i]);
     }
-    struct notification notification = {.id = bytes_of_string(id),
-                                        .rooms = names,
-                                        .room_count = count,
-                                        .type = NOTIFICATION_TASK_STATUS,
-                                        .task_status = update_of(world, record, task)};
+    struct notification notification = {
+        .id = bytes_of_string(id),
+        .rooms = names,
+        .room_count = count,
+        .item = {record->item ? bytes_of_string(item) : bytes_of("", 0), record->removed},
+        .type = NOTIFICATION_TASK_STATUS,
+        .task_status = update_of(world, record, task)};
     fill(world, record, &notification);
     world->published++;
 }
@@ -490,8 +494,13 @@ void sim_gateway_start(struct sim_world *world, struct sim_gateway *gateway)
                                                  .bytes = 300 + sim_below(&world->random, 30000),
                                                  .age_ms = 1000 + sim_below(&world->random, 30000),
                                                  .buffered = sim_below(&world->random, 60000)};
-    *gateway = (struct sim_gateway){
-        .world = world, .history = config.history, .orders_known = world->order_count};
+    config.state.items =
+        config.history.messages == 1000 ? 1000 : 1 + sim_below(&world->items, 2 * SIM_ITEMS);
+    config.state.chunk_bytes = 1 + sim_below(&world->items, 2000);
+    *gateway = (struct sim_gateway){.world = world,
+                                    .history = config.history,
+                                    .state = config.state,
+                                    .orders_known = world->order_count};
     gateway->hub = hub_new(&config, &source_ops, gateway);
 }
 

@@ -13,6 +13,11 @@ static void encode(const struct message_view *view, struct buffer *out)
     buffer_append(out, view->json);
 }
 
+static void append_item(struct buffer *list, struct bytes body)
+{
+    buffer_append(list, body);
+}
+
 static void ready(struct session *session, void *context)
 {
     struct sim_connection *connection = context;
@@ -20,8 +25,11 @@ static void ready(struct session *session, void *context)
     connection->ready = true;
 }
 
-static const struct transport_ops transport = {
-    .name = "sim", .slot = TRANSPORT_SLOT_WEBSOCKET_JSON, .encode = encode, .ready = ready};
+static const struct transport_ops transport = {.name = "sim",
+                                               .slot = TRANSPORT_SLOT_WEBSOCKET_JSON,
+                                               .encode = encode,
+                                               .ready = ready,
+                                               .append_item = append_item};
 
 static void packet_deinit(struct sim_packet *packet)
 {
@@ -274,8 +282,8 @@ static void handle_history(struct sim_client *client, const struct sim_packet *p
          room != (unsigned)index && sscanf(at, "%u=%u,%n", &room, &sequence, &used) == 2;
          at += used)
         ;
-    SIM_CHECK(world, history->asked, "client %u room %s: history that was not asked for",
-              client->number, packet->room);
+    SIM_CHECK(world, history->asked && !history->request.state,
+              "client %u room %s: history that was not asked for", client->number, packet->room);
     SIM_CHECK(world, room == (unsigned)index, "client %u: history of another room: %s",
               client->number, id);
     SIM_CHECK(world, history->count == 0 || sequence == history->final + 1,
@@ -306,6 +314,30 @@ static bool begins_where_asked(const struct sim_world *world, unsigned room,
     return timestamp_ms < history->request.since_ms || history->count == 0;
 }
 
+/* What the room shows is known up to the place, whatever came: below it nothing is live. */
+static void handle_state_end(struct sim_client *client, unsigned room,
+                             const struct sim_history *history, const struct sim_packet *packet)
+{
+    struct sim_world *world = client->world;
+    struct sim_membership *membership = &client->rooms[room];
+    size_t lane = (size_t)(world->rooms[room].lane - world->lanes);
+    world->states++;
+    world->states_complete += packet->history_complete;
+    if (world->lanes_recreated)
+        return;
+    unsigned published = sim_state_check(client, room, history, packet);
+    SIM_CHECK(world,
+              !membership->any || published == membership->last ||
+                  follows(world, room, membership->last, published + 1),
+              "client %u room %s: state up to %u, %u was live", client->number, packet->text,
+              published, membership->last);
+    membership->past = membership->past || !membership->any;
+    membership->any = true;
+    membership->last = published;
+    if (client->lane_offset[lane] < packet->place - 1)
+        client->lane_offset[lane] = packet->place - 1;
+}
+
 static void handle_history_end(struct sim_client *client, const struct sim_packet *packet)
 {
     struct sim_world *world = client->world;
@@ -315,11 +347,17 @@ static void handle_history_end(struct sim_client *client, const struct sim_packe
     const struct history_limits *limits = &client->connection->gateway->history;
     const struct sim_lane *lane = world->rooms[room].lane;
     membership->history = (struct sim_history){0};
-    SIM_CHECK(world, packet->has_history == history.asked,
+    SIM_CHECK(world,
+              packet->has_history == (history.asked && !history.request.state) &&
+                  packet->has_state == (history.asked && history.request.state),
               "client %u room %s: history %d, asked %d", client->number, packet->text,
               packet->has_history, history.asked);
     if (!history.asked)
         return;
+    if (history.request.state) {
+        handle_state_end(client, (unsigned)room, &history, packet);
+        return;
+    }
     world->histories++;
     world->histories_complete += packet->history_complete;
     SIM_CHECK(world, packet->history_count == history.count, "client %u: history of %u, %u came",
@@ -372,6 +410,9 @@ static void handle(struct sim_client *client, struct sim_packet *packet)
     case DELIVERY_HISTORY:
         handle_history(client, packet);
         break;
+    case DELIVERY_STATE:
+        sim_state_take(client, (unsigned)room_index(client, packet->room), packet);
+        break;
     case DELIVERY_JOINED:
         if (packet->request == 0) { /* what it has asked for meanwhile is still to come */
             enter(client, packet->text);
@@ -423,11 +464,13 @@ static void pump(struct sim_connection *connection, unsigned limit)
 {
     struct delivery delivery;
     while (connection->ready && connection->wire_count < limit) {
+        int64_t place = sim_state_place(connection->session);
         if (!session_next(connection->session, &delivery)) {
             connection->ready = false;
             return;
         }
-        struct bytes text = delivery.body.size ? delivery.body : delivery.room;
+        struct bytes text =
+            delivery.body.size || delivery.kind == DELIVERY_STATE ? delivery.body : delivery.room;
         connection->opened = connection->opened || delivery.kind == DELIVERY_OPENED;
         if (delivery.kind == DELIVERY_CLOSE || delivery.kind == DELIVERY_REFUSED)
             connection->opened = false;
@@ -436,6 +479,10 @@ static void pump(struct sim_connection *connection, unsigned limit)
             .text = text_of(text),
             .room = text_of(delivery.room),
             .has_history = delivery.has_history,
+            .has_state = delivery.has_state,
+            .first = delivery.first,
+            .since_ms = delivery.since_ms,
+            .place = place,
             .history_complete = delivery.history_complete,
             .history_count = delivery.history_count,
             .cursor = text_of(delivery.cursor),
@@ -497,15 +544,16 @@ static void ask_for_history(struct sim_client *client, unsigned room)
 {
     struct sim_world *world = client->world;
     struct history_request request = {.since_ms = INT64_MIN};
-    unsigned kind = sim_below(&world->random, 3);
-    if (kind > 0)
+    unsigned kind = sim_below(&world->random, 4);
+    request.state = kind == 3;
+    if (kind == 1 || kind == 2)
         request.last = 1 + sim_below(&world->random, 20);
     if (kind < 2)
         request.since_ms = world->now_ms - (int64_t)sim_below(&world->random, 30000);
     client->rooms[room].asked = true;
     client->rooms[room].history = (struct sim_history){.asked = true, .request = request};
-    sim_trace(client, "asks for %s since %lld, last %u", world->rooms[room].name,
-              (long long)request.since_ms, request.last);
+    sim_trace(client, "asks for %s since %lld, last %u, state %d", world->rooms[room].name,
+              (long long)request.since_ms, request.last, request.state);
     session_join_with_history(client->connection->session, bytes_of_string(world->rooms[room].name),
                               client->next_request++, &request, world->now_ms, world->now_ms);
 }

@@ -12,13 +12,21 @@ static void encode(const struct message_view *view, struct buffer *out)
     buffer_append(out, view->json);
 }
 
+static void append_item(struct buffer *list, struct bytes body)
+{
+    buffer_append(list, body);
+}
+
 static void ready(struct session *session, void *connection)
 {
     (void)session, (void)connection; /* it does not care */
 }
 
-static const struct transport_ops transport = {
-    .name = "hostile", .slot = TRANSPORT_SLOT_SSE, .encode = encode, .ready = ready};
+static const struct transport_ops transport = {.name = "hostile",
+                                               .slot = TRANSPORT_SLOT_SSE,
+                                               .encode = encode,
+                                               .ready = ready,
+                                               .append_item = append_item};
 
 static void leave(struct sim_intruder *intruder)
 {
@@ -100,6 +108,8 @@ static void flood(struct sim_hostile *hostile, struct sim_intruder *intruder)
         struct history_request history = {.since_ms = sim_once_in(&hostile->random, 2) ? INT64_MIN
                                                                                        : INT64_MAX,
                                           .last = (uint32_t)sim_next(&hostile->random)};
+        if (sim_once_in(&hostile->random, 3))
+            history = (struct history_request){.since_ms = INT64_MIN, .state = true};
         switch (sim_below(&hostile->random, 3)) {
         case 0:
             session_join(intruder->session, room, ++hostile->requests, world->now_ms);

@@ -5,6 +5,7 @@
  *   sim_broker.c   lanes as arrays of records; each gateway's source: slow, bursty, away, killed
  *   sim_client.c   connect, take deliveries from a lossy wire, keep the cursor, check what comes
  *   sim_orders.c   what the backend orders, and that it is done
+ *   sim_state.c    what a room shows, from the definition
  *   sim_hostile.c  the one that does not: floods, forged and stolen cursors
  *   gateway_sim.c  faults, steps, invariants at rest */
 #ifndef TESTS_SIM_SIM_WORLD_H
@@ -24,6 +25,7 @@ enum {
     SIM_INTRUDERS = 3,
     SIM_SECRET_SIZE = 1024,
     SIM_ORDERS = 400,
+    SIM_ITEMS = 7,
 };
 
 /* --- randomness ------------------------------------------------------------------------------- */
@@ -52,6 +54,8 @@ struct sim_record {
     bool long_key; /* another, of any length */
     unsigned task;
     bool conflatable;
+    unsigned item; /* 1 .. SIM_ITEMS; 0: about none */
+    bool removed;
     unsigned room_count;
     unsigned rooms[3], sequences[3];
 };
@@ -95,6 +99,7 @@ struct sim_gateway {
     struct hub *hub;
     struct sim_reading readings[SIM_LANES];
     struct history_limits history;
+    struct state_limits state;
     size_t order_position; /* of world->orders, read */
     size_t orders_known;   /* so many there were when it began */
     bool stopped;          /* SIGSTOP */
@@ -106,14 +111,17 @@ struct sim_gateway {
 struct sim_packet {
     enum delivery_kind kind;
     char *text; /* body, or room */
-    char *room; /* of a history */
+    char *room; /* of a history, or a state */
     char *cursor;
     char *private_id;
     const char *reason;
     uint64_t request; /* 0: nobody asked */
     bool recovered;
-    bool has_history, history_complete;
+    bool has_history, has_state, history_complete;
     unsigned history_count;
+    bool first;       /* of a state */
+    int64_t since_ms; /* likewise */
+    int64_t place;    /* of a history or state, below which it lies; else -1 */
 };
 
 /* A room's past that a client has asked for, as far as it has come. */
@@ -122,6 +130,8 @@ struct sim_history {
     struct history_request request;
     unsigned count, first, final; /* sequence numbers */
     long long offset;             /* of the last */
+    unsigned chunks;              /* of a state */
+    unsigned items[SIM_ITEMS];    /* likewise: the sequence numbers */
 };
 
 /* What a client knows of a room it is in. */
@@ -208,6 +218,7 @@ struct sim_world {
     uint64_t seed;
     unsigned step;
     struct sim_random random;
+    struct sim_random items; /* of what is published */
     int64_t now_ms;
     const struct sim_plan *plan;
     struct layout *layout;
@@ -231,6 +242,7 @@ struct sim_world {
     bool lanes_recreated;
     uint64_t published, handled, recovered, fresh, caught_up, scans, conflated;
     uint64_t histories, history_messages, histories_complete, refreshed, intrusions;
+    uint64_t states, states_complete;
     uint64_t ended_by_order, kept_out, rooms_closed;
 };
 
@@ -276,6 +288,16 @@ void sim_orders_read(struct sim_gateway *gateway);
 void sim_orders_check(const struct sim_gateway *gateway);
 /* Fails unless the client, which is ended or refused for this reason, was named by an order. */
 void sim_orders_check_end(const struct sim_client *client, const char *reason);
+/* What a record to be published is about. */
+void sim_state_choose_item(struct sim_world *world, struct sim_record *record);
+/* Below which place the history lies that is next in the session's stream; -1: none is. */
+int64_t sim_state_place(const struct session *session);
+/* A chunk of a state has come. */
+void sim_state_take(struct sim_client *client, unsigned room, const struct sim_packet *packet);
+/* All of them have: fails unless that is what the room shows at the place. How many notifications
+ * the room had there. */
+unsigned sim_state_check(const struct sim_client *client, unsigned room,
+                         const struct sim_history *history, const struct sim_packet *packet);
 /* What the hostile client does in a step. */
 void sim_hostile_step(struct sim_hostile *hostile);
 /* It leaves this gateway; NULL: all of them. */

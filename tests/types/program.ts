@@ -25,6 +25,11 @@ socket.on('history', (past) => {
     if (past.event === 'task.status')
         console.log(past.room, past.data.taskStatus.status);
 });
+socket.on('state', ({ room, first, items }) => {
+    for (const { event, data } of items)
+        if (event === 'task.status')
+            console.log(room, first, data.item?.key, data.taskStatus.status);
+});
 socket.on('session', ({ recovered, reason }) => console.log(recovered satisfies false, reason));
 socket.on('stale', ({ since }) => console.log(new Date(since)));
 socket.on('token_expired', ({ graceMs }) => socket.emit('token', 'another', (answer) => console.log(graceMs, answer.ok)));
@@ -40,6 +45,11 @@ export async function follow(taskId: string): Promise<Answer> {
     if (past.ok)
         console.log(past.history?.count, past.history?.complete);
     socket.emit('subscribe', `task:${taskId}`, null, () => {});
+    const now = await socket.emitWithAck('subscribe', `task:${taskId}`, { state: true });
+    if (now.ok)
+        console.log(now.state?.count, now.state?.complete, new Date(now.state?.since ?? 0));
+    // @ts-expect-error: all that it shows, not what is since a time
+    socket.emit('subscribe', `task:${taskId}`, { state: true, last: 3 }, () => {});
     // @ts-expect-error: what of its past
     socket.emit('subscribe', `task:${taskId}`, {}, () => {});
     // @ts-expect-error: not before it is known that it was refused
@@ -59,6 +69,8 @@ export function take(message: ServerMessage, send: (message: ClientMessage) => v
         console.log(message.data.taskStatus.status);
     else if (message.type === 'history' && message.event === 'review.alert')
         console.log(message.room, message.data.reviewAlert.queue);
+    else if (message.type === 'state')
+        send({ type: 'subscribe', id: 3, rooms: [message.room], state: true });
     else if (message.type === 'ack')
         send({ type: 'subscribe', id: 2, rooms: ['task:3'], last: message.history?.count ?? 10 });
     else if (message.type === 'welcome')

@@ -57,6 +57,7 @@ test('the JSON subprotocol has the fields of the protobuf one', () => {
     assert.deepEqual(members('Stale'), fields(root, 'Stale'));
     assert.deepEqual(members('TokenExpired'), fields(root, 'TokenExpired'));
     assert.deepEqual(members('HistorySummary'), fields(root, 'HistorySummary'));
+    assert.deepEqual(members('StateSummary'), fields(root, 'StateSummary'));
     assert.deepEqual(members('PresenceSnapshot'), [...fields(root, 'PresenceSnapshot'), 'count', 'room'].sort());
     assert.deepEqual(members('PresenceChange'), [...fields(root, 'PresenceChange'), 'count', 'room'].sort());
 });

@@ -198,6 +198,7 @@ void hostile_world_publish(const char *room, bool witnessed, size_t data_bytes)
         .time = BYTES_LITERAL("2026-01-01T00:00:00Z"),
         .rooms = rooms,
         .room_count = witnessed && !bytes_equal(rooms[0], rooms[1]) ? 2 : 1,
+        .item = {bytes_of(&"abcdefgh"[size % 8], 1), size % 3 == 0},
         .type = NOTIFICATION_TASK_STATUS,
         .task_status = {.status = BYTES_LITERAL("x"), .data = bytes_of(data, (size_t)size)}};
     struct hostile_record *record = &log->records[log->end++];
@@ -378,6 +379,7 @@ static void open_hub(struct hostile_gateway *gateway)
         .scans = 1,
         .read_back_bytes = 8192,
         .history = {.messages = 6, .bytes = 1 << 16, .age_ms = INT64_MAX, .buffered = 8192},
+        .state = {.items = 5, .chunk_bytes = 500},
         .recovery = true,
         .keys = {BYTES_LITERAL("a key of thirty-two bytes, or more")},
         .key_count = 1,

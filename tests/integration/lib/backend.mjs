@@ -27,6 +27,12 @@ export function encodeTaskEvent(event) {
     return Buffer.from(TaskEvent.encode(TaskEvent.create(message)).finish());
 }
 
+/* As a dispatcher would write it. */
+export function encodeNotification(notification) {
+    const Notification = type('Notification');
+    return Buffer.from(Notification.encode(Notification.fromObject(notification)).finish());
+}
+
 export function decodeNotification(value) {
     const Notification = type('Notification');
     return Notification.toObject(Notification.decode(value), { longs: Number, defaults: false, bytes: Buffer });

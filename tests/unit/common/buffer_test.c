@@ -28,5 +28,18 @@ START_TEST(format_appends_without_its_terminator)
 }
 END_TEST
 
+START_TEST(what_was_appended_last_can_be_taken_back)
+{
+    auto_buffer struct buffer buffer = {0};
+    buffer_append_string(&buffer, "consumed");
+    buffer_consume(&buffer, 3);
+    buffer_append_string(&buffer, ", taken back");
+    buffer_truncate(&buffer, 5);
+    ck_assert(bytes_equal_string(buffer_peek(&buffer), "sumed"));
+    buffer_truncate(&buffer, 0);
+    ck_assert_uint_eq(buffer_size(&buffer), 0);
+}
+END_TEST
+
 TEST_PROGRAM("buffer", content_survives_growth_and_consumption,
-             format_appends_without_its_terminator)
+             format_appends_without_its_terminator, what_was_appended_last_can_be_taken_back)

@@ -92,7 +92,8 @@ static void take_all(struct session *session, void *connection)
     }
 }
 
-static const struct transport_ops transport = {"test", TRANSPORT_SLOT_SSE, encode, take_all};
+static const struct transport_ops transport = {
+    .name = "test", .slot = TRANSPORT_SLOT_SSE, .encode = encode, .ready = take_all};
 
 static void turn(void)
 {

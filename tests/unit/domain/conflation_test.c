@@ -160,7 +160,8 @@ static void ready(struct session *session, void *connection)
     take(session, UINT32_MAX);
 }
 
-static const struct transport_ops transport = {"test", TRANSPORT_SLOT_SSE, encode, ready};
+static const struct transport_ops transport = {
+    .name = "test", .slot = TRANSPORT_SLOT_SSE, .encode = encode, .ready = ready};
 
 static void turn(void)
 {

@@ -46,25 +46,42 @@ static struct lane_record record_at(int64_t offset, struct buffer *value)
                                 .value = buffer_peek(&world.records[offset].value)};
 }
 
+static void publish_one(const char *room, struct notification_item item, const char *data,
+                        int64_t timestamp_ms)
+{
+    char id[16];
+    struct bytes name = bytes_of_string(room);
+    snprintf(id, sizeof(id), "%lld", (long long)world.end);
+    struct notification notification = {.id = bytes_of_string(id),
+                                        .rooms = &name,
+                                        .room_count = 1,
+                                        .item = item,
+                                        .type = NOTIFICATION_TASK_STATUS,
+                                        .task_status = {.data = bytes_of_string(data)}};
+    ck_assert_int_lt(world.end, 8000);
+    struct record *record = &world.records[world.end++];
+    notification_encode(&notification, &record->value);
+    record->timestamp_ms = timestamp_ms;
+    if (!world.closed)
+        hand_arrive(&world.source, world.hub, world.end - 1, record_at);
+}
+
 static void publish_sized(const char *room, unsigned count, size_t size)
 {
     auto_free char *fill = mem_alloc(size + 1);
     memset(fill, '1', size);
-    for (; count; count--) {
-        char id[16];
-        struct bytes name = bytes_of_string(room);
-        snprintf(id, sizeof(id), "%lld", (long long)world.end);
-        struct notification notification = {.id = bytes_of_string(id),
-                                            .rooms = &name,
-                                            .room_count = 1,
-                                            .type = NOTIFICATION_TASK_STATUS,
-                                            .task_status = {.data = bytes_of_string(fill)}};
-        ck_assert_int_lt(world.end, 8000);
-        struct record *record = &world.records[world.end++];
-        notification_encode(&notification, &record->value);
-        record->timestamp_ms = world.end * SECOND;
-        if (!world.closed)
-            hand_arrive(&world.source, world.hub, world.end - 1, record_at);
+    for (; count; count--)
+        publish_one(room, (struct notification_item){0}, fill, (world.end + 1) * SECOND);
+}
+
+/* One for each letter: about the item of that name, or, after a minus, that it is taken out. */
+static void publish_items(const char *room, const char *items)
+{
+    for (; *items; items++) {
+        struct notification_item item = {.removed = *items == '-'};
+        items += item.removed;
+        item.key = bytes_of(items, 1);
+        publish_one(room, item, "1", (world.end + 1) * SECOND);
     }
 }
 
@@ -78,7 +95,8 @@ static void read_back(unsigned records)
     hand_read_back(&world.source, world.hub, world.first, records, record_at);
 }
 
-/* --- the session: "h5" is history, "5" live, "+" and "-" joined and refused */
+/* --- the session: "h5" is history, "[5 6 ]" items of a state and "![" their first, "5" live, "+" and
+ * "-" joined and refused; of a state, "=" is how many there are, and "@" from which second on */
 
 static void encode(const struct message_view *view, struct buffer *out)
 {
@@ -111,6 +129,11 @@ static void heard(const struct delivery *delivery)
         say_number("", delivery->body);
     else if (delivery->kind == DELIVERY_HISTORY)
         say_number("h", delivery->body);
+    else if (delivery->kind == DELIVERY_STATE)
+        say("%s[%.*s] ", delivery->first ? "!" : "", BYTES_PRINT(delivery->body));
+    else if (delivery->kind == DELIVERY_JOINED && delivery->has_state)
+        say("+%.*s=%u%s@%lld ", BYTES_PRINT(delivery->room), delivery->history_count,
+            delivery->history_complete ? "" : "...", (long long)(delivery->since_ms / SECOND));
     else if (delivery->kind == DELIVERY_JOINED && delivery->has_history)
         say("+%.*s:%u%s ", BYTES_PRINT(delivery->room), delivery->history_count,
             delivery->history_complete ? "" : "...");
@@ -137,7 +160,16 @@ static void take(struct session *of, void *connection)
         heard(&delivery);
 }
 
-static const struct transport_ops transport = {"test", TRANSPORT_SLOT_SSE, encode, take};
+static void append_item(struct buffer *list, struct bytes body)
+{
+    static const char before[] = "\"id\":\"";
+    const char *id = memmem(body.data, body.size, before, strlen(before));
+    ck_assert_ptr_nonnull(id);
+    buffer_append_format(list, "%d ", atoi(id + strlen(before)));
+}
+
+static const struct transport_ops transport = {"test", TRANSPORT_SLOT_SSE, encode, take,
+                                               append_item};
 
 static void turn(void)
 {
@@ -179,7 +211,7 @@ static void connect(void)
 /* At the time at which the next record is published. */
 static void ask(const char *room, int64_t since_ms, uint32_t last)
 {
-    const struct history_request request = {since_ms, last};
+    const struct history_request request = {.since_ms = since_ms, .last = last};
     session_join_with_history(session, bytes_of_string(room), 1, &request, world.now_ms,
                               world.end * SECOND);
 }
@@ -187,6 +219,13 @@ static void ask(const char *room, int64_t since_ms, uint32_t last)
 static void last(const char *room, uint32_t count)
 {
     ask(room, INT64_MIN, count);
+}
+
+static void ask_state(const char *room)
+{
+    const struct history_request request = {.since_ms = INT64_MIN, .state = true};
+    session_join_with_history(session, bytes_of_string(room), 1, &request, world.now_ms,
+                              world.end * SECOND);
 }
 
 static void start_gateway(void)
@@ -210,6 +249,7 @@ static void begin(void)
     world.config.open_timeout_ms = OPEN_TIMEOUT_MS;
     world.config.history = (struct history_limits){
         .messages = 100, .bytes = 1 << 20, .age_ms = INT64_MAX, .buffered = 1 << 20};
+    world.config.state = (struct state_limits){.items = 100, .chunk_bytes = 1000};
 }
 
 static void begin_connected(void)
@@ -690,6 +730,213 @@ START_TEST(a_session_that_moves_takes_its_history_first)
 }
 END_TEST
 
+/* --- the state of a room */
+
+START_TEST(a_state_has_the_newest_of_each_item)
+{
+    begin_connected();
+    publish_items("task:1", "abca");
+    publish("task:1", 1);            /* about no item */
+    publish_items("task:2", "b");    /* of another room */
+    publish_items("task:1", "de-d"); /* 6 to 8 */
+    ask_state("task:1");
+    publish_items("task:1", "c"); /* before it is whole: in it */
+    turn();
+    EXPECT("![1 3 7 9 ] +task:1=4@0 ");
+    publish_items("task:1", "-b");
+    publish("task:1", 1);
+    turn();
+    EXPECT("10 11 ");
+    ask_state("task:1");
+    turn();
+    EXPECT("![3 7 9 ] +task:1=3@0 ");
+    ck_assert_uint_eq(hub_stats(world.hub)->states, 2);
+    ck_assert_uint_eq(hub_stats(world.hub)->state_items, 7);
+    ck_assert_uint_eq(hub_stats(world.hub)->histories, 0);
+    end();
+}
+END_TEST
+
+START_TEST(a_room_without_items_has_an_empty_state)
+{
+    begin_connected();
+    ask_state("task:1");
+    turn();
+    EXPECT("![] +task:1=0@0 ");
+    publish_items("task:2", "a-a");
+    ask_state("task:2");
+    turn();
+    EXPECT("![] +task:2=0@0 ");
+    end();
+}
+END_TEST
+
+START_TEST(a_state_comes_in_chunks)
+{
+    struct delivery delivery;
+    begin();
+    world.config.state.chunk_bytes = 4;
+    start_gateway();
+    connect();
+    publish_items("task:1", "abcdefghijklm");
+    blocked = true;
+    ask_state("task:1");
+    turn();
+    for (unsigned i = 0; i < 6; i++) {
+        ck_assert(session_next(session, &delivery));
+        heard(&delivery);
+    }
+    EXPECT("![0 1 ] [2 3 ] [4 5 ] [6 7 ] [8 9 ] [10 ] ");
+    blocked = false;
+    take(session, NULL);
+    EXPECT("[11 ] [12 ] +task:1=13@0 ");
+    end();
+}
+END_TEST
+
+START_TEST(a_state_is_read_back_as_a_history_is)
+{
+    begin();
+    publish_items("task:1", "ab");
+    publish("task:2", 40);
+    publish_items("task:1", "c-a");
+    start_gateway();
+    connect();
+    ask_state("task:1");
+    turn();
+    publish_items("task:1", "d");
+    turn();
+    ck_assert_str_eq(said, "");
+    rest();
+    EXPECT("![1 42 44 ] +task:1=3@0 ");
+    ck_assert_uint_gt(world.source.scans, 0);
+    end();
+}
+END_TEST
+
+START_TEST(a_slow_session_gets_the_state_where_it_stands)
+{
+    begin_connected();
+    publish_items("task:1", "a");
+    blocked = true;
+    publish("user:usr_1", 8); /* four are queued, and it is behind */
+    turn();
+    ask_state("task:1");
+    publish_items("task:1", "-ab");
+    turn();
+    blocked = false;
+    take(session, NULL);
+    EXPECT("1 2 3 4 ![0 ] +task:1=1@0 5 6 7 8 9 10 ");
+    end();
+}
+END_TEST
+
+START_TEST(of_too_many_items_the_newest_come)
+{
+    begin();
+    world.config.state.items = 3;
+    start_gateway();
+    connect();
+    publish_items("task:1", "abcdea"); /* at seconds 1 to 6; then b and c are left out */
+    ask_state("task:1");
+    turn();
+    EXPECT("![3 4 5 ] +task:1=3...@3 ");
+    publish_items("task:1", "-e");
+    turn();
+    EXPECT("6 ");
+    ask_state("task:1");
+    turn();
+    EXPECT("![3 5 ] +task:1=2...@3 ");
+    ck_assert_uint_eq(hub_stats(world.hub)->states_incomplete, 2);
+    end();
+}
+END_TEST
+
+START_TEST(a_state_says_how_far_it_looked)
+{
+    begin();
+    publish_items("task:1", "ab");
+    publish("task:2", 10);
+    publish_items("task:1", "c");
+    start_gateway();
+    world.first = 3; /* at second 4; retention */
+    connect();
+    ask_state("task:1");
+    rest();
+    EXPECT("![12 ] +task:1=1...@4 ");
+    end();
+}
+END_TEST
+
+START_TEST(a_log_without_records_says_when_it_was_looked_at)
+{
+    begin();
+    publish("task:1", 10);
+    start_gateway();
+    world.first = 10;
+    connect();
+    ask_state("task:1");
+    rest();
+    EXPECT("![] +task:1=0...@10 ");
+    end();
+}
+END_TEST
+
+/* What lies behind the first that is young enough counts, whatever its clock says. */
+START_TEST(a_clock_that_goes_wrong_does_not_bring_back_what_was)
+{
+    begin();
+    world.config.history.age_ms = 20 * SECOND;
+    start_gateway();
+    connect();
+    publish_items("task:1", "a");
+    publish("task:2", 30);
+    publish_items("task:1", "bc"); /* at seconds 32 and 33 */
+    publish_one("task:1", (struct notification_item){BYTES_LITERAL("b"), true}, "1", 1 * SECOND);
+    publish_one("task:1", (struct notification_item){BYTES_LITERAL("d"), false}, "1", 1 * SECOND);
+    ask_state("task:1");
+    rest();
+    EXPECT("![32 34 ] +task:1=2...@15 ");
+    end();
+}
+END_TEST
+
+START_TEST(a_state_can_be_switched_off)
+{
+    begin();
+    world.config.state.items = 0;
+    start_gateway();
+    connect();
+    ask_state("task:1");
+    turn();
+    EXPECT("-task:1:no_state ");
+    last("task:1", 1);
+    turn();
+    EXPECT("+task:1:0 ");
+    end();
+}
+END_TEST
+
+/* Nobody waits long for others who ask for much. */
+START_TEST(what_a_turn_looks_at_is_bounded)
+{
+    begin();
+    world.config.ring_bytes = 8 << 20;
+    world.config.history.bytes = 1 << 26;
+    start_gateway();
+    connect();
+    for (unsigned i = 0; i < 3500; i++)
+        publish_items("task:1", "a");
+    for (unsigned i = 0; i < 3; i++)
+        ask_state("task:1");
+    turn();
+    EXPECT("![3499 ] +task:1=1@0 ![3499 ] +task:1=1@0 ");
+    turn();
+    EXPECT("![3499 ] +task:1=1@0 ");
+    end();
+}
+END_TEST
+
 TEST_PROGRAM(
     "history", the_last_ones_come_before_the_confirmation, what_is_since_a_time_comes,
     a_room_that_has_no_past_has_none, what_the_ring_does_not_have_is_read,
@@ -702,4 +949,10 @@ TEST_PROGRAM(
     retention_cuts_off, there_may_be_none, a_history_that_does_not_come_is_refused,
     a_room_may_be_left_while_its_history_comes, a_plain_join_does_not_wait_for_another_ones_history,
     a_session_may_end_while_its_history_comes, a_lane_that_is_not_open_yet_is_waited_for,
-    a_session_that_moves_takes_its_history_first)
+    a_session_that_moves_takes_its_history_first, a_state_has_the_newest_of_each_item,
+    a_room_without_items_has_an_empty_state, a_state_comes_in_chunks,
+    a_state_is_read_back_as_a_history_is, a_slow_session_gets_the_state_where_it_stands,
+    of_too_many_items_the_newest_come, a_state_says_how_far_it_looked,
+    a_log_without_records_says_when_it_was_looked_at,
+    a_clock_that_goes_wrong_does_not_bring_back_what_was, a_state_can_be_switched_off,
+    what_a_turn_looks_at_is_bounded)

@@ -5,9 +5,10 @@
 
 static struct hub hub;
 
-static struct message *make_message(int64_t offset)
+static struct message *make_message(int64_t offset, struct notification_item item)
 {
     struct notification notification = {.id = BYTES_LITERAL("n"),
+                                        .item = item,
                                         .type = NOTIFICATION_TASK_STATUS,
                                         .task_status = {.event = BYTES_LITERAL("task.progress")}};
     struct bytes room = BYTES_LITERAL("task:1");
@@ -21,7 +22,16 @@ static struct message *make_message(int64_t offset)
 
 static void add(struct history *history, int64_t offset)
 {
-    struct message *message = make_message(offset);
+    struct message *message = make_message(offset, (struct notification_item){0});
+    history_add(history, message);
+    message_unref(message);
+}
+
+static void add_item(struct history *history, int64_t offset, char key, bool removed)
+{
+    struct notification_item item = {bytes_of(&key, 1), removed};
+    struct message *message = make_message(offset, item);
+    message->timestamp_ms = 10 * offset;
     history_add(history, message);
     message_unref(message);
 }
@@ -37,13 +47,13 @@ static int64_t take(struct history *history)
 
 START_TEST(the_last_are_kept_in_order)
 {
-    struct history *history = history_new(&hub, 1);
+    struct history *history = history_new(&hub, 1, false);
     for (int64_t i = 0; i < 100; i++) {
         add(history, i);
         if (history->count > 20)
             history_drop_oldest(history);
     }
-    history_set_whole(history, (struct position){100, 7}, false);
+    history_set_whole(history, (struct position){100, 7}, false, INT64_MIN);
     ck_assert_uint_eq(history->found, 20);
     ck_assert_int_eq(history->end.next, 100);
     for (int64_t i = 80; i < 100; i++)
@@ -57,7 +67,7 @@ END_TEST
 
 START_TEST(all_together_are_counted)
 {
-    struct history *one = history_new(&hub, 1), *other = history_new(&hub, 1);
+    struct history *one = history_new(&hub, 1, false), *other = history_new(&hub, 1, false);
     add(one, 1);
     size_t bytes = one->bytes;
     add(other, 2);
@@ -74,7 +84,7 @@ END_TEST
 
 START_TEST(one_has_at_most_its_part_of_what_all_may_have)
 {
-    struct history *history = history_new(&hub, 1);
+    struct history *history = history_new(&hub, 1, false);
     add(history, 1);
     hub.config.history.buffered = 8 * history->bytes;
     ck_assert(!history_is_too_large(history));
@@ -90,7 +100,7 @@ START_TEST(all_have_at_most_what_all_may_have)
 {
     struct history *histories[9];
     for (int i = 0; i < 9; i++) {
-        histories[i] = history_new(&hub, 1);
+        histories[i] = history_new(&hub, 1, false);
         add(histories[i], i);
         hub.config.history.buffered = 8 * histories[i]->bytes;
         ck_assert(history_is_too_large(histories[i]) == (i == 8));
@@ -100,5 +110,55 @@ START_TEST(all_have_at_most_what_all_may_have)
 }
 END_TEST
 
+START_TEST(a_state_is_folded_and_then_given)
+{
+    bool first;
+    struct history *history = history_new(&hub, 1, true);
+    add_item(history, 1, 'a', false);
+    size_t bytes = history->bytes;
+    add_item(history, 2, 'b', false);
+    add(history, 3); /* about no item */
+    add_item(history, 4, 'a', false);
+    add_item(history, 5, 'c', false);
+    add_item(history, 6, 'c', true);
+    add_item(history, 7, 'd', true);
+    ck_assert_uint_eq(history_count(history), 2);
+    ck_assert_uint_eq(history->bytes, 2 * bytes);
+    history_set_whole(history, (struct position){8, 7}, true, 5);
+    ck_assert_uint_eq(history->found, 2);
+    ck_assert_int_eq(history->since_ms, 5);
+    ck_assert_uint_eq(hub.stats.history_bytes, 2 * bytes);
+    ck_assert(history_begin_chunk(history, &first) && first);
+    ck_assert_int_eq(history_next(history)->offset, 2);
+    ck_assert_int_eq(take(history), 2);
+    ck_assert(history_begin_chunk(history, &first) && !first);
+    ck_assert_int_eq(take(history), 4);
+    ck_assert(!history_begin_chunk(history, &first));
+    history_free(history);
+    ck_assert_uint_eq(hub.stats.history_bytes, 0);
+}
+END_TEST
+
+START_TEST(a_state_that_left_items_out_says_from_when_on_it_has_all)
+{
+    struct history *history = history_new(&hub, 1, true);
+    for (char key = 'a'; key < 'f'; key++)
+        add_item(history, key - 'a', key, false);
+    history_drop_oldest(history);
+    history_drop_oldest(history);
+    ck_assert_int_eq(history->since_ms, 11);
+    history_set_whole(history, (struct position){8, 7}, false, 5);
+    ck_assert_int_eq(history->since_ms, 11);
+    history_free(history); /* with what was not given */
+    ck_assert_uint_eq(hub.stats.history_bytes, 0);
+    history = history_new(&hub, 1, true);
+    add_item(history, 1, 'a', false);
+    history_free(history); /* before it is whole */
+    ck_assert_uint_eq(hub.stats.history_bytes, 0);
+}
+END_TEST
+
 TEST_PROGRAM("history", the_last_are_kept_in_order, all_together_are_counted,
-             one_has_at_most_its_part_of_what_all_may_have, all_have_at_most_what_all_may_have)
+             one_has_at_most_its_part_of_what_all_may_have, all_have_at_most_what_all_may_have,
+             a_state_is_folded_and_then_given,
+             a_state_that_left_items_out_says_from_when_on_it_has_all)

@@ -70,8 +70,8 @@ END_TEST
 START_TEST(what_has_come_to_its_end_is_confirmed)
 {
     begin();
-    struct history *history = history_new(&world.hub, 1);
-    history_set_whole(history, (struct position){0}, true);
+    struct history *history = history_new(&world.hub, 1, false);
+    history_set_whole(history, (struct position){0}, true, INT64_MIN);
     joins_confirm(add(0, 0, "task:1"), history);
     joins_confirm(add(0, 1, "task:22"), NULL);
     const struct queue_item *item = session_queue_first(&world.sessions[0].queue);

@@ -67,7 +67,8 @@ static void encode(const struct message_view *view, struct buffer *out)
     buffer_append(out, view->json);
 }
 
-static const struct transport_ops transport = {"test", TRANSPORT_SLOT_SSE, encode, ready};
+static const struct transport_ops transport = {
+    .name = "test", .slot = TRANSPORT_SLOT_SSE, .encode = encode, .ready = ready};
 
 static void turn(int64_t later_ms)
 {

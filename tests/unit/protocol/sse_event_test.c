@@ -48,6 +48,23 @@ START_TEST(an_event_is_wrapped_as_history)
 }
 END_TEST
 
+START_TEST(events_are_wrapped_as_items)
+{
+    auto_buffer struct buffer body = {0};
+    auto_buffer struct buffer list = {0};
+    auto_buffer struct buffer out = {0};
+    sse_append_body(&body, BYTES_LITERAL("e"), BYTES_LITERAL("{\"a\":1}"));
+    sse_append_item(&list, buffer_peek(&body));
+    sse_append_item(&list, buffer_peek(&body));
+    sse_append_state(&out, BYTES_LITERAL("task:\"1"), false, buffer_peek(&list));
+    expect_text(&out,
+                "event: state\ndata: {\"room\":\"task:\\\"1\",\"first\":false,\"items\":["
+                "{\"event\":\"e\",\"data\":{\"a\":1}},{\"event\":\"e\",\"data\":{\"a\":1}}]}\n");
+    sse_append_state(&out, BYTES_LITERAL("task:1"), true, bytes_of("", 0));
+    expect_text(&out, "event: state\ndata: {\"room\":\"task:1\",\"first\":true,\"items\":[]}\n");
+}
+END_TEST
+
 START_TEST(cursor_and_delay_stand_alone)
 {
     auto_buffer struct buffer out = {0};
@@ -87,5 +104,5 @@ START_TEST(a_returning_client_says_where_it_stands)
 END_TEST
 
 TEST_PROGRAM("sse_event", events_are_written_in_two_parts, line_ends_in_data_cannot_forge_fields,
-             an_event_is_wrapped_as_history, cursor_and_delay_stand_alone,
-             a_returning_client_says_where_it_stands)
+             an_event_is_wrapped_as_history, events_are_wrapped_as_items,
+             cursor_and_delay_stand_alone, a_returning_client_says_where_it_stands)

@@ -154,6 +154,17 @@ START_TEST(answers_are_written)
     ws_json_append_tail(&out, BYTES_LITERAL("c"));
     expect_text(&out, "{\"type\":\"history\",\"room\":\"task:\\\"1\",\"event\":\"e\",\"data\":{},"
                       "\"cursor\":\"c\"}");
+    ws_json_append_state_ack(&out, id, 3, false, 17);
+    expect_text(&out, "{\"type\":\"ack\",\"id\":\"x\",\"state\":{\"count\":3,\"complete\":false,"
+                      "\"since\":17}}");
+    auto_buffer struct buffer list = {0};
+    ws_json_append_item(&list, buffer_peek(&body_before));
+    ws_json_append_item(&list, buffer_peek(&body_before));
+    ws_json_append_state(&out, BYTES_LITERAL("task:\"1"), true, buffer_peek(&list));
+    ws_json_append_tail(&out, BYTES_LITERAL("c"));
+    expect_text(&out,
+                "{\"type\":\"state\",\"room\":\"task:\\\"1\",\"first\":true,\"items\":["
+                "{\"event\":\"e\",\"data\":{}},{\"event\":\"e\",\"data\":{}}],\"cursor\":\"c\"}");
     ws_json_append_error(&out, none, "bad", BYTES_LITERAL("a \"b\""), 0);
     expect_text(&out,
                 "{\"type\":\"error\",\"error\":{\"code\":\"bad\",\"message\":\"a \\\"b\\\"\"}}");

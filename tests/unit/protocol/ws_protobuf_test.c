@@ -132,6 +132,19 @@ START_TEST(a_notification_is_its_bytes_and_a_cursor)
         ck_assert_uint_eq(strlen(message->history->room), part.size);
         ck_assert_uint_eq(strlen(message->cursor), part.size);
         smartstack__v1__server_message__free_unpacked(message, NULL);
+        auto_buffer struct buffer list = {0};
+        auto_buffer struct buffer framed = {0};
+        ws_protobuf_append_body(&framed, part);
+        for (unsigned j = 0; j < 2; j++)
+            ws_protobuf_append_item(&list, buffer_peek(&framed));
+        ws_protobuf_append_state(&past, part, true, buffer_peek(&list));
+        ws_protobuf_append_tail(&past, part);
+        message = unpack(&past);
+        ck_assert(message->state->first && message->state->n_notifications == 2);
+        ck_assert_uint_eq(message->state->notifications[1].len, part.size);
+        ck_assert_uint_eq(strlen(message->state->room), part.size);
+        ck_assert_uint_eq(strlen(message->cursor), part.size);
+        smartstack__v1__server_message__free_unpacked(message, NULL);
     }
     auto_buffer struct buffer none = {0};
     ws_protobuf_append_tail(&none, bytes_of(NULL, 0));

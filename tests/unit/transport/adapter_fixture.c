@@ -148,7 +148,7 @@ static void serve_lanes(void)
     }
 }
 
-void fixture_publish(const char *room, bool turn)
+static void publish_about(const char *room, struct notification_item item)
 {
     struct fake_lane *own = lane_named("fanout.tenant", 0);
     struct bytes rooms[] = {bytes_of_string(room)};
@@ -159,6 +159,7 @@ void fixture_publish(const char *room, bool turn)
         .time = BYTES_LITERAL("2026-01-01T00:00:00Z"),
         .rooms = rooms,
         .room_count = 1,
+        .item = item,
         .type = NOTIFICATION_TASK_STATUS,
         .task_status = {.status = BYTES_LITERAL("progress"), .data = bytes_of_string(data)}};
     ck_assert_int_lt(own->end, RECORDS);
@@ -168,8 +169,19 @@ void fixture_publish(const char *room, bool turn)
     struct lane_record record = record_at(own, own->end - 1);
     if (own->lane && !own->asked)
         hub_record(fixture.hub, own->lane, &record);
+}
+
+void fixture_publish(const char *room, bool turn)
+{
+    publish_about(room, (struct notification_item){0});
     if (turn)
         fake_turn();
+}
+
+void fixture_publish_item(const char *room, const char *key, bool removed)
+{
+    publish_about(room, (struct notification_item){bytes_of_string(key), removed});
+    fake_turn();
 }
 
 void fixture_set_stale(bool stale)
@@ -293,6 +305,7 @@ static const struct hub_config hub_defaults = {
     .catch_up_bytes = 1 << 30,
     .scans = 2,
     .history = {.messages = 10, .bytes = 1 << 20, .age_ms = INT64_MAX, .buffered = 1 << 20},
+    .state = {.items = 10, .chunk_bytes = 400},
     .recovery = true,
     .key_count = 1};
 struct websocket_adapter_config fixture_websocket;

@@ -36,6 +36,8 @@ void fixture_stop(void);
 /* A notification for a room of acme, {"n":1} and so on in its data; takes effect with the next turn
  * if `turn`. */
 void fixture_publish(const char *room, bool turn);
+/* The same about an item, or that it is taken out. */
+void fixture_publish_item(const char *room, const char *key, bool removed);
 /* Who "late" is. */
 void fixture_decide(bool known);
 /* Lanes cannot be read any more, or again. */

@@ -100,6 +100,41 @@ START_TEST(history_comes_before_the_confirmation)
 }
 END_TEST
 
+#define ITEM(room, n, item)                                                                \
+    "{\"event\":\"task.status\",\"data\":{\"id\":\"n\",\"time\":\"2026-01-01T00:00:00Z\"," \
+    "\"rooms\":[\"" room "\"],\"item\":{\"key\":\"" item                                   \
+    "\"},\"taskStatus\":{\"status\":\"progress\",\"data\":{\"n\":" n "}}}}"
+#define STATE(room, first, items) \
+    "42[\"state\",{\"room\":\"" room "\",\"first\":" first ",\"items\":[" items "]},<cursor>]"
+
+START_TEST(state_comes_in_chunks_before_the_confirmation)
+{
+    fixture_start(false);
+    struct fake_wire *wire = open_connected();
+    fixture_publish_item("task:42", "a", false);
+    fixture_publish_item("task:42", "b", false);
+    fixture_publish_item("task:42", "a", false);
+    fixture_publish_item("task:42", "c", false);
+    fixture_publish_item("task:42", "d", false);
+    fixture_publish_item("task:42", "d", true);
+    ck_assert_str_eq(
+        ask(wire, "421[\"subscribe\",\"task:42\",{\"state\":true}]"),
+        STATE("task:42", "true", ITEM("task:42", "2", "b") "," ITEM("task:42", "3", "a")) "|" STATE(
+            "task:42", "false",
+            ITEM("task:42", "4",
+                 "c")) "|" SUBSCRIBED("task:42") "|431[{\"ok\":true,\"state\":{\"count\":3,"
+                                                 "\"complete\":true,\"since\":0}}]");
+    ck_assert_str_eq(ask(wire, "422[\"subscribe\",{\"room\":\"task:43\"},{\"state\":true}]"),
+                     STATE("task:43", "true", "") "|" SUBSCRIBED(
+                         "task:43") "|432[{\"ok\":true,\"state\":{\"count\":0,\"complete\":"
+                                    "true,\"since\":0}}]");
+    ck_assert_str_eq(ask(wire, "423[\"subscribe\",\"task:42\",{\"state\":true,\"last\":2}]"),
+                     "433[{\"ok\":false,\"error\":{\"code\":\"bad_state\",\"message\":"
+                     "\"`state` is true, and goes with neither `since` nor `last`\"}}]");
+    fixture_stop();
+}
+END_TEST
+
 /* --- who asks and does not read */
 
 static const struct engineio_stats *engineio(void)
@@ -312,4 +347,4 @@ TEST_PROGRAM("socketio_adapter", a_fresh_token_takes_and_gives_rooms,
              who_lets_the_queue_run_over_is_told_why,
              who_writes_to_a_websocket_and_does_not_read_is_ended, who_is_refused_is_told_why,
              an_end_is_told_before_it_comes, the_confirmation_comes_before_the_ack,
-             history_comes_before_the_confirmation)
+             history_comes_before_the_confirmation, state_comes_in_chunks_before_the_confirmation)

@@ -226,6 +226,44 @@ START_TEST(history_comes_before_the_session_event)
 }
 END_TEST
 
+#define ITEM(room, n, item)                                                                \
+    "{\"event\":\"task.status\",\"data\":{\"id\":\"n\",\"time\":\"2026-01-01T00:00:00Z\"," \
+    "\"rooms\":[\"" room "\"],\"item\":{\"key\":\"" item                                   \
+    "\"},\"taskStatus\":{\"status\":\"progress\",\"data\":{\"n\":" n "}}}}"
+#define STATE(room, items)                                                                   \
+    "event: state\ndata: {\"room\":\"" room "\",\"first\":true,\"items\":[" items "]}\nid: " \
+    "<id>\n\n"
+
+START_TEST(state_comes_before_the_session_event_and_not_again_on_return)
+{
+    char fields[4096];
+    fixture_start(false);
+    struct fake_wire *other = open_stream("/sse");
+    fixture_publish_item("task:42", "a", false);
+    fixture_publish_item("task:42", "b", false);
+    fixture_publish_item("task:42", "a", true);
+    struct fake_wire *wire = ask("/sse?room=task:42&room=task:43&state=1", GOOD);
+    ck_assert_str_eq(
+        behind_retry(stream(wire)),
+        STATE("task:42", ITEM("task:42", "2", "b")) STATE(
+            "task:43", "") "event: session\ndata: {\"sid\":\"<sid>\",\"recovered\":false,\"state\":"
+                           "{\"count\":1,\"complete\":true,\"since\":0}}\nid: <id>\n\n");
+    fixture_publish("task:42", true);
+    ck_assert_str_eq(stream(wire), NOTIFICATION("task:42", "4"));
+    snprintf(fields, sizeof(fields), GOOD "Last-Event-ID: %s\r\n", fixture_id);
+    fake_cut(wire);
+    fixture_publish("task:43", true);
+    wire = ask("/sse?room=task:42&room=task:43&state=1", fields); /* it has it */
+    ck_assert_str_eq(behind_retry(stream(wire)), SESSION("true") NOTIFICATION("task:43", "5"));
+    fake_cut(wire);
+    fake_cut(other);
+    expect_refusal("/sse?room=task:42&state=1&last=1", GOOD, 400, "bad_state");
+    expect_refusal("/sse?room=task:42&state=2", GOOD, 400, "bad_state");
+    expect_refusal("/sse?room=task:42&room=secret:1&state=true", GOOD, 403, "not_allowed");
+    fixture_stop();
+}
+END_TEST
+
 START_TEST(a_lane_that_does_not_open_ends_a_stream_that_has_begun)
 {
     fixture_start(false);
@@ -418,6 +456,7 @@ TEST_PROGRAM("sse_adapter", rights_are_those_of_the_token_at_the_return, a_strea
              cookies_and_origins_are_as_configured, the_last_id_resumes,
              what_comes_before_all_rooms_are_joined_is_kept_back,
              history_comes_before_the_session_event,
+             state_comes_before_the_session_event_and_not_again_on_return,
              a_lane_that_does_not_open_ends_a_stream_that_has_begun,
              trouble_of_ours_sends_an_event_source_round_again,
              a_room_whose_lane_does_not_open_is_trouble_of_ours, an_idle_stream_has_a_heart,

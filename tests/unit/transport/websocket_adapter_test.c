@@ -60,6 +60,15 @@ static void replace(char *line, size_t size, const char *word, const char *value
 static void happen(struct fake_wire **wire, const char *what)
 {
     char room[64];
+    char key[8];
+    if (sscanf(what, "publish %63s about %7s", room, key) == 2) {
+        fixture_publish_item(room, key, false);
+        return;
+    }
+    if (sscanf(what, "publish %63s without %7s", room, key) == 2) {
+        fixture_publish_item(room, key, true);
+        return;
+    }
     if (sscanf(what, "publish %63s", room) == 1) {
         fixture_publish(room, true);
     } else if (strcmp(what, "stale") == 0 || strcmp(what, "live") == 0) {
@@ -231,11 +240,35 @@ START_TEST(protobuf_says_the_same)
     ck_assert_str_eq(answer->error->code, "bad_history");
     release(answer);
 
+    fixture_publish_item("task:43", "a", false);
+    release(take_server_message(wire)); /* it is in the room */
+    subscribe.since = subscribe.last = 0;
+    subscribe.state = true;
+    send_message(wire, &request);
+    answer = take_server_message(wire);
+    ck_assert_int_eq(answer->content_case, SMARTSTACK__V1__SERVER_MESSAGE__CONTENT_STATE);
+    ck_assert_str_eq(answer->state->room, "task:43");
+    ck_assert(answer->state->first && answer->state->n_notifications == 1);
+    ck_assert_ptr_nonnull(memmem(answer->state->notifications[0].data,
+                                 answer->state->notifications[0].len, "{\"n\":2}", 7));
+    ck_assert(answer->cursor[0]);
+    release(answer);
+    release(take_server_message(wire)); /* the cursor */
+    answer = take_server_message(wire);
+    ck_assert(!answer->ack->history && answer->ack->state->count == 1 &&
+              answer->ack->state->complete && answer->ack->state->since == 0);
+    release(answer);
+    subscribe.last = 1;
+    send_message(wire, &request);
+    answer = take_server_message(wire);
+    ck_assert_str_eq(answer->error->code, "bad_state");
+    release(answer);
+
     fixture_publish("task:42", true);
     answer = take_server_message(wire);
     ck_assert_int_eq(answer->content_case, SMARTSTACK__V1__SERVER_MESSAGE__CONTENT_NOTIFICATION);
     ck_assert_ptr_nonnull(
-        memmem(answer->notification.data, answer->notification.len, "{\"n\":2}", 7));
+        memmem(answer->notification.data, answer->notification.len, "{\"n\":3}", 7));
     ck_assert(answer->cursor[0]);
     release(answer);
 
