@@ -173,7 +173,7 @@ export interface StateSummary {
     count: number;
     /** They are all that there are; else what has not changed since `since` may be missing. */
     complete: boolean;
-    /** What has changed since then (milliseconds since 1970) is in it; 0: whatever has. */
+    /** What has changed since then (milliseconds since 1970) is in it; 0: it is complete. */
     since: number;
 }
 /** Bring a fresh token within this time. */

@@ -26,7 +26,7 @@
 
 enum {
     LOOKS_A_TURN = 1 << 18, /* records of rings that all searches together look at in one turn */
-    LOOKS_TO_DECODE = 32,   /* what a record that may be the room's costs */
+    LOOKS_TO_DECODE = 64,   /* what a record that may be the room's costs, beside its look */
     FIRST_STEP = 16,        /* the first look goes so many times less far than is allowed */
     NEXT_STEP = 4,
 };
@@ -175,7 +175,7 @@ static void search_finish(struct history_search *search, struct position end)
         hub->stats.states_incomplete += !complete;
     else
         hub->stats.histories_incomplete += !complete;
-    history_set_whole(history, end, complete, looked_since(search));
+    history_set_whole(history, end, complete, complete ? INT64_MIN : looked_since(search));
     session_room_live(search->session, search->room);
     search->history = NULL;
     joins_set_search(pending, NULL);

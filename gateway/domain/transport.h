@@ -105,7 +105,7 @@ struct delivery {
     int64_t
         retry_after_ms; /* REFUSED, JOIN_REFUSED for `rate_limited`: when to try again; else 0 */
     int64_t since_ms;   /* STALE: wall-clock milliseconds. JOINED with a state: all items that have
-                           changed since then are in it; 0: all that ever have */
+                           changed since then are in it; 0: it is complete */
 };
 
 #endif

@@ -140,7 +140,7 @@ static const char *const templates[] = {
     "40{\"token\":\"$t\",\"pid\":\"$p\",\"offset\":\"$c\"}",
     "42$n[\"subscribe\",\"$r\"]",
     "42$n[\"subscribe\",{\"room\":\"$r\"},{\"last\":$n}]",
-    "42$n[\"subscribe\",\"$r\",{\"since\":\"2026-01-01T00:00:00Z\"}]",
+    "42$n[\"subscribe\",\"$r\",{\"state\":true}]",
     "42$n[\"unsubscribe\",\"$r\"]",
     "42[\"subscribe\",\"$r\"]",
     "42[\"unsubscribe\",\"$r\"]",

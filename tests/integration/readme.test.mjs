@@ -36,10 +36,10 @@ test('rules, backend and page of the README', { timeout: 120000 * SLOW }, async 
     const task = { id: 'task-1', tenantId: 'acme', userId: 'usr_test' };
 
     const page = block('ts', 'socket.io-client').replace('https://realtime.example.com', gateway.url);
-    const seen = { tasks: [], past: [] };
+    const seen = { tasks: [], past: [], boards: [] };
     const unexpected = (what) => (given) => assert.fail(`${what} ${JSON.stringify(given)}`);
     const socket = await run(page, { io }, {
-        taskId: task.id, getToken: async () => token({ sub: 'usr_test', tenant: 'acme' }, SECRET),
+        taskId: task.id, projectId: 'project-1', showBoard: (...state) => seen.boards.push(state), getToken: async () => token({ sub: 'usr_test', tenant: 'acme' }, SECRET),
         setTask: (status) => seen.tasks.push(status), addPast: (event) => seen.past.push(event), addReview: unexpected('review'), reload: unexpected('reload'),
     }, 'socket');
     t.after(() => socket.disconnect());
@@ -53,4 +53,5 @@ test('rules, backend and page of the README', { timeout: 120000 * SLOW }, async 
     assert.equal(seen.tasks[0].taskId, task.id);
     assert.deepEqual(seen.tasks[0].data, { progress: 40, stage: 'ocr' });
     assert.deepEqual(seen.past, [], 'nothing was before');
+    assert.deepEqual(seen.boards, [['project:project-1', true, []]], 'nor is anything shown');
 });

@@ -1,12 +1,14 @@
 /* State on join, by stock clients on a real broker: a page that joins in the middle of the traffic shows what it would show if it had
- * been there all the time; so does one that is loaded again, with its gateway killed meanwhile. The pages are those of
- * deploy/docs/state.md. */
+ * been there all the time; so does one that is loaded again, with its gateway killed meanwhile. The pages run the
+ * code of deploy/docs/state.md. */
 import assert from 'node:assert/strict';
+import fs from 'node:fs';
+import path from 'node:path';
 import { test } from 'node:test';
 import { io } from 'socket.io-client';
 import { decodeNotification, encodeNotification } from './lib/backend.mjs';
 import { EVENTS, token } from './lib/client.mjs';
-import { SLOW } from './lib/places.mjs';
+import { SLOW, SOURCE_DIR } from './lib/places.mjs';
 import { EventClient, Switch, WebSocketClient } from './lib/streams.mjs';
 import { freePort } from './lib/ports.mjs';
 import { eventually, sleep } from './lib/wait.mjs';
@@ -15,6 +17,7 @@ import { SECRET, World } from './lib/world.mjs';
 const ROOM = 'project:1';
 const ITEMS = 300;
 const BEFORE = 2000;
+const number = (notification) => notification.taskStatus.data.n;
 const auth = (sub = 'usr_test') => ({ token: token({ sub, tenant: 'acme' }, SECRET) });
 
 /* What the room shows, from what was published: the definition. */
@@ -69,8 +72,10 @@ class Board {
     states = [];
     last = 0;
 
-    state({ room, first, items, bytes = JSON.stringify(items).length }) {
-        this.states.push({ room, first, items: items.length, bytes });
+    note({ room, first, items, bytes = JSON.stringify(items).length }) { this.states.push({ room, first, items: items.length, bytes }); }
+
+    state({ room, first, items, bytes }) {
+        this.note({ room, first, items, bytes });
         if (first)
             this.rooms.set(room, new Map());
         for (const { event, data } of items) {
@@ -80,7 +85,7 @@ class Board {
     }
 
     live(data) {
-        this.last = data.taskStatus.data.n;
+        this.last = number(data);
         for (const room of data.item ? data.rooms : [])
             if (data.item.removed)
                 this.rooms.get(room)?.delete(data.item.key);
@@ -88,7 +93,7 @@ class Board {
                 this.rooms.get(room)?.set(data.item.key, data);
     }
 
-    numbers() { return Object.fromEntries([...this.rooms.get(ROOM) ?? []].map(([key, data]) => [key, data.taskStatus.data.n]).sort()); }
+    numbers() { return Object.fromEntries([...this.rooms.get(ROOM) ?? []].map(([key, data]) => [key, number(data)]).sort()); }
 
     async shows({ shown, n }, what) {
         const expected = Object.fromEntries([...shown].sort());
@@ -97,36 +102,37 @@ class Board {
     }
 }
 
-/* A page of a stock client, which keeps itself over a reload: deploy/docs/state.md. */
+/* The indented blocks of the document: a page, and what makes it go on after a reload. */
+const [PAGE, RELOAD] = fs.readFileSync(path.join(SOURCE_DIR, 'deploy/docs/state.md'), 'utf8').split('\n\n').filter((part) => part.startsWith('    '));
+
+/* A page of a stock client that is as the document says, and keeps itself over a reload. */
 class Page {
     board = new Board();
     answers = [];
 
     constructor(url, storage, sub) {
-        const kept = JSON.parse(storage.getItem('realtime'));
-        const socket = this.socket = io(url, { auth: auth(sub), autoConnect: false, forceNew: true, reconnectionDelay: 100, reconnectionDelayMax: 500 });
-        socket.on('state', (state) => this.board.state(state));
-        for (const event of EVENTS)
-            socket.on(event, (data) => this.board.live(data));
-        socket.on('connect', async () => {
-            this.connected = true;
-            this.recovered = socket.recovered;
-            if (!socket.recovered)
-                this.answers.push(await socket.timeout(20000 * SLOW).emitWithAck('subscribe', ROOM, { state: true }));
-        });
-        if (kept) {
-            [socket._pid, socket._lastOffset] = kept.session;
-            this.board.last = kept.last;
-            for (const [room, items] of kept.board)
-                this.board.rooms.set(room, new Map(items));
-        }
-        this.leave = () => {
-            storage.setItem('realtime', JSON.stringify({
-                session: [socket._pid, socket._lastOffset], last: this.board.last, board: [...this.board.rooms].map(([room, items]) => [room, [...items]]),
-            }));
-            socket.disconnect();
+        const around = {
+            io: (to, options) => io(to, { forceNew: true, reconnectionDelay: 100, reconnectionDelayMax: 500, ...options }),
+            url, auth: auth(sub), rooms: [ROOM], sessionStorage: storage, answered: (answer) => this.answers.push(answer),
+            addEventListener: (name, listener) => { assert.equal(name, 'pagehide'); this.hide = listener; },
         };
-        socket.connect();
+        const connect = 'socket.connect();';
+        assert.equal(PAGE.split(connect).length, 2);
+        const code = `${PAGE.replace(connect, `${RELOAD}\n${connect}`)}\nreturn { socket, board };`;
+        const { socket, board } = new Function(...Object.keys(around), code)(...Object.values(around));
+        Object.assign(this, { socket, storage });
+        this.board.rooms = board;
+        this.board.last = storage.last ?? 0;
+        socket.on('state', ({ room, first, items }) => this.board.note({ room, first, items }));
+        for (const event of EVENTS)
+            socket.on(event, (data) => { this.board.last = number(data); });
+        socket.on('connect', () => Object.assign(this, { connected: true, recovered: socket.recovered }));
+    }
+
+    leave() {
+        this.hide();
+        this.storage.last = this.board.last;
+        this.socket.disconnect();
     }
 }
 

@@ -831,6 +831,75 @@ START_TEST(a_slow_session_gets_the_state_where_it_stands)
 }
 END_TEST
 
+START_TEST(a_state_that_is_cut_off_in_the_middle_is_asked_for_again)
+{
+    struct delivery delivery;
+    begin();
+    world.config.state.chunk_bytes = 4;
+    start_gateway();
+    connect();
+    publish_items("task:1", "abc");
+    blocked = true;
+    ask_state("task:1");
+    turn();
+    ck_assert(session_next(session, &delivery));
+    heard(&delivery);
+    EXPECT("![0 1 ] ");
+    end_gateway();
+    world.source.lane = NULL;
+    blocked = false;
+    start_gateway();
+    connect();
+    publish_items("task:1", "-a");
+    turn();
+    EXPECT("recovered "); /* it is not in the room */
+    ask_state("task:1");
+    rest();
+    EXPECT("![1 2 ] +task:1=2@0 ");
+    end();
+}
+END_TEST
+
+START_TEST(who_comes_back_has_the_state_and_gets_what_it_missed)
+{
+    begin_connected();
+    publish_items("task:1", "ab");
+    ask_state("task:1");
+    turn();
+    EXPECT("![0 1 ] +task:1=2@0 ");
+    end_gateway();
+    world.source.lane = NULL;
+    publish_items("task:1", "-ac");
+    start_gateway();
+    connect();
+    EXPECT("recovered 2 3 ");
+    end();
+}
+END_TEST
+
+START_TEST(a_session_that_moves_takes_its_state_first)
+{
+    struct delivery delivery;
+    auto_buffer struct buffer state = {0};
+    begin();
+    publish_items("task:1", "aba");
+    world.config.state.chunk_bytes = 2;
+    start_gateway();
+    connect();
+    ask_state("task:1");
+    turn();
+    ck_assert(session_migrate_out(session, &state) == STATUS_INCOMPLETE);
+    blocked = true;
+    rest();
+    ck_assert(session_migrate_out(session, &state) == STATUS_INCOMPLETE);
+    while (session_next_answer(session, &delivery))
+        heard(&delivery);
+    EXPECT("![1 ] [2 ] +task:1=2@0 ");
+    ck_assert(session_migrate_out(session, &state) == STATUS_OK);
+    end();
+}
+END_TEST
+
 START_TEST(of_too_many_items_the_newest_come)
 {
     begin();
@@ -930,7 +999,9 @@ START_TEST(what_a_turn_looks_at_is_bounded)
     for (unsigned i = 0; i < 3; i++)
         ask_state("task:1");
     turn();
-    EXPECT("![3499 ] +task:1=1@0 ![3499 ] +task:1=1@0 ");
+    EXPECT("![3499 ] +task:1=1@0 ");
+    turn(); /* goes on where it was */
+    EXPECT("![3499 ] +task:1=1@0 ");
     turn();
     EXPECT("![3499 ] +task:1=1@0 ");
     end();
@@ -952,7 +1023,9 @@ TEST_PROGRAM(
     a_session_that_moves_takes_its_history_first, a_state_has_the_newest_of_each_item,
     a_room_without_items_has_an_empty_state, a_state_comes_in_chunks,
     a_state_is_read_back_as_a_history_is, a_slow_session_gets_the_state_where_it_stands,
-    of_too_many_items_the_newest_come, a_state_says_how_far_it_looked,
-    a_log_without_records_says_when_it_was_looked_at,
+    a_state_that_is_cut_off_in_the_middle_is_asked_for_again,
+    who_comes_back_has_the_state_and_gets_what_it_missed,
+    a_session_that_moves_takes_its_state_first, of_too_many_items_the_newest_come,
+    a_state_says_how_far_it_looked, a_log_without_records_says_when_it_was_looked_at,
     a_clock_that_goes_wrong_does_not_bring_back_what_was, a_state_can_be_switched_off,
     what_a_turn_looks_at_is_bounded)
