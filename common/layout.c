@@ -107,15 +107,12 @@ bool layout_value_allowed(const struct layout *layout, const char *name, struct 
     return false;
 }
 
-/* A large tenant has its own topic for kinds keyed by tenant. Not for those with {key} in their
- * topic: these are spread over topics already. */
 static const struct layout_rule *rule_of(const struct layout *layout, struct bytes kind,
                                          struct bytes tenant)
 {
     const struct layout_rule *rule = NULL, *large = NULL;
     HASH_FIND(hh, layout->kinds, kind.data, kind.size, rule);
-    if (rule && tenant.size && layout_rule_tenant_keyed(rule) &&
-        !(rule->topic.uses & LAYOUT_USES(LAYOUT_PLACE_KEY)))
+    if (rule && tenant.size && layout_rule_gives_way(rule))
         HASH_FIND(hh, layout->large_tenants, tenant.data, tenant.size, large);
     return large ? large : rule;
 }
@@ -300,6 +297,14 @@ bool layout_has_kind(const struct layout *layout, struct bytes kind)
     const struct layout_rule *rule = NULL;
     HASH_FIND(hh, layout->kinds, kind.data, kind.size, rule);
     return rule != NULL;
+}
+
+uint64_t layout_kind_bit(const struct layout *layout, struct bytes kind)
+{
+    const struct layout_rule *rule = NULL;
+    HASH_FIND(hh, layout->kinds, kind.data, kind.size, rule);
+    assert(!rule || rule->number < LAYOUT_KINDS_LIMIT);
+    return rule ? UINT64_C(1) << rule->number : 0;
 }
 
 uint64_t layout_revision(const struct layout *layout)

@@ -20,9 +20,9 @@
  *
  * Key templates hold either at most one of {tenant}, {user}, or any of {room}, {kind}, {key};
  * without one: {room}. Kinds whose topics can coincide have one key template, one partition count
- * and are all `shared` or none. Partition counts are configuration, not asked from the broker:
- * without `partitions`, that of another kind with the same topic, else 1 if the topic template
- * holds {key}, else 8.
+ * and are all `shared` or none; none may be where another's state is. Partition counts are
+ * configuration, not asked from the broker: without `partitions`, that of another kind with the
+ * same topic, else 1 if the topic template holds {key}, else 8.
  *
  * A room's identity is its topic, its scope and its name. A room is its tenant's: two tenants'
  * rooms of one name are two rooms. Where the key template does not hold {tenant}, the record key
@@ -31,8 +31,9 @@
  * tenant's events bring to them.
  *
  * The scope is the front of the record key: all of it where the key says whose the room is
- * ({tenant}, {user}, or no placeholder); the tenant where the rest is made from the room, since one
- * record, with one key, may name several rooms of its lane; nothing where such a kind is shared. */
+ * ({tenant}, {user}, or no placeholder); the tenant where the rest is made from the room, since
+ * one record, with one key, may name several rooms of its lane; nothing where such a kind is
+ * shared. */
 #ifndef COMMON_LAYOUT_H
 #define COMMON_LAYOUT_H
 
@@ -40,8 +41,13 @@
 #include "problems.h"
 #include "room.h"
 
+/* The state of the lanes of a topic is kept in a topic of this name behind its own, in the
+ * partition of the same number: the lanes' records once more that are about an item, compacted. */
+#define LAYOUT_STATE_SUFFIX ".state"
+
 enum {
-    LAYOUT_TOPIC_LIMIT = 249, /* Kafka's own */
+    KAFKA_TOPIC_LIMIT = 249, /* what Kafka takes */
+    LAYOUT_TOPIC_LIMIT = KAFKA_TOPIC_LIMIT - (sizeof(LAYOUT_STATE_SUFFIX) - 1),
     LAYOUT_KEY_LIMIT = 512,
     LAYOUT_PARTITIONS_LIMIT = 10000,
     LAYOUT_KINDS_LIMIT = 64,
@@ -123,6 +129,7 @@ struct layout_topic {
     int32_t partition_count;
     bool pattern;
     enum lane_scope scope;
+    uint64_t kinds; /* whose rooms can live there: layout_kind_bit() of each */
 };
 
 /* All topics and patterns, sorted by name. The dispatcher creates the former at its start, those of
@@ -133,6 +140,9 @@ const struct layout_topic *layout_topic_at(const struct layout *layout, size_t i
 const struct layout_topic *layout_topic_find(const struct layout *layout, struct bytes name);
 
 bool layout_has_kind(const struct layout *layout, struct bytes kind);
+
+/* One bit for each kind; 0: there is no such kind. */
+uint64_t layout_kind_bit(const struct layout *layout, struct bytes kind);
 
 /* A hash of what decides where rooms live (kinds, templates, counts, what is shared, large tenants;
  * not `allow`),

@@ -15,6 +15,7 @@ struct layout_rule {
     int32_t partition_count; /* 0 while it is not yet decided */
     bool shared;             /* its rooms belong to no tenant */
     bool configured;         /* not from the preset alone */
+    unsigned number;         /* of a kind: below LAYOUT_KINDS_LIMIT */
     unsigned line;
     unsigned column;
     UT_hash_handle hh;
@@ -53,6 +54,13 @@ static inline bool layout_rule_room_keyed(const struct layout_rule *rule)
 static inline bool layout_rule_tenant_keyed(const struct layout_rule *rule)
 {
     return rule->key.uses & LAYOUT_USES(LAYOUT_PLACE_TENANT);
+}
+
+/* A large tenant has its own topic for kinds keyed by tenant. Not for those with {key} in their
+ * topic: these are spread over topics already. */
+static inline bool layout_rule_gives_way(const struct layout_rule *rule)
+{
+    return layout_rule_tenant_keyed(rule) && !(rule->topic.uses & LAYOUT_USES(LAYOUT_PLACE_KEY));
 }
 
 static inline enum lane_scope layout_rule_scope(const struct layout_rule *rule)

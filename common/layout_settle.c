@@ -4,6 +4,7 @@
  * The invariant that it defends: a topic has one way to make keys. Two kinds may share a topic, and
  * by that an order, only if their keys are made alike; otherwise a gateway that reads the topic
  * could not tell from a key whose record it is. */
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <xxhash.h>
@@ -224,10 +225,57 @@ static void check_coincidence(const struct layout *layout, const struct candidat
     }
 }
 
+/* Records of a lane and of a state in one topic could not be told apart. On the safe side, as
+ * can_coincide() is. */
+static void check_states(const struct candidates *candidates, struct problems *problems)
+{
+    const size_t suffix = strlen(LAYOUT_STATE_SUFFIX);
+    for (size_t i = 0; i < candidates->count; i++) {
+        const struct candidate *a = &candidates->items[i];
+        char before[LAYOUT_TOPIC_LIMIT + 1];
+        size_t size = strlen(a->name);
+        if (size < suffix || strcmp(a->name + size - suffix, LAYOUT_STATE_SUFFIX) != 0)
+            continue;
+        snprintf(before, sizeof(before), "%.*s", (int)(size - suffix), a->name);
+        for (size_t j = 0; j < candidates->count; j++) {
+            const struct candidate *b = &candidates->items[j];
+            bool meet = a->pattern || b->pattern ? can_coincide(before, b->name)
+                                                 : strcmp(before, b->name) == 0;
+            if (a->rule == b->rule || !meet)
+                continue;
+            problems_add(problems, a->rule->line, a->rule->column,
+                         "%s: in the topic %s the state of %s is kept", a->rule->name, a->name,
+                         b->name);
+            break;
+        }
+    }
+}
+
 static int compare_candidates(const void *left, const void *right)
 {
     const struct candidate *a = left, *b = right;
     return strcmp(a->name, b->name);
+}
+
+static void number_kinds(struct layout *layout)
+{
+    unsigned number = 0;
+    for (struct layout_rule *rule = layout->kinds; rule; rule = rule->hh.next)
+        rule->number = number++;
+    assert(number <= LAYOUT_KINDS_LIMIT);
+}
+
+/* A bit for each kind whose rooms the rule decides about: its own, or those of a tenant that
+ * give way. */
+static uint64_t kinds_of(const struct layout *layout, const struct layout_rule *rule)
+{
+    uint64_t kinds = 0;
+    if (!is_large_tenant(layout, rule))
+        return UINT64_C(1) << rule->number;
+    for (const struct layout_rule *kind = layout->kinds; kind; kind = kind->hh.next)
+        if (layout_rule_gives_way(kind))
+            kinds |= UINT64_C(1) << kind->number;
+    return kinds;
 }
 
 /* One of each name: where several rules come to one, check_pair() has seen that they agree. */
@@ -236,13 +284,16 @@ static void fill_topics(struct layout *layout, const struct candidates *candidat
     layout->topics = mem_resize(NULL, candidates->count, sizeof(*layout->topics));
     for (size_t i = 0; i < candidates->count; i++) {
         const struct candidate *item = &candidates->items[i];
-        if (i && strcmp(item->name, item[-1].name) == 0)
+        if (i && strcmp(item->name, item[-1].name) == 0) {
+            layout->topics[layout->topic_count - 1].kinds |= kinds_of(layout, item->rule);
             continue;
+        }
         layout->topics[layout->topic_count++] =
             (struct layout_topic){.name = item->name,
                                   .partition_count = item->rule->partition_count,
                                   .pattern = item->pattern,
-                                  .scope = layout_rule_scope(item->rule)};
+                                  .scope = layout_rule_scope(item->rule),
+                                  .kinds = kinds_of(layout, item->rule)};
     }
 }
 
@@ -280,12 +331,14 @@ static void append_canonical(const struct layout_rule *rules, struct buffer *out
 void layout_settle(struct layout *layout, struct problems *problems)
 {
     decide_partition_counts(layout);
+    number_kinds(layout);
     struct candidates candidates = {0};
     collect_candidates(layout, layout->kinds, &candidates, problems);
     collect_candidates(layout, layout->large_tenants, &candidates, problems);
     if (candidates.count)
         qsort(candidates.items, candidates.count, sizeof(*candidates.items), compare_candidates);
     check_coincidence(layout, &candidates, problems);
+    check_states(&candidates, problems);
     fill_topics(layout, &candidates);
     free(candidates.items);
     auto_buffer struct buffer canonical = {0};

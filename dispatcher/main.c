@@ -175,6 +175,19 @@ static void tell_warnings(const struct rule_set *rules, const char *file)
     (void)config_report(&warnings, file);
 }
 
+/* Where the items of the rules are kept, for whoever has to make topics or give rights. */
+static void tell_state_topics(const struct rule_set *rules, const struct layout *layout,
+                              const char *file)
+{
+    uint64_t kinds = rule_set_item_kinds(rules, layout);
+    for (size_t i = 0; i < layout_topic_count(layout); i++) {
+        const struct layout_topic *topic = layout_topic_at(layout, i);
+        if (topic->kinds & kinds)
+            printf("%s: state in %s" LAYOUT_STATE_SUFFIX ", partitions: %d\n", file, topic->name,
+                   (int)topic->partition_count);
+    }
+}
+
 static int check_rules(const char *file, const struct rule_set *rules,
                        const struct pipeline_settings *settings)
 {
@@ -185,6 +198,7 @@ static int check_rules(const char *file, const struct rule_set *rules,
     tell_warnings(rules, file);
     printf("%s: %u rules, %zu tests passed, revision %.*s\n", file, rule_set_count(rules), tests,
            BYTES_PRINT(rule_set_revision(rules)));
+    tell_state_topics(rules, settings->layout, file);
     fflush(stdout); /* what is wrong with the next file goes to stderr */
     return EXIT_SUCCESS;
 }
@@ -265,6 +279,7 @@ static int run_and_report(const struct command *command, struct rules_file *rule
     const struct runner_options runner = {.settings = &command->settings,
                                           .layout = command->shared.layout,
                                           .kafka = command->shared.kafka,
+                                          .state_retention_ms = command->shared.state_retention_ms,
                                           .rules = rules,
                                           .metrics = &metrics,
                                           .health = &health,
@@ -319,6 +334,9 @@ static int run_dispatcher(const struct command_line *arguments)
     }
     if (code == EXIT_SUCCESS && arguments->mode == MODE_CHECK_CONFIG) {
         tell_warnings(rules_file_rules(rules), command.settings.rules_file);
+        if (command.shared.state_retention_ms > 0)
+            tell_state_topics(rules_file_rules(rules), command.shared.layout,
+                              command.settings.rules_file);
     } else if (code == EXIT_SUCCESS) {
         catch_signals();
         if (command.shared.core_dumps)

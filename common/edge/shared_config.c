@@ -40,6 +40,14 @@ static const struct setting settings[] = {
      .offset = offsetof(struct shared_config, allow_node),
      .help = "The values that may enter topic names, by kind of room (or tenant, user): `review: "
              "[legal, fraud]`."},
+    {.path = "state.retention",
+     .type = SETTING_DURATION,
+     .offset = offsetof(struct shared_config, state_retention_ms),
+     .default_text = "30d",
+     .maximum = INT64_C(3660) * 86400000,
+     .help = "How long a room shows an item of which nothing more is told. Items, which rules name "
+             "by `state`, are kept for so long in topics of their own, TOPIC.state; 0: there are "
+             "none, and a room shows what its lane still holds."},
     {.path = "log.level",
      .type = SETTING_CHOICE,
      .offset = offsetof(struct shared_config, log_level),

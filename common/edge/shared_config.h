@@ -21,6 +21,7 @@ struct shared_config {
     const struct document_node *large_tenants_node;
     const struct document_node *allow_node;
     const struct document_node *kafka_node;
+    int64_t state_retention_ms; /* 0: no state is kept beyond the lanes */
     bool core_dumps;
     int log_level;  /* enum log_level */
     int log_format; /* enum log_format */

@@ -7,8 +7,14 @@
 #include "event.h"
 #include "notification.h"
 
-enum output_kind { OUTPUT_NOTIFICATION, OUTPUT_DEAD_LETTER, OUTPUT_AUDIT, OUTPUT_STATE };
-enum { OUTPUT_KIND_COUNT = 4 };
+enum output_kind {
+    OUTPUT_NOTIFICATION,
+    OUTPUT_DEAD_LETTER,
+    OUTPUT_AUDIT,
+    OUTPUT_STATE, /* of ours: what was seen, which reviews are open */
+    OUTPUT_ITEM,  /* a notification once more, in the state topic of its lane */
+};
+enum { OUTPUT_KIND_COUNT = 5 };
 
 /* A record to produce. Memory is the batch's, or that of the consumed record. */
 struct output {
@@ -22,6 +28,7 @@ struct output {
     bool has_value;
     const struct record_header *headers;
     size_t header_count;
+    bool superseded; /* of an item: a later one of the batch says all that it says; not produced */
 };
 
 /* Why a record was not processed: the name in the dead letter's header and in metrics. */
@@ -99,6 +106,8 @@ struct batch_counts {
     uint64_t notifications[NOTIFICATION_TYPE_COUNT];
     uint64_t dead[DEAD_REASON_COUNT];
     uint64_t room_skips[ROOM_SKIP_COUNT];
+    uint64_t items;            /* records for state topics */
+    uint64_t items_superseded; /* and those that a later one of the batch left out */
 };
 
 struct batch {

@@ -50,6 +50,7 @@ struct pipeline *pipeline_new(const struct pipeline_settings *settings)
     pipeline->rooms.seed = settings->hash_seed;
     pipeline->lanes.seed = settings->hash_seed;
     pipeline->keys.seed = settings->hash_seed;
+    pipeline->items.seed = settings->hash_seed;
     return pipeline;
 }
 
@@ -65,6 +66,7 @@ void pipeline_free(struct pipeline *pipeline)
     lookup_deinit(&pipeline->rooms);
     lookup_deinit(&pipeline->lanes);
     lookup_deinit(&pipeline->keys);
+    lookup_deinit(&pipeline->items);
     buffer_deinit(&pipeline->last_keys);
     buffer_deinit(&pipeline->event_text);
     buffer_deinit(&pipeline->text);
@@ -508,6 +510,42 @@ void pipeline_reject(struct pipeline *pipeline, const struct record *record, con
     };
     batch->counts.records++;
     make_dead_letter(&job, DEAD_REJECTED, problem);
+}
+
+void pipeline_keep_items(struct pipeline *pipeline, bool keep)
+{
+    pipeline->settings.keeps_items = keep;
+}
+
+/* Of the same lane, item and rooms. */
+static bool is_same_item(const struct output *a, const struct output *b)
+{
+    return a->partition == b->partition && bytes_equal(a->key, b->key) &&
+           strcmp(a->topic, b->topic) == 0;
+}
+
+/* From the end, so that the last of each key stays, where it stands: other keys may tell the same
+ * room of the same item, and their order is what decides. */
+void pipeline_supersede_items(struct pipeline *pipeline, struct batch *batch)
+{
+    struct lookup *items = &pipeline->items;
+    lookup_clear(items);
+    for (size_t i = batch->output_count; i-- > 0;) {
+        struct output *output = &batch->outputs[i];
+        const struct output *later;
+        if (output->kind != OUTPUT_ITEM)
+            continue;
+        uint64_t hash = lookup_hash(items, (uint32_t)output->partition, output->key);
+        uint32_t at = 0;
+        while ((later = lookup_next(items, hash, &at)) && !is_same_item(later, output))
+            continue;
+        batch->counts.items++;
+        output->superseded = later != NULL;
+        if (later)
+            batch->counts.items_superseded++;
+        else
+            lookup_add(items, hash, output);
+    }
 }
 
 struct keeper {

@@ -50,6 +50,7 @@ struct pipeline_settings {
     enum audit_level audit;
     const char *const *review_closed_by; /* names of events that close the reviews of their task */
     size_t review_closed_by_count;
+    bool keeps_items;   /* what is about an item goes to the state topic of its lane as well */
     uint64_t hash_seed; /* random, of this process alone: decides nothing but where things lie */
 };
 
@@ -103,6 +104,13 @@ void decision_remarks_json(const struct decision *decision, struct buffer *json)
  * changed: the caller commits it or rolls it back with the batch. */
 void pipeline_process(struct pipeline *pipeline, struct partition_state *state,
                       const struct record *record, struct batch *batch, struct decision *decision);
+
+/* Whether, from now on; at first as the settings say. */
+void pipeline_keep_items(struct pipeline *pipeline, bool keep);
+
+/* Marks what a later record of the batch makes needless in state topics. After the last record of a
+ * batch. */
+void pipeline_supersede_items(struct pipeline *pipeline, struct batch *batch);
 
 /* Appends the records that keep what has changed in a state since its last commit. */
 void pipeline_flush_state(struct partition_state *state, const char *topic, int32_t partition,

@@ -19,7 +19,8 @@ struct pipeline {
     struct lookup drafts;     /* of the event at hand: struct draft, draft_room and draft_lane */
     struct lookup rooms;
     struct lookup lanes;
-    struct lookup keys; /* of an event that has a key twice */
+    struct lookup keys;  /* of an event that has a key twice */
+    struct lookup items; /* of a batch: struct output, the last of its key */
 };
 
 /* One event on its way. */

@@ -29,8 +29,15 @@ static void init_pipeline_series(struct dispatcher_metrics *metrics)
     for (int i = 0; i < ROOM_SKIP_COUNT; i++)
         metrics->room_skips[i] =
             metrics_counter(registry, NAME("rooms_skipped_total"),
-                            "Rooms that a rule named and no notification got.",
+                            "Rooms that a rule named and no notification got, and items.",
                             METRIC_LABELS("reason", room_skip_name((enum room_skip)i)));
+    const char *items = NAME("items_total");
+    const char *items_help = "Records for state topics: kept, or superseded by a later one of the "
+                             "same batch.";
+    metrics->items_kept =
+        metrics_counter(registry, items, items_help, METRIC_LABELS("outcome", "kept"));
+    metrics->items_superseded =
+        metrics_counter(registry, items, items_help, METRIC_LABELS("outcome", "superseded"));
     metrics->matched = metrics_counter(registry, NAME("matched_total"),
                                        "Events that at least one rule matched.", NULL);
     metrics->duplicates = metrics_counter(registry, NAME("duplicates_total"),
@@ -143,6 +150,8 @@ void dispatcher_metrics_count(struct dispatcher_metrics *metrics, const struct b
         metric_counter_add(metrics->dead[i], counts->dead[i]);
     for (int i = 0; i < ROOM_SKIP_COUNT; i++)
         metric_counter_add(metrics->room_skips[i], counts->room_skips[i]);
+    metric_counter_add(metrics->items_kept, counts->items - counts->items_superseded);
+    metric_counter_add(metrics->items_superseded, counts->items_superseded);
     for (size_t i = 0; i < batch->rule_match_count; i++) {
         const struct rule *rule = rule_set_at(rules, batch->rule_matches[i]);
         metric_counter_add(metric_counter_set_get(metrics->rule_matches, rule->name), 1);

@@ -19,6 +19,8 @@ struct dispatcher_metrics {
     struct metric_counter *notifications[NOTIFICATION_TYPE_COUNT];
     struct metric_counter *dead[DEAD_REASON_COUNT];
     struct metric_counter *room_skips[ROOM_SKIP_COUNT];
+    struct metric_counter *items_kept;
+    struct metric_counter *items_superseded;
     struct metric_counter_set *rule_matches;
     struct metric_counter *committed;
     struct metric_counter *aborted;

@@ -285,14 +285,17 @@ static rd_kafka_resp_err_t produce(struct producer *producer, const struct outpu
     return code;
 }
 
-/* False: `result` says why. A full queue is not an error but the pace of the broker: reports are
- * served until there is room. */
-static bool produce_all(struct producer *producer, const struct producer_batch *batch,
-                        struct producer_result *result)
+/* Produces the items, or all others. False: `result` says why. A full queue is not an error but the
+ * pace of the broker: reports are served until there is room. */
+static bool produce_part(struct producer *producer, const struct producer_batch *batch, bool items,
+                         struct producer_result *result)
 {
     for (size_t i = 0; i < batch->count; i++) {
         rd_kafka_resp_err_t code;
-        while ((code = produce(producer, &batch->outputs[i], batch->sources[i])) ==
+        const struct output *output = &batch->outputs[i];
+        if ((output->kind == OUTPUT_ITEM) != items || output->superseded)
+            continue;
+        while ((code = produce(producer, output, batch->sources[i])) ==
                RD_KAFKA_RESP_ERR__QUEUE_FULL)
             rd_kafka_poll(producer->client, 10);
         if (code != RD_KAFKA_RESP_ERR_NO_ERROR) {
@@ -382,7 +385,8 @@ static void send_transaction(struct producer *producer, const struct producer_ba
     }
     /* The records come first: the client announces their partitions and sends them while it waits
      * for the answers about the offsets. */
-    if (produce_all(producer, batch, result) && send_offsets(producer, batch, result) &&
+    if (produce_part(producer, batch, false, result) &&
+        produce_part(producer, batch, true, result) && send_offsets(producer, batch, result) &&
         commit(producer, result))
         return;
     if (result->outcome != PRODUCER_LOST)
@@ -407,26 +411,47 @@ static rd_kafka_resp_err_t flush_outputs(struct producer *producer)
     return code;
 }
 
-/* Without transactions: everything is sent and confirmed before the offsets are. */
-static void send_plainly(struct producer *producer, const struct producer_batch *batch,
-                         struct producer_result *result)
+/* Sent and confirmed. False: `result` says why not. */
+static bool produce_confirmed(struct producer *producer, const struct producer_batch *batch,
+                              bool items, struct producer_result *result)
 {
-    bool sent = produce_all(producer, batch, result);
+    bool sent = produce_part(producer, batch, items, result);
     rd_kafka_resp_err_t code = flush_outputs(producer);
     if (producer->lost)
         fail_batch(result, PRODUCER_LOST, "produce", rd_kafka_err2str(code));
     if (!sent || producer->lost)
-        return;
+        return false;
     if (code == RD_KAFKA_RESP_ERR_NO_ERROR)
         code = producer->failed;
-    if (code != RD_KAFKA_RESP_ERR_NO_ERROR) {
-        fail_batch(result, PRODUCER_AGAIN, "produce", rd_kafka_err2str(code));
-        find_culprit(producer, result);
-        if (rd_kafka_fatal_error(producer->client, NULL, 0) != RD_KAFKA_RESP_ERR_NO_ERROR)
-            result->outcome = PRODUCER_LOST;
+    if (code == RD_KAFKA_RESP_ERR_NO_ERROR)
+        return true;
+    fail_batch(result, PRODUCER_AGAIN, "produce", rd_kafka_err2str(code));
+    find_culprit(producer, result);
+    if (rd_kafka_fatal_error(producer->client, NULL, 0) != RD_KAFKA_RESP_ERR_NO_ERROR)
+        result->outcome = PRODUCER_LOST;
+    return false;
+}
+
+static bool has_items(const struct producer_batch *batch)
+{
+    for (size_t i = 0; i < batch->count; i++)
+        if (batch->outputs[i].kind == OUTPUT_ITEM)
+            return true;
+    return false;
+}
+
+/* Without transactions: everything is sent and confirmed before the offsets are, and items
+ * before their lanes: whoever has read a lane to some place then finds in the state topic all
+ * that it holds up to there. What is sent again after a failure is told by the lane again as
+ * well. */
+static void send_plainly(struct producer *producer, const struct producer_batch *batch,
+                         struct producer_result *result)
+{
+    if (has_items(batch) && !produce_confirmed(producer, batch, true, result))
         return;
-    }
-    code = rd_kafka_commit(batch->consumer, batch->offsets, 0);
+    if (!produce_confirmed(producer, batch, false, result))
+        return;
+    rd_kafka_resp_err_t code = rd_kafka_commit(batch->consumer, batch->offsets, 0);
     if (code != RD_KAFKA_RESP_ERR_NO_ERROR)
         fail_batch(result, PRODUCER_AGAIN, "offsets", rd_kafka_err2str(code));
 }

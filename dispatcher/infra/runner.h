@@ -22,6 +22,7 @@ struct runner_options {
     const struct settings *settings;
     const struct layout *layout;
     const struct kafka_settings *kafka;
+    int64_t state_retention_ms; /* 0: no state topics */
     struct rules_file *rules;
     struct dispatcher_metrics *metrics;
     struct dispatcher_health *health;

@@ -115,6 +115,7 @@ void runner_judge(struct runner *runner)
         log_remarks(&record, &decision);
         note_sources(runner, before, (int)i);
     }
+    pipeline_supersede_items(runner->pipeline, &runner->batch);
     size_t before = runner->batch.output_count;
     state_store_flush(runner->store, &runner->batch);
     note_sources(runner, before, -1);

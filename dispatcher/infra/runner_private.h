@@ -19,7 +19,7 @@ enum { REJECTED_LIMIT = 64 };
 /* A record that cannot be sent, by its place: it goes to the dead-letter topic when it is read
  * again. */
 struct rejected {
-    char topic[LAYOUT_TOPIC_LIMIT + 1];
+    char topic[KAFKA_TOPIC_LIMIT + 1];
     int32_t partition;
     int64_t offset;
     char problem[256];
@@ -41,6 +41,7 @@ struct runner {
     struct changelog
         *changelog; /* NULL: the broker has no transactions, or nothing is remembered */
     struct state_store *store;
+    bool keeps_items;         /* in state topics */
     int32_t input_partitions; /* of the input topic that has most */
     uint64_t hash_seed;       /* random: of the tables whose keys come from outside */
     /* Group and slot: the transactional id and the member's name. */

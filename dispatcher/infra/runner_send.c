@@ -48,8 +48,10 @@ bool runner_ensure_topics(struct runner *runner)
         struct error error = {0};
         if (last && output->partition_count <= last_count && strcmp(last, output->topic) == 0)
             continue;
-        const struct topic_request request = {.name = output->topic,
-                                              .partition_count = output->partition_count};
+        const struct topic_request request = {
+            .name = output->topic,
+            .partition_count = output->partition_count,
+            .kind = output->kind == OUTPUT_ITEM ? TOPIC_OF_ITEMS : TOPIC_OF_RECORDS};
         enum status status = topics_ensure(runner->topics, &request, &error);
         if (status == STATUS_OK) {
             last = output->topic;

@@ -35,7 +35,7 @@ static bool ensure_state(struct runner *runner, int32_t partition)
     struct error error = {0};
     const struct topic_request request = {.name = runner->options.settings->state_topic,
                                           .partition_count = partition + 1,
-                                          .compacted = true};
+                                          .kind = TOPIC_OF_CHANGES};
     if (!runner->changelog || topics_ensure(runner->topics, &request, &error) == STATUS_OK)
         return true;
     tell_waiting(runner, DISPATCHER_CHECK_TOPICS, error.text);
@@ -169,6 +169,26 @@ static const char *missing_input(struct runner *runner, struct error *error)
     return NULL;
 }
 
+/* The reason, or NULL: the state topics are there of all topics with a fixed name in which the
+ * rules in force tell of items. Others are made when they are needed. */
+static const char *missing_state(struct runner *runner, struct error *error)
+{
+    const struct layout *layout = runner->options.layout;
+    uint64_t kinds = rule_set_item_kinds(pipeline_rules(runner->pipeline), layout);
+    for (size_t i = 0; runner->keeps_items && i < layout_topic_count(layout); i++) {
+        const struct layout_topic *topic = layout_topic_at(layout, i);
+        char name[KAFKA_TOPIC_LIMIT + 1];
+        const struct topic_request request = {
+            .name = name, .partition_count = topic->partition_count, .kind = TOPIC_OF_ITEMS};
+        if (topic->pattern || !(topic->kinds & kinds))
+            continue;
+        snprintf(name, sizeof(name), "%s" LAYOUT_STATE_SUFFIX, topic->name);
+        if (topics_ensure(runner->topics, &request, error) != STATUS_OK)
+            return error->text;
+    }
+    return NULL;
+}
+
 /* The reason, or NULL: all topics with a fixed name that we produce to are there. */
 static const char *missing_output(struct runner *runner, struct error *error)
 {
@@ -177,7 +197,7 @@ static const char *missing_output(struct runner *runner, struct error *error)
     const struct topic_request own[] = {
         {.name = runner->changelog ? settings->state_topic : NULL,
          .partition_count = runner->input_partitions,
-         .compacted = true},
+         .kind = TOPIC_OF_CHANGES},
         {.name = settings->dead_letter_topic, .created_count = 1},
         {.name = settings->audit == AUDIT_OFF ? NULL : settings->audit_topic, .created_count = 4},
     };
@@ -191,7 +211,7 @@ static const char *missing_output(struct runner *runner, struct error *error)
         if (!topic->pattern && topics_ensure(runner->topics, &request, error) != STATUS_OK)
             return error->text;
     }
-    return NULL;
+    return missing_state(runner, error);
 }
 
 /* The input is only looked for, never created: how many partitions it has is its owner's to say. */
@@ -221,7 +241,11 @@ static void make_topics(struct runner *runner, bool mock)
         .create = runner->options.settings->create_topics && !mock,
         .replication_factor = (int)runner->options.settings->replication_factor,
         .timeout_ms = REQUEST_TIMEOUT_MS,
+        .state_retention_ms = runner->options.state_retention_ms,
     };
+    /* Its topics hold little, are not compacted, and go with it: lanes say as much. */
+    runner->keeps_items = runner->options.state_retention_ms > 0 && !mock;
+    pipeline_keep_items(runner->pipeline, runner->keeps_items);
     runner->topics = topics_new(&options);
 }
 

@@ -9,6 +9,9 @@
  * and is asked again after topics_forget(), which follows a failed batch. */
 #include "topics.h"
 
+#include <assert.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <uthash.h>
 
@@ -20,16 +23,30 @@ enum { KNOWN_LIMIT = 100000, LEADER_WAIT_MS = 10000, LEADER_STEP_MS = 50 };
 /* A restore reads a partition of the state topic whole, so what is no longer true must go soon. By
  * Kafka's defaults the newest gigabyte, or week, is in a segment that is never compacted, half of
  * the rest may be waste, and a tombstone stays for a day after it has done its work. */
-static const struct {
+struct topic_property {
     const char *name;
     const char *value;
-} compaction[] = {
+};
+
+static const struct topic_property of_changes[] = {
     {"cleanup.policy", "compact"},
     {"segment.bytes", "16777216"},
     {"segment.ms", "600000"},
     {"min.cleanable.dirty.ratio", "0.1"},
     {"max.compaction.lag.ms", "1800000"},
     {"delete.retention.ms", "600000"},
+    {NULL, NULL},
+};
+
+/* Gateways load a partition of it whole. What was removed has a record like any other, and is gone
+ * from the disk a day later. retention.ms is added (set_properties()). */
+static const struct topic_property of_items[] = {
+    {"cleanup.policy", "compact,delete"},
+    {"segment.bytes", "16777216"},
+    {"segment.ms", "600000"},
+    {"min.cleanable.dirty.ratio", "0.1"},
+    {"max.compaction.lag.ms", "86400000"},
+    {NULL, NULL},
 };
 
 struct known {
@@ -162,6 +179,24 @@ static enum status read_result(rd_kafka_event_t *event, const char *name, bool *
                      "topic %s cannot be created: %s", name, text);
 }
 
+/* What is old is judged by gateways, by the time of each record, and Kafka drops whole segments:
+ * twice as late, so that it never takes what a gateway would still show. */
+static void set_properties(const struct topics *topics, enum topic_kind kind,
+                           rd_kafka_NewTopic_t *topic)
+{
+    const struct topic_property *property = kind == TOPIC_OF_CHANGES ? of_changes
+                                            : kind == TOPIC_OF_ITEMS ? of_items
+                                                                     : NULL;
+    char text[32];
+    for (; property && property->name; property++)
+        (void)rd_kafka_NewTopic_set_config(topic, property->name, property->value);
+    if (kind != TOPIC_OF_ITEMS)
+        return;
+    assert(topics->options.state_retention_ms > 0);
+    snprintf(text, sizeof(text), "%" PRId64, 2 * topics->options.state_retention_ms);
+    (void)rd_kafka_NewTopic_set_config(topic, "retention.ms", text);
+}
+
 /* The replication factor below 1 is the broker's default. The timeout is the broker's for the
  * work; the answer is waited for a little longer. */
 static enum status create(struct topics *topics, const struct topic_request *request,
@@ -175,8 +210,7 @@ static enum status create(struct topics *topics, const struct topic_request *req
         request->name, partitions, topics->options.replication_factor, text, sizeof(text));
     if (!topic)
         return error_set(error, STATUS_DENIED, "topic %s: %s", request->name, text);
-    for (size_t i = 0; request->compacted && i < sizeof(compaction) / sizeof(compaction[0]); i++)
-        (void)rd_kafka_NewTopic_set_config(topic, compaction[i].name, compaction[i].value);
+    set_properties(topics, request->kind, topic);
     rd_kafka_queue_t *queue = rd_kafka_queue_new(topics->options.client);
     rd_kafka_AdminOptions_t *options =
         rd_kafka_AdminOptions_new(topics->options.client, RD_KAFKA_ADMIN_OP_CREATETOPICS);
@@ -233,8 +267,8 @@ static enum status wait_for(struct topics *topics, const char *name, int32_t *pa
     return status == STATUS_NOT_FOUND ? STATUS_UNAVAILABLE : status;
 }
 
-/* Fewer partitions than needed are added only to our own state topic. Elsewhere that would move
- * keys to other partitions, so an operator has to do it. */
+/* Fewer partitions than needed are added only where they are chosen by number. Elsewhere that
+ * would move keys to other partitions, so an operator has to do it. */
 enum status topics_ensure(struct topics *topics, const struct topic_request *request,
                           struct error *error)
 {
@@ -256,7 +290,8 @@ enum status topics_ensure(struct topics *topics, const struct topic_request *req
         return refused ? STATUS_DENIED : STATUS_UNAVAILABLE;
     if (status != STATUS_OK)
         return status;
-    if (partition_count < request->partition_count && request->compacted && topics->options.create)
+    if (partition_count < request->partition_count && request->kind != TOPIC_OF_RECORDS &&
+        topics->options.create)
         return add_partitions(topics, request, error);
     if (partition_count < request->partition_count)
         return error_set(error, STATUS_INVALID, "topic %s has %d partitions, %d are needed",

@@ -13,6 +13,14 @@ struct topics_options {
     bool create;            /* may create them */
     int replication_factor; /* -1: the broker's default */
     int timeout_ms;         /* of one request */
+    int64_t state_retention_ms;
+};
+
+/* Of what kind it is to be, if it must be created. */
+enum topic_kind {
+    TOPIC_OF_RECORDS, /* as the broker makes them */
+    TOPIC_OF_CHANGES, /* ours: compacted, partitions by number */
+    TOPIC_OF_ITEMS,   /* the state of lanes: compacted, and what is old goes; by number */
 };
 
 struct topics;
@@ -29,8 +37,7 @@ struct topic_request {
     const char *name;
     int32_t partition_count; /* at least; 0: any */
     int32_t created_count;   /* if it must be created and any will do */
-    bool compacted; /* if it must be created; partitions are chosen by number, so that it may be
-                       given more */
+    enum topic_kind kind;    /* where partitions are chosen by number it may be given more */
 };
 
 /* STATUS_OK at once for what was found before. STATUS_UNAVAILABLE: not now (try again).

@@ -257,6 +257,36 @@ void rule_set_warn(const struct rule_set *set, struct problems *warnings)
     }
 }
 
+/* A kind that is itself a template may be any. */
+static uint64_t kind_of_room(const struct template *room, const struct layout *layout)
+{
+    struct bytes source = template_source(room);
+    size_t size = 0;
+    while (size < source.size && source.data[size] != ':' && source.data[size] != '{')
+        size++;
+    assert(size < source.size); /* a room without a colon was refused */
+    return source.data[size] == '{' ? UINT64_MAX
+                                    : layout_kind_bit(layout, bytes_of(source.data, size));
+}
+
+uint64_t rule_set_item_kinds(const struct rule_set *set, const struct layout *layout)
+{
+    /* Where alerts go: draft.c. */
+    static const char *const of_reviews[] = {"review", "task", "user"};
+    uint64_t kinds = 0;
+    for (unsigned i = 0; i < set->count; i++) {
+        const struct rule *rule = &set->rules[i];
+        if (!rule->enabled)
+            continue;
+        for (size_t k = 0; k < rule->notify_count; k++)
+            for (size_t n = 0; rule->notify[k].item && n < rule->notify[k].room_count; n++)
+                kinds |= kind_of_room(rule->notify[k].rooms[n], layout);
+        for (size_t k = 0; rule->review && rule->review->item && k < 3; k++)
+            kinds |= layout_kind_bit(layout, bytes_of_string(of_reviews[k]));
+    }
+    return kinds;
+}
+
 /* Also of a set that was half read: what is not there yet is NULL or counts nothing. */
 void rule_set_free(struct rule_set *set)
 {

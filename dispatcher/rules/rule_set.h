@@ -51,6 +51,10 @@ void rule_set_free(struct rule_set *set);
  * partitions of the input, which is keyed by task. */
 void rule_set_warn(const struct rule_set *set, struct problems *warnings);
 
+/* The kinds of rooms that enabled rules tell of items: a bit each, as layout_kind_bit() has
+ * them. */
+uint64_t rule_set_item_kinds(const struct rule_set *set, const struct layout *layout);
+
 /* 16 hexadecimal digits: a hash of the file's text. */
 struct bytes rule_set_revision(const struct rule_set *set);
 

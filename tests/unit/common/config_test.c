@@ -147,10 +147,10 @@ START_TEST(every_problem_is_told_at_once_in_its_place)
          "F:11:3: gateway: the key \"origins\" stands here twice (first in line 10)\n"
          "F:12:9: gateway.fast: expected true or false, not \"1\"\n"
          "F:13:1: unknown setting \"planet\"; there are: kafka, layout, rooms, large_tenants, "
-         "allow, "
+         "allow, state, "
          "log, core_dumps, gateway\n"
          "F:14:1: unknown setting \"gateway.http.port\"; there are: kafka, layout, rooms, "
-         "large_tenants, allow, log, core_dumps, gateway\n");
+         "large_tenants, allow, state, log, core_dumps, gateway\n");
     drop(&loaded);
 }
 END_TEST

@@ -90,6 +90,49 @@ START_TEST(by_default_a_tenant_is_one_lane)
 }
 END_TEST
 
+static uint64_t kinds_in(const struct made *made, const char *topic)
+{
+    const struct layout_topic *found = layout_topic_find(made->layout, bytes_of_string(topic));
+    ck_assert_ptr_nonnull(found);
+    return found->kinds;
+}
+
+START_TEST(a_topic_knows_the_kinds_that_can_live_there)
+{
+    struct made made = good("allow: {review: [legal]}\n"
+                            "rooms: {news: {topic: fanout.news, shared: true}}\n"
+                            "large_tenants: {acme: {topic: fanout.acme, partitions: 4}}\n");
+    uint64_t tenant = 0;
+    const uint64_t review = layout_kind_bit(made.layout, BYTES_LITERAL("review"));
+    const uint64_t news = layout_kind_bit(made.layout, BYTES_LITERAL("news"));
+    static const char *const kinds[] = {"tenant", "project", "user", "task"};
+    for (int i = 0; i < 4; i++)
+        tenant |= layout_kind_bit(made.layout, bytes_of_string(kinds[i]));
+    ck_assert_int_eq(__builtin_popcountll(tenant | review | news), 6);
+    ck_assert_uint_eq(layout_kind_bit(made.layout, BYTES_LITERAL("planet")), 0);
+    ck_assert_uint_eq(kinds_in(&made, "fanout.tenant"), tenant);
+    ck_assert_uint_eq(kinds_in(&made, "fanout.review.legal"), review);
+    ck_assert_uint_eq(kinds_in(&made, "fanout.news"), news);
+    /* What has a topic for each of its keys has it for a large tenant as well. */
+    ck_assert_uint_eq(kinds_in(&made, "fanout.acme"), tenant);
+    drop(&made);
+}
+END_TEST
+
+START_TEST(no_lane_is_where_a_state_is_kept)
+{
+    has_problem("rooms:\n"
+                "  news: {topic: fanout.tenant.state, key: \"{tenant}\"}\n",
+                2, "in the topic fanout.tenant.state the state of fanout.tenant is kept");
+    has_problem("allow: {review: ['*']}\n"
+                "rooms:\n"
+                "  news: {topic: fanout.review.legal.state, key: \"{tenant}\"}\n",
+                3, "the state of fanout.review.* is kept");
+    struct made made = good("rooms: {news: {topic: news.state, key: \"{tenant}\"}}");
+    drop(&made);
+}
+END_TEST
+
 START_TEST(what_a_lane_needs_must_be_there_and_allowed)
 {
     struct made made = good("allow: {review: [legal, 'team-*']}");
@@ -352,9 +395,11 @@ START_TEST(the_revision_is_that_of_the_mapping_and_not_of_its_writing)
 }
 END_TEST
 
-TEST_PROGRAM("layout", by_default_a_tenant_is_one_lane, what_a_lane_needs_must_be_there_and_allowed,
-             the_user_layout_is_by_tenant_and_user, equal_names_of_two_tenants_are_two_rooms,
-             no_tenant_makes_the_key_of_another, what_is_shared_by_tenants_says_so,
-             a_large_tenant_has_a_topic_of_its_own, kinds_are_added_changed_and_removed,
-             problems_are_told_in_their_place, too_many_topics_are_a_problem,
+TEST_PROGRAM("layout", a_topic_knows_the_kinds_that_can_live_there,
+             no_lane_is_where_a_state_is_kept, by_default_a_tenant_is_one_lane,
+             what_a_lane_needs_must_be_there_and_allowed, the_user_layout_is_by_tenant_and_user,
+             equal_names_of_two_tenants_are_two_rooms, no_tenant_makes_the_key_of_another,
+             what_is_shared_by_tenants_says_so, a_large_tenant_has_a_topic_of_its_own,
+             kinds_are_added_changed_and_removed, problems_are_told_in_their_place,
+             too_many_topics_are_a_problem,
              the_revision_is_that_of_the_mapping_and_not_of_its_writing)

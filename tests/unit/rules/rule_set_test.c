@@ -93,6 +93,39 @@ START_TEST(state_names_an_item)
 }
 END_TEST
 
+START_TEST(rules_know_which_kinds_of_rooms_they_tell_of_items)
+{
+    static const struct {
+        const char *rule;
+        const char *kinds[4]; /* NULL first: any */
+    } cases[] = {
+        {"rooms: ['task:{taskId}']", {""}},
+        {"notify: {rooms: ['task:{taskId}', 'project:{projectId}'], state: '{taskId}'}",
+         {"task", "project"}},
+        {"notify: {rooms: ['{data.kind}:{taskId}'], state: '{taskId}'}", {NULL}},
+        {"enabled: false\n    notify: {rooms: ['task:{taskId}'], state: '{taskId}'}", {""}},
+        {"review: {queue: legal, reason: r}", {""}},
+        {"review: {queue: legal, reason: r, state: '{taskId}'}", {"review", "task", "user"}},
+    };
+    struct layout *layout = NULL;
+    auto_problems struct problems problems = {0};
+    const struct layout_source source = {0};
+    ck_assert_int_eq(layout_new(&source, &layout, &problems), STATUS_OK);
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        char text[500];
+        snprintf(text, sizeof(text), "rules:\n  - name: a\n    when: {event: [x]}\n    %s\n",
+                 cases[i].rule);
+        struct rule_set *set = parse(text);
+        uint64_t expected = cases[i].kinds[0] ? 0 : UINT64_MAX;
+        for (size_t k = 0; cases[i].kinds[k]; k++)
+            expected |= layout_kind_bit(layout, bytes_of_string(cases[i].kinds[k]));
+        ck_assert_uint_eq(rule_set_item_kinds(set, layout), expected);
+        rule_set_free(set);
+    }
+    layout_free(layout);
+}
+END_TEST
+
 START_TEST(an_item_of_several_partitions_is_warned_of)
 {
     struct rule_set *set = parse("rules:\n"
@@ -359,10 +392,10 @@ START_TEST(rules_take_memory_in_proportion_to_their_text)
 }
 END_TEST
 
-TEST_PROGRAM("rule_set", state_names_an_item, an_item_of_several_partitions_is_warned_of,
-             every_problem_of_a_state_is_told, every_problem_of_a_pattern_is_told_at_once,
-             a_tab_is_called_a_tab, rules_take_memory_in_proportion_to_their_text,
-             every_key_has_its_effect, the_revision_is_that_of_the_text,
-             every_problem_is_told_at_once_with_its_place, a_file_that_is_no_rules_file_is_refused,
-             a_room_of_an_unknown_kind_is_refused, durations_are_read,
-             a_sample_is_stable_and_of_the_size_asked_for)
+TEST_PROGRAM("rule_set", rules_know_which_kinds_of_rooms_they_tell_of_items, state_names_an_item,
+             an_item_of_several_partitions_is_warned_of, every_problem_of_a_state_is_told,
+             every_problem_of_a_pattern_is_told_at_once, a_tab_is_called_a_tab,
+             rules_take_memory_in_proportion_to_their_text, every_key_has_its_effect,
+             the_revision_is_that_of_the_text, every_problem_is_told_at_once_with_its_place,
+             a_file_that_is_no_rules_file_is_refused, a_room_of_an_unknown_kind_is_refused,
+             durations_are_read, a_sample_is_stable_and_of_the_size_asked_for)
