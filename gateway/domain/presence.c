@@ -65,6 +65,9 @@ static void worker_settled(struct presence *presence, struct presence_worker *wo
     if (!worker->settling)
         return;
     worker->settling = false;
+    /* The first of several has a next. */
+    assert(worker != presence->settling || worker->settling_prev == worker ||
+           worker->settling_next);
     DL_DELETE2(presence->settling, worker, settling_prev, settling_next);
 }
 
@@ -84,6 +87,7 @@ static void settle_workers(struct presence *presence)
     for (unsigned left = LISTS_A_RUN; presence->settling && left > 0; left--) {
         struct presence_worker *worker = presence->settling;
         struct presence_list *list = worker->live ? worker->idle : worker->counting;
+        presence->stats.steps++;
         if (list)
             presence_list_count(presence, worker, list, worker->live);
         else
@@ -159,6 +163,7 @@ static void own_beat(struct presence *presence)
 static void beat_of(struct presence *presence, struct presence_worker *worker)
 {
     worker->seen = presence->beats;
+    assert(worker != presence->by_seen || worker->prev == worker || worker->next);
     DL_DELETE(presence->by_seen, worker);
     DL_APPEND(presence->by_seen, worker);
     /* Before our first it may be of whenever: the log begins long ago. */

@@ -72,6 +72,7 @@ struct presence_stats {
     uint64_t read, written, faulty[PRESENCE_FAULTS], dropped[PRESENCE_DROPS];
     uint64_t joined, left, snapshots, changes; /* told of rooms; given to seats */
     uint64_t swept;                            /* records of others that this one removed */
+    uint64_t steps; /* elements that loops over users, rooms and seats have looked at */
 };
 
 /* The configuration is copied. */

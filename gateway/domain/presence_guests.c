@@ -84,10 +84,11 @@ void presence_leave(struct presence *presence, struct presence_seat *seat, int64
 
 void presence_watch(struct presence *presence, struct presence_seat *seat)
 {
-    if (!seat->watches) {
-        seat->watches = true;
-        DL_APPEND(seat->room->watchers, seat);
-    }
+    /* The last of them: those who wait for a snapshot are found there. */
+    if (seat->watches)
+        DL_DELETE(seat->room->watchers, seat);
+    seat->watches = true;
+    DL_APPEND(seat->room->watchers, seat);
     seat->seen = 0;
     if (!seat->room->dirty && !seat->room->changed) {
         presence_pend(presence, seat);
@@ -101,13 +102,14 @@ void presence_watch(struct presence *presence, struct presence_seat *seat)
 /* --- the worker's own lists ------------------------------------------------------------------- */
 
 /* The first who came are named: who is does not change with everybody who comes. */
-static uint32_t named_guests(const struct presence *presence, const struct presence_room *room,
+static uint32_t named_guests(struct presence *presence, const struct presence_room *room,
                              struct bytes *names)
 {
     uint32_t count = 0;
     for (const struct presence_guest *guest = room->guest_list;
          guest && count < presence->config.users; guest = guest->next)
         names[count++] = bytes_of(guest->name, guest->size);
+    presence->stats.steps += count;
     return count;
 }
 
@@ -181,6 +183,7 @@ static void write_own_list(struct presence *presence, const struct presence_room
     write->has_value = list != NULL;
     if (!list)
         return;
+    presence->stats.steps += list->user_count;
     presence_begin_list(&presence->value, list->unnamed + list->user_count);
     for (uint32_t i = 0; i < list->user_count; i++)
         presence_append_user(&presence->value,

@@ -185,6 +185,7 @@ void presence_list_count(struct presence *presence, struct presence_worker *work
     DL_DELETE(*from, list);
     DL_APPEND(*to, list);
     list->counts = counts;
+    presence->stats.steps += list->user_count;
     for (uint32_t i = 0; i < list->user_count; i++) {
         if (counts)
             user_count(presence, list->users[i]);
@@ -229,6 +230,7 @@ static struct presence_list *list_new(struct presence *presence, struct presence
 static void drop_users(struct presence *presence, struct presence_list *list,
                        struct presence_user **users, uint32_t count)
 {
+    presence->stats.steps += count;
     for (uint32_t i = 0; i < count; i++) {
         if (list->counts)
             user_discount(presence, users[i]);
@@ -284,6 +286,7 @@ void presence_list_set(struct presence *presence, struct presence_worker *worker
     list->user_count = named;
     count_entries(presence, worker, named, old_count);
     /* The new ones first: who is in both stays untouched. */
+    presence->stats.steps += named;
     for (uint32_t i = 0; i < named; i++) {
         struct presence_user *user = user_get(presence, room, users[i]);
         user->mentions++;
@@ -305,10 +308,11 @@ static void untouch(struct presence_user *user)
 }
 
 /* Who came and went again in between was not there. */
-static void forget_passers(struct presence_room *room)
+static void forget_passers(struct presence *presence, struct presence_room *room)
 {
     struct presence_user *user, *next;
     DL_FOREACH_SAFE2(room->touched, user, next, touched_next) {
+        presence->stats.steps++;
         if ((user->lists > 0) != user->told)
             continue;
         untouch(user);
@@ -348,19 +352,22 @@ void presence_pend(struct presence *presence, struct presence_seat *seat)
 /* Also if nothing has changed: those who wait for their first snapshot. */
 static void tell_newcomers(struct presence *presence, struct presence_room *room)
 {
-    struct presence_seat *seat;
     if (!room->newcomers)
         return;
     room->newcomers = false;
-    DL_FOREACH(room->watchers, seat)
-        if (seat->seen == 0)
-            presence_pend(presence, seat);
+    /* From the last one backwards: a list's first has the last for its `prev`. */
+    struct presence_seat *seat = room->watchers ? room->watchers->prev : NULL;
+    while (seat && seat->seen == 0) {
+        presence->stats.steps++;
+        presence_pend(presence, seat);
+        seat = seat == room->watchers ? NULL : seat->prev;
+    }
 }
 
 static void tell_room(struct presence *presence, struct presence_room *room)
 {
     struct presence_seat *seat;
-    forget_passers(room);
+    forget_passers(presence, room);
     /* The changes of the version before stay until there are others: not all have taken them. */
     if (!room->touched && room->unnamed == room->told_unnamed) {
         tell_newcomers(presence, room);
@@ -370,8 +377,10 @@ static void tell_room(struct presence *presence, struct presence_room *room)
     collect(presence, room);
     room->told_unnamed = room->unnamed;
     room->version++;
-    DL_FOREACH(room->watchers, seat)
+    DL_FOREACH(room->watchers, seat) {
+        presence->stats.steps++;
         presence_pend(presence, seat);
+    }
 }
 
 void presence_tell(struct presence *presence, unsigned most)
@@ -433,9 +442,11 @@ static void make_snapshot(struct presence *presence, struct presence_room *room)
         return;
     presence_names_clear(&room->snapshot);
     for (user = room->users; user && room->snapshot.count < presence->config.users;
-         user = user->hh.next)
+         user = user->hh.next) {
+        presence->stats.steps++;
         if (user->told)
             presence_names_add(&room->snapshot, bytes_of(user->name, user->size));
+    }
     begin_json(&room->snapshot_json, room);
     write_names(&room->snapshot_json, "users", buffer_peek(&room->snapshot.packed));
     buffer_append_format(

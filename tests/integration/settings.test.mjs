@@ -24,6 +24,7 @@ const ITEMS = {
     'gateway.socketio.namespaces': (n) => (n === 0 ? '/' : `/space-${n}`),
     'gateway.conflate': (n) => `task.event-${n}`,
     'gateway.peers.network': (n) => `127.${n}.0.0/16`,
+    'gateway.presence.rooms': (n) => ['task', 'project', 'user', 'tenant', 'review'][n % 5],
     'gateway.http.trusted_proxies': (n) => `10.${n}.0.0/16`,
     'dispatcher.input_topics': (n) => (n === 0 ? 'tasks.events' : `tasks.events.${n}`),
     'dispatcher.review.closed_by': (n) => `review.closed-${n}`,

@@ -436,6 +436,53 @@ START_TEST(what_is_not_known_yet_is_not_complete)
 }
 END_TEST
 
+/* One user comes and goes where there are `users` in his room, and `rooms` others of which three other
+ * workers tell: what is looked at for that. */
+static uint64_t steps_of_one(unsigned users, unsigned rooms)
+{
+    static struct presence_seat *seats[3000];
+    char text[64];
+    begin(10, 1000000);
+    beats(PRESENCE_BEATS_KNOWN);
+    for (unsigned i = 0; i < users; i++) {
+        snprintf(text, sizeof(text), "u%u", i);
+        seats[i] = enter("acme", text);
+    }
+    for (unsigned i = 0; i < 3 * rooms; i++) {
+        snprintf(text, sizeof(text), "[\"w%u\",\"acme\",\"task:%u\"]", i % 3, i / 3);
+        reads(text, "{\"count\":2,\"users\":[\"ann\",\"bob\"]}");
+    }
+    reads("[\"w0\"]", "{}"), reads("[\"w1\"]", "{}"), reads("[\"w2\"]", "{}");
+    for (unsigned i = 0; i < 60; i++) {
+        pass(200);
+        written();
+    }
+    presence_watch(presence, seats[0]);
+    told(seats[0]);
+    uint64_t before = presence_stats(presence)->steps;
+    struct presence_seat *one = enter("acme", "one");
+    pass(200);
+    written();
+    told(seats[0]);
+    leave(one);
+    pass(LINGER + 400);
+    written();
+    told(seats[0]);
+    uint64_t steps = presence_stats(presence)->steps - before;
+    for (unsigned i = 0; i < users; i++)
+        leave(seats[i]);
+    end();
+    return steps;
+}
+
+START_TEST(who_comes_and_goes_costs_the_same_among_few_and_many)
+{
+    uint64_t few = steps_of_one(30, 30), many = steps_of_one(3000, 3000);
+    ck_assert_uint_gt(few, 0);
+    ck_assert_uint_eq(many, few);
+}
+END_TEST
+
 START_TEST(a_batch_has_a_limit)
 {
     static struct presence_seat *seats[PRESENCE_WRITES_MOST + 10];
@@ -470,4 +517,5 @@ TEST_PROGRAM("presence", a_snapshot_then_who_comes_and_goes, two_tabs_are_one_us
              what_others_write_is_bounded, faulty_records_are_counted_and_passed_over,
              what_is_written, a_removal_that_was_lost_is_written_again,
              who_was_taken_for_gone_writes_again, who_is_long_gone_is_swept,
-             a_log_that_is_made_anew, what_is_not_known_yet_is_not_complete, a_batch_has_a_limit)
+             a_log_that_is_made_anew, what_is_not_known_yet_is_not_complete, a_batch_has_a_limit,
+             who_comes_and_goes_costs_the_same_among_few_and_many)

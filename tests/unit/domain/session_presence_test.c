@@ -191,6 +191,61 @@ START_TEST(who_comes_back_has_a_snapshot)
 }
 END_TEST
 
+/* Nobody has told its client that it moved. */
+START_TEST(who_moves_has_a_snapshot_there)
+{
+    static const struct transport_ops transport = {
+        .name = "other", .slot = TRANSPORT_SLOT_SSE, .encode = encode_nothing, .ready = ignore};
+    auto_buffer struct buffer state = {0};
+    struct delivery delivery;
+    bool told = false;
+    begin();
+    watch("task:1");
+    later(TICK);
+    ck_assert_int_eq(session_migrate_out(world.session, &state), STATUS_OK);
+    session_close(world.session);
+    struct session_request request = {
+        .transport = &transport, .continued = buffer_peek(&state), .now_ms = world.now_ms};
+    world.session = hub_open_session(world.hub, &request);
+    /* Before its transport takes what there is. */
+    while (session_next(world.session, &delivery))
+        told = told || (delivery.kind == DELIVERY_PRESENCE && delivery.presence->snapshot &&
+                        delivery.presence->count == 1);
+    ck_assert(told);
+    gateway_end(&gateway);
+    /* What no gateway of ours has written is refused. */
+    begin();
+    buffer_append_byte(&state, 100);
+    request.continued = buffer_peek(&state);
+    session_close(world.session);
+    world.session = hub_open_session(world.hub, &request);
+    ck_assert(session_next(world.session, &delivery));
+    ck_assert_int_eq(delivery.kind, DELIVERY_REFUSED);
+    gateway_end(&gateway);
+}
+END_TEST
+
+START_TEST(a_token_without_the_room_takes_it_along)
+{
+    world_reset();
+    world.presence = true;
+    gateway_start(&gateway, NULL, "{connect: [], join: [{room: 'task:*', if: {role: member}}]}");
+    client_connect("{\"sub\":\"ann\",\"tenant\":\"acme\",\"role\":\"member\"}");
+    watch("task:1");
+    later(TICK);
+    world.told[0] = 0;
+    struct session *bob =
+        another("{\"sub\":\"bob\",\"tenant\":\"acme\",\"role\":\"member\"}", "task:1");
+    ck_assert_ptr_null(session_refresh(
+        world.session, BYTES_LITERAL("{\"sub\":\"ann\",\"tenant\":\"acme\"}"), 2, world.now_ms));
+    later(TICK);
+    session_close(bob);
+    later(LINGER + TICK);
+    ck_assert_str_eq(world.told, "left task:1: not_allowed; refreshed; ");
+    gateway_end(&gateway);
+}
+END_TEST
+
 START_TEST(a_reload_is_no_leaving)
 {
     begin();
@@ -226,4 +281,5 @@ TEST_PROGRAM("session_presence", the_confirmation_then_a_snapshot_then_changes,
              who_does_not_ask_is_not_told, kinds_without_presence_and_tokens_without_a_user,
              a_tenant_hears_of_its_own_alone, who_is_slow_gets_the_latest,
              a_room_that_is_left_takes_it_along, who_comes_back_has_a_snapshot,
+             who_moves_has_a_snapshot_there, a_token_without_the_room_takes_it_along,
              a_reload_is_no_leaving, asked_again_it_is_a_snapshot_again)
