@@ -222,7 +222,7 @@ const char *session_refresh(struct session *session, struct bytes claims, uint64
                             int64_t now_ms) MUST_CHECK;
 
 /* Takes one of the quotas of its user and tenant, for what transports do themselves:
- * 0, or in how many milliseconds there will be one. Subscriptions and histories are the hub's. */
+ * 0, or in how many milliseconds there will be one. Subscriptions, histories and states are the hub's. */
 int64_t session_spend(const struct session *session, enum quota_kind kind,
                       int64_t now_ms) MUST_CHECK;
 
