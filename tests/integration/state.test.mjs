@@ -12,7 +12,7 @@ import { SLOW, SOURCE_DIR } from './lib/places.mjs';
 import { EventClient, Switch, WebSocketClient } from './lib/streams.mjs';
 import { freePort } from './lib/ports.mjs';
 import { eventually, sleep } from './lib/wait.mjs';
-import { SECRET, World } from './lib/world.mjs';
+import { SECRET, taskEvent, World } from './lib/world.mjs';
 
 const ROOM = 'project:1';
 const ITEMS = 300;
@@ -235,4 +235,38 @@ test('state: a page that is loaded again goes on, also when its gateway is kille
     assert.equal(page.recovered, false);
     assert.equal(page.board.states[0].first, true);
     assert.deepEqual(page.board.numbers(), Object.fromEntries([...publisher.shown].sort()));
+});
+
+const RULES = `rules:
+  - name: show
+    when: {"event": ["task.progress"]}
+    notify: {type: task.status, rooms: ["project:{projectId}"], state: "{taskId}"}
+  - name: over
+    when: {"event": ["task.completed"]}
+    notify: {type: task.status, rooms: ["project:{projectId}"], state: {item: "{taskId}", remove: true}}
+`;
+
+test('state: from a rule to the page', { timeout: 300000 * SLOW }, async (t) => {
+    const world = await World.open(t, 'state_rules', { rules: RULES });
+    await world.dispatcher();
+    const gateway = await world.gateway();
+    const backend = await world.backend();
+    const tell = (...events) => backend.events(events.map((event) => taskEvent({ projectId: '1', ...event })));
+    const page = new Page(gateway.url, new Storage());
+    t.after(() => page.socket.close());
+    await eventually(() => page.answers.length, { what: 'an answer' });
+    assert.deepEqual([page.board.states.length, page.board.numbers()], [1, {}], 'nothing is shown');
+
+    await tell({ taskId: 'a', n: 1 }, { taskId: 'b', n: 2 }, { taskId: 'c', n: 3 });
+    await eventually(() => page.board.rooms.get(ROOM).size === 3, { what: 'three tasks' });
+    await tell({ taskId: 'b', n: 4, event: 'task.completed' }, { taskId: 'c', n: 5 });
+    await eventually(() => page.board.numbers().c === 5 && !page.board.rooms.get(ROOM).has('b'), { what: () => `two, ${JSON.stringify(page.board.numbers())}` });
+
+    const later = new Page((await world.gateway({ name: 'gateway-1' })).url, new Storage());
+    t.after(() => later.socket.close());
+    await eventually(() => later.answers.length, { what: 'an answer' });
+    assert.deepEqual(later.answers[0], { ok: true, state: { count: 2, complete: true, since: 0 } });
+    assert.deepEqual(later.board.numbers(), { a: 1, c: 5 });
+    await tell({ taskId: 'a', n: 6, event: 'task.completed' });
+    await eventually(() => [page, later].every(({ board }) => board.rooms.get(ROOM).size === 1), { what: 'one to be left' });
 });
