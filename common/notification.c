@@ -450,6 +450,55 @@ uint64_t notification_room_hash(const struct notification_envelope *envelope, si
     return bytes_read_little_endian(envelope->room_hashes.data + 8 * index, 8);
 }
 
+/* --- Key of a state topic's record --- */
+
+enum { SIZE_BYTES = 4, ROOMS_HASH_BYTES = 16 };
+
+/* With its size before it, so that no two lists of parts are one text. */
+static void append_sized(struct buffer *out, struct bytes part)
+{
+    bytes_write_little_endian(buffer_reserve(out, SIZE_BYTES), part.size, SIZE_BYTES);
+    buffer_commit(out, SIZE_BYTES);
+    buffer_append(out, part);
+}
+
+void notification_state_key(const struct notification *notification, struct bytes scope,
+                            struct buffer *key)
+{
+    auto_buffer struct buffer rooms = {0};
+    XXH128_canonical_t hash;
+    static_assert(sizeof(hash.digest) == ROOMS_HASH_BYTES, "the key has so many bytes");
+    assert(notification->item.key.size > 0 && notification->room_count > 0);
+    for (size_t i = 0; i < notification->room_count; i++)
+        append_sized(&rooms, notification->rooms[i]);
+    XXH128_canonicalFromHash(&hash, XXH3_128bits(buffer_peek(&rooms).data, buffer_size(&rooms)));
+    append_sized(key, scope);
+    append_sized(key, notification->item.key);
+    buffer_append(key, bytes_of(hash.digest, ROOMS_HASH_BYTES));
+}
+
+static bool take_sized(struct bytes *rest, struct bytes *part)
+{
+    if (rest->size < SIZE_BYTES)
+        return false;
+    uint64_t size = bytes_read_little_endian(rest->data, SIZE_BYTES);
+    if (size > rest->size - SIZE_BYTES)
+        return false;
+    *part = bytes_of(rest->data + SIZE_BYTES, (size_t)size);
+    *rest = bytes_skip(*rest, SIZE_BYTES + (size_t)size);
+    return true;
+}
+
+bool notification_state_scope(struct bytes key, struct bytes *scope)
+{
+    struct bytes found, item;
+    if (!take_sized(&key, &found) || !take_sized(&key, &item) || item.size == 0 ||
+        item.size > NOTIFICATION_ITEM_KEY_LIMIT || key.size != ROOMS_HASH_BYTES)
+        return false;
+    *scope = found;
+    return true;
+}
+
 /* --- JSON --- */
 
 /* `name` is written as it is: ours, without a character to escape. The comma is left out after an

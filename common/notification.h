@@ -184,6 +184,18 @@ static inline size_t notification_room_hash_count(const struct notification_enve
 /* The hash of the room at `index`, which must be below the count. */
 uint64_t notification_room_hash(const struct notification_envelope *envelope, size_t index);
 
+/* --- Key of a record in a state topic (layout.h) --- */
+
+/* Appends what compaction goes by: a later record of the same scope, item and rooms takes the
+ * place of this one. With other rooms it has another key, and each room goes by the order of the
+ * log. Sizes of 4 bytes, little endian, stand before scope and item; behind them 16 bytes, a
+ * hash of the rooms in order. The notification is about an item. */
+void notification_state_key(const struct notification *notification, struct bytes scope,
+                            struct buffer *key);
+
+/* The scope of the rooms, as the lane's record has it in its key; borrowed. False: no such key. */
+bool notification_state_scope(struct bytes key, struct bytes *scope) MUST_CHECK;
+
 /* --- JSON: what clients get --- */
 
 /* Appends the proto3 JSON mapping: lowerCamelCase names, empty fields left out, `data` embedded

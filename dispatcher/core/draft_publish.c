@@ -189,25 +189,6 @@ static const struct bytes *list_rooms(struct job *job, const struct draft_lane *
     return rooms;
 }
 
-/* By which compaction knows what a record takes the place of: a later one of the same item in
- * the same rooms. With other rooms it has another key, and each room goes by the order of the
- * log. Sizes stand before parts, so that no two lists of parts are one key. */
-static struct bytes item_record_key(struct job *job, const struct draft_lane *lane,
-                                    const struct notification *view)
-{
-    struct buffer *text = &job->pipeline->text;
-    XXH128_canonical_t rooms;
-    buffer_clear(text);
-    for (size_t i = 0; i < view->room_count; i++)
-        add_id_part(text, view->rooms[i]);
-    XXH128_canonicalFromHash(&rooms, XXH3_128bits(buffer_peek(text).data, buffer_size(text)));
-    buffer_clear(text);
-    add_id_part(text, lane_name_scope(&lane->name));
-    add_id_part(text, view->item.key);
-    buffer_append(text, bytes_of(rooms.digest, sizeof(rooms.digest)));
-    return arena_copy(&job->batch->arena, buffer_peek(text));
-}
-
 /* The record that was added last once more, for the state topic of its lane: the same value and
  * headers, so that whoever reads the one can read the other. */
 static void keep_item(struct job *job, const struct draft_lane *lane,
@@ -223,7 +204,9 @@ static void keep_item(struct job *job, const struct draft_lane *lane,
     buffer_append_string(text, LAYOUT_STATE_SUFFIX);
     output->kind = OUTPUT_ITEM;
     output->topic = (const char *)arena_copy(&job->batch->arena, buffer_peek(text)).data;
-    output->key = item_record_key(job, lane, view);
+    buffer_clear(text);
+    notification_state_key(view, lane_name_scope(&lane->name), text);
+    output->key = arena_copy(&job->batch->arena, buffer_peek(text));
 }
 
 /* The pipeline's text serves three times, each content copied before the next: id, room hashes,

@@ -264,6 +264,56 @@ START_TEST(headers_come_back_as_they_were)
 }
 END_TEST
 
+START_TEST(a_state_key_is_of_scope_item_and_rooms)
+{
+    static const struct bytes others[] = {BYTES_LITERAL("task:42"), BYTES_LITERAL("user:8")};
+    struct notification view = sample(NOTIFICATION_CLIENT);
+    auto_buffer struct buffer key = {0};
+    auto_buffer struct buffer other = {0};
+    struct bytes scope = {0};
+    view.item.key = TEXT("42");
+    notification_state_key(&view, TEXT("acme"), &key);
+    ck_assert_uint_eq(buffer_size(&key), 4 + 4 + 4 + 2 + 16);
+    ck_assert_mem_eq(key.data, "\4\0\0\0acme\2\0\0\00042", 14);
+    ck_assert(notification_state_scope(buffer_peek(&key), &scope));
+    ck_assert(bytes_equal_string(scope, "acme"));
+
+    view.item.removed = true; /* takes the place of what it removes */
+    view.id = TEXT("n2");
+    notification_state_key(&view, TEXT("acme"), &other);
+    ck_assert(bytes_equal(buffer_peek(&key), buffer_peek(&other)));
+    buffer_clear(&other);
+    view.rooms = others;
+    notification_state_key(&view, TEXT("acme"), &other);
+    ck_assert_mem_eq(other.data, key.data, 14);
+    ck_assert(!bytes_equal(buffer_peek(&key), buffer_peek(&other)));
+    buffer_clear(&other);
+    view.room_count = 1; /* and those of the rooms are not those of one of them */
+    notification_state_key(&view, bytes_of(NULL, 0), &other);
+    ck_assert(notification_state_scope(buffer_peek(&other), &scope));
+    ck_assert_uint_eq(scope.size, 0);
+}
+END_TEST
+
+START_TEST(a_key_of_others_is_no_state_key)
+{
+    struct notification view = sample(NOTIFICATION_CLIENT);
+    auto_buffer struct buffer key = {0};
+    struct bytes scope = TEXT("untouched");
+    view.item.key = TEXT("42");
+    notification_state_key(&view, TEXT("acme"), &key);
+    for (size_t cut = 0; cut < buffer_size(&key); cut++)
+        ck_assert(!notification_state_scope(bytes_of(key.data, cut), &scope));
+    buffer_append_byte(&key, 0);
+    ck_assert(!notification_state_scope(buffer_peek(&key), &scope));
+    key.end--;
+    key.data[3] = 0xff; /* a size of four thousand million */
+    ck_assert(!notification_state_scope(buffer_peek(&key), &scope));
+    ck_assert(!notification_state_scope(TEXT("acme"), &scope));
+    ck_assert(bytes_equal_string(scope, "untouched"));
+}
+END_TEST
+
 START_TEST(headers_of_others_change_nothing)
 {
     struct notification_envelope decoded = {0};
@@ -302,7 +352,8 @@ START_TEST(arena_keeps_pieces_apart_and_aligned)
 }
 END_TEST
 
-TEST_PROGRAM("notification", json_is_the_proto3_mapping_with_data_as_it_was,
+TEST_PROGRAM("notification", a_state_key_is_of_scope_item_and_rooms,
+             a_key_of_others_is_no_state_key, json_is_the_proto3_mapping_with_data_as_it_was,
              encode_and_decode_give_the_same_notification, an_item_stands_in_value_and_json,
              an_item_without_a_key_is_none, a_key_is_utf8_and_has_a_limit,
              progress_zero_is_not_unknown_progress, decode_tells_malformed_from_unknown_content,
