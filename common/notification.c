@@ -5,49 +5,14 @@
 #include "notification.h"
 
 #include <assert.h>
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <xxhash.h>
 
 #include "arena.h"
 #include "json.h"
-#include "mem.h"
 #include "notification.pb-c.h"
-#include "unicode.h"
-
-/* The text fields of each message: one table for all three forms. The name in C is the same in the
- * view and in the generated struct; the name in JSON is proto3's. */
-#define TASK_STATUS_TEXTS(X)   \
-    X(event, "event")          \
-    X(task_id, "taskId")       \
-    X(type, "type")            \
-    X(status, "status")        \
-    X(priority, "priority")    \
-    X(project_id, "projectId") \
-    X(user_id, "userId")       \
-    X(tenant_id, "tenantId")
-
-#define CLIENT_TEXTS(X)     \
-    X(title, "title")       \
-    X(body, "body")         \
-    X(severity, "severity") \
-    X(task_id, "taskId")
-
-#define REVIEW_TEXTS(X)        \
-    X(queue, "queue")          \
-    X(reason, "reason")        \
-    X(priority, "priority")    \
-    X(title, "title")          \
-    X(body, "body")            \
-    X(task_id, "taskId")       \
-    X(due_time, "dueTime")     \
-    X(rule, "rule")            \
-    X(tenant_id, "tenantId")   \
-    X(project_id, "projectId") \
-    X(user_id, "userId")       \
-    X(type, "type")            \
-    X(event, "event")
+#include "notification_private.h"
 
 const char *notification_event_name(enum notification_type type)
 {
@@ -113,7 +78,8 @@ static void pack_content(const struct notification *view, struct arena *arena,
     switch (view->type) {
     case NOTIFICATION_TASK_STATUS:
         smartstack__v1__task_status_update__init(&content->task_status);
-#define X(field, json) content->task_status.field = packed_text(arena, view->task_status.field);
+#define X(field, json, number) \
+    content->task_status.field = packed_text(arena, view->task_status.field);
         TASK_STATUS_TEXTS(X)
 #undef X
         /* A oneof, since proto3 cannot tell 0 from nothing, and a task at 0 % is not a task without
@@ -129,7 +95,7 @@ static void pack_content(const struct notification *view, struct arena *arena,
         break;
     case NOTIFICATION_CLIENT:
         smartstack__v1__client_notification__init(&content->client);
-#define X(field, json) content->client.field = packed_text(arena, view->client.field);
+#define X(field, json, number) content->client.field = packed_text(arena, view->client.field);
         CLIENT_TEXTS(X)
 #undef X
         content->client.data = packed_data(view->client.data);
@@ -138,7 +104,7 @@ static void pack_content(const struct notification *view, struct arena *arena,
         break;
     case NOTIFICATION_REVIEW_ALERT:
         smartstack__v1__manual_review_alert__init(&content->review);
-#define X(field, json) content->review.field = packed_text(arena, view->review.field);
+#define X(field, json, number) content->review.field = packed_text(arena, view->review.field);
         REVIEW_TEXTS(X)
 #undef X
         content->review.data = packed_data(view->review.data);
@@ -180,196 +146,6 @@ void notification_encode(const struct notification *notification, struct buffer 
     /* The size was taken from the same struct: between the two calls nothing may touch it. */
     assert(packed == size);
     buffer_commit(value, packed);
-}
-
-/* The view and all it points to live in one arena, with the view first in it. */
-struct decoded_notification {
-    struct notification view;
-    struct arena arena;
-};
-
-/* A text of protobuf-c ends at its first NUL, and so does the view: what follows one is lost. A
- * room cannot have one. */
-static struct bytes *views_of(struct arena *arena, char **texts, size_t count)
-{
-    struct bytes *views = arena_raw(arena, count * sizeof(struct bytes));
-    for (size_t i = 0; i < count; i++)
-        views[i] = bytes_of_string(texts[i]);
-    return views;
-}
-
-static struct bytes view_of_data(ProtobufCBinaryData data)
-{
-    return bytes_of(data.data, data.len);
-}
-
-/* Whatever is in it goes to clients as JSON in UTF-8: one that cannot would end the connection of
- * each that is given it. A lone surrogate in the manner of UTF-8 is written as an escape. */
-static bool text_is_sound(struct bytes text)
-{
-    while (text.size) {
-        uint32_t code;
-        size_t size = text.data[0] < 0x80 ? 1 : unicode_decode(text, &code);
-        if (size == 0 && text.size >= 3 && text.data[0] == 0xed && text.data[1] >= 0xa0 &&
-            text.data[1] <= 0xbf && (text.data[2] & 0xc0) == 0x80)
-            size = 3;
-        if (size == 0)
-            return false;
-        text = bytes_skip(text, size);
-    }
-    return true;
-}
-
-static bool texts_are_sound(const struct bytes *texts, size_t count)
-{
-    for (size_t i = 0; i < count; i++)
-        if (!text_is_sound(texts[i]))
-            return false;
-    return true;
-}
-
-/* `data` goes out as it is, in the middle of our JSON: what is malformed would break all that is
- * around it. */
-static bool data_is_sound(struct bytes data)
-{
-    return data.size == 0 || json_validate(data, JSON_DEPTH_MAX, NULL) == STATUS_OK;
-}
-
-static bool content_is_sound(const struct notification *view)
-{
-    switch (view->type) {
-    case NOTIFICATION_TASK_STATUS:
-#define X(field, json)                           \
-    if (!text_is_sound(view->task_status.field)) \
-        return false;
-        TASK_STATUS_TEXTS(X)
-#undef X
-        return data_is_sound(view->task_status.data);
-    case NOTIFICATION_CLIENT:
-#define X(field, json)                      \
-    if (!text_is_sound(view->client.field)) \
-        return false;
-        CLIENT_TEXTS(X)
-#undef X
-        return data_is_sound(view->client.data);
-    case NOTIFICATION_REVIEW_ALERT:
-#define X(field, json)                      \
-    if (!text_is_sound(view->review.field)) \
-        return false;
-        REVIEW_TEXTS(X)
-#undef X
-        return data_is_sound(view->review.data);
-    }
-    return false;
-}
-
-static bool is_sound(const struct notification *view)
-{
-    const struct bytes texts[] = {
-        view->id,          view->time,       view->event_id, view->rules_revision,
-        view->traceparent, view->tracestate, view->item.key};
-    return view->item.key.size <= NOTIFICATION_ITEM_KEY_LIMIT &&
-           texts_are_sound(texts, sizeof(texts) / sizeof(texts[0])) &&
-           texts_are_sound(view->rooms, view->room_count) &&
-           texts_are_sound(view->rules, view->rule_count) && content_is_sound(view);
-}
-
-/* One that is removed and has no key is none: nobody could say what is removed. */
-static struct notification_item view_item(const Smartstack__V1__Item *item)
-{
-    if (!item || !*item->key)
-        return (struct notification_item){0};
-    return (struct notification_item){bytes_of_string(item->key), item->removed};
-}
-
-static enum status view_content(const Smartstack__V1__Notification *message,
-                                struct notification *view)
-{
-    switch (message->content_case) {
-    case SMARTSTACK__V1__NOTIFICATION__CONTENT_TASK_STATUS:
-        view->type = NOTIFICATION_TASK_STATUS;
-#define X(field, json) view->task_status.field = bytes_of_string(message->task_status->field);
-        TASK_STATUS_TEXTS(X)
-#undef X
-        /* A value from Kafka need not be ours: what is infinite or no number is as if it were not
-         * given. */
-        view->task_status.has_progress =
-            message->task_status->progress_known_case ==
-                SMARTSTACK__V1__TASK_STATUS_UPDATE__PROGRESS_KNOWN_PROGRESS &&
-            /* JSON has no word for the others. */
-            isfinite(message->task_status->progress);
-        if (view->task_status.has_progress)
-            view->task_status.progress = message->task_status->progress;
-        view->task_status.data = view_of_data(message->task_status->data);
-        return STATUS_OK;
-    case SMARTSTACK__V1__NOTIFICATION__CONTENT_CLIENT_NOTIFICATION:
-        view->type = NOTIFICATION_CLIENT;
-#define X(field, json) view->client.field = bytes_of_string(message->client_notification->field);
-        CLIENT_TEXTS(X)
-#undef X
-        view->client.data = view_of_data(message->client_notification->data);
-        return STATUS_OK;
-    case SMARTSTACK__V1__NOTIFICATION__CONTENT_REVIEW_ALERT:
-        view->type = NOTIFICATION_REVIEW_ALERT;
-#define X(field, json) view->review.field = bytes_of_string(message->review_alert->field);
-        REVIEW_TEXTS(X)
-#undef X
-        view->review.data = view_of_data(message->review_alert->data);
-        return STATUS_OK;
-    /* Also what a later version calls by a number that we do not know: protobuf-c leaves it
-     * unset. */
-    case SMARTSTACK__V1__NOTIFICATION__CONTENT__NOT_SET:
-    case _SMARTSTACK__V1__NOTIFICATION__CONTENT__CASE_IS_INT_SIZE:
-        break;
-    }
-    return STATUS_UNSUPPORTED;
-}
-
-enum status notification_decode(struct bytes value, struct notification **notification)
-{
-    /* With an arena of its own: a notification outlives the record that it was read from. */
-    struct decoded_notification *decoded = mem_new(struct decoded_notification);
-    struct arena *arena = &decoded->arena;
-    /* The texts once more, and the pointers to them: nearly always enough for all of it to come in
-     * one block. */
-    arena->reserved = value.size * 2 + 1024;
-    /* protobuf-c allocates for each text and list; in an arena that is an addition. */
-    ProtobufCAllocator allocator = {arena_allocate, arena_release, arena};
-    Smartstack__V1__Notification *message =
-        smartstack__v1__notification__unpack(&allocator, value.size, value.data);
-    enum status status = message ? view_content(message, &decoded->view) : STATUS_MALFORMED;
-    if (status != STATUS_OK) {
-        notification_free(&decoded->view);
-        return status;
-    }
-    struct notification *view = &decoded->view;
-    view->id = bytes_of_string(message->id);
-    view->time = bytes_of_string(message->time);
-    view->rooms = views_of(arena, message->rooms, message->n_rooms);
-    view->room_count = message->n_rooms;
-    view->event_id = bytes_of_string(message->event_id);
-    view->rules = views_of(arena, message->rules, message->n_rules);
-    view->rule_count = message->n_rules;
-    view->rules_revision = bytes_of_string(message->rules_revision);
-    view->traceparent = bytes_of_string(message->traceparent);
-    view->tracestate = bytes_of_string(message->tracestate);
-    view->item = view_item(message->item);
-    if (!is_sound(view)) {
-        notification_free(view);
-        return STATUS_MALFORMED;
-    }
-    *notification = view;
-    return STATUS_OK;
-}
-
-void notification_free(struct notification *notification)
-{
-    if (!notification)
-        return;
-    /* The view is the first member. */
-    struct decoded_notification *decoded = (struct decoded_notification *)notification;
-    arena_deinit(&decoded->arena);
-    free(decoded);
 }
 
 /* --- Headers --- */
@@ -574,7 +350,7 @@ static void append_content(const struct notification *view, struct buffer *json)
     case NOTIFICATION_TASK_STATUS:
         append_name(json, "taskStatus");
         buffer_append_byte(json, '{');
-#define X(field, name) append_json_text(json, name, view->task_status.field);
+#define X(field, name, number) append_json_text(json, name, view->task_status.field);
         TASK_STATUS_TEXTS(X)
 #undef X
         if (view->task_status.has_progress)
@@ -584,7 +360,7 @@ static void append_content(const struct notification *view, struct buffer *json)
     case NOTIFICATION_CLIENT:
         append_name(json, "clientNotification");
         buffer_append_byte(json, '{');
-#define X(field, name) append_json_text(json, name, view->client.field);
+#define X(field, name, number) append_json_text(json, name, view->client.field);
         CLIENT_TEXTS(X)
 #undef X
         append_data(json, view->client.data);
@@ -592,7 +368,7 @@ static void append_content(const struct notification *view, struct buffer *json)
     case NOTIFICATION_REVIEW_ALERT:
         append_name(json, "reviewAlert");
         buffer_append_byte(json, '{');
-#define X(field, name) append_json_text(json, name, view->review.field);
+#define X(field, name, number) append_json_text(json, name, view->review.field);
         REVIEW_TEXTS(X)
 #undef X
         append_data(json, view->review.data);

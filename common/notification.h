@@ -103,13 +103,17 @@ struct notification {
 /* Appends the record's value. */
 void notification_encode(const struct notification *notification, struct buffer *value);
 
-/* Decodes a record's value; it is copied, so `value` need not outlive the result, which the
- * caller frees with notification_free(). Fails with STATUS_MALFORMED (not a Notification, or one
- * with text that is not UTF-8 or data that is not JSON, which could not be written as JSON, or
- * an item whose key is longer than its limit) or STATUS_UNSUPPORTED (a kind of content that this
- * build does not know: skip and count it). Limits are the caller's: memory is a small multiple
- * of the size. */
+/* Decodes a record's value. The result borrows from `value`, which must outlive it; the caller
+ * frees it with notification_free(). Fails with STATUS_MALFORMED (not a Notification, or one with
+ * text that is not UTF-8 or data that is not JSON, which could not be written as JSON, or an item
+ * whose key is longer than its limit) or STATUS_UNSUPPORTED (a kind of content that this build
+ * does not know: skip and count it). Limits are the caller's: it takes 16 bytes for each room and
+ * rule, and a constant. */
 enum status notification_decode(struct bytes value, struct notification **notification) MUST_CHECK;
+
+/* How many rooms a value names, without decoding it; false: it is malformed. It may be malformed in
+ * another way still. */
+bool notification_count_rooms(struct bytes value, size_t *count) MUST_CHECK;
 
 /* Frees what notification_decode() made; NULL is fine. Never for a notification made in another
  * way. */

@@ -1,5 +1,6 @@
 /* The last messages that were decoded for sessions that catch up: the next session may want them as
- * well. A decoded form is several times as large as the record, so only so many are kept. */
+ * well. A decoded form takes some hundred bytes beside the record and 16 for each room and rule that
+ * it names, so only so many are kept. */
 #ifndef GATEWAY_DOMAIN_DECODED_H
 #define GATEWAY_DOMAIN_DECODED_H
 

@@ -40,15 +40,6 @@ static uint16_t record_check(const struct lane_record *record)
     return check ? check : 1;
 }
 
-/* What a record says before its value is looked at. */
-struct record_head {
-    enum record_fault fault;
-    struct bytes scope;
-    struct bytes value;
-    size_t rooms;
-    struct notification *notification; /* of one without the header: its rooms are needed */
-};
-
 /* Decodes; the fault, or that there is none. */
 static enum record_fault decode_value(struct bytes value, size_t rooms_most,
                                       struct notification **notification)
@@ -65,65 +56,85 @@ static enum record_fault decode_value(struct bytes value, size_t rooms_most,
     return RECORD_SOUND;
 }
 
+/* What a record says before its value is decoded. */
+struct record_head {
+    enum record_fault fault;
+    struct bytes scope;
+    struct bytes value;
+    size_t rooms;
+};
+
 static struct record_head read_record_head(const struct lane_record *record, enum lane_scope rule,
                                            unsigned rooms_limit)
 {
     struct record_head head = {.value = record->value, .rooms = record->room_hashes.size / 8};
     if (record->key.size > LAYOUT_KEY_LIMIT || !lane_scope_take(rule, record->key, &head.scope))
         head.fault = RECORD_BAD_KEY;
-    else if (record->room_hashes.size % 8 != 0 || head.rooms > rooms_limit)
+    else if (record->room_hashes.size % 8 != 0)
         head.fault = RECORD_BAD_ROOMS;
-    /* Without the header it must be decoded now, whoever is here. */
-    else if (head.rooms == 0)
-        head.fault = decode_value(record->value, rooms_limit, &head.notification);
+    /* Without the header the value says how many there are, whoever is here. */
+    else if (head.rooms == 0 && !notification_count_rooms(record->value, &head.rooms))
+        head.fault = RECORD_BAD_VALUE;
+    else if (head.rooms > rooms_limit)
+        head.fault = RECORD_BAD_ROOMS;
     if (head.fault)
         return (struct record_head){.fault = head.fault};
-    if (head.notification)
-        head.rooms = head.notification->room_count;
     return head;
 }
 
-/* A record without the header (another producer's, an older one's) was decoded to find its rooms.
- */
-static void take_rooms(struct message *message, const struct lane_record *record,
-                       const struct record_head *head)
-{
-    assert(!head->notification || head->notification->room_count == message->room_count);
-    for (uint32_t i = 0; i < message->room_count; i++) {
-        uint64_t hash;
-        if (head->notification) {
-            hash = room_hash(head->scope, head->notification->rooms[i]);
-        } else {
-            hash = bytes_read_little_endian(record->room_hashes.data + 8 * (size_t)i, 8);
-        }
-        message->room_hashes[i] = hash;
-    }
-}
-
 /* The value is copied although the source has it: librdkafka's memory of a whole batch would be
- * held for one record. */
-struct message *message_new(uint32_t lane_id, const struct lane_record *record,
-                            enum lane_scope rule, unsigned rooms_limit)
+ * held for one record. The hashes of the rooms are still to be written. */
+static struct message *copy_record(uint32_t lane_id, const struct lane_record *record,
+                                   const struct record_head *head)
 {
-    struct record_head head = read_record_head(record, rule, rooms_limit);
-    assert(head.rooms <= rooms_limit && head.scope.size <= LAYOUT_KEY_LIMIT);
     struct message *message =
-        mem_alloc(sizeof(*message) + 8 * head.rooms + head.scope.size + head.value.size);
+        mem_alloc(sizeof(*message) + 8 * head->rooms + head->scope.size + head->value.size);
     message->references = 1;
     message->lane_id = lane_id;
     message->offset = record->offset;
     message->timestamp_ms = record->timestamp_ms;
     message->check = record_check(record);
-    message->fault = narrow_8(head.fault);
-    message->room_count = narrow_32(head.rooms);
-    message->scope_size = narrow_32(head.scope.size);
-    message->value_size = head.value.size;
-    message->notification = head.notification;
-    if (head.scope.size)
-        memcpy(message_scope(message), head.scope.data, head.scope.size);
-    if (head.value.size)
-        memcpy(message_scope(message) + head.scope.size, head.value.data, head.value.size);
-    take_rooms(message, record, &head);
+    message->fault = narrow_8(head->fault);
+    message->room_count = narrow_32(head->rooms);
+    message->scope_size = narrow_32(head->scope.size);
+    message->value_size = head->value.size;
+    if (head->scope.size)
+        memcpy(message_scope(message), head->scope.data, head->scope.size);
+    if (head->value.size)
+        memcpy(message_scope(message) + head->scope.size, head->value.data, head->value.size);
+    return message;
+}
+
+/* A record without the header (another producer's, an older one's) is decoded to find its rooms.
+ * False: it cannot be. */
+static bool take_rooms(struct message *message, const struct lane_record *record)
+{
+    if (record->room_hashes.size == 0 && !message_decode(message))
+        return false;
+    for (uint32_t i = 0; i < message->room_count; i++) {
+        uint64_t hash;
+        if (record->room_hashes.size == 0) {
+            hash = room_hash(bytes_of(message_scope(message), message->scope_size),
+                             message->notification->rooms[i]);
+        } else {
+            hash = bytes_read_little_endian(record->room_hashes.data + 8 * (size_t)i, 8);
+        }
+        message->room_hashes[i] = hash;
+    }
+    return true;
+}
+
+struct message *message_new(uint32_t lane_id, const struct lane_record *record,
+                            enum lane_scope rule, unsigned rooms_limit)
+{
+    struct record_head head = read_record_head(record, rule, rooms_limit);
+    assert(head.rooms <= rooms_limit && head.scope.size <= LAYOUT_KEY_LIMIT);
+    struct message *message = copy_record(lane_id, record, &head);
+    if (!message->fault && !take_rooms(message, record)) {
+        head = (struct record_head){.fault = message->fault};
+        message_unref(message);
+        message = copy_record(lane_id, record, &head);
+    }
     return message;
 }
 

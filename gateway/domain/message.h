@@ -22,7 +22,7 @@ struct message {
     size_t counted;   /* what a ring has counted for it */
     bool conflatable; /* as configured; set by conflation_note() */
     bool superseded;  /* a later one of its task says all that it says to its rooms */
-    struct notification *notification; /* NULL until decoded */
+    struct notification *notification; /* NULL until decoded; borrows from the value */
     struct transport_frame *frames[TRANSPORT_SLOT_COUNT];
     uint64_t room_hashes[]; /* room_count of them, then the scope of the rooms, then the value */
 };
@@ -43,8 +43,8 @@ size_t message_record_bytes(const struct message *message);
 /* The value decoded, at the first call; false if it cannot be. */
 bool message_decode(struct message *message);
 
-/* Gives the decoded form back: it is several times as large as the rest, and hardly ever needed
- * again once the message was framed. message_decode() makes it anew. */
+/* Gives the decoded form back: it is as large as many a record, and hardly ever needed again once
+ * the message was framed. message_decode() makes it anew. */
 void message_forget_decoded(struct message *message);
 
 /* Likewise for a frame, which must not be borrowed by anyone. */
