@@ -59,6 +59,15 @@ void buffer_commit(struct buffer *buffer, size_t size)
     buffer->end += size;
 }
 
+/* Cutting leaves the memory where it is, as a rule. */
+void *buffer_take(struct buffer *buffer)
+{
+    assert(buffer->start == 0 && buffer->end > 0);
+    void *content = mem_resize(buffer->data, buffer->end, 1);
+    *buffer = (struct buffer){0};
+    return content;
+}
+
 void buffer_append(struct buffer *buffer, struct bytes bytes)
 {
     if (bytes.size == 0)

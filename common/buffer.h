@@ -46,6 +46,10 @@ static inline struct bytes buffer_peek(const struct buffer *buffer)
 uint8_t *buffer_reserve(struct buffer *buffer, size_t size);
 void buffer_commit(struct buffer *buffer, size_t size);
 
+/* The content's memory, cut to its size, which the caller frees with free(); the buffer is empty
+ * afterwards. Of a buffer that has a content of which nothing was consumed. */
+void *buffer_take(struct buffer *buffer) __attribute__((returns_nonnull));
+
 void buffer_append(struct buffer *buffer, struct bytes bytes);
 void buffer_append_string(struct buffer *buffer, const char *string);
 void buffer_append_byte(struct buffer *buffer, uint8_t byte);

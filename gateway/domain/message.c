@@ -14,10 +14,16 @@
 #include "narrow.h"
 #include "room.h"
 
+/* A body for a transport, in memory of its own. */
 struct transport_frame {
+    const char *event;
+    struct body_part notification; /* in `body` */
     size_t size;
-    uint8_t data[];
+    uint8_t body[];
 };
+
+/* Nearly always room enough for the names of JSON and what a transport puts around it. */
+enum { FRAME_ROOM = 512 };
 
 /* One allocation: head, hashes of rooms, scope, value. */
 static uint8_t *message_scope(struct message *message)
@@ -210,27 +216,48 @@ bool message_names_room(struct message *message, struct bytes scope, struct byte
     return false;
 }
 
+/* The head first, then whatever the transport appends behind it: the memory that was written to is
+ * the frame's. */
+static struct transport_frame *make_frame(struct message *message,
+                                          const struct transport_ops *transport)
+{
+    auto_buffer struct buffer out = {0};
+    bool decoded = message_decode(message);
+    assert(decoded);
+    (void)decoded;
+    const char *event = notification_event_name(message->notification->type);
+    struct message_view view = {.event = bytes_of_string(event),
+                                .notification = message->notification,
+                                .protobuf = message_value(message)};
+    buffer_reserve(&out, sizeof(struct transport_frame) + message->value_size + FRAME_ROOM);
+    buffer_commit(&out, sizeof(struct transport_frame));
+    struct body_part part = transport->encode(&view, &out);
+    size_t size = buffer_size(&out) - sizeof(struct transport_frame);
+    assert(part.start >= sizeof(struct transport_frame) && part.start <= buffer_size(&out));
+    assert(part.size <= buffer_size(&out) - part.start);
+    part.start -= sizeof(struct transport_frame);
+    struct transport_frame *frame = buffer_take(&out);
+    frame->event = event;
+    frame->notification = part;
+    frame->size = size;
+    return frame;
+}
+
 /* Once for each way of reaching clients, then shared by all of them: what is a client's own, its
  * cursor, stands beside it. */
 struct bytes message_frame(struct message *message, const struct transport_ops *transport)
 {
     struct transport_frame *frame = message->frames[transport->slot];
-    if (!frame) {
-        auto_buffer struct buffer json = {0};
-        auto_buffer struct buffer out = {0};
-        bool decoded = message_decode(message);
-        assert(decoded);
-        (void)decoded;
-        notification_to_json(message->notification, &json);
-        const char *event = notification_event_name(message->notification->type);
-        struct message_view view = {.event = bytes_of_string(event),
-                                    .json = buffer_peek(&json),
-                                    .protobuf = message_value(message)};
-        transport->encode(&view, &out);
-        frame = mem_alloc(sizeof(*frame) + buffer_size(&out));
-        frame->size = buffer_size(&out);
-        memcpy(frame->data, buffer_peek(&out).data, frame->size);
-        message->frames[transport->slot] = frame;
-    }
-    return bytes_of(frame->data, frame->size);
+    if (!frame)
+        frame = message->frames[transport->slot] = make_frame(message, transport);
+    return bytes_of(frame->body, frame->size);
+}
+
+struct bytes message_framed_notification(const struct message *message, enum transport_slot slot,
+                                         const char **event)
+{
+    const struct transport_frame *frame = message->frames[slot];
+    assert(frame);
+    *event = frame->event;
+    return bytes_of(frame->body + frame->notification.start, frame->notification.size);
 }

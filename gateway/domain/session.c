@@ -360,7 +360,10 @@ static void append_state_item(struct session *session, struct message *message, 
     enum transport_slot slot = session->transport->slot;
     struct place *place = place_of_message(session, message);
     bool framed = message->frames[slot] != NULL;
-    session->transport->append_item(list, message_frame(message, session->transport));
+    const char *event;
+    message_frame(message, session->transport);
+    struct bytes notification = message_framed_notification(message, slot, &event);
+    session->transport->append_item(list, bytes_of_string(event), notification);
     if (!framed && (!place || !lane_count_frame(place->lane, message)))
         message_forget_frame(message, slot);
     message_forget_decoded(message);
@@ -407,6 +410,8 @@ static bool give_history(struct session *session, const struct queue_item *item,
         return false;
     give_room(session, item->control, delivery);
     give_body(session, place_of_message(session, message), message, delivery);
+    delivery->body =
+        message_framed_notification(message, session->transport->slot, &delivery->event);
     message_forget_decoded(message);
     hub->stats.history_messages++;
     delivery->kind = DELIVERY_HISTORY;

@@ -10,6 +10,7 @@
 
 #include "buffer.h"
 #include "bytes.h"
+#include "notification.h"
 #include "status.h"
 
 struct message;
@@ -28,18 +29,34 @@ enum transport_slot {
 
 /* What an encoder may use of a message. Borrowed, valid during the call. */
 struct message_view {
-    struct bytes event;    /* the client-side event name, e.g. task.status */
-    struct bytes json;     /* the notification, proto3 JSON mapping */
+    struct bytes event; /* the client-side event name, e.g. task.status */
+    const struct notification *notification;
     struct bytes protobuf; /* the record's value as the dispatcher wrote it */
 };
+
+/* Where in a buffer the notification itself stands, JSON or protobuf: what is around it is the
+ * transport's. Counted from the first byte of the buffer's content. */
+struct body_part {
+    size_t start, size;
+};
+
+/* Appends the notification as JSON. */
+static inline struct body_part message_view_append_json(const struct message_view *view,
+                                                        struct buffer *out)
+{
+    size_t start = buffer_size(out);
+    notification_to_json(view->notification, out);
+    return (struct body_part){start, buffer_size(out) - start};
+}
 
 struct transport_ops {
     const char *name; /* for metrics and logs */
     enum transport_slot slot;
 
     /* Appends the part of an event that is the same for every session: called once per message and
-     * slot, never per delivery. */
-    void (*encode)(const struct message_view *view, struct buffer *out);
+     * slot, never per delivery. It is the memory of the frame that is appended to: JSON is written
+     * there and not copied. */
+    struct body_part (*encode)(const struct message_view *view, struct buffer *out);
 
     /* The session has deliveries. The transport calls session_next() until it gives none or the
      * wire takes no more; in the latter case it comes back to it when the wire is writable, without
@@ -48,8 +65,9 @@ struct transport_ops {
      * which is always safe. */
     void (*ready)(struct session *session, void *connection);
 
-    /* Appends a body that encode() made as one item of a list; `list` is empty before the first. */
-    void (*append_item)(struct buffer *list, struct bytes body);
+    /* Appends a notification as encode() wrote it, with its event's name, as one item of a list;
+     * `list` is empty before the first. */
+    void (*append_item)(struct buffer *list, struct bytes event, struct bytes notification);
 };
 
 enum delivery_kind {
@@ -77,14 +95,15 @@ struct delivery {
     enum delivery_kind kind;
     struct bytes cursor; /* text that ends the event; empty for REFUSED, JOIN_REFUSED, REFRESHED and
                             CLOSE */
-    struct bytes body;   /* NOTIFICATION, HISTORY: what transport_ops.encode made; STATE: what
-                            .append_item did, maybe empty; PRESENCE: JSON */
+    struct bytes body;   /* NOTIFICATION: what transport_ops.encode made; HISTORY: the notification
+                            in it; STATE: what .append_item made, maybe empty; PRESENCE: JSON */
     struct bytes room;   /* HISTORY, STATE, JOINED, JOIN_REFUSED, LEFT, PRESENCE */
     const struct presence_news *presence; /* PRESENCE: the same as values; presence.h */
     uint64_t
         request; /* HISTORY, STATE, JOINED, JOIN_REFUSED, LEFT, REFRESHED: the number given with
                          the request; 0 if nobody asked */
-    bool first;  /* STATE: of this answer */
+    const char *event;      /* HISTORY: its name. Static */
+    bool first;             /* STATE: of this answer */
     bool has_history;       /* JOINED: a history was asked for and has been given: */
     bool has_state;         /* or a state: */
     bool history_complete;  /* all that was asked for; else a limit or retention has cut it off */

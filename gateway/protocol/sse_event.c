@@ -49,7 +49,7 @@ static void append_lines(struct buffer *out, const char *prefix, struct bytes te
     }
 }
 
-void sse_append_body(struct buffer *out, struct bytes name, struct bytes data)
+static void append_event_name(struct buffer *out, struct bytes name)
 {
     assert(sse_id_is_valid(name));
     if (name.size) {
@@ -57,38 +57,60 @@ void sse_append_body(struct buffer *out, struct bytes name, struct bytes data)
         buffer_append(out, name);
         buffer_append_byte(out, '\n');
     }
+}
+
+void sse_append_body(struct buffer *out, struct bytes name, struct bytes data)
+{
+    append_event_name(out, name);
     append_lines(out, "data: ", data);
 }
 
-/* The body is one of ours, made by sse_append_body() with data of one line: it is taken apart again
- * here, so that history needs no encoding of its own of each message. The object stays open. */
-static void append_event_and_data(struct buffer *out, struct bytes body)
+void sse_begin_body(struct buffer *out, struct bytes name)
 {
-    size_t name = sizeof("event: ") - 1, data = sizeof("\ndata: ") - 1;
-    const uint8_t *end = memchr(body.data, '\n', body.size);
-    assert(end && body.data[body.size - 1] == '\n');
-    size_t line = (size_t)(end - body.data);
-    buffer_append_string(out, "\"event\":");
-    json_write_string(out, bytes_of(body.data + name, line - name));
-    buffer_append_string(out, ",\"data\":");
-    struct bytes rest = bytes_skip(body, line + data);
-    buffer_append(out, bytes_of(rest.data, rest.size - 1));
+    append_event_name(out, name);
+    buffer_append(out, BYTES_LITERAL("data: "));
 }
 
-void sse_append_history(struct buffer *out, struct bytes room, struct bytes body)
+static void blank(uint8_t *data, size_t size, int line_end)
+{
+    for (uint8_t *end = data + size; data && (data = memchr(data, line_end, (size_t)(end - data)));)
+        *data = ' ';
+}
+
+void sse_end_body(struct buffer *out, size_t data_size)
+{
+    assert(data_size > 0 && data_size <= buffer_size(out));
+    uint8_t *data = out->data + out->end - data_size;
+    blank(data, data_size, '\n');
+    blank(data, data_size, '\r');
+    buffer_append_byte(out, '\n');
+}
+
+/* The object stays open. */
+static void append_event_and_data(struct buffer *out, struct bytes event, struct bytes data)
+{
+    assert(data.size > 0 && sse_id_is_valid(data));
+    buffer_append_string(out, "\"event\":");
+    json_write_string(out, event);
+    buffer_append_string(out, ",\"data\":");
+    buffer_append(out, data);
+}
+
+void sse_append_history(struct buffer *out, struct bytes room, struct bytes event,
+                        struct bytes data)
 {
     assert(room.size > 0);
     buffer_append_string(out, "event: history\ndata: {\"room\":");
     json_write_string(out, room);
     buffer_append_byte(out, ',');
-    append_event_and_data(out, body);
+    append_event_and_data(out, event, data);
     buffer_append_string(out, "}\n");
 }
 
-void sse_append_item(struct buffer *list, struct bytes body)
+void sse_append_item(struct buffer *list, struct bytes event, struct bytes data)
 {
     buffer_append_string(list, buffer_size(list) ? ",{" : "{");
-    append_event_and_data(list, body);
+    append_event_and_data(list, event, data);
     buffer_append_byte(list, '}');
 }
 

@@ -10,12 +10,18 @@
  * line ends. name: empty means "message"; without line ends. */
 void sse_append_body(struct buffer *out, struct bytes name, struct bytes data);
 
-/* The same as part of a room's history: the event `history`, whose data is {room, event, data}.
- * `body` is what sse_append_body() made of a name and a JSON value. */
-void sse_append_history(struct buffer *out, struct bytes room, struct bytes body);
+/* The same in two steps, for data that is one JSON value and is appended between them. Where it has
+ * line ends, which can only stand between its tokens, it gets spaces, and is one line. */
+void sse_begin_body(struct buffer *out, struct bytes name);
+void sse_end_body(struct buffer *out, size_t data_size);
 
-/* The same as one item of a room's state, {event, data}, behind those that are in the list already. */
-void sse_append_item(struct buffer *list, struct bytes body);
+/* One of a room's history: the event `history`, whose data is {room, event, data}. `data` is a JSON
+ * value of one line. */
+void sse_append_history(struct buffer *out, struct bytes room, struct bytes event,
+                        struct bytes data);
+
+/* One item of a room's state, {event, data}, behind those that are in the list already. */
+void sse_append_item(struct buffer *list, struct bytes event, struct bytes data);
 /* A chunk of it: the event `state`, whose data is {room, first, items}. */
 void sse_append_state(struct buffer *out, struct bytes room, bool first, struct bytes items);
 

@@ -453,37 +453,31 @@ void ws_json_append_cursor(struct buffer *out, struct bytes cursor)
 }
 
 /* Leaves the object open: the tail closes it, with each client's own cursor. */
-void ws_json_append_body(struct buffer *out, struct bytes event, struct bytes data)
+void ws_json_begin_notification(struct buffer *out, struct bytes event)
+{
+    append_type(out, "notification", bytes_of(NULL, 0));
+    ws_json_append_text(out, "event", event);
+    buffer_append(out, BYTES_LITERAL(",\"data\":"));
+}
+
+void ws_json_append_history(struct buffer *out, struct bytes room, struct bytes event,
+                            struct bytes data)
 {
     assert(data.size);
-    append_type(out, "notification", bytes_of(NULL, 0));
+    append_type(out, "history", bytes_of(NULL, 0));
+    ws_json_append_text(out, "room", room);
     ws_json_append_text(out, "event", event);
     buffer_append(out, BYTES_LITERAL(",\"data\":"));
     buffer_append(out, data);
 }
 
-/* The body of a notification is one of ours, with a head that is known: another head is put in its
- * place, and the message is not encoded once more. */
-static struct bytes behind_type(struct bytes body)
+void ws_json_append_item(struct buffer *list, struct bytes event, struct bytes data)
 {
-    static const char head[] = "{\"type\":\"notification\",";
-    assert(bytes_start_with(body, bytes_of_string(head)));
-    return bytes_skip(body, sizeof(head) - 1);
-}
-
-void ws_json_append_history(struct buffer *out, struct bytes room, struct bytes body)
-{
-    append_type(out, "history", bytes_of(NULL, 0));
-    ws_json_append_text(out, "room", room);
-    buffer_append_byte(out, ',');
-    buffer_append(out, behind_type(body));
-}
-
-/* Of the notification the type is left away, and the object is closed. */
-void ws_json_append_item(struct buffer *list, struct bytes body)
-{
-    buffer_append_string(list, buffer_size(list) ? ",{" : "{");
-    buffer_append(list, behind_type(body));
+    assert(data.size);
+    buffer_append_string(list, buffer_size(list) ? ",{\"event\":" : "{\"event\":");
+    json_write_string(list, event);
+    buffer_append(list, BYTES_LITERAL(",\"data\":"));
+    buffer_append(list, data);
     buffer_append_byte(list, '}');
 }
 

@@ -118,19 +118,19 @@ void ws_json_append_token_expired(struct buffer *out, int64_t grace_ms);
 /* A position of the client without an event: {"type":"cursor","cursor":"..."}. */
 void ws_json_append_cursor(struct buffer *out, struct bytes cursor);
 
-/* The part of a notification that all sessions share:
- * {"type":"notification","event":"...","data":... without the end; data is raw JSON, never empty.
- */
-void ws_json_append_body(struct buffer *out, struct bytes event, struct bytes data);
+/* The part of a notification that all sessions share, up to the notification itself, which the
+ * caller appends as raw JSON: {"type":"notification","event":"...","data":
+ * ws_json_append_tail() ends it. */
+void ws_json_begin_notification(struct buffer *out, struct bytes event);
 
-/* The same as part of a room's history:
- * {"type":"history","room":"...","event":"...","data":... `body` is what ws_json_append_body()
- * made. */
-void ws_json_append_history(struct buffer *out, struct bytes room, struct bytes body);
+/* One of a room's history: {"type":"history","room":"...","event":"...","data":...
+ * The tail ends it likewise. */
+void ws_json_append_history(struct buffer *out, struct bytes room, struct bytes event,
+                            struct bytes data);
 
-/* The same as one item of a room's state: {"event":"...","data":...}, behind those that are in the
- * list already. */
-void ws_json_append_item(struct buffer *list, struct bytes body);
+/* One item of a room's state: {"event":"...","data":...}, behind those that are in the list
+ * already. */
+void ws_json_append_item(struct buffer *list, struct bytes event, struct bytes data);
 /* A chunk of it: {"type":"state","room":"...","first":...,"items":[...] */
 void ws_json_append_state(struct buffer *out, struct bytes room, bool first, struct bytes items);
 

@@ -392,23 +392,8 @@ static size_t field_size(size_t content_size)
     return 1 + varint_size(content_size) + content_size;
 }
 
-/* The body is a field of ServerMessage with a notification in it. What is left without the field's
- * head is the notification as it was encoded once: it is copied, and not made again. */
-static struct bytes notification_in(struct bytes body)
+void ws_protobuf_append_history(struct buffer *out, struct bytes room, struct bytes notification)
 {
-    size_t head = 2; /* the field, and its size */
-    assert(body.size >= 2);
-    /* Over the length of the notification's field: ours, so that it ends. */
-    while (body.data[head - 1] & 0x80)
-        head++;
-    return bytes_skip(body, head);
-}
-
-/* That very notification goes into another message, one level deeper: only the lengths around it are
- * written anew. */
-void ws_protobuf_append_history(struct buffer *out, struct bytes room, struct bytes body)
-{
-    struct bytes notification = notification_in(body);
     size_t size = field_size(room.size) + field_size(notification.size);
     buffer_append_byte(out, FIELD_HISTORY << 3 | WIRE_TYPE_LENGTH);
     protobuf_append_varint(out, size);
@@ -416,9 +401,9 @@ void ws_protobuf_append_history(struct buffer *out, struct bytes room, struct by
     protobuf_append_field(out, HISTORY_FIELD_NOTIFICATION, notification);
 }
 
-void ws_protobuf_append_item(struct buffer *list, struct bytes body)
+void ws_protobuf_append_item(struct buffer *list, struct bytes notification)
 {
-    protobuf_append_field(list, STATE_FIELD_NOTIFICATIONS, notification_in(body));
+    protobuf_append_field(list, STATE_FIELD_NOTIFICATIONS, notification);
 }
 
 void ws_protobuf_append_state(struct buffer *out, struct bytes room, bool first, struct bytes items)

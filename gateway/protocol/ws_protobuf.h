@@ -28,10 +28,10 @@ void ws_protobuf_append(struct buffer *out, const struct ws_answer *answer);
 
 /* The part of a notification that all sessions share; `notification` is the record's value. */
 void ws_protobuf_append_body(struct buffer *out, struct bytes notification);
-/* The same as part of a room's history; `body` is what ws_protobuf_append_body() made. */
-void ws_protobuf_append_history(struct buffer *out, struct bytes room, struct bytes body);
+/* The same as part of a room's history. */
+void ws_protobuf_append_history(struct buffer *out, struct bytes room, struct bytes notification);
 /* The same as one item of a room's state, behind those that are in the list already. */
-void ws_protobuf_append_item(struct buffer *list, struct bytes body);
+void ws_protobuf_append_item(struct buffer *list, struct bytes notification);
 /* A chunk of it. */
 void ws_protobuf_append_state(struct buffer *out, struct bytes room, bool first,
                               struct bytes items);

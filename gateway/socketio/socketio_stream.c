@@ -76,16 +76,14 @@ static void write_ack(struct adapter_socket *socket, struct engineio_writer *wri
     engineio_writer_text(writer, parts, 2);
 }
 
-/* Of a body, "name",{notification}, both parts as members of an object, which stays open. */
-static void append_event_members(struct buffer *out, struct bytes body)
+/* Members of an object, which stays open. Names of events need no escapes. */
+static void append_event_members(struct buffer *out, struct bytes event, struct bytes notification)
 {
-    const uint8_t *comma = memchr(body.data, ',', body.size);
-    assert(comma && body.data[0] == '"');
-    size_t name = (size_t)(comma - body.data);
-    buffer_append_string(out, "\"event\":");
-    buffer_append(out, bytes_of(body.data, name));
-    buffer_append_string(out, ",\"data\":");
-    buffer_append(out, bytes_skip(body, name + 1));
+    assert(event.size > 0 && notification.size > 0);
+    buffer_append_string(out, "\"event\":\"");
+    buffer_append(out, event);
+    buffer_append_string(out, "\",\"data\":");
+    buffer_append(out, notification);
 }
 
 /* One from before a join: the event `history`, whose argument says what it was. */
@@ -97,16 +95,16 @@ static void stream_write_history(struct adapter_socket *socket, struct engineio_
     buffer_append_string(text, "\"history\",{\"room\":");
     json_write_string(text, delivery->room);
     buffer_append_byte(text, ',');
-    append_event_members(text, delivery->body);
+    append_event_members(text, bytes_of_string(delivery->event), delivery->body);
     buffer_append_byte(text, '}');
     write_event(socket, writer, buffer_peek(text), delivery->cursor);
 }
 
 /* {"event":"name","data":{notification}}, one behind the other. */
-static void socketio_append_item(struct buffer *list, struct bytes body)
+static void socketio_append_item(struct buffer *list, struct bytes event, struct bytes notification)
 {
     buffer_append_string(list, buffer_size(list) ? ",{" : "{");
-    append_event_members(list, body);
+    append_event_members(list, event, notification);
     buffer_append_byte(list, '}');
 }
 
@@ -277,12 +275,12 @@ static void stream_ready(struct session *session, void *connection)
 }
 
 /* "name",{notification} */
-static void socketio_encode(const struct message_view *view, struct buffer *out)
+static struct body_part socketio_encode(const struct message_view *view, struct buffer *out)
 {
     buffer_append_byte(out, '"');
     buffer_append(out, view->event);
     buffer_append_string(out, "\",");
-    buffer_append(out, view->json);
+    return message_view_append_json(view, out);
 }
 
 const struct transport_ops socketio_stream_transport = {.name = "socketio",

@@ -217,9 +217,12 @@ static void sse_ready(struct session *session, void *connection)
 
 /* Once per message, for all streams in whatever rooms; the id line, which is each client's own, is
  * the tail. */
-static void sse_encode(const struct message_view *view, struct buffer *out)
+static struct body_part sse_encode(const struct message_view *view, struct buffer *out)
 {
-    sse_append_body(out, view->event, view->json);
+    sse_begin_body(out, view->event);
+    struct body_part part = message_view_append_json(view, out);
+    sse_end_body(out, part.size);
+    return part;
 }
 
 const struct transport_ops sse_transport = {.name = "sse",

@@ -170,9 +170,10 @@ static void append_json(struct buffer *out, const struct ws_answer *answer)
     }
 }
 
-static void codec_encode_json(const struct message_view *view, struct buffer *out)
+static struct body_part codec_encode_json(const struct message_view *view, struct buffer *out)
 {
-    ws_json_append_body(out, view->event, view->json);
+    ws_json_begin_notification(out, view->event);
+    return message_view_append_json(view, out);
 }
 
 /* --- smartstack.v1.protobuf ------------------------------------------------------------------- */
@@ -186,9 +187,26 @@ static enum status decode_protobuf(struct bytes message,
     return ws_protobuf_decode(message, &own, &scratch->arena, request);
 }
 
-static void codec_encode_protobuf(const struct message_view *view, struct buffer *out)
+/* The record's value ends the body. */
+static struct body_part codec_encode_protobuf(const struct message_view *view, struct buffer *out)
 {
     ws_protobuf_append_body(out, view->protobuf);
+    assert(buffer_size(out) > view->protobuf.size);
+    return (struct body_part){buffer_size(out) - view->protobuf.size, view->protobuf.size};
+}
+
+/* What kind of event it is, the notification says itself. */
+static void append_history_protobuf(struct buffer *out, struct bytes room, struct bytes event,
+                                    struct bytes notification)
+{
+    (void)event;
+    ws_protobuf_append_history(out, room, notification);
+}
+
+static void append_item_protobuf(struct buffer *list, struct bytes event, struct bytes notification)
+{
+    (void)event;
+    ws_protobuf_append_item(list, notification);
 }
 
 const struct websocket_codec websocket_codecs[WEBSOCKET_CODECS] = {
@@ -209,8 +227,8 @@ const struct websocket_codec websocket_codecs[WEBSOCKET_CODECS] = {
      .decode = decode_protobuf,
      .append = ws_protobuf_append,
      .encode = codec_encode_protobuf,
-     .append_history = ws_protobuf_append_history,
-     .append_item = ws_protobuf_append_item,
+     .append_history = append_history_protobuf,
+     .append_item = append_item_protobuf,
      .append_state = ws_protobuf_append_state,
      .append_tail = ws_protobuf_append_tail,
      .tail_size = ws_protobuf_tail_size},

@@ -29,11 +29,13 @@ struct websocket_codec {
                           struct websocket_scratch *scratch, struct ws_request *request) MUST_CHECK;
     void (*append)(struct buffer *out, const struct ws_answer *answer);
     /* transport_ops.encode */
-    void (*encode)(const struct message_view *view, struct buffer *out);
-    /* A frame of it as part of a room's history; append_tail() completes it as any other. */
-    void (*append_history)(struct buffer *out, struct bytes room, struct bytes body);
+    struct body_part (*encode)(const struct message_view *view, struct buffer *out);
+    /* A notification as encode() wrote it, as part of a room's history; append_tail() completes it
+     * as any other. */
+    void (*append_history)(struct buffer *out, struct bytes room, struct bytes event,
+                           struct bytes notification);
     /* transport_ops.append_item */
-    void (*append_item)(struct buffer *list, struct bytes body);
+    void (*append_item)(struct buffer *list, struct bytes event, struct bytes notification);
     /* A chunk of a room's state from a list of such items; append_tail() completes it likewise. */
     void (*append_state)(struct buffer *out, struct bytes room, bool first, struct bytes items);
     void (*append_tail)(struct buffer *out, struct bytes cursor);

@@ -244,7 +244,8 @@ static void websocket_write_history(struct websocket_client *client,
     if (delivery->kind == DELIVERY_STATE)
         codec->append_state(text, delivery->room, delivery->first, delivery->body);
     else
-        codec->append_history(text, delivery->room, delivery->body);
+        codec->append_history(text, delivery->room, bytes_of_string(delivery->event),
+                              delivery->body);
     codec->append_tail(text, delivery->cursor);
     websocket_append_frame(out, codec->opcode, buffer_peek(text));
     if (delivery->cursor.size)
@@ -357,24 +358,27 @@ static void websocket_ready(struct session *session, void *connection)
 }
 
 /* Once per message and subprotocol; the tail with the cursor is each client's own. */
-static void websocket_encode_json(const struct message_view *view, struct buffer *out)
+static struct body_part websocket_encode_json(const struct message_view *view, struct buffer *out)
 {
-    websocket_codecs[0].encode(view, out);
+    return websocket_codecs[0].encode(view, out);
 }
 
-static void websocket_encode_protobuf(const struct message_view *view, struct buffer *out)
+static struct body_part websocket_encode_protobuf(const struct message_view *view,
+                                                  struct buffer *out)
 {
-    websocket_codecs[1].encode(view, out);
+    return websocket_codecs[1].encode(view, out);
 }
 
-static void websocket_append_item_json(struct buffer *list, struct bytes body)
+static void websocket_append_item_json(struct buffer *list, struct bytes event,
+                                       struct bytes notification)
 {
-    websocket_codecs[0].append_item(list, body);
+    websocket_codecs[0].append_item(list, event, notification);
 }
 
-static void websocket_append_item_protobuf(struct buffer *list, struct bytes body)
+static void websocket_append_item_protobuf(struct buffer *list, struct bytes event,
+                                           struct bytes notification)
 {
-    websocket_codecs[1].append_item(list, body);
+    websocket_codecs[1].append_item(list, event, notification);
 }
 
 const struct transport_ops websocket_transports[WEBSOCKET_CODECS] = {

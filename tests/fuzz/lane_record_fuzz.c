@@ -60,16 +60,19 @@ static uint8_t next(void)
 
 /* --- what sessions are given --- */
 
-static void encode(const struct message_view *view, struct buffer *out)
+static struct body_part encode(const struct message_view *view, struct buffer *out)
 {
-    enum status status = json_validate(view->json, JSON_DEPTH_MAX, NULL);
+    struct body_part part = message_view_append_json(view, out);
+    struct bytes json = bytes_of(buffer_peek(out).data + part.start, part.size);
+    enum status status = json_validate(json, JSON_DEPTH_MAX, NULL);
     assert(status == STATUS_OK);
     (void)status;
-    buffer_append(out, view->json);
+    return part;
 }
 
-static void append_item(struct buffer *list, struct bytes body)
+static void append_item(struct buffer *list, struct bytes event, struct bytes body)
 {
+    (void)event;
     buffer_append(list, body);
 }
 

@@ -7,13 +7,14 @@
 
 enum { FLOOD = 12, LIFE_STEPS = 300 };
 
-static void encode(const struct message_view *view, struct buffer *out)
+static struct body_part encode(const struct message_view *view, struct buffer *out)
 {
-    buffer_append(out, view->json);
+    return message_view_append_json(view, out);
 }
 
-static void append_item(struct buffer *list, struct bytes body)
+static void append_item(struct buffer *list, struct bytes event, struct bytes body)
 {
+    (void)event;
     buffer_append(list, body);
 }
 

@@ -1,5 +1,7 @@
 #include "buffer.h"
 
+#include <stdlib.h>
+
 #include "suite.h"
 
 START_TEST(content_survives_growth_and_consumption)
@@ -41,5 +43,18 @@ START_TEST(what_was_appended_last_can_be_taken_back)
 }
 END_TEST
 
+START_TEST(the_memory_can_be_taken)
+{
+    struct buffer buffer = {0};
+    buffer_append_string(&buffer, "abc");
+    char *content = buffer_take(&buffer);
+    ck_assert_mem_eq(content, "abc", 3);
+    ck_assert_ptr_null(buffer.data);
+    ck_assert_uint_eq(buffer_size(&buffer) + buffer.capacity, 0);
+    free(content);
+}
+END_TEST
+
 TEST_PROGRAM("buffer", content_survives_growth_and_consumption,
-             format_appends_without_its_terminator, what_was_appended_last_can_be_taken_back)
+             format_appends_without_its_terminator, what_was_appended_last_can_be_taken_back,
+             the_memory_can_be_taken)

@@ -123,9 +123,9 @@ static void publish(const char *words)
     }
 }
 
-static void encode(const struct message_view *view, struct buffer *out)
+static struct body_part encode(const struct message_view *view, struct buffer *out)
 {
-    buffer_append(out, view->json);
+    return message_view_append_json(view, out);
 }
 
 static void keep_text(char out[1024], struct bytes text)

@@ -67,11 +67,13 @@ static void publish(const char *text)
 
 static char told[512];
 
-static void encode(const struct message_view *view, struct buffer *out)
+static struct body_part encode(const struct message_view *view, struct buffer *out)
 {
-    const char *status = memmem(view->json.data, view->json.size, "\"status\":\"", 10);
-    ck_assert_ptr_nonnull(status);
-    buffer_append(out, bytes_of(status + 10, 1));
+    struct bytes status = view->notification->task_status.status;
+    ck_assert_int_eq(view->notification->type, NOTIFICATION_TASK_STATUS);
+    ck_assert_uint_gt(status.size, 0);
+    buffer_append_byte(out, status.data[0]);
+    return (struct body_part){buffer_size(out) - 1, 1};
 }
 
 static void ready(struct session *session, void *connection)

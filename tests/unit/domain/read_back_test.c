@@ -35,9 +35,9 @@ static struct {
     struct client clients[CLIENTS];
 } world;
 
-static void encode(const struct message_view *view, struct buffer *out)
+static struct body_part encode(const struct message_view *view, struct buffer *out)
 {
-    buffer_append(out, view->json);
+    return message_view_append_json(view, out);
 }
 
 static void keep(char place[1024], struct bytes text)

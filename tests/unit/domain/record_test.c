@@ -20,9 +20,9 @@ static struct {
     char cursor[1024], private_id[1024];
 } world;
 
-static void encode(const struct message_view *view, struct buffer *out)
+static struct body_part encode(const struct message_view *view, struct buffer *out)
 {
-    buffer_append(out, view->json);
+    return message_view_append_json(view, out);
 }
 
 static void ready(struct session *session, void *connection)

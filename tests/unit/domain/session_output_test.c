@@ -18,9 +18,9 @@ static struct {
     unsigned woken;
 } world;
 
-static void encode(const struct message_view *view, struct buffer *out)
+static struct body_part encode(const struct message_view *view, struct buffer *out)
 {
-    buffer_append(out, view->json);
+    return message_view_append_json(view, out);
 }
 
 static void ready(struct session *session, void *connection)

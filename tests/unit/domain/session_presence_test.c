@@ -34,9 +34,9 @@ static void ignore(struct session *session, void *connection)
         ;
 }
 
-static void encode_nothing(const struct message_view *view, struct buffer *out)
+static struct body_part encode_nothing(const struct message_view *view, struct buffer *out)
 {
-    buffer_append(out, view->json);
+    return message_view_append_json(view, out);
 }
 
 static struct session *another(const char *claims, const char *room)

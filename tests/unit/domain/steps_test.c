@@ -34,9 +34,10 @@ static struct {
     struct client *clients;
 } world;
 
-static void encode(const struct message_view *view, struct buffer *out)
+static struct body_part encode(const struct message_view *view, struct buffer *out)
 {
     buffer_append(out, view->event);
+    return (struct body_part){buffer_size(out) - view->event.size, view->event.size};
 }
 
 static void keep(char *place, size_t size, struct bytes text)

@@ -36,26 +36,36 @@ START_TEST(line_ends_in_data_cannot_forge_fields)
 }
 END_TEST
 
+START_TEST(json_of_several_lines_becomes_one_line)
+{
+    auto_buffer struct buffer out = {0};
+    sse_begin_body(&out, BYTES_LITERAL("e"));
+    buffer_append_string(&out, "\r{\"a\":\r\n1}\n");
+    sse_end_body(&out, 11);
+    expect_text(&out, "event: e\ndata:  {\"a\":  1} \n");
+    sse_begin_body(&out, BYTES_LITERAL("e"));
+    buffer_append_string(&out, "1");
+    sse_end_body(&out, 1);
+    expect_text(&out, "event: e\ndata: 1\n");
+}
+END_TEST
+
 START_TEST(an_event_is_wrapped_as_history)
 {
-    auto_buffer struct buffer body = {0};
     auto_buffer struct buffer out = {0};
-    sse_append_body(&body, BYTES_LITERAL("e"), BYTES_LITERAL("{\"a\":\n1}"));
-    sse_append_history(&out, BYTES_LITERAL("task:\"1"), buffer_peek(&body));
-    expect_text(&out,
-                "event: history\ndata: {\"room\":\"task:\\\"1\",\"event\":\"e\",\"data\":{\"a\":\n"
-                "data: 1}}\n");
+    sse_append_history(&out, BYTES_LITERAL("task:\"1"), BYTES_LITERAL("e"),
+                       BYTES_LITERAL("{\"a\":1}"));
+    expect_text(&out, "event: history\ndata: {\"room\":\"task:\\\"1\",\"event\":\"e\","
+                      "\"data\":{\"a\":1}}\n");
 }
 END_TEST
 
 START_TEST(events_are_wrapped_as_items)
 {
-    auto_buffer struct buffer body = {0};
     auto_buffer struct buffer list = {0};
     auto_buffer struct buffer out = {0};
-    sse_append_body(&body, BYTES_LITERAL("e"), BYTES_LITERAL("{\"a\":1}"));
-    sse_append_item(&list, buffer_peek(&body));
-    sse_append_item(&list, buffer_peek(&body));
+    sse_append_item(&list, BYTES_LITERAL("e"), BYTES_LITERAL("{\"a\":1}"));
+    sse_append_item(&list, BYTES_LITERAL("e"), BYTES_LITERAL("{\"a\":1}"));
     sse_append_state(&out, BYTES_LITERAL("task:\"1"), false, buffer_peek(&list));
     expect_text(&out,
                 "event: state\ndata: {\"room\":\"task:\\\"1\",\"first\":false,\"items\":["
@@ -104,5 +114,6 @@ START_TEST(a_returning_client_says_where_it_stands)
 END_TEST
 
 TEST_PROGRAM("sse_event", events_are_written_in_two_parts, line_ends_in_data_cannot_forge_fields,
-             an_event_is_wrapped_as_history, events_are_wrapped_as_items,
-             cursor_and_delay_stand_alone, a_returning_client_says_where_it_stands)
+             json_of_several_lines_becomes_one_line, an_event_is_wrapped_as_history,
+             events_are_wrapped_as_items, cursor_and_delay_stand_alone,
+             a_returning_client_says_where_it_stands)

@@ -124,7 +124,7 @@ START_TEST(a_notification_is_its_bytes_and_a_cursor)
         smartstack__v1__server_message__free_unpacked(message, NULL);
         auto_buffer struct buffer past = {0};
         ws_protobuf_append_body(&out, part);
-        ws_protobuf_append_history(&past, part, buffer_peek(&out));
+        ws_protobuf_append_history(&past, part, part);
         ws_protobuf_append_tail(&past, part);
         buffer_clear(&out);
         message = unpack(&past);
@@ -133,10 +133,8 @@ START_TEST(a_notification_is_its_bytes_and_a_cursor)
         ck_assert_uint_eq(strlen(message->cursor), part.size);
         smartstack__v1__server_message__free_unpacked(message, NULL);
         auto_buffer struct buffer list = {0};
-        auto_buffer struct buffer framed = {0};
-        ws_protobuf_append_body(&framed, part);
         for (unsigned j = 0; j < 2; j++)
-            ws_protobuf_append_item(&list, buffer_peek(&framed));
+            ws_protobuf_append_item(&list, part);
         ws_protobuf_append_state(&past, part, true, buffer_peek(&list));
         ws_protobuf_append_tail(&past, part);
         message = unpack(&past);
