@@ -71,7 +71,7 @@ void sse_begin_body(struct buffer *out, struct bytes name)
     buffer_append(out, BYTES_LITERAL("data: "));
 }
 
-static void blank(uint8_t *data, size_t size, int line_end)
+static void blank_line_ends(uint8_t *data, size_t size, int line_end)
 {
     for (uint8_t *end = data + size; data && (data = memchr(data, line_end, (size_t)(end - data)));)
         *data = ' ';
@@ -81,8 +81,8 @@ void sse_end_body(struct buffer *out, size_t data_size)
 {
     assert(data_size > 0 && data_size <= buffer_size(out));
     uint8_t *data = out->data + out->end - data_size;
-    blank(data, data_size, '\n');
-    blank(data, data_size, '\r');
+    blank_line_ends(data, data_size, '\n');
+    blank_line_ends(data, data_size, '\r');
     buffer_append_byte(out, '\n');
 }
 

@@ -16,7 +16,6 @@
 #include "http_token.h"
 #include "json.h"
 #include "mem.h"
-#include "pack.h"
 #include "socketio_adapter_private.h"
 #include "websocket_frame.h"
 
@@ -27,7 +26,7 @@
 static void socket_free(struct adapter_socket *socket)
 {
     struct socketio_adapter *adapter = socket->adapter;
-    timer_wheel_cancel(adapter->config.wheel, &socket->expiry);
+    timer_wheel_cancel(adapter->config.wheel, &socket->expiry.timer);
     if (socket->entrance) {
         adapter->config.identity_ops->cancel(adapter->config.identifier, &socket->entrance->waiter);
         free(socket->entrance->private_id);
@@ -102,16 +101,25 @@ void socketio_adapter_end_overflowed(struct adapter_socket *socket, const char *
 
 /* --- who it is -------------------------------------------------------------------------------- */
 
-/* Twice: first the client is asked for a fresh token, and has some time; then its connection
- * ends. */
+static struct token_times socketio_token_times(const struct socketio_adapter *adapter)
+{
+    return (struct token_times){.wheel = adapter->config.wheel,
+                                .grace_ms = adapter->config.expiry_grace_ms,
+                                .now_ms = adapter->now_ms,
+                                .wall_ms = adapter->wall_ms};
+}
+
+/* If the time of grace passes too, the stock client returns with a fresh token by its auth
+ * function. */
 static void socket_expire(struct timer *timer, int64_t now_ms)
 {
     struct adapter_socket *socket =
-        (struct adapter_socket *)((char *)timer - offsetof(struct adapter_socket, expiry));
+        (struct adapter_socket *)((char *)timer - offsetof(struct adapter_socket, expiry.timer));
     struct socketio_adapter *adapter = socket->adapter;
+    struct token_times times = socketio_token_times(adapter);
     assert(socket->session);
-    if (socket->expired) { /* nobody brought a fresh token: the stock client returns with one by its
-                              auth function */
+    times.now_ms = now_ms;
+    if (token_expiry_is_over(&socket->expiry, &times)) {
         socketio_adapter_end(socket, "token_expired", true);
         return;
     }
@@ -120,26 +128,8 @@ static void socket_expire(struct timer *timer, int64_t now_ms)
              (long long)adapter->config.expiry_grace_ms);
     struct socketio_event event = {.name = BYTES_LITERAL("token_expired"),
                                    .arguments = bytes_of_string(arguments)};
-    socket->expired = true;
     adapter->stats.expired++;
     socketio_socket_emit(socket->socket, &event, NULL);
-    timer_wheel_set(adapter->config.wheel, &socket->expiry,
-                    now_ms + adapter->config.expiry_grace_ms);
-}
-
-/* Expiry is wall-clock time, since another machine wrote it; the timer counts from now, so that a
- * step of the clock moves no deadline. */
-static void socket_set_expiry(struct adapter_socket *socket, int64_t expires_ms)
-{
-    struct socketio_adapter *adapter = socket->adapter;
-    socket->expired = false;
-    socket->expires_ms = expires_ms;
-    timer_wheel_cancel(adapter->config.wheel, &socket->expiry);
-    if (expires_ms == INT64_MAX)
-        return;
-    int64_t left = expires_ms > adapter->wall_ms ? expires_ms - adapter->wall_ms : 0;
-    socket->expiry.fire = socket_expire;
-    timer_wheel_set(adapter->config.wheel, &socket->expiry, adapter->now_ms + left);
 }
 
 /* It is known who the client is. From here on the session speaks for itself: its stream begins with
@@ -164,7 +154,8 @@ static void socket_enter(struct adapter_socket *socket, const struct identity *i
         socketio_adapter_turn_away(socket, "too_many_sessions", NULL, true);
         return;
     }
-    socket_set_expiry(socket, identity->expires_ms);
+    struct token_times times = socketio_token_times(adapter);
+    token_expiry_set(&socket->expiry, &times, identity->expires_ms);
     engineio_session_forget(socketio_socket_session(socket->socket));
 }
 
@@ -191,11 +182,9 @@ void socketio_adapter_acknowledge(struct adapter_socket *socket, uint64_t reques
 void socketio_adapter_answer_refresh(struct adapter_socket *socket, uint64_t request,
                                      enum identity_verdict verdict, const struct identity *identity)
 {
-    const char *problem = verdict == IDENTITY_KNOWN ? NULL : identity->reason;
-    assert(socket->session);
-    if (!problem)
-        problem =
-            session_refresh(socket->session, identity->claims, request, socket->adapter->now_ms);
+    struct token_times times = socketio_token_times(socket->adapter);
+    const char *problem =
+        token_expiry_refresh(&socket->expiry, &times, socket->session, request, verdict, identity);
     if (problem) {
         socketio_adapter_acknowledge(socket, request, problem, 0);
         if (verdict == IDENTITY_REFUSED)
@@ -203,7 +192,6 @@ void socketio_adapter_answer_refresh(struct adapter_socket *socket, uint64_t req
         return;
     }
     socket->adapter->stats.refreshed++;
-    socket_set_expiry(socket, identity->expires_ms);
 }
 
 /* The answer to whom the client is. The question is freed first, as the answer may end the
@@ -277,6 +265,7 @@ static void *connect_socket(void *application, struct socketio_socket *handle, s
     (void)now_ms;
     socket->adapter = adapter;
     socket->socket = handle;
+    socket->expiry.timer.fire = socket_expire;
     struct bytes private_id = auth_member(auth, "pid"), cursor = auth_member(auth, "offset");
     struct identity_question question = {.token = auth_member(auth, "token"), .auth = auth};
     if (question.token.size == 0)
@@ -313,29 +302,10 @@ static enum status socket_migrate_out(void *context, struct engineio_writer *wri
         if (!socketio_stream_write(socket, writer, &delivery))
             return STATUS_CLOSED;
     assert(!socket->entrance && !socket->sender.pending);
-    int64_t left_ms = socket->expired ? socket->expiry.deadline_ms - now_ms : 0;
-    pack_number(state, (uint64_t)socket->expires_ms);
-    pack_number(state, socket->expired);
-    pack_number(state, (uint64_t)(left_ms > 0 ? left_ms : 0));
+    struct token_times times = socketio_token_times(socket->adapter);
+    times.now_ms = now_ms;
+    token_expiry_pack(&socket->expiry, &times, state);
     return session_migrate_out(socket->session, state);
-}
-
-/* Another gateway's word: within the limits that this one has, or not at all. */
-static bool socket_read_expiry(struct adapter_socket *socket, struct bytes *state)
-{
-    struct socketio_adapter *adapter = socket->adapter;
-    uint64_t expires_ms, expired, left_ms;
-    assert(!socket->session);
-    if (!unpack_limited(state, INT64_MAX, &expires_ms) || !unpack_limited(state, 1, &expired) ||
-        !unpack_limited(state, (uint64_t)adapter->config.expiry_grace_ms, &left_ms))
-        return false;
-    socket_set_expiry(socket, (int64_t)expires_ms);
-    if (!expired)
-        return true;
-    socket->expired = true;
-    socket->expiry.fire = socket_expire;
-    timer_wheel_set(adapter->config.wheel, &socket->expiry, adapter->now_ms + (int64_t)left_ms);
-    return true;
 }
 
 /* As connect_socket(), but the client was let in at another gateway: its claims come with its
@@ -351,9 +321,11 @@ static void *socket_migrate_in(void *application, struct socketio_socket *handle
         .now_ms = now_ms,
         .wall_ms = adapter->wall_ms,
     };
+    struct token_times times = socketio_token_times(adapter);
     socket->adapter = adapter;
     socket->socket = handle;
-    if (socket_read_expiry(socket, &state) && state.size) {
+    socket->expiry.timer.fire = socket_expire;
+    if (token_expiry_unpack(&socket->expiry, &times, &state) && state.size) {
         request.continued = state;
         socket->session = hub_open_session(adapter->config.hub, &request);
     }

@@ -7,6 +7,7 @@
 #define GATEWAY_SOCKETIO_SOCKETIO_ADAPTER_PRIVATE_H
 
 #include "socketio_adapter.h"
+#include "token_expiry.h"
 
 #define REQUEST_SILENT \
     UINT64_MAX /* the client wants no ack; else the request is its ack id plus one */
@@ -35,9 +36,7 @@ struct adapter_socket {
     struct session *session;   /* NULL while it is not known who it is */
     struct entrance *entrance; /* a question is under way */
     struct event_sender sender;
-    struct timer expiry;
-    int64_t expires_ms; /* wall clock; INT64_MAX: never */
-    bool expired;
+    struct token_expiry expiry;
 };
 
 /* A client's event on its way to the backend. */

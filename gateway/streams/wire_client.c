@@ -42,36 +42,28 @@ static void mark_dirty(struct wire_client *client)
     clients->dirty_tail = &client->next_dirty;
 }
 
-/* Twice: first the client is asked for a fresh token, and has some time; then it is ended. */
+static struct token_times wire_token_times(const struct wire_clients *clients)
+{
+    return (struct token_times){.wheel = clients->config.wheel,
+                                .grace_ms = clients->config.expiry_grace_ms,
+                                .now_ms = clients->now_ms,
+                                .wall_ms = clients->wall_ms};
+}
+
 static void client_expire(struct timer *timer, int64_t now_ms)
 {
     struct wire_client *client =
-        (struct wire_client *)((char *)timer - offsetof(struct wire_client, expiry));
+        (struct wire_client *)((char *)timer - offsetof(struct wire_client, expiry.timer));
     struct wire_clients *clients = client->clients;
+    struct token_times times = wire_token_times(clients);
     assert(client->session);
-    if (client->expired_once) {
+    times.now_ms = now_ms;
+    if (token_expiry_is_over(&client->expiry, &times)) {
         clients->ops->expiry_over(client);
         return;
     }
-    client->expired_once = true;
     clients->stats.expired++;
-    timer_wheel_set(clients->config.wheel, &client->expiry,
-                    now_ms + clients->config.expiry_grace_ms);
     clients->ops->expired(client);
-}
-
-/* Expiry is wall-clock time, since another machine wrote it; the timer counts from now, so that a
- * step of the clock moves no deadline. */
-static void client_set_expiry(struct wire_client *client, int64_t expires_ms)
-{
-    struct wire_clients *clients = client->clients;
-    client->expired_once = false;
-    timer_wheel_cancel(clients->config.wheel, &client->expiry);
-    if (expires_ms == INT64_MAX)
-        return;
-    int64_t left = expires_ms > clients->wall_ms ? expires_ms - clients->wall_ms : 0;
-    client->expiry.fire = client_expire;
-    timer_wheel_set(clients->config.wheel, &client->expiry, clients->now_ms + left);
 }
 
 /* The adapter must end the client: it says in its protocol why. */
@@ -99,27 +91,26 @@ static void client_enter(struct wire_client *client, const struct identity *iden
     assert(!client->session);
     clients->config.random(clients->config.random_context, request.random, sizeof(request.random));
     client->session = hub_open_session(clients->config.hub, &request);
-    if (client->session)
-        client_set_expiry(client, identity->expires_ms);
-    else
+    if (!client->session) {
         client_refuse(client, "too_many_sessions", true);
+        return;
+    }
+    struct token_times times = wire_token_times(clients);
+    client->expiry.timer.fire = client_expire;
+    token_expiry_set(&client->expiry, &times, identity->expires_ms);
 }
 
 /* A refused token does not end the session, which has one that holds. */
 static void client_answer_refresh(struct wire_client *client, enum identity_verdict verdict,
                                   const struct identity *identity)
 {
-    const char *problem = verdict == IDENTITY_KNOWN ? NULL : identity->reason;
-    assert(client->session);
-    if (!problem)
-        problem = session_refresh(client->session, identity->claims, REFRESH_REQUEST,
-                                  client->clients->now_ms);
-    if (problem) {
+    struct token_times times = wire_token_times(client->clients);
+    const char *problem = token_expiry_refresh(&client->expiry, &times, client->session,
+                                               REFRESH_REQUEST, verdict, identity);
+    if (problem)
         client->clients->ops->refresh_refused(client, problem, verdict == IDENTITY_TROUBLE);
-        return;
-    }
-    client->clients->stats.refreshed++;
-    client_set_expiry(client, identity->expires_ms);
+    else
+        client->clients->stats.refreshed++;
 }
 
 static void question_free(struct wire_question *question)
@@ -197,7 +188,7 @@ void wire_client_refresh(struct wire_client *client, const struct identity_quest
 static void client_release(struct wire_client *client)
 {
     struct wire_clients *clients = client->clients;
-    timer_wheel_cancel(clients->config.wheel, &client->expiry);
+    timer_wheel_cancel(clients->config.wheel, &client->expiry.timer);
     if (client->question) {
         clients->config.identity_ops->cancel(clients->config.identifier, &client->question->waiter);
         question_free(client->question);

@@ -14,7 +14,7 @@
 #include "buffer.h"
 #include "hub.h"
 #include "identity.h"
-#include "timer_wheel.h"
+#include "token_expiry.h"
 #include "wire.h"
 
 struct wire_client;
@@ -82,10 +82,10 @@ struct wire_client {
     struct wire_question *question; /* who it is, is being found out */
     const struct transport_ops *transport;
     struct buffer queue, held;
-    struct timer expiry;
+    struct token_expiry expiry;
     struct address_place place;
     struct wire_client *prev, *next, *next_dirty;
-    bool dirty, awake, expired_once, ending, dead;
+    bool dirty, awake, ending, dead;
 };
 
 /* In place. `ops` is borrowed. */
