@@ -113,7 +113,7 @@ static void print_usage(void)
         "  dispatcher --dry-run --rules FILE           one JSON event per line in, one decision "
         "per line out\n"
         "\n"
-        "  dispatcher --explain --rules FILE           one JSON event in, what became of each rule "
+        "  dispatcher --explain --rules FILE           one JSON event in, the outcome of each rule "
         "out\n"
         "  dispatcher --config FILE --dead-letters     dead letters that are pending, one JSON "
         "object "

@@ -252,13 +252,13 @@ static int gateway_read_arguments(int argument_count, char **arguments,
             puts(SMARTSTACK_VERSION);
             return EXIT_SUCCESS;
         } else {
-            fputs("gateway --help lists what it takes\n", stderr);
+            fputs("gateway --help lists the options\n", stderr);
             return EXIT_USAGE;
         }
     }
     if (optind == argument_count)
         return -1;
-    fprintf(stderr, "gateway: %s: not an option; gateway --help lists what it takes\n",
+    fprintf(stderr, "gateway: %s: not an option; gateway --help lists the options\n",
             arguments[optind]);
     return EXIT_USAGE;
 }

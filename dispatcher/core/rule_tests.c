@@ -191,7 +191,7 @@ static void compare(struct trial *trial)
 {
     struct document *document = NULL;
     if (document_parse(trial->test->expect, NULL, &document, NULL) != STATUS_OK) {
-        fail_trial(trial, "what is expected cannot be read");
+        fail_trial(trial, "the expectation cannot be read");
         return;
     }
     const struct document_node *list = document_root(document);

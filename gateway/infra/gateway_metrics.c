@@ -112,7 +112,8 @@ static const struct row counters[] = {
     ROW("socketio_connects_total", "CONNECT packets.", socketio.connects),
     ROW("socketio_connects_refused_total", "CONNECT packets refused.", socketio.connects_refused),
     ROW("socketio_events_total", "Events from clients.", socketio.events),
-    ROW("socketio_violations_total", "Connections closed for what must not be sent.",
+    ROW("socketio_violations_total",
+        "Connections closed because the client sent something that it must not send.",
         socketio.violations),
 #define HELP "Raw WebSockets and event streams opened."
     BY("stream_connections_opened_total", HELP, "transport", "websocket", websocket.opened),
@@ -139,7 +140,8 @@ static const struct row counters[] = {
     BY("stream_tokens_expired_total", HELP, "transport", "sse", sse.expired),
 #undef HELP
     ROW("websocket_messages_total", "Messages of clients of raw WebSocket.", websocket.messages_in),
-    ROW("websocket_violations_total", "Raw WebSockets closed for what must not be sent.",
+    ROW("websocket_violations_total",
+        "Raw WebSockets closed because the client sent something that it must not send.",
         websocket.violations),
 #define HELP "Asked for beyond a quota of a user, a tenant or an address."
     BY("quota_refusals_total", HELP, "quota", "user_sessions",
@@ -177,8 +179,8 @@ static const struct row counters[] = {
     BY("control_orders_read_total", HELP, "order", "lifted", hub.orders_lifted),
     BY("control_orders_read_total", HELP, "order", "over", hub.orders_over),
 #undef HELP
-#define HELP                                                                               \
-    "What orders did: sessions ended, also for their token; connects and tokens refused; " \
+#define HELP                                                                                 \
+    "Effects of orders: sessions ended, also for their token; connects and tokens refused; " \
     "rooms that sessions left and joined."
     BY("control_effects_total", HELP, "effect", "disconnected", hub.disconnected),
     BY("control_effects_total", HELP, "effect", "revoked", hub.revoked),
@@ -261,8 +263,9 @@ static const struct row counters[] = {
     ROW("leaves_total", "Rooms left on request.", hub.leaves),
     ROW("behind_total", "Times that a session fell behind.", hub.behind_entered),
     ROW("behind_closed_total", "Sessions closed for staying behind.", hub.behind_closed),
-    BY("sessions_ended_total", "Sessions that were ended for what their clients did, by reason.",
-       "reason", "too_many_answers", hub.overflowed),
+    BY("sessions_ended_total",
+       "Sessions that were ended because of something their clients did, by reason.", "reason",
+       "too_many_answers", hub.overflowed),
     ROW("loop_steps_total", "Sessions, joins and histories that were looked at for each other.",
         hub.steps),
     ROW("conflated_total", "Notifications that a slow client was spared for a later one.",
@@ -298,8 +301,9 @@ static const struct row counters[] = {
     BY("token_keys_read_total", HELP, "outcome", "done", tokens.reads),
     BY("token_keys_read_total", HELP, "outcome", "failed", tokens.read_failures),
 #undef HELP
-#define HELP \
-    "Checks of who a client is that had to wait for a later turn, and those beyond what may."
+#define HELP                                                                                      \
+    "Checks of clients' identity that had to wait for a later turn, and those that there was no " \
+    "room for."
     BY("identities_total", HELP, "event", "deferred", identities.deferred),
     BY("identities_total", HELP, "event", "refused", identities.refused),
 #undef HELP
@@ -307,7 +311,7 @@ static const struct row counters[] = {
     BY("token_expiry_total", HELP, "event", "expired", adapter.expired),
     BY("token_expiry_total", HELP, "event", "refreshed", adapter.refreshed),
 #undef HELP
-#define HELP "Events of clients to the backend: sent, and what became of them."
+#define HELP "Events of clients to the backend: sent, and their outcome."
     BY("client_events_total", HELP, "event", "sent", events.sent),
     BY("client_events_total", HELP, "event", "acknowledged", events.acknowledged),
     BY("client_events_total", HELP, "event", "failed", events.failed),
@@ -333,7 +337,7 @@ static const struct row counters[] = {
     BY("takeovers_total", HELP, "outcome", "failed", engineio.migrations_failed),
     BY("takeovers_total", HELP, "outcome", "given", engineio.migrated_out),
 #undef HELP
-#define HELP "What other gateways asked of this one, and what came without the shared secret."
+#define HELP "Requests of other gateways, and those that came without the shared secret."
     BY("peer_requests_total", HELP, "outcome", "asked", engineio.peer_requests),
     BY("peer_requests_total", HELP, "outcome", "refused", engineio.peer_refused),
 #undef HELP
@@ -398,7 +402,7 @@ static const struct row gauges[] = {
     ROW("client_events_waiting_bytes", "Their bytes, headers included.", outlet.bytes),
     ROW("identities_waiting", "Clients whose token has still to be checked now.",
         identities.waiting),
-    ROW("identities_waiting_bytes", "Bytes of what they brought.", identities.bytes),
+    ROW("identities_waiting_bytes", "Bytes that they brought.", identities.bytes),
     ROW("peer_connections", "Connections to other gateways now.", peers.connections),
     ROW("peer_buffered_bytes", "Bytes of requests to other gateways that have not gone out.",
         peers.buffered),

@@ -89,7 +89,7 @@ static enum status open_identities(struct gateway_process *process, struct error
 {
     const struct gateway_settings *settings = process->settings;
     if (settings->auth_mode == GATEWAY_AUTH_DEVELOPMENT) {
-        log_warning("DEVELOPMENT MODE: no tokens, whoever connects is who it says it is",
+        log_warning("DEVELOPMENT MODE: no tokens, every client is believed",
                     LOG_STRING("address", settings->address));
     } else {
         struct token_source_config configs[TOKEN_SOURCES_LIMIT];

@@ -52,10 +52,10 @@ static const struct setting table[] = {
     SETTING(STRING, "http.static_directory", static_directory, NULL,
             .help = "Files to serve under /, read once at the start: a page, for demonstrations."),
     SETTING(INTEGER, "http.connections", connections, "0", RANGE(0, 10000000),
-            .help = "Connections at a time; 0: what the limit of descriptors allows."),
+            .help = "Connections at a time; 0: as many as the limit of descriptors allows."),
     SETTING(INTEGER, "http.accepts_per_second", accepts_per_second, "0", RANGE(0, 1000000),
-            .help = "Connections accepted in a second; the others wait. What is live comes sooner "
-                    "while thousands return at once. 0: as many as come."),
+            .help = "Connections accepted in a second; the others wait. While thousands return at "
+                    "once, live notifications come sooner. 0: as many as come."),
     SETTING(SIZE, "http.send_buffer", send_buffer, "32KiB", RANGE(0, 64 * MIB),
             .help = "The kernel's send buffer per connection. A large one hides slow clients; 0: "
                     "the kernel's choice."),
@@ -159,8 +159,8 @@ static const struct setting table[] = {
     /* --- Who may do what */
     SETTING(CHOICE, "auth.mode", auth_mode, "token", .choices = auth_modes,
             .help =
-                "development: no tokens, whoever connects is who it says it is, on this machine "
-                "unless http.address says otherwise. Never in production."),
+                "development: no tokens, every client is believed; on this machine alone unless "
+                "http.address says otherwise. Never in production."),
     SETTING(STRING, "auth.cookie", auth_cookie, NULL,
             .help =
                 "Name of the cookie in which browsers bring their token, on all transports; none "
@@ -175,9 +175,9 @@ static const struct setting table[] = {
     SETTING(STRING, "token.jwks_url", token_jwks_url, NULL,
             .help = "URL of a JWK set. Read again for a key that it lacks."),
     SETTING(STRING, "token.issuer", token_issuer, NULL,
-            .help = "What `iss` must be; any if it is left out."),
+            .help = "The `iss` that a token must have; any if it is left out."),
     SETTING(STRING, "token.audience", token_audience, NULL,
-            .help = "What `aud` must contain; any if it is left out."),
+            .help = "The audience that `aud` must contain; any if it is left out."),
     SETTING(TREE, "token.sources", token_sources_node, NULL,
             .help =
                 "Several issuers, algorithms or audiences side by side, instead of the settings "
@@ -198,8 +198,10 @@ static const struct setting table[] = {
                     "token.refusals_window; then it is closed."),
     SETTING(DURATION, "token.refusals_window", token_refusals_ms, "60s", RANGE(1000, HOURS),
             .help = "How long refused tokens count against a connection."),
-    SETTING(INTEGER, "token.checks_per_turn", token_checks, "32", RANGE(1, 10000),
-            .help = "Tokens checked before who is connected gets his turn again."),
+    SETTING(
+        INTEGER, "token.checks_per_turn", token_checks, "32", RANGE(1, 10000),
+        .help =
+            "Tokens checked in a turn, before the clients that are connected are served again."),
     SETTING(TREE, "access", access_node, NULL,
             .help = "Rooms from claims: tenant_claim (tenant), user_claim (sub), connect (given; "
                     "user:{sub} and review:{reviewQueues}), join (allowed; none), and events that "
@@ -250,11 +252,12 @@ static const struct setting table[] = {
                     "by commas, at least 32 bytes each; the same in all gateways. If left out, "
                     "derived from token.secret."),
     SETTING(SIZE, "recovery.horizon", horizon_bytes, "64MiB", RANGE(4 * KIB, 1024 * GIB),
-            .help = "Who is further behind in a lane than this starts afresh."),
+            .help = "A client that is further behind in a lane than this starts afresh."),
     SETTING(SIZE, "recovery.read_back", read_back_bytes, "64MiB", RANGE(0, 1024 * GIB),
-            .help = "What was read back for one client is kept for half a minute for others, up to "
-                    "so many bytes in all lanes together, what is made of it for clients included: "
-                    "this is what catching up holds beyond limits.ring and the sessions' queues."),
+            .help =
+                "Records that were read back for one client are kept for half a minute for others: "
+                "so many bytes in all lanes together, with all that is made of them for clients. "
+                "Catching up holds no more than this beyond limits.ring and the sessions' queues."),
     SETTING(SIZE, "recovery.cursor_lag", cursor_lag_bytes, "1MiB", RANGE(4 * KIB, 1024 * GIB),
             .help = "A client whose cursor is further behind than this gets a new one."),
     SETTING(DURATION, "recovery.truncation_confirm", truncation_confirm_ms, "5s", RANGE(0, HOURS),
@@ -265,20 +268,22 @@ static const struct setting table[] = {
     /* --- History: what a subscription may bring of a room's past */
     SETTING(INTEGER, "history.messages", history_messages, "500", RANGE(0, 100000),
             .help = "Notifications of one history; of more the oldest are left out, and the answer "
-                    "says so. 0: there are none, who asks is refused."),
+                    "says so. 0: there are none, and requests for them are refused."),
     SETTING(SIZE, "history.bytes", history_bytes, "16MiB", RANGE(4 * KIB, 1024 * GIB),
-            .help = "How far back a lane is read for one, in bytes of all its records; what lies "
-                    "before is left out."),
+            .help = "How far back a lane is read for one, in bytes of all its records; older "
+                    "notifications are left out."),
     SETTING(DURATION, "history.age", history_age_ms, "24h", RANGE(1000, 10000 * HOURS),
             .help = "Older notifications are left out."),
     SETTING(SIZE, "history.buffered", history_buffered, "64MiB", RANGE(64 * KIB, 1024 * GIB),
-            .help = "Of all clients, what is read and not given yet; of one history, an eighth of "
-                    "it. Beyond it the oldest of a history are left out."),
+            .help = "Bytes that are read for all clients and not given yet; one history may have "
+                    "an eighth of them. Beyond it the oldest of a history are left out."),
 
     /* --- State: what a room shows; history.bytes, .age and .buffered hold for it too */
-    SETTING(INTEGER, "state.items", state_items, "1000", RANGE(0, 100000),
-            .help = "Items of a room's state; of more, those that have not changed for longest are "
-                    "left out, and the answer says so. 0: there is none, who asks is refused."),
+    SETTING(
+        INTEGER, "state.items", state_items, "1000", RANGE(0, 100000),
+        .help =
+            "Items of a room's state; of more, those that have not changed for longest are left "
+            "out, and the answer says so. 0: there is none, and requests for it are refused."),
 
     /* --- Events of clients to the backend; which there are, gateway.access says */
     SETTING(STRING, "client_events.topic", events_topic, "clients.events",
@@ -359,7 +364,8 @@ static const struct setting table[] = {
     SETTING(INTEGER, "quotas.address.connects", quotas[QUOTA_ADDRESS][QUOTA_CONNECTS], "0",
             RANGE(0, 1000000), .help = "Connects of one address in a second; 0: any number."),
     SETTING(DURATION, "quotas.burst", quota_burst_ms, "10s", RANGE(1000, HOURS),
-            .help = "Who has been quiet may ask for so much time's worth at once."),
+            .help = "A user, tenant or address that has been quiet may ask for so much time's "
+                    "worth at once."),
     SETTING(INTEGER, "quotas.remembered", quota_quiet, "10000", RANGE(1, 1000000),
             .help = "Users and tenants without sessions whose quotas are remembered, and as many "
                     "addresses."),
@@ -409,10 +415,11 @@ static const struct setting table[] = {
         INTEGER, "drain.per_second", drain_per_second, "1000", RANGE(0, 1000000),
         .help =
             "Clients that are then sent away per second, to continue elsewhere; 0: all at once."),
-    SETTING(DURATION, "shutdown_timeout", shutdown_timeout_ms, "25s", RANGE(0, HOURS),
-            .help =
-                "By when the gateway has ended after SIGTERM; who is still there in its last fifth "
-                "is sent away regardless of the pace. Below what its supervisor allows."),
+    SETTING(
+        DURATION, "shutdown_timeout", shutdown_timeout_ms, "25s", RANGE(0, HOURS),
+        .help =
+            "How long the gateway takes to end after SIGTERM; clients that are still there in the "
+            "last fifth are sent away regardless of the pace. Less than its supervisor allows."),
 };
 
 struct config_group gateway_settings_group(struct gateway_settings *settings)

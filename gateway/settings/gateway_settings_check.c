@@ -303,11 +303,10 @@ static void find_warnings(const struct gateway_settings *settings, struct proble
     for (size_t i = 0; i < sources; i++) {
         const char *url = configs[i].token.jwks_url;
         if (url && strncasecmp(url, "http://", 7) == 0)
-            problems_add(
-                warnings, 0, 0,
-                "gateway.token%s.jwks_url: over http:// whoever is on the way can give keys of his "
-                "own, and with them be any user; use https://",
-                settings->token_sources_node ? ".sources" : "");
+            problems_add(warnings, 0, 0,
+                         "gateway.token%s.jwks_url: over http:// anybody on the way can give other "
+                         "keys, and with them be any user; use https://",
+                         settings->token_sources_node ? ".sources" : "");
     }
     /* An address is always there by now: development mode has put in the loopback one. */
     if (settings->auth_mode == GATEWAY_AUTH_DEVELOPMENT &&
@@ -315,7 +314,7 @@ static void find_warnings(const struct gateway_settings *settings, struct proble
         strcmp(settings->address, "localhost") != 0)
         problems_add(
             warnings, 0, 0,
-            "gateway.auth.mode: in development mode whoever reaches %s is who he says he is",
+            "gateway.auth.mode: in development mode every client that reaches %s is believed",
             settings->address);
 }
 
