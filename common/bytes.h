@@ -1,5 +1,5 @@
-/* A borrowed run of bytes. Not a string: it may hold NUL and has no terminator. Whoever made it
- * owns what it points to. */
+/* A borrowed run of bytes. Not a string: it may hold NUL and has no terminator. Its maker owns
+ * what it points to. */
 #ifndef COMMON_BYTES_H
 #define COMMON_BYTES_H
 

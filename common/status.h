@@ -1,6 +1,6 @@
 /* How a call that the world can make fail says so. Zero is success. A failed call leaves its
- * outputs untouched. What only a bug can cause is an assert; what a person must read goes into a
- * struct error as well. */
+ * outputs untouched. An assert stands for what only a bug can cause; a text for a person goes
+ * into a struct error as well. */
 #ifndef COMMON_STATUS_H
 #define COMMON_STATUS_H
 

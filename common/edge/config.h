@@ -44,8 +44,8 @@ struct setting {
     size_t offset;            /* of the target in the group's struct */
     const char *default_text; /* as in the file; NULL: none (zero, NULL) */
     /* INTEGER, NUMBER, DURATION (ms), SIZE (bytes), LIST (count): both 0: any. STRING and SECRET:
-     * the longest, in bytes; 0: CONFIG_TEXT_MAX, CONFIG_SECRET_MAX. What the code behind a setting
-     * can bear is a constant of that code, and stands here. */
+     * the longest, in bytes; 0: CONFIG_TEXT_MAX, CONFIG_SECRET_MAX. The code behind a setting
+     * has a constant for what it can bear, which stands here. */
     int64_t minimum;
     int64_t maximum;
     const char *const *choices; /* CHOICE: NULL-terminated */
@@ -71,8 +71,8 @@ struct config;
 
 /* Fills all targets (defaults first). Adds every problem; then STATUS_INVALID (STATUS_IO: the file
  * cannot be read) and *config is still set if the file was parsed, so that further sub-trees can be
- * checked in the same run; the caller frees it in any case. What targets point to belongs to the
- * config. */
+ * checked in the same run; the caller frees it in any case. The config owns what targets point
+ * to. */
 enum status config_load(const struct config_request *request, struct config **config,
                         struct problems *problems) MUST_CHECK;
 void config_free(struct config *config);
@@ -88,7 +88,8 @@ const char *config_warning_at(const struct config *config, size_t index);
 void config_help(const struct config_group *groups, size_t group_count, struct buffer *out);
 
 /* Appends the same as a JSON array, for programs: path, variable, type, required, default, minimum,
- * maximum (as numbers: milliseconds, bytes), choices, help. What does not apply is left out. */
+ * maximum (as numbers: milliseconds, bytes), choices, help. The others are
+ * left out. */
 void config_json(const struct config_group *groups, size_t group_count, struct buffer *out);
 
 /* The variable of a path. */

@@ -7,8 +7,8 @@
 
 enum { KAFKA_ENDS_MOST = 4 };
 
-/* Handles whose end is under way. Whoever replaces handles again and again stops at
- * KAFKA_ENDS_MOST. Any thread. */
+/* Handles whose end is under way. A caller that replaces handles again and again
+ * stops at KAFKA_ENDS_MOST. Any thread. */
 unsigned kafka_ends_pending(void);
 
 /* rd_kafka_destroy_flags() on a thread of its own, which the end of the process does not wait for.

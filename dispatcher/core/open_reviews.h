@@ -32,7 +32,7 @@ typedef void open_reviews_emit_fn(void *context, struct fingerprint task,
 void open_reviews_flush(const struct open_reviews *reviews, open_reviews_emit_fn *emit,
                         void *context);
 
-/* What was flushed has been written, or not: then all is as at the last commit. */
+/* The flushed records are written; or they are not, and all is as at the last commit. */
 void open_reviews_commit(struct open_reviews *reviews);
 void open_reviews_rollback(struct open_reviews *reviews);
 

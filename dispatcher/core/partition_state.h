@@ -62,7 +62,7 @@ typedef void partition_state_emit_fn(void *context, struct bytes key, struct byt
 void partition_state_flush(struct partition_state *state, partition_state_emit_fn *emit,
                            void *context);
 
-/* What was flushed has been written, or not: then all is as at the last commit. */
+/* The flushed records are written; or they are not, and all is as at the last commit. */
 void partition_state_commit(struct partition_state *state);
 void partition_state_rollback(struct partition_state *state);
 

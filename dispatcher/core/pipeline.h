@@ -99,8 +99,8 @@ void decision_skipped_json(const struct decision *decision, const struct rule_se
 /* Appends the remarks as a JSON object: {"time": "...", ...}. */
 void decision_remarks_json(const struct decision *decision, struct buffer *json);
 
-/* Judges one record and appends its outputs and counts. What the outputs borrow of `record` must
- * outlive the batch's content. `state` (of the record's partition; may be NULL) is asked and
+/* Judges one record and appends its outputs and counts. The parts of `record` that outputs borrow
+ * must outlive the batch's content. `state` (of the record's partition; may be NULL) is asked and
  * changed: the caller commits it or rolls it back with the batch. */
 void pipeline_process(struct pipeline *pipeline, struct partition_state *state,
                       const struct record *record, struct batch *batch, struct decision *decision);

@@ -27,7 +27,7 @@ typedef void seen_events_emit_fn(void *context, uint64_t chunk,
                                  const struct timed_fingerprint *events, size_t count);
 void seen_events_flush(struct seen_events *events, seen_events_emit_fn *emit, void *context);
 
-/* What was flushed has been written, or not: then all is as at the last commit. */
+/* The flushed records are written; or they are not, and all is as at the last commit. */
 void seen_events_commit(struct seen_events *events);
 void seen_events_rollback(struct seen_events *events);
 

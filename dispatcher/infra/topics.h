@@ -27,10 +27,10 @@ struct topics;
 struct topics *topics_new(const struct topics_options *options);
 void topics_free(struct topics *topics);
 
-/* Another producer, after the first was lost. What was known is asked again. */
+/* Another producer, after the first was lost. All that was known is asked again. */
 void topics_use_client(struct topics *topics, rd_kafka_t *client);
 
-/* What was known is asked again: it may be otherwise now. */
+/* All that was known is asked again: it may be otherwise now. */
 void topics_forget(struct topics *topics);
 
 struct topic_request {

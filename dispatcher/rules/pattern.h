@@ -1,6 +1,6 @@
 /* AWS EventBridge event patterns: what limits them and how an error in one is told. Patterns are
- * added to a matcher (matcher.h), which is for all patterns of a rules file together. What is
- * accepted and what it means is in PATTERNS.md.
+ * added to a matcher (matcher.h), which is for all patterns of a rules file together. PATTERNS.md
+ * says what is accepted and what it means.
  *
  * The pattern comes as JSON text, because number spellings, duplicate keys and lone surrogates
  * matter and survive in nothing else. */

@@ -17,7 +17,8 @@ struct identities_config {
     int64_t (*wall_ms)(void);
 };
 
-/* What the configuration points to is borrowed. The pointer is the identifier of identity_ops. */
+/* All that the configuration points to is borrowed. The pointer is the identifier of
+ * identity_ops. */
 struct identities *identities_new(const struct identities_config *config);
 /* Nobody may wait any more. Before the sources. NULL is fine. */
 void identities_free(struct identities *identities);

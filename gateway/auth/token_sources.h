@@ -2,8 +2,8 @@
  * audience of its own (token.h).
  *
  * Of several, the one whose issuer, algorithm and audience a token names judges it, by its own keys
- * alone: so no source's key opens what another signs for, whatever the token calls itself. What is
- * read to select it is not believed; the source judges all of it anew.
+ * alone: so no source's key opens what another signs for, whatever the token calls itself. The
+ * part that is read to select it is not believed; the source judges all of it anew.
  *
  * A source may be bound to tenants. It then speaks for no others, and for these no source does that
  * is not bound to them too. */
@@ -27,7 +27,7 @@ enum status token_sources_check(const struct token_source_config *configs, size_
 
 struct token_sources;
 
-/* What the configurations point to is borrowed. STATUS_INVALID or STATUS_IO as
+/* All that the configurations point to is borrowed. STATUS_INVALID or STATUS_IO as
  * token_verifier_open(), or token_sources_check(). */
 enum status token_sources_open(const struct token_source_config *configs, size_t count,
                                struct token_sources **sources, struct error *error) MUST_CHECK;

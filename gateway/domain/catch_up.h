@@ -1,5 +1,5 @@
 /* Sessions below the head of a lane: where each stands when its lane is known, and how it comes
- * to the head through the ring. What the ring no longer has is read_back.c's. */
+ * to the head through the ring. read_back.c gives what the ring no longer has. */
 #ifndef GATEWAY_DOMAIN_CATCH_UP_H
 #define GATEWAY_DOMAIN_CATCH_UP_H
 

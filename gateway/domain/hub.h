@@ -33,8 +33,8 @@ struct history_limits {
     uint64_t buffered; /* of all histories, until they are given; of one, an eighth of it */
 };
 
-/* What a join may bring of the room's state; history.h. What is said of a history's bytes and age
- * is said of a state too. */
+/* What a join may bring of the room's state; history.h. The bytes and age of a history hold for
+ * a state too. */
 struct state_limits {
     uint32_t items;     /* of one room; 0: there is none */
     size_t chunk_bytes; /* of items that are given in one step; a larger item is given alone */
@@ -176,7 +176,7 @@ struct session *hub_open_session(struct hub *hub, const struct session_request *
 bool session_next(struct session *session, struct delivery *delivery);
 
 /* Joins or leaves a room by name ("kind:key"). Answered in the stream under `request` (not 0):
- * JOINED, JOIN_REFUSED, LEFT. What is published after the answer reaches the client. */
+ * JOINED, JOIN_REFUSED, LEFT. All that is published after the answer reaches the client. */
 void session_join(struct session *session, struct bytes room, uint64_t request, int64_t now_ms);
 void session_leave(struct session *session, struct bytes room, uint64_t request);
 

@@ -22,7 +22,7 @@
  *
  * Calls go down only, so that nobody finds his own state half changed: hub.c, session.c, join.c
  * and refresh.c decide; read_back.c, catch_up.c, history_search.c and resume.c move sessions
- * along; below stand those that hold state. What the lower ones notice, they note or return. */
+ * along; below stand those that hold state. The lower ones note or return what they notice. */
 #ifndef GATEWAY_DOMAIN_HUB_STATE_H
 #define GATEWAY_DOMAIN_HUB_STATE_H
 

@@ -7,9 +7,9 @@
  *
  * Whom orders may name, a tenant, a user, a session, a token, is a subject. A subject lists the
  * members that it has here: to apply an order costs those that it names, a few at a time, and to
- * look up what holds for one costs the same however many orders and members there are. Who chooses
- * the names does not know the seed. What is done to a member that is to be looked at is the
- * caller's (session_orders.c). */
+ * look up what holds for one costs the same however many orders and members there are. A client
+ * that chooses names does not know the seed. The caller decides what is done to a member that is to be
+ * looked at (session_orders.c). */
 #ifndef GATEWAY_DOMAIN_ORDERS_H
 #define GATEWAY_DOMAIN_ORDERS_H
 

@@ -19,7 +19,7 @@
  *             is given up or starts afresh (session_settle_changed())
  *
  * Read by anyone; written by place.c alone, which asserts each change of state against a table.
- * What moves a place is asked for by the functions below, in the words of what has happened.
+ * The functions below move a place; each is named after what has happened.
  * Where its messages come from is not here: hub.c, catch_up.c, read_back.c. */
 #ifndef GATEWAY_DOMAIN_PLACE_H
 #define GATEWAY_DOMAIN_PLACE_H

@@ -21,7 +21,7 @@
  * literal kind. `{claim}` stands for the claim's value, or each of its values in turn if it is an
  * array (claims.h: how claims are found and read). `*`, only at the end and not in `connect`,
  * stands for anything. A template that names a claim which the token lacks, or comes to a room that
- * is not well formed, gives no room. What is given at connect may always be joined. A room
+ * is not well formed, gives no room. A room given at connect may always be joined. A room
  * given at connect that has no lane (layout.h), or is one too many, is left out and told, as a room
  * that was lost; a token that lacks the tenant or user on which a lane depends is refused, and the
  * claim named. Rooms are those

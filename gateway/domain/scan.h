@@ -7,7 +7,7 @@
  *                  ^ a session that cannot take more leaves, and reads the next scan
  *
  * All who can take something start together, at the lowest offset that one of them needs. Nobody
- * joins in the middle: it would need the part before as well. What was read goes to the front of
+ * joins in the middle: it would need the part before as well. The records go to the front of
  * the ring afterwards, as far as all lanes together may hold that, and stays for KEEP_MS:
  * clients of a gateway that died come back over seconds, and each would else want the same read
  * again.
@@ -77,7 +77,7 @@ void scan_remove(struct place *place);
 /* The first offset that a place needs: of the record that its cursor named, if that is not
  * verified. */
 int64_t scan_first_needed(const struct place *place);
-/* Whoever did not read along, or left, and could do so now, gets another scan. */
+/* Places that did not read along, or left, and could do so now, get another scan. */
 void scan_want_another(struct lane *lane);
 
 /* --- while it runs --- */
@@ -104,7 +104,7 @@ void scan_note(struct lane *lane, struct message *message, size_t record_bytes);
 void scan_complete(struct lane *lane);
 /* It failed: the next one starts a little later. */
 void scan_failed(struct lane *lane);
-/* It runs no more. Who has read along still stands there, and is to be asked where to go on. */
+/* It runs no more. Readers still stand there, and are to be asked where to go on. */
 void scan_end(struct lane *lane);
 
 /* --- what was read --- */
@@ -114,7 +114,7 @@ bool scan_keeps_all(const struct lane *lane);
 /* Nor will be, if the rest is like what it has read: it is worth reading on even if nobody can take
  * it. */
 bool scan_will_keep_all(const struct lane *lane);
-/* What earlier scans have read gives way to what is read now, if it leaves that little. */
+/* Records of earlier scans give way to this scan's, if they leave that little. */
 void scan_make_room(struct lane *lane);
 /* The ring gives back what it holds beyond its share. */
 void scan_keep_no_more(struct lane *lane);

@@ -1,5 +1,5 @@
-/* The life of a session: opening, its stream of deliveries, its end. What transports call of it
- * is in hub.h. */
+/* The life of a session: opening, its stream of deliveries, its end. Transports call it
+ * by hub.h. */
 #ifndef GATEWAY_DOMAIN_SESSION_H
 #define GATEWAY_DOMAIN_SESSION_H
 

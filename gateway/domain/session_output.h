@@ -1,6 +1,6 @@
 /* What comes into a session's queue, and whose transport must be told at the end of the turn.
- * The only place where a session's queue is filled, so its limits hold here. What is made of a
- * queue's items is session.c. */
+ * The only place where a session's queue is filled, so its limits hold here. session.c makes
+ * deliveries of a queue's items. */
 #ifndef GATEWAY_DOMAIN_SESSION_OUTPUT_H
 #define GATEWAY_DOMAIN_SESSION_OUTPUT_H
 
@@ -18,7 +18,7 @@ struct attention {
 
 /* False: the session is full, and has not taken it. */
 bool session_offer(struct place *place, struct message *message);
-/* What is no message is queued here. Takes control->history. Beyond the limit it is dropped, and
+/* All but messages is queued here. Takes control->history. Beyond the limit it is dropped, and
  * the session ends with `too_many_answers` when the turn does. */
 void session_push_control(struct session *session, enum item_kind kind, struct bytes room,
                           const struct control *control);
@@ -37,7 +37,7 @@ void session_tell_stale(struct session *session);
 /* There may be something for it: its transport is told when the turn ends, once. Nothing happens
  * for one that is told already, is opening or is closed. */
 void session_wake(struct session *session);
-/* What comes from now on is told again, although the transport has not been given all. */
+/* From now on it is told again, although the transport has not been given all. */
 void session_wake_again(struct session *session);
 void session_unlist(struct session *session);
 

@@ -29,7 +29,7 @@ static inline bool wait_is_set(const struct waiter *wait)
 void waits_add(struct waits *waits, struct waiter *wait, int64_t at);
 /* Nothing happens if it is in none. */
 void waits_remove(struct waits *waits, struct waiter *wait);
-/* Whoever waits for `position` or less, taken out; NULL: nobody does. */
+/* One that waits for `position` or less, taken out; NULL: there is none. */
 struct waiter *waits_take(struct waits *waits, int64_t position);
 /* Nobody may wait any more. */
 void waits_deinit(struct waits *waits);

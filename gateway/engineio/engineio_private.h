@@ -223,13 +223,13 @@ struct upgrade_wish {
 /* Reads an upgrade request; false: it is refused. */
 bool engineio_read_wish(struct http_exchange *exchange, const struct http_request *request,
                         struct upgrade_wish *wish);
-/* Answers 101. What came behind the request is moved to `rest`. */
+/* Answers 101. The bytes behind the request are moved to `rest`. */
 struct wire *engineio_welcome(struct engineio_server *server, struct http_exchange *exchange,
                               const struct upgrade_wish *wish, struct buffer *rest);
 /* Makes a wire the session's, with its reader. */
 struct link *link_of_wire(struct engineio_session *session, struct wire *wire,
                           const struct websocket_reader *reader, bool base64);
-/* What came while the session was deaf. */
+/* Messages that came while the session was deaf. */
 void link_hear_held(struct link *link, int64_t now_ms);
 void link_flush(struct link *link, int64_t now_ms);
 /* Sends a close frame if it can, and closes the wire. The link is freed at the end of the turn.

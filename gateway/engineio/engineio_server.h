@@ -2,8 +2,8 @@
  * WebSocket, upgrade, heartbeat, limits. Pure. Messages are opaque here: Socket.IO is the
  * application's (socketio_server.h), or any other.
  *
- * Outgoing messages come from two places. What is said now and then (an ack, a refusal) goes to a
- * bounded queue per session. What is streamed is pulled: when a session can take more, the
+ * Outgoing messages come from two places. Single messages (an ack, a refusal) go to a
+ * bounded queue per session. The stream is pulled: when a session can take more, the
  * application fills a shared buffer, and all that was ready goes out in one write, so that a
  * delivery costs no memory and no system call of its own. The queue goes first.
  *
@@ -33,7 +33,7 @@ enum engineio_close {
 struct engineio_application_ops {
     /* Whether a handshake is let in; false: 403 with *message (static), if set. NULL: always. */
     bool (*allow)(void *application, const struct http_request *request, const char **message);
-    /* A session begins. What is returned is handed to the calls below. */
+    /* A session begins. The result is handed to the calls below. */
     void *(*opened)(void *application, struct engineio_session *session, int64_t now_ms);
     /* A message; borrowed during the call. */
     void (*message)(void *connection, struct bytes data, bool binary, int64_t now_ms);
@@ -47,11 +47,11 @@ struct engineio_application_ops {
      * With it goes migrate_in(); both NULL: sessions stay where they are. */
     enum status (*migrate_out)(void *connection, struct engineio_writer *writer,
                                struct buffer *state, int64_t now_ms);
-    /* A session that comes from another gateway, instead of opened(). What its client says is held
+    /* A session that comes from another gateway, instead of opened(). Its messages are held
      * back until engineio_session_listen(). NULL: the state cannot be used here. */
     void *(*migrate_in)(void *application, struct engineio_session *session, struct bytes state,
                         int64_t now_ms);
-    /* What was just to be sent is more than the queue may hold, and the session ends: a last thing
+    /* The last message is more than the queue may hold, and the session ends: a last thing
      * that is sent from here is taken all the same. NULL: there is none. */
     void (*overflowed)(void *connection);
     /* The last call; the session must not be used afterwards. Never from inside a call of the

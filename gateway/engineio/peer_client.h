@@ -1,6 +1,6 @@
 /* Requests of this gateway to others: HTTP/1.1 over wires that it dials, one request at a time per
- * connection, connections kept for the next. Pure: dialling is a port. What the requests mean is
- * the caller's (engineio_peers.c).
+ * connection, connections kept for the next. Pure: dialling is a port. The caller knows
+ * what the requests mean (engineio_peers.c).
  *
  * A request is tried once. When its connection fails, or nothing comes in time, it has failed,
  * whether or not the peer has read it: repeating is never safe for all of them. Limits: connections

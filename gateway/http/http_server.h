@@ -99,7 +99,7 @@ void http_exchange_answer(struct http_exchange *exchange, const struct http_answ
 /* Ends the connection without an answer, at once; the exchange is gone. aborted() is not called. */
 void http_exchange_drop(struct http_exchange *exchange);
 /* Takes the wire out of HTTP; the exchange is gone. Only from inside request(), and no answer has
- * been sent. What the client sent behind the head is moved to `rest`, an empty buffer. The
+ * been sent. The bytes that came behind the head are moved to `rest`, an empty buffer. The
  * request's slices are gone. The caller attaches a receiver and sends the answer, which is counted as
  * `code`; 0: it is not known yet, and is not counted. */
 struct wire *http_exchange_take(struct http_exchange *exchange, unsigned code, struct buffer *rest);

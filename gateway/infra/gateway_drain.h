@@ -7,7 +7,7 @@
  * continue
  *            -> LEAVING nobody is left: no more connections, what is written still goes out
  *
- * Whoever is still here shortly before the time limit is sent away regardless of the pace. */
+ * Clients that are here shortly before the time limit are sent away regardless of the pace. */
 #ifndef GATEWAY_INFRA_GATEWAY_DRAIN_H
 #define GATEWAY_INFRA_GATEWAY_DRAIN_H
 

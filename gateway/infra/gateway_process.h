@@ -1,5 +1,5 @@
-/* A whole gateway: every part made from the settings, wired, run and ended. What the parts do is
- * their own business; the order in which they come and go is decided here. */
+/* A whole gateway: every part made from the settings, wired, run and ended. Their work
+ * is their own business; the order in which they come and go is decided here. */
 #ifndef GATEWAY_INFRA_GATEWAY_PROCESS_H
 #define GATEWAY_INFRA_GATEWAY_PROCESS_H
 

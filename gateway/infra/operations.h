@@ -1,6 +1,6 @@
 /* /livez, /readyz and /metrics on a port of their own, for those who run the gateway, and the two
- * first, without their details, on the port of clients, for load balancers. What is asked there is
- * decided elsewhere: checks are given by the owner, series by whoever counts. */
+ * first, without their details, on the port of clients, for load balancers. The
+ * answers are made elsewhere: the owner gives the checks, the counting parts the series. */
 #ifndef GATEWAY_INFRA_OPERATIONS_H
 #define GATEWAY_INFRA_OPERATIONS_H
 

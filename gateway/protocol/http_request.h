@@ -123,8 +123,8 @@ void http_reader_limit_body(struct http_reader *reader, uint64_t body_bytes);
  * closed. Allowed between HEAD and END. */
 void http_reader_discard(struct http_reader *reader, uint64_t most);
 
-/* The owner accepts the upgrade of the HEAD just given: the reader is done and empty. What was fed
- * behind the head, and belongs to the new protocol, is moved to `rest` (an empty buffer, now the
+/* The owner accepts the upgrade of the HEAD just given: the reader is done and empty. The bytes
+ * behind the head, which belong to the new protocol, are moved to `rest` (an empty buffer, now the
  * caller's to deinit). The head's slices are gone. */
 void http_reader_upgrade(struct http_reader *reader, struct buffer *rest);
 

@@ -3,7 +3,7 @@
  * connection. Payloads pass through as they came. Not here: what events mean; that is the
  * application's, be it the gateway's adapter or an echo.
  *
- * What must not be sent ends the connection; before that the client gets the event "error" {code,
+ * A violation ends the connection; before that the client gets the event "error" {code,
  * message} (refusals.h), and over WebSocket a close frame with the same code as its reason. JSON
  * that is nested too deep ends nothing: it is answered, by the ack if the client wants one, else by
  * that event, or by CONNECT_ERROR. */
@@ -71,7 +71,7 @@ struct socketio_stats {
     uint64_t sockets; /* now */
 };
 
-/* What the configuration points to is borrowed. Turns, draining and counters of the lower layer:
+/* The configuration's pointers are borrowed. Turns, draining and counters of the lower layer:
  * socketio_engineio(). */
 struct socketio_server *socketio_server_new(const struct socketio_config *config,
                                             struct http_server *http, struct timer_wheel *wheel);
@@ -99,7 +99,7 @@ void socketio_socket_refuse(struct socketio_socket *socket, struct bytes message
  * gone. */
 void socketio_socket_disconnect(struct socketio_socket *socket);
 /* Ends the whole connection, after which a client comes back; the socket is gone for its
- * application, which hears nothing more of it. What is queued still goes out; then the client is
+ * application, which hears nothing more of it. The queue still goes out; then the client is
  * told why, as engineio_session_close_for() does it. */
 void socketio_socket_close_transport(struct socketio_socket *socket, unsigned code,
                                      const char *word);

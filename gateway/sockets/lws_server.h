@@ -70,7 +70,7 @@ struct wire *lws_server_dial(struct lws_server *server, const struct peer_addres
 
 uint16_t lws_server_port(const struct lws_server *server);
 const struct lws_server_stats *lws_server_stats(const struct lws_server *server);
-/* Who comes now is refused. */
+/* Connections that come from now on are refused. */
 bool lws_server_is_full(const struct lws_server *server);
 
 /* Reads the certificate and key files again; connections that exist keep theirs. */

@@ -21,8 +21,8 @@
  * or, before the stream begins, JSON {"error":{"code":...}} with 400, 401, 403, 404, 406.
  *
  * Trouble of ours is not an error to an EventSource: it never comes back from one (HTML standard,
- * 9.2.3). Who asks for text/event-stream by name gets a stream that says when to come again and
- * ends; anybody else 503. */
+ * 9.2.3). A client that asks for text/event-stream by name gets a stream that says when to come
+ * again and ends; any other gets 503. */
 #ifndef GATEWAY_STREAMS_SSE_ADAPTER_H
 #define GATEWAY_STREAMS_SSE_ADAPTER_H
 

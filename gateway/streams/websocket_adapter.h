@@ -47,7 +47,7 @@ struct websocket_adapter_config {
     int64_t write_timeout_ms; /* a client that takes nothing at all for so long is closed */
 };
 
-/* Registers its path. What the configuration points to is borrowed. */
+/* Registers its path. All that the configuration points to is borrowed. */
 struct websocket_adapter *websocket_adapter_new(const struct websocket_adapter_config *config,
                                                 struct http_server *http);
 /* Ends all connections. Before http_server_free(). NULL is fine. */

@@ -3,8 +3,8 @@
  * Not a protocol: how a step looks on the wire, and what a client may ask, is its adapter's
  * (wire_client_ops). Not for Socket.IO, where a connection carries several sessions.
  *
- * Nothing is written from inside a call. What is to be said now and then goes to the client's
- * queue; what is streamed is pulled. wire_clients_turn(), at the end of each turn of the loop,
+ * Nothing is written from inside a call. Single messages go to the client's
+ * queue; the stream is pulled. wire_clients_turn(), at the end of each turn of the loop,
  * writes both for everyone who has something, in one write and at most write_bytes at a time, and
  * frees who is gone. */
 #ifndef GATEWAY_STREAMS_WIRE_CLIENT_H
@@ -98,7 +98,7 @@ void wire_clients_set_time(struct wire_clients *clients, int64_t now_ms, int64_t
 void wire_clients_turn(struct wire_clients *clients);
 /* INT64_MAX, or 0 if a turn is due at once. */
 int64_t wire_clients_deadline_ms(const struct wire_clients *clients);
-/* Who comes from now on is for the adapter to refuse. */
+/* The adapter must refuse clients that come from now on. */
 void wire_clients_refuse(struct wire_clients *clients);
 /* Sends so many away, those first who have been here longest; returns how many there were. */
 unsigned wire_clients_send_away(struct wire_clients *clients, unsigned count);

@@ -2,8 +2,8 @@
  * port to whatever takes it (kafka/kafka_outlet over a topic, an array in tests). The same for
  * every transport. Not here: how an event and its answer look on the wire.
  *
- * An event is answered when the broker has it. Who does not hear the answer sends it again with the
- * same id; consumers drop what they have seen (hazards 27). */
+ * An event is answered when the broker has it. A client that hears no answer sends it again
+ * with the same id; consumers drop what they have seen (hazards 27). */
 #ifndef GATEWAY_TRANSPORT_CLIENT_EVENTS_H
 #define GATEWAY_TRANSPORT_CLIENT_EVENTS_H
 

@@ -3,10 +3,10 @@
  * descriptor, TLS or event loop shows here.
  *
  * Rules of the port:
- *  - No verb calls up from inside itself. What a verb finds out (the socket is broken) comes later,
+ *  - No verb calls up from inside itself. Its news (the socket is broken) comes later,
  *    as `closed`.
- *  - write() takes everything. What the socket does not take at once is kept by the wire, and
- *    `writable` is false until it has gone; nobody writes then. So what is kept is bounded by the
+ *  - write() takes everything. The wire keeps the part that the socket does not take, and
+ *    `writable` is false until it has gone; nobody writes then. So this part is bounded by the
  *    largest single write, and that bound is the writer's.
  *  - While bytes are kept the wire may stop reading, so a peer that sends without reading blocks
  *    itself.

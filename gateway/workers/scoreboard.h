@@ -1,7 +1,7 @@
 /* What the worker processes of one gateway show each other: that they turn, that they are ready,
  * and what they have counted, in memory that all of them map. Each writes its own place and reads
- * the others'; all values are single words, so nothing is ever locked or half written. What a
- * worker had counted outlives it, so that sums never fall. Not the workers' beginning and end
+ * the others'; all values are single words, so nothing is ever locked or half written. The
+ * counts of a worker outlive it, so that sums never fall. Not the workers' beginning and end
  * (supervisor.h). */
 #ifndef GATEWAY_WORKERS_SCOREBOARD_H
 #define GATEWAY_WORKERS_SCOREBOARD_H

@@ -1,6 +1,6 @@
 /* A gateway of several processes on one port: forks the workers, starts those anew that die,
- * passes signals on and ends when all have ended. One thread, which does nothing else. What a
- * worker does is the caller's. */
+ * passes signals on and ends when all have ended. One thread, which does nothing else. The
+ * caller says what a worker does. */
 #ifndef GATEWAY_WORKERS_SUPERVISOR_H
 #define GATEWAY_WORKERS_SUPERVISOR_H
 
@@ -9,7 +9,7 @@
 
 struct supervisor_config {
     const struct gateway_settings *settings; /* of the whole: settings->workers of them */
-    /* Runs in each worker, whose exit code it returns. What it is given lives until it returns. */
+    /* Runs in each worker, whose exit code it returns. Its arguments live until it returns. */
     int (*work)(void *context, const struct gateway_settings *settings,
                 const struct scoreboard_slot *slot);
     void *context;
