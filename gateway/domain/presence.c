@@ -295,7 +295,7 @@ void presence_run(struct presence *presence, int64_t now_ms)
         return;
     presence_guests_settle(presence, ROOMS_A_TICK);
     presence_tell(presence, ROOMS_A_TICK);
-    presence->tick_ms = has_changes(presence) ? presence->now_ms : 0;
+    presence->tick_ms = has_changes(presence) ? presence->now_ms + PRESENCE_MORE_MS : 0;
 }
 
 int64_t presence_deadline_ms(const struct presence *presence)
@@ -345,6 +345,7 @@ void presence_free(struct presence *presence)
         presence_written(presence, true, presence->now_ms);
     }
     presence_guests_forget(presence);
+    presence->now_ms = INT64_MAX; /* nobody watches, and no room waits */
     presence_tell(presence, UINT32_MAX);
     assert(!presence->rooms && presence->stats.entries == 0 && presence->stats.users == 0);
     free(presence->self);

@@ -36,14 +36,16 @@
 struct presence;
 
 enum {
-    PRESENCE_BEAT_MS = 1000,    /* the same for all gateways: no setting */
-    PRESENCE_BEATS_MISSED = 6,  /* from here on a worker is gone */
-    PRESENCE_BEATS_KNOWN = 3,   /* of this one: by then each of the others has had one */
-    PRESENCE_SWEEP_AFTER = 60,  /* beats: then its records are removed; each of the others waits so
+    PRESENCE_BEAT_MS = 1000,   /* the same for all gateways: no setting */
+    PRESENCE_BEATS_MISSED = 6, /* from here on a worker is gone */
+    PRESENCE_BEATS_KNOWN = 3,  /* of this one: by then each of the others has had one */
+    PRESENCE_SWEEP_AFTER = 60, /* beats: then its records are removed; each of the others waits so
                                  * long, and up to as long again, so that one comes first */
-    PRESENCE_TICK_MS = 150,     /* changes are collected for so long before they are told */
-    PRESENCE_WRITE_MS = 150,    /* and before they are written */
-    PRESENCE_WRITES_MOST = 500, /* records at a time */
+    PRESENCE_TICK_MS = 150,    /* changes are collected for so long before they are told */
+    PRESENCE_MORE_MS = 10, /* what was too much for one turn, or too early, is looked at again */
+    PRESENCE_WATCHERS_A_MS = 10, /* a room with 10,000 who watch is told once a second */
+    PRESENCE_WRITE_MS = 150,     /* and before they are written */
+    PRESENCE_WRITES_MOST = 500,  /* records at a time */
     PRESENCE_WORKERS_MOST = 4096,
 };
 

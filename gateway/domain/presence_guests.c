@@ -68,8 +68,11 @@ void presence_leave(struct presence *presence, struct presence_seat *seat, int64
     assert(guest->seats > 0 && guest->until_ms == 0 && guest->room == seat->room);
     if (now_ms > presence->now_ms)
         presence->now_ms = now_ms;
-    if (seat->watches)
+    if (seat->watches) {
+        assert(seat->room->watcher_count > 0);
         DL_DELETE(seat->room->watchers, seat);
+        seat->room->watcher_count--;
+    }
     free(seat);
     if (--guest->seats)
         return;
@@ -87,6 +90,8 @@ void presence_watch(struct presence *presence, struct presence_seat *seat)
     /* The last of them: those who wait for a snapshot are found there. */
     if (seat->watches)
         DL_DELETE(seat->room->watchers, seat);
+    else
+        seat->room->watcher_count++;
     seat->watches = true;
     DL_APPEND(seat->room->watchers, seat);
     seat->seen = 0;

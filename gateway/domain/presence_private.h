@@ -55,6 +55,8 @@ struct presence_room {
     uint32_t told_count;            /* users that are told */
     uint64_t unnamed, told_unnamed; /* counted by live lists and not named; as told */
     struct presence_seat *watchers;
+    uint32_t watcher_count;
+    int64_t due_ms; /* it is not told before */
     bool newcomers; /* some of them wait for their first snapshot */
     struct presence_user *touched;
     uint64_t version; /* of what is told; from 2 on: none is next to 0 */

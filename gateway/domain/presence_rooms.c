@@ -383,15 +383,27 @@ static void tell_room(struct presence *presence, struct presence_room *room)
     }
 }
 
+/* A crowd is told less often: what it costs grows with who comes, and with who hears of it. */
+static void tell_next_after(const struct presence *presence, struct presence_room *room)
+{
+    room->due_ms = presence->now_ms + room->watcher_count / PRESENCE_WATCHERS_A_MS;
+}
+
 void presence_tell(struct presence *presence, unsigned most)
 {
-    for (; presence->changed && most > 0; most--) {
-        struct presence_room *room = presence->changed;
+    struct presence_room *room, *next;
+    DL_FOREACH_SAFE2(presence->changed, room, next, changed_next) {
+        presence->stats.steps++;
         assert(room->changed);
+        if (room->due_ms > presence->now_ms)
+            continue;
         DL_DELETE2(presence->changed, room, changed_prev, changed_next);
         room->changed = false;
         tell_room(presence, room);
+        tell_next_after(presence, room);
         presence_room_release(presence, room);
+        if (--most == 0)
+            break;
     }
 }
 

@@ -510,6 +510,35 @@ START_TEST(a_batch_has_a_limit)
 }
 END_TEST
 
+/* What each who comes costs there is bounded by the clock. */
+START_TEST(a_crowd_is_told_less_often)
+{
+    enum { CROWD = 10000 };
+    static struct presence_seat *seats[CROWD];
+    char name[16];
+    begin(10, 100);
+    for (unsigned i = 0; i < CROWD; i++) {
+        snprintf(name, sizeof(name), "u%u", i);
+        seats[i] = watcher("acme", name);
+    }
+    pass(200);
+    told(seats[0]);
+    ck_assert_uint_eq(news.count, CROWD);
+    uint64_t before = presence_stats(presence)->joined + presence_stats(presence)->left;
+    struct presence_seat *one = enter("acme", "one");
+    pass(CROWD / PRESENCE_WATCHERS_A_MS - 300);
+    ck_assert(!seats[0]->pending);
+    pass(500);
+    told(seats[0]);
+    ck_assert_uint_eq(news.count, CROWD + 1);
+    ck_assert_uint_eq(presence_stats(presence)->joined + presence_stats(presence)->left, before);
+    leave(one);
+    for (unsigned i = 0; i < CROWD; i++)
+        leave(seats[i]);
+    end();
+}
+END_TEST
+
 TEST_PROGRAM("presence", a_snapshot_then_who_comes_and_goes, two_tabs_are_one_user,
              who_comes_gets_a_snapshot_with_himself, a_tenant_is_a_wall,
              a_worker_lives_by_its_beats_between_ours, a_user_at_two_gateways,
@@ -518,4 +547,4 @@ TEST_PROGRAM("presence", a_snapshot_then_who_comes_and_goes, two_tabs_are_one_us
              what_is_written, a_removal_that_was_lost_is_written_again,
              who_was_taken_for_gone_writes_again, who_is_long_gone_is_swept,
              a_log_that_is_made_anew, what_is_not_known_yet_is_not_complete, a_batch_has_a_limit,
-             who_comes_and_goes_costs_the_same_among_few_and_many)
+             who_comes_and_goes_costs_the_same_among_few_and_many, a_crowd_is_told_less_often)
