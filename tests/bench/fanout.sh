@@ -12,7 +12,8 @@ fanout_kafka=${FANOUT_KAFKA_PORT:-28092}
 fanout_cache=${TESTS_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/smartstack}/bench
 fanout_uws=@trufflesuite/uws-js-unofficial@20.30.0-unofficial.0 # uWebSockets.js with its binary, which npm does not have otherwise
 fanout_secret="benchmarks need a secret of 32 bytes"
-fanout_dir=
+fanout_dir=${fanout_dir:-}
+fanout_gateway=${fanout_gateway:-$build_dir/gateway/gateway
 
 fanout_has() {
     command -v "$1" > /dev/null
@@ -79,8 +80,9 @@ fanout_begin() {
 
 fanout_gateway_file() {
     printf 'kafka: {bootstrap.servers: "%s"}\nlog: {level: warning}\ngateway:\n' "$1"
-    printf '  http: {port: %s}\n  operations: {port: %s}\n  token: {algorithm: HS256, secret: "%s"}\n' \
-        "$fanout_port" $((fanout_port + 100)) "$fanout_secret"
+    printf '  http: {port: %s}\n  token: {algorithm: HS256, secret: "%s"}\n' "$fanout_port" "$fanout_secret"
+    # A gateway of before there was this port refuses it.
+    ! "$fanout_gateway" --help | grep 'gateway\.operations\.port' > /dev/null || printf '  operations: {port: %s}\n' $((fanout_port + 100))
     printf '  access: {join: ["task:*"]}\n'
     [ "${fanout_tls:-no}" = no ] || printf '  tls: {certificate_file: %s/certificate.pem, key_file: %s/key.pem}\n' "$fanout_dir" "$fanout_dir"
     printf '%s\n' "${fanout_gateway_settings:-}"
@@ -92,7 +94,7 @@ fanout_start() {
     case $1 in
     smartstack*)
         fanout_gateway_file "$brokers" > "$fanout_dir/gateway.yaml"
-        "$build_dir/gateway/gateway" --config "$fanout_dir/gateway.yaml" > "$log" 2>&1 &
+        "$fanout_gateway" --config "$fanout_dir/gateway.yaml" > "$log" 2>&1 &
         ;;
     baseline)
         [ "${fanout_tls:-no}" = no ] || tls=(--certificate "$fanout_dir/certificate.pem" --key "$fanout_dir/key.pem")
