@@ -201,7 +201,7 @@ static void gateway_start(struct sim_world *world, unsigned index)
     for (size_t i = 0; i < sizeof(config.worker); i++)
         config.worker[i] = (uint8_t)pick(world, 256);
     *gateway = (struct sim_gateway){.world = world, .state = SIM_RUNNING};
-    gateway->offset_ms = 1000 * pick(world, 100000);
+    gateway->offset_ms = (int64_t)1000 * pick(world, 100000);
     gateway->log_number = world->log_number;
     gateway->presence = presence_new(&config);
     for (unsigned room = 0; room < ROOMS; room++) {
@@ -547,7 +547,7 @@ static void run_seed(uint64_t seed, struct sim_world *total)
         gateway_start(world, 0);
     settle(world);
     /* Those who are gone are swept, one after the other. */
-    for (int64_t until = world->now_ms + 3 * 60 * PRESENCE_BEAT_MS; world->now_ms < until;)
+    for (int64_t until = world->now_ms + (int64_t)3 * 60 * PRESENCE_BEAT_MS; world->now_ms < until;)
         sim_step(world, false);
     check_settled(world);
     check_log(world);
