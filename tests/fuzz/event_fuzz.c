@@ -53,7 +53,8 @@ static struct pipeline *open_pipeline(void)
                                                .limits = PIPELINE_LIMITS_DEFAULT,
                                                .dead_letter_topic = "dead",
                                                .audit_topic = "audit",
-                                               .audit = AUDIT_ALL};
+                                               .audit = AUDIT_ALL,
+                                               .keeps_items = true};
     pipeline = pipeline_new(&settings);
     pipeline_use_rules(pipeline, rules);
     return pipeline;
@@ -70,6 +71,16 @@ static void check_notification(struct bytes value)
     if (json_validate(buffer_peek(&json), JSON_DEPTH_MAX, NULL) != STATUS_OK)
         abort();
     notification_free(notification);
+}
+
+/* It says what the lane's record before it says, and whose rooms these are. */
+static void check_item(const struct output *output, const struct output *lane)
+{
+    struct bytes scope;
+    if (lane->kind != OUTPUT_NOTIFICATION || !bytes_equal(output->value, lane->value) ||
+        output->partition != lane->partition || !notification_state_scope(output->key, &scope) ||
+        !bytes_start_with(lane->key, scope))
+        abort();
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -89,6 +100,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                                   .header_count = header_counts[set]};
     batch_reset(&batch);
     pipeline_process(open_pipeline(), NULL, &record, &batch, &decision);
+    pipeline_supersede_items(open_pipeline(), &batch);
     for (size_t i = 0; i < batch.output_count; i++) {
         const struct output *output = &batch.outputs[i];
         if (output->kind == OUTPUT_NOTIFICATION) {
@@ -96,6 +108,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                 abort();
             check_notification(output->value);
         }
+        if (output->kind == OUTPUT_ITEM)
+            check_item(output, &batch.outputs[i - 1]);
         if (output->kind == OUTPUT_AUDIT && json_validate(output->value, 10, NULL) != STATUS_OK)
             abort();
     }
