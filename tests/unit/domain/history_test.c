@@ -142,8 +142,8 @@ END_TEST
 START_TEST(a_state_that_left_items_out_says_from_when_on_it_has_all)
 {
     struct history *history = history_new(&hub, 1, true);
-    for (char key = 'a'; key < 'f'; key++)
-        add_item(history, key - 'a', key, false);
+    for (int i = 0; i < 5; i++)
+        add_item(history, i, "abcde"[i], false);
     history_drop_oldest(history);
     history_drop_oldest(history);
     ck_assert_int_eq(history->since_ms, 11);
