@@ -401,11 +401,10 @@ enum status notification_decode(struct bytes value, struct notification **notifi
     struct decoded_notification *decoded =
         mem_alloc(sizeof(*decoded) + (rooms + rules) * sizeof(decoded->lists[0]));
     enum status status = STATUS_OK;
-    if (!decode_fields(value, decoded, rooms))
-        status = STATUS_MALFORMED;
-    else if (!decoded->has_content) /* or one of a kind that a later version has */
+    bool whole = decode_fields(value, decoded, rooms);
+    if (whole && !decoded->has_content) /* or one of a kind that a later version has */
         status = STATUS_UNSUPPORTED;
-    else if (!is_sound(&decoded->view))
+    else if (!whole || !is_sound(&decoded->view))
         status = STATUS_MALFORMED;
     if (status != STATUS_OK) {
         free(decoded);

@@ -74,14 +74,13 @@ static struct record_head read_record_head(const struct lane_record *record, enu
                                            unsigned rooms_limit)
 {
     struct record_head head = {.value = record->value, .rooms = record->room_hashes.size / 8};
+    bool whole = record->room_hashes.size % 8 == 0;
     if (record->key.size > LAYOUT_KEY_LIMIT || !lane_scope_take(rule, record->key, &head.scope))
         head.fault = RECORD_BAD_KEY;
-    else if (record->room_hashes.size % 8 != 0)
-        head.fault = RECORD_BAD_ROOMS;
     /* Without the header the value says how many there are, whoever is here. */
-    else if (head.rooms == 0 && !notification_count_rooms(record->value, &head.rooms))
+    else if (whole && head.rooms == 0 && !notification_count_rooms(record->value, &head.rooms))
         head.fault = RECORD_BAD_VALUE;
-    else if (head.rooms > rooms_limit)
+    else if (!whole || head.rooms > rooms_limit)
         head.fault = RECORD_BAD_ROOMS;
     if (head.fault)
         return (struct record_head){.fault = head.fault};
