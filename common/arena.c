@@ -23,8 +23,7 @@ struct arena_block {
 static void add_block(struct arena *arena, size_t size)
 {
     size_t capacity = arena->total > ARENA_BLOCK_MIN ? arena->total : ARENA_BLOCK_MIN;
-    /* Who knows what will be needed gets that and not a page: most decoded messages are far
-     * smaller. */
+    /* A caller that knows what it needs gets that and not a page: many need far less. */
     if (!arena->newest && arena->reserved)
         capacity = arena->reserved;
     if (size > capacity)

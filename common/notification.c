@@ -195,7 +195,7 @@ void notification_headers_encode(const struct notification_envelope *envelope,
                       bytes_of(headers->item, NOTIFICATION_HEADER_ITEM_SIZE));
 }
 
-/* Whoever may write to the topic writes headers: what does not have the right form is as if it were
+/* Any writer of the topic writes headers: one that does not have the right form is as if it were
  * not there, and the record is then judged by its value. Unknown names are left alone, for those
  * who come later. */
 void notification_header_decode(struct notification_envelope *envelope, struct bytes name,

@@ -321,8 +321,8 @@ static bool decode_fields(struct bytes rest, struct decoded_notification *decode
 
 /* --- What can be given to clients -------------------------------------------------------------- */
 
-/* Whatever is in it goes to clients as JSON in UTF-8: one that cannot would end the connection of
- * each that is given it. A lone surrogate in the manner of UTF-8 is written as an escape. */
+/* A text goes to clients as JSON in UTF-8: one that cannot would end the connection of each that is
+ * given it. A lone surrogate in the manner of UTF-8 is written as an escape. */
 static bool text_is_sound(struct bytes text)
 {
     while (text.size) {

@@ -9,7 +9,7 @@
  * batches an error belongs to.
  *
  * Invariant: at the beginning of a turn the batch is empty, the state is that of the last
- * commit, and the position of each partition is its committed offset. Whatever fails comes back
+ * commit, and the position of each partition is its committed offset. Every failure comes back
  * to that (runner_give_back()). */
 #include "runner.h"
 

@@ -88,7 +88,7 @@ struct restoring {
     uint64_t malformed;
 };
 
-/* Whoever may write to the topic may have written anything. */
+/* A writer of the topic may have written anything. */
 static void restore_record(void *context, struct bytes key, struct bytes value, bool has_value)
 {
     struct restoring *restoring = context;

@@ -213,8 +213,8 @@ void token_wait_cancel(struct token_verifier *verifier, struct token_waiter *wai
         stop_waiting(verifier, waiter);
 }
 
-/* Also after a failed reading: who waits hears of it now, and not at the next one. Who comes later
- * waits for that. */
+/* Also after a failed reading: those that wait hear of it now, and not at the next one. Later ones
+ * wait for that. */
 static void waiters_due(struct token_verifier *verifier)
 {
     struct token_waiter *waiter;

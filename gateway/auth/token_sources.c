@@ -37,7 +37,7 @@ static bool equal_or_absent(const char *a, const char *b)
     return a && b ? strcmp(a, b) == 0 : a == b;
 }
 
-/* Whatever tells two sources apart has to be in the token: issuer, algorithm, audience. */
+/* The token has to tell two sources apart: by issuer, algorithm, audience. */
 enum status token_sources_check(const struct token_source_config *configs, size_t count,
                                 struct error *error)
 {

@@ -117,7 +117,7 @@ static enum status pack_claim(struct packer *packer, const json_t *value)
     bool single = packer->field == CLAIMS_FIELD_TENANT || packer->field == CLAIMS_FIELD_USER;
     if (!json_is_array(value))
         return pack_scalar(packer, value);
-    /* Whoever has several tenants has none: which one it is would be a guess. */
+    /* A user with several tenants has none: which one it is would be a guess. */
     if (single && json_array_size(value) != 1)
         return STATUS_OK;
     enum status status = STATUS_OK;

@@ -1,4 +1,4 @@
-/* The formats of the private id and the cursor. Whoever changes one counts FORMAT_VERSION up:
+/* The formats of the private id and the cursor. A change of one counts FORMAT_VERSION up:
  * clients hold these texts over releases, and an old text must be refused, not misread.
  *
  * What comes in was held by a client and is not trusted. A length is compared with what is left

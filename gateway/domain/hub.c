@@ -75,7 +75,7 @@ struct hub *hub_new(const struct hub_config *config, const struct lane_source_op
     return hub;
 }
 
-/* Whatever is under way for the lane is over. */
+/* Everything under way for the lane is over. */
 static void stop_lane(struct lane *lane)
 {
     read_back_forget(lane);
@@ -425,7 +425,7 @@ void hub_lane_broken(struct hub *hub, struct lane *lane, const char *reason)
     ring_clear(&lane->ring, 0);
     lane_count_beyond(lane);
     conflation_table_free(&lane->last_messages);
-    /* Whoever has been given something of the old log must come back with its cursor and is told
+    /* A client that was given something of the old log must come back with its cursor and is told
      * why; a session that nobody was told of yet begins anew by itself. */
     DL_FOREACH_SAFE2(lane->places, place, next, next_in_lane) {
         struct session *session = place->session;
@@ -474,7 +474,7 @@ static void expire_pending(struct hub *hub)
     }
 }
 
-/* Who is woken meanwhile waits for the next turn. */
+/* Sessions that are woken meanwhile wait for the next turn. */
 static void tell_listed(struct attention *list, uint64_t most)
 {
     /* Counted before: a session that is woken by what this one does waits for the next turn, so

@@ -3,7 +3,7 @@
  * lane, and a history.
  *
  * The session is attached to the room at once, while the client is told only when the lane is
- * open: so nothing that is published after the answer can be missed. Whatever is answered goes
+ * open: so nothing that is published after the answer can be missed. Every answer goes
  * through the session's queue and has its place in the stream. */
 #include "join.h"
 

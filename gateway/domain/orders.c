@@ -374,7 +374,7 @@ static void forget_order(struct orders *orders, struct order_in_force *order)
     orders->count--;
 }
 
-/* Who was in a room by the order is to leave it. */
+/* Members that were in a room by the order are to leave it. */
 static void lift_order(struct orders *orders, struct order_in_force *order)
 {
     struct order_subject *subject = order->subject;

@@ -71,8 +71,8 @@ struct place *place_new(struct lane *lane, struct session *session, uint32_t que
     return place;
 }
 
-/* Whatever it waits for, it does not any more. That it is asked for nothing by a join is the
- * caller's to see to: joins are answered. */
+/* It waits for nothing any more. The caller sees to it that no join asks for it: joins are
+ * answered. */
 void place_free(struct place *place)
 {
     assert(place->room_count == 0 && !place->joins && place->lane->place_count > 0);

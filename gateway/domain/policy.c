@@ -1,4 +1,4 @@
-/* Who may be in which room, and who may send which event, by the claims of a token. What is not
+/* Who may be in which room, and who may send which event, by the claims of a token. All that is not
  * allowed is denied: there is no rule that takes away, so their order means nothing and a rule
  * more never closes a room. */
 #include "json.h"

@@ -12,7 +12,7 @@
 
 /* --- start ---------------------------------------------------------------------------------- */
 
-/* Whoever left at the ring's edge needs no scan any more. */
+/* Places that left at the ring's edge need no scan any more. */
 static void release_covered(struct lane *lane)
 {
     struct place *place, *next;

@@ -231,8 +231,8 @@ void ring_prepend(struct ring *ring, struct ring *older, size_t bytes_limit)
     ring_trim(ring, bytes_limit);
 }
 
-/* A turn later, since transports frame what they take at the turn's end. Whatever is framed
- * later, for those who catch up, is counted by ring_recount(). */
+/* A turn later, since transports frame what they take at the turn's end. Frames that are made
+ * later, for those who catch up, are counted by ring_recount(). */
 void ring_settle(struct ring *ring)
 {
     assert(ring->unsettled <= ring->count);

@@ -284,7 +284,7 @@ void scan_failed(struct lane *lane)
     lane->scan.retry_ms = lane->hub->now_ms + SCAN_RETRY_MS;
 }
 
-/* Whatever was kept and did not go to the ring is dropped. */
+/* Records that were kept and did not go to the ring are dropped. */
 void scan_end(struct lane *lane)
 {
     struct hub *hub = lane->hub;

@@ -52,7 +52,7 @@ void session_end(struct session *session, const char *reason, bool transient)
         if (session->opening->refusal)
             return;
         session->opening->refusal = reason;
-        /* Who goes on from another gateway believes to be connected: he must come by himself. */
+        /* Coming from another gateway, it believes to be connected: it must come by itself. */
         session->opening->refusal_transient = transient || session->opening->continued;
         session_wake(session);
         return;

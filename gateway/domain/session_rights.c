@@ -23,7 +23,7 @@ static void find_subjects(const struct session *session, const struct claims *cl
     orders_find(session->hub->orders, principal, subjects);
 }
 
-/* Whoever is not to know why is told what anybody is told who may not. */
+/* A client that is not to know why is told what any other without the right is told. */
 const char *session_verdict(const struct session *session, const struct claims *claims,
                             const struct order_subjects *subjects)
 {

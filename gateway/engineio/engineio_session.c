@@ -285,7 +285,7 @@ void engineio_session_fail(struct engineio_session *session, unsigned code, cons
     engineio_session_end(session, ENGINEIO_CLOSE_PROTOCOL, now_ms);
 }
 
-/* Whoever ends it says why; these go without saying. */
+/* The caller that ends it says why; these go without saying. */
 static void complete_word(struct engineio_session *session)
 {
     assert(session->close_reason < ENGINEIO_CLOSE_COUNT);

@@ -1,7 +1,7 @@
 /* A session over WebSocket, and the way there: a probe beside a polling session, which the upgrade
  * makes the session's link.
  *
- * A link and its session point to each other. Whoever ends one of them takes the pointers back
+ * A link and its session point to each other. The end of one of them takes the pointers back
  * before anything else is called. A closed link stays in memory until the end of the turn
  * (`dead_links`), since its reader may be in the middle of a message when it is closed. */
 #include <assert.h>

@@ -80,7 +80,7 @@ bool address_quotas_enter(struct address_quotas *quotas, const struct wire *wire
     return true;
 }
 
-/* Whatever ends a session comes here, sometimes twice on its way. */
+/* Every end of a session comes here, sometimes twice on its way. */
 void address_place_leave(struct address_place *place)
 {
     if (place->quotas)

@@ -44,7 +44,7 @@ static void operations_answer(struct http_exchange *exchange, unsigned code,
     http_exchange_answer(exchange, &answer);
 }
 
-/* Who may connect to the port of clients is told whether, and not why: details name brokers. */
+/* The port of clients tells whether, and not why: details name brokers. */
 static void answer_health(struct http_exchange *exchange, const struct health_check *checks,
                           size_t count, bool details)
 {

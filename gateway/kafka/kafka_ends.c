@@ -164,7 +164,7 @@ static enum status ask_broker(struct kafka_ends_round *round)
     return code == RD_KAFKA_RESP_ERR_NO_ERROR ? STATUS_OK : STATUS_UNAVAILABLE;
 }
 
-/* Who ends waits for one answer at most. */
+/* An end waits for one answer at most. */
 static bool is_given_up(const struct kafka_ends_round *round)
 {
     return round->worker && worker_is_closing(round->worker);

@@ -40,8 +40,8 @@ static void broker_away(struct kafka_source *source)
     log_error("broker away", LOG_STRING("state", source->answered ? "lost" : "not reached yet"));
     KAFKA_LANES_FOREACH(&source->lanes, entry, scratch)
     {
-        /* Whatever comes now is of before: each lane is compared with its log when the broker is
-         * back. */
+        /* Records that come now are of before: each lane is compared with its log when the broker
+         * is back. */
         entry->verify = entry->reading;
         kafka_lane_unavailable(source, entry, KAFKA_ENDS_BROKER);
     }

@@ -256,7 +256,7 @@ static void note_field(struct framing *framing, struct http_request *request,
 }
 
 /* RFC 9112 sections 3.2 (Host), 6.1 and 6.3 (framing), 9.3 (persistence); RFC 9110 section 10.1.1
- * (Expect). Whatever two parsers could read differently is refused. */
+ * (Expect). A head that two parsers could read differently is refused. */
 static enum status judge_field(const struct framing *framing, struct http_request *request,
                                uint16_t *answer)
 {

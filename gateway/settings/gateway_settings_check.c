@@ -185,8 +185,8 @@ static void check_origins(const struct gateway_settings *settings, struct proble
                      "name the origins");
 }
 
-/* A browser sends its cookies whatever page asks. Who listens to every page would let every page in
- * as whoever looks at it; over WebSocket no other rule of browsers is in the way. */
+/* A browser sends its cookies whatever page asks. A gateway that listens to every page would let it
+ * in as the person who looks at it; over WebSocket no other rule of browsers is in the way. */
 static void check_auth_cookie(const struct gateway_settings *settings, struct problems *problems)
 {
     const char *cookie = settings->auth_cookie;
@@ -321,7 +321,7 @@ static void find_warnings(const struct gateway_settings *settings, struct proble
 void gateway_settings_finish(struct gateway_settings *settings, const struct shared_config *shared,
                              struct problems *problems, struct problems *warnings)
 {
-    /* Whoever tries it out without tokens does not thereby open it to the network. */
+    /* Trying it out without tokens does not open it to the network. */
     static char loopback[] = "127.0.0.1";
     if (settings->auth_mode == GATEWAY_AUTH_DEVELOPMENT && !settings->address)
         settings->address = loopback;

@@ -128,7 +128,8 @@ void socketio_connection_tell(struct socketio_connection *connection, struct byt
     socketio_connection_send(connection);
 }
 
-/* Who has joined nothing hears of it in a close frame, or, polling, in the main namespace. */
+/* A client that has joined nothing hears of it in a close frame, or, polling, in the main
+ * namespace. */
 void socketio_connection_tell_anywhere(struct socketio_connection *connection, const char *word)
 {
     const struct socketio_socket *socket;

@@ -71,7 +71,7 @@ void socketio_socket_tell(struct socketio_socket *socket, const char *word)
 {
     const struct socketio_connection *connection = socket->connection;
     assert(!socket->gone);
-    /* Who polls may not have fetched the answer to CONNECT yet, and has no close frame to read. */
+    /* A polling client may not have fetched the answer to CONNECT yet, and reads no close frame. */
     if (socket->accepted || !engineio_session_is_websocket(connection->session))
         socketio_connection_tell(socket->connection, bytes_of_string(socket->name), word);
 }

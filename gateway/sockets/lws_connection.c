@@ -7,7 +7,7 @@
  *              |---> BROKEN: the receiver is told, once, when it is freed
  *
  * The invariant: a connection is on the list of its state, and once it is open it is freed in one
- * place, connection_ended(), from libwebsockets' RAW_CLOSE. Whatever ends it earlier only moves it
+ * place, connection_ended(), from libwebsockets' RAW_CLOSE. An earlier end only moves it
  * to `doomed`, which is emptied at the end of the turn: nobody is freed while he is on the stack.
  *
  * Threads: the loop's alone. */
@@ -104,7 +104,7 @@ static void connection_write(struct wire *wire, struct bytes bytes)
     if (lws_partial_buffered(connection->wsi)) {
         stats->partial_writes++;
         wire->writable = false;
-        /* Who does not read our answers is not asked for more questions. */
+        /* A client that does not read our answers is not asked for more questions. */
         lws_rx_flow_control(connection->wsi, 0);
     }
 }

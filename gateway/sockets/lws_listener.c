@@ -104,13 +104,13 @@ static void open_connection(struct lws_server *server, int descriptor)
     assert(connection->wire.receiver_ops || connection->state != CONNECTION_OPEN);
 }
 
-/* Who has to wait does so in the kernel's queue. */
+/* Connections wait in the kernel's queue. */
 static bool may_accept(struct lws_server *server, int64_t now_ms)
 {
     int64_t now_us = now_ms * 1000, earliest_us = now_us - (int64_t)ACCEPT_SLACK_MS * 1000;
     if (server->accepts_per_second == 0)
         return true;
-    /* Who was idle for an hour may not take an hour's connections at once. */
+    /* After an idle hour, an hour's connections may not come at once. */
     if (server->accept_due_us < earliest_us)
         server->accept_due_us = earliest_us;
     if (server->accept_due_us > now_us) {

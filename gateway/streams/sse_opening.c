@@ -285,8 +285,8 @@ static void settle_opening(struct sse_client *client, struct buffer *out, struct
                                       .room = opening->refused_room});
 }
 
-/* Who comes back has the history or state of its rooms already, unless it was cut off in the middle of one.
- */
+/* A client that comes back has the history or state of its rooms already, unless it was cut off in
+ * the middle of one. */
 static void opening_join(struct sse_client *client, struct bytes room, uint64_t request)
 {
     struct sse_opening *opening = client->opening;

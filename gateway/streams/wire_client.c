@@ -366,7 +366,7 @@ void wire_clients_turn(struct wire_clients *clients)
             clients->dead = client;
         }
     }
-    /* Who died in this turn is dirty again, and not freed twice. */
+    /* A client that died in this turn is dirty again, and not freed twice. */
     free_gone_clients(clients);
 }
 

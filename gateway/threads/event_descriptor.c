@@ -1,7 +1,7 @@
 /* An eventfd and not a pipe: one descriptor, which cannot be filled. The counter has no meaning:
  * any number of signals is one "look".
  *
- * The invariant: clear, then look. Whoever looks first and clears then can miss what came
+ * The invariant: clear, then look. To look first and clear then can miss what came
  * between. */
 #include "event_descriptor.h"
 

@@ -102,7 +102,7 @@ enum status worker_open(int wake_descriptor, struct worker **worker, struct erro
     return STATUS_OK;
 }
 
-/* From the loop. Whoever owns jobs frees them after this, and not before: one of them may be
+/* From the loop. The owner of jobs frees them after this, and not before: one of them may be
  * running. The run queue is dropped and not collected: done() would tell those who are ending as
  * well. */
 void worker_close(struct worker *worker)
