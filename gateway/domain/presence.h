@@ -73,6 +73,7 @@ struct presence_stats {
                                                 too; of others, as in .entries */
     uint64_t read, written, faulty[PRESENCE_FAULTS], dropped[PRESENCE_DROPS];
     uint64_t joined, left, snapshots, changes; /* told of rooms; given to seats */
+    uint64_t unwritten;                        /* now: rooms of which something is to be written */
     uint64_t swept;                            /* records of others that this one removed */
     uint64_t steps; /* elements that loops over users, rooms and seats have looked at */
 };

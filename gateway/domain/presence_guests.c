@@ -87,13 +87,14 @@ void presence_leave(struct presence *presence, struct presence_seat *seat, int64
 
 void presence_watch(struct presence *presence, struct presence_seat *seat)
 {
-    /* The last of them: those who wait for a snapshot are found there. */
-    if (seat->watches)
+    /* The last of them: those who wait for a snapshot are found there. Who has news anyway does not
+     * wait: he stays where he is, since he would stand behind those who wait when he has taken it. */
+    if (seat->watches && !seat->pending)
         DL_DELETE(seat->room->watchers, seat);
-    else
-        seat->room->watcher_count++;
+    if (!seat->watches || !seat->pending)
+        DL_APPEND(seat->room->watchers, seat);
+    seat->room->watcher_count += !seat->watches;
     seat->watches = true;
-    DL_APPEND(seat->room->watchers, seat);
     seat->seen = 0;
     if (!seat->room->dirty && !seat->room->changed) {
         presence_pend(presence, seat);
@@ -118,23 +119,33 @@ static uint32_t named_guests(struct presence *presence, const struct presence_ro
     return count;
 }
 
+static void leave_unwritten(struct presence *presence, struct presence_room *room)
+{
+    if (!room->unwritten)
+        return;
+    assert(presence->stats.unwritten > 0);
+    DL_DELETE2(presence->unwritten, room, unwritten_prev, unwritten_next);
+    room->unwritten = false;
+    presence->stats.unwritten--;
+}
+
 void presence_guests_settle(struct presence *presence, unsigned most)
 {
     struct bytes *names = mem_resize(NULL, presence->config.users, sizeof(*names));
     for (; presence->dirty && most > 0; most--) {
         struct presence_room *room = presence->dirty;
         assert(room->dirty);
-        DL_DELETE2(presence->dirty, room, dirty_prev, dirty_next);
-        room->dirty = false;
-        /* Who came and went again within a tick is not written. What is to be written holds the
-         * room. */
-        bool written = room->guest_count || presence_list_find(presence, presence->self, room);
-        if (written)
+        /* What the log never held need not be removed from it: else rooms of which nobody is left
+         * would stay while the broker is away. */
+        if (room->guest_count || room->logged)
             presence_room_unwritten(presence, room);
+        else
+            leave_unwritten(presence, room);
         presence_list_set(presence, presence->self, room, room->guest_count, names,
                           named_guests(presence, room, names));
-        if (!written)
-            presence_room_release(presence, room);
+        DL_DELETE2(presence->dirty, room, dirty_prev, dirty_next);
+        room->dirty = false; /* that held it */
+        presence_room_release(presence, room);
     }
     free(names);
 }
@@ -145,6 +156,18 @@ void presence_room_unwritten(struct presence *presence, struct presence_room *ro
         return;
     room->unwritten = true;
     DL_APPEND2(presence->unwritten, room, unwritten_prev, unwritten_next);
+    presence->stats.unwritten++;
+}
+
+/* Before all others: so those that the log may hold, which have to stay until they are written or
+ * removed there, are no more than were in it and a batch. */
+static void unwritten_again(struct presence *presence, struct presence_room *room)
+{
+    assert(room->logged);
+    leave_unwritten(presence, room);
+    room->unwritten = true;
+    DL_PREPEND2(presence->unwritten, room, unwritten_prev, unwritten_next);
+    presence->stats.unwritten++;
 }
 
 void presence_guests_rewrite(struct presence *presence)
@@ -169,10 +192,10 @@ void presence_guests_forget(struct presence *presence)
     presence_guests_settle(presence, UINT32_MAX);
     while (presence->unwritten) {
         struct presence_room *room = presence->unwritten;
-        DL_DELETE2(presence->unwritten, room, unwritten_prev, unwritten_next);
-        room->unwritten = false;
+        leave_unwritten(presence, room);
         presence_room_release(presence, room);
     }
+    assert(presence->stats.unwritten == 0);
 }
 
 /* --- what is written -------------------------------------------------------------------------- */
@@ -219,12 +242,13 @@ static bool write_next(struct presence *presence, struct presence_write *write)
     if (!room)
         return false;
     assert(room->unwritten);
-    DL_DELETE2(presence->unwritten, room, unwritten_prev, unwritten_next);
-    room->unwritten = false;
+    leave_unwritten(presence, room);
     assert(!room->sent && presence->sent_count < PRESENCE_WRITES_MOST);
     room->sent = true;
     presence->sent[presence->sent_count++] = room;
     write_own_list(presence, room, write);
+    room->sent_removal = !write->has_value;
+    room->logged = true;
     return true;
 }
 
@@ -262,7 +286,9 @@ void presence_written(struct presence *presence, bool all, int64_t now_ms)
         struct presence_room *room = presence->sent[i];
         room->sent = false;
         if (!all) /* it may be there: the same again does no harm */
-            presence_room_unwritten(presence, room);
+            unwritten_again(presence, room);
+        else if (room->sent_removal)
+            room->logged = false;
         presence_room_release(presence, room);
     }
     presence->sent_count = 0;

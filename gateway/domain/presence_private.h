@@ -66,6 +66,8 @@ struct presence_room {
     uint64_t snapshot_version, json_version; /* 0: not made */
     struct buffer json, snapshot_json;
     bool changed, dirty, unwritten, sent; /* in the lists of presence that are called so */
+    bool logged;                          /* the log may hold a record of it, of this worker */
+    bool sent_removal;                    /* what was sent is one without a value */
     struct presence_room *changed_prev, *changed_next, *dirty_prev, *dirty_next, *unwritten_prev,
         *unwritten_next;
     UT_hash_handle hh;

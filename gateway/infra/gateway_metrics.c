@@ -377,6 +377,8 @@ static const struct row gauges[] = {
     ROW("presence_users", "Users in them, each counted in each of his rooms.", presence.users),
     ROW("presence_workers", "Gateway processes that are heard of, this one too.", presence.workers),
     ROW("presence_entries", "Rooms and users of other gateways that are kept.", presence.entries),
+    ROW("presence_unwritten", "Rooms of which something is to be written to presence.topic yet.",
+        presence.unwritten),
 #define HELP "Raw WebSockets and event streams now."
     BY("stream_connections", HELP, "transport", "websocket", websocket.connections),
     BY("stream_connections", HELP, "transport", "sse", sse.connections),

@@ -167,6 +167,29 @@ START_TEST(who_comes_gets_a_snapshot_with_himself)
 }
 END_TEST
 
+/* Another one asks again while there is news for him, and takes it before the next tick. */
+START_TEST(who_asks_again_does_not_hide_who_comes)
+{
+    begin(10, 100);
+    beats(PRESENCE_BEATS_KNOWN);
+    reads("[\"w\"]", "{}");
+    reads("[\"w\",\"acme\",\"task:1\"]", "{\"count\":1,\"users\":[\"ann\"]}");
+    struct presence_seat *bob = watcher("acme", "bob");
+    pass(200);
+    ck_assert(bob->pending);
+    struct presence_seat *ann = watcher("acme", "ann");
+    presence_watch(presence, bob);
+    told(bob);
+    ck_assert(news.snapshot);
+    pass(200);
+    told(ann);
+    ck_assert(news.snapshot && news.users.size > 0);
+    ck_assert_uint_eq(ann->seen, bob->seen);
+    leave(ann), leave(bob);
+    end();
+}
+END_TEST
+
 START_TEST(a_tenant_is_a_wall)
 {
     begin(10, 100);
@@ -353,6 +376,59 @@ START_TEST(a_removal_that_was_lost_is_written_again)
         ;
     presence_written(presence, false, now_ms);
     ck_assert_str_eq(written(), "\"acme\",\"task:1\"]= ");
+    end();
+}
+END_TEST
+
+/* One user after the other comes into a room of his own and leaves it, while the broker does not take
+ * anything: what is left of them is bounded by a batch. */
+START_TEST(rooms_that_the_log_never_held_are_not_kept)
+{
+    enum { PASSERS = 3 * PRESENCE_WRITES_MOST, AT_ONCE = 50 };
+    struct presence_seat *seats[AT_ONCE];
+    struct presence_write write;
+    char room[16];
+    begin(10, 100);
+    for (unsigned i = 0; i < PASSERS;) {
+        for (unsigned j = 0; j < AT_ONCE; j++, i++) {
+            snprintf(room, sizeof(room), "task:%u", i);
+            seats[j] = presence_enter(presence, BYTES_LITERAL("acme"), bytes_of_string(room),
+                                      BYTES_LITERAL("ann"), NULL);
+        }
+        pass(400);
+        unsigned count = 0;
+        while (presence_next_write(presence, now_ms, &write))
+            count++;
+        for (unsigned j = 0; j < AT_ONCE; j++)
+            leave(seats[j]);
+        pass(LINGER + 400);
+        if (count)
+            presence_written(presence, false, now_ms);
+    }
+    ck_assert_uint_le(presence_stats(presence)->unwritten, PRESENCE_WRITES_MOST);
+    ck_assert_uint_le(presence_stats(presence)->rooms, PRESENCE_WRITES_MOST);
+    ck_assert_uint_gt(presence_stats(presence)->unwritten, 0); /* it may hold these */
+    for (unsigned i = 0; i < 3; i++)
+        written();
+    pass(400);
+    ck_assert_uint_eq(presence_stats(presence)->unwritten, 0);
+    ck_assert_uint_eq(presence_stats(presence)->rooms, 0);
+    end();
+}
+END_TEST
+
+/* Nothing of it was even handed out. */
+START_TEST(a_room_that_was_not_handed_out_is_not_kept)
+{
+    begin(10, 100);
+    struct presence_seat *ann = enter("acme", "ann");
+    pass(200);
+    ck_assert_uint_eq(presence_stats(presence)->unwritten, 1);
+    leave(ann);
+    pass(LINGER + 400);
+    ck_assert_uint_eq(presence_stats(presence)->unwritten, 0);
+    ck_assert_uint_eq(presence_stats(presence)->rooms, 0);
+    ck_assert_str_eq(written(), "");
     end();
 }
 END_TEST
@@ -545,6 +621,8 @@ TEST_PROGRAM("presence", a_snapshot_then_who_comes_and_goes, two_tabs_are_one_us
              who_missed_changes_gets_a_snapshot, beyond_the_limit_users_are_counted,
              what_others_write_is_bounded, faulty_records_are_counted_and_passed_over,
              what_is_written, a_removal_that_was_lost_is_written_again,
-             who_was_taken_for_gone_writes_again, who_is_long_gone_is_swept,
-             a_log_that_is_made_anew, what_is_not_known_yet_is_not_complete, a_batch_has_a_limit,
+             rooms_that_the_log_never_held_are_not_kept, a_room_that_was_not_handed_out_is_not_kept,
+             who_asks_again_does_not_hide_who_comes, who_was_taken_for_gone_writes_again,
+             who_is_long_gone_is_swept, a_log_that_is_made_anew,
+             what_is_not_known_yet_is_not_complete, a_batch_has_a_limit,
              who_comes_and_goes_costs_the_same_among_few_and_many, a_crowd_is_told_less_often)
