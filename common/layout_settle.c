@@ -225,29 +225,59 @@ static void check_coincidence(const struct layout *layout, const struct candidat
     }
 }
 
+static void tell_state_topic(const struct candidate *lane, const struct candidate *of,
+                             const char *topic, struct problems *problems)
+{
+    problems_add(problems, lane->rule->line, lane->rule->column,
+                 "%s: in the topic %s the state of %s is kept", lane->rule->name, topic, of->name);
+}
+
+/* Whose state is kept in the topic `name`, which ends like one. */
+static void check_literal(const struct candidates *candidates, const struct candidate *lane,
+                          struct problems *problems)
+{
+    char before[LAYOUT_TOPIC_LIMIT + 1];
+    snprintf(before, sizeof(before), "%.*s",
+             (int)(strlen(lane->name) - strlen(LAYOUT_STATE_SUFFIX)), lane->name);
+    for (size_t i = 0; i < candidates->count; i++) {
+        const struct candidate *of = &candidates->items[i];
+        bool meet = of->pattern ? can_coincide(before, of->name) : strcmp(before, of->name) == 0;
+        if (lane->rule == of->rule || !meet)
+            continue;
+        tell_state_topic(lane, of, lane->name, problems);
+        return;
+    }
+}
+
+/* Whether a pattern fits the topic of a state. */
+static void check_pattern(const struct candidates *candidates, const struct candidate *lane,
+                          struct problems *problems)
+{
+    char state[LAYOUT_TOPIC_LIMIT + sizeof(LAYOUT_STATE_SUFFIX)];
+    for (size_t i = 0; i < candidates->count; i++) {
+        const struct candidate *of = &candidates->items[i];
+        if (lane->rule == of->rule)
+            continue;
+        snprintf(state, sizeof(state), "%s" LAYOUT_STATE_SUFFIX, of->name);
+        if (!can_coincide(lane->name, state))
+            continue;
+        tell_state_topic(lane, of, state, problems);
+        return;
+    }
+}
+
 /* Records of a lane and of a state in one topic could not be told apart. On the safe side, as
  * can_coincide() is. */
 static void check_states(const struct candidates *candidates, struct problems *problems)
 {
     const size_t suffix = strlen(LAYOUT_STATE_SUFFIX);
     for (size_t i = 0; i < candidates->count; i++) {
-        const struct candidate *a = &candidates->items[i];
-        char before[LAYOUT_TOPIC_LIMIT + 1];
-        size_t size = strlen(a->name);
-        if (size < suffix || strcmp(a->name + size - suffix, LAYOUT_STATE_SUFFIX) != 0)
-            continue;
-        snprintf(before, sizeof(before), "%.*s", (int)(size - suffix), a->name);
-        for (size_t j = 0; j < candidates->count; j++) {
-            const struct candidate *b = &candidates->items[j];
-            bool meet = a->pattern || b->pattern ? can_coincide(before, b->name)
-                                                 : strcmp(before, b->name) == 0;
-            if (a->rule == b->rule || !meet)
-                continue;
-            problems_add(problems, a->rule->line, a->rule->column,
-                         "%s: in the topic %s the state of %s is kept", a->rule->name, a->name,
-                         b->name);
-            break;
-        }
+        const struct candidate *lane = &candidates->items[i];
+        size_t size = strlen(lane->name);
+        if (lane->pattern)
+            check_pattern(candidates, lane, problems);
+        else if (size > suffix && strcmp(lane->name + size - suffix, LAYOUT_STATE_SUFFIX) == 0)
+            check_literal(candidates, lane, problems);
     }
 }
 

@@ -128,6 +128,11 @@ START_TEST(no_lane_is_where_a_state_is_kept)
                 "rooms:\n"
                 "  news: {topic: fanout.review.legal.state, key: \"{tenant}\"}\n",
                 3, "the state of fanout.review.* is kept");
+    has_problem("allow: {chat: ['st*']}\n"
+                "rooms:\n"
+                "  board: {topic: fanout.board, key: \"{tenant}\"}\n"
+                "  chat: {topic: \"fanout.board.{key}\", key: \"{tenant}\"}\n",
+                4, "in the topic fanout.board.state the state of fanout.board is kept");
     struct made made = good("rooms: {news: {topic: news.state, key: \"{tenant}\"}}");
     drop(&made);
 }
