@@ -27,6 +27,7 @@
 enum {
     LOOKS_A_TURN = 1 << 18, /* records of rings that all searches together look at in one turn */
     LOOKS_TO_DECODE = 64,   /* what a record that may be the room's costs, beside its look */
+    BYTES_A_LOOK = 16,      /* and for each so many bytes that are decoded one more */
     FIRST_STEP = 16,        /* the first look goes so many times less far than is allowed */
     NEXT_STEP = 4,
 };
@@ -42,7 +43,8 @@ static void keep_found(struct history_search *search, struct message *message)
      * was more. */
     struct history *history = search->history;
     if (message->timestamp_ms < search->since_ms && !search->folding) {
-        search->cut = search->cut || search->since_bound;
+        if (search->since_bound && (!history->is_state || message->notification->item.key.size))
+            search->cut = true;
         return;
     }
     /* A state is all from one place on: were one left out in the middle, for a clock that goes
@@ -55,7 +57,7 @@ static void keep_found(struct history_search *search, struct message *message)
     }
     while (history_count(history) && history_is_too_large(history)) {
         history_drop_oldest(history);
-        search->cut = true;
+        search->cut = search->too_large = true;
     }
 }
 
@@ -306,7 +308,7 @@ static void look_through_ring(struct history_search *search, int64_t until, size
             keep_found(search, message);
         if (!decoded)
             message_forget_decoded(message);
-        spend_looks(looks, LOOKS_TO_DECODE);
+        spend_looks(looks, LOOKS_TO_DECODE + message_record_bytes(message) / BYTES_A_LOOK);
     }
     search->next = index < end ? ring_at(ring, index)->offset : until;
 }
@@ -316,7 +318,8 @@ static bool look_further(struct history_search *search)
     uint64_t most = search->hub->config.history.bytes;
     /* It has all it may have, or there is nothing more, or it has learnt that it reads too much. */
     if (search->shrinks || search->reached || search->span >= most || search->overflowed ||
-        history_count(search->history) == search->last || search->low <= search->lane->first)
+        search->too_large || history_count(search->history) == search->last ||
+        search->low <= search->lane->first)
         return false;
     search->span = search->span < most / NEXT_STEP ? search->span * NEXT_STEP : most;
     search->begun = false;

@@ -75,6 +75,7 @@ struct history_search {
     bool reached;    /* nothing that was asked for lies before what is looked through */
     bool overflowed; /* more were found than `last` */
     bool cut;        /* some were left out for want of memory, or for their age */
+    bool too_large;  /* likewise, for want of memory: to look further would not help */
     bool folding;    /* of a state: one of the room that is young enough was found */
     int64_t first_ms;                               /* when that first record was written */
     int64_t low, next;                              /* from where; the next offset to look at */

@@ -971,6 +971,23 @@ START_TEST(a_clock_that_goes_wrong_does_not_bring_back_what_was)
 }
 END_TEST
 
+/* Its age says nothing of the state. */
+START_TEST(what_is_about_no_item_is_no_part_of_a_state)
+{
+    begin();
+    world.config.history.age_ms = 20 * SECOND;
+    start_gateway();
+    connect();
+    publish("task:1", 1);
+    publish("task:2", 30);
+    publish_items("task:1", "a");
+    ask_state("task:1");
+    rest();
+    EXPECT("![31 ] +task:1=1@0 ");
+    end();
+}
+END_TEST
+
 START_TEST(a_state_can_be_switched_off)
 {
     begin();
@@ -1009,6 +1026,30 @@ START_TEST(what_a_turn_looks_at_is_bounded)
 }
 END_TEST
 
+START_TEST(large_records_count_for_more_in_a_turn)
+{
+    enum { RECORDS = 900, BYTES = 4000 };
+    char data[BYTES];
+    memset(data, 'x', sizeof(data));
+    data[0] = data[BYTES - 2] = '"';
+    data[BYTES - 1] = 0;
+    begin();
+    world.config.ring_bytes = 8 << 20;
+    world.config.history.bytes = 1 << 26;
+    start_gateway();
+    connect();
+    for (unsigned i = 0; i < RECORDS; i++)
+        publish_one("task:1", (struct notification_item){BYTES_LITERAL("a"), false}, data,
+                    (i + 1) * SECOND);
+    ask_state("task:1");
+    turn();
+    ck_assert_str_eq(said, "");
+    turn();
+    EXPECT("![899 ] +task:1=1@0 ");
+    end();
+}
+END_TEST
+
 TEST_PROGRAM(
     "history", the_last_ones_come_before_the_confirmation, what_is_since_a_time_comes,
     a_room_that_has_no_past_has_none, what_the_ring_does_not_have_is_read,
@@ -1028,5 +1069,6 @@ TEST_PROGRAM(
     who_comes_back_has_the_state_and_gets_what_it_missed,
     a_session_that_moves_takes_its_state_first, of_too_many_items_the_newest_come,
     a_state_says_how_far_it_looked, a_log_without_records_says_when_it_was_looked_at,
-    a_clock_that_goes_wrong_does_not_bring_back_what_was, a_state_can_be_switched_off,
-    what_a_turn_looks_at_is_bounded)
+    a_clock_that_goes_wrong_does_not_bring_back_what_was,
+    what_is_about_no_item_is_no_part_of_a_state, a_state_can_be_switched_off,
+    what_a_turn_looks_at_is_bounded, large_records_count_for_more_in_a_turn)
