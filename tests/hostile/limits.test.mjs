@@ -12,7 +12,7 @@ import { token } from '../integration/lib/client.mjs';
 import { SLOW, SOURCE_DIR } from '../integration/lib/places.mjs';
 import { WebSocketClient } from '../integration/lib/streams.mjs';
 import { eventually, sleep } from '../integration/lib/wait.mjs';
-import { merge, SECRET, taskEvent, TOPICS, World } from '../integration/lib/world.mjs';
+import { merge, RULES, SECRET, taskEvent, TOPICS, World } from '../integration/lib/world.mjs';
 import { status } from './lib/attack.mjs';
 import { frame, openPolling, openWebSocket, poll, post, Raw, request, target, upgrade } from './lib/raw.mjs';
 
@@ -20,6 +20,12 @@ const { values } = parseArgs({ options: { only: { type: 'string' } } });
 const PATIENCE = 10000 * SLOW;
 /* What the release build may need above what it has at rest, whatever is tried. */
 const MEMORY_MOST_KB = 64 * 1024;
+
+/* A room that shows items. */
+const BOARD = `  - name: board
+    when: {"event": ["task.item"]}
+    notify: {type: task.status, rooms: ["task:board"], state: "{taskId}"}
+`;
 
 /* --- the tables --- */
 
@@ -296,6 +302,17 @@ const trials = {
                 return got.history?.count === 5 && got;
             }, { timeout: PATIENCE, interval: 200, what: 'a history of five' });
             assert.equal(answer.history.complete, false);
+        },
+    },
+    'state.items': {
+        settings: { state: { items: 3 } }, metrics: ['states_incomplete_total'],
+        try: async ({ gateway, backend }) => {
+            await backend.events(many(6, (n) => taskEvent({ taskId: `item-${n}`, n, event: 'task.item' })));
+            const answer = await eventually(async () => {
+                const got = await refusedSubscribe(gateway, ['task:board'], { state: true });
+                return got.state?.count === 3 && got;
+            }, { timeout: PATIENCE, interval: 200, what: 'a state of three items' });
+            assert.equal(answer.state.complete, false);
         },
     },
     'history.bytes': {
@@ -579,6 +596,10 @@ const EXCEPTIONS = {
     'control.order_age': 'a time, after which an order is forgotten: orders_test.c',
     'rooms that a session has lost, of which it is yet to be told (but for those of the private id)': 'takes fresh tokens, and a client that reads nothing: refresh_test.c',
     'what a worker shows the others': "the number is the program's own",
+    'a step of a state': 'the others come in the next: history_search_test.c',
+    'presence.entries': 'takes other gateways, with rooms full of users: presence_test.c',
+    'presence.users': 'takes other gateways, with rooms full of users: presence_test.c',
+    'what a session is to be told of it': 'one for each room by its making: session_presence_test.c',
 };
 
 /* Each trial alone if it cannot be otherwise; the others share a gateway. */
@@ -616,7 +637,7 @@ describe('limits', { timeout: 900000 * SLOW }, () => {
 
     before(async () => {
         world = await World.open(null, 'limits', {
-            broker: 'embedded', topics: { ...TOPICS, 'fanout.review.second': 1, 'fanout.review.third': 1 }, settings: { allow: { review: ['legal', 'second', 'third'] } },
+            broker: 'embedded', rules: `${RULES}${BOARD}`, topics: { ...TOPICS, 'fanout.review.second': 1, 'fanout.review.third': 1 }, settings: { allow: { review: ['legal', 'second', 'third'] } },
         });
         await world.dispatcher();
         backend = await world.backend();
