@@ -42,6 +42,7 @@ static struct presence_worker *worker_get(struct presence *presence, struct byte
         return worker;
     if (HASH_COUNT(presence->workers) >= PRESENCE_WORKERS_MOST) {
         presence->stats.dropped[PRESENCE_DROP_WORKERS]++;
+        presence->unknown = true;
         return NULL;
     }
     worker = worker_new(id);
@@ -107,6 +108,8 @@ static void worker_free(struct presence *presence, struct presence_worker *worke
     set_live(presence, worker, false);
     worker_clear(presence, worker);
     worker_settled(presence, worker);
+    assert(presence->partly >= worker->partly);
+    presence->partly -= worker->partly;
     HASH_DELETE(hh, presence->workers, worker);
     DL_DELETE(presence->by_seen, worker);
     free(worker);
@@ -218,9 +221,12 @@ static void read_list_of(struct presence *presence, struct presence_worker *work
     if (fits(presence, worker, room, &named)) {
         room = presence_room_get(presence, record->scope, record->room);
         presence_list_set(presence, worker, room, record->count, record->users, named);
-    } else if (room) {
-        presence_list_set(presence, worker, room, 0, NULL, 0);
+        return;
     }
+    presence->partly += !worker->partly;
+    worker->partly = true;
+    if (room)
+        presence_list_set(presence, worker, room, 0, NULL, 0);
 }
 
 static void read_other(struct presence *presence, const struct presence_record *record)
@@ -264,6 +270,8 @@ void presence_log_begins(struct presence *presence)
     struct presence_worker *worker, *next;
     HASH_ITER(hh, presence->workers, worker, next)
         worker_free(presence, worker);
+    assert(presence->partly == 0);
+    presence->unknown = false;
     presence->beats = 0;
     presence_guests_rewrite(presence);
 }
@@ -280,6 +288,15 @@ static bool has_changes(const struct presence *presence)
     return presence->changed || presence->dirty;
 }
 
+/* What was too much for this turn is done soon; but of a crowd that is to be told later, a change in
+ * any other room is collected as long as ever. */
+static int64_t next_tick_ms(const struct presence *presence, bool more)
+{
+    if (!has_changes(presence))
+        return 0;
+    return presence->now_ms + (more ? PRESENCE_MORE_MS : PRESENCE_TICK_MS);
+}
+
 void presence_run(struct presence *presence, int64_t now_ms)
 {
     if (now_ms > presence->now_ms)
@@ -294,8 +311,8 @@ void presence_run(struct presence *presence, int64_t now_ms)
     if (presence->now_ms < presence->tick_ms)
         return;
     presence_guests_settle(presence, ROOMS_A_TICK);
-    presence_tell(presence, ROOMS_A_TICK);
-    presence->tick_ms = has_changes(presence) ? presence->now_ms + PRESENCE_MORE_MS : 0;
+    bool more = presence_tell(presence, ROOMS_A_TICK) || presence->dirty;
+    presence->tick_ms = next_tick_ms(presence, more);
 }
 
 int64_t presence_deadline_ms(const struct presence *presence)

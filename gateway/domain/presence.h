@@ -36,13 +36,13 @@
 struct presence;
 
 enum {
-    PRESENCE_BEAT_MS = 1000,   /* the same for all gateways: no setting */
-    PRESENCE_BEATS_MISSED = 6, /* from here on a worker is gone */
-    PRESENCE_BEATS_KNOWN = 3,  /* of this one: by then each of the others has had one */
-    PRESENCE_SWEEP_AFTER = 60, /* beats: then its records are removed; each of the others waits so
+    PRESENCE_BEAT_MS = 1000,     /* the same for all gateways: no setting */
+    PRESENCE_BEATS_MISSED = 6,   /* from here on a worker is gone */
+    PRESENCE_BEATS_KNOWN = 3,    /* of this one: by then each of the others has had one */
+    PRESENCE_SWEEP_AFTER = 60,   /* beats: then its records are removed; each of the others waits so
                                  * long, and up to as long again, so that one comes first */
-    PRESENCE_TICK_MS = 150,    /* changes are collected for so long before they are told */
-    PRESENCE_MORE_MS = 10, /* what was too much for one turn, or too early, is looked at again */
+    PRESENCE_TICK_MS = 150,      /* changes are collected for so long before they are told */
+    PRESENCE_MORE_MS = 10,       /* what was too much for one turn is gone on with */
     PRESENCE_WATCHERS_A_MS = 10, /* a room with 10,000 who watch is told once a second */
     PRESENCE_WRITE_MS = 150,     /* and before they are written */
     PRESENCE_WRITES_MOST = 500,  /* records at a time */
@@ -54,7 +54,9 @@ struct presence_seat;
 struct presence_config {
     uint8_t worker[PRESENCE_WORKER_BYTES]; /* random, of this process alone */
     uint64_t seed;                         /* random: where names lie in tables */
-    uint32_t users;    /* named for a room, by a worker and in a snapshot; the others are counted */
+    /* Named for a room, by a worker and in a snapshot, if they are not above PRESENCE_NAMES_BYTES;
+     * the others are counted. */
+    uint32_t users;
     uint64_t entries;  /* of other workers: so many lists and users in them are kept */
     int64_t linger_ms; /* who has left is there for so long yet */
     /* There is news for the seat: presence_next_news() is to be called, now or later. Not from in

@@ -112,9 +112,13 @@ static uint32_t named_guests(struct presence *presence, const struct presence_ro
                              struct bytes *names)
 {
     uint32_t count = 0;
+    size_t left = PRESENCE_NAMES_BYTES;
     for (const struct presence_guest *guest = room->guest_list;
-         guest && count < presence->config.users; guest = guest->next)
+         guest && count < presence->config.users && guest->size <= left; guest = guest->next) {
+        left -= guest->size;
         names[count++] = bytes_of(guest->name, guest->size);
+    }
+    assert(count > 0 || !room->guest_list);
     presence->stats.steps += count;
     return count;
 }

@@ -64,6 +64,7 @@ struct presence_room {
     bool too_many; /* that came and went: who watches gets a snapshot */
     struct presence_names snapshot;
     uint64_t snapshot_version, json_version; /* 0: not made */
+    bool snapshot_partly;                    /* made while presence_is_partly() */
     struct buffer json, snapshot_json;
     bool changed, dirty, unwritten, sent; /* in the lists of presence that are called so */
     bool logged;                          /* the log may hold a record of it, of this worker */
@@ -88,6 +89,7 @@ struct presence_list {
 
 struct presence_worker {
     bool live;
+    bool partly;                 /* some of its rooms are not known: there was no space */
     uint64_t seen;               /* beats of this one that had been read, when its last was */
     struct presence_list *lists; /* by room */
     struct presence_list *counting, *idle;
@@ -108,6 +110,8 @@ struct presence {
     struct presence_worker *by_seen;  /* the longest silent first */
     struct presence_worker *settling; /* some of their lists are to count, or not any more */
     uint64_t beats;                   /* of this one, read */
+    uint32_t partly;                  /* workers that are */
+    bool unknown;                     /* a worker was left out */
     uint64_t sweep_after;
     struct presence_room *changed, *dirty, *unwritten;
     struct presence_guest *lingering; /* in the order of their time */
@@ -141,6 +145,12 @@ static inline bool presence_knows(const struct presence *presence)
     return presence->beats >= PRESENCE_BEATS_KNOWN;
 }
 
+/* Of what others write something was not kept, in whatever room. */
+static inline bool presence_is_partly(const struct presence *presence)
+{
+    return presence->unknown || presence->partly > 0;
+}
+
 /* presence_rooms.c */
 struct presence_room *presence_room_get(struct presence *presence, struct bytes scope,
                                         struct bytes name);
@@ -164,8 +174,9 @@ struct presence_list *presence_list_find(const struct presence *presence,
 /* Its users are in the room from now on, or are not. */
 void presence_list_count(struct presence *presence, struct presence_worker *worker,
                          struct presence_list *list, bool counts);
-/* Tells up to `most` of the rooms that have changed. */
-void presence_tell(struct presence *presence, unsigned most);
+/* Tells up to `most` of the rooms that have changed; whether there are more, and some of them may be
+ * told by now. */
+bool presence_tell(struct presence *presence, unsigned most);
 void presence_names_clear(struct presence_names *names);
 
 /* presence_guests.c */

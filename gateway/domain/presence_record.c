@@ -10,6 +10,7 @@
 
 #include "json.h"
 #include "mem.h"
+#include "unicode.h"
 
 enum { DEPTH = 8, KEY_TEXTS = 3 };
 
@@ -89,6 +90,13 @@ static bool read_count(struct bytes number, uint64_t *count)
     return number.size > 0;
 }
 
+/* As those of tokens are: what is passed on to clients is text. */
+static bool is_user(struct bytes name)
+{
+    assert(name.data && name.size > 0); /* take_presence_text() */
+    return unicode_is_valid(name) && !memchr(name.data, 0, name.size);
+}
+
 static bool read_users(struct json_scanner *scanner, struct presence_space *space,
                        struct presence_record *record)
 {
@@ -165,6 +173,9 @@ enum presence_fault presence_record_read(struct bytes key, bool has_value, struc
     record->scope = texts[1];
     record->room = texts[2];
     point_to(space, at, space->users, record->user_count);
+    for (uint32_t i = 0; i < record->user_count; i++)
+        if (!is_user(space->users[i]))
+            return PRESENCE_FAULTY_VALUE;
     record->users = space->users;
     return PRESENCE_SOUND;
 }

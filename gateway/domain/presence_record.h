@@ -21,9 +21,14 @@ enum {
     PRESENCE_WORKER_TEXT_LIMIT = 64, /* as text, of whatever version wrote it */
     PRESENCE_USERS_MOST = 1000,      /* named in a record */
     PRESENCE_USER_LIMIT = CLAIMS_VALUE_LIMIT,
+    PRESENCE_NAMES_BYTES = 64 * 1024, /* of users named in one that this program writes, and in what
+                                       * a client is told; the others are counted */
     /* Each byte of a text may be an escape of six. */
     PRESENCE_KEY_LIMIT = 6 * (PRESENCE_WORKER_TEXT_LIMIT + LAYOUT_KEY_LIMIT + ROOM_NAME_LIMIT) + 16,
     PRESENCE_VALUE_LIMIT = PRESENCE_USERS_MOST * (6 * PRESENCE_USER_LIMIT + 3) + 64,
+    /* The largest record that this program writes, with what Kafka puts around it. */
+    PRESENCE_RECORD_BYTES =
+        PRESENCE_KEY_LIMIT + 6 * PRESENCE_NAMES_BYTES + 3 * PRESENCE_USERS_MOST + 1024,
 };
 
 enum presence_fault { PRESENCE_SOUND, PRESENCE_FAULTY_KEY, PRESENCE_FAULTY_VALUE, PRESENCE_FAULTS };

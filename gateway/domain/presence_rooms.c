@@ -19,6 +19,13 @@ static void presence_names_add(struct presence_names *names, struct bytes name)
     names->count++;
 }
 
+/* Without their sizes. */
+static size_t names_bytes(const struct presence_names *names)
+{
+    assert(buffer_size(&names->packed) >= names->count);
+    return buffer_size(&names->packed) - names->count;
+}
+
 void presence_names_clear(struct presence_names *names)
 {
     buffer_clear(&names->packed);
@@ -338,7 +345,8 @@ static void collect(struct presence *presence, struct presence_room *room)
     }
     presence->stats.joined += room->joined.count;
     presence->stats.left += room->left.count;
-    room->too_many = room->joined.count + room->left.count > presence->config.users;
+    room->too_many = room->joined.count + room->left.count > presence->config.users ||
+                     names_bytes(&room->joined) + names_bytes(&room->left) > PRESENCE_NAMES_BYTES;
 }
 
 void presence_pend(struct presence *presence, struct presence_seat *seat)
@@ -389,7 +397,7 @@ static void tell_next_after(const struct presence *presence, struct presence_roo
     room->due_ms = presence->now_ms + room->watcher_count / PRESENCE_WATCHERS_A_MS;
 }
 
-void presence_tell(struct presence *presence, unsigned most)
+bool presence_tell(struct presence *presence, unsigned most)
 {
     struct presence_room *room, *next;
     DL_FOREACH_SAFE2(presence->changed, room, next, changed_next) {
@@ -403,8 +411,9 @@ void presence_tell(struct presence *presence, unsigned most)
         tell_next_after(presence, room);
         presence_room_release(presence, room);
         if (--most == 0)
-            break;
+            return presence->changed != NULL;
     }
+    return false;
 }
 
 void presence_tell_anew(struct presence *presence)
@@ -445,27 +454,38 @@ static void begin_json(struct buffer *json, const struct presence_room *room)
     json_write_string(json, presence_name_of(room));
 }
 
+/* The snapshot names all. Of which rooms something was not kept is not known, so it is none of them
+ * then. */
+static bool names_all(const struct presence *presence, const struct presence_room *room)
+{
+    return presence_knows(presence) && !presence_is_partly(presence) &&
+           room->snapshot.count == told_total(room);
+}
+
 /* As it was told, not as it is: the changes that are told next begin there. Once for all who need
  * it. */
 static void make_snapshot(struct presence *presence, struct presence_room *room)
 {
     const struct presence_user *user;
-    if (room->snapshot_version == room->version)
+    if (room->snapshot_version == room->version &&
+        room->snapshot_partly == presence_is_partly(presence))
         return;
     presence_names_clear(&room->snapshot);
     for (user = room->users; user && room->snapshot.count < presence->config.users;
          user = user->hh.next) {
         presence->stats.steps++;
+        if (user->told && names_bytes(&room->snapshot) + user->size > PRESENCE_NAMES_BYTES)
+            break;
         if (user->told)
             presence_names_add(&room->snapshot, bytes_of(user->name, user->size));
     }
     begin_json(&room->snapshot_json, room);
     write_names(&room->snapshot_json, "users", buffer_peek(&room->snapshot.packed));
-    buffer_append_format(
-        &room->snapshot_json, ",\"count\":%llu,\"complete\":%s}",
-        (unsigned long long)told_total(room),
-        presence_knows(presence) && room->snapshot.count == told_total(room) ? "true" : "false");
+    buffer_append_format(&room->snapshot_json, ",\"count\":%llu,\"complete\":%s}",
+                         (unsigned long long)told_total(room),
+                         names_all(presence, room) ? "true" : "false");
     room->snapshot_version = room->version;
+    room->snapshot_partly = presence_is_partly(presence);
 }
 
 static void make_json(struct presence_room *room)
@@ -493,7 +513,7 @@ void presence_next_news(struct presence *presence, struct presence_seat *seat,
         make_snapshot(presence, room);
         presence->stats.snapshots++;
         news->users = buffer_peek(&room->snapshot.packed);
-        news->complete = presence_knows(presence) && room->snapshot.count == told_total(room);
+        news->complete = names_all(presence, room);
         news->json = buffer_peek(&room->snapshot_json);
         return;
     }

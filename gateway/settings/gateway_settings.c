@@ -398,7 +398,7 @@ static const struct setting table[] = {
     SETTING(INTEGER, "presence.entries", presence_entries, "1000000", RANGE(1, 100000000),
             .help = "Rooms, and users in them, of which other gateways tell, that are kept; what "
                     "goes beyond is counted, or not known."),
-    SETTING(DURATION, "presence.linger", presence_linger_ms, "2s", RANGE(0, HOURS),
+    SETTING(DURATION, "presence.linger", presence_linger_ms, "2s", RANGE(0, MINUTES),
             .help = "Who has left is in the room for so long yet: a reload of the page, or a move "
                     "to another gateway, is no leaving."),
 

@@ -16,6 +16,7 @@
 #include "gateway_settings.h"
 #include "http_head.h"
 #include "hub.h"
+#include "presence.h"
 #include "token_sources.h"
 
 enum {
@@ -243,11 +244,34 @@ static void check_peers(const struct gateway_settings *settings, struct problems
                      "gateway.peers.timeout: must be below gateway.socketio.ping_timeout");
 }
 
-/* An empty text is how a variable switches it off. */
-/* A kind that the layout does not have has no rooms. */
-static void check_presence(const struct gateway_settings *settings, const struct layout *layout,
-                           struct problems *problems)
+/* Its records could not be told from others, and it is compacted. */
+static void check_presence_topic(const struct gateway_settings *settings,
+                                 const struct layout *layout, struct problems *problems)
 {
+    const char *topic = settings->presence_topic, *other = NULL;
+    static const char state[] = LAYOUT_STATE_SUFFIX;
+    size_t size = strlen(topic), suffix = sizeof(state) - 1;
+    if (settings->control_topic && strcmp(topic, settings->control_topic) == 0)
+        other = "gateway.control.topic";
+    else if (settings->events_topic && strcmp(topic, settings->events_topic) == 0)
+        other = "gateway.client_events.topic";
+    else if (layout && layout_topic_find(layout, bytes_of(topic, size)))
+        other = "rooms, of messages";
+    else if (layout && size > suffix && strcmp(topic + size - suffix, state) == 0 &&
+             layout_topic_find(layout, bytes_of(topic, size - suffix)))
+        other = "rooms, of their state";
+    if (other)
+        problems_add(problems, 0, 0, "gateway.presence.topic: %s: is that of %s, too", topic,
+                     other);
+}
+
+/* A kind that the layout does not have has no rooms. */
+static void check_presence(const struct gateway_settings *settings,
+                           const struct shared_config *shared, struct problems *problems)
+{
+    const struct layout *layout = shared->layout;
+    /* Without Kafka's settings there are problems already: nothing is added to them. */
+    int64_t record_bytes = shared->kafka ? kafka_settings_message_bytes(shared->kafka) : INT64_MAX;
     for (size_t i = 0; i < settings->presence_rooms.count; i++)
         if (layout && !layout_has_kind(layout, bytes_of_string(settings->presence_rooms.items[i])))
             problems_add(problems, 0, 0, "gateway.presence.rooms: %s: there are no such rooms",
@@ -255,8 +279,17 @@ static void check_presence(const struct gateway_settings *settings, const struct
     if (settings->presence_rooms.count > 0 &&
         (!settings->presence_topic || !settings->presence_topic[0]))
         problems_add(problems, 0, 0, "gateway.presence.topic: is needed for presence.rooms");
+    else if (settings->presence_rooms.count > 0)
+        check_presence_topic(settings, layout, problems);
+    /* Else it would be refused for ever, and all that is written with it be written again. */
+    if (settings->presence_rooms.count > 0 && record_bytes < PRESENCE_RECORD_BYTES)
+        problems_add(problems, 0, 0,
+                     "gateway.presence.rooms: a record of presence may have %d bytes: above "
+                     "kafka.producer.message.max.bytes (%lld), which has to be raised",
+                     PRESENCE_RECORD_BYTES, (long long)record_bytes);
 }
 
+/* An empty text is how a variable switches it off. */
 static void settle_control(struct gateway_settings *settings)
 {
     if (settings->control_topic && settings->control_topic[0] == '\0')
@@ -338,7 +371,7 @@ void gateway_settings_finish(struct gateway_settings *settings, const struct sha
     check_cookie("gateway.sse.cookie", settings->sse_cookie, problems);
     check_keys(settings, problems);
     check_proxies(settings, problems);
-    check_presence(settings, shared->layout, problems);
+    check_presence(settings, shared, problems);
     check_peers(settings, problems);
     check_events(settings, problems);
     /* Problems do not end this: one run tells all of them, and the policy may have some of its

@@ -197,6 +197,23 @@ describe('gateway: what --check-config finds', LIMIT, () => {
         assert.match(gateway.text(), /warning configuration warning=.*over http:/);
         assert.doesNotMatch(good.text + bad.text + gateway.text(), /hunter2/);
     }));
+    it('presence: its topic is of nothing else, its records must fit, and who left does not linger for long', () => withWorld('refusals-presence', { broker: 'none' }, async (world) => {
+        for (const [settings, pattern] of [
+            [{ gateway: { presence: { rooms: ['task'], topic: 'orders' }, control: { topic: 'orders' } } }, /gateway\.presence\.topic: orders: is that of gateway\.control/],
+            [{ gateway: { presence: { rooms: ['task'], topic: 'clients.events' } } }, /gateway\.presence\.topic: clients\.events: is that of gateway\.client_events/],
+            [{ gateway: { presence: { rooms: ['task'], linger: '61s' } } }, /gateway\.presence\.linger/],
+            [{ gateway: { presence: { rooms: ['task'] } }, kafka: { producer: { 'message.max.bytes': 2000 } } }, /gateway\.presence\.rooms: a record of presence .*message\.max\.bytes \(2000\)/],
+            [{ gateway: { presence: { rooms: ['task'], topic: 'fanout.tenant' } } }, /gateway\.presence\.topic: fanout\.tenant: is that of rooms, of messages/],
+            [{ gateway: { presence: { rooms: ['task'], topic: 'fanout.tenant.state' } } }, /gateway\.presence\.topic: fanout\.tenant\.state: is that of rooms, of their state/],
+            [{ gateway: { presence: { rooms: ['task'], linger: '60s' } } }],
+        ]) {
+            const file = world.writeConfiguration('presence', { gatewayPort: 8080 }, settings);
+            const { code, text } = await outcome(world, PROGRAMS.gateway, ['--config', file, '--check-config']);
+            assert.equal(code, pattern ? 1 : 0, text);
+            if (pattern)
+                assert.match(text, pattern);
+        }
+    }));
     it('no core dump, unless it is asked for', () => withWorld('refusals-core', { broker: 'none' }, async (world) => {
         for (const [name, settings, soft] of [['none', {}, '0'], ['allowed', { core_dumps: true }, '4096']]) {
             const [port, operationsPort] = [await freePort(), await freePort()];

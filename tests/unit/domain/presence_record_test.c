@@ -96,6 +96,9 @@ START_TEST(values_that_are_none)
                                          "{\"count\":99999999999999999999,\"users\":[]}",
                                          "{\"count\":2,\"users\":[\"a\",7]}",
                                          "{\"count\":2,\"users\":[\"\"]}",
+                                         "{\"count\":1,\"users\":[\"a\\u0000\"]}",
+                                         "{\"count\":1,\"users\":[\"\\ud800\"]}",
+                                         "{\"count\":1,\"users\":[\"\xc3(\"]}",
                                          "{\"count\":1,\"users\":[\"a\"],\"count\":1}",
                                          "{\"count\":1,\"users\":[\"a\"]"};
     for (size_t i = 0; i < sizeof(values) / sizeof(values[0]); i++)

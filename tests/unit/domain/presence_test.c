@@ -331,6 +331,111 @@ START_TEST(what_others_write_is_bounded)
 }
 END_TEST
 
+/* Of which rooms something was left out nobody knows. */
+START_TEST(what_was_left_out_makes_no_snapshot_complete)
+{
+    char key[64];
+    begin(10, 2);
+    beats(PRESENCE_BEATS_KNOWN);
+    struct presence_seat *ann = watcher("acme", "ann");
+    pass(200);
+    told(ann);
+    ck_assert(news.complete);
+    reads("[\"w\"]", "{}");
+    reads("[\"w\",\"umbr\",\"task:1\"]", "{\"count\":1,\"users\":[\"a\"]}");
+    presence_watch(presence, ann);
+    told(ann);
+    ck_assert(news.complete);
+    reads("[\"w\",\"acme\",\"task:1\"]", "{\"count\":1,\"users\":[\"bob\"]}");
+    presence_watch(presence, ann);
+    ck_assert_str_eq(told(ann),
+                     "{\"room\":\"task:1\",\"users\":[\"ann\"],\"count\":1,\"complete\":false}");
+    ck_assert(!news.complete);
+    /* Until the one that wrote it has gone. */
+    reads("[\"w\",\"umbr\",\"task:1\"]", NULL);
+    reads("[\"w\"]", NULL);
+    presence_watch(presence, ann);
+    pass(200);
+    told(ann);
+    ck_assert(news.snapshot && news.complete);
+    for (unsigned i = 0; i <= PRESENCE_WORKERS_MOST; i++) {
+        snprintf(key, sizeof(key), "[\"v%u\"]", i);
+        reads(key, "{}");
+    }
+    presence_watch(presence, ann);
+    told(ann);
+    ck_assert(news.snapshot && !news.complete);
+    presence_log_begins(presence);
+    beats(PRESENCE_BEATS_KNOWN);
+    told(ann);
+    ck_assert(news.snapshot && news.complete);
+    leave(ann);
+    end();
+}
+END_TEST
+
+/* 1,000 may be named, of 200 bytes, and each byte written as six. */
+START_TEST(what_is_named_is_bounded_by_bytes)
+{
+    enum { USERS = 1000, SIZE = 200 };
+    static struct presence_seat *seats[USERS];
+    struct presence_write write;
+    uint8_t name[SIZE];
+    size_t largest = 0;
+    begin(USERS, 1000);
+    for (unsigned i = 0; i < USERS; i++) {
+        memset(name, 1, sizeof(name));
+        name[0] = (uint8_t)(1 + i % 31);
+        name[1] = (uint8_t)(1 + i / 31);
+        seats[i] = presence_enter(presence, BYTES_LITERAL("acme"), BYTES_LITERAL("task:1"),
+                                  bytes_of(name, sizeof(name)), NULL);
+    }
+    presence_watch(presence, seats[0]);
+    pass(200);
+    while (presence_next_write(presence, now_ms, &write))
+        largest = write.value.size > largest ? write.value.size : largest;
+    presence_written(presence, true, now_ms);
+    ck_assert_uint_gt(largest, PRESENCE_NAMES_BYTES);
+    ck_assert_uint_le(largest, PRESENCE_RECORD_BYTES - PRESENCE_KEY_LIMIT);
+    presence_next_news(presence, seats[0], &news);
+    ck_assert(news.snapshot && !news.complete);
+    ck_assert_uint_eq(news.count, USERS);
+    ck_assert_uint_le(news.users.size, PRESENCE_NAMES_BYTES + USERS);
+    ck_assert_uint_gt(news.users.size, PRESENCE_NAMES_BYTES - SIZE);
+    /* Another gateway names as many. */
+    auto_buffer struct buffer value = {0};
+    presence_begin_list(&value, 300);
+    memset(name, 'x', sizeof(name));
+    for (unsigned i = 0; i < 300; i++) {
+        name[0] = (uint8_t)('a' + i % 26);
+        name[1] = (uint8_t)('a' + i / 26);
+        presence_append_user(&value, bytes_of(name, sizeof(name)));
+    }
+    presence_end_list(&value);
+    beats(PRESENCE_BEATS_KNOWN);
+    reads("[\"w\"]", "{}");
+    presence_read(presence, BYTES_LITERAL("[\"w\",\"acme\",\"task:1\"]"), true,
+                  buffer_peek(&value));
+    pass(400);
+    presence_watch(presence, seats[0]);
+    pass(200);
+    presence_next_news(presence, seats[0], &news);
+    ck_assert(news.snapshot && !news.complete);
+    ck_assert_uint_eq(news.count, USERS + 300);
+    ck_assert_uint_le(news.users.size, PRESENCE_NAMES_BYTES + USERS);
+    for (unsigned i = 1; i < USERS / 2; i++)
+        leave(seats[i]);
+    pass(LINGER + 400); /* others are named now: too much for changes */
+    presence_next_news(presence, seats[0], &news);
+    ck_assert(news.snapshot);
+    ck_assert_uint_eq(news.count, USERS - USERS / 2 + 1 + 300);
+    leave(seats[0]);
+    for (unsigned i = USERS / 2; i < USERS; i++)
+        leave(seats[i]);
+    end();
+}
+END_TEST
+
 START_TEST(faulty_records_are_counted_and_passed_over)
 {
     begin(10, 100);
@@ -615,12 +720,49 @@ START_TEST(a_crowd_is_told_less_often)
 }
 END_TEST
 
+/* Who comes into another room is told with those who come within a tick, as ever. */
+START_TEST(a_crowd_does_not_hurry_other_rooms)
+{
+    enum { CROWD = 10000 };
+    static struct presence_seat *seats[CROWD];
+    struct presence_seat *others[20];
+    char name[16];
+    begin(10, 100);
+    for (unsigned i = 0; i < CROWD; i++) {
+        snprintf(name, sizeof(name), "u%u", i);
+        seats[i] = watcher("acme", name);
+    }
+    struct presence_seat *one = watcher("umbr", "one");
+    pass(200);
+    told(one);
+    struct presence_seat *more = enter("acme", "more"); /* told a second later */
+    unsigned count = 0;
+    for (unsigned i = 0; i < 20; i++) {
+        snprintf(name, sizeof(name), "v%u", i);
+        others[i] = enter("umbr", name);
+        pass(20);
+        count += one->pending;
+        told(one);
+    }
+    ck_assert_uint_gt(count, 0);
+    ck_assert_uint_le(count, 1 + 20 * 50 / PRESENCE_TICK_MS); /* pass() goes in steps of 50 ms */
+    for (unsigned i = 0; i < 20; i++)
+        leave(others[i]);
+    for (unsigned i = 0; i < CROWD; i++)
+        leave(seats[i]);
+    leave(one), leave(more);
+    end();
+}
+END_TEST
+
 TEST_PROGRAM("presence", a_snapshot_then_who_comes_and_goes, two_tabs_are_one_user,
              who_comes_gets_a_snapshot_with_himself, a_tenant_is_a_wall,
              a_worker_lives_by_its_beats_between_ours, a_user_at_two_gateways,
              who_missed_changes_gets_a_snapshot, beyond_the_limit_users_are_counted,
              what_others_write_is_bounded, faulty_records_are_counted_and_passed_over,
              what_is_written, a_removal_that_was_lost_is_written_again,
+             a_crowd_does_not_hurry_other_rooms, what_is_named_is_bounded_by_bytes,
+             what_was_left_out_makes_no_snapshot_complete,
              rooms_that_the_log_never_held_are_not_kept, a_room_that_was_not_handed_out_is_not_kept,
              who_asks_again_does_not_hide_who_comes, who_was_taken_for_gone_writes_again,
              who_is_long_gone_is_swept, a_log_that_is_made_anew,
