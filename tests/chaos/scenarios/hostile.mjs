@@ -23,7 +23,7 @@ const SPARE_SECONDS = 60; // until all have connected, and for what asks and ans
 
 const settings = merge(LOAD_SETTINGS, {
     gateway: { auth: { mode: 'token' }, token: { algorithm: 'HS256', secret: SECRET }, access: { events: ['task.cancel'] },
-        limits: { ring: '1MiB' } }, // full before it counts
+        limits: { ring: '1MiB' }, recovery: { read_back: '4MiB' } }, // full before it counts
 });
 
 const megabytes = (bytes) => `${(bytes / 1048576).toFixed(1)} MiB`;
