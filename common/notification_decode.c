@@ -74,22 +74,11 @@ static bool take_wire_field(struct bytes *rest, struct wire_field *field)
     return true;
 }
 
-static bool field_data(const struct wire_field *field, struct bytes *data)
+static bool field_content(const struct wire_field *field, struct bytes *content)
 {
     if (field->type != WIRE_LENGTH)
         return false;
-    *data = field->content;
-    return true;
-}
-
-/* A text ends at its first NUL, as in the programs that write values: a room cannot have one. */
-static bool field_text(const struct wire_field *field, struct bytes *text)
-{
-    if (!field_data(field, text))
-        return false;
-    const uint8_t *nul = text->size ? memchr(text->data, 0, text->size) : NULL;
-    if (nul)
-        text->size = (size_t)(nul - text->data);
+    *content = field->content;
     return true;
 }
 
@@ -121,9 +110,9 @@ static bool decode_task_status(struct bytes rest, struct task_status_update *upd
         if (!take_wire_field(&rest, &field))
             return false;
         switch (field.number) {
-#define X(name, json, number)                      \
-    case number:                                   \
-        sound = field_text(&field, &update->name); \
+#define X(name, json, number)                         \
+    case number:                                      \
+        sound = field_content(&field, &update->name); \
         break;
             TASK_STATUS_TEXTS(X)
 #undef X
@@ -131,7 +120,7 @@ static bool decode_task_status(struct bytes rest, struct task_status_update *upd
             sound = field_progress(&field, update);
             break;
         case FIELD_TASK_STATUS_DATA:
-            sound = field_data(&field, &update->data);
+            sound = field_content(&field, &update->data);
             break;
         }
     }
@@ -147,14 +136,14 @@ static bool decode_client(struct bytes rest, struct client_notification *client)
         if (!take_wire_field(&rest, &field))
             return false;
         switch (field.number) {
-#define X(name, json, number)                      \
-    case number:                                   \
-        sound = field_text(&field, &client->name); \
+#define X(name, json, number)                         \
+    case number:                                      \
+        sound = field_content(&field, &client->name); \
         break;
             CLIENT_TEXTS(X)
 #undef X
         case FIELD_CLIENT_DATA:
-            sound = field_data(&field, &client->data);
+            sound = field_content(&field, &client->data);
             break;
         }
     }
@@ -170,14 +159,14 @@ static bool decode_review(struct bytes rest, struct review_alert *review)
         if (!take_wire_field(&rest, &field))
             return false;
         switch (field.number) {
-#define X(name, json, number)                      \
-    case number:                                   \
-        sound = field_text(&field, &review->name); \
+#define X(name, json, number)                         \
+    case number:                                      \
+        sound = field_content(&field, &review->name); \
         break;
             REVIEW_TEXTS(X)
 #undef X
         case FIELD_REVIEW_DATA:
-            sound = field_data(&field, &review->data);
+            sound = field_content(&field, &review->data);
             break;
         }
     }
@@ -194,7 +183,7 @@ static bool decode_item(struct bytes rest, struct notification_item *item)
         if (!take_wire_field(&rest, &field))
             return false;
         if (field.number == FIELD_KEY) {
-            sound = field_text(&field, &item->key);
+            sound = field_content(&field, &item->key);
         } else if (field.number == FIELD_REMOVED) {
             sound = field.type == WIRE_VARINT;
             item->removed = field.varint != 0;
@@ -255,21 +244,21 @@ static bool decode_field(const struct wire_field *field, struct decoded_notifica
     struct notification *view = &decoded->view;
     switch (field->number) {
     case FIELD_ID:
-        return field_text(field, &view->id);
+        return field_content(field, &view->id);
     case FIELD_TIME:
-        return field_text(field, &view->time);
+        return field_content(field, &view->time);
     case FIELD_ROOMS:
-        return field_text(field, &rooms[view->room_count++]);
+        return field_content(field, &rooms[view->room_count++]);
     case FIELD_EVENT_ID:
-        return field_text(field, &view->event_id);
+        return field_content(field, &view->event_id);
     case FIELD_RULES:
-        return field_text(field, &rules[view->rule_count++]);
+        return field_content(field, &rules[view->rule_count++]);
     case FIELD_RULES_REVISION:
-        return field_text(field, &view->rules_revision);
+        return field_content(field, &view->rules_revision);
     case FIELD_TRACEPARENT:
-        return field_text(field, &view->traceparent);
+        return field_content(field, &view->traceparent);
     case FIELD_TRACESTATE:
-        return field_text(field, &view->tracestate);
+        return field_content(field, &view->tracestate);
     case FIELD_ITEM:
         return field->type == WIRE_LENGTH && decode_item(field->content, &view->item);
     case FIELD_TASK_STATUS:
@@ -322,12 +311,13 @@ static bool decode_fields(struct bytes rest, struct decoded_notification *decode
 /* --- What can be given to clients -------------------------------------------------------------- */
 
 /* A text goes to clients as JSON in UTF-8: one that cannot would end the connection of each that is
- * given it. A lone surrogate in the manner of UTF-8 is written as an escape. */
+ * given it. A lone surrogate in the manner of UTF-8 is written as an escape. A NUL is in no text of
+ * ours, and would end it for a client that reads protobuf in C. */
 static bool text_is_sound(struct bytes text)
 {
     while (text.size) {
         uint32_t code;
-        size_t size = text.data[0] < 0x80 ? 1 : unicode_decode(text, &code);
+        size_t size = text.data[0] < 0x80 ? text.data[0] != 0 : unicode_decode(text, &code);
         if (size == 0 && text.size >= 3 && text.data[0] == 0xed && text.data[1] >= 0xa0 &&
             text.data[1] <= 0xbf && (text.data[2] & 0xc0) == 0x80)
             size = 3;

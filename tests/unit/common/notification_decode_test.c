@@ -205,5 +205,30 @@ START_TEST(values_that_were_changed_are_read_alike)
 }
 END_TEST
 
+/* protobuf-c would end it there, and a client that reads protobuf would not. */
+START_TEST(a_text_with_a_nul_is_malformed)
+{
+    enum { TEXTS = 5 };
+    static const struct bytes marked = BYTES_LITERAL("a+b");
+    for (int i = 0; i < TEXTS; i++) {
+        auto_buffer struct buffer value = {0};
+        struct notification view = full(NOTIFICATION_CLIENT), *decoded = NULL;
+        struct bytes room = rooms[0], rule = rules[0];
+        struct bytes *const texts[TEXTS] = {&view.id, &view.item.key, &view.client.title, &room,
+                                            &rule};
+        view.rooms = &room;
+        view.rules = &rule;
+        view.room_count = view.rule_count = 1;
+        *texts[i] = marked;
+        notification_encode(&view, &value);
+        ck_assert_int_eq(compare(buffer_peek(&value)), STATUS_OK);
+        uint8_t *plus = memchr(value.data, '+', value.end);
+        ck_assert_ptr_nonnull(plus);
+        *plus = 0;
+        ck_assert_int_eq(notification_decode(buffer_peek(&value), &decoded), STATUS_MALFORMED);
+    }
+}
+END_TEST
+
 TEST_PROGRAM("notification_decode", every_field_is_read, the_view_stands_in_the_value,
-             values_that_were_changed_are_read_alike)
+             values_that_were_changed_are_read_alike, a_text_with_a_nul_is_malformed)
