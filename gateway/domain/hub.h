@@ -234,7 +234,7 @@ void session_close(struct session *session);
 
 /* While this gives deliveries, the client is owed answers, and session_migrate_out() would leave
  * them behind: as session_next(), but stops behind the last of them. False also while an answer
- * is not ready; the session is woken when it is. */
+ * is not ready, or a join is under way; the session is woken when it is. */
 bool session_next_answer(struct session *session, struct delivery *delivery);
 
 /* Appends all that another gateway needs to go on where this stream stands. The session is then to

@@ -28,10 +28,12 @@ static bool owes_answer(const struct session *session)
     return session->opening || queue->count > queue->messages;
 }
 
-/* Messages that stand before the answer are given with it: the stream has one order. */
+/* Messages that stand before the answer are given with it: the stream has one order. While a join is
+ * under way, nothing is given: the session could not go behind it, and what was given would wait in
+ * a transport's queue, beyond its limit. */
 bool session_next_answer(struct session *session, struct delivery *delivery)
 {
-    if (owes_answer(session) && session_next(session, delivery))
+    if (session->joins.count == 0 && owes_answer(session) && session_next(session, delivery))
         return true;
     session_set_signaled(session, false); /* what comes from now on is told again */
     return false;

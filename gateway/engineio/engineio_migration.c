@@ -16,6 +16,7 @@
 #include "engineio_private.h"
 #include "http_response.h"
 #include "mem.h"
+#include "narrow.h"
 #include "pack.h"
 
 enum { FORMAT_VERSION = 1, PING_LIMIT_MS = 1 << 30 };
@@ -263,6 +264,7 @@ bool engineio_migrate_in(struct engineio_server *server, struct bytes sid, struc
     }
     session = engineio_session_new(server, key);
     session->queue = queue;
+    session->queue_brought = narrow_32(buffer_size(&queue)); /* a peer's answer is bounded */
     session->place = *taken.place;
     /* Its application says when it may be listened to: its lanes may have to be opened first. */
     session->deaf = true;

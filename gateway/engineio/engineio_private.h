@@ -99,6 +99,7 @@ struct engineio_session {
     char *handshake; /* query, then fields */
     uint32_t query_size;
     uint32_t fields_size;
+    uint32_t queue_brought; /* bytes that came from another gateway, beside the queue's limit */
     struct address_place place;
     char key[SID_KEY_SIZE];
     uint8_t state;

@@ -348,6 +348,13 @@ static void overflow_queue(struct engineio_session *session)
     engineio_session_overflow(session);
 }
 
+/* What came with the session from another gateway was owed to the client, and is no reason to end it:
+ * a state may be more than the limit. */
+static bool queue_holds(const struct engineio_session *session, size_t size)
+{
+    return size <= session->server->config.queue_bytes + session->queue_brought;
+}
+
 /* Copied: the parts are the caller's scratch. A message is queued whole or not at all. */
 void engineio_session_send(struct engineio_session *session, bool binary, const struct bytes *parts,
                            size_t count)
@@ -357,7 +364,7 @@ void engineio_session_send(struct engineio_session *session, bool binary, const 
     size_t size = buffer_size(&session->queue);
     for (size_t i = 0; i < count; i++)
         size += parts[i].size;
-    if (size > session->server->config.queue_bytes && !session->last_word) {
+    if (!queue_holds(session, size) && !session->last_word) {
         overflow_queue(session);
         return;
     }
@@ -469,7 +476,7 @@ bool engineio_session_take(struct engineio_session *session, const struct engine
     switch (packet->type) {
     case ENGINEIO_MESSAGE:
         /* Of a session on its way to another gateway the answers are all put there. */
-        if (buffer_size(&session->queue) > server->config.queue_bytes) {
+        if (!queue_holds(session, buffer_size(&session->queue))) {
             overflow_queue(session);
             break;
         }

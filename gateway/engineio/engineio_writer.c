@@ -181,6 +181,8 @@ void engineio_session_fill(struct engineio_session *session, struct engineio_wri
     engineio_session_fill_ping(session, writer);
     if (buffer_size(&session->queue))
         queue_write(&session->queue, writer);
+    if (buffer_size(&session->queue) == 0)
+        session->queue_brought = 0;
     if (!session->awake || session->state != SESSION_OPEN || buffer_size(&session->queue) ||
         !engineio_writer_has_room(writer))
         return;

@@ -893,9 +893,13 @@ START_TEST(a_session_that_moves_takes_its_state_first)
     blocked = true;
     rest();
     ck_assert(session_migrate_out(session, &state) == STATUS_INCOMPLETE);
+    /* Not into a queue of the transport while it could not go yet. */
+    ask_state("task:2");
+    ck_assert(!session_next_answer(session, &delivery));
+    rest();
     while (session_next_answer(session, &delivery))
         heard(&delivery);
-    EXPECT("![1 ] [2 ] +task:1=2@0 ");
+    EXPECT("![1 ] [2 ] +task:1=2@0 ![] +task:2=0@0 ");
     ck_assert(session_migrate_out(session, &state) == STATUS_OK);
     end();
 }

@@ -11,7 +11,8 @@
 static struct socketio_socket *last_socket;
 static unsigned connects, taken, disconnects, moved;
 static bool busy, spoiled, later, hoard;
-static const char *owed; /* said before the session moves */
+static const char *owed;       /* said before the session moves */
+static const char *more_there; /* said at its new gateway, before the queue has gone */
 
 static void *connect(void *application, struct socketio_socket *socket, struct bytes auth,
                      int64_t now_ms)
@@ -73,6 +74,10 @@ static void *migrate_in(void *application, struct socketio_socket *socket, struc
     (void)application, (void)now_ms;
     taken++;
     last_socket = socket;
+    if (more_there) {
+        struct bytes text = bytes_of_string(more_there);
+        engineio_session_send(socketio_socket_session(socket), false, &text, 1);
+    }
     if (bytes_equal_string(state, "spoiled"))
         socketio_socket_close_transport(socket, 1013, "unavailable");
     else if (!later)
@@ -107,7 +112,7 @@ static void start(bool byte_by_byte)
     fake_peers_start(NULL, byte_by_byte);
     connects = taken = disconnects = moved = 0;
     busy = spoiled = later = hoard = false;
-    owed = NULL;
+    owed = more_there = NULL;
 }
 
 #define BOTH_FEEDS(...)                                \
@@ -302,17 +307,45 @@ START_TEST(an_upgrade_takes_its_session_along){BOTH_FEEDS({
         ck_assert_uint_eq(disconnects, 1);
     })} END_TEST
 
-    START_TEST(every_namespace_moves){BOTH_FEEDS({
+    /* As a state may be. It is no fault of the client's that it came here unread. */
+    START_TEST(more_than_a_queue_holds_may_come_along)
+{
+    enum { LIMIT = 16384, MUCH = 20000 };
+    static char much[MUCH + 1];
+    memset(much, '4', MUCH);
+    fake_engineio.queue_bytes = LIMIT;
+    BOTH_FEEDS({
         open_connected();
-        fake_ask("POST", url, "40/custom,", 200);
-        fake_ask("GET", url, NULL, 200);
         struct fake_wire *wire = open_probed();
+        owed = much;
+        more_there = "2[\"more\"]";
         fake_frame(wire, "5");
-        ck_assert_uint_eq(taken, 2);
-        fake_frame(wire, "42/custom,[\"x\",1]");
-        fake_frame(wire, "42[\"x\",2]");
-        ck_assert_str_eq(fake_frames(wire), "42/custom,[\"back\",1]|42[\"back\",2]");
-    })} END_TEST
+        ck_assert_uint_eq(taken, 1);
+        const char *frames = fake_frames(wire);
+        ck_assert_uint_eq(strspn(frames, "4"), 1 + MUCH);
+        ck_assert_str_eq(frames + 1 + MUCH, "|42[\"more\"]");
+        /* Once it has gone, the limit is the old one. */
+        struct bytes third = bytes_of(much, MUCH / 3);
+        for (int i = 0; i < 3; i++)
+            engineio_session_send(socketio_socket_session(last_socket), false, &third, 1);
+        fake_turn();
+        ck_assert_uint_eq(stats_of(1)->closed[ENGINEIO_CLOSE_OVERFLOW], 1);
+    })
+    fake_engineio.queue_bytes = 1 << 20;
+}
+END_TEST
+
+START_TEST(every_namespace_moves){BOTH_FEEDS({
+    open_connected();
+    fake_ask("POST", url, "40/custom,", 200);
+    fake_ask("GET", url, NULL, 200);
+    struct fake_wire *wire = open_probed();
+    fake_frame(wire, "5");
+    ck_assert_uint_eq(taken, 2);
+    fake_frame(wire, "42/custom,[\"x\",1]");
+    fake_frame(wire, "42[\"x\",2]");
+    ck_assert_str_eq(fake_frames(wire), "42/custom,[\"back\",1]|42[\"back\",2]");
+})} END_TEST
 
     START_TEST(a_client_without_a_namespace_moves_and_connects_later){BOTH_FEEDS({
         char sid[64];
@@ -490,6 +523,7 @@ START_TEST(one_upgrade_at_a_time){BOTH_FEEDS({
                  a_half_received_event_is_completed_over_the_websocket,
                  what_is_under_way_is_waited_for_and_the_client_meanwhile_held_back,
                  who_asks_on_without_end_while_it_is_held_back_is_ended,
+                 more_than_a_queue_holds_may_come_along,
                  what_does_not_end_is_not_waited_for_longer_than_configured, every_namespace_moves,
                  a_client_without_a_namespace_moves_and_connects_later,
                  a_ping_that_was_sent_by_polling_is_sent_again,
