@@ -94,7 +94,8 @@ static bool read_boolean(struct rule_reader *reader, const struct document_node 
 }
 
 /* A room's template is tried with `x` for every field: what is wrong then is wrong always. A
- * kind that is itself a template cannot be looked up in the layout before there is an event. */
+ * kind that is itself a template cannot be looked up in the layout before there is an event, and a
+ * field that is all of the room (`{room}` of a client's event) cannot be wrong before. */
 static void check_rule_room(struct rule_reader *reader, const struct document_node *node,
                             const struct template *template)
 {
@@ -102,6 +103,8 @@ static void check_rule_room(struct rule_reader *reader, const struct document_no
     struct room_name room;
     struct error error = {0};
     template_fill(template, BYTES_LITERAL("x"), &text);
+    if (!template_is_literal(template) && bytes_equal_string(buffer_peek(&text), "x"))
+        return;
     if (room_parse(buffer_peek(&text), &room, &error) != STATUS_OK) {
         problems_add(reader->problems, node->line, node->column, "room %.*s: %s",
                      BYTES_PRINT(node->text), error.text);

@@ -12,12 +12,14 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "clocks.h"
 #include "event_descriptor.h"
+#include "instant.h"
 #include "kafka_oidc.h"
 #include "log.h"
 #include "mem.h"
 
-enum { CLOSE_MS = 500, HEADERS = 9, RECORD_OVERHEAD = 512 };
+enum { CLOSE_MS = 500, HEADERS = 12, RECORD_OVERHEAD = 512 };
 
 struct kafka_outlet {
     int descriptor;
@@ -85,13 +87,20 @@ static void outlet_add_header(rd_kafka_headers_t *headers, const char *name, str
 static rd_kafka_headers_t *headers_of(const struct outlet_record *record)
 {
     rd_kafka_headers_t *headers = rd_kafka_headers_new(HEADERS);
+    char time[INSTANT_TEXT_SIZE];
+    bool has_time = instant_format(wall_ms(), time);
+    assert(record->id.size > 0 && record->source.size > 0 && record->event.size > 0);
     outlet_add_header(headers, "content-type", BYTES_LITERAL("application/json"));
-    outlet_add_header(headers, "event", record->event);
-    outlet_add_header(headers, "id", record->id);
-    outlet_add_header(headers, "user", record->user);
-    outlet_add_header(headers, "tenant", record->tenant);
-    outlet_add_header(headers, "session", record->session);
-    outlet_add_header(headers, "room", record->room);
+    outlet_add_header(headers, "ce_specversion", BYTES_LITERAL("1.0"));
+    outlet_add_header(headers, "ce_id", record->id);
+    outlet_add_header(headers, "ce_source", record->source);
+    outlet_add_header(headers, "ce_type", record->event);
+    if (has_time)
+        outlet_add_header(headers, "ce_time", bytes_of_string(time));
+    outlet_add_header(headers, "ce_tenantid", record->tenant);
+    outlet_add_header(headers, "ce_userid", record->user);
+    outlet_add_header(headers, "ce_session", record->session);
+    outlet_add_header(headers, "ce_room", record->room);
     outlet_add_header(headers, "traceparent", record->traceparent);
     outlet_add_header(headers, "tracestate", record->tracestate);
     return headers;
@@ -101,8 +110,8 @@ static rd_kafka_headers_t *headers_of(const struct outlet_record *record)
 static uint64_t bytes_of_record(const struct outlet_record *record)
 {
     return 2 * record->user.size + record->event.size + record->payload.size + record->id.size +
-           record->tenant.size + 2 * record->session.size + record->room.size +
-           record->traceparent.size + record->tracestate.size + RECORD_OVERHEAD;
+           record->source.size + record->tenant.size + 2 * record->session.size +
+           record->room.size + record->traceparent.size + record->tracestate.size + RECORD_OVERHEAD;
 }
 
 static enum status send_record(void *context, const struct outlet_record *record,

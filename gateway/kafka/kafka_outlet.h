@@ -2,9 +2,10 @@
  * broker has them. For the event loop's thread. Not a transaction: an event may come twice, with
  * one id, if its sender did not hear of the first.
  *
- * A record: key = user (or the session without one), value = the client's JSON, headers
- * content-type, event, id, user, tenant, session, room, traceparent, tracestate (those that there
- * are). */
+ * A record is a CloudEvent in binary mode: key = user (or the session without one), value = the
+ * client's JSON, headers content-type, ce_specversion, ce_id, ce_source, ce_type, ce_time,
+ * ce_tenantid, ce_userid, ce_session, ce_room, traceparent, tracestate (those that there are).
+ * deploy/docs/client-events.md says what each is. */
 #ifndef GATEWAY_KAFKA_KAFKA_OUTLET_H
 #define GATEWAY_KAFKA_KAFKA_OUTLET_H
 

@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <utlist.h>
 
+#include "buffer.h"
 #include "mem.h"
 #include "policy.h"
 #include "room.h"
@@ -22,6 +23,7 @@ enum { ID_BYTES = 16, TRACEPARENT_LIMIT = 64, TRACESTATE_LIMIT = 512, MILLI = 10
 struct client_events {
     struct client_events_config config;
     struct client_events_stats stats;
+    struct buffer source; /* of the event that is being sent */
 };
 
 struct client_events *client_events_new(const struct client_events_config *config)
@@ -34,6 +36,9 @@ struct client_events *client_events_new(const struct client_events_config *confi
 
 void client_events_free(struct client_events *events)
 {
+    if (!events)
+        return;
+    buffer_deinit(&events->source);
     free(events);
 }
 
@@ -169,6 +174,35 @@ static struct bytes make_event_id(struct client_events *events, char text[2 * ID
     return bytes_of(text, sizeof(random) * 2);
 }
 
+/* A segment of a URI's path (RFC 3986, 3.3), in which a slash of the name is none of the path. */
+static void append_segment(struct buffer *out, struct bytes name)
+{
+    buffer_append_byte(out, '/');
+    for (size_t i = 0; i < name.size; i++) {
+        uint8_t byte = name.data[i];
+        bool plain = (byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z') ||
+                     byte_is_digit(byte) || (byte && strchr("-._~", byte));
+        if (plain)
+            buffer_append_byte(out, byte);
+        else
+            buffer_append_format(out, "%%%02X", byte);
+    }
+}
+
+/* Whose ids these are: by the token and not by the client's word, so that the id of one can never
+ * be taken for the id of another's event, or of a backend's. Who has no name is his session. */
+static struct bytes make_event_source(struct client_events *events, const struct session *session)
+{
+    struct buffer *source = &events->source;
+    buffer_clear(source);
+    buffer_append_string(source, "client");
+    append_segment(source, session_tenant(session));
+    append_segment(source, session_user(session));
+    if (session_user(session).size == 0)
+        append_segment(source, session_public_id(session));
+    return buffer_peek(source);
+}
+
 const char *client_events_send(struct client_events *events, struct event_sender *sender,
                                const struct session *session, const struct client_event *event,
                                struct sent_event *sent, int64_t now_ms)
@@ -185,6 +219,7 @@ const char *client_events_send(struct client_events *events, struct event_sender
         .event = event->name,
         .payload = event->payload.size > 0 ? event->payload : BYTES_LITERAL("null"),
         .id = event->id.size > 0 ? event->id : make_event_id(events, id),
+        .source = make_event_source(events, session),
         .user = session_user(session),
         .tenant = session_tenant(session),
         .session = session_public_id(session),

@@ -18,6 +18,8 @@ struct outlet_record {
     struct bytes event;
     struct bytes payload; /* JSON as the client wrote it */
     struct bytes id;
+    struct bytes
+        source; /* client/{tenant}/{user}, each percent-encoded; ids are unique within it */
     struct bytes user;
     struct bytes tenant;
     struct bytes session; /* public id */

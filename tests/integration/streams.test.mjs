@@ -147,7 +147,7 @@ test('streams: what is asked is answered, and what must not be is refused', { ti
     await assert.rejects(new Promise((_, reject) => new WebSocket(`${url.replace('http', 'ws')}/ws`).on('error', reject)), /400/);
 
     const sent = await world.broker.read('clients.events', { headers: true });
-    assert.deepEqual(sent.map(({ headers }) => [headers.event, headers.id, headers.user, headers.room]).sort(),
+    assert.deepEqual(sent.map(({ headers }) => [headers.ce_type, headers.ce_id, headers.ce_userid, headers.ce_room]).sort(),
         PROTOCOLS.map((protocol) => ['task.cancel', `e-${protocol}`, 'usr_test', 'task:1']).sort());
     sent.forEach(({ value }) => assert.deepEqual(JSON.parse(value), { why: 1.5 }));
 

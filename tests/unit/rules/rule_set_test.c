@@ -103,6 +103,7 @@ START_TEST(rules_know_which_kinds_of_rooms_they_tell_of_items)
         {"notify: {rooms: ['task:{taskId}', 'project:{projectId}'], state: '{taskId}'}",
          {"task", "project"}},
         {"notify: {rooms: ['{data.kind}:{taskId}'], state: '{taskId}'}", {NULL}},
+        {"notify: {rooms: ['{room}'], state: '{taskId}'}", {NULL}},
         {"enabled: false\n    notify: {rooms: ['task:{taskId}'], state: '{taskId}'}", {""}},
         {"review: {queue: legal, reason: r}", {""}},
         {"review: {queue: legal, reason: r, state: '{taskId}'}", {"review", "task", "user"}},
@@ -196,6 +197,7 @@ START_TEST(every_problem_is_told_at_once_with_its_place)
                     "    missing: never\n"
                     "  - name: b\n"
                     "    rooms: []\n"
+                    "  - {name: d, when: {event: [x]}, rooms: ['{room}', 'task{x}', '{x}{y}']}\n"
                     "  - name: c\n"
                     "    when: {event: [x]}\n"
                     "  - 5\n",
@@ -206,7 +208,8 @@ START_TEST(every_problem_is_told_at_once_with_its_place)
                         "rules:10:13: review without a queue", "rules:10:32: due is",
                         "rules:11:11: stop is true", "rules:12:13: sample", "rules:13:14: missing",
                         "rules:14:5: a rule without `when`", "rules:15:12: rooms is a list",
-                        "rules:16:5: a rule does something", "rules:18:5", NULL});
+                        "rules:16:53: room task{x}", "rules:16:64: room {x}{y}",
+                        "rules:17:5: a rule does something", "rules:19:5", NULL});
 }
 END_TEST
 

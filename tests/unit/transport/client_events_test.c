@@ -11,7 +11,8 @@
 /* --- What the hub says of the session */
 
 struct session {
-    const char *user; /* NULL: u1 */
+    const char *user;   /* NULL: u1 */
+    const char *tenant; /* NULL: acme */
 };
 
 enum status session_may_send(const struct session *session, struct bytes event)
@@ -44,8 +45,7 @@ struct bytes session_user(const struct session *session)
 
 struct bytes session_tenant(const struct session *session)
 {
-    (void)session;
-    return BYTES_LITERAL("acme");
+    return bytes_of_string(session->tenant ? session->tenant : "acme");
 }
 
 struct bytes session_public_id(const struct session *session)
@@ -60,6 +60,7 @@ static struct {
     struct outlet_waiter *waiters[100];
     char ids[100][40];
     char last[300];
+    char source[100];
     unsigned count;
     enum status answer;
     unsigned forgotten;
@@ -75,6 +76,7 @@ static enum status take(void *context, const struct outlet_record *record,
              BYTES_PRINT(record->event), BYTES_PRINT(record->payload), BYTES_PRINT(record->user),
              BYTES_PRINT(record->tenant), BYTES_PRINT(record->session), BYTES_PRINT(record->room),
              BYTES_PRINT(record->traceparent));
+    snprintf(outlet.source, sizeof(outlet.source), "%.*s", BYTES_PRINT(record->source));
     snprintf(outlet.ids[outlet.count], sizeof(outlet.ids[0]), "%.*s", BYTES_PRINT(record->id));
     outlet.waiters[outlet.count++] = waiter;
     return STATUS_OK;
@@ -282,7 +284,33 @@ START_TEST(what_becomes_a_header_is_plain_and_short)
 }
 END_TEST
 
-TEST_PROGRAM("client_events", what_becomes_a_header_is_plain_and_short,
+/* No two people have one source, and none has a backend's: the ids of each are his own. */
+START_TEST(a_source_is_a_persons)
+{
+    static const struct {
+        struct session session;
+        const char *source;
+    } cases[] = {
+        {{NULL, NULL}, "client/acme/u1"},
+        {{"b/c", "a"}, "client/a/b%2Fc"},
+        {{"c", "a/b"}, "client/a%2Fb/c"},
+        {{"100% \xc3\xa9~", "a-b_c.d"}, "client/a-b_c.d/100%25%20%C3%A9~"},
+        {{"", ""}, "client///SID"},
+    };
+    start(100);
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        session = cases[i].session;
+        ck_assert_str_eq(send_at(&cancel, (int64_t)i * 1000), "sent");
+        ck_assert_str_eq(outlet.source, cases[i].source);
+    }
+    session = (struct session){0};
+    while (sender.sent)
+        free(client_events_take(&sender));
+    client_events_free(events);
+}
+END_TEST
+
+TEST_PROGRAM("client_events", a_source_is_a_persons, what_becomes_a_header_is_plain_and_short,
              an_event_goes_out_with_whose_it_is_and_is_answered,
              what_may_not_be_sent_is_refused_with_a_word, a_burst_passes_and_then_the_rate_holds,
              a_session_has_few_on_their_way_and_takes_them_back_when_it_ends,
