@@ -491,7 +491,9 @@ void history_search_scan_over(struct lane *lane, bool useless)
             continue;
         if (search->reading && search->next < lane->scan.next)
             search->next = lane->scan.next;
-        if (search->reading && useless) {
+        /* One that ends where its session has stopped reading may be whole long before: it did not
+         * read too much, and would read the same again, for ever. */
+        if (search->reading && useless && search->next < place_reach(search->pending->place)) {
             search->shrinks = true;
             search->span /= NEXT_STEP;
             search->begun = false;

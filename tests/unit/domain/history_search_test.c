@@ -709,6 +709,32 @@ START_TEST(a_lane_that_is_not_open_yet_is_waited_for)
 }
 END_TEST
 
+/* Who does not read stands far behind the ring. Where its history ends is passed long before the scan
+ * has read too much, and no record of the room says so. */
+START_TEST(who_does_not_read_makes_nobody_read_without_end)
+{
+    begin();
+    world.config.history.bytes = 2000;
+    start_gateway();
+    connect();
+    last("task:0", 1);
+    rest();
+    blocked = true;
+    publish("task:0", 2 * QUEUE);
+    publish_sized("task:9", 30, 1000);
+    EXPECT("+task:0:0 ");
+    last("task:1", 3);
+    rest();
+    ck_assert_uint_le(world.source.scans, 4);
+    blocked = false;
+    take(session, NULL);
+    EXPECT("0 1 2 3 +task:1:0 ");
+    rest();
+    EXPECT("4 5 6 7 ");
+    end();
+}
+END_TEST
+
 START_TEST(a_session_that_moves_takes_its_history_first)
 {
     struct delivery delivery;
@@ -1066,9 +1092,10 @@ TEST_PROGRAM(
     retention_cuts_off, there_may_be_none, a_history_that_does_not_come_is_refused,
     a_room_may_be_left_while_its_history_comes, a_plain_join_does_not_wait_for_another_ones_history,
     a_session_may_end_while_its_history_comes, a_lane_that_is_not_open_yet_is_waited_for,
-    a_session_that_moves_takes_its_history_first, a_state_has_the_newest_of_each_item,
-    a_room_without_items_has_an_empty_state, a_state_comes_in_chunks,
-    a_state_is_read_back_as_a_history_is, a_slow_session_gets_the_state_where_it_stands,
+    who_does_not_read_makes_nobody_read_without_end, a_session_that_moves_takes_its_history_first,
+    a_state_has_the_newest_of_each_item, a_room_without_items_has_an_empty_state,
+    a_state_comes_in_chunks, a_state_is_read_back_as_a_history_is,
+    a_slow_session_gets_the_state_where_it_stands,
     a_state_that_is_cut_off_in_the_middle_is_asked_for_again,
     who_comes_back_has_the_state_and_gets_what_it_missed,
     a_session_that_moves_takes_its_state_first, of_too_many_items_the_newest_come,
