@@ -43,6 +43,13 @@ static void doubt_no_more(struct lane *lane)
     DL_DELETE2(lane->hub->doubtful, lane, doubt_prev, doubt_next);
 }
 
+/* What waits for it to be at the head may have come to its end. */
+static void go_live(struct place *place)
+{
+    place_go_live(place);
+    history_search_caught_up(place);
+}
+
 /* Whether the ring's record there is the one that the cursor named. */
 static bool is_same_in_ring(const struct place *place)
 {
@@ -83,7 +90,7 @@ void catch_up_start(struct place *place)
         place_await_scan(place);
         scan_want(lane);
     } else if (place->next >= lane->position) {
-        place_go_live(place);
+        go_live(place);
     } else {
         place_read_ring(place);
         session_wake(place->session);
@@ -103,7 +110,7 @@ static void judge_by_end(struct place *place, int64_t end)
     else if (place->check) /* judged when the record before it has arrived here */
         place_wait_ahead(place);
     else
-        place_go_live(place); /* what lies below the cursor is skipped as it arrives */
+        go_live(place); /* what lies below the cursor is skipped as it arrives */
 }
 
 void catch_up_ends(struct lane *lane, int64_t first, int64_t end)
@@ -199,7 +206,7 @@ static struct message *next_from_ring(struct place *place)
         lane->hub->stats.conflated += wanted;
         place_give(place, message);
     }
-    place_go_live(place);
+    go_live(place);
     return NULL;
 }
 

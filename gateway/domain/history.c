@@ -2,16 +2,15 @@
  * the hub. Every way in and out goes through history_count_in() and history_count_out(), so the sums
  * cannot part.
  *
- * A state is folded first, and becomes such a queue when it is whole. Only messages are counted: of
- * an item there is little besides, and a limit of their own is on items. */
+ * A state is folded first, and becomes a list when it is whole. While it is folded only messages are
+ * counted: of an item there is little besides, and a limit of their own is on items. Then the list
+ * counts the same. */
 #include "history.h"
 
 #include <stdlib.h>
 
 #include "hub_state.h"
 #include "mem.h"
-
-enum { SHARE = 8 }; /* one history holds at most this part of what all may */
 
 struct history *history_new(struct hub *hub, uint32_t lane_id, bool is_state)
 {
@@ -23,16 +22,22 @@ struct history *history_new(struct hub *hub, uint32_t lane_id, bool is_state)
     return history;
 }
 
+/* As the list will count it. */
+static size_t counted_bytes(const struct message *message)
+{
+    return message_record_bytes(message) + sizeof(struct message *);
+}
+
 static void history_count_in(struct history *history, const struct message *message)
 {
-    size_t bytes = message_record_bytes(message);
+    size_t bytes = counted_bytes(message);
     history->bytes += bytes;
     history->hub->stats.history_bytes += bytes;
 }
 
 static void history_count_out(struct history *history, const struct message *message)
 {
-    size_t bytes = message_record_bytes(message);
+    size_t bytes = counted_bytes(message);
     assert(history->bytes >= bytes && history->hub->stats.history_bytes >= bytes);
     history->bytes -= bytes;
     history->hub->stats.history_bytes -= bytes;
@@ -143,24 +148,48 @@ bool history_is_too_large(const struct history *history)
     assert(hub->stats.history_bytes >= history->bytes);
     /* The part of one is limited as well, or the first to ask for much would leave nothing for
      * others. */
-    return history->bytes > hub->config.history.buffered / SHARE ||
+    return history->bytes > hub->config.history.buffered / STATE_SHARE ||
            hub->stats.history_bytes > hub->config.history.buffered;
+}
+
+static void set_whole(struct history *history, struct position end, bool complete, uint32_t found)
+{
+    assert(!history->whole);
+    history->whole = true;
+    history->complete = complete;
+    history->found = found;
+    history->end = end;
 }
 
 /* From now on it waits in a session's queue, and its memory is held until the client reads. */
 void history_set_whole(struct history *history, struct position end, bool complete,
                        int64_t since_ms)
 {
-    struct message *oldest;
-    assert(!history->whole && (!history->is_state || history->count == 0));
-    while ((oldest = state_fold_take_oldest(&history->fold)))
-        push(history, oldest); /* it stays counted */
-    if (history->since_ms < since_ms)
-        history->since_ms = since_ms;
-    history->whole = true;
-    history->complete = complete;
-    history->found = history->count;
-    history->end = end;
+    if (!history->is_state) {
+        set_whole(history, end, complete, history->count);
+        return;
+    }
+    uint32_t count = 0, most = history->fold.count;
+    struct message **messages = most ? mem_alloc(most * sizeof(struct message *)) : NULL;
+    while (history->fold.count) {
+        messages[count] = state_fold_take_oldest(&history->fold);
+        history_count_out(history, messages[count++]); /* the list counts it */
+    }
+    if (since_ms < history->since_ms)
+        since_ms = history->since_ms;
+    assert(history->bytes == 0 && count == most);
+    struct state_list *list = state_list_new(history->hub, messages, count, since_ms);
+    state_list_hold(list);
+    history_set_list(history, list, end, complete, since_ms);
+}
+
+void history_set_list(struct history *history, struct state_list *list, struct position end,
+                      bool complete, int64_t since_ms)
+{
+    assert(history->is_state && !history->list && history->fold.count == 0 && list->holders > 0);
+    history->list = list;
+    history->since_ms = since_ms;
+    set_whole(history, end, complete, list->count);
 }
 
 struct message *history_take(struct history *history)
@@ -169,19 +198,12 @@ struct message *history_take(struct history *history)
     return history->count ? shift(history) : NULL;
 }
 
-struct message *history_next(const struct history *history)
-{
-    assert(history->whole);
-    return history->count ? history->messages[history->start] : NULL;
-}
-
-/* A room without items has a chunk too: it says that there are none. */
-bool history_begin_chunk(struct history *history, bool *first)
+bool history_next_chunk(struct history *history, struct lane *lane,
+                        const struct transport_ops *transport, bool *first, struct bytes *chunk)
 {
     assert(history->whole && history->is_state);
-    *first = !history->begun;
-    history->begun = true;
-    return *first || history->count > 0;
+    *first = !history->step.begun;
+    return state_list_next(history->list, lane, transport, &history->step, chunk);
 }
 
 void history_free(struct history *history)
@@ -189,6 +211,7 @@ void history_free(struct history *history)
     if (!history)
         return;
     history_clear(history);
+    state_list_drop(history->list);
     free(history->messages);
     free(history);
 }

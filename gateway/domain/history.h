@@ -1,6 +1,6 @@
 /* A history: messages of a room's past, oldest first, collected for one join (history_search.h)
  * and then given before its confirmation, from the session's queue. Or the room's state: of its past
- * the newest message of each item, in chunks.
+ * the newest message of each item, which then is a list (state_list.h), or a list that a view has.
  *
  * It is open while it is collected, then whole, and from then on it only shrinks. Bounded in
  * bytes, its own and those of all together (hub_config.history.buffered). Not here: what belongs
@@ -11,14 +11,18 @@
 #include "cursor.h"
 #include "message.h"
 #include "state_fold.h"
+#include "state_list.h"
 
 struct hub;
+struct lane;
 
 /* Read by anyone, written by history.c. */
 struct history {
     struct hub *hub;
     bool is_state;
-    struct state_fold fold;    /* of a state, until it is whole: what will be its messages */
+    struct state_fold fold;    /* of a state, until it is whole: what will be its list */
+    struct state_list *list;   /* of a state that is whole; held */
+    struct state_step step;    /* how much of it was given */
     struct message **messages; /* circular; capacity is a power of two; a reference each */
     uint32_t capacity, start, count;
     size_t bytes;     /* of their records; hub_stats.history_bytes is the sum of all */
@@ -28,7 +32,6 @@ struct history {
     /* When it is whole: */
     bool whole;
     bool complete;       /* it is all that was asked for */
-    bool begun;          /* a chunk of the state was taken */
     uint32_t found;      /* how many it had */
     struct position end; /* the session's place: all below was looked through */
 };
@@ -60,12 +63,15 @@ bool history_is_too_large(const struct history *history);
 /* Of a state: it was looked from `since_ms` on. */
 void history_set_whole(struct history *history, struct position end, bool complete,
                        int64_t since_ms);
+/* The same for a state of which nothing was collected: this is it, and `list` is held already. */
+void history_set_list(struct history *history, struct state_list *list, struct position end,
+                      bool complete, int64_t since_ms);
 
 /* The next one to be given, whose reference is then the caller's; NULL: all were. */
 struct message *history_take(struct history *history);
-/* The same, borrowed: it stays the next one. */
-struct message *history_next(const struct history *history);
-/* A chunk of the state is to be made of what comes next: there is always one. False: all were. */
-bool history_begin_chunk(struct history *history, bool *first);
+/* The next chunk of a state; see state_list_next(). `first`: nothing was given before. */
+bool history_next_chunk(struct history *history, struct lane *lane,
+                        const struct transport_ops *transport, bool *first,
+                        struct bytes *chunk) MUST_CHECK;
 
 #endif

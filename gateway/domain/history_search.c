@@ -32,6 +32,11 @@ enum {
     NEXT_STEP = 4,
 };
 
+static void spend_looks(size_t *looks, size_t count)
+{
+    *looks -= *looks < count ? *looks : count;
+}
+
 /* --- what is found ---------------------------------------------------------------------------- */
 
 /* One of the room. Only the last of them are kept: how many there will be is not known before
@@ -75,17 +80,27 @@ static bool found_all(const struct history_search *search)
 
 /* --- its life --------------------------------------------------------------------------------- */
 
+static void leave_list(struct history_search *search)
+{
+    struct lane *lane = search->lane;
+    if (search->state == SEARCH_READY)
+        DL_DELETE2(search->hub->searches, search, ready_prev, ready_next);
+    if (search->state == SEARCH_VIEW)
+        DL_DELETE2(lane->searches.for_view, search, ready_prev, ready_next);
+    if (search->state == SEARCH_AHEAD)
+        waits_remove(&lane->searches.ahead, &search->ahead);
+}
+
 static void search_move(struct history_search *search, enum search_state state)
 {
-    assert(search->state <= SEARCH_AHEAD && !search->reading);
+    assert(search->state <= SEARCH_BEHIND && !search->reading);
     struct hub *hub = search->hub;
-    if (search->state == SEARCH_READY)
-        DL_DELETE2(hub->searches, search, ready_prev, ready_next);
-    if (search->state == SEARCH_AHEAD)
-        waits_remove(&search->lane->searches.ahead, &search->ahead);
+    leave_list(search);
     search->state = narrow_8(state);
     if (state == SEARCH_READY)
         DL_APPEND2(hub->searches, search, ready_prev, ready_next);
+    if (state == SEARCH_VIEW)
+        DL_APPEND2(search->lane->searches.for_view, search, ready_prev, ready_next);
 }
 
 void history_search_new(struct pending_request *pending, struct room *room,
@@ -143,9 +158,7 @@ void history_search_free(struct history_search *search)
     if (!search)
         return;
     leave_scan(search);
-    if (search->state == SEARCH_READY)
-        DL_DELETE2(search->hub->searches, search, ready_prev, ready_next);
-    waits_remove(&search->lane->searches.ahead, &search->ahead);
+    leave_list(search);
     DL_DELETE2(search->lane->searches.all, search, lane_prev, lane_next);
     DL_DELETE2(search->room->searches, search, room_prev, room_next);
     assert(search->hub->stats.histories_waiting > 0);
@@ -164,25 +177,95 @@ static int64_t looked_since(const struct history_search *search)
     return search->low > 0 && first_ms >= since_ms ? history_after_ms(first_ms) : since_ms;
 }
 
-/* In one step, so that nothing comes between: the history ends at the session's place, `end`, the
- * room is live from there, and the join is confirmed behind the history. */
-static void search_finish(struct history_search *search, struct position end)
+/* In one step, so that nothing comes between: the history ends at the session's place, the room is
+ * live from there, and the join is confirmed behind the history. */
+static void search_give(struct history_search *search)
 {
-    assert(search->pending->search == search && !search->reading);
+    assert(search->pending->search == search && !search->reading && search->history->whole);
     struct hub *hub = search->hub;
     struct pending_request *pending = search->pending;
     struct history *history = search->history;
-    bool complete = found_all(search);
     if (history->is_state)
-        hub->stats.states_incomplete += !complete;
+        hub->stats.states_incomplete += !history->complete;
     else
-        hub->stats.histories_incomplete += !complete;
-    history_set_whole(history, end, complete, complete ? INT64_MIN : looked_since(search));
+        hub->stats.histories_incomplete += !history->complete;
     session_room_live(search->session, search->room);
     search->history = NULL;
     joins_set_search(pending, NULL);
     history_search_free(search);
     joins_confirm(pending, history);
+}
+
+static void search_finish(struct history_search *search, struct position end)
+{
+    bool complete = found_all(search);
+    history_set_whole(search->history, end, complete, complete ? INT64_MIN : looked_since(search));
+    search_give(search);
+}
+
+/* --- a state, of the lane's view --------------------------------------------------------------- */
+
+/* The client has seen more than this gateway: its cursor came from one that is ahead. */
+static void wait_ahead(struct history_search *search, int64_t until)
+{
+    search_move(search, SEARCH_AHEAD);
+    waits_add(&search->lane->searches.ahead, &search->ahead, until);
+}
+
+static int64_t oldest_shown_ms(const struct history_search *search)
+{
+    int64_t retention_ms = search->hub->config.state.retention_ms;
+    return retention_ms < search->asked_ms ? search->asked_ms - retention_ms : INT64_MIN;
+}
+
+/* What a log holds from its beginning is all there is, and says so: it is read back if that is not
+ * far. */
+static bool is_short(const struct lane *lane)
+{
+    return lane->first == 0 &&
+           lane_bytes_of(lane, lane->position) <= lane->hub->config.state.lane_bytes;
+}
+
+static void give_of_view(struct history_search *search)
+{
+    struct lane *lane = search->lane;
+    struct view *view = lane->view.view;
+    int64_t oldest_ms = oldest_shown_ms(search);
+    struct state_list *list =
+        view_list(view, room_scope_of(search->room), room_name_of(search->room), oldest_ms);
+    int64_t since_ms = view->since_ms > list->since_ms ? view->since_ms : list->since_ms;
+    bool complete = since_ms <= oldest_ms;
+    assert(place_reach(search->pending->place) == lane->position);
+    lane->hub->stats.states_of_views++;
+    history_set_list(search->history, list, place_reached(search->pending->place), complete,
+                     complete ? INT64_MIN : since_ms);
+    search_give(search);
+}
+
+/* False: there is no view, and it is to be collected. */
+static bool look_at_view(struct history_search *search, size_t *looks)
+{
+    struct lane *lane = search->lane;
+    const struct place *place = search->pending->place;
+    if (!search->history->is_state || search->begun || is_short(lane))
+        return false;
+    enum status status = views_want(lane, oldest_shown_ms(search), search->asked_ms);
+    if (status == STATUS_NOT_FOUND)
+        return false;
+    if (status != STATUS_OK) {
+        search_move(search, SEARCH_VIEW);
+    } else if (place_reach(place) > lane->position) {
+        wait_ahead(search, place_reach(place));
+    } else if (place->state != PLACE_LIVE) {
+        search_move(search, SEARCH_BEHIND);
+    } else {
+        uint64_t lists = lane->hub->stats.state_lists;
+        give_of_view(search);
+        spend_looks(looks, lists == lane->hub->stats.state_lists
+                               ? LOOKS_TO_DECODE
+                               : LOOKS_TO_DECODE * (size_t)(1 + lane->hub->config.state.items));
+    }
+    return true;
 }
 
 /* --- collecting ------------------------------------------------------------------------------- */
@@ -210,11 +293,6 @@ static bool is_of_room(const struct room *room, struct message *message)
         if (message->room_hashes[i] == room->hash)
             return message_names_room(message, room_scope_of(room), room_name_of(room));
     return false;
-}
-
-static void spend_looks(size_t *looks, size_t count)
-{
-    *looks -= *looks < count ? *looks : count;
 }
 
 /* Whether the ring, below `until`, has all that was asked for; `next` is then where that begins. */
@@ -332,6 +410,8 @@ static void search_look(struct history_search *search, size_t *looks)
     struct lane *lane = search->lane;
     const struct place *place = search->pending->place;
     int64_t until = place_reach(place);
+    if (look_at_view(search, looks))
+        return;
     do {
         if (!search->begun)
             search_begin(search, until, looks);
@@ -347,12 +427,9 @@ static void search_look(struct history_search *search, size_t *looks)
         if (search->next < read)
             look_through_ring(search, read, looks);
         if (search->next < read)
-            return; /* and goes on in the next turn */
-        /* The client has seen more than this gateway: its cursor came from one that is ahead.
-         * The rest of the history is still to arrive here. */
-        if (search->next < until) {
-            search_move(search, SEARCH_AHEAD);
-            waits_add(&lane->searches.ahead, &search->ahead, until);
+            return;                 /* and goes on in the next turn */
+        if (search->next < until) { /* the rest of it is still to arrive here */
+            wait_ahead(search, until);
             return;
         }
     } while (look_further(search));
@@ -375,6 +452,25 @@ void history_search_arrived(struct lane *lane)
             (struct history_search *)((char *)wait - offsetof(struct history_search, ahead)),
             SEARCH_READY);
     }
+}
+
+/* Each asks for the view again. */
+void history_search_view_settled(struct lane *lane)
+{
+    struct history_search *search, *next;
+    DL_FOREACH_SAFE2(lane->searches.for_view, search, next, ready_next) {
+        lane->hub->stats.steps++;
+        search_move(search, SEARCH_READY);
+    }
+}
+
+void history_search_caught_up(const struct place *place)
+{
+    struct pending_request *pending;
+    assert(place->state == PLACE_LIVE);
+    DL_FOREACH2(place->joins, pending, place_next)
+        if (pending->search && pending->search->state == SEARCH_BEHIND)
+            search_move(pending->search, SEARCH_READY);
 }
 
 /* --- on scans --------------------------------------------------------------------------------- */

@@ -3,6 +3,10 @@
  * each item; it gets them in order, then the join's confirmation, and then whatever is published,
  * without a gap and without one twice.
  *
+ * A state is taken from the lane's view (views.h), if it has one: the room is held until view, lane
+ * and session are at one place, and the list is given there and then. Else it is collected as any
+ * history:
+ *
  *   1 the room is joined but held: the session is given nothing of it yet
  *   2 what is asked for is collected, from the lane's ring or by its scan, up to where the session
  *     stands in the lane; only the last of it is kept (history.h)
@@ -30,6 +34,7 @@ struct history_search;
 struct hub;
 struct lane;
 struct pending_request;
+struct place;
 struct room;
 struct session;
 
@@ -41,13 +46,16 @@ enum search_state {
     SEARCH_READY,   /* to be looked at in this turn */
     SEARCH_SCAN,    /* waits for the lane's scan, or reads along with it */
     SEARCH_AHEAD,   /* the session's place lies beyond what this gateway has read */
+    SEARCH_VIEW,    /* of a state: the lane's view is not exact yet */
+    SEARCH_BEHIND,  /* of a state: it is, and the session's place lies before it */
 };
 
 /* Those of a lane. Read by anyone, written by history_search.c. */
 struct history_searches {
-    struct history_search *all; /* DL list */
-    size_t readers;             /* so many read along with the scan */
-    struct waits ahead;         /* in SEARCH_AHEAD */
+    struct history_search *all;      /* DL list */
+    size_t readers;                  /* so many read along with the scan */
+    struct waits ahead;              /* in SEARCH_AHEAD */
+    struct history_search *for_view; /* DL list: in SEARCH_VIEW */
     /* Readers that wait for the first record at or after where they begin, by that; NULL: left */
     struct history_search **firsts;
     size_t first_count, first_at;
@@ -82,7 +90,7 @@ struct history_search {
     struct waiter ahead;                            /* in searches.ahead */
     struct history_search *lane_prev, *lane_next;   /* in searches.all */
     struct history_search *room_prev, *room_next;   /* in room->searches */
-    struct history_search *ready_prev, *ready_next; /* in hub->searches */
+    struct history_search *ready_prev, *ready_next; /* in hub->searches, or in searches.for_view */
 };
 
 /* --- for joins --- */
@@ -112,5 +120,9 @@ void history_search_scan_over(struct lane *lane, bool useless);
 void history_search_run(struct hub *hub);
 /* The lane's position has grown. */
 void history_search_arrived(struct lane *lane);
+/* The lane's view is exact, or there is none now. */
+void history_search_view_settled(struct lane *lane);
+/* The place has come to the lane's head. */
+void history_search_caught_up(const struct place *place);
 
 #endif

@@ -80,7 +80,8 @@ static void stop_lane(struct lane *lane)
 {
     read_back_forget(lane);
     catch_up_forget(lane);
-    assert(!lane->scan.running && !lane->scan.keeps && !lane->in_doubt);
+    views_forget(lane);
+    assert(!lane->view.view && !lane->scan.running && !lane->scan.keeps && !lane->in_doubt);
 }
 
 static void free_lanes(struct hub *hub)
@@ -108,6 +109,7 @@ void hub_free(struct hub *hub)
     assert(!hub->sessions);
     reap_sessions(hub);
     free_lanes(hub);
+    views_deinit(hub);
     decoded_clear(&hub->decoded);
     message_unref(hub->delivered);
     quotas_free(hub->quotas);
@@ -272,6 +274,8 @@ void hub_lane_opened(struct hub *hub, struct lane *lane, int64_t first, int64_t 
     /* The source has opened it anew, after the broker was away. If the log ends before what was
      * read, it is not the log that it was. */
     if (lane->open) {
+        views_forget(lane);
+        history_search_view_settled(lane);
         if (end < lane->position)
             hub_lane_broken(hub, lane, "truncated");
         return;
@@ -328,6 +332,8 @@ static void arrived(struct lane *lane)
         catch_up_arrived(lane);
     if (waits_reach(&lane->searches.ahead, lane->position))
         history_search_arrived(lane);
+    if (views_position(lane))
+        history_search_view_settled(lane);
     if (lane->hub->changed)
         session_settle_changed(lane->hub);
 }
@@ -375,6 +381,8 @@ void hub_record(struct hub *hub, struct lane *lane, const struct lane_record *re
     uint64_t queued = hub->stats.queued_messages;
     lane_offer(lane, message, offer_live);
     conflation_note(lane, message);
+    if (views_record(lane, message, record->about_item))
+        history_search_view_settled(lane);
     hub->stats.records_skipped += hub->stats.queued_messages == queued;
     hub->stats.records_faulty[message->fault] += message->fault != RECORD_SOUND;
     lane->position = record->offset + 1;
@@ -396,6 +404,27 @@ void hub_lane_position(struct hub *hub, struct lane *lane, int64_t position)
     if (lane->open && position > lane->position)
         lane->position = position;
     arrived(lane);
+}
+
+void hub_state_ends(struct hub *hub, struct lane *lane, const struct state_ends *ends)
+{
+    assert(lane->hub == hub);
+    if (views_ends(lane, ends))
+        history_search_view_settled(lane);
+}
+
+void hub_state_record(struct hub *hub, struct lane *lane, const struct lane_record *record)
+{
+    assert(lane->hub == hub);
+    if (views_kept_record(lane, record))
+        history_search_view_settled(lane);
+}
+
+void hub_state_read(struct hub *hub, struct lane *lane, enum status status)
+{
+    assert(lane->hub == hub);
+    if (views_kept_read(lane, status))
+        history_search_view_settled(lane);
 }
 
 /* A session that is not let in yet: messages that are queued for it may be of the old log. What it
@@ -570,6 +599,7 @@ void hub_run(struct hub *hub, int64_t now_ms)
     if (hub->presence)
         presence_run(hub->presence, hub->now_ms);
     sweep(hub);
+    views_run(hub);
     history_search_run(hub);
     assert(!hub->changed); /* transports find every session as it stands */
     tell_sessions(hub);
@@ -587,6 +617,8 @@ int64_t hub_deadline_ms(const struct hub *hub)
         return hub->now_ms;
     if (doubts < deadline)
         deadline = doubts;
+    if (views_deadline_ms(hub) < deadline)
+        deadline = views_deadline_ms(hub);
     if (session_orders_deadline_ms(hub) < deadline)
         deadline = session_orders_deadline_ms(hub);
     if (hub->presence && presence_deadline_ms(hub->presence) < deadline)

@@ -34,10 +34,15 @@ struct history_limits {
 };
 
 /* What a join may bring of the room's state; history.h. The bytes and age of a history hold for
- * a state too. */
+ * a state that is read back. */
 struct state_limits {
-    uint32_t items;     /* of one room; 0: there is none */
-    size_t chunk_bytes; /* of items that are given in one step; a larger item is given alone */
+    uint32_t items;       /* of one room; 0: there is none */
+    size_t chunk_bytes;   /* of items that are given in one step; a larger item is given alone */
+    uint64_t bytes;       /* of all views of lanes; 0: there are none, and states are read back */
+    int64_t retention_ms; /* so long an item is shown of which nothing more is told */
+    int64_t idle_ms;      /* a view goes when nobody has asked for so long */
+    uint64_t lane_bytes;  /* a lane whose log is whole and no longer than this is read back, since
+                             that says all there is */
 };
 
 /* Orders of the backend; orders.h. */
@@ -129,8 +134,10 @@ struct hub_stats {
     uint64_t overflowed; /* sessions ended for answers that they did not read */
     uint64_t histories, histories_incomplete, history_messages; /* asked for; cut off; given */
     uint64_t states, states_incomplete, state_items;            /* likewise */
+    uint64_t states_of_views, state_lists, state_chunks; /* of `states`; made of rooms; framed */
+    uint64_t view_loads, views_failed, views_too_large;  /* begun; begun anew; did not fit */
     uint64_t sessions, rooms, lanes, lanes_open, ring_bytes, read_back_bytes, queued_messages,
-        sessions_behind, histories_waiting, history_bytes, orders_now; /* now */
+        sessions_behind, histories_waiting, history_bytes, views, view_bytes, orders_now; /* now */
 };
 
 /* The source's ops and pointer are borrowed for the hub's life. */
@@ -286,5 +293,13 @@ void hub_orders_known(struct hub *hub);
 bool hub_scan_record(struct hub *hub, struct lane *lane, const struct lane_record *record);
 /* The scan reached its end (STATUS_OK) or cannot go on; `first` is the log's first offset now. */
 void hub_scan_ended(struct hub *hub, struct lane *lane, enum status status, int64_t first);
+
+/* --- of a lane's state topic */
+
+/* Answers to lane_source_ops.state_ends and .state_read. */
+void hub_state_ends(struct hub *hub, struct lane *lane, const struct state_ends *ends);
+void hub_state_record(struct hub *hub, struct lane *lane, const struct lane_record *record);
+/* STATUS_OK: all was read. Else what was read may have a hole, and is read again. */
+void hub_state_read(struct hub *hub, struct lane *lane, enum status status);
 
 #endif

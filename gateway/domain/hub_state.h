@@ -16,6 +16,8 @@
  *   scan.h           a lane's reading of the past
  *   history.h        what lies before a join, and history_search.h, which finds it
  *   state_fold.h     of each item the newest message
+ *   view.h           what all rooms of a lane show, views.h, when that is known, and state_list.h,
+ *                    what is given of it
  *   decoded.h        messages that were decoded not long ago
  *   waits.h          who waits for a lane's position
  *   lane.h           lanes and rooms; membership.h, who is in them
@@ -39,6 +41,7 @@
 #include "scan.h"
 #include "session_output.h"
 #include "session_queue.h"
+#include "views.h"
 #include "waits.h"
 
 #include <assert.h>
@@ -78,6 +81,7 @@ struct lane {
     struct conflation_table *last_messages; /* of the ring */
     struct lane_scan scan;
     struct history_searches searches;
+    struct lane_view view;
     size_t beyond;      /* bytes that it holds beyond a ring's share: lane_count_beyond() */
     struct room *rooms; /* by hash; rooms of one hash are chained */
     /* Of place.c: */
@@ -241,6 +245,8 @@ struct hub {
     struct scans scans;
     struct lane *doubtful;           /* lanes whose broker end is being asked for */
     struct history_search *searches; /* DL list: those that are to be looked at in this turn */
+    struct views views;
+    struct state_list *state_lists; /* DL list: those that views keep, the oldest first */
     struct session *sessions;
     struct session *dying;
     struct attention ready;                 /* there is something for them */

@@ -111,7 +111,7 @@ void lane_free(struct lane *lane)
 {
     struct hub *hub = lane->hub;
     assert(lane->place_count == 0 && !lane->places && !lane->rooms && !lane->searches.all);
-    assert(!lane->scan.wanted && !lane->scan.running && !lane->scan.keeps);
+    assert(!lane->scan.wanted && !lane->scan.running && !lane->scan.keeps && !lane->view.view);
     if (lane->in_linger)
         DL_DELETE(hub->lingering, lane);
     hub->source_ops->close(hub->source, lane);

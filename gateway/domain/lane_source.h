@@ -6,6 +6,7 @@
 
 #include "bytes.h"
 #include "layout.h"
+#include "status.h"
 
 struct lane;
 
@@ -28,6 +29,26 @@ struct lane_source_ops {
     void (*scan_resume)(void *source, struct lane *lane);
     /* Gives up a running scan; no further answer for it comes. */
     void (*scan_cancel)(void *source, struct lane *lane);
+
+    /* Of lanes whose state is kept (state_load.h); not called if hub_config.state.bytes is 0. */
+
+    /* Ask where the lane's state topic ends (`of_lane`: the lane itself), by its high watermark and
+     * not by what readers can reach: answered by hub_state_ends(). */
+    void (*state_ends)(void *source, struct lane *lane, bool of_lane, unsigned question);
+    /* Read [from, to) of it once: hub_state_record() for each record, then hub_state_read(), when
+     * the position is at `to`. One reading per lane at a time. */
+    void (*state_read)(void *source, struct lane *lane, int64_t from, int64_t to);
+    /* Gives both up; no further answer comes. */
+    void (*state_cancel)(void *source, struct lane *lane);
+};
+
+/* Where a log begins and ends; of the lane, only its end is looked at. */
+struct state_ends {
+    unsigned question;
+    enum status
+        status; /* STATUS_OK; STATUS_UNAVAILABLE: not now; else there is no such topic, or it
+                           is not read */
+    int64_t first, end;
 };
 
 /* Why a record is passed over: nobody is given it, and it is counted. */
@@ -48,6 +69,7 @@ struct lane_record {
     struct bytes value;
     struct bytes room_hashes; /* header: 8 bytes each, little endian */
     uint64_t layout;          /* header: layout_revision() of its producer; 0: not said */
+    bool about_item;          /* header: it is about an item, which its value names */
 };
 
 #endif

@@ -119,8 +119,7 @@ static bool take_rooms(struct message *message, const struct lane_record *record
     for (uint32_t i = 0; i < message->room_count; i++) {
         uint64_t hash;
         if (record->room_hashes.size == 0) {
-            hash = room_hash(bytes_of(message_scope(message), message->scope_size),
-                             message->notification->rooms[i]);
+            hash = room_hash(message_rooms_scope(message), message->notification->rooms[i]);
         } else {
             hash = bytes_read_little_endian(record->room_hashes.data + 8 * (size_t)i, 8);
         }
@@ -162,6 +161,12 @@ void message_unref(struct message *message)
     for (size_t i = 0; i < TRANSPORT_SLOT_COUNT; i++)
         free(message->frames[i]);
     free(message);
+}
+
+struct bytes message_rooms_scope(const struct message *message)
+{
+    return bytes_of((const uint8_t *)(message->room_hashes + message->room_count),
+                    message->scope_size);
 }
 
 size_t message_record_bytes(const struct message *message)
@@ -206,8 +211,7 @@ void message_forget_frame(struct message *message, enum transport_slot slot)
 bool message_names_room(struct message *message, struct bytes scope, struct bytes name)
 {
     assert(name.size > 0);
-    if (!bytes_equal(bytes_of(message_scope(message), message->scope_size), scope) ||
-        !message_decode(message))
+    if (!bytes_equal(message_rooms_scope(message), scope) || !message_decode(message))
         return false;
     for (size_t i = 0; i < message->notification->room_count; i++)
         if (bytes_equal(message->notification->rooms[i], name))

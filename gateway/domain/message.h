@@ -22,6 +22,8 @@ struct message {
     size_t counted;   /* what a ring has counted for it */
     bool conflatable; /* as configured; set by conflation_note() */
     bool superseded;  /* a later one of its task says all that it says to its rooms */
+    uint32_t view_id; /* of the view that has counted it last; written by view.c, as what follows */
+    uint32_t shown;   /* so many items of that view have it */
     struct notification *notification; /* NULL until decoded; borrows from the value */
     struct transport_frame *frames[TRANSPORT_SLOT_COUNT];
     uint64_t room_hashes[]; /* room_count of them, then the scope of the rooms, then the value */
@@ -39,6 +41,9 @@ void message_unref(struct message *message);
 size_t message_bytes(const struct message *message);
 /* Without frames: the same as long as it lives. */
 size_t message_record_bytes(const struct message *message);
+
+/* Whose its rooms are; borrowed. */
+struct bytes message_rooms_scope(const struct message *message);
 
 /* The value decoded, at the first call; false if it cannot be. */
 bool message_decode(struct message *message);

@@ -268,11 +268,11 @@ static void pass_over_superseded(struct place *place, struct message *message)
     message_unref(message);
 }
 
-/* By the lane's number: the message may be of a lane that is gone. */
-static struct place *place_of_message(struct session *session, const struct message *message)
+/* By the lane's number: what is queued may be of a lane that is gone. */
+static struct place *place_of(struct session *session, uint32_t lane_id)
 {
     for (unsigned i = 0; i < session->place_count; i++)
-        if (session->places[i]->lane->id == message->lane_id)
+        if (session->places[i]->lane->id == lane_id)
             return session->places[i];
     return NULL; /* it left the lane's last room meanwhile */
 }
@@ -287,12 +287,10 @@ static const enum delivery_kind delivery_kinds[] = {
 static void give_history_end(struct session *session, struct history *history,
                              struct delivery *delivery)
 {
+    struct place *place = place_of(session, history->lane_id);
     assert(session->histories > 0 && history->whole && history->count == 0);
-    for (unsigned i = 0; i < session->place_count; i++) {
-        struct place *place = session->places[i];
-        if (place->lane->id == history->lane_id)
-            place_give_history(place, history->end);
-    }
+    if (place)
+        place_give_history(place, history->end);
     delivery->has_history = !history->is_state;
     delivery->has_state = history->is_state;
     delivery->history_count = history->found;
@@ -354,45 +352,20 @@ static void give_control(struct session *session, enum item_kind kind, struct co
     free(control);
 }
 
-/* Copied: the frame stays only where the lane's ring has room for it. */
-static void append_state_item(struct session *session, struct message *message, struct buffer *list)
-{
-    enum transport_slot slot = session->transport->slot;
-    struct place *place = place_of_message(session, message);
-    bool framed = message->frames[slot] != NULL;
-    const char *event;
-    message_frame(message, session->transport);
-    struct bytes notification = message_framed_notification(message, slot, &event);
-    session->transport->append_item(list, bytes_of_string(event), notification);
-    if (!framed && (!place || !lane_count_frame(place->lane, message)))
-        message_forget_frame(message, slot);
-    message_forget_decoded(message);
-}
-
-/* As many items as a step may have, at least one if there is one. */
+/* As many items as a step may have. */
 static bool give_state(struct session *session, const struct control *control,
                        struct delivery *delivery)
 {
-    struct hub *hub = session->hub;
-    struct buffer *list = &hub->chunk;
-    struct message *next;
-    if (!history_begin_chunk(control->history, &delivery->first))
+    struct history *history = control->history;
+    const struct place *place = place_of(session, history->lane_id);
+    uint32_t given = history->step.item;
+    if (!history_next_chunk(history, place ? place->lane : NULL, session->transport,
+                            &delivery->first, &delivery->body))
         return false;
-    buffer_clear(list);
-    while ((next = history_next(control->history))) {
-        size_t before = buffer_size(list);
-        append_state_item(session, next, list);
-        if (before && buffer_size(list) > hub->config.state.chunk_bytes) {
-            buffer_truncate(list, before);
-            break;
-        }
-        message_unref(history_take(control->history));
-        hub->stats.state_items++;
-    }
+    session->hub->stats.state_items += history->step.item - given;
     give_room(session, control, delivery);
-    session->progress_ms = hub->now_ms;
+    session->progress_ms = session->hub->now_ms;
     delivery->kind = DELIVERY_STATE;
-    delivery->body = buffer_peek(list);
     return true;
 }
 
@@ -409,7 +382,7 @@ static bool give_history(struct session *session, const struct queue_item *item,
     if (!message)
         return false;
     give_room(session, item->control, delivery);
-    give_body(session, place_of_message(session, message), message, delivery);
+    give_body(session, place_of(session, message->lane_id), message, delivery);
     delivery->body =
         message_framed_notification(message, session->transport->slot, &delivery->event);
     message_forget_decoded(message);
@@ -440,7 +413,7 @@ static bool next_from_queue(struct session *session, struct delivery *delivery)
             give_control(session, item.kind, item.control, delivery);
             return true;
         }
-        struct place *place = place_of_message(session, item.message);
+        struct place *place = place_of(session, item.message->lane_id);
         session->hub->stats.queued_messages--;
         if (place)
             place_unqueue(place);
@@ -488,7 +461,7 @@ bool session_next(struct session *session, struct delivery *delivery)
         struct message *message = catch_up_next(session);
         if (message) {
             session->hub->stats.deliveries_caught_up++;
-            give_message(session, place_of_message(session, message), message, delivery);
+            give_message(session, place_of(session, message->lane_id), message, delivery);
             give_cursor(session, delivery);
             return true;
         }

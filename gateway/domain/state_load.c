@@ -18,6 +18,11 @@ void state_load_begin(struct state_load *load, int64_t lane_position)
     ask(load, STATE_LOAD_ASKS_KEPT);
 }
 
+void state_load_stop(struct state_load *load)
+{
+    *load = (struct state_load){.question = load->question};
+}
+
 static void reach_kept(struct state_load *load)
 {
     if (load->kept_position >= load->kept_end)

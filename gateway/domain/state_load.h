@@ -54,6 +54,9 @@ struct state_load {
  * what is read of the lane next: all below it is visible. Ask for the state topic's ends then. */
 void state_load_begin(struct state_load *load, int64_t lane_position);
 
+/* It is over, and there is none. */
+void state_load_stop(struct state_load *load);
+
 /* The state topic's first offset and its high watermark: STATE_LOAD_READS_KEPT, or at once
  * STATE_LOAD_ASKS_LANE if it holds nothing. False: to another question, nothing has changed. */
 bool state_load_kept_ends(struct state_load *load, unsigned question, int64_t first, int64_t end);

@@ -59,13 +59,45 @@ static void cancel_scan(void *context, struct lane *lane)
     source->scanning = false;
 }
 
+static void ask_state_ends(void *context, struct lane *lane, bool of_lane, unsigned question)
+{
+    struct hand_source *source = context;
+    (void)lane;
+    assert(!source->asked_state && !source->asked_lane_end && !source->reading_state);
+    source->asked_state = !of_lane;
+    source->asked_lane_end = of_lane;
+    source->question = question;
+}
+
+static void read_state(void *context, struct lane *lane, int64_t from, int64_t to)
+{
+    struct hand_source *source = context;
+    (void)lane;
+    assert(from < to && !source->reading_state);
+    source->reading_state = true;
+    source->state_from = from;
+    source->state_to = to;
+    source->state_reads++;
+}
+
+static void cancel_state(void *context, struct lane *lane)
+{
+    struct hand_source *source = context;
+    (void)lane;
+    source->asked_state = source->asked_lane_end = source->reading_state = false;
+    source->state_cancels++;
+}
+
 const struct lane_source_ops hand_source_ops = {.open = open_lane,
                                                 .close = close_lane,
                                                 .reopen = reopen_lane,
                                                 .ends = ask_ends,
                                                 .scan = scan_lane,
                                                 .scan_resume = resume_scan,
-                                                .scan_cancel = cancel_scan};
+                                                .scan_cancel = cancel_scan,
+                                                .state_ends = ask_state_ends,
+                                                .state_read = read_state,
+                                                .state_cancel = cancel_state};
 
 struct policy *hand_policy(void)
 {

@@ -12,6 +12,11 @@ struct hand_source {
     bool scanning;
     int64_t from, to;                /* of the scan: the next record to give, and the end */
     unsigned closed, scans, scanned; /* lanes, scans, records of scans */
+    /* Of the lane's state topic: what was asked last, and what is to be read. */
+    bool asked_state, asked_lane_end, reading_state;
+    unsigned question;
+    int64_t state_from, state_to;
+    unsigned state_reads, state_cancels;
 };
 
 /* Of a struct hand_source. */
