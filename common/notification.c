@@ -68,9 +68,11 @@ union content {
     Smartstack__V1__TaskStatusUpdate task_status;
     Smartstack__V1__ClientNotification client;
     Smartstack__V1__ManualReviewAlert review;
+    Smartstack__V1__ReviewUpdate review_update;
+    Smartstack__V1__ReviewRefusal review_refusal;
 };
 
-/* One of three messages, as a oneof. Its struct is the caller's, since `message` only points to
+/* One of the messages, as a oneof. Its struct is the caller's, since `message` only points to
  * it. */
 static void pack_content(const struct notification *view, struct arena *arena,
                          Smartstack__V1__Notification *message, union content *content)
@@ -110,6 +112,25 @@ static void pack_content(const struct notification *view, struct arena *arena,
         content->review.data = packed_data(view->review.data);
         message->content_case = SMARTSTACK__V1__NOTIFICATION__CONTENT_REVIEW_ALERT;
         message->review_alert = &content->review;
+        break;
+    case NOTIFICATION_REVIEW_UPDATED:
+        smartstack__v1__review_update__init(&content->review_update);
+#define X(field, json, number) \
+    content->review_update.field = packed_text(arena, view->review_update.field);
+        REVIEW_UPDATE_TEXTS(X)
+#undef X
+        content->review_update.version = view->review_update.version;
+        message->content_case = SMARTSTACK__V1__NOTIFICATION__CONTENT_REVIEW_UPDATE;
+        message->review_update = &content->review_update;
+        break;
+    case NOTIFICATION_REVIEW_REFUSED:
+        smartstack__v1__review_refusal__init(&content->review_refusal);
+#define X(field, json, number) \
+    content->review_refusal.field = packed_text(arena, view->review_refusal.field);
+        REVIEW_REFUSAL_TEXTS(X)
+#undef X
+        message->content_case = SMARTSTACK__V1__NOTIFICATION__CONTENT_REVIEW_REFUSAL;
+        message->review_refusal = &content->review_refusal;
         break;
     }
 }
@@ -372,6 +393,22 @@ static void append_content(const struct notification *view, struct buffer *json)
         REVIEW_TEXTS(X)
 #undef X
         append_data(json, view->review.data);
+        break;
+    case NOTIFICATION_REVIEW_UPDATED:
+        append_name(json, "reviewUpdate");
+        buffer_append_byte(json, '{');
+#define X(field, name, number) append_json_text(json, name, view->review_update.field);
+        REVIEW_UPDATE_TEXTS(X)
+#undef X
+        if (view->review_update.version > 0)
+            append_number(json, "version", view->review_update.version);
+        break;
+    case NOTIFICATION_REVIEW_REFUSED:
+        append_name(json, "reviewRefusal");
+        buffer_append_byte(json, '{');
+#define X(field, name, number) append_json_text(json, name, view->review_refusal.field);
+        REVIEW_REFUSAL_TEXTS(X)
+#undef X
         break;
     }
     buffer_append_byte(json, '}');

@@ -11,10 +11,12 @@
 #include "status.h"
 
 /* A kind, the event name clients know it by, its name in the `notify:` of a rule being the same. */
-#define NOTIFICATION_TYPES(X)                  \
-    X(NOTIFICATION_TASK_STATUS, "task.status") \
-    X(NOTIFICATION_CLIENT, "notification")     \
-    X(NOTIFICATION_REVIEW_ALERT, "review.alert")
+#define NOTIFICATION_TYPES(X)                        \
+    X(NOTIFICATION_TASK_STATUS, "task.status")       \
+    X(NOTIFICATION_CLIENT, "notification")           \
+    X(NOTIFICATION_REVIEW_ALERT, "review.alert")     \
+    X(NOTIFICATION_REVIEW_UPDATED, "review.updated") \
+    X(NOTIFICATION_REVIEW_REFUSED, "review.refused")
 
 enum notification_type {
 #define X(name, text) name,
@@ -22,9 +24,9 @@ enum notification_type {
 #undef X
 };
 
-#define NOTIFICATION_TYPE_COUNT 3
+#define NOTIFICATION_TYPE_COUNT 5
 
-/* "task.status", "notification" or "review.alert". Static. */
+/* "task.status", "notification", "review.alert" ... Static. */
 const char *notification_event_name(enum notification_type type);
 
 /* The other way round; false (and `type` untouched) for any other name. */
@@ -67,6 +69,34 @@ struct review_alert {
     struct bytes user_id;
     struct bytes type;
     struct bytes event;
+    struct bytes review_id;
+};
+
+struct review_update {
+    struct bytes id;
+    uint32_t version;
+    struct bytes state;
+    struct bytes by;
+    struct bytes command;
+    struct bytes decision;
+    struct bytes queue;
+    struct bytes reason;
+    struct bytes priority;
+    struct bytes title;
+    struct bytes task_id;
+    struct bytes due_time;
+    struct bytes tenant_id;
+    struct bytes project_id;
+    struct bytes user_id;
+    struct bytes type;
+};
+
+struct review_refusal {
+    struct bytes id;
+    struct bytes command;
+    struct bytes by;
+    struct bytes reason;
+    struct bytes task_id;
 };
 
 enum { NOTIFICATION_ITEM_KEY_LIMIT = 256 /* bytes */ };
@@ -95,6 +125,8 @@ struct notification {
         struct task_status_update task_status;
         struct client_notification client;
         struct review_alert review;
+        struct review_update review_update;
+        struct review_refusal review_refusal;
     };
 };
 

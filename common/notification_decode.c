@@ -100,6 +100,7 @@ static bool field_progress(const struct wire_field *field, struct task_status_up
 enum { FIELD_PROGRESS = 9, FIELD_TASK_STATUS_DATA = 10 };
 enum { FIELD_CLIENT_DATA = 5 };
 enum { FIELD_REVIEW_DATA = 9 };
+enum { FIELD_UPDATE_VERSION = 2 };
 
 static bool decode_task_status(struct bytes rest, struct task_status_update *update)
 {
@@ -173,6 +174,50 @@ static bool decode_review(struct bytes rest, struct review_alert *review)
     return sound;
 }
 
+static bool decode_review_update(struct bytes rest, struct review_update *update)
+{
+    struct wire_field field;
+    bool sound = true;
+    *update = (struct review_update){0};
+    while (rest.size && sound) {
+        if (!take_wire_field(&rest, &field))
+            return false;
+        switch (field.number) {
+#define X(name, json, number)                         \
+    case number:                                      \
+        sound = field_content(&field, &update->name); \
+        break;
+            REVIEW_UPDATE_TEXTS(X)
+#undef X
+        case FIELD_UPDATE_VERSION:
+            sound = field.type == WIRE_VARINT;
+            update->version = (uint32_t)field.varint; /* as protobuf has it: the low bits */
+            break;
+        }
+    }
+    return sound;
+}
+
+static bool decode_review_refusal(struct bytes rest, struct review_refusal *refusal)
+{
+    struct wire_field field;
+    bool sound = true;
+    *refusal = (struct review_refusal){0};
+    while (rest.size && sound) {
+        if (!take_wire_field(&rest, &field))
+            return false;
+        switch (field.number) {
+#define X(name, json, number)                          \
+    case number:                                       \
+        sound = field_content(&field, &refusal->name); \
+        break;
+            REVIEW_REFUSAL_TEXTS(X)
+#undef X
+        }
+    }
+    return sound;
+}
+
 /* A part of an item leaves the parts before it as they are: so protobuf joins messages. */
 static bool decode_item(struct bytes rest, struct notification_item *item)
 {
@@ -206,7 +251,9 @@ enum {
     FIELD_ITEM = 9,
     FIELD_TASK_STATUS = 10,
     FIELD_CLIENT = 11,
-    FIELD_REVIEW = 12
+    FIELD_REVIEW = 12,
+    FIELD_REVIEW_UPDATE = 13,
+    FIELD_REVIEW_REFUSAL = 14
 };
 
 /* The view first, since its address is the caller's. */
@@ -230,10 +277,16 @@ static bool decode_content(const struct wire_field *field, struct decoded_notifi
     case FIELD_CLIENT:
         view->type = NOTIFICATION_CLIENT;
         return decode_client(field->content, &view->client);
-    default:
-        assert(field->number == FIELD_REVIEW);
+    case FIELD_REVIEW:
         view->type = NOTIFICATION_REVIEW_ALERT;
         return decode_review(field->content, &view->review);
+    case FIELD_REVIEW_UPDATE:
+        view->type = NOTIFICATION_REVIEW_UPDATED;
+        return decode_review_update(field->content, &view->review_update);
+    default:
+        assert(field->number == FIELD_REVIEW_REFUSAL);
+        view->type = NOTIFICATION_REVIEW_REFUSED;
+        return decode_review_refusal(field->content, &view->review_refusal);
     }
 }
 
@@ -264,6 +317,8 @@ static bool decode_field(const struct wire_field *field, struct decoded_notifica
     case FIELD_TASK_STATUS:
     case FIELD_CLIENT:
     case FIELD_REVIEW:
+    case FIELD_REVIEW_UPDATE:
+    case FIELD_REVIEW_REFUSAL:
         return decode_content(field, decoded);
     }
     return true;
@@ -367,6 +422,20 @@ static bool content_is_sound(const struct notification *view)
         REVIEW_TEXTS(X)
 #undef X
         return data_is_sound(view->review.data);
+    case NOTIFICATION_REVIEW_UPDATED:
+#define X(field, json, number)                     \
+    if (!text_is_sound(view->review_update.field)) \
+        return false;
+        REVIEW_UPDATE_TEXTS(X)
+#undef X
+        return true;
+    case NOTIFICATION_REVIEW_REFUSED:
+#define X(field, json, number)                      \
+    if (!text_is_sound(view->review_refusal.field)) \
+        return false;
+        REVIEW_REFUSAL_TEXTS(X)
+#undef X
+        return true;
     }
     return false;
 }

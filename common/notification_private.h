@@ -35,6 +35,31 @@
     X(project_id, "projectId", 11) \
     X(user_id, "userId", 12)       \
     X(type, "type", 13)            \
-    X(event, "event", 14)
+    X(event, "event", 14)          \
+    X(review_id, "reviewId", 15)
+
+#define REVIEW_UPDATE_TEXTS(X)     \
+    X(id, "id", 1)                 \
+    X(state, "state", 3)           \
+    X(by, "by", 4)                 \
+    X(command, "command", 5)       \
+    X(decision, "decision", 6)     \
+    X(queue, "queue", 7)           \
+    X(reason, "reason", 8)         \
+    X(priority, "priority", 9)     \
+    X(title, "title", 10)          \
+    X(task_id, "taskId", 11)       \
+    X(due_time, "dueTime", 12)     \
+    X(tenant_id, "tenantId", 13)   \
+    X(project_id, "projectId", 14) \
+    X(user_id, "userId", 15)       \
+    X(type, "type", 16)
+
+#define REVIEW_REFUSAL_TEXTS(X) \
+    X(id, "id", 1)              \
+    X(command, "command", 2)    \
+    X(by, "by", 3)              \
+    X(reason, "reason", 4)      \
+    X(task_id, "taskId", 5)
 
 #endif

@@ -78,6 +78,40 @@ export interface ManualReviewAlert<Data = Json> {
     userId?: string;
     type?: string;
     event?: string;
+    /** What commands name. Absent: the review has no life of its own. */
+    reviewId?: string;
+}
+
+/** A review is from now on as it says here. */
+export interface ReviewUpdate {
+    id?: string;
+    /** One more with each change. A command names the one that the person saw. */
+    version?: number;
+    state?: 'open' | 'claimed' | 'decided' | 'closed' | (string & {});
+    /** Who has it, or has decided. */
+    by?: string;
+    /** The id of the command that led here. */
+    command?: string;
+    decision?: string;
+    queue?: string;
+    reason?: string;
+    priority?: string;
+    title?: string;
+    taskId?: string;
+    dueTime?: string;
+    tenantId?: string;
+    projectId?: string;
+    userId?: string;
+    type?: string;
+}
+
+/** A command that was wrong by itself. */
+export interface ReviewRefusal {
+    id?: string;
+    command?: string;
+    by?: string;
+    reason?: 'claimed' | 'not_claimed' | 'unknown_decision' | 'own_task' | 'limit' | (string & {});
+    taskId?: string;
 }
 
 export interface TaskStatusNotification<Data = Json> extends NotificationHead {
@@ -89,12 +123,20 @@ export interface ClientNotificationNotification<Data = Json> extends Notificatio
 export interface ReviewAlertNotification<Data = Json> extends NotificationHead {
     reviewAlert: ManualReviewAlert<Data>;
 }
+export interface ReviewUpdatedNotification extends NotificationHead {
+    reviewUpdate: ReviewUpdate;
+}
+export interface ReviewRefusedNotification extends NotificationHead {
+    reviewRefusal: ReviewRefusal;
+}
 
 /** By the client-side name of the event. */
 export interface NotificationsByEvent {
     'task.status': TaskStatusNotification;
     notification: ClientNotificationNotification;
     'review.alert': ReviewAlertNotification;
+    'review.updated': ReviewUpdatedNotification;
+    'review.refused': ReviewRefusedNotification;
 }
 export type Notification = NotificationsByEvent[keyof NotificationsByEvent];
 
@@ -187,6 +229,8 @@ export interface ServerToClientEvents {
     'task.status': (notification: TaskStatusNotification, cursor: Cursor) => void;
     notification: (notification: ClientNotificationNotification, cursor: Cursor) => void;
     'review.alert': (notification: ReviewAlertNotification, cursor: Cursor) => void;
+    'review.updated': (notification: ReviewUpdatedNotification, cursor: Cursor) => void;
+    'review.refused': (notification: ReviewRefusedNotification, cursor: Cursor) => void;
     history: (about: History, cursor: Cursor) => void;
     state: (about: State, cursor: Cursor) => void;
     presence: (about: Presence, cursor: Cursor) => void;

@@ -6,15 +6,17 @@
 #include "arena.h"
 #include "event.h"
 #include "notification.h"
+#include "review_judge.h"
 
 enum output_kind {
     OUTPUT_NOTIFICATION,
     OUTPUT_DEAD_LETTER,
     OUTPUT_AUDIT,
-    OUTPUT_STATE, /* of ours: what was seen, which reviews are open */
-    OUTPUT_ITEM,  /* a notification once more, in the state topic of its lane */
+    OUTPUT_STATE,  /* of ours: what was seen, which reviews are open */
+    OUTPUT_ITEM,   /* a notification once more, in the state topic of its lane */
+    OUTPUT_REVIEW, /* to the log of reviews, or a decision */
 };
-enum { OUTPUT_KIND_COUNT = 5 };
+enum { OUTPUT_KIND_COUNT = 6 };
 
 /* A record to produce. Memory is the batch's, or that of the consumed record. */
 struct output {
@@ -106,6 +108,10 @@ struct batch_counts {
     uint64_t notifications[NOTIFICATION_TYPE_COUNT];
     uint64_t dead[DEAD_REASON_COUNT];
     uint64_t room_skips[ROOM_SKIP_COUNT];
+    uint64_t review_records[REVIEW_OUTCOME_COUNT]; /* of the log of reviews */
+    uint64_t reviews_opened;
+    uint64_t reviews_decided;
+    uint64_t reviews_closed;   /* by the backend */
     uint64_t items;            /* records for state topics */
     uint64_t items_superseded; /* and those that a later one of the batch left out */
 };

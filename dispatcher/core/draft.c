@@ -160,7 +160,7 @@ static void skip_lane(struct job *job, enum room_skip reason, struct bytes room,
 
 /* The number goes into the notification's id, so drafts are numbered in the order of the rules: the
  * same event gives the same ids whenever it is read. */
-static struct draft *new_draft(struct job *job, enum notification_type type)
+struct draft *draft_begin(struct job *job, enum notification_type type)
 {
     struct draft *draft = arena_alloc(arena_of(job), sizeof(struct draft));
     *draft = (struct draft){.type = type, .number = job->draft_count++};
@@ -183,7 +183,7 @@ static struct draft *find_review(struct job *job, struct bytes queue, struct byt
         if (draft->type == NOTIFICATION_REVIEW_ALERT && bytes_equal(draft->queue, queue) &&
             bytes_equal(draft->reason, reason))
             return draft;
-    draft = new_draft(job, NOTIFICATION_REVIEW_ALERT);
+    draft = draft_begin(job, NOTIFICATION_REVIEW_ALERT);
     draft->queue = queue;
     draft->reason = reason;
     lookup_add(drafts, hash, draft);
@@ -203,7 +203,7 @@ static struct draft *find_draft(struct job *job, enum notification_type type,
         if (draft->type == type && draft->item.removed == item->removed &&
             bytes_equal(draft->item.key, item->key))
             return draft;
-    draft = new_draft(job, type);
+    draft = draft_begin(job, type);
     draft->item = *item;
     lookup_add(drafts, hash, draft);
     return draft;
@@ -273,6 +273,30 @@ static bool has_room(struct job *job, const struct draft *draft, struct bytes na
     return false;
 }
 
+static void put_room(struct job *job, struct draft *draft, struct bytes name, uint64_t hash,
+                     const struct lane_name *lane_name)
+{
+    struct draft_lane *lane = find_lane(job, draft, lane_name);
+    struct draft_room *room = arena_alloc(arena_of(job), sizeof(struct draft_room));
+    *room = (struct draft_room){.draft = draft, .name = name};
+    assert(!*lane->rooms_end && (lane->room_count == 0) == !lane->rooms);
+    *lane->rooms_end = room;
+    lane->rooms_end = &room->next;
+    lane->room_count++;
+    lookup_add(&job->pipeline->rooms, hash, room);
+}
+
+void draft_add_known_room(struct job *job, struct draft *draft, struct bytes name)
+{
+    struct room_name parsed;
+    struct lane_name lane_name;
+    uint64_t hash = lookup_hash(&job->pipeline->rooms, draft->number, name);
+    if (!has_room(job, draft, name, hash) && room_parse(name, &parsed, NULL) == STATUS_OK &&
+        layout_lane(job->pipeline->settings.layout, &parsed, &job->owner, &lane_name, NULL) ==
+            STATUS_OK)
+        put_room(job, draft, name, hash, &lane_name);
+}
+
 /* False: the event has too many rooms. A room that cannot be is counted and left out. */
 static bool add_room(struct job *job, struct draft *draft, struct bytes name)
 {
@@ -295,14 +319,7 @@ static bool add_room(struct job *job, struct draft *draft, struct bytes name)
     /* Rooms that are left out cost nothing further, so they do not count against the limit. */
     if (++job->room_count > job->pipeline->settings.limits.rooms_per_event)
         return false;
-    struct draft_lane *lane = find_lane(job, draft, &lane_name);
-    struct draft_room *room = arena_alloc(arena_of(job), sizeof(struct draft_room));
-    *room = (struct draft_room){.draft = draft, .name = name};
-    assert(!*lane->rooms_end && (lane->room_count == 0) == !lane->rooms);
-    *lane->rooms_end = room;
-    lane->rooms_end = &room->next;
-    lane->room_count++;
-    lookup_add(&job->pipeline->rooms, hash, room);
+    put_room(job, draft, name, hash, &lane_name);
     return true;
 }
 
@@ -384,6 +401,8 @@ static bool apply_review(struct job *job, const struct rule *rule)
                 add_event_room(job, draft, "task", job->task_id) &&
                 add_event_room(job, draft, "user", job->owner.user);
     add_draft_rule(job, draft, rule->name);
+    if (!draft->terms)
+        draft->terms = review;
     if (draft->priority.size == 0 && review->priority)
         (void)render(job, review->priority, &draft->priority);
     if (draft->title.size == 0)

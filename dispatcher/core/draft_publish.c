@@ -46,16 +46,28 @@ static struct bytes or_else(struct bytes text, const char *otherwise)
     return text.size > 0 ? text : bytes_of_string(otherwise);
 }
 
+/* Empty: the review has no life of its own, and nothing can be done about it here. */
+static struct bytes review_id_of(struct job *job, const struct draft *draft)
+{
+    char text[REVIEW_ID_SIZE + 1];
+    if (draft->review_text.size == 0)
+        return bytes_of(NULL, 0);
+    review_id_write(draft->review_id, text);
+    return arena_copy(&job->batch->arena, bytes_of(text, REVIEW_ID_SIZE));
+}
+
 /* What clients see of an event is what this function names: a new field of the event does not
  * reach them by itself. `data` is the exception, and the producer's own. */
 static void fill_notification(struct job *job, const struct draft *draft, struct notification *view)
 {
-    struct bytes event = job_text(job, EVENT_FIELD_EVENT);
+    bool of_rules = draft->rules != NULL; /* else of the log of reviews: there is no event */
+    struct bytes none = bytes_of(NULL, 0);
+    struct bytes event = of_rules ? job_text(job, EVENT_FIELD_EVENT) : none;
     struct bytes task_id = job->task_id;
-    struct bytes type = job_text(job, EVENT_FIELD_TYPE);
-    struct bytes priority = job_text(job, EVENT_FIELD_PRIORITY);
-    struct bytes project_id = job_text(job, EVENT_FIELD_PROJECT);
-    assert(draft->rules); /* a draft is begun for a rule */
+    struct bytes type = of_rules ? job_text(job, EVENT_FIELD_TYPE) : none;
+    struct bytes priority = of_rules ? job_text(job, EVENT_FIELD_PRIORITY) : none;
+    struct bytes project_id = of_rules ? job_text(job, EVENT_FIELD_PROJECT) : none;
+    assert(of_rules == (!draft->update && !draft->refusal));
     switch (draft->type) {
     case NOTIFICATION_TASK_STATUS:
         view->task_status = (struct task_status_update){
@@ -97,7 +109,14 @@ static void fill_notification(struct job *job, const struct draft *draft, struct
             .user_id = job->owner.user,
             .type = type,
             .event = event,
+            .review_id = review_id_of(job, draft),
         };
+        break;
+    case NOTIFICATION_REVIEW_UPDATED:
+        view->review_update = *draft->update;
+        break;
+    case NOTIFICATION_REVIEW_REFUSED:
+        view->review_refusal = *draft->refusal;
         break;
     }
 }
@@ -116,7 +135,7 @@ static void add_id_part(struct buffer *text, struct bytes part)
 static struct bytes make_notification_id(struct job *job, const struct draft *draft,
                                          const struct lane_name *lane)
 {
-    bool has_source = job->values[EVENT_FIELD_SOURCE].kind == JSON_STRING;
+    bool has_source = job->values && job->values[EVENT_FIELD_SOURCE].kind == JSON_STRING;
     struct bytes source = has_source ? job_text(job, EVENT_FIELD_SOURCE) : bytes_of(NULL, 0);
     struct buffer *text = &job->pipeline->text;
     char id[33];

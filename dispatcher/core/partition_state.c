@@ -1,6 +1,6 @@
 /* What is remembered of one partition, and the form in which the changelog keeps it.
  *
- * Both parts (seen_events.c, open_reviews.c) know nothing of records; this module owns the format,
+ * The parts (seen_events.c, open_reviews.c, reviews.c) know nothing of records; this module owns the format,
  * so that a new one is made in one place. Each record replaces an earlier one with its key, and
  * compaction may drop all but the last of a key: what is left still gives the same state.
  *
@@ -14,6 +14,7 @@
 
 #include "mem.h"
 #include "open_reviews.h"
+#include "room.h"
 #include "seen_events.h"
 
 /* A record of the changelog. Numbers are little-endian.
@@ -23,6 +24,10 @@
  *   value  items of 24 bytes: fingerprint: 16 | time in ms since 1970: 8
  *          no value: the chunk, or the task, is forgotten
  *
+ *   key    'V' | domain: 4 | fingerprint of the task: 16 | instance: 8      a review
+ *   value  version: 4 | state: 1 | size of by: 2 | by | what it is about, JSON
+ *          no value: it is decided or closed
+ *
  * Versions with 64-bit fingerprints wrote e and r: their records are malformed here. */
 enum {
     KEY_TYPE_SIZE = 1,
@@ -31,13 +36,16 @@ enum {
     FINGERPRINT_SIZE = 16,
     EVENTS_KEY_SIZE = KEY_PREFIX_SIZE + 8,
     REVIEWS_KEY_SIZE = KEY_PREFIX_SIZE + FINGERPRINT_SIZE,
-    ITEM_SIZE = FINGERPRINT_SIZE + 8
+    ITEM_SIZE = FINGERPRINT_SIZE + 8,
+    REVIEW_KEY_SIZE = KEY_PREFIX_SIZE + FINGERPRINT_SIZE + 8,
+    REVIEW_HEAD_SIZE = 4 + 1 + 2
 };
 
 struct partition_state {
     uint32_t domain;
     struct seen_events *events;
     struct open_reviews *reviews;
+    struct reviews *living;
 };
 
 /* The seed goes to both tables and into no record: it is of this process alone. */
@@ -52,6 +60,9 @@ struct partition_state *partition_state_new(const struct partition_state_setting
     state->events =
         seen_events_new(settings->dedupe_window_ms, settings->dedupe_entries, settings->hash_seed);
     state->reviews = open_reviews_new(&limits, settings->hash_seed);
+    const struct reviews_limits living = {.tasks = settings->review_tasks,
+                                          .per_task = settings->reviews_per_task};
+    state->living = reviews_new(&living, settings->hash_seed);
     return state;
 }
 
@@ -61,6 +72,7 @@ void partition_state_free(struct partition_state *state)
         return;
     seen_events_free(state->events);
     open_reviews_free(state->reviews);
+    reviews_free(state->living);
     free(state);
 }
 
@@ -102,28 +114,48 @@ size_t partition_state_review_count(const struct partition_state *state)
     return open_reviews_count(state->reviews);
 }
 
+size_t partition_state_living_count(const struct partition_state *state)
+{
+    return reviews_count(state->living);
+}
+
+struct reviews *partition_state_reviews(struct partition_state *state)
+{
+    return state->living;
+}
+
 /* For the tests of the seed: whoever chooses ids must not be able to make this grow. */
 size_t partition_state_longest_chain(const struct partition_state *state)
 {
     size_t events = seen_events_longest_chain(state->events);
     size_t reviews = open_reviews_longest_chain(state->reviews);
-    return events > reviews ? events : reviews;
+    size_t living = reviews_longest_chain(state->living);
+    size_t both = events > reviews ? events : reviews;
+    return both > living ? both : living;
 }
 
-/* Both or none: an event that is remembered as seen has also had its effect on the reviews of
+static bool is_changed(const struct partition_state *state)
+{
+    return seen_events_are_changed(state->events) || open_reviews_are_changed(state->reviews) ||
+           reviews_are_changed(state->living);
+}
+
+/* All or none: an event that is remembered as seen has also had its effect on the reviews of
  * its task. */
 void partition_state_commit(struct partition_state *state)
 {
     seen_events_commit(state->events);
     open_reviews_commit(state->reviews);
-    assert(!seen_events_are_changed(state->events) && !open_reviews_are_changed(state->reviews));
+    reviews_commit(state->living);
+    assert(!is_changed(state));
 }
 
 void partition_state_rollback(struct partition_state *state)
 {
     seen_events_rollback(state->events);
     open_reviews_rollback(state->reviews);
-    assert(!seen_events_are_changed(state->events) && !open_reviews_are_changed(state->reviews));
+    reviews_rollback(state->living);
+    assert(!is_changed(state));
 }
 
 /* --- Writing records --- */
@@ -166,7 +198,7 @@ static void write_record(const struct state_writer *writer, struct bytes key,
  * not replace one another's records. */
 static void write_key_prefix(const struct state_writer *writer, uint8_t *key, uint8_t type)
 {
-    assert(type == 'E' || type == 'R');
+    assert(type == 'E' || type == 'R' || type == 'V');
     key[0] = type;
     bytes_write_little_endian(key + KEY_TYPE_SIZE, writer->domain, KEY_DOMAIN_SIZE);
 }
@@ -192,12 +224,35 @@ static void write_reviews(void *context, struct fingerprint task,
     write_record(context, bytes_of(key, sizeof(key)), reviews, count);
 }
 
+static void write_review(void *context, struct review_id id, const struct review *review)
+{
+    const struct state_writer *writer = context;
+    uint8_t key[REVIEW_KEY_SIZE];
+    auto_buffer struct buffer value = {0};
+    write_key_prefix(writer, key, 'V');
+    write_fingerprint(key + KEY_PREFIX_SIZE, id.task);
+    bytes_write_little_endian(key + KEY_PREFIX_SIZE + FINGERPRINT_SIZE, id.instance, 8);
+    if (review) {
+        const struct review_status *status = &review->status;
+        uint8_t *head = buffer_reserve(&value, REVIEW_HEAD_SIZE);
+        assert(status->by.size <= UINT16_MAX); /* a room's key: review_record.c */
+        bytes_write_little_endian(head, status->version, 4);
+        head[4] = (uint8_t)status->state;
+        bytes_write_little_endian(head + 5, status->by.size, 2);
+        buffer_commit(&value, REVIEW_HEAD_SIZE);
+        buffer_append(&value, status->by);
+        buffer_append(&value, review->text);
+    }
+    writer->emit(writer->context, bytes_of(key, sizeof(key)), buffer_peek(&value), review != NULL);
+}
+
 void partition_state_flush(struct partition_state *state, partition_state_emit_fn *emit,
                            void *context)
 {
     struct state_writer writer = {.domain = state->domain, .emit = emit, .context = context};
     seen_events_flush(state->events, write_events, &writer);
     open_reviews_flush(state->reviews, write_reviews, &writer);
+    reviews_flush(state->living, write_review, &writer);
 }
 
 /* --- Reading records --- */
@@ -222,19 +277,57 @@ static struct timed_fingerprint *read_items(struct bytes value, size_t count)
     return items;
 }
 
+/* Borrows from the value. False: none of ours. */
+static bool read_kept_review(struct bytes value, struct review *review)
+{
+    auto_arena struct arena arena = {0};
+    struct review_subject subject;
+    if (value.size < REVIEW_HEAD_SIZE || value.data[4] > REVIEW_CLAIMED)
+        return false;
+    uint64_t by = bytes_read_little_endian(value.data + 5, 2);
+    if (by > value.size - REVIEW_HEAD_SIZE)
+        return false;
+    review->status = (struct review_status){
+        .state = (enum review_state)value.data[4],
+        .version = (uint32_t)bytes_read_little_endian(value.data, 4),
+        .by = bytes_of(value.data + REVIEW_HEAD_SIZE, (size_t)by),
+    };
+    review->text = bytes_skip(value, REVIEW_HEAD_SIZE + (size_t)by);
+    return review->status.version >= 1 && review->status.version < UINT32_MAX &&
+           (by > 0) == (review->status.state == REVIEW_CLAIMED) &&
+           (by == 0 || room_key_valid(review->status.by)) &&
+           review_subject_read(review->text, &arena, &subject);
+}
+
+static enum partition_state_record restore_review(struct partition_state *state,
+                                                  const uint8_t *subject, struct bytes value,
+                                                  bool has_value)
+{
+    struct review review = {
+        .id = {.task = read_fingerprint(subject),
+               .instance = bytes_read_little_endian(subject + FINGERPRINT_SIZE, 8)}};
+    if (has_value && !read_kept_review(value, &review))
+        return PARTITION_STATE_MALFORMED;
+    reviews_restore(state->living, review.id, has_value ? &review : NULL);
+    return PARTITION_STATE_TAKEN;
+}
+
 /* The record may be anything: the topic is Kafka's, and others may write to it. Nothing is
  * changed unless all of it is sound. */
 enum partition_state_record partition_state_restore(struct partition_state *state, struct bytes key,
                                                     struct bytes value, bool has_value)
 {
-    assert(!seen_events_are_changed(state->events) && !open_reviews_are_changed(state->reviews));
+    assert(!is_changed(state));
+    bool has_review = key.size == REVIEW_KEY_SIZE && key.data[0] == 'V';
     bool has_events = key.size == EVENTS_KEY_SIZE && key.data[0] == 'E';
     bool has_reviews = key.size == REVIEWS_KEY_SIZE && key.data[0] == 'R';
-    if (!(has_events || has_reviews) || value.size % ITEM_SIZE != 0)
+    if (!has_review && (!(has_events || has_reviews) || value.size % ITEM_SIZE != 0))
         return PARTITION_STATE_MALFORMED;
     /* A foreign record is left alone and not an error: groups may share a changelog. */
     if (bytes_read_little_endian(key.data + KEY_TYPE_SIZE, KEY_DOMAIN_SIZE) != state->domain)
         return PARTITION_STATE_FOREIGN;
+    if (has_review)
+        return restore_review(state, key.data + KEY_PREFIX_SIZE, value, has_value);
     struct bytes content = has_value ? value : bytes_of(NULL, 0);
     size_t count = content.size / ITEM_SIZE;
     struct timed_fingerprint *items = read_items(content, count);

@@ -1,5 +1,5 @@
 /* What the dispatcher remembers of one input partition: which events it has seen, and which reviews
- * are open. Not Kafka: what it must not forget comes out as records of a changelog (compacted
+ * are open; of a partition of the log of reviews: the reviews. Not Kafka: what it must not forget comes out as records of a changelog (compacted
  * topic), and goes in again by partition_state_restore().
  *
  * Changes are tentative until partition_state_commit(): partition_state_rollback() undoes them. Time is that of
@@ -14,6 +14,7 @@
 #include "buffer.h"
 #include "bytes.h"
 #include "fingerprint.h"
+#include "reviews.h"
 
 struct partition_state_settings {
     int64_t dedupe_window_ms; /* 0: events are not remembered */
@@ -45,6 +46,9 @@ bool partition_state_open_review(struct partition_state *state, struct fingerpri
 /* All reviews of the task. */
 void partition_state_close_reviews(struct partition_state *state, struct fingerprint task);
 
+/* The state's own, changed through it and committed and rolled back with it. */
+struct reviews *partition_state_reviews(struct partition_state *state);
+
 enum partition_state_record {
     PARTITION_STATE_TAKEN,
     PARTITION_STATE_FOREIGN,  /* of another domain: left alone */
@@ -73,5 +77,6 @@ size_t partition_state_longest_chain(const struct partition_state *state);
 size_t partition_state_event_count(const struct partition_state *state);
 size_t
 partition_state_review_count(const struct partition_state *state); /* tasks with open reviews */
+size_t partition_state_living_count(const struct partition_state *state); /* reviews of the log */
 
 #endif

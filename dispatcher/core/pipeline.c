@@ -43,7 +43,10 @@ struct pipeline *pipeline_new(const struct pipeline_settings *settings)
     struct pipeline *pipeline = mem_new(struct pipeline);
     struct matcher_limits limits = pipeline_matcher_limits(&settings->limits);
     assert(settings->limits.hops <= PIPELINE_HOPS_MAX);
+    assert(!settings->review_log ||
+           (settings->review_decisions_topic && settings->review_log_partitions > 0));
     pipeline->settings = *settings;
+    pipeline->keeps_reviews = settings->review_log != NULL;
     pipeline->scratch = matcher_scratch_new(&limits);
     pipeline->fingerprinter = fingerprinter_new();
     pipeline->drafts.seed = settings->hash_seed;
@@ -469,7 +472,14 @@ static void process_record(struct job *job)
     remember_event(job);
 }
 
-/* The audit comes last and always: it tells of dead letters too. */
+static bool is_of_review_log(const struct pipeline *pipeline, const struct record *record)
+{
+    return pipeline->settings.review_log &&
+           bytes_equal_string(record->topic, pipeline->settings.review_log);
+}
+
+/* The audit comes last and always: it tells of dead letters too. (The log of reviews is its own
+ * audit.) */
 void pipeline_process(struct pipeline *pipeline, struct partition_state *state,
                       const struct record *record, struct batch *batch, struct decision *decision)
 {
@@ -490,6 +500,11 @@ void pipeline_process(struct pipeline *pipeline, struct partition_state *state,
     lookup_clear(&pipeline->rooms);
     lookup_clear(&pipeline->lanes);
     batch->counts.records++;
+    if (is_of_review_log(pipeline, record)) {
+        decision->event_id = origin_of(&batch->arena, record);
+        review_log_process(&job);
+        return;
+    }
     process_record(&job);
     audit_add(&job);
 }
@@ -509,7 +524,20 @@ void pipeline_reject(struct pipeline *pipeline, const struct record *record, con
         .counts_before = batch->counts,
     };
     batch->counts.records++;
-    make_dead_letter(&job, DEAD_REJECTED, problem);
+    if (is_of_review_log(pipeline, record))
+        batch->counts.review_records[REVIEW_MALFORMED]++;
+    else
+        make_dead_letter(&job, DEAD_REJECTED, problem);
+}
+
+void pipeline_keep_reviews(struct pipeline *pipeline, bool keep)
+{
+    pipeline->keeps_reviews = keep && pipeline->settings.review_log;
+}
+
+void pipeline_set_log_time(struct pipeline *pipeline, int64_t now_ms)
+{
+    pipeline->log_now_ms = now_ms;
 }
 
 void pipeline_keep_items(struct pipeline *pipeline, bool keep)

@@ -50,6 +50,11 @@ struct pipeline_settings {
     enum audit_level audit;
     const char *const *review_closed_by; /* names of events that close the reviews of their task */
     size_t review_closed_by_count;
+    /* The log of reviews, which is one of the topics that are read, its partitions, and where
+     * decisions go; NULL: alerts have no life of their own. */
+    const char *review_log;
+    int32_t review_log_partitions;
+    const char *review_decisions_topic;
     bool keeps_items;   /* what is about an item goes to the state topic of its lane as well */
     uint64_t hash_seed; /* random, of this process alone: decides nothing but where things lie */
 };
@@ -108,6 +113,13 @@ void pipeline_process(struct pipeline *pipeline, struct partition_state *state,
 /* Whether, from now on; at first as the settings say. */
 void pipeline_keep_items(struct pipeline *pipeline, bool keep);
 
+/* Whether reviews have a life, from now on; at first if the settings name their log. */
+void pipeline_keep_reviews(struct pipeline *pipeline, bool keep);
+
+/* What time it is by the log of reviews, in ms since 1970: a command that is 30 s older is void. At
+ * first 0: none is. */
+void pipeline_set_log_time(struct pipeline *pipeline, int64_t now_ms);
+
 /* Marks what a later record of the batch makes needless in state topics. After the last record of a
  * batch. */
 void pipeline_supersede_items(struct pipeline *pipeline, struct batch *batch);
@@ -116,7 +128,8 @@ void pipeline_supersede_items(struct pipeline *pipeline, struct batch *batch);
 void pipeline_flush_state(struct partition_state *state, const char *topic, int32_t partition,
                           struct batch *batch);
 
-/* The dead letter for a record that went through pipeline_process() but cannot be produced. */
+/* The dead letter for a record that went through pipeline_process() but cannot be produced. A record
+ * of the log of reviews has none: it is counted as malformed. */
 void pipeline_reject(struct pipeline *pipeline, const struct record *record, const char *problem,
                      struct batch *batch);
 

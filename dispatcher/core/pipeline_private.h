@@ -21,6 +21,8 @@ struct pipeline {
     struct lookup lanes;
     struct lookup keys;  /* of an event that has a key twice */
     struct lookup items; /* of a batch: struct output, the last of its key */
+    bool keeps_reviews;
+    int64_t log_now_ms; /* by the log of reviews */
 };
 
 /* One event on its way. */
@@ -105,7 +107,12 @@ struct draft {
     struct bytes severity;
     struct bytes priority;
     struct bytes due_time;
-    bool is_open; /* a review that is open already: no alert */
+    bool is_open;                         /* a review that is open already: no alert */
+    const struct rule_review *terms;      /* of the first rule that asked for the review */
+    struct review_id review_id;           /* if it has a life of its own: */
+    struct bytes review_text;             /* what it is about, for its log; empty: it has none */
+    const struct review_update *update;   /* of NOTIFICATION_REVIEW_UPDATED */
+    const struct review_refusal *refusal; /* of NOTIFICATION_REVIEW_REFUSED */
 };
 
 /* Why a rule could not do all it was to do; the policy is the rule's. */
@@ -125,6 +132,11 @@ struct bytes draft_missing_field(const struct job *job, const struct rule *rule)
  */
 const struct draft *draft_finish(struct job *job) MUST_CHECK;
 
+/* A draft that no rule asked for; and a room of it, which is passed over if the layout does not have
+ * it. */
+struct draft *draft_begin(struct job *job, enum notification_type type);
+void draft_add_known_room(struct job *job, struct draft *draft, struct bytes name);
+
 /* Appends the audit record, if the settings want one. */
 void audit_add(struct job *job);
 
@@ -134,6 +146,9 @@ void review_check(struct job *job);
 
 /* Remembers the reviews that were asked for, and those that the event closes. */
 void review_remember(struct job *job);
+
+/* A record of the log of reviews. */
+void review_log_process(struct job *job);
 
 /* The text of an event's field, empty if it has none. Borrows from the event or the batch. */
 struct bytes job_text(struct job *job, enum event_field field);

@@ -142,7 +142,8 @@ static bool rooms_are(const struct document_node *wanted, const struct made *see
 /* The mapping with the notification's own fields: {"id":..., "taskStatus":{this}}. */
 static const struct document_node *content_of(const struct document_node *root)
 {
-    static const char *const names[] = {"taskStatus", "clientNotification", "reviewAlert"};
+    static const char *const names[] = {"taskStatus", "clientNotification", "reviewAlert",
+                                        "reviewUpdate", "reviewRefusal"};
     static_assert(sizeof(names) / sizeof(names[0]) == NOTIFICATION_TYPE_COUNT, "each content");
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
         const struct document_node *content = document_find(root, names[i]);

@@ -13,6 +13,8 @@ enum {
     RULE_NAME_LIMIT = 100,
     RULE_TEXT_LIMIT = 4096, /* a template's source */
     RULE_TESTS_LIMIT = 100,
+    RULE_DECISIONS_LIMIT = 16, /* of one review */
+    RULE_DECISION_SIZE = 64,   /* bytes of a decision's name */
 };
 
 /* What becomes of a room, item, queue or reason whose template names a field that the event
@@ -41,8 +43,11 @@ struct rule_review {
     struct template *priority;
     struct template *title;
     struct template *body;
-    struct template *due;  /* a duration, from the event's time */
-    struct template *item; /* as of a notify; never removed by an alert */
+    struct template *due;          /* a duration, from the event's time */
+    struct template *item;         /* as of a notify; never removed by an alert */
+    const struct bytes *decisions; /* what people may decide */
+    size_t decision_count;         /* 0: approve and reject */
+    bool self;                     /* the task's user may decide, too */
 };
 
 /* An event to try a rule on, and the notifications it must lead to (a JSON array; each member names

@@ -260,12 +260,45 @@ static void check_queue(struct rule_reader *reader, const struct document_node *
         check_lane(reader, node, buffer_peek(&text));
 }
 
+/* Names for programs, which clients send and backends compare. */
+static bool is_decision(const struct document_node *node)
+{
+    if (node->kind != DOCUMENT_STRING || node->text.size == 0 ||
+        node->text.size > RULE_DECISION_SIZE)
+        return false;
+    for (size_t i = 0; i < node->text.size; i++) {
+        uint8_t byte = node->text.data[i];
+        if (!(byte >= 'a' && byte <= 'z') && !byte_is_digit(byte) && byte != '-' && byte != '_')
+            return false;
+    }
+    return true;
+}
+
+static void read_decisions(struct rule_reader *reader, const struct document_node *node,
+                           struct rule_review *review)
+{
+    bool sound =
+        node->kind == DOCUMENT_SEQUENCE && node->count >= 1 && node->count <= RULE_DECISIONS_LIMIT;
+    for (size_t i = 0; sound && i < node->count; i++)
+        sound = is_decision(node->entries[i].value);
+    if (!sound) {
+        complain(reader, node,
+                 "decisions is a list of 1 to 16 names of a-z, 0-9, - and _ such as approve");
+        return;
+    }
+    struct bytes *names = arena_alloc(&reader->set->arena, node->count * sizeof(struct bytes));
+    for (size_t i = 0; i < node->count; i++)
+        names[i] = arena_copy(&reader->set->arena, node->entries[i].value->text);
+    review->decisions = names;
+    review->decision_count = node->count;
+}
+
 static void read_review(struct rule_reader *reader, const struct document_node *node,
                         struct rule *rule)
 {
     assert(!rule->review);
-    static const char *const keys[] = {"queue", "reason", "priority", "title",
-                                       "body",  "due",    "state",    NULL};
+    static const char *const keys[] = {"queue", "reason", "priority",  "title", "body",
+                                       "due",   "state",  "decisions", "self",  NULL};
     if (!document_check_keys(node, keys, "review", reader->problems) ||
         node->kind != DOCUMENT_MAPPING)
         return;
@@ -287,6 +320,10 @@ static void read_review(struct rule_reader *reader, const struct document_node *
         complain(reader, node, "review without a reason");
     if (review->due)
         check_due(reader, document_find(node, "due"), review->due);
+    const struct document_node *decisions = document_find(node, "decisions");
+    if (decisions)
+        read_decisions(reader, decisions, review);
+    review->self = read_boolean(reader, node, "self", false);
 }
 
 /* Up to two digits or 100, perhaps a fraction, and %: as rules.schema.json has it. */

@@ -135,6 +135,12 @@ static uint64_t task_hash_of(const struct hub *hub, const struct notification *n
     case NOTIFICATION_REVIEW_ALERT:
         id = notification->review.task_id;
         break;
+    case NOTIFICATION_REVIEW_UPDATED:
+        id = notification->review_update.task_id;
+        break;
+    case NOTIFICATION_REVIEW_REFUSED:
+        id = notification->review_refusal.task_id;
+        break;
     }
     return id.size ? XXH3_64bits_withSeed(id.data, id.size, hub->config.hash_seed) | 1 : 0;
 }

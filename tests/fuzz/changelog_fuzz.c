@@ -10,13 +10,17 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 enum { DOMAIN = 7, RECORDS = 600, EVENTS = 8, TASKS = 6, REASONS = 3, OPERATIONS = 200 };
 
-struct record {
+#define SUBJECT                                                   \
+    "{\"taskId\":\"t\",\"queue\":\"q\",\"rooms\":[\"review:q\"]," \
+    "\"decisions\":[\"yes\"]}"
+
+struct kept {
     struct buffer key, value;
     bool has_value;
 };
 
 static struct {
-    struct record records[RECORDS];
+    struct kept records[RECORDS];
     size_t count;
 } changelog;
 
@@ -35,8 +39,8 @@ static void write_record(void *context, struct bytes key, struct bytes value, bo
 {
     (void)context;
     assert(changelog.count < RECORDS);
-    struct record *record = &changelog.records[changelog.count++];
-    *record = (struct record){.has_value = has_value};
+    struct kept *record = &changelog.records[changelog.count++];
+    *record = (struct kept){.has_value = has_value};
     buffer_append(&record->key, key);
     buffer_append(&record->value, value);
 }
@@ -76,22 +80,35 @@ static int64_t pick_time(struct bytes *input)
     return how < 240 ? 100L * how : times_ms[how % 4];
 }
 
+/* A review, as it is kept: sound, or nearly. */
+static void append_review(struct buffer *value, struct bytes *input)
+{
+    uint8_t by = fuzz_byte(input) % 3;
+    append_number(value, pick_number(input), 4);
+    append_number(value, fuzz_byte(input) % 4, 1);
+    append_number(value, by, 2);
+    buffer_append(value, bytes_of("ann", by));
+    buffer_append_string(value, fuzz_byte(input) % 8 ? SUBJECT : "{}");
+}
+
 /* Somebody else's record, or one of ours that was damaged. */
 static void restore(struct partition_state *state, struct bytes *input)
 {
-    static const char kinds[] = "EEERRRx";
+    static const char kinds[] = "EEERRRxVV";
     auto_buffer struct buffer key = {0}, value = {0};
     uint8_t how = fuzz_byte(input);
     char kind = kinds[fuzz_byte(input) % (sizeof(kinds) - 1)];
     buffer_append_byte(&key, (uint8_t)kind);
     append_number(&key, how & 1 ? 1 : DOMAIN, 4);
-    if (kind == 'R')
+    if (kind != 'E')
         append_id(&key, id_of(pick_number(input)));
-    else
+    if (kind != 'R')
         append_number(&key, pick_number(input), 8);
     if (how & 2)
         buffer_append(&key, fuzz_bytes(input, 20));
-    for (unsigned i = fuzz_byte(input) % 24; i; i--) {
+    if (kind == 'V')
+        append_review(&value, input);
+    for (unsigned i = kind == 'V' ? 0 : fuzz_byte(input) % 24; i; i--) {
         append_id(&value, id_of(pick_number(input)));
         append_number(&value, (uint64_t)pick_time(input), 8);
     }
@@ -107,7 +124,22 @@ static void change(struct partition_state *state, struct bytes *input)
     struct fingerprint event = id_of(pick_number(input));
     struct fingerprint reason = id_of(fuzz_byte(input) % REASONS);
     int64_t time_ms = pick_time(input);
-    switch (fuzz_byte(input) % 4) {
+    struct reviews *reviews = partition_state_reviews(state);
+    const struct review *review = reviews_find_of_task(reviews, event);
+    struct review_id opened = {.task = event, .instance = reason.low};
+    switch (fuzz_byte(input) % 6) {
+    case 4:
+        if (!reviews_find(reviews, opened))
+            (void)!reviews_open(reviews, opened, BYTES_LITERAL(SUBJECT));
+        break;
+    case 5:
+        if (review) {
+            const struct review_status status = {.state = (enum review_state)(reason.low + 1),
+                                                 .version = review->status.version + 1,
+                                                 .by = BYTES_LITERAL("bob")};
+            reviews_set(reviews, review->id, &status);
+        }
+        break;
     case 0:
         (void)partition_state_open_review(state, event, reason, time_ms);
         break;
@@ -125,6 +157,7 @@ static void expect_same(const struct partition_state *a, const struct partition_
     static const int64_t times_ms[] = {0, 5000, 24000};
     assert(partition_state_event_count(a) == partition_state_event_count(b));
     assert(partition_state_review_count(a) == partition_state_review_count(b));
+    assert(partition_state_living_count(a) == partition_state_living_count(b));
     for (size_t i = 0; i < sizeof(times_ms) / sizeof(times_ms[0]); i++) {
         for (uint64_t event = 0; event < EVENTS; event++)
             assert(partition_state_has_seen(a, id_of(event), times_ms[i]) ==
@@ -150,7 +183,7 @@ static void run_batch(struct partition_state *state, struct bytes *input)
         return;
     }
     while (changelog.count > before) { /* the transaction was aborted */
-        struct record *record = &changelog.records[--changelog.count];
+        struct kept *record = &changelog.records[--changelog.count];
         buffer_deinit(&record->key);
         buffer_deinit(&record->value);
     }

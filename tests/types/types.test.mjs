@@ -41,9 +41,10 @@ const load = (file) => new protobuf.Root().loadSync(path.join(proto, file), { ke
 
 test('notifications have the fields of the messages', () => {
     const root = load('notification.proto');
-    for (const name of ['Item', 'TaskStatusUpdate', 'ClientNotification', 'ManualReviewAlert'])
+    for (const name of ['Item', 'TaskStatusUpdate', 'ClientNotification', 'ManualReviewAlert', 'ReviewUpdate', 'ReviewRefusal'])
         assert.deepEqual(members(name), fields(root, name), name);
-    const contents = { TaskStatusNotification: 'taskStatus', ClientNotificationNotification: 'clientNotification', ReviewAlertNotification: 'reviewAlert' };
+    const contents = { TaskStatusNotification: 'taskStatus', ClientNotificationNotification: 'clientNotification', ReviewAlertNotification: 'reviewAlert',
+        ReviewUpdatedNotification: 'reviewUpdate', ReviewRefusedNotification: 'reviewRefusal' };
     const head = fields(root, 'Notification').filter((name) => !Object.values(contents).includes(name));
     for (const [name, content] of Object.entries(contents))
         assert.deepEqual(members(name), [...head, content].sort(), name);

@@ -4,7 +4,7 @@ import crypto from 'node:crypto';
 import { io } from 'socket.io-client';
 import { eventually, PATIENCE, within } from './wait.mjs';
 
-export const EVENTS = ['task.status', 'notification', 'review.alert'];
+export const EVENTS = ['task.status', 'notification', 'review.alert', 'review.updated', 'review.refused'];
 
 /* A JWT, HS256. */
 export function token(claims, secret) {

@@ -25,10 +25,17 @@ static struct notification full(enum notification_type type)
                                 .item = {BYTES_LITERAL("k"), true},
                                 .type = type};
     static const char letters[] = "abcdefghijklmnopqrstuvwxyz";
-    size_t texts = type == NOTIFICATION_CLIENT ? 4 : 8;
-    struct bytes *first = type == NOTIFICATION_CLIENT        ? &view.client.title
-                          : type == NOTIFICATION_TASK_STATUS ? &view.task_status.event
-                                                             : &view.review.queue;
+    static const size_t texts_of[] = {[NOTIFICATION_TASK_STATUS] = 8,
+                                      [NOTIFICATION_CLIENT] = 4,
+                                      [NOTIFICATION_REVIEW_ALERT] = 8,
+                                      [NOTIFICATION_REVIEW_UPDATED] = 14,
+                                      [NOTIFICATION_REVIEW_REFUSED] = 5};
+    size_t texts = texts_of[type];
+    struct bytes *first = type == NOTIFICATION_CLIENT           ? &view.client.title
+                          : type == NOTIFICATION_TASK_STATUS    ? &view.task_status.event
+                          : type == NOTIFICATION_REVIEW_UPDATED ? &view.review_update.state
+                          : type == NOTIFICATION_REVIEW_REFUSED ? &view.review_refusal.id
+                                                                : &view.review.queue;
     for (size_t i = 0; i < texts; i++)
         first[i] = bytes_of(letters + i, i + 1);
     switch (type) {
@@ -47,6 +54,13 @@ static struct notification full(enum notification_type type)
         view.review.user_id = BYTES_LITERAL("uuu");
         view.review.type = BYTES_LITERAL("tttt");
         view.review.event = BYTES_LITERAL("eeeee");
+        view.review.review_id = BYTES_LITERAL("rrrrrr");
+        break;
+    case NOTIFICATION_REVIEW_UPDATED:
+        view.review_update.id = BYTES_LITERAL("i");
+        view.review_update.version = 7;
+        break;
+    case NOTIFICATION_REVIEW_REFUSED:
         break;
     }
     return view;
@@ -85,8 +99,24 @@ static void assert_same_content(const struct notification *ours,
         ck_assert_int_eq(theirs->content_case, SMARTSTACK__V1__NOTIFICATION__CONTENT_REVIEW_ALERT);
         TEXT(queue), TEXT(reason), TEXT(priority), TEXT(title), TEXT(body), TEXT(task_id);
         TEXT(due_time), TEXT(rule), TEXT(tenant_id), TEXT(project_id), TEXT(user_id);
-        TEXT(type), TEXT(event);
+        TEXT(type), TEXT(event), TEXT(review_id);
         ASSERT_DATA(ours->review.data, theirs->review_alert->data);
+    }
+#undef TEXT
+#define TEXT(field) ASSERT_TEXT(ours->review_update.field, theirs->review_update->field)
+    if (ours->type == NOTIFICATION_REVIEW_UPDATED) {
+        ck_assert_int_eq(theirs->content_case, SMARTSTACK__V1__NOTIFICATION__CONTENT_REVIEW_UPDATE);
+        TEXT(id), TEXT(state), TEXT(by), TEXT(command), TEXT(decision), TEXT(queue), TEXT(reason);
+        TEXT(priority), TEXT(title), TEXT(task_id), TEXT(due_time), TEXT(tenant_id);
+        TEXT(project_id), TEXT(user_id), TEXT(type);
+        ck_assert_uint_eq(ours->review_update.version, theirs->review_update->version);
+    }
+#undef TEXT
+#define TEXT(field) ASSERT_TEXT(ours->review_refusal.field, theirs->review_refusal->field)
+    if (ours->type == NOTIFICATION_REVIEW_REFUSED) {
+        ck_assert_int_eq(theirs->content_case,
+                         SMARTSTACK__V1__NOTIFICATION__CONTENT_REVIEW_REFUSAL);
+        TEXT(id), TEXT(command), TEXT(by), TEXT(reason), TEXT(task_id);
     }
 #undef TEXT
 }

@@ -41,7 +41,18 @@ static struct notification sample(enum notification_type type)
         view.review = (struct review_alert){.queue = TEXT("legal"),
                                             .reason = TEXT("pii"),
                                             .due_time = TEXT("2026-03-02T12:01:56.419Z"),
-                                            .tenant_id = TEXT("acme")};
+                                            .tenant_id = TEXT("acme"),
+                                            .review_id = TEXT("r-1")};
+        break;
+    case NOTIFICATION_REVIEW_UPDATED:
+        view.review_update = (struct review_update){.id = TEXT("r-1"),
+                                                    .version = 4000000000,
+                                                    .state = TEXT("decided"),
+                                                    .decision = TEXT("approve"),
+                                                    .type = TEXT("extraction")};
+        break;
+    case NOTIFICATION_REVIEW_REFUSED:
+        view.review_refusal = (struct review_refusal){.id = TEXT("r-1"), .reason = TEXT("claimed")};
         break;
     }
     return view;
@@ -72,9 +83,16 @@ START_TEST(json_is_the_proto3_mapping_with_data_as_it_was)
         &view, SAMPLE_START
         "\"clientNotification\":{\"title\":\"Done\",\"body\":\"line\\nline\",\"data\":null}}");
     view = sample(NOTIFICATION_REVIEW_ALERT);
-    assert_json(&view,
-                SAMPLE_START "\"reviewAlert\":{\"queue\":\"legal\",\"reason\":\"pii\","
-                             "\"dueTime\":\"2026-03-02T12:01:56.419Z\",\"tenantId\":\"acme\"}}");
+    assert_json(
+        &view, SAMPLE_START
+        "\"reviewAlert\":{\"queue\":\"legal\",\"reason\":\"pii\","
+        "\"dueTime\":\"2026-03-02T12:01:56.419Z\",\"tenantId\":\"acme\",\"reviewId\":\"r-1\"}}");
+    view = sample(NOTIFICATION_REVIEW_UPDATED);
+    assert_json(&view, SAMPLE_START "\"reviewUpdate\":{\"id\":\"r-1\",\"state\":\"decided\","
+                                    "\"decision\":\"approve\",\"type\":\"extraction\","
+                                    "\"version\":4000000000}}");
+    view = sample(NOTIFICATION_REVIEW_REFUSED);
+    assert_json(&view, SAMPLE_START "\"reviewRefusal\":{\"id\":\"r-1\",\"reason\":\"claimed\"}}");
 }
 END_TEST
 
@@ -199,7 +217,7 @@ START_TEST(decode_tells_malformed_from_unknown_content)
     ck_assert_int_eq(notification_decode(TEXT("\x0a\xff"), &decoded), STATUS_MALFORMED);
     ck_assert_int_eq(notification_decode(TEXT("not protobuf"), &decoded), STATUS_MALFORMED);
     /* A member of the oneof with number 13, as a later version may have. */
-    ck_assert_int_eq(notification_decode(TEXT("\x0a\x01n\x6a\x00"), &decoded), STATUS_UNSUPPORTED);
+    ck_assert_int_eq(notification_decode(TEXT("\x0a\x01n\x7a\x00"), &decoded), STATUS_UNSUPPORTED);
     ck_assert_int_eq(notification_decode(bytes_of(NULL, 0), &decoded), STATUS_UNSUPPORTED);
     ck_assert_ptr_null(decoded);
 }
