@@ -52,6 +52,10 @@ size_t lane_ring_limit(const struct lane *lane, const struct ring *ring)
 bool lane_count_frame(struct lane *lane, struct message *message)
 {
     assert(lane->id == message->lane_id);
+    /* What has just arrived is framed once for all who are live, however full the ring is: it is
+     * counted, and the oldest make room, when the turn is over. */
+    if (ring_is_unsettled(&lane->ring, message))
+        return true;
     size_t before = lane->ring.bytes;
     struct ring *ring = ring_get(&lane->ring, message->offset) == message        ? &lane->ring
                         : ring_get(&lane->scan.kept, message->offset) == message ? &lane->scan.kept

@@ -246,6 +246,13 @@ void ring_settle(struct ring *ring)
     }
 }
 
+bool ring_is_unsettled(const struct ring *ring, const struct message *message)
+{
+    assert(ring->unsettled <= ring->count);
+    return ring->unsettled > 0 &&
+           message->offset >= ring_at(ring, ring->count - ring->unsettled)->offset;
+}
+
 bool ring_recount(struct ring *ring, struct message *message, size_t bytes_limit)
 {
     size_t bytes = message_bytes(message);

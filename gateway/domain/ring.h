@@ -65,6 +65,8 @@ void ring_push(struct ring *ring, struct message *message, size_t bytes_limit);
 /* For the messages that were pushed since the last call, when their turn is over: gives back their
  * decoded form, and counts them again, since they were framed meanwhile. */
 void ring_settle(struct ring *ring);
+/* Whether a message of the ring was pushed since: then the next call counts its frames. */
+bool ring_is_unsettled(const struct ring *ring, const struct message *message);
 /* A message of the ring has grown, by a frame: counts it again. False: it would then be beyond the
  * limit, and nothing is changed; the frame must not stay. Records are not dropped for a frame: they
  * may be wanted next. */
