@@ -13,8 +13,9 @@
 #include "json.h"
 #include "notification.pb-c.h"
 #include "notification_private.h"
+#include "unicode.h"
 
-const char *notification_event_name(enum notification_type type)
+const char *notification_type_name(enum notification_type type)
 {
     static const char *const names[] = {
 #define X(name, text) [name] = text,
@@ -26,15 +27,62 @@ const char *notification_event_name(enum notification_type type)
     return names[type];
 }
 
-bool notification_type_named(struct bytes event_name, enum notification_type *type)
+bool notification_type_named(struct bytes name, enum notification_type *type)
 {
     for (unsigned i = 0; i < NOTIFICATION_TYPE_COUNT; i++) {
-        if (bytes_equal_string(event_name, notification_event_name((enum notification_type)i))) {
+        if (bytes_equal_string(name, notification_type_name((enum notification_type)i))) {
             *type = (enum notification_type)i;
             return true;
         }
     }
     return false;
+}
+
+/* --- Names of events --- */
+
+/* What a name of a custom event would be taken for, by the stock Socket.IO client, by an
+ * EventSource, or as one of ours. The names of the other types are looked up. */
+static const char *const reserved_events[] = {
+    /* the client's own */
+    "connect", "connect_error", "disconnect", "disconnecting", "newListener", "removeListener",
+    "open", "error",
+    /* what happens to a session */
+    "session", "cursor", "history", "state", "presence", "subscribed", "unsubscribed", "stale",
+    "live", "token_expired", "unavailable"};
+
+static bool is_reserved_event(struct bytes name)
+{
+    enum notification_type type;
+    for (size_t i = 0; i < sizeof(reserved_events) / sizeof(reserved_events[0]); i++)
+        if (bytes_equal_string(name, reserved_events[i]))
+            return true;
+    return notification_type_named(name, &type) && type != NOTIFICATION_CUSTOM;
+}
+
+const char *notification_event_problem(struct bytes name)
+{
+    if (name.size == 0 || name.size > NOTIFICATION_EVENT_LIMIT)
+        return "an event's name has 1 to 100 bytes";
+    static_assert(NOTIFICATION_EVENT_LIMIT == 100, "as the text says");
+    if (is_reserved_event(name))
+        return "an event of this name means something else to clients";
+    while (name.size) {
+        uint32_t code;
+        size_t size = unicode_decode(name, &code);
+        if (size == 0 || code < 0x20 || (code >= 0x7f && code < 0xa0) || code == '"' ||
+            code == '\\')
+            return "an event's name is UTF-8 without control characters, quotation marks and "
+                   "backslashes";
+        name = bytes_skip(name, size);
+    }
+    return NULL;
+}
+
+struct bytes notification_event(const struct notification *notification)
+{
+    if (notification->type == NOTIFICATION_CUSTOM)
+        return notification->custom.event;
+    return bytes_of_string(notification_type_name(notification->type));
 }
 
 /* --- Value --- */
@@ -70,6 +118,7 @@ union content {
     Smartstack__V1__ManualReviewAlert review;
     Smartstack__V1__ReviewUpdate review_update;
     Smartstack__V1__ReviewRefusal review_refusal;
+    Smartstack__V1__CustomEvent custom;
 };
 
 /* One of the messages, as a oneof. Its struct is the caller's, since `message` only points to
@@ -131,6 +180,16 @@ static void pack_content(const struct notification *view, struct arena *arena,
 #undef X
         message->content_case = SMARTSTACK__V1__NOTIFICATION__CONTENT_REVIEW_REFUSAL;
         message->review_refusal = &content->review_refusal;
+        break;
+    case NOTIFICATION_CUSTOM:
+        assert(!notification_event_problem(view->custom.event));
+        smartstack__v1__custom_event__init(&content->custom);
+#define X(field, json, number) content->custom.field = packed_text(arena, view->custom.field);
+        CUSTOM_TEXTS(X)
+#undef X
+        content->custom.data = packed_data(view->custom.data);
+        message->content_case = SMARTSTACK__V1__NOTIFICATION__CONTENT_CUSTOM_EVENT;
+        message->custom_event = &content->custom;
         break;
     }
 }
@@ -204,7 +263,7 @@ void notification_headers_encode(const struct notification_envelope *envelope,
                       BYTES_LITERAL("application/protobuf"));
     if (envelope->has_type)
         add_record_header(headers, NOTIFICATION_HEADER_TYPE,
-                          bytes_of_string(notification_event_name(envelope->type)));
+                          bytes_of_string(notification_type_name(envelope->type)));
     add_record_header(headers, NOTIFICATION_HEADER_ROOMS, envelope->room_hashes);
     add_record_header(headers, NOTIFICATION_HEADER_LAYOUT, bytes_of(headers->layout, 8));
     add_record_header(headers, NOTIFICATION_HEADER_HOPS, bytes_of(digits + hops, 1));
@@ -410,6 +469,14 @@ static void append_content(const struct notification *view, struct buffer *json)
         REVIEW_REFUSAL_TEXTS(X)
 #undef X
         break;
+    case NOTIFICATION_CUSTOM:
+        append_name(json, "customEvent");
+        buffer_append_byte(json, '{');
+#define X(field, name, number) append_json_text(json, name, view->custom.field);
+        CUSTOM_TEXTS(X)
+#undef X
+        append_data(json, view->custom.data);
+        break;
     }
     buffer_append_byte(json, '}');
 }
@@ -428,4 +495,14 @@ void notification_to_json(const struct notification *notification, struct buffer
     append_item(json, &notification->item);
     append_content(notification, json);
     buffer_append_byte(json, '}');
+}
+
+void notification_argument_to_json(const struct notification *notification, struct buffer *json)
+{
+    if (notification->type != NOTIFICATION_CUSTOM)
+        notification_to_json(notification, json);
+    else if (notification->custom.data.size > 0)
+        buffer_append(json, notification->custom.data);
+    else
+        buffer_append_string(json, "null");
 }

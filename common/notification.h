@@ -10,13 +10,15 @@
 #include "bytes.h"
 #include "status.h"
 
-/* A kind, the event name clients know it by, its name in the `notify:` of a rule being the same. */
+/* A kind, and its name: in the `notify:` of a rule, in headers and metrics, and, but for custom
+ * events, the name of the event that clients know it by. */
 #define NOTIFICATION_TYPES(X)                        \
     X(NOTIFICATION_TASK_STATUS, "task.status")       \
     X(NOTIFICATION_CLIENT, "notification")           \
     X(NOTIFICATION_REVIEW_ALERT, "review.alert")     \
     X(NOTIFICATION_REVIEW_UPDATED, "review.updated") \
-    X(NOTIFICATION_REVIEW_REFUSED, "review.refused")
+    X(NOTIFICATION_REVIEW_REFUSED, "review.refused") \
+    X(NOTIFICATION_CUSTOM, "custom")
 
 enum notification_type {
 #define X(name, text) name,
@@ -24,13 +26,20 @@ enum notification_type {
 #undef X
 };
 
-#define NOTIFICATION_TYPE_COUNT 5
+#define NOTIFICATION_TYPE_COUNT 6
 
-/* "task.status", "notification", "review.alert" ... Static. */
-const char *notification_event_name(enum notification_type type);
+/* "task.status", "notification", "custom" ... Static. */
+const char *notification_type_name(enum notification_type type);
 
 /* The other way round; false (and `type` untouched) for any other name. */
-bool notification_type_named(struct bytes event_name, enum notification_type *type);
+bool notification_type_named(struct bytes name, enum notification_type *type);
+
+enum { NOTIFICATION_EVENT_LIMIT = 100 /* bytes */ };
+
+/* Why a custom event may not have this name, for a person (static); NULL: it may. Names are UTF-8
+ * without control characters, quotation marks and backslashes, so that they stand in JSON and in
+ * an event stream as they are; and none that clients or we give a meaning of their own. */
+const char *notification_event_problem(struct bytes name);
 
 struct task_status_update {
     struct bytes event;
@@ -99,6 +108,13 @@ struct review_refusal {
     struct bytes task_id;
 };
 
+/* An event of the application's own. */
+struct custom_event {
+    struct bytes event;   /* its name: notification_event_problem() has none */
+    struct bytes task_id; /* empty: about no task */
+    struct bytes data;    /* JSON text, or empty: null */
+};
+
 enum { NOTIFICATION_ITEM_KEY_LIMIT = 256 /* bytes */ };
 
 /* What the notification's rooms show from now on. */
@@ -127,8 +143,12 @@ struct notification {
         struct review_alert review;
         struct review_update review_update;
         struct review_refusal review_refusal;
+        struct custom_event custom;
     };
 };
+
+/* The event that clients know it by; borrowed from it, or static. */
+struct bytes notification_event(const struct notification *notification);
 
 /* --- Value: protobuf --- */
 
@@ -137,9 +157,9 @@ void notification_encode(const struct notification *notification, struct buffer 
 
 /* Decodes a record's value. The result borrows from `value`, which must outlive it; the caller
  * frees it with notification_free(). Fails with STATUS_MALFORMED (not a Notification, or one with
- * text that is not UTF-8 or data that is not JSON, which could not be written as JSON, or an item
- * whose key is longer than its limit) or STATUS_UNSUPPORTED (a kind of content that this build
- * does not know: skip and count it). Limits are the caller's: it takes 16 bytes for each room and
+ * text that is not UTF-8 or data that is not JSON, which could not be written as JSON, an item
+ * whose key is longer than its limit, or a custom event whose name may not be) or
+ * STATUS_UNSUPPORTED (a kind of content that this build does not know: skip and count it). Limits are the caller's: it takes 16 bytes for each room and
  * rule, and a constant. */
 enum status notification_decode(struct bytes value, struct notification **notification) MUST_CHECK;
 
@@ -154,7 +174,7 @@ void notification_free(struct notification *notification);
 /* --- Headers: enough to skip a record without decoding its value --- */
 
 #define NOTIFICATION_HEADER_CONTENT_TYPE "content-type" /* application/protobuf */
-#define NOTIFICATION_HEADER_TYPE "type"                 /* notification_event_name() */
+#define NOTIFICATION_HEADER_TYPE "type"                 /* notification_type_name() */
 #define NOTIFICATION_HEADER_ROOMS \
     "rooms" /* room_hash() of each room, 8 bytes each, little endian, in order */
 #define NOTIFICATION_HEADER_LAYOUT \
@@ -240,5 +260,9 @@ bool notification_state_scope(struct bytes key, struct bytes *scope) MUST_CHECK;
  *    "tracestate":...,"item":{"key":...,"removed":true},"taskStatus":{...}}
  * `data` must be one valid JSON value: the dispatcher lets nothing else in. */
 void notification_to_json(const struct notification *notification, struct buffer *json);
+
+/* Appends what a client is given under the event's name: of a custom event its data (null if it
+ * has none), of any other notification_to_json(). */
+void notification_argument_to_json(const struct notification *notification, struct buffer *json);
 
 #endif

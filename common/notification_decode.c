@@ -101,6 +101,7 @@ enum { FIELD_PROGRESS = 9, FIELD_TASK_STATUS_DATA = 10 };
 enum { FIELD_CLIENT_DATA = 5 };
 enum { FIELD_REVIEW_DATA = 9 };
 enum { FIELD_UPDATE_VERSION = 2 };
+enum { FIELD_CUSTOM_DATA = 3 };
 
 static bool decode_task_status(struct bytes rest, struct task_status_update *update)
 {
@@ -198,6 +199,29 @@ static bool decode_review_update(struct bytes rest, struct review_update *update
     return sound;
 }
 
+static bool decode_custom(struct bytes rest, struct custom_event *custom)
+{
+    struct wire_field field;
+    bool sound = true;
+    *custom = (struct custom_event){0};
+    while (rest.size && sound) {
+        if (!take_wire_field(&rest, &field))
+            return false;
+        switch (field.number) {
+#define X(name, json, number)                         \
+    case number:                                      \
+        sound = field_content(&field, &custom->name); \
+        break;
+            CUSTOM_TEXTS(X)
+#undef X
+        case FIELD_CUSTOM_DATA:
+            sound = field_content(&field, &custom->data);
+            break;
+        }
+    }
+    return sound;
+}
+
 static bool decode_review_refusal(struct bytes rest, struct review_refusal *refusal)
 {
     struct wire_field field;
@@ -253,7 +277,8 @@ enum {
     FIELD_CLIENT = 11,
     FIELD_REVIEW = 12,
     FIELD_REVIEW_UPDATE = 13,
-    FIELD_REVIEW_REFUSAL = 14
+    FIELD_REVIEW_REFUSAL = 14,
+    FIELD_CUSTOM = 15
 };
 
 /* The view first, since its address is the caller's. */
@@ -283,10 +308,13 @@ static bool decode_content(const struct wire_field *field, struct decoded_notifi
     case FIELD_REVIEW_UPDATE:
         view->type = NOTIFICATION_REVIEW_UPDATED;
         return decode_review_update(field->content, &view->review_update);
-    default:
-        assert(field->number == FIELD_REVIEW_REFUSAL);
+    case FIELD_REVIEW_REFUSAL:
         view->type = NOTIFICATION_REVIEW_REFUSED;
         return decode_review_refusal(field->content, &view->review_refusal);
+    default:
+        assert(field->number == FIELD_CUSTOM);
+        view->type = NOTIFICATION_CUSTOM;
+        return decode_custom(field->content, &view->custom);
     }
 }
 
@@ -319,6 +347,7 @@ static bool decode_field(const struct wire_field *field, struct decoded_notifica
     case FIELD_REVIEW:
     case FIELD_REVIEW_UPDATE:
     case FIELD_REVIEW_REFUSAL:
+    case FIELD_CUSTOM:
         return decode_content(field, decoded);
     }
     return true;
@@ -436,6 +465,10 @@ static bool content_is_sound(const struct notification *view)
         REVIEW_REFUSAL_TEXTS(X)
 #undef X
         return true;
+    case NOTIFICATION_CUSTOM:
+        /* Whatever writes the lane: no name may pass for an event of ours or of the client's. */
+        return !notification_event_problem(view->custom.event) &&
+               text_is_sound(view->custom.task_id) && data_is_sound(view->custom.data);
     }
     return false;
 }

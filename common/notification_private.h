@@ -62,4 +62,8 @@
     X(reason, "reason", 4)      \
     X(task_id, "taskId", 5)
 
+#define CUSTOM_TEXTS(X)  \
+    X(event, "event", 1) \
+    X(task_id, "taskId", 2)
+
 #endif

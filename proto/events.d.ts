@@ -130,6 +130,15 @@ export interface ReviewRefusedNotification extends NotificationHead {
     reviewRefusal: ReviewRefusal;
 }
 
+/**
+ * Events of your own, which rules make by `type: custom`: what their handlers get, by name. Add yours:
+ *
+ *     declare module './events.js' {
+ *         interface CustomEvents { 'order.shipped': { id: string; total: number } }
+ *     }
+ */
+export interface CustomEvents {}
+
 /** By the client-side name of the event. */
 export interface NotificationsByEvent {
     'task.status': TaskStatusNotification;
@@ -139,6 +148,8 @@ export interface NotificationsByEvent {
     'review.refused': ReviewRefusedNotification;
 }
 export type Notification = NotificationsByEvent[keyof NotificationsByEvent];
+/** What a handler gets, by the name of its event. */
+export interface ArgumentsByEvent extends NotificationsByEvent, CustomEvents {}
 
 /* --- What happens to a session, in every transport */
 
@@ -168,8 +179,8 @@ export interface Stale {
 export type HistoryOptions = { since: number | string; last?: number } | { since?: number | string; last: number };
 /** A notification of a room's past, before the answer to the subscription that asked for it. May have been given live as well. */
 export type History = {
-    [Event in keyof NotificationsByEvent]: { room: Room; event: Event; data: NotificationsByEvent[Event] };
-}[keyof NotificationsByEvent];
+    [Event in keyof ArgumentsByEvent]: { room: Room; event: Event; data: ArgumentsByEvent[Event] };
+}[keyof ArgumentsByEvent];
 /** With `presence`: tell who is in the room. */
 export type SubscribeOptions = ((HistoryOptions | StateOptions) & { presence?: boolean }) | { presence: true };
 /** Who is in a room: first, and whenever changes were missed. */
@@ -208,7 +219,7 @@ export interface State {
     /** Of this answer: forget what the page shows of the room's items. A room without items gives one such event, with none in it. */
     first: boolean;
     /** To be handled as when they come live, in this order. */
-    items: { [Event in keyof NotificationsByEvent]: { event: Event; data: NotificationsByEvent[Event] } }[keyof NotificationsByEvent][];
+    items: { [Event in keyof ArgumentsByEvent]: { event: Event; data: ArgumentsByEvent[Event] } }[keyof ArgumentsByEvent][];
 }
 export interface StateSummary {
     /** So many items came. */
@@ -225,7 +236,9 @@ export interface TokenExpired {
 
 /* --- Socket.IO. The cursor is every event's last argument; the stock client keeps it by itself. */
 
-export interface ServerToClientEvents {
+type CustomHandlers = { [Event in keyof CustomEvents]: (argument: CustomEvents[Event], cursor: Cursor) => void };
+
+export interface ServerToClientEvents extends CustomHandlers {
     'task.status': (notification: TaskStatusNotification, cursor: Cursor) => void;
     notification: (notification: ClientNotificationNotification, cursor: Cursor) => void;
     'review.alert': (notification: ReviewAlertNotification, cursor: Cursor) => void;
@@ -311,8 +324,8 @@ export interface Welcome {
     cursor?: Cursor;
 }
 export type NotificationMessage = {
-    [Event in keyof NotificationsByEvent]: { type: 'notification'; event: Event; data: NotificationsByEvent[Event]; cursor?: Cursor };
-}[keyof NotificationsByEvent];
+    [Event in keyof ArgumentsByEvent]: { type: 'notification'; event: Event; data: ArgumentsByEvent[Event]; cursor?: Cursor };
+}[keyof ArgumentsByEvent];
 
 export type ServerMessage =
     | ({ type: 'welcome' } & Welcome)
@@ -333,7 +346,7 @@ export type ServerMessage =
 
 /* --- Server-sent events: what JSON.parse(event.data) gives, by event.type. */
 
-export interface StreamEvents extends NotificationsByEvent {
+export interface StreamEvents extends ArgumentsByEvent {
     history: History;
     presence: Presence;
     state: State;

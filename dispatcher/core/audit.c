@@ -121,8 +121,10 @@ static void append_published(const struct job *job, struct buffer *json)
         buffer_append_string(json, "{\"id\":");
         json_write_string(json, published->id);
         buffer_append_format(json, ",\"type\":\"%s\",\"topic\":\"%s\",\"partition\":%" PRId32,
-                             notification_event_name(published->type), published->lane->topic,
+                             notification_type_name(published->type), published->lane->topic,
                              published->lane->partition);
+        if (published->type == NOTIFICATION_CUSTOM)
+            append_audit_text(json, "event", published->event);
         append_audit_text(json, "item", published->item.key);
         buffer_append_string(json, published->item.removed ? ",\"removed\":true}" : "}");
         if (published->next)

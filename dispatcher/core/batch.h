@@ -52,14 +52,15 @@ enum dead_reason {
 
 const char *dead_reason_name(enum dead_reason reason);
 
-/* Why a room that a rule names was left out; or that an item was, and its rooms got the
- * notification without it. */
+/* Why a room that a rule names was left out, or a custom event with all its rooms; or that an item
+ * was, and its rooms got the notification without it. */
 #define ROOM_SKIPS(X)                           \
     X(ROOM_SKIP_FIELD_MISSING, "field-missing") \
     X(ROOM_SKIP_INVALID, "invalid-name")        \
     X(ROOM_SKIP_NO_OWNER, "no-owner")           \
     X(ROOM_SKIP_UNKNOWN_KIND, "unknown-kind")   \
     X(ROOM_SKIP_DENIED, "denied")               \
+    X(ROOM_SKIP_EVENT, "invalid-event")         \
     X(ROOM_SKIP_ITEM, "no-item")
 
 enum room_skip {
@@ -78,7 +79,8 @@ struct skipped_room {
     const struct skipped_room *next;
     uint32_t rule; /* its index */
     enum room_skip reason;
-    struct bytes room;    /* its name; if a field is missing, and of an item, the template */
+    struct bytes room;    /* its name; if a field is missing, and of an item, the template; of a
+                             custom event, the event's name */
     struct bytes problem; /* for a person */
 };
 

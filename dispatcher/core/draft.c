@@ -7,7 +7,7 @@
  *     rule 4: review      -> review "legal"   ---> review:legal, ...
  *
  * All rules add their rooms to drafts, one for each type and item (for reviews, each queue and
- * reason). A draft is cut by the lane in which a room lives, since a notification is one record of
+ * reason; for custom events, each name and data as well). A draft is cut by the lane in which a room lives, since a notification is one record of
  * one topic and partition (draft_publish.c). So a client that is in two rooms of one lane gets one
  * notification, however many rules named its rooms.
  *
@@ -45,7 +45,13 @@ static enum template_result render(struct job *job, const struct template *templ
  * nothing. */
 static bool is_complete(const struct job *job, const struct template *template)
 {
-    return template_missing(template, job->values).size == 0;
+    return template_missing(template, job->values, TEMPLATE_NO_LIST).size == 0;
+}
+
+/* A room may be made of a list: then that field is there, however few elements it has. */
+static struct bytes missing_of_room(const struct job *job, const struct template *room)
+{
+    return template_missing(room, job->values, template_list(room, job->values));
 }
 
 /* The first template without which the rule's `missing` lets it do nothing; NULL: all are complete.
@@ -54,11 +60,14 @@ static const struct template *find_incomplete(const struct job *job, const struc
 {
     for (size_t i = 0; i < rule->notify_count; i++)
         for (size_t k = 0; k < rule->notify[i].room_count; k++)
-            if (!is_complete(job, rule->notify[i].rooms[k]))
+            if (missing_of_room(job, rule->notify[i].rooms[k]).size > 0)
                 return rule->notify[i].rooms[k];
-    for (size_t i = 0; i < rule->notify_count; i++)
+    for (size_t i = 0; i < rule->notify_count; i++) {
         if (rule->notify[i].item && !is_complete(job, rule->notify[i].item))
             return rule->notify[i].item;
+        if (rule->notify[i].event && !is_complete(job, rule->notify[i].event))
+            return rule->notify[i].event;
+    }
     if (!rule->review)
         return NULL;
     if (rule->review->item && !is_complete(job, rule->review->item))
@@ -72,7 +81,8 @@ struct bytes draft_missing_field(const struct job *job, const struct rule *rule)
 {
     const struct template *incomplete = find_incomplete(job, rule);
     assert(incomplete);
-    return template_missing(incomplete, job->values);
+    struct bytes missing = missing_of_room(job, incomplete);
+    return missing.size > 0 ? missing : template_missing(incomplete, job->values, TEMPLATE_NO_LIST);
 }
 
 /* --- What is left out --- */
@@ -102,14 +112,15 @@ static void skip_room(struct job *job, enum room_skip reason, struct bytes room,
 
 enum { PROBLEM_SIZE = 256 };
 
-/* Why a template gave no name, in `text` if it needs one. */
-static const char *problem_of(const struct job *job, const struct template *template,
+/* Why a template gave no name, in `text` if it needs one. `list`: of what its value was an
+ * element, if it was. */
+static const char *problem_of(const struct job *job, const struct template *template, unsigned list,
                               enum template_result result, char text[PROBLEM_SIZE])
 {
     assert(result != TEMPLATE_DONE);
     if (result == TEMPLATE_UNFIT)
         return "a field holds U+0000 or half a surrogate pair";
-    struct bytes missing = template_missing(template, job->values);
+    struct bytes missing = template_missing(template, job->values, list);
     /* Cut: a path may have FIELD_PATH_LIMIT bytes, and the template, which is told too, holds
      * all of it. */
     snprintf(text, PROBLEM_SIZE, "the event has no %.*s", (int)unicode_cut(missing, 200),
@@ -117,13 +128,32 @@ static const char *problem_of(const struct job *job, const struct template *temp
     return text;
 }
 
-/* A room or a review whose template did not give a name. */
-static void skip_template(struct job *job, const struct template *template,
-                          enum template_result result)
+/* A room whose template did not give a name; `list` is the field that is there although it is no
+ * text. */
+static void skip_room_template(struct job *job, const struct template *template, unsigned list,
+                               enum template_result result)
 {
     char text[PROBLEM_SIZE];
     skip_room(job, result == TEMPLATE_UNFIT ? ROOM_SKIP_INVALID : ROOM_SKIP_FIELD_MISSING,
-              template_source(template), problem_of(job, template, result, text));
+              template_source(template), problem_of(job, template, list, result, text));
+}
+
+/* The same of a review, or of an event's name. */
+static void skip_template(struct job *job, const struct template *template,
+                          enum template_result result)
+{
+    skip_room_template(job, template, TEMPLATE_NO_LIST, result);
+}
+
+/* A room that an element of a list did not give, though nothing else is missing. */
+static void skip_element(struct job *job, const struct template *template, unsigned list,
+                         enum template_result result)
+{
+    char text[PROBLEM_SIZE];
+    assert(result == TEMPLATE_UNFIT || template_missing(template, job->values, list).size == 0);
+    skip_room(job, ROOM_SKIP_INVALID, template_source(template),
+              result == TEMPLATE_UNFIT ? problem_of(job, template, list, result, text)
+                                       : "an element of the list is no text, number or boolean");
 }
 
 /* The key of the item that a template names; empty: none. Where it cannot be known the rooms are
@@ -143,7 +173,8 @@ static struct bytes item_key(struct job *job, const struct template *template)
         snprintf(text, sizeof(text), "its key has %zu bytes, and not 1 to %d", key.size,
                  NOTIFICATION_ITEM_KEY_LIMIT);
     skip_room(job, ROOM_SKIP_ITEM, template_source(template),
-              result == TEMPLATE_DONE ? text : problem_of(job, template, result, text));
+              result == TEMPLATE_DONE ? text
+                                      : problem_of(job, template, TEMPLATE_NO_LIST, result, text));
     return none;
 }
 
@@ -191,20 +222,28 @@ static struct draft *find_review(struct job *job, struct bytes queue, struct byt
 }
 
 /* Rules that say the same of one item share a notification, and so do those that name none: the
- * rooms of one rule are not to show, or lose, what another's do. */
+ * rooms of one rule are not to show, or lose, what another's do. `custom`: of a custom event, what
+ * it is called and says; else empty. */
 static struct draft *find_draft(struct job *job, enum notification_type type,
-                                const struct notification_item *item)
+                                const struct notification_item *item,
+                                const struct draft_custom *custom)
 {
     struct lookup *drafts = &job->pipeline->drafts;
     assert(type != NOTIFICATION_REVIEW_ALERT && (item->key.size > 0 || !item->removed));
+    assert((type == NOTIFICATION_CUSTOM) == (custom->event.size > 0));
     uint64_t hash = lookup_hash(drafts, (uint64_t)type << 1 | item->removed, item->key);
+    if (type == NOTIFICATION_CUSTOM)
+        hash = lookup_hash(drafts, lookup_hash(drafts, hash, custom->event), custom->data);
     struct draft *draft;
     for (uint32_t at = 0; (draft = lookup_next(drafts, hash, &at));)
         if (draft->type == type && draft->item.removed == item->removed &&
-            bytes_equal(draft->item.key, item->key))
+            bytes_equal(draft->item.key, item->key) &&
+            bytes_equal(draft->custom.event, custom->event) &&
+            bytes_equal(draft->custom.data, custom->data))
             return draft;
     draft = draft_begin(job, type);
     draft->item = *item;
+    draft->custom = *custom;
     lookup_add(drafts, hash, draft);
     return draft;
 }
@@ -337,21 +376,99 @@ static bool add_event_room(struct job *job, struct draft *draft, const char *kin
     return add_room(job, draft, arena_copy(arena_of(job), buffer_peek(text)));
 }
 
+/* A room for each element of a list. */
+static enum draft_result add_listed_rooms(struct job *job, struct draft *draft,
+                                          const struct template *room, unsigned list)
+{
+    struct buffer *text = &job->pipeline->text;
+    struct json_scanner scanner;
+    struct field_value element;
+    size_t count = 0;
+    json_init(&scanner, job->values[list].raw, JSON_DEPTH_MAX);
+    scanner.utf8_trusted = true; /* the matcher has read it */
+    element.kind = json_next(&scanner);
+    assert(element.kind == JSON_ARRAY);
+    while ((element.kind = json_value(&scanner, NULL)) != JSON_ARRAY_END) {
+        assert(element.kind != JSON_ERROR); /* the event was read as a whole */
+        if (++count > job->pipeline->settings.limits.rooms_per_list)
+            return DRAFT_LIST_TOO_LONG;
+        element.raw = scanner.raw;
+        element.escaped = scanner.escaped;
+        buffer_clear(text);
+        enum template_result result =
+            template_render_element(room, job->values, list, &element, text);
+        if (result != TEMPLATE_DONE)
+            skip_element(job, room, list, result);
+        else if (!add_room(job, draft, arena_copy(arena_of(job), buffer_peek(text))))
+            return DRAFT_TOO_MANY_ROOMS;
+    }
+    return DRAFT_DONE;
+}
+
+static enum draft_result add_notify_room(struct job *job, struct draft *draft,
+                                         const struct template *room)
+{
+    struct bytes name;
+    unsigned list = template_list(room, job->values);
+    if (list != TEMPLATE_NO_LIST && missing_of_room(job, room).size == 0)
+        return add_listed_rooms(job, draft, room, list);
+    enum template_result result =
+        list == TEMPLATE_NO_LIST ? render(job, room, &name) : TEMPLATE_FIELD_MISSING;
+    if (result != TEMPLATE_DONE)
+        skip_room_template(job, room, list, result);
+    else if (!add_room(job, draft, name))
+        return DRAFT_TOO_MANY_ROOMS;
+    return DRAFT_DONE;
+}
+
+/* What a custom event is called and says. *made false: its name cannot be, and nobody is told. */
+static enum draft_result make_custom(struct job *job, const struct rule_notify *notify,
+                                     struct draft_custom *custom, bool *made)
+{
+    size_t limit = job->pipeline->settings.limits.notification_bytes;
+    struct buffer *text = &job->pipeline->text;
+    *made = notify->type != NOTIFICATION_CUSTOM;
+    if (*made)
+        return DRAFT_DONE;
+    enum template_result result = render(job, notify->event, &custom->event);
+    if (result != TEMPLATE_DONE) {
+        skip_template(job, notify->event, result);
+        return DRAFT_DONE;
+    }
+    const char *problem = notification_event_problem(custom->event);
+    if (problem) {
+        skip_room(job, ROOM_SKIP_EVENT, custom->event, problem);
+        return DRAFT_DONE;
+    }
+    *made = true;
+    custom->data = draft_event_data(job);
+    if (!notify->payload)
+        return DRAFT_DONE;
+    buffer_clear(text);
+    if (!payload_render(notify->payload, job->values, limit, text))
+        return DRAFT_TOO_LARGE;
+    custom->data = arena_copy(arena_of(job), buffer_peek(text));
+    return DRAFT_DONE;
+}
+
 /* Title, body and severity are those of the first rule in the file that has them, so that a later
  * rule that adds rooms does not change what the others read. */
-static bool apply_notify(struct job *job, const struct rule *rule, const struct rule_notify *notify)
+static enum draft_result apply_notify(struct job *job, const struct rule *rule,
+                                      const struct rule_notify *notify)
 {
     assert(notify->type != NOTIFICATION_REVIEW_ALERT);
+    struct draft_custom custom = {0};
+    bool made;
+    enum draft_result made_result = make_custom(job, notify, &custom, &made);
+    if (made_result != DRAFT_DONE || !made)
+        return made_result;
     struct notification_item item = {.key = item_key(job, notify->item)};
     item.removed = item.key.size > 0 && notify->removes_item;
-    struct draft *draft = find_draft(job, notify->type, &item);
+    struct draft *draft = find_draft(job, notify->type, &item, &custom);
     for (size_t i = 0; i < notify->room_count; i++) {
-        struct bytes name;
-        enum template_result result = render(job, notify->rooms[i], &name);
-        if (result != TEMPLATE_DONE)
-            skip_template(job, notify->rooms[i], result);
-        else if (!add_room(job, draft, name))
-            return false;
+        enum draft_result result = add_notify_room(job, draft, notify->rooms[i]);
+        if (result != DRAFT_DONE)
+            return result;
     }
     /* After the rooms: a rule whose rooms were all left out still names itself, as it does in
      * the audit. */
@@ -362,7 +479,7 @@ static bool apply_notify(struct job *job, const struct rule *rule, const struct 
         (void)render(job, notify->body, &draft->body);
     if (draft->severity.size == 0)
         (void)render(job, notify->severity, &draft->severity);
-    return true;
+    return DRAFT_DONE;
 }
 
 /* When a review is due, from the event's own time: a batch that is done again says the same. */
@@ -427,9 +544,11 @@ enum draft_result draft_apply(struct job *job, const struct rule *rule)
         skip_template(job, incomplete, TEMPLATE_FIELD_MISSING);
         return rule->missing == RULE_MISSING_SKIP_RULE ? DRAFT_DONE : DRAFT_FIELD_MISSING;
     }
-    for (size_t i = 0; i < rule->notify_count; i++)
-        if (!apply_notify(job, rule, &rule->notify[i]))
-            return DRAFT_TOO_MANY_ROOMS;
+    for (size_t i = 0; i < rule->notify_count; i++) {
+        enum draft_result result = apply_notify(job, rule, &rule->notify[i]);
+        if (result != DRAFT_DONE)
+            return result;
+    }
     if (rule->review && !apply_review(job, rule))
         return DRAFT_TOO_MANY_ROOMS;
     return DRAFT_DONE;

@@ -19,7 +19,7 @@
 
 /* As it stands in the event, byte for byte: clients get numbers with all their digits, and
  * nothing is parsed and written again for each notification. */
-static struct bytes event_data(const struct job *job)
+struct bytes draft_event_data(const struct job *job)
 {
     const struct field_value *data = &job->values[EVENT_FIELD_DATA];
     if (data->kind == JSON_ERROR)
@@ -79,7 +79,7 @@ static void fill_notification(struct job *job, const struct draft *draft, struct
             .project_id = project_id,
             .user_id = job->owner.user,
             .tenant_id = job->owner.tenant,
-            .data = event_data(job),
+            .data = draft_event_data(job),
         };
         view->task_status.has_progress = job->has_progress;
         view->task_status.progress = job->progress;
@@ -90,7 +90,7 @@ static void fill_notification(struct job *job, const struct draft *draft, struct
             .body = draft->body,
             .severity = or_else(draft->severity, "info"),
             .task_id = task_id,
-            .data = event_data(job),
+            .data = draft_event_data(job),
         };
         break;
     case NOTIFICATION_REVIEW_ALERT:
@@ -103,7 +103,7 @@ static void fill_notification(struct job *job, const struct draft *draft, struct
             .task_id = task_id,
             .due_time = draft->due_time,
             .rule = draft->rules->name,
-            .data = event_data(job),
+            .data = draft_event_data(job),
             .tenant_id = job->owner.tenant,
             .project_id = project_id,
             .user_id = job->owner.user,
@@ -117,6 +117,10 @@ static void fill_notification(struct job *job, const struct draft *draft, struct
         break;
     case NOTIFICATION_REVIEW_REFUSED:
         view->review_refusal = *draft->refusal;
+        break;
+    case NOTIFICATION_CUSTOM:
+        view->custom = (struct custom_event){
+            .event = draft->custom.event, .task_id = task_id, .data = draft->custom.data};
         break;
     }
 }
@@ -143,7 +147,7 @@ static struct bytes make_notification_id(struct job *job, const struct draft *dr
     add_id_part(text, job->owner.tenant);
     add_id_part(text, source);
     add_id_part(text, job->event_id);
-    add_id_part(text, bytes_of_string(notification_event_name(draft->type)));
+    add_id_part(text, bytes_of_string(notification_type_name(draft->type)));
     add_id_part(text, bytes_of_string(lane->topic));
     add_id_part(text, lane_name_key(lane));
     add_id_part(text, draft->queue);
@@ -152,6 +156,10 @@ static struct bytes make_notification_id(struct job *job, const struct draft *dr
     if (draft->item.key.size > 0) {
         add_id_part(text, draft->item.key);
         add_id_part(text, bytes_of_string(draft->item.removed ? "removed" : ""));
+    }
+    if (draft->type == NOTIFICATION_CUSTOM) {
+        add_id_part(text, draft->custom.event);
+        add_id_part(text, draft->custom.data);
     }
     XXH128_hash_t hash = XXH3_128bits(buffer_peek(text).data, buffer_size(text));
     snprintf(id, sizeof(id), "%016" PRIx64 "%016" PRIx64, (uint64_t)hash.high64,
@@ -187,8 +195,11 @@ static void note_published(struct job *job, const struct notification *view,
 {
     assert(!*job->published_end);
     struct published *published = arena_alloc(&job->batch->arena, sizeof(struct published));
-    *published =
-        (struct published){.id = view->id, .type = view->type, .item = view->item, .lane = lane};
+    *published = (struct published){.id = view->id,
+                                    .type = view->type,
+                                    .event = notification_event(view),
+                                    .item = view->item,
+                                    .lane = lane};
     *job->published_end = published;
     job->published_end = &published->next;
 }

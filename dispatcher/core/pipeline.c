@@ -256,6 +256,14 @@ static void remember_event(struct job *job)
     review_remember(job);
 }
 
+static void make_size_letter(struct job *job, struct bytes rule)
+{
+    make_dead_letter_format(job, DEAD_LIMIT,
+                            "a notification would be larger than %zu bytes "
+                            "(dispatcher.limits.notification_size), at rule %.*s",
+                            job->pipeline->settings.limits.notification_bytes, BYTES_PRINT(rule));
+}
+
 /* From here on rules act. The rule at hand is kept in `blamed`, so that a dead letter names the
  * rule that an operator has to look at; once all rules are through, nobody is to blame but a
  * notification's own rules. */
@@ -285,6 +293,16 @@ static void notify(struct job *job)
                 "more than %u rooms (dispatcher.limits.rooms_per_event), at rule %.*s",
                 job->pipeline->settings.limits.rooms_per_event, BYTES_PRINT(rule->name));
             return;
+        case DRAFT_LIST_TOO_LONG:
+            make_dead_letter_format(job, DEAD_LIMIT,
+                                    "rooms of a list with more than %u elements "
+                                    "(dispatcher.limits.rooms_per_list), at rule %.*s",
+                                    job->pipeline->settings.limits.rooms_per_list,
+                                    BYTES_PRINT(rule->name));
+            return;
+        case DRAFT_TOO_LARGE:
+            make_size_letter(job, rule->name);
+            return;
         }
     }
     review_check(job);
@@ -292,11 +310,7 @@ static void notify(struct job *job)
     if (!large)
         return;
     job->blamed = large->rules->name;
-    make_dead_letter_format(job, DEAD_LIMIT,
-                            "a notification would be larger than %zu bytes "
-                            "(dispatcher.limits.notification_size), at rule %.*s",
-                            job->pipeline->settings.limits.notification_bytes,
-                            BYTES_PRINT(large->rules->name));
+    make_size_letter(job, large->rules->name);
 }
 
 /* The limits exist because one event can be made to cost as much as a million others. The text

@@ -3,7 +3,8 @@
  * the same work.
  *
  * Of one event, the rules that matched and have the same type of notification add their rooms to
- * one notification per lane; a review alert is a type of its own for each queue and reason. The
+ * one notification per lane; a review alert is a type of its own for each queue and reason, a custom
+ * event for each name and data. The
  * title, body and severity are those of the first rule in the file that has them. */
 #ifndef DISPATCHER_CORE_PIPELINE_H
 #define DISPATCHER_CORE_PIPELINE_H
@@ -17,6 +18,7 @@ struct pipeline_limits {
     size_t event_bytes;        /* larger: dead letter, too-large */
     size_t notification_bytes; /* larger: dead letter, limit */
     unsigned rooms_per_event;  /* more: dead letter, limit */
+    unsigned rooms_per_list;   /* of a room's template; more: dead letter, limit */
     unsigned values;           /* at paths that patterns name; more: dead letter, limit */
     uint64_t steps;            /* of the matcher (matcher.h); more: dead letter, limit */
     unsigned hops; /* an event that has come this often through a dispatcher: dead letter, loop; at
@@ -30,6 +32,7 @@ enum { PIPELINE_HOPS_MAX = 8 };
         .event_bytes = (size_t)512 * 1024,        \
         .notification_bytes = (size_t)900 * 1024, \
         .rooms_per_event = 100,                   \
+        .rooms_per_list = 100,                    \
         .values = 100000,                         \
         .steps = 2000000,                         \
         .hops = 3,                                \

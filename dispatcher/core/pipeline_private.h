@@ -62,6 +62,7 @@ struct published {
     struct published *next;
     struct bytes id;
     enum notification_type type;
+    struct bytes event; /* as clients know it */
     struct notification_item item;
     const struct lane_name *lane;
 };
@@ -88,6 +89,12 @@ struct draft_rule {
     struct bytes name;
 };
 
+/* Of a custom event. */
+struct draft_custom {
+    struct bytes event; /* its name */
+    struct bytes data;  /* JSON text, or empty */
+};
+
 /* A notification before it is cut into lanes. */
 struct draft {
     struct draft *next;
@@ -95,7 +102,8 @@ struct draft {
     struct bytes queue; /* of a review; else empty */
     struct bytes reason;
     struct notification_item item;
-    unsigned number; /* of this event */
+    struct draft_custom custom; /* of a custom event; else empty */
+    unsigned number;            /* of this event */
     struct draft_lane *lanes;
     struct draft_lane **lanes_end;
     struct draft_rule *rules;
@@ -120,6 +128,8 @@ enum draft_result {
     DRAFT_DONE,
     DRAFT_FIELD_MISSING, /* rule->missing is dead-letter, or skip-rule: nothing of it was added */
     DRAFT_TOO_MANY_ROOMS,
+    DRAFT_LIST_TOO_LONG, /* of which rooms are to be made */
+    DRAFT_TOO_LARGE,     /* the data of a custom event */
 };
 
 /* Adds what a rule that matched asks for to the drafts. */
@@ -127,6 +137,9 @@ enum draft_result draft_apply(struct job *job, const struct rule *rule) MUST_CHE
 
 /* After DRAFT_FIELD_MISSING: the path of the field. */
 struct bytes draft_missing_field(const struct job *job, const struct rule *rule);
+
+/* The event's `data` as JSON text, as it stands in the event; empty: none. */
+struct bytes draft_event_data(const struct job *job);
 
 /* Makes the notifications of all drafts. The draft of one that is larger than the limit; else NULL.
  */

@@ -52,6 +52,9 @@ static bool is_same_kind(const struct notification *a, const struct notification
     if (a->type == NOTIFICATION_REVIEW_ALERT)
         return bytes_equal(a->review.queue, b->review.queue) &&
                bytes_equal(a->review.reason, b->review.reason);
+    if (a->type == NOTIFICATION_CUSTOM && (!bytes_equal(a->custom.event, b->custom.event) ||
+                                           !bytes_equal(a->custom.data, b->custom.data)))
+        return false;
     return a->item.removed == b->item.removed && bytes_equal(a->item.key, b->item.key);
 }
 
@@ -142,8 +145,8 @@ static bool rooms_are(const struct document_node *wanted, const struct made *see
 /* The mapping with the notification's own fields: {"id":..., "taskStatus":{this}}. */
 static const struct document_node *content_of(const struct document_node *root)
 {
-    static const char *const names[] = {"taskStatus", "clientNotification", "reviewAlert",
-                                        "reviewUpdate", "reviewRefusal"};
+    static const char *const names[] = {"taskStatus",   "clientNotification", "reviewAlert",
+                                        "reviewUpdate", "reviewRefusal",      "customEvent"};
     static_assert(sizeof(names) / sizeof(names[0]) == NOTIFICATION_TYPE_COUNT, "each content");
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
         const struct document_node *content = document_find(root, names[i]);
@@ -176,7 +179,7 @@ static void compare_one(struct trial *trial, const struct document_node *wanted,
         const struct document_node *is = document_find(is_item ? root : content, key);
         bool same =
             bytes_equal_string(name, "type")
-                ? bytes_equal_string(value->text, notification_event_name(seen->notification->type))
+                ? bytes_equal_string(value->text, notification_type_name(seen->notification->type))
             : bytes_equal_string(name, "rooms") ? rooms_are(value, seen)
                                                 : is && is_equal(value, is);
         if (!same)

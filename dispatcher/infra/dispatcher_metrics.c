@@ -21,7 +21,7 @@ static void init_pipeline_series(struct dispatcher_metrics *metrics)
     for (int i = 0; i < NOTIFICATION_TYPE_COUNT; i++)
         metrics->notifications[i] = metrics_counter(
             registry, NAME("notifications_total"), "Notifications published, by type.",
-            METRIC_LABELS("type", notification_event_name((enum notification_type)i)));
+            METRIC_LABELS("type", notification_type_name((enum notification_type)i)));
     for (int i = 0; i < DEAD_REASON_COUNT; i++)
         metrics->dead[i] =
             metrics_counter(registry, NAME("dead_letters_total"), "Dead letters, by reason.",

@@ -38,6 +38,7 @@ struct settings {
     int64_t event_bytes;
     int64_t notification_bytes;
     int64_t rooms_per_event;
+    int64_t rooms_per_list;
     int64_t values;
     int64_t steps;
     int64_t hops;

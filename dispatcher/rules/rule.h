@@ -5,6 +5,7 @@
 #define DISPATCHER_RULES_RULE_H
 
 #include "notification.h"
+#include "payload.h"
 #include "template.h"
 
 enum {
@@ -17,17 +18,17 @@ enum {
     RULE_DECISION_SIZE = 64,   /* bytes of a decision's name */
 };
 
-/* What becomes of a room, item, queue or reason whose template names a field that the event
+/* What becomes of a room, item, queue, reason or event's name whose template names a field that the event
  * lacks. */
 enum rule_missing {
-    RULE_MISSING_SKIP, /* `skip`, the default: that room, item or review is left out and counted */
+    RULE_MISSING_SKIP,        /* `skip`, the default: it is left out and counted */
     RULE_MISSING_SKIP_RULE,   /* `skip-rule`: the rule does nothing for this event; counted */
     RULE_MISSING_DEAD_LETTER, /* `dead-letter`: the event goes to the dead-letter topic */
 };
 
 /* A template may be NULL: not given. */
 struct rule_notify {
-    enum notification_type type; /* task.status or notification */
+    enum notification_type type; /* task.status, notification or custom */
     struct template **rooms;
     size_t room_count;
     struct template *item; /* the key of what its rooms show from now on */
@@ -35,6 +36,8 @@ struct rule_notify {
     struct template *title;
     struct template *body;
     struct template *severity;
+    struct template *event;  /* of a custom one: its name; never NULL */
+    struct payload *payload; /* of a custom one; NULL: the event's data */
 };
 
 struct rule_review {

@@ -38,8 +38,8 @@ struct bytes rule_read_text(struct rule_reader *reader, const struct document_no
 
 /* A problem inside a template is told at its own column, so the text of a quoted scalar begins
  * one further. In a text with escapes that is not exact; the line is. */
-static struct template *read_template(struct rule_reader *reader, const struct document_node *node,
-                                      const char *what)
+struct template *rule_read_template(struct rule_reader *reader, const struct document_node *node,
+                                    const char *what)
 {
     struct template *template = NULL;
     struct error error = {0};
@@ -66,13 +66,13 @@ static struct template *find_template(struct rule_reader *reader,
                                       const char *what)
 {
     const struct document_node *node = document_find(mapping, key);
-    return node ? read_template(reader, node, what) : NULL;
+    return node ? rule_read_template(reader, node, what) : NULL;
 }
 
 /* What says nothing names no item, whatever the event. */
 static struct template *read_item(struct rule_reader *reader, const struct document_node *node)
 {
-    struct template *template = read_template(reader, node, "an item");
+    struct template *template = rule_read_template(reader, node, "an item");
     if (template && template_source(template).size == 0)
         complain(reader, node, "an item is named by a text such as \"{taskId}\"");
     return template;
@@ -142,7 +142,7 @@ static void read_rule_rooms(struct rule_reader *reader, const struct document_no
     notify->rooms = arena_alloc(&reader->set->arena, node->count * sizeof(struct template *));
     for (size_t i = 0; i < node->count; i++) {
         const struct document_node *room = node->entries[i].value;
-        struct template *template = read_template(reader, room, "a room");
+        struct template *template = rule_read_template(reader, room, "a room");
         /* Told already; the other rooms are read all the same. */
         if (!template)
             continue;
@@ -171,12 +171,52 @@ static void read_state(struct rule_reader *reader, const struct document_node *n
         notify->item = read_item(reader, item);
 }
 
+/* A name that is the same for every event is known now; of another, what is around its fields. */
+static void read_event(struct rule_reader *reader, const struct document_node *node,
+                       struct rule_notify *notify)
+{
+    auto_buffer struct buffer name = {0};
+    notify->event = rule_read_template(reader, node, "event");
+    if (!notify->event)
+        return;
+    template_fill(notify->event, BYTES_LITERAL("x"), &name);
+    const char *problem = notification_event_problem(buffer_peek(&name));
+    if (problem)
+        problems_add(reader->problems, node->line, node->column, "event %.*s: %s",
+                     BYTES_PRINT(node->text), problem);
+}
+
+/* What only one type has. */
+static void check_members(struct rule_reader *reader, const struct document_node *node,
+                          const struct rule_notify *notify)
+{
+    bool is_client = notify->type == NOTIFICATION_CLIENT;
+    bool is_custom = notify->type == NOTIFICATION_CUSTOM;
+    if (!is_client && (document_find(node, "title") || document_find(node, "body") ||
+                       document_find(node, "severity")))
+        complain(reader, node, "title, body and severity belong to `type: notification`");
+    if (!is_custom && (document_find(node, "event") || document_find(node, "data")))
+        complain(reader, node, "event and data belong to `type: custom`");
+    if (is_client && !document_find(node, "title"))
+        complain(reader, node, "a notification has a title");
+    if (is_custom && !document_find(node, "event"))
+        complain(reader, node, "a custom one has an event: the name that pages know");
+}
+
+/* The others are told of by reviews. */
+static bool is_rules_type(enum notification_type type)
+{
+    return type == NOTIFICATION_TASK_STATUS || type == NOTIFICATION_CLIENT ||
+           type == NOTIFICATION_CUSTOM;
+}
+
 /* A review has its own key because it has its own life (open, closed); a notify of that type
  * would be an alert without one. */
 static void read_notify(struct rule_reader *reader, const struct document_node *node,
                         struct rule_notify *notify)
 {
-    static const char *const keys[] = {"type", "rooms", "state", "title", "body", "severity", NULL};
+    static const char *const keys[] = {"type",     "rooms", "state", "title", "body",
+                                       "severity", "event", "data",  NULL};
     notify->type = NOTIFICATION_TASK_STATUS;
     if (!document_check_keys(node, keys, "notify", reader->problems) ||
         node->kind != DOCUMENT_MAPPING)
@@ -184,9 +224,10 @@ static void read_notify(struct rule_reader *reader, const struct document_node *
     const struct document_node *type = document_find(node, "type");
     if (type &&
         (type->kind != DOCUMENT_STRING || !notification_type_named(type->text, &notify->type) ||
-         notify->type == NOTIFICATION_REVIEW_ALERT))
-        complain(reader, type,
-                 "type is task.status or notification (a review alert comes from `review`)");
+         !is_rules_type(notify->type)))
+        complain(
+            reader, type,
+            "type is task.status, notification or custom (a review alert comes from `review`)");
     const struct document_node *rooms = document_find(node, "rooms");
     if (!rooms)
         complain(reader, node, "notify without rooms");
@@ -199,11 +240,13 @@ static void read_notify(struct rule_reader *reader, const struct document_node *
     notify->title = find_template(reader, node, "title", "title");
     notify->body = find_template(reader, node, "body", "body");
     notify->severity = find_template(reader, node, "severity", "severity");
-    if (notify->type == NOTIFICATION_TASK_STATUS &&
-        (notify->title || notify->body || notify->severity))
-        complain(reader, node, "title, body and severity belong to `type: notification`");
-    if (notify->type == NOTIFICATION_CLIENT && !notify->title)
-        complain(reader, node, "a notification has a title");
+    const struct document_node *event = document_find(node, "event");
+    const struct document_node *data = document_find(node, "data");
+    if (event)
+        read_event(reader, event, notify);
+    if (data)
+        notify->payload = payload_read(reader, data);
+    check_members(reader, node, notify);
 }
 
 /* `notify` is one mapping or a list of them; `rooms` beside it is short for a task.status. */
@@ -504,6 +547,8 @@ void rule_deinit(struct rule *rule)
         template_free(notify->title);
         template_free(notify->body);
         template_free(notify->severity);
+        template_free(notify->event);
+        payload_free(notify->payload);
         template_free(notify->item);
     }
     if (rule->review) {

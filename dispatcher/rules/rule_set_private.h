@@ -30,6 +30,10 @@ void rule_read(struct rule_reader *reader, const struct document_node *node, str
 struct bytes rule_read_text(struct rule_reader *reader, const struct document_node *node,
                             const char *what, size_t limit);
 
+/* A template, or NULL and a problem. */
+struct template *rule_read_template(struct rule_reader *reader, const struct document_node *node,
+                                    const char *what);
+
 void rule_deinit(struct rule *rule);
 
 #endif

@@ -168,20 +168,40 @@ void template_free(struct template *template)
 
 /* Writes what there is, also when a field is missing: whether such a text may be used is for the
  * caller, who gets the reason that matters most. */
-enum template_result template_render(const struct template *template,
-                                     const struct field_value *values, struct buffer *out)
+enum template_result template_render_element(const struct template *template,
+                                             const struct field_value *values, unsigned list,
+                                             const struct field_value *element, struct buffer *out)
 {
     bool complete = true;
     bool unfit = false;
+    assert(list == TEMPLATE_NO_LIST || element);
     for (size_t i = 0; i < template->count; i++) {
         const struct part *part = &template->parts[i];
-        if (part->is_field && field_value_text(&values[part->slot], out, &unfit))
+        const struct field_value *value =
+            part->is_field && part->slot == list ? element : &values[part->slot];
+        if (part->is_field && field_value_text(value, out, &unfit))
             continue;
         if (part->is_field && !part->has_default)
             complete = false;
         buffer_append(out, part->text);
     }
     return !complete ? TEMPLATE_FIELD_MISSING : unfit ? TEMPLATE_UNFIT : TEMPLATE_DONE;
+}
+
+enum template_result template_render(const struct template *template,
+                                     const struct field_value *values, struct buffer *out)
+{
+    return template_render_element(template, values, TEMPLATE_NO_LIST, NULL, out);
+}
+
+unsigned template_list(const struct template *template, const struct field_value *values)
+{
+    for (size_t i = 0; i < template->count; i++) {
+        const struct part *part = &template->parts[i];
+        if (part->is_field && values[part->slot].kind == JSON_ARRAY)
+            return part->slot;
+    }
+    return TEMPLATE_NO_LIST;
 }
 
 /* As field_value_text(), without making the text. */
@@ -191,11 +211,13 @@ static bool has_text(const struct field_value *value)
            value->kind == JSON_FALSE;
 }
 
-struct bytes template_missing(const struct template *template, const struct field_value *values)
+struct bytes template_missing(const struct template *template, const struct field_value *values,
+                              unsigned list)
 {
     for (size_t i = 0; i < template->count; i++) {
         const struct part *part = &template->parts[i];
-        if (part->is_field && !part->has_default && !has_text(&values[part->slot]))
+        if (part->is_field && !part->has_default && part->slot != list &&
+            !has_text(&values[part->slot]))
             return part->path;
     }
     return bytes_of(NULL, 0);
@@ -218,6 +240,14 @@ bool template_names(const struct template *template, unsigned slot)
         if (template->parts[i].is_field && template->parts[i].slot == slot)
             return true;
     return false;
+}
+
+bool template_is_field(const struct template *template, unsigned *slot)
+{
+    if (template->count != 1 || !template->parts[0].is_field)
+        return false;
+    *slot = template->parts[0].slot;
+    return true;
 }
 
 /* Braces that are doubled make no second part, so one part is all of it. */

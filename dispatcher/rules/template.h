@@ -11,6 +11,8 @@
 #ifndef DISPATCHER_RULES_TEMPLATE_H
 #define DISPATCHER_RULES_TEMPLATE_H
 
+#include <limits.h>
+
 #include "buffer.h"
 #include "field_set.h"
 
@@ -22,6 +24,9 @@ enum status template_parse(struct bytes text, struct field_set *fields, struct t
                            struct error *error) MUST_CHECK;
 void template_free(struct template *template);
 
+/* Of a name that may be made of a list: no value is an array. */
+#define TEMPLATE_NO_LIST UINT_MAX
+
 enum template_result {
     TEMPLATE_DONE,
     TEMPLATE_FIELD_MISSING, /* a field without a default; its place stays empty */
@@ -32,8 +37,18 @@ enum template_result {
 enum template_result template_render(const struct template *template,
                                      const struct field_value *values, struct buffer *out);
 
-/* The path of the first field without a default that is missing; empty: none is. */
-struct bytes template_missing(const struct template *template, const struct field_value *values);
+/* The same with `element` for the value of slot `list`. */
+enum template_result template_render_element(const struct template *template,
+                                             const struct field_value *values, unsigned list,
+                                             const struct field_value *element, struct buffer *out);
+
+/* The slot of the first field whose value is an array; TEMPLATE_NO_LIST: none is. */
+unsigned template_list(const struct template *template, const struct field_value *values);
+
+/* The path of the first field without a default that is missing, the one of slot `list` (or
+ * TEMPLATE_NO_LIST) aside; empty: none is. */
+struct bytes template_missing(const struct template *template, const struct field_value *values,
+                              unsigned list);
 
 /* The text it was parsed from. */
 struct bytes template_source(const struct template *template);
@@ -43,6 +58,9 @@ void template_fill(const struct template *template, struct bytes stand_in, struc
 
 /* Whether the field of this slot stands in the text. */
 bool template_names(const struct template *template, unsigned slot);
+
+/* Whether the text is one field and nothing else, and its slot. */
+bool template_is_field(const struct template *template, unsigned *slot);
 
 /* The text holds no fields: it is the same for every event. */
 bool template_is_literal(const struct template *template);

@@ -87,17 +87,38 @@ void conflation_free(struct conflation *conflation)
     free(conflation);
 }
 
+/* What rules are held against; false: the notification is about nothing that could go on. */
+static bool may_be_progress(const struct notification *notification, struct bytes *event,
+                            struct bytes *status)
+{
+    switch (notification->type) {
+    case NOTIFICATION_TASK_STATUS:
+        *event = notification->task_status.event;
+        *status = notification->task_status.status;
+        return notification->task_status.task_id.size > 0;
+    case NOTIFICATION_CUSTOM:
+        *event = notification->custom.event;
+        *status = bytes_of(NULL, 0);
+        return notification->custom.task_id.size > 0 || notification->item.key.size > 0;
+    case NOTIFICATION_CLIENT:
+    case NOTIFICATION_REVIEW_ALERT:
+    case NOTIFICATION_REVIEW_UPDATED:
+    case NOTIFICATION_REVIEW_REFUSED:
+        break;
+    }
+    return false;
+}
+
 bool conflation_names(const struct conflation *conflation, const struct notification *notification)
 {
-    if (!conflation || notification->type != NOTIFICATION_TASK_STATUS ||
-        notification->task_status.task_id.size == 0)
+    struct bytes event, status;
+    if (!conflation || !may_be_progress(notification, &event, &status))
         return false;
     assert(conflation->count <= CONFLATION_RULES_LIMIT);
-    const struct task_status_update *update = &notification->task_status;
     for (size_t i = 0; i < conflation->count; i++) {
         const struct conflation_rule *rule = &conflation->rules[i];
-        if ((!rule->event || bytes_equal_string(update->event, rule->event)) &&
-            (!rule->status || bytes_equal_string(update->status, rule->status)))
+        if ((!rule->event || bytes_equal_string(event, rule->event)) &&
+            (!rule->status || bytes_equal_string(status, rule->status)))
             return true;
     }
     return false;
@@ -122,6 +143,20 @@ struct conflation_table {
     uint16_t room_sets[ROOM_SETS]; /* how many slots' rooms have this hash */
 };
 
+/* A custom event is a stream of its own: of one name, task and item. What else is told of the task
+ * goes to other handlers of the page. One that may not give way takes nobody's slot. */
+static uint64_t custom_hash(const struct hub *hub, const struct notification *notification)
+{
+    const struct bytes parts[] = {notification->custom.event, notification->custom.task_id,
+                                  notification->item.key};
+    uint64_t hash = hub->config.hash_seed;
+    if (!conflation_names(hub->config.conflation, notification))
+        return 0;
+    for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
+        hash = parts[i].size ? XXH3_64bits_withSeed(parts[i].data, parts[i].size, hash) : hash + 1;
+    return hash | 1;
+}
+
 static uint64_t task_hash_of(const struct hub *hub, const struct notification *notification)
 {
     struct bytes id = {0};
@@ -141,6 +176,8 @@ static uint64_t task_hash_of(const struct hub *hub, const struct notification *n
     case NOTIFICATION_REVIEW_REFUSED:
         id = notification->review_refusal.task_id;
         break;
+    case NOTIFICATION_CUSTOM:
+        return custom_hash(hub, notification);
     }
     return id.size ? XXH3_64bits_withSeed(id.data, id.size, hub->config.hash_seed) | 1 : 0;
 }

@@ -4,9 +4,11 @@
  *
  *     conflate: [task.progress, "task.updated/running"]
  *
- * Only updates of a task's status are meant. A client at the head of its lanes gets each of them;
- * one that is behind is not given those that a later one of the same task, in the same rooms, has
- * made out of date, unless something else of that task lies between the two. Pure. */
+ * Updates of a task's status are meant, and custom events about a task or an item. A client at the
+ * head of its lanes gets each of them; one that is behind is not given those that a later one of the
+ * same task, in the same rooms, has made out of date, unless something else of that task lies
+ * between the two. A custom event gives way to the next of the same name, task and item, whatever
+ * lies between. Pure. */
 #ifndef GATEWAY_DOMAIN_CONFLATION_H
 #define GATEWAY_DOMAIN_CONFLATION_H
 

@@ -16,7 +16,7 @@
 
 /* A body for a transport, in memory of its own. */
 struct transport_frame {
-    const char *event;
+    struct bytes event;            /* static, or of the message's value */
     struct body_part notification; /* in `body` */
     size_t size;
     uint8_t body[];
@@ -228,10 +228,9 @@ static struct transport_frame *make_frame(struct message *message,
     bool decoded = message_decode(message);
     assert(decoded);
     (void)decoded;
-    const char *event = notification_event_name(message->notification->type);
-    struct message_view view = {.event = bytes_of_string(event),
-                                .notification = message->notification,
-                                .protobuf = message_value(message)};
+    struct bytes event = notification_event(message->notification);
+    struct message_view view = {
+        .event = event, .notification = message->notification, .protobuf = message_value(message)};
     buffer_reserve(&out, sizeof(struct transport_frame) + message->value_size + FRAME_ROOM);
     buffer_commit(&out, sizeof(struct transport_frame));
     struct body_part part = transport->encode(&view, &out);
@@ -257,7 +256,7 @@ struct bytes message_frame(struct message *message, const struct transport_ops *
 }
 
 struct bytes message_framed_notification(const struct message *message, enum transport_slot slot,
-                                         const char **event)
+                                         struct bytes *event)
 {
     const struct transport_frame *frame = message->frames[slot];
     assert(frame);

@@ -61,8 +61,9 @@ bool message_names_room(struct message *message, struct bytes scope, struct byte
 /* The body for a transport, made at the first call for its slot. message_decode() was true. */
 struct bytes message_frame(struct message *message, const struct transport_ops *transport);
 
-/* Of a body that message_frame() has made: the notification itself, and its event's name. */
+/* Of a body that message_frame() has made: the notification itself, and its event's name, which
+ * lives as long as the message. */
 struct bytes message_framed_notification(const struct message *message, enum transport_slot slot,
-                                         const char **event);
+                                         struct bytes *event);
 
 #endif

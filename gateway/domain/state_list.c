@@ -111,10 +111,10 @@ static void append_list_item(const struct state_list *list, struct lane *lane,
                              const struct transport_ops *transport, struct message *message)
 {
     bool framed = message->frames[transport->slot] != NULL;
-    const char *event;
+    struct bytes event;
     message_frame(message, transport);
     struct bytes notification = message_framed_notification(message, transport->slot, &event);
-    transport->append_item(&list->hub->chunk, bytes_of_string(event), notification);
+    transport->append_item(&list->hub->chunk, event, notification);
     if (!framed && (list->shared || !lane || !lane_count_frame(lane, message)))
         message_forget_frame(message, transport->slot);
     message_forget_decoded(message);

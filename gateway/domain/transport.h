@@ -40,12 +40,12 @@ struct body_part {
     size_t start, size;
 };
 
-/* Appends the notification as JSON. */
+/* Appends what is given under the event's name, as JSON. */
 static inline struct body_part message_view_append_json(const struct message_view *view,
                                                         struct buffer *out)
 {
     size_t start = buffer_size(out);
-    notification_to_json(view->notification, out);
+    notification_argument_to_json(view->notification, out);
     return (struct body_part){start, buffer_size(out) - start};
 }
 
@@ -102,7 +102,7 @@ struct delivery {
     uint64_t
         request; /* HISTORY, STATE, JOINED, JOIN_REFUSED, LEFT, REFRESHED: the number given with
                          the request; 0 if nobody asked */
-    const char *event;      /* HISTORY: its name. Static */
+    struct bytes event;     /* HISTORY: its name */
     bool first;             /* STATE: of this answer */
     bool has_history;       /* JOINED: a history was asked for and has been given: */
     bool has_state;         /* or a state: */

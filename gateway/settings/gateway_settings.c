@@ -237,8 +237,9 @@ static const struct setting table[] = {
     SETTING(DURATION, "limits.behind_timeout", behind_timeout_ms, "5m", RANGE(1000, 24 * HOURS),
             .help = "A session that is behind and takes nothing for so long is closed."),
     SETTING(LIST, "conflate", conflate, NULL, RANGE(0, CONFLATION_RULES_LIMIT),
-            .help = "Progress: task events, each as event or event/status, of which a client that "
-                    "is behind gets only the latest of a task. See gateway/domain/conflation.h."),
+            .help = "Progress: task events, each as event or event/status, and custom events, of "
+                    "which a client that is behind gets only the latest of a task. See "
+                    "gateway/domain/conflation.h."),
     SETTING(DURATION, "limits.lane_linger", lane_linger_ms, "60s", RANGE(0, 24 * HOURS),
             .help = "How long a lane is read on after its last session left."),
     SETTING(INTEGER, "limits.records_per_turn", records_per_turn, "1000", RANGE(1, 100000),

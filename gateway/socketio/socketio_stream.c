@@ -95,7 +95,7 @@ static void stream_write_history(struct adapter_socket *socket, struct engineio_
     buffer_append_string(text, "\"history\",{\"room\":");
     json_write_string(text, delivery->room);
     buffer_append_byte(text, ',');
-    append_event_members(text, bytes_of_string(delivery->event), delivery->body);
+    append_event_members(text, delivery->event, delivery->body);
     buffer_append_byte(text, '}');
     write_event(socket, writer, buffer_peek(text), delivery->cursor);
 }
@@ -274,7 +274,7 @@ static void stream_ready(struct session *session, void *connection)
         socketio_socket_wake(socket->socket);
 }
 
-/* "name",{notification} */
+/* "name",{notification}. A name holds nothing that JSON would have to escape. */
 static struct body_part socketio_encode(const struct message_view *view, struct buffer *out)
 {
     buffer_append_byte(out, '"');

@@ -318,7 +318,7 @@ void sse_take_history(struct sse_client *client, const struct delivery *delivery
     if (delivery->kind == DELIVERY_STATE)
         sse_append_state(&body, delivery->room, delivery->first, delivery->body);
     else
-        sse_append_history(&body, delivery->room, bytes_of_string(delivery->event), delivery->body);
+        sse_append_history(&body, delivery->room, delivery->event, delivery->body);
     sse_append_session_event(client, out, buffer_peek(&body), delivery->cursor);
 }
 

@@ -244,8 +244,7 @@ static void websocket_write_history(struct websocket_client *client,
     if (delivery->kind == DELIVERY_STATE)
         codec->append_state(text, delivery->room, delivery->first, delivery->body);
     else
-        codec->append_history(text, delivery->room, bytes_of_string(delivery->event),
-                              delivery->body);
+        codec->append_history(text, delivery->room, delivery->event, delivery->body);
     codec->append_tail(text, delivery->cursor);
     websocket_append_frame(out, codec->opcode, buffer_peek(text));
     if (delivery->cursor.size)

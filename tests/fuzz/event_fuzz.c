@@ -31,7 +31,12 @@ static const char rules_text[] =
     "     notify: {type: notification, rooms: ['user:{id|x}'], title: '{data.a}{id}', body: "
     "'{data}', state: {item: '{data.item|}{id}', remove: true}},\n"
     "     review: {queue: '{data.q|legal}', reason: '{time|r}', due: '{data.due|4h}', "
-    "state: '{data.item}'}}\n";
+    "state: '{data.item}'}}\n"
+    "  - {name: c, when: {data: [{exists: true}, {exists: false}]},\n"
+    "     notify: [{type: custom, event: 'e{data.name}', rooms: ['user:{data.watchers}', "
+    "'task:{data.list|x}'], state: '{data.item|}'},\n"
+    "       {type: custom, event: made, rooms: ['tenant:{tenantId|t}'], data: {a: '{data.a}', b: "
+    "['{data}', '{data.b|c}', 1], c: 'x {id}'}}]}\n";
 
 static struct pipeline *open_pipeline(void)
 {
@@ -69,6 +74,11 @@ static void check_notification(struct bytes value)
     buffer_clear(&json);
     notification_to_json(notification, &json);
     if (json_validate(buffer_peek(&json), JSON_DEPTH_MAX, NULL) != STATUS_OK)
+        abort();
+    buffer_clear(&json);
+    notification_argument_to_json(notification, &json);
+    if (json_validate(buffer_peek(&json), JSON_DEPTH_MAX, NULL) != STATUS_OK ||
+        notification_event(notification).size == 0)
         abort();
     notification_free(notification);
 }

@@ -174,7 +174,8 @@ static struct bytes pick_key(void)
     }
 }
 
-static void make_value(int64_t offset, unsigned rooms, size_t data_bytes, struct buffer *value)
+static void make_value(int64_t offset, unsigned rooms, size_t data_bytes, bool custom,
+                       struct buffer *value)
 {
     struct bytes names[ROOMS];
     size_t count = 0;
@@ -192,6 +193,14 @@ static void make_value(int64_t offset, unsigned rooms, size_t data_bytes, struct
                                         .item = {bytes_of(&"abc"[offset % 3], 1), offset % 5 == 0},
                                         .type = NOTIFICATION_TASK_STATUS,
                                         .task_status = {.data = bytes_of(data, (size_t)size)}};
+    /* Of a custom event clients get the data alone. */
+    char own[120];
+    (void)snprintf(own, sizeof(own), "{\"id\":\"%s\"}", id);
+    if (custom) {
+        notification.type = NOTIFICATION_CUSTOM;
+        notification.custom =
+            (struct custom_event){.event = BYTES_LITERAL("own"), .data = bytes_of_string(own)};
+    }
     notification_encode(&notification, value);
 }
 
@@ -203,7 +212,7 @@ static void pick_value(int64_t offset, unsigned rooms, struct buffer *value)
         buffer_append(value, fuzz_bytes(&lane.input, 100));
         return;
     }
-    make_value(offset, rooms, how & 16 ? 32u * next() : 1, value);
+    make_value(offset, rooms, how & 16 ? 32u * next() : 1, how & 32, value);
     if (how % 8 == 6)
         value->end = value->start + next() % buffer_size(value);
     if (how % 8 == 5)

@@ -36,6 +36,9 @@ const RULES = `rules:
   - name: wide
     when: {"event": ["task.wide"]}
     notify: {type: task.status, rooms: ["task:1", "task:2", "task:3", "task:4", "task:5"]}
+  - name: lists
+    when: {"event": ["task.list"]}
+    notify: {type: custom, event: listed, rooms: ["user:{data.watchers}"]}
   - name: values
     when: {"event": ["task.values"], "data": {"items": ["z"]}}
     notify: {type: task.status, rooms: ["task:{taskId}"]}
@@ -60,7 +63,7 @@ const SETTINGS = {
         batch: { events: 5 },
         dedupe: { events: 5 },
         review: { tasks: 2, per_task: 2 },
-        limits: { event_size: '16KiB', notification_size: '4KiB', rooms_per_event: 4, values: 100, steps: 5000, hops: 2 },
+        limits: { event_size: '16KiB', notification_size: '4KiB', rooms_per_event: 4, rooms_per_list: 6, values: 100, steps: 5000, hops: 2 },
     },
 };
 
@@ -109,6 +112,10 @@ const trials = {
     'values at paths that patterns name': { records: () => [value(event({ event: 'task.values', data: { items: many(200, String) } }))], metrics: [letter('limit')] },
     'steps of judging': { records: () => [value(event({ event: 'task.steps', data: { text: 'a'.repeat(10000) } }))], metrics: [letter('limit')] },
     'rooms of an event': { records: () => [value(event({ event: 'task.wide' }))], metrics: [letter('limit')] },
+    'elements of a list of which a room template makes rooms': {
+        records: () => [value(event({ event: 'task.list', data: { watchers: ['a', 'a', 'b', 'b', 'c', 'c'] } })), value(event({ event: 'task.list', data: { watchers: many(7, String) } }))],
+        metrics: [letter('limit')],
+    },
     'bytes of a notification': { records: () => [value(event({ data: { text: 'x'.repeat(6000) } }))], metrics: [letter('limit')] },
     'times through a dispatcher': { records: () => [{ ...value(event()), headers: { hops: '2' } }, { ...value(event()), headers: { hops: '999999999999' } }], metrics: [letter('loop')] },
     "bytes of an event's id": { records: () => [value({ ...event(), id: 'x'.repeat(513) })], metrics: [letter('limit')] },

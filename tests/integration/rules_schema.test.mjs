@@ -21,6 +21,7 @@ const GOOD = {
             { type: 'notification', rooms: ['user:{userId}'], title: '{type|a task}', body: 'b', severity: 'info' },
             { type: 'task.status', rooms: ['tenant:{tenantId}'], state: '{taskId}' },
             { rooms: ['tenant:{tenantId}'], state: { item: '{taskId}', remove: true } },
+            { type: 'custom', rooms: ['user:{data.watchers}'], event: 'order.{data.state}', data: { a: ['{data.n}', 1], b: { c: 'x {y|z}' } } },
         ],
         review: { queue: '{data.team}', reason: 'r', priority: 'high', title: 't', body: 'b', due: '4h', state: 'review:{taskId}' },
         sample: { rate: '5%', by: '{taskId}' },
@@ -34,6 +35,7 @@ const VALUES = [
     'task:{taskId}', 'Task:1', 'task:', 'notification', 'review.alert', 'skip-rule', [], ['x'], ['task:1'], ['task:{a', 'task:1'], [5],
     [{ type: 'notification', rooms: ['task:1'] }], [{ rooms: ['task:1'], title: 't' }], {}, { a: 1 }, { a: ['x'] }, { rate: 0.5 }, { rate: 2 },
     { queue: 'legal' }, { rooms: ['task:1'] }, { type: 'notification', rooms: ['task:1'], title: 5 },
+    'disconnect', 'new message', 'a "b"', 'a\nb', [[[{}]]], { a: '{b' }, { type: 'custom', rooms: ['task:1'], event: 'a' }, { type: 'custom', rooms: ['task:1'] },
     { item: '{taskId}' }, { remove: true }, { item: '', remove: false }, { item: '{taskId}', remove: 'yes' },
 ];
 const MATCHERS = [

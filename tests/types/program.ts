@@ -4,6 +4,12 @@ import type {
     Answer, Auth, ClientMessage, ClientToServerEvents, ConnectError, EventToBackend, Room, ServerMessage, ServerToClientEvents, StreamEvents,
 } from '../../proto/events.js';
 
+declare module '../../proto/events.js' {
+    interface CustomEvents {
+        'order.shipped': { id: string; total: number };
+    }
+}
+
 interface Mine extends ClientToServerEvents {
     comment: EventToBackend<{ text: string }>;
 }
@@ -21,9 +27,14 @@ socket.on('task.status', (notification, cursor) => {
 });
 socket.on('review.alert', ({ reviewAlert }) => console.log(reviewAlert.queue, reviewAlert.dueTime));
 socket.on('notification', ({ clientNotification }) => console.log(clientNotification.severity === 'warning'));
+socket.on('order.shipped', (order, cursor) => console.log(order.total.toFixed(2), cursor.length));
+// @ts-expect-error: it has no such member
+socket.on('order.shipped', ({ price }) => console.log(price));
 socket.on('history', (past) => {
     if (past.event === 'task.status')
         console.log(past.room, past.data.taskStatus.status);
+    else if (past.event === 'order.shipped')
+        console.log(past.room, past.data.id);
 });
 socket.on('state', ({ room, first, items }) => {
     for (const { event, data } of items)
@@ -67,6 +78,8 @@ export async function follow(taskId: string): Promise<Answer> {
 export function take(message: ServerMessage, send: (message: ClientMessage) => void): void {
     if (message.type === 'notification' && message.event === 'task.status')
         console.log(message.data.taskStatus.status);
+    else if (message.type === 'notification' && message.event === 'order.shipped')
+        console.log(message.data.total);
     else if (message.type === 'history' && message.event === 'review.alert')
         console.log(message.room, message.data.reviewAlert.queue);
     else if (message.type === 'state')
@@ -89,4 +102,5 @@ export function listen<Name extends keyof StreamEvents>(source: EventTarget, nam
         listener(JSON.parse(data) as StreamEvents[Name], lastEventId);
     });
 }
+listen(new EventTarget(), 'order.shipped', ({ id, total }) => console.log(id, total));
 listen(new EventTarget(), 'review.alert', ({ reviewAlert }, id) => console.log(reviewAlert.priority, id));

@@ -45,7 +45,7 @@ test('notifications have the fields of the messages', () => {
         assert.deepEqual(members(name), fields(root, name), name);
     const contents = { TaskStatusNotification: 'taskStatus', ClientNotificationNotification: 'clientNotification', ReviewAlertNotification: 'reviewAlert',
         ReviewUpdatedNotification: 'reviewUpdate', ReviewRefusedNotification: 'reviewRefusal' };
-    const head = fields(root, 'Notification').filter((name) => !Object.values(contents).includes(name));
+    const head = fields(root, 'Notification').filter((name) => ![...Object.values(contents), 'customEvent'].includes(name)); // a custom event comes without
     for (const [name, content] of Object.entries(contents))
         assert.deepEqual(members(name), [...head, content].sort(), name);
 });

@@ -33,7 +33,9 @@ const codecs = {
             const { cursor, id } = message;
             if (message.content === 'notification') {
                 const notification = decodeNotification(content);
-                const { taskStatus } = notification;
+                const { taskStatus, customEvent } = notification;
+                if (customEvent) // as the others have it
+                    return { type: 'notification', event: customEvent.event, data: JSON.parse(customEvent.data ?? 'null'), cursor };
                 if (taskStatus)
                     taskStatus.data = JSON.parse(taskStatus.data);
                 return { type: 'notification', event: taskStatus ? 'task.status' : 'other', data: notification, cursor };
@@ -133,7 +135,8 @@ export class WebSocketClient {
 
 /* The stock EventSource, which returns by itself. */
 export class EventClient {
-    constructor(url, { rooms = [], token, query = '', headers = {} } = {}) {
+    /* `names`: of events beside our own. */
+    constructor(url, { rooms = [], token, query = '', headers = {}, names = [] } = {}) {
         const room = rooms.map((name) => `room=${encodeURIComponent(name)}`).join('&');
         this.received = [];
         this.sessions = [];
@@ -148,7 +151,7 @@ export class EventClient {
             },
         });
         this.source.addEventListener('error', ({ code, message }) => this.errors.push({ code, message }));
-        for (const event of EVENTS)
+        for (const event of [...EVENTS, ...names])
             this.source.addEventListener(event, ({ data, lastEventId }) => this.received.push({ event, notification: JSON.parse(data), cursor: lastEventId }));
         for (const event of ['session', 'unsubscribed', 'stale', 'live', 'token_expired', 'unavailable']) {
             this.source.addEventListener(event, ({ data, lastEventId }) => {

@@ -25,16 +25,16 @@ static struct notification full(enum notification_type type)
                                 .item = {BYTES_LITERAL("k"), true},
                                 .type = type};
     static const char letters[] = "abcdefghijklmnopqrstuvwxyz";
-    static const size_t texts_of[] = {[NOTIFICATION_TASK_STATUS] = 8,
-                                      [NOTIFICATION_CLIENT] = 4,
-                                      [NOTIFICATION_REVIEW_ALERT] = 8,
-                                      [NOTIFICATION_REVIEW_UPDATED] = 14,
-                                      [NOTIFICATION_REVIEW_REFUSED] = 5};
+    static const size_t texts_of[] = {
+        [NOTIFICATION_TASK_STATUS] = 8,    [NOTIFICATION_CLIENT] = 4,
+        [NOTIFICATION_REVIEW_ALERT] = 8,   [NOTIFICATION_REVIEW_UPDATED] = 14,
+        [NOTIFICATION_REVIEW_REFUSED] = 5, [NOTIFICATION_CUSTOM] = 2};
     size_t texts = texts_of[type];
     struct bytes *first = type == NOTIFICATION_CLIENT           ? &view.client.title
                           : type == NOTIFICATION_TASK_STATUS    ? &view.task_status.event
                           : type == NOTIFICATION_REVIEW_UPDATED ? &view.review_update.state
                           : type == NOTIFICATION_REVIEW_REFUSED ? &view.review_refusal.id
+                          : type == NOTIFICATION_CUSTOM         ? &view.custom.event
                                                                 : &view.review.queue;
     for (size_t i = 0; i < texts; i++)
         first[i] = bytes_of(letters + i, i + 1);
@@ -61,6 +61,9 @@ static struct notification full(enum notification_type type)
         view.review_update.version = 7;
         break;
     case NOTIFICATION_REVIEW_REFUSED:
+        break;
+    case NOTIFICATION_CUSTOM:
+        view.custom.data = BYTES_LITERAL("[1,{}]");
         break;
     }
     return view;
@@ -117,6 +120,13 @@ static void assert_same_content(const struct notification *ours,
         ck_assert_int_eq(theirs->content_case,
                          SMARTSTACK__V1__NOTIFICATION__CONTENT_REVIEW_REFUSAL);
         TEXT(id), TEXT(command), TEXT(by), TEXT(reason), TEXT(task_id);
+    }
+#undef TEXT
+#define TEXT(field) ASSERT_TEXT(ours->custom.field, theirs->custom_event->field)
+    if (ours->type == NOTIFICATION_CUSTOM) {
+        ck_assert_int_eq(theirs->content_case, SMARTSTACK__V1__NOTIFICATION__CONTENT_CUSTOM_EVENT);
+        TEXT(event), TEXT(task_id);
+        ASSERT_DATA(ours->custom.data, theirs->custom_event->data);
     }
 #undef TEXT
 }

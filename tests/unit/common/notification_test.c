@@ -54,6 +54,10 @@ static struct notification sample(enum notification_type type)
     case NOTIFICATION_REVIEW_REFUSED:
         view.review_refusal = (struct review_refusal){.id = TEXT("r-1"), .reason = TEXT("claimed")};
         break;
+    case NOTIFICATION_CUSTOM:
+        view.custom = (struct custom_event){
+            .event = TEXT("order.shipped"), .task_id = TEXT("42"), .data = TEXT("[1.10]")};
+        break;
     }
     return view;
 }
@@ -93,6 +97,77 @@ START_TEST(json_is_the_proto3_mapping_with_data_as_it_was)
                                     "\"version\":4000000000}}");
     view = sample(NOTIFICATION_REVIEW_REFUSED);
     assert_json(&view, SAMPLE_START "\"reviewRefusal\":{\"id\":\"r-1\",\"reason\":\"claimed\"}}");
+    view = sample(NOTIFICATION_CUSTOM);
+    assert_json(&view, SAMPLE_START "\"customEvent\":{\"event\":\"order.shipped\","
+                                    "\"taskId\":\"42\",\"data\":[1.10]}}");
+}
+END_TEST
+
+START_TEST(clients_are_given_a_custom_event_under_its_name_with_its_data_alone)
+{
+    auto_buffer struct buffer json = {0};
+    struct notification view = sample(NOTIFICATION_CUSTOM);
+    ck_assert(bytes_equal_string(notification_event(&view), "order.shipped"));
+    notification_argument_to_json(&view, &json);
+    ck_assert(bytes_equal_string(buffer_peek(&json), "[1.10]"));
+    view.custom.data = bytes_of(NULL, 0);
+    buffer_clear(&json);
+    notification_argument_to_json(&view, &json);
+    ck_assert(bytes_equal_string(buffer_peek(&json), "null"));
+
+    auto_buffer struct buffer whole = {0};
+    view = sample(NOTIFICATION_CLIENT);
+    ck_assert(bytes_equal_string(notification_event(&view), "notification"));
+    buffer_clear(&json);
+    notification_argument_to_json(&view, &json);
+    notification_to_json(&view, &whole);
+    ck_assert(bytes_equal(buffer_peek(&json), buffer_peek(&whole)));
+}
+END_TEST
+
+/* An encoder asserts what a reader has to check: the name is put over another of its size. */
+static enum status decode_named(const char *name)
+{
+    auto_buffer struct buffer value = {0};
+    struct notification view = sample(NOTIFICATION_CUSTOM), *decoded = NULL;
+    char stand_in[NOTIFICATION_EVENT_LIMIT];
+    size_t size = strlen(name);
+    memset(stand_in, '~', size);
+    ck_assert_uint_le(size, NOTIFICATION_EVENT_LIMIT);
+    view.custom.event = bytes_of(stand_in, size);
+    notification_encode(&view, &value);
+    uint8_t *at = memmem(value.data + value.start, buffer_size(&value), stand_in, size);
+    ck_assert_ptr_nonnull(at);
+    memcpy(at, name, size);
+    enum status status = notification_decode(buffer_peek(&value), &decoded);
+    notification_free(decoded);
+    return status;
+}
+
+START_TEST(no_name_of_an_event_means_something_else_to_a_client)
+{
+    static const char *const good[] = {"order.shipped", "message",      "new message", "a",
+                                       "custom",        "task.created", "\xc3\xbc:42"};
+    static const char *const bad[] = {
+        "task.status",    "notification",  "review.alert",  "review.updated", "review.refused",
+        "connect",        "connect_error", "disconnect",    "disconnecting",  "newListener",
+        "removeListener", "open",          "error",         "session",        "cursor",
+        "history",        "state",         "presence",      "subscribed",     "unsubscribed",
+        "stale",          "live",          "token_expired", "unavailable",    "a\nb",
+        "a\"b",           "a\\b",          "a\x7f",         "\xff",           "\xc2\x85"};
+    char name[NOTIFICATION_EVENT_LIMIT + 1];
+    memset(name, 'x', sizeof(name));
+    ck_assert_ptr_null(notification_event_problem(bytes_of(name, NOTIFICATION_EVENT_LIMIT)));
+    ck_assert_ptr_nonnull(notification_event_problem(bytes_of(name, sizeof(name))));
+    ck_assert_ptr_nonnull(notification_event_problem(bytes_of(NULL, 0)));
+    for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
+        ck_assert_ptr_null(notification_event_problem(bytes_of_string(good[i])));
+        ck_assert_int_eq(decode_named(good[i]), STATUS_OK);
+    }
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        ck_assert_msg(notification_event_problem(bytes_of_string(bad[i])), "%s", bad[i]);
+        ck_assert_msg(decode_named(bad[i]) == STATUS_MALFORMED, "%s", bad[i]);
+    }
 }
 END_TEST
 
@@ -216,8 +291,9 @@ START_TEST(decode_tells_malformed_from_unknown_content)
     struct notification *decoded = NULL;
     ck_assert_int_eq(notification_decode(TEXT("\x0a\xff"), &decoded), STATUS_MALFORMED);
     ck_assert_int_eq(notification_decode(TEXT("not protobuf"), &decoded), STATUS_MALFORMED);
-    /* A member of the oneof with number 13, as a later version may have. */
-    ck_assert_int_eq(notification_decode(TEXT("\x0a\x01n\x7a\x00"), &decoded), STATUS_UNSUPPORTED);
+    /* A member of the oneof with number 16, as a later version may have. */
+    ck_assert_int_eq(notification_decode(TEXT("\x0a\x01n\x82\x01\x00"), &decoded),
+                     STATUS_UNSUPPORTED);
     ck_assert_int_eq(notification_decode(bytes_of(NULL, 0), &decoded), STATUS_UNSUPPORTED);
     ck_assert_ptr_null(decoded);
 }
@@ -374,8 +450,10 @@ START_TEST(arena_keeps_pieces_apart_and_aligned)
 }
 END_TEST
 
-TEST_PROGRAM("notification", a_state_key_is_of_scope_item_and_rooms,
-             a_key_of_others_is_no_state_key, json_is_the_proto3_mapping_with_data_as_it_was,
+TEST_PROGRAM("notification", clients_are_given_a_custom_event_under_its_name_with_its_data_alone,
+             no_name_of_an_event_means_something_else_to_a_client,
+             a_state_key_is_of_scope_item_and_rooms, a_key_of_others_is_no_state_key,
+             json_is_the_proto3_mapping_with_data_as_it_was,
              encode_and_decode_give_the_same_notification, an_item_stands_in_value_and_json,
              an_item_without_a_key_is_none, a_key_is_utf8_and_has_a_limit,
              progress_zero_is_not_unknown_progress, decode_tells_malformed_from_unknown_content,

@@ -73,6 +73,33 @@ START_TEST(an_item_can_be_expected)
 }
 END_TEST
 
+#define CUSTOM_RULE                                                                           \
+    "rules:\n"                                                                                \
+    "  - name: low\n"                                                                         \
+    "    when: {event: [task.completed]}\n"                                                   \
+    "    notify: [{type: custom, event: a.done, rooms: ['task:{taskId}'], data: {n: 1.0}},\n" \
+    "      {type: custom, event: a.done, rooms: ['tenant:{tenantId}']}]\n"                    \
+    "    tests:\n"                                                                            \
+    "      - name: t\n"
+
+START_TEST(a_custom_event_can_be_expected)
+{
+    auto_buffer struct buffer text = {0};
+    ck_assert_uint_eq(run(CUSTOM_RULE GIVEN
+                          "        expect:\n"
+                          "          - {type: custom, event: a.done, rooms: ['task:42'], "
+                          "data: {n: 1}}\n"
+                          "          - {type: custom, event: a.done, rooms: ['tenant:acme'], "
+                          "data: {confidence: 0.5}}\n",
+                          &text),
+                      0);
+    ck_assert_uint_eq(run(CUSTOM_RULE GIVEN
+                          "        expect: [{event: a.other}, {data: {confidence: 1}}]\n",
+                          &text),
+                      2);
+}
+END_TEST
+
 START_TEST(what_is_otherwise_is_told_with_its_place)
 {
     static const char *const cases[][2] = {
@@ -98,5 +125,5 @@ START_TEST(what_is_otherwise_is_told_with_its_place)
 }
 END_TEST
 
-TEST_PROGRAM("rule_tests", an_item_can_be_expected, what_is_as_expected_passes,
-             what_is_otherwise_is_told_with_its_place)
+TEST_PROGRAM("rule_tests", a_custom_event_can_be_expected, an_item_can_be_expected,
+             what_is_as_expected_passes, what_is_otherwise_is_told_with_its_place)

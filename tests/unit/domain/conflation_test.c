@@ -10,8 +10,9 @@
 
 enum { QUEUE = 4, LOG = 400 };
 
-static char progress[] = "task.progress", running[] = "task.updated/running", any[] = "*/waiting";
-static char *const items[] = {progress, running, any};
+static char progress[] = "task.progress", running[] = "task.updated/running", any[] = "*/waiting",
+            moved[] = "order.moved";
+static char *const items[] = {progress, running, any, moved};
 
 /* --- what is declared */
 
@@ -28,7 +29,7 @@ START_TEST(names_events_and_statuses)
 {
     struct conflation *conflation;
     auto_problems struct problems problems = {0};
-    ck_assert(conflation_new(items, 3, &conflation, &problems) == STATUS_OK);
+    ck_assert(conflation_new(items, 4, &conflation, &problems) == STATUS_OK);
     ck_assert(names(conflation, "task.progress", ""));
     ck_assert(names(conflation, "task.progress", "running"));
     ck_assert(names(conflation, "task.updated", "running"));
@@ -41,6 +42,16 @@ START_TEST(names_events_and_statuses)
     struct notification other = {.type = NOTIFICATION_CLIENT};
     ck_assert(!conflation_names(conflation, &without_task));
     ck_assert(!conflation_names(conflation, &other));
+    struct notification custom = {.type = NOTIFICATION_CUSTOM,
+                                  .custom = {.event = BYTES_LITERAL("order.moved")}};
+    ck_assert(!conflation_names(conflation, &custom)); /* about nothing that could go on */
+    custom.custom.task_id = BYTES_LITERAL("1");
+    ck_assert(conflation_names(conflation, &custom));
+    custom.custom = (struct custom_event){.event = BYTES_LITERAL("order.moved")};
+    custom.item.key = BYTES_LITERAL("1");
+    ck_assert(conflation_names(conflation, &custom));
+    custom.custom.event = BYTES_LITERAL("order.other");
+    ck_assert(!conflation_names(conflation, &custom));
     conflation_free(conflation);
 }
 END_TEST
@@ -67,7 +78,9 @@ END_TEST
 /* --- one lane, a hub at a time, and a client whose socket can block */
 
 struct entry {
-    char what; /* p: progress, i and j: progress of an item of that name, c: completed */
+    char
+        what; /* p: progress, i and j: progress of an item of that name, c: completed; custom events:
+                  m: order.moved, n: order.moved of an item, s: order.shipped */
     char task;
     const char *room;
 };
@@ -99,7 +112,16 @@ static struct lane_record record_at(int64_t offset, struct buffer *value)
         .task_status = {
             .task_id = bytes_of(&entry->task, 1),
             .event = bytes_of_string(entry->what == 'c' ? "task.completed" : "task.progress")}};
-    if (entry->what == 'i' || entry->what == 'j')
+    char data[40];
+    snprintf(data, sizeof(data), "\"%s\"", id);
+    if (strchr("mns", entry->what)) {
+        notification.type = NOTIFICATION_CUSTOM;
+        notification.custom = (struct custom_event){
+            .event = bytes_of_string(entry->what == 's' ? "order.shipped" : "order.moved"),
+            .task_id = bytes_of(&entry->task, 1),
+            .data = bytes_of_string(data)};
+    }
+    if (strchr("ijn", entry->what))
         notification.item.key = bytes_of(&entry->what, 1);
     notification_encode(&notification, value);
     size_t size = buffer_size(value);
@@ -200,7 +222,7 @@ static void begin(void)
     memset(&world, 0, sizeof(world));
     ck_assert(layout_new(&source, &world.layout, &problems) == STATUS_OK);
     world.policy = hand_policy();
-    ck_assert(conflation_new(items, 3, &world.conflation, &problems) == STATUS_OK);
+    ck_assert(conflation_new(items, 4, &world.conflation, &problems) == STATUS_OK);
     start_gateway();
     connect();
 }
@@ -291,6 +313,19 @@ START_TEST(what_has_become_of_an_item_is_given)
 }
 END_TEST
 
+/* What else is told of the task goes to other handlers of the page, and gives way by itself. */
+START_TEST(a_custom_event_gives_way_to_the_next_of_its_name_and_item)
+{
+    begin();
+    block();
+    publish("mA pA mA pA nA mB sA nA mA+ sA mA");
+    turn();
+    unblock();
+    ck_assert_str_eq(world.got, "mA2 pA3 mB5 sA6 nA7 mA8 sA9 mA10 ");
+    finish();
+}
+END_TEST
+
 START_TEST(the_same_from_a_ring_and_from_a_scan)
 {
     begin();
@@ -358,5 +393,7 @@ END_TEST
 
 TEST_PROGRAM("conflation", names_events_and_statuses, refuses_what_is_no_rule,
              a_client_at_the_head_gets_each, a_slow_client_gets_the_latest, nothing_is_overtaken,
-             what_has_become_of_an_item_is_given, the_same_from_a_ring_and_from_a_scan,
-             the_cursor_loses_nothing, what_nobody_saw_parts_too)
+             what_has_become_of_an_item_is_given,
+             a_custom_event_gives_way_to_the_next_of_its_name_and_item,
+             the_same_from_a_ring_and_from_a_scan, the_cursor_loses_nothing,
+             what_nobody_saw_parts_too)

@@ -233,6 +233,41 @@ START_TEST(every_problem_of_a_state_is_told)
 }
 END_TEST
 
+START_TEST(every_problem_of_a_custom_event_is_told)
+{
+    assert_problems(
+        "rules:\n"
+        "  - name: a\n"
+        "    when: {event: [x]}\n"
+        "    notify:\n"
+        "      - {type: custom, rooms: ['a:b']}\n"
+        "      - {type: custom, rooms: ['a:b'], event: disconnect}\n"
+        "      - {type: custom, rooms: ['a:b'], event: 'a \"{b}\"'}\n"
+        "      - {type: custom, rooms: ['a:b'], event: [a]}\n"
+        "      - {type: custom, rooms: ['a:b'], event: a, title: t}\n"
+        "      - {rooms: ['a:b'], event: a, data: 5}\n"
+        "      - {type: custom, rooms: ['a:b'], event: a, data: {a: ['{b'], c: 0x, c: .inf}}\n"
+        "      - {type: custom, rooms: ['a:b'], event: a, data: [[[[[[[[[1]]]]]]]]]}\n"
+        "  - {name: b, when: {event: [x]}, notify: {type: review.updated, rooms: ['a:b']}}\n",
+        (const char *const[]){"rules:5:9: a custom one has an event",
+                              "rules:6:47: event disconnect: an event of this name",
+                              "rules:7:47: event a \"{b}\": ", "rules:8:47: event is a text",
+                              "rules:9:9: title, body and severity", "rules:10:9: event and data",
+                              "rules:11:62: data: `{` without", "rules:11:75: data: the key \"c\"",
+                              "rules:11:78: ", "rules:12:64: data has at most 256 values, 8 deep",
+                              "rules:13:50: type is task.status", NULL});
+    auto_buffer struct buffer many = {0};
+    buffer_append_string(&many, "rules: [{name: a, when: {e: [x]}, notify: {type: custom, rooms: "
+                                "['a:b'], event: e, data: [");
+    for (int i = 0; i < 256; i++)
+        buffer_append_string(&many, "1,");
+    buffer_append_string(&many, "]}}]");
+    buffer_append_byte(&many, 0);
+    assert_problems((const char *)buffer_peek(&many).data,
+                    (const char *const[]){"data has at most 256 values", NULL});
+}
+END_TEST
+
 START_TEST(every_problem_of_a_pattern_is_told_at_once)
 {
     assert_problems(
@@ -397,8 +432,9 @@ END_TEST
 
 TEST_PROGRAM("rule_set", rules_know_which_kinds_of_rooms_they_tell_of_items, state_names_an_item,
              an_item_of_several_partitions_is_warned_of, every_problem_of_a_state_is_told,
-             every_problem_of_a_pattern_is_told_at_once, a_tab_is_called_a_tab,
-             rules_take_memory_in_proportion_to_their_text, every_key_has_its_effect,
-             the_revision_is_that_of_the_text, every_problem_is_told_at_once_with_its_place,
-             a_file_that_is_no_rules_file_is_refused, a_room_of_an_unknown_kind_is_refused,
-             durations_are_read, a_sample_is_stable_and_of_the_size_asked_for)
+             every_problem_of_a_custom_event_is_told, every_problem_of_a_pattern_is_told_at_once,
+             a_tab_is_called_a_tab, rules_take_memory_in_proportion_to_their_text,
+             every_key_has_its_effect, the_revision_is_that_of_the_text,
+             every_problem_is_told_at_once_with_its_place, a_file_that_is_no_rules_file_is_refused,
+             a_room_of_an_unknown_kind_is_refused, durations_are_read,
+             a_sample_is_stable_and_of_the_size_asked_for)

@@ -148,7 +148,8 @@ static void serve_lanes(void)
     }
 }
 
-static void publish_about(const char *room, struct notification_item item)
+/* `event`: of a custom one; NULL: a task's status. */
+static void publish_about(const char *room, const char *event, struct notification_item item)
 {
     struct fake_lane *own = lane_named("fanout.tenant", 0);
     struct bytes rooms[] = {bytes_of_string(room)};
@@ -162,6 +163,11 @@ static void publish_about(const char *room, struct notification_item item)
         .item = item,
         .type = NOTIFICATION_TASK_STATUS,
         .task_status = {.status = BYTES_LITERAL("progress"), .data = bytes_of_string(data)}};
+    if (event) {
+        notification.type = NOTIFICATION_CUSTOM;
+        notification.custom =
+            (struct custom_event){.event = bytes_of_string(event), .data = bytes_of_string(data)};
+    }
     ck_assert_int_lt(own->end, RECORDS);
     struct buffer *value = mem_new(struct buffer);
     notification_encode(&notification, value);
@@ -173,14 +179,20 @@ static void publish_about(const char *room, struct notification_item item)
 
 void fixture_publish(const char *room, bool turn)
 {
-    publish_about(room, (struct notification_item){0});
+    publish_about(room, NULL, (struct notification_item){0});
     if (turn)
         fake_turn();
 }
 
 void fixture_publish_item(const char *room, const char *key, bool removed)
 {
-    publish_about(room, (struct notification_item){bytes_of_string(key), removed});
+    publish_about(room, NULL, (struct notification_item){bytes_of_string(key), removed});
+    fake_turn();
+}
+
+void fixture_emit(const char *room, const char *event)
+{
+    publish_about(room, event, (struct notification_item){0});
     fake_turn();
 }
 

@@ -38,6 +38,8 @@ void fixture_stop(void);
 void fixture_publish(const char *room, bool turn);
 /* The same about an item, or that it is taken out. */
 void fixture_publish_item(const char *room, const char *key, bool removed);
+/* The same with a custom event. */
+void fixture_emit(const char *room, const char *event);
 /* Who "late" is. */
 void fixture_decide(bool known);
 /* Lanes cannot be read any more, or again. */

@@ -61,6 +61,11 @@ static void happen(struct fake_wire **wire, const char *what)
 {
     char room[64];
     char key[8];
+    char event[32];
+    if (sscanf(what, "emit %31s to %63s", event, room) == 2) {
+        fixture_emit(room, event);
+        return;
+    }
     if (sscanf(what, "publish %63s about %7s", room, key) == 2) {
         fixture_publish_item(room, key, false);
         return;
