@@ -40,7 +40,8 @@ enum {
 
 struct lws_watch {
     struct lws_loop *loop;
-    struct lws *wsi;
+    struct lws *wsi; /* NULL: libev's, or given up */
+    ev_io io;
     void (*readable)(void *context, int64_t now_ms);
     void *context;
     struct lws_watch *next_dead;
@@ -123,8 +124,9 @@ static int watch_callback(struct lws *wsi, enum lws_callback_reasons reason, voi
     return 0;
 }
 
-struct lws_watch *lws_loop_watch(struct lws_loop *loop, int descriptor,
-                                 void (*readable)(void *context, int64_t now_ms), void *context)
+struct lws_watch *lws_loop_watch_listener(struct lws_loop *loop, int descriptor,
+                                          void (*readable)(void *context, int64_t now_ms),
+                                          void *context)
 {
     /* libwebsockets closes what it adopts, so it gets a descriptor of its own. */
     int own = fcntl(descriptor, F_DUPFD_CLOEXEC, 0);
@@ -144,8 +146,31 @@ struct lws_watch *lws_loop_watch(struct lws_loop *loop, int descriptor,
     return watch;
 }
 
+static void watch_readable(struct ev_loop *ev, ev_io *io, int events)
+{
+    (void)ev, (void)events;
+    const struct lws_watch *watch = io->data;
+    watch->readable(watch->context, lws_loop_now_ms(watch->loop));
+}
+
+/* Without libwebsockets where that can be: after each event of its own it has the loop go round once
+ * more, with a system call and all chores, and this is how notifications arrive. */
+struct lws_watch *lws_loop_watch(struct lws_loop *loop, int descriptor,
+                                 void (*readable)(void *context, int64_t now_ms), void *context)
+{
+    if (!loop->ev)
+        return lws_loop_watch_listener(loop, descriptor, readable, context);
+    struct lws_watch *watch = mem_new(struct lws_watch);
+    *watch = (struct lws_watch){.loop = loop, .readable = readable, .context = context};
+    ev_io_init(&watch->io, watch_readable, descriptor, EV_READ);
+    watch->io.data = watch;
+    ev_io_start(loop->ev, &watch->io);
+    return watch;
+}
+
 void lws_loop_pause_watch(struct lws_watch *watch, bool paused)
 {
+    assert(!ev_is_active(&watch->io)); /* listeners are paused */
     if (watch->wsi)
         lws_rx_flow_control(watch->wsi, !paused);
 }
@@ -159,6 +184,8 @@ void lws_loop_unwatch(struct lws_watch *watch)
     struct lws_loop *loop = watch->loop;
     watch->next_dead = loop->dead;
     loop->dead = watch;
+    if (ev_is_active(&watch->io))
+        ev_io_stop(loop->ev, &watch->io);
     if (!watch->wsi)
         return;
     lws_rx_flow_control(watch->wsi, 0);

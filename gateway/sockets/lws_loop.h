@@ -64,7 +64,12 @@ void lws_loop_remove_chores(struct lws_loop *loop, const void *context);
  * or it is unwatched. The descriptor stays the caller's. NULL: no descriptor left. */
 struct lws_watch *lws_loop_watch(struct lws_loop *loop, int descriptor,
                                  void (*readable)(void *context, int64_t now_ms), void *context);
-/* Not called back until it is resumed. */
+/* The same for one whose callback makes connections: libwebsockets sees it too, and with it that
+ * timers of theirs are to be set. */
+struct lws_watch *lws_loop_watch_listener(struct lws_loop *loop, int descriptor,
+                                          void (*readable)(void *context, int64_t now_ms),
+                                          void *context);
+/* Of a listener: not called back until it is resumed. */
 void lws_loop_pause_watch(struct lws_watch *watch, bool paused);
 /* Also from inside its own callback. NULL is fine. The descriptor must still be open. */
 void lws_loop_unwatch(struct lws_watch *watch);

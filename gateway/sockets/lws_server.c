@@ -113,7 +113,7 @@ enum status lws_server_open(struct lws_loop *loop, const struct lws_server_confi
                        &(struct lws_chore){end_connections, end_connections_deadline_ms, server});
     server->vhost = create_vhost(server);
     if (server->vhost)
-        server->listener = lws_loop_watch(loop, descriptor, lws_accept, server);
+        server->listener = lws_loop_watch_listener(loop, descriptor, lws_accept, server);
     if (!server->listener) {
         lws_server_close(server);
         return error_set(error, STATUS_INVALID, "cannot serve port %u%s", (unsigned)config->port,
@@ -146,9 +146,9 @@ int lws_server_reserve(const struct lws_server_config *config, uint16_t *port, s
     return descriptor;
 }
 
-/* The watch has a descriptor of its own (lws_loop_watch() duplicates it), which is closed at the
- * end of the turn: until then the kernel takes connections into its queue still, and resets them
- * then. */
+/* The watch has a descriptor of its own (lws_loop_watch_listener() duplicates it), which is closed
+ * at the end of the turn: until then the kernel takes connections into its queue still, and resets
+ * them then. */
 void lws_server_stop_accepting(struct lws_server *server)
 {
     if (!server->listener)

@@ -71,7 +71,7 @@ int lws_connection_callback(struct lws *wsi, enum lws_callback_reasons reason, v
                             size_t size);
 
 /* lws_listener.c */
-/* lws_loop_watch(): the listening socket is readable. */
+/* lws_loop_watch_listener(): the listening socket is readable. */
 void lws_accept(void *context, int64_t now_ms);
 
 #endif

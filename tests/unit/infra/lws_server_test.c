@@ -328,6 +328,41 @@ static void take_signal(void *context, int signal)
     last_signal = signal;
 }
 
+static void count_event(void *context, int64_t now_ms)
+{
+    (void)now_ms;
+    uint64_t value;
+    const int *descriptor = context;
+    ck_assert_int_eq(read(*descriptor, &value, sizeof(value)), (ssize_t)sizeof(value));
+    events++;
+}
+
+/* One for it, and one in which the time is over; libwebsockets would go round once more. */
+START_TEST(an_event_of_a_watch_is_one_turn)
+{
+    enum { EVENTS = 10 };
+    uint64_t one = 1;
+    unsigned all_turns = 0;
+    start(false, 0);
+    if (strcmp(lws_loop_backend(loop), "libev") == 0) {
+        int descriptor = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+        struct lws_watch *counted = lws_loop_watch(loop, descriptor, count_event, &descriptor);
+        run_for(20);
+        events = 0;
+        for (int i = 0; i < EVENTS; i++) {
+            ck_assert_int_eq(write(descriptor, &one, sizeof(one)), (ssize_t)sizeof(one));
+            run_for(5);
+            all_turns += turns;
+        }
+        ck_assert_uint_eq(events, EVENTS);
+        ck_assert_uint_lt(all_turns, 5 * EVENTS / 2);
+        lws_loop_unwatch(counted);
+        close(descriptor);
+    }
+    stop();
+}
+END_TEST
+
 START_TEST(descriptors_and_signals_wake_the_loop){BOTH_LOOPS({
     static const int signals[] = {SIGUSR1, 0};
     struct error error;
@@ -404,4 +439,5 @@ TEST_PROGRAM("lws_server", bytes_come_and_go_and_the_peers_end_is_told,
              connections_beyond_the_limit_are_turned_away,
              a_wire_may_be_refused_as_it_opens_and_a_server_may_end_with_open_ones,
              a_port_in_use_is_a_clear_error, a_long_turn_is_interrupted_between_its_events,
-             connections_are_accepted_at_a_pace, descriptors_and_signals_wake_the_loop)
+             connections_are_accepted_at_a_pace, an_event_of_a_watch_is_one_turn,
+             descriptors_and_signals_wake_the_loop)
