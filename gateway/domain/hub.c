@@ -165,7 +165,7 @@ static bool enter_quotas(struct session *session, const struct session_request *
     struct quota_owner owner = {.tenant = session_tenant(session), .user = session_user(session)};
     struct quota_refusal refusal;
     if (!hub->quotas || quotas_enter(hub->quotas, &owner, request->continued.size > 0, hub->now_ms,
-                                     &session->quotas, &refusal))
+                                     &session->quota, &refusal))
         return true;
     hub->stats.quota_refused[refusal.scope][refusal.kind]++;
     session->opening->refusal_retry_ms = refusal.retry_after_ms;

@@ -143,48 +143,50 @@ struct session_room {
 
 enum session_state { SESSION_OPENING, SESSION_OPEN, SESSION_ENDING, SESSION_CLOSED };
 
+/* There are as many as clients. First what each delivery looks at. */
 struct session {
     struct hub *hub;
     const struct transport_ops *transport;
     void *connection;
-    struct claims *claims;
-    struct quota_holders quotas;
-    struct orders_member *member; /* in hub->orders; NULL: not */
-    struct place **places;      /* in order of first mention by `rooms`: the cursor relies on it */
-    struct session_room *rooms; /* private id's rooms in its order, then joined ones in order */
-    uint32_t place_count, room_count, room_capacity;
-    uint32_t private_rooms; /* rooms in the private id */
-    uint32_t histories;     /* whole ones in the queue */
+    struct place **places; /* in order of first mention by `rooms`: the cursor relies on it */
+    uint32_t place_count;
     uint32_t told_lanes;    /* the first of `places`: those that stand in cursors */
-    uint32_t stale_lanes;
     uint32_t places_behind; /* of `places`: written by place.c */
+    uint32_t stale_lanes;
     uint8_t state;
     bool overflowed;    /* more answers wait than may: it ends in this turn */
     bool signaled;      /* transport_ops.ready was called and it has not yet been told "none" */
     bool rooms_changed; /* cursor_rooms is out of date */
     bool recovered;
-    bool changed;           /* in hub->changed */
-    bool opened;            /* its client was told so */
-    const char *end_reason; /* why it was ended from here; NULL: it was not */
-    int64_t opened_ms;
-    uint64_t given; /* notifications */
-    uint8_t *left;  /* `enum left` of each private room; see session_mark_left(). NULL: none */
-    struct control
-        *untold; /* DL list: LEFT of rooms that are lost, but for those of the private id */
-    uint32_t untold_count;
-    uint32_t packed_rooms;           /* bytes: of `packed` of all rooms */
-    char *cursor_rooms;              /* text of the cursor's constant part */
+    bool changed;                    /* in hub->changed */
+    bool opened;                     /* its client was told so */
     struct session_opening *opening; /* until OPENED was given */
-    uint8_t tag[CURSOR_TAG_BYTES];
-    uint8_t public_id[CURSOR_PUBLIC_ID_BYTES];
-    struct joins joins;
     struct session_queue queue;
-    struct presence_seat *presence_news; /* DL list: rooms of which it is to be told */
+    char *cursor_rooms;                  /* text of the cursor's constant part */
+    uint64_t given;                      /* notifications */
     int64_t progress_ms;                 /* when it last took something, or fell behind */
-    struct session *prev, *next;         /* all sessions, or the dying */
+    struct presence_seat *presence_news; /* DL list: rooms of which it is to be told */
     struct attention *listed;            /* to be told at the end of the turn; NULL: not */
     struct session *attention_prev, *attention_next;
+
+    struct claims *claims;
+    struct quota *quota;
+    struct orders_member *member; /* in hub->orders; NULL: not */
+    struct session_room *rooms;   /* private id's rooms in its order, then joined ones in order */
+    uint32_t room_count, room_capacity;
+    uint32_t private_rooms; /* rooms in the private id */
+    uint32_t histories;     /* whole ones in the queue */
+    uint32_t packed_rooms;  /* bytes: of `packed` of all rooms */
+    uint32_t untold_count;
+    struct control *untold; /* DL list: LEFT of lost rooms, but for those of the private id */
+    uint8_t *left; /* `enum left` of each private room; see session_mark_left(). NULL: none */
+    const char *end_reason; /* why it was ended from here; NULL: it was not */
+    int64_t opened_ms;
+    struct joins joins;
+    struct session *prev, *next; /* all sessions, or the dying */
     struct session *changed_next;
+    uint8_t tag[CURSOR_TAG_BYTES];
+    uint8_t public_id[CURSOR_PUBLIC_ID_BYTES];
 };
 
 /* What only an opening session needs. */

@@ -1,5 +1,5 @@
-/* Token buckets for users, tenants and addresses. A bucket is filled when it is looked at, by
- * the time that has gone by, so quiet holders cost nothing but memory; and of these only so many
+/* Token buckets for users, tenants and addresses. They are filled when one is looked at, by the
+ * time that has gone by, so quiet holders cost nothing but memory; and of these only so many
  * are kept, the longest quiet go first.
  *
  * Holders are found by a keyed hash of 128 bits instead of their names: names come from outside
@@ -23,17 +23,15 @@ enum {
     SESSIONS_RETRY_MS = 5000, /* when a session will end is not known */
 };
 
-struct bucket {
-    uint64_t level_milli; /* what is left */
-    int64_t filled_ms;
-};
-
 struct quota {
     XXH128_hash_t key;
     enum quota_scope scope;
     uint32_t sessions;
-    struct bucket buckets[QUOTA_KINDS]; /* that of sessions is not used */
-    struct quota *prev, *next;          /* of those without sessions, longest quiet first */
+    struct quotas *quotas;
+    struct quota *wider; /* a user's is his tenant's: of all his sessions the same */
+    int64_t filled_ms;
+    uint64_t left_milli[QUOTA_KINDS - 1]; /* of all kinds but sessions: left_of() */
+    struct quota *prev, *next;            /* of those without sessions, longest quiet first */
     UT_hash_handle hh;
 };
 
@@ -101,6 +99,13 @@ static uint64_t full_milli(const struct quotas *quotas, enum quota_scope scope,
     return (uint64_t)quotas->config.limits[scope][kind] * quotas->config.burst_s * MILLI;
 }
 
+static uint64_t *left_of(struct quota *holder, enum quota_kind kind)
+{
+    static_assert(QUOTA_SESSIONS == 0, "sessions are counted, and have no bucket");
+    assert(kind > QUOTA_SESSIONS && kind < QUOTA_KINDS);
+    return &holder->left_milli[kind - 1];
+}
+
 /* Without a limit there is nothing to count, and no holder. */
 static bool has_limits(const struct quotas *quotas, enum quota_scope scope)
 {
@@ -136,9 +141,10 @@ static struct quota *holder_of(struct quotas *quotas, enum quota_scope scope, st
     holder = mem_new(struct quota);
     holder->key = key;
     holder->scope = scope;
-    for (unsigned kind = 0; kind < QUOTA_KINDS; kind++)
-        holder->buckets[kind] =
-            (struct bucket){full_milli(quotas, scope, (enum quota_kind)kind), now_ms};
+    holder->quotas = quotas;
+    holder->filled_ms = now_ms;
+    for (unsigned kind = QUOTA_SESSIONS + 1; kind < QUOTA_KINDS; kind++)
+        *left_of(holder, (enum quota_kind)kind) = full_milli(quotas, scope, (enum quota_kind)kind);
     HASH_ADD(hh, quotas->holders, key, sizeof(holder->key), holder);
     DL_APPEND(quotas->quiet, holder);
     quotas->quiet_count++;
@@ -155,99 +161,114 @@ static void trim(struct quotas *quotas)
 
 /* --- what is left ----------------------------------------------------------------------------- */
 
-/* How long until there is one; 0: there is. */
-static int64_t wait_ms(const struct quotas *quotas, struct quota *holder, enum quota_kind kind,
-                       int64_t now_ms)
+/* By the time since the last call. */
+static void fill_buckets(struct quota *holder, int64_t now_ms)
 {
-    uint32_t rate = quotas->config.limits[holder->scope][kind];
-    struct bucket *bucket = &holder->buckets[kind];
-    uint64_t full = full_milli(quotas, holder->scope, kind);
-    if (rate == 0)
-        return 0;
-    assert(now_ms >= bucket->filled_ms && bucket->level_milli <= full);
-    uint64_t quiet_ms = (uint64_t)(now_ms - bucket->filled_ms);
-    /* Compared before it is multiplied: after a week of quiet the product would overflow. */
-    uint64_t enough_ms = (full - bucket->level_milli) / rate + 1;
-    bucket->level_milli = quiet_ms >= enough_ms ? full : bucket->level_milli + quiet_ms * rate;
-    bucket->filled_ms = now_ms;
-    if (bucket->level_milli >= MILLI)
-        return 0;
-    return (int64_t)((MILLI - bucket->level_milli + rate - 1) / rate);
+    if (now_ms <= holder->filled_ms) /* who asks may have an older turn's time */
+        return;
+    uint64_t quiet_ms = (uint64_t)(now_ms - holder->filled_ms);
+    holder->filled_ms = now_ms;
+    for (unsigned kind = QUOTA_SESSIONS + 1; kind < QUOTA_KINDS; kind++) {
+        uint64_t rate = holder->quotas->config.limits[holder->scope][kind];
+        uint64_t full = full_milli(holder->quotas, holder->scope, (enum quota_kind)kind);
+        uint64_t *left = left_of(holder, (enum quota_kind)kind);
+        assert(*left <= full);
+        /* Compared before it is multiplied: after a week of quiet the product would overflow. */
+        if (rate > 0)
+            *left = quiet_ms > (full - *left) / rate ? full : *left + quiet_ms * rate;
+    }
 }
 
-bool quotas_spend(const struct quotas *quotas, const struct quota_holders *holders,
-                  enum quota_kind kind, int64_t now_ms, struct quota_refusal *refusal)
+/* How long until there is one; 0: there is. */
+static int64_t wait_ms(struct quota *holder, enum quota_kind kind, int64_t now_ms)
 {
-    assert(kind > QUOTA_SESSIONS && kind < QUOTA_KINDS);
-    for (unsigned scope = 0; scope < QUOTA_SCOPES; scope++) {
-        struct quota *holder = holders->of[scope];
-        int64_t retry_ms = holder ? wait_ms(quotas, holder, kind, now_ms) : 0;
+    uint32_t rate = holder->quotas->config.limits[holder->scope][kind];
+    if (rate == 0)
+        return 0;
+    fill_buckets(holder, now_ms);
+    uint64_t left = *left_of(holder, kind);
+    return left >= MILLI ? 0 : (int64_t)((MILLI - left + rate - 1) / rate);
+}
+
+bool quota_spend(struct quota *holder, enum quota_kind kind, int64_t now_ms,
+                 struct quota_refusal *refusal)
+{
+    for (struct quota *of = holder; of; of = of->wider) {
+        int64_t retry_ms = wait_ms(of, kind, now_ms);
         if (retry_ms > 0) {
-            *refusal = (struct quota_refusal){(enum quota_scope)scope, kind, retry_ms};
+            *refusal = (struct quota_refusal){of->scope, kind, retry_ms};
             return false;
         }
     }
     /* All or none: a refusal by the tenant's bucket must not take from the user's. */
-    for (unsigned scope = 0; scope < QUOTA_SCOPES; scope++)
-        if (holders->of[scope] && quotas->config.limits[scope][kind])
-            holders->of[scope]->buckets[kind].level_milli -= MILLI;
+    for (struct quota *of = holder; of; of = of->wider)
+        if (of->quotas->config.limits[of->scope][kind])
+            *left_of(of, kind) -= MILLI;
     return true;
 }
 
 /* --- sessions --------------------------------------------------------------------------------- */
 
 /* All scopes are asked before any is charged. */
-static bool has_place(const struct quotas *quotas, const struct quota_holders *holders,
-                      struct quota_refusal *refusal)
+static bool has_place(const struct quota *holder, struct quota_refusal *refusal)
 {
-    for (unsigned scope = 0; scope < QUOTA_SCOPES; scope++) {
-        const struct quota *holder = holders->of[scope];
-        uint32_t most = quotas->config.limits[scope][QUOTA_SESSIONS];
-        if (holder && most && holder->sessions >= most) {
-            *refusal =
-                (struct quota_refusal){(enum quota_scope)scope, QUOTA_SESSIONS, SESSIONS_RETRY_MS};
+    for (; holder; holder = holder->wider) {
+        uint32_t most = holder->quotas->config.limits[holder->scope][QUOTA_SESSIONS];
+        if (most && holder->sessions >= most) {
+            *refusal = (struct quota_refusal){holder->scope, QUOTA_SESSIONS, SESSIONS_RETRY_MS};
             return false;
         }
     }
     return true;
 }
 
-bool quotas_enter(struct quotas *quotas, const struct quota_owner *owner, bool continued,
-                  int64_t now_ms, struct quota_holders *holders, struct quota_refusal *refusal)
+/* The narrowest, with the wider ones behind it. */
+static struct quota *holders_of(struct quotas *quotas, const struct quota_owner *owner,
+                                int64_t now_ms)
 {
     const struct bytes nobody = bytes_of("", 0);
-    struct quota_holders found = {
-        .of = {holder_of(quotas, QUOTA_USER, owner->tenant, owner->user, now_ms),
-               holder_of(quotas, QUOTA_TENANT, nobody, owner->tenant, now_ms),
-               holder_of(quotas, QUOTA_ADDRESS, nobody, owner->address, now_ms)}};
+    assert(owner->address.size == 0 || (owner->user.size == 0 && owner->tenant.size == 0));
+    if (owner->address.size > 0)
+        return holder_of(quotas, QUOTA_ADDRESS, nobody, owner->address, now_ms);
+    struct quota *tenant = holder_of(quotas, QUOTA_TENANT, nobody, owner->tenant, now_ms);
+    struct quota *user = holder_of(quotas, QUOTA_USER, owner->tenant, owner->user, now_ms);
+    if (!user)
+        return tenant;
+    assert(user->sessions == 0 || user->wider == tenant);
+    user->wider = tenant;
+    return user;
+}
+
+bool quotas_enter(struct quotas *quotas, const struct quota_owner *owner, bool continued,
+                  int64_t now_ms, struct quota **holder, struct quota_refusal *refusal)
+{
+    struct quota *found = holders_of(quotas, owner, now_ms);
     /* A session that moves here from another gateway was let in there. */
-    bool enters = continued || (has_place(quotas, &found, refusal) &&
-                                quotas_spend(quotas, &found, QUOTA_CONNECTS, now_ms, refusal));
-    for (unsigned scope = 0; enters && scope < QUOTA_SCOPES; scope++) {
-        struct quota *holder = found.of[scope];
-        if (!holder || holder->sessions++ > 0)
+    bool enters = continued || (has_place(found, refusal) &&
+                                quota_spend(found, QUOTA_CONNECTS, now_ms, refusal));
+    for (struct quota *of = found; enters && of; of = of->wider) {
+        if (of->sessions++ > 0)
             continue;
-        DL_DELETE(quotas->quiet, holder);
+        DL_DELETE(quotas->quiet, of);
         quotas->quiet_count--;
     }
     if (enters)
-        *holders = found;
+        *holder = found;
     trim(quotas);
     return enters;
 }
 
-void quotas_leave(struct quotas *quotas, struct quota_holders *holders)
+void quota_leave(struct quota **holder)
 {
-    for (unsigned scope = 0; scope < QUOTA_SCOPES; scope++) {
-        struct quota *holder = holders->of[scope];
-        if (!holder)
+    struct quotas *quotas = *holder ? (*holder)->quotas : NULL;
+    for (struct quota *of = *holder; of; of = of->wider) {
+        assert(of->sessions > 0);
+        if (--of->sessions > 0)
             continue;
-        assert(holder->sessions > 0);
-        if (--holder->sessions > 0)
-            continue;
-        DL_APPEND(quotas->quiet, holder);
+        DL_APPEND(quotas->quiet, of);
         quotas->quiet_count++;
     }
-    *holders = (struct quota_holders){0};
-    trim(quotas);
+    *holder = NULL;
+    if (quotas)
+        trim(quotas);
 }

@@ -30,7 +30,7 @@ struct quotas_config {
 };
 
 struct quotas;
-struct quota; /* one holder */
+struct quota; /* one holder: there may be as many as sessions */
 
 /* What was too much, and when to try again. */
 struct quota_refusal {
@@ -43,30 +43,25 @@ struct quotas *quotas_new(const struct quotas_config *config);
 /* Every session must have left. */
 void quotas_free(struct quotas *quotas);
 
-/* Whose a session is; what is empty is held to no limit. */
+/* Whose a session is; what is empty is held to no limit. An address stands alone. */
 struct quota_owner {
     struct bytes tenant;
     struct bytes user;
     struct bytes address; /* in a form that has one for each */
 };
 
-/* A session's holders, by scope; NULL: it has none. */
-struct quota_holders {
-    struct quota *of[QUOTA_SCOPES];
-};
-
 /* A session comes: it counts as one, and as one connect. False: it may not, nothing has changed.
- * `continued`: it was let in elsewhere, so it counts, and is not refused. */
+ * `continued`: it was let in elsewhere, so it counts, and is not refused. *holder stands for it in
+ * all scopes from then on, e.g. its user, who is of its tenant; NULL: it is held to no limit. */
 bool quotas_enter(struct quotas *quotas, const struct quota_owner *owner, bool continued,
-                  int64_t now_ms, struct quota_holders *holders,
-                  struct quota_refusal *refusal) MUST_CHECK;
-/* It goes. */
-void quotas_leave(struct quotas *quotas, struct quota_holders *holders);
+                  int64_t now_ms, struct quota **holder, struct quota_refusal *refusal) MUST_CHECK;
+/* It goes; *holder is NULL then. */
+void quota_leave(struct quota **holder);
 
 /* Takes one of a kind but sessions, in every scope. False: in one there is none left, and none was
  * taken. */
-bool quotas_spend(const struct quotas *quotas, const struct quota_holders *holders,
-                  enum quota_kind kind, int64_t now_ms, struct quota_refusal *refusal) MUST_CHECK;
+bool quota_spend(struct quota *holder, enum quota_kind kind, int64_t now_ms,
+                 struct quota_refusal *refusal) MUST_CHECK;
 
 /* "user", "sessions" and so on. */
 const char *quota_scope_text(enum quota_scope scope);

@@ -471,7 +471,7 @@ bool session_next(struct session *session, struct delivery *delivery)
             return true;
         }
     }
-    if (session->queue.items)
+    if (session->queue.capacity)
         session_queue_shrink(&session->queue);
     session->signaled = false;
     return false;
@@ -503,8 +503,7 @@ void session_close(struct session *session)
     if (hub->sweep == session)
         hub->sweep = session->next;
     session_dismiss(session);
-    if (hub->quotas)
-        quotas_leave(hub->quotas, &session->quotas);
+    quota_leave(&session->quota);
     DL_DELETE(hub->sessions, session);
     DL_APPEND(hub->dying, session);
     hub->stats.sessions--;

@@ -34,13 +34,11 @@ int64_t session_spend(const struct session *session, enum quota_kind kind, int64
 {
     struct hub *hub = session->hub;
     struct quota_refusal refusal;
-    if (!hub->quotas)
-        return 0;
     if (now_ms < hub->now_ms) /* a transport's turn began before ours */
         now_ms = hub->now_ms;
     /* Refusals are counted here, for whatever was asked; what the client is told is the
      * caller's. */
-    if (quotas_spend(hub->quotas, &session->quotas, kind, now_ms, &refusal))
+    if (quota_spend(session->quota, kind, now_ms, &refusal))
         return 0;
     hub->stats.quota_refused[refusal.scope][refusal.kind]++;
     assert(refusal.retry_after_ms > 0);

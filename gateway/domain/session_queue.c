@@ -10,17 +10,18 @@
 /* After each change: the two kinds of memory, and the two sums, belong together. */
 static void check_session_queue(const struct session_queue *queue)
 {
-    assert((queue->capacity & (queue->capacity - 1)) == 0 || !queue->items);
-    assert(queue->items ? queue->start < queue->capacity && queue->count <= queue->capacity
-                        : queue->count <= 1);
+    assert((queue->capacity & (queue->capacity - 1)) == 0);
+    assert(queue->capacity ? queue->start < queue->capacity && queue->count <= queue->capacity
+                           : queue->count <= 1);
     assert(queue->messages <= queue->count);
     assert(!queue->messages == !queue->message_bytes);
 }
 
-static size_t slot_in(const struct session_queue *queue, size_t index)
+static struct queue_item *slot_in(struct session_queue *queue, uint32_t index)
 {
-    assert(queue->items && index < queue->capacity);
-    return (queue->start + index) & (queue->capacity - 1);
+    assert(queue->capacity ? index < queue->capacity : index == 0);
+    return queue->capacity ? &queue->items[(queue->start + index) & (queue->capacity - 1)]
+                           : &queue->single;
 }
 
 /* From the slot of its own to four, then doubled; put in order, so that the oldest stands first.
@@ -28,12 +29,13 @@ static size_t slot_in(const struct session_queue *queue, size_t index)
  * never pushed. */
 static void grow_queue(struct session_queue *queue)
 {
-    size_t capacity = queue->items ? 2 * queue->capacity : 4;
+    uint32_t capacity = queue->capacity ? 2 * queue->capacity : 4;
     assert(capacity > queue->count);
     struct queue_item *items = mem_resize(NULL, capacity, sizeof(*items));
-    for (size_t i = 0; i < queue->count; i++)
-        items[i] = queue->items ? queue->items[slot_in(queue, i)] : queue->single;
-    free(queue->items);
+    for (uint32_t i = 0; i < queue->count; i++)
+        items[i] = *slot_in(queue, i);
+    if (queue->capacity)
+        free(queue->items);
     queue->items = items;
     queue->capacity = capacity;
     queue->start = 0;
@@ -70,12 +72,9 @@ static void count_out(struct session_queue *queue, const struct queue_item *item
 
 void session_queue_push(struct session_queue *queue, struct queue_item item)
 {
-    if (queue->count && (!queue->items || queue->count == queue->capacity))
+    if (queue->count && (!queue->capacity || queue->count == queue->capacity))
         grow_queue(queue);
-    if (queue->items)
-        queue->items[slot_in(queue, queue->count)] = item;
-    else
-        queue->single = item;
+    *slot_in(queue, queue->count) = item;
     count_in(queue, &item);
     check_session_queue(queue);
 }
@@ -86,7 +85,7 @@ struct queue_item session_queue_shift(struct session_queue *queue)
 {
     struct queue_item item = *session_queue_first(queue);
     count_out(queue, &item);
-    if (queue->items)
+    if (queue->capacity)
         queue->start = (queue->start + 1) & (queue->capacity - 1);
     check_session_queue(queue);
     return item;
@@ -95,17 +94,16 @@ struct queue_item session_queue_shift(struct session_queue *queue)
 const struct queue_item *session_queue_first(const struct session_queue *queue)
 {
     assert(queue->count > 0);
-    return queue->items ? &queue->items[queue->start] : &queue->single;
+    return queue->capacity ? &queue->items[queue->start] : &queue->single;
 }
 
 /* A walk over the whole queue, which is bounded: it happens when a session comes into a lane,
  * not when something is delivered. */
-uint32_t session_queue_count(const struct session_queue *queue, uint32_t lane_id)
+uint32_t session_queue_count(struct session_queue *queue, uint32_t lane_id)
 {
     uint32_t count = 0;
-    for (size_t i = 0; i < queue->count; i++) {
-        const struct queue_item *item =
-            queue->items ? &queue->items[slot_in(queue, i)] : &queue->single;
+    for (uint32_t i = 0; i < queue->count; i++) {
+        const struct queue_item *item = slot_in(queue, i);
         count += item->kind == ITEM_MESSAGE && item->message->lane_id == lane_id;
     }
     return count;
@@ -149,7 +147,7 @@ void session_queue_drop_messages(struct session_queue *queue)
 
 void session_queue_shrink(struct session_queue *queue)
 {
-    if (queue->count || !queue->items)
+    if (queue->count || !queue->capacity)
         return;
     free(queue->items);
     *queue = (struct session_queue){0};

@@ -50,10 +50,13 @@ struct queue_item {
 
 /* Zeroed: empty. Read by anyone, written by session_queue.c. */
 struct session_queue {
-    struct queue_item *items; /* circular; NULL: there is `single` */
-    struct queue_item single;
-    size_t capacity, start, count; /* of `items`; capacity is a power of two, or 0 */
-    size_t messages, message_bytes;
+    union {
+        struct queue_item single;
+        struct queue_item *items; /* circular, if there is `capacity`, a power of two */
+    };
+    uint32_t capacity, start, count; /* 1,060,000 items at most, by hub.h */
+    uint32_t messages;
+    size_t message_bytes;
     size_t answer_bytes; /* of all but messages */
 };
 
@@ -64,7 +67,7 @@ struct queue_item session_queue_shift(struct session_queue *queue);
 /* The oldest, borrowed. There is one. */
 const struct queue_item *session_queue_first(const struct session_queue *queue);
 /* Queued messages of a lane: of a session that has left its last room there and comes back. */
-uint32_t session_queue_count(const struct session_queue *queue, uint32_t lane_id);
+uint32_t session_queue_count(struct session_queue *queue, uint32_t lane_id);
 /* What an answer about a room of this name is counted as, in `answer_bytes`. */
 size_t session_queue_answer_size(size_t room_size);
 /* Frees all that is in it; it is empty then. */

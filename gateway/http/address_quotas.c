@@ -1,7 +1,6 @@
 /* Which address a session is counted under, and that it is counted out exactly once: a place
- * knows the quotas it stands in, and forgets them when it is left. The address is worked out
- * before anything else is known of the client; so this costs no token check, and a flood from
- * one address ends here. */
+ * knows its holder, and forgets it when it is left. The address is worked out before anything else
+ * is known of the client; so this costs no token check, and a flood from one address ends here. */
 #include "address_quotas.h"
 
 #include <assert.h>
@@ -65,25 +64,22 @@ bool address_quotas_enter(struct address_quotas *quotas, const struct wire *wire
 {
     struct peer_address peer;
     struct quota_refusal refusal;
-    assert(!place->quotas);
+    assert(!place->holder);
     if (!quotas || !judged_peer(wire, &peer))
         return true;
     struct peer_address client = client_address_of(request, &peer, &quotas->trusted);
     struct quota_owner owner = {.address = address_name(&client)};
-    if (!quotas_enter(quotas->quotas, &owner, false, now_ms, &place->holders, &refusal)) {
+    if (!quotas_enter(quotas->quotas, &owner, false, now_ms, &place->holder, &refusal)) {
         assert(refusal.scope == QUOTA_ADDRESS && refusal.retry_after_ms > 0);
         quotas->stats.refused[refusal.kind]++;
         *retry_after_ms = refusal.retry_after_ms;
         return false;
     }
-    place->quotas = quotas;
     return true;
 }
 
 /* Every end of a session comes here, sometimes twice on its way. */
 void address_place_leave(struct address_place *place)
 {
-    if (place->quotas)
-        quotas_leave(place->quotas->quotas, &place->holders);
-    place->quotas = NULL;
+    quota_leave(&place->holder);
 }

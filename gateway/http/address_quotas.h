@@ -17,8 +17,7 @@ struct address_quotas_stats {
 
 /* One session's. Zeroed: it is counted nowhere. */
 struct address_place {
-    struct address_quotas *quotas;
-    struct quota_holders holders;
+    struct quota *holder;
 };
 
 /* Both are copied. */

@@ -14,11 +14,10 @@ static const struct quotas_config some = {
 static struct quotas *quotas;
 static struct quota_refusal refusal;
 
-static bool enter(const char *tenant, const char *user, int64_t now_ms,
-                  struct quota_holders *holders)
+static bool enter(const char *tenant, const char *user, int64_t now_ms, struct quota **holder)
 {
     struct quota_owner owner = {.tenant = bytes_of_string(tenant), .user = bytes_of_string(user)};
-    return quotas_enter(quotas, &owner, false, now_ms, holders, &refusal);
+    return quotas_enter(quotas, &owner, false, now_ms, holder, &refusal);
 }
 
 static void is_refused(enum quota_scope scope, enum quota_kind kind, int64_t retry_after_ms)
@@ -30,7 +29,7 @@ static void is_refused(enum quota_scope scope, enum quota_kind kind, int64_t ret
 
 START_TEST(so_many_sessions_at_a_time)
 {
-    struct quota_holders sessions[6] = {0}, more = {0};
+    struct quota *sessions[6] = {0}, *more = NULL;
     quotas = quotas_new(&some);
     for (int64_t i = 0; i < 3; i++)
         ck_assert(enter("acme", "u1", 1000 * i, &sessions[i]));
@@ -41,32 +40,32 @@ START_TEST(so_many_sessions_at_a_time)
     ck_assert(!enter("acme", "u3", 9000, &more));
     is_refused(QUOTA_TENANT, QUOTA_SESSIONS, 5000);
     ck_assert(enter("globex", "u1", 9000, &sessions[5])); /* another of the same name */
-    quotas_leave(quotas, &sessions[0]);
+    quota_leave(&sessions[0]);
     ck_assert(enter("acme", "u1", 9000, &sessions[0]));
     for (int i = 0; i < 6; i++)
-        quotas_leave(quotas, &sessions[i]);
+        quota_leave(&sessions[i]);
     quotas_free(quotas);
 }
 END_TEST
 
 START_TEST(so_many_a_second_and_a_burst)
 {
-    struct quota_holders session = {0};
+    struct quota *session = NULL;
     quotas = quotas_new(&some);
     ck_assert(enter("acme", "u1", 0, &session));
     for (int i = 0; i < 10; i++)
-        ck_assert(quotas_spend(quotas, &session, QUOTA_SUBSCRIBES, 0, &refusal));
-    ck_assert(!quotas_spend(quotas, &session, QUOTA_SUBSCRIBES, 0, &refusal));
+        ck_assert(quota_spend(session, QUOTA_SUBSCRIBES, 0, &refusal));
+    ck_assert(!quota_spend(session, QUOTA_SUBSCRIBES, 0, &refusal));
     is_refused(QUOTA_USER, QUOTA_SUBSCRIBES, 200);
-    ck_assert(!quotas_spend(quotas, &session, QUOTA_SUBSCRIBES, 199, &refusal));
+    ck_assert(!quota_spend(session, QUOTA_SUBSCRIBES, 199, &refusal));
     is_refused(QUOTA_USER, QUOTA_SUBSCRIBES, 1);
-    ck_assert(quotas_spend(quotas, &session, QUOTA_SUBSCRIBES, 200, &refusal));
-    ck_assert(!quotas_spend(quotas, &session, QUOTA_SUBSCRIBES, 200, &refusal));
+    ck_assert(quota_spend(session, QUOTA_SUBSCRIBES, 200, &refusal));
+    ck_assert(!quota_spend(session, QUOTA_SUBSCRIBES, 200, &refusal));
     /* Years of quiet are no more than a burst. */
     for (int i = 0; i < 10; i++)
-        ck_assert(quotas_spend(quotas, &session, QUOTA_SUBSCRIBES, INT64_MAX / 2, &refusal));
-    ck_assert(!quotas_spend(quotas, &session, QUOTA_SUBSCRIBES, INT64_MAX / 2, &refusal));
-    quotas_leave(quotas, &session);
+        ck_assert(quota_spend(session, QUOTA_SUBSCRIBES, INT64_MAX / 2, &refusal));
+    ck_assert(!quota_spend(session, QUOTA_SUBSCRIBES, INT64_MAX / 2, &refusal));
+    quota_leave(&session);
     quotas_free(quotas);
 }
 END_TEST
@@ -74,23 +73,23 @@ END_TEST
 /* A refusal by one scope costs nothing in the others. */
 START_TEST(all_scopes_or_none)
 {
-    struct quota_holders one = {0}, two = {0};
+    struct quota *one = NULL, *two = NULL;
     quotas = quotas_new(&some);
     ck_assert(enter("acme", "u1", 0, &one));
     ck_assert(enter("acme", "u2", 0, &two));
     for (int i = 0; i < 10; i++) /* of u1's 10, and of acme's 16 */
-        ck_assert(quotas_spend(quotas, &one, QUOTA_SUBSCRIBES, 0, &refusal));
+        ck_assert(quota_spend(one, QUOTA_SUBSCRIBES, 0, &refusal));
     for (int i = 0; i < 50; i++)
-        ck_assert(!quotas_spend(quotas, &one, QUOTA_SUBSCRIBES, 0, &refusal));
+        ck_assert(!quota_spend(one, QUOTA_SUBSCRIBES, 0, &refusal));
     for (int i = 0; i < 6; i++)
-        ck_assert(quotas_spend(quotas, &two, QUOTA_SUBSCRIBES, 0, &refusal));
-    ck_assert(!quotas_spend(quotas, &two, QUOTA_SUBSCRIBES, 0, &refusal));
+        ck_assert(quota_spend(two, QUOTA_SUBSCRIBES, 0, &refusal));
+    ck_assert(!quota_spend(two, QUOTA_SUBSCRIBES, 0, &refusal));
     is_refused(QUOTA_TENANT, QUOTA_SUBSCRIBES, 125);
     for (int i = 0; i < 100; i++) /* 0: no limit in this scope */
-        (void)!quotas_spend(quotas, &two, QUOTA_HISTORIES, 0, &refusal);
+        (void)!quota_spend(two, QUOTA_HISTORIES, 0, &refusal);
     is_refused(QUOTA_USER, QUOTA_HISTORIES, 1000);
-    quotas_leave(quotas, &one);
-    quotas_leave(quotas, &two);
+    quota_leave(&one);
+    quota_leave(&two);
     quotas_free(quotas);
 }
 END_TEST
@@ -99,26 +98,26 @@ END_TEST
  * more. */
 START_TEST(the_quiet_are_remembered_and_bounded)
 {
-    struct quota_holders session = {0};
+    struct quota *session = NULL;
     quotas = quotas_new(&some);
     for (int i = 0; i < 6; i++) {
         ck_assert(enter(NULL, "u1", 0, &session) == (i < 4));
         if (i < 4)
-            quotas_leave(quotas, &session);
+            quota_leave(&session);
     }
     is_refused(QUOTA_USER, QUOTA_CONNECTS, 500);
     for (int i = 0; i < 1000; i++) {
         char user[32];
         snprintf(user, sizeof(user), "user-%d", i);
         ck_assert(enter(NULL, user, 0, &session));
-        quotas_leave(quotas, &session);
+        quota_leave(&session);
         ck_assert_uint_le(quotas_count(quotas), 5);
     }
     struct quota_owner owner = {.user = BYTES_LITERAL("u9")};
     for (int i = 0; i < 10; i++) { /* from another gateway: counted and not refused */
-        struct quota_holders taken = {0};
+        struct quota *taken = NULL;
         ck_assert(quotas_enter(quotas, &owner, true, 0, &taken, &refusal));
-        quotas_leave(quotas, &taken);
+        quota_leave(&taken);
     }
     quotas_free(quotas);
 }
