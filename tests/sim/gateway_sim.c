@@ -131,7 +131,8 @@ static void fault(struct sim_world *world)
         client->blocked = sim_below(&world->random, 200);
         break;
     case 7: /* retention */
-        if (world->seed % 4 == 0 && lane->count > 40) {
+        if (world->seed % 4 == 0 && lane->count > 40 &&
+            sim_lane_stable(lane) >= (int64_t)lane->count - 30) {
             lane->first = (int64_t)lane->count - 30;
             world->gaps_allowed = true;
         }
@@ -163,6 +164,7 @@ static void step(struct sim_world *world)
 {
     world->step++;
     world->now_ms += STEP_MS;
+    sim_kept_step(world);
     for (unsigned i = 0; i < SIM_GATEWAYS; i++)
         if (world->gateways[i].hub && !world->gateways[i].stopped)
             sim_connections_reap(world, &world->gateways[i], world->quiet);
@@ -181,6 +183,7 @@ static void run_seed(uint64_t seed, unsigned steps, struct sim_world *total)
     world->trace = total->trace;
     world->random.state = seed * 0x2545f4914f6cdd1du + 1;
     world->items.state = ~seed;
+    world->kept.state = seed << 32;
     if (seed % 3 == 0)
         world->hostile = (struct sim_hostile){.world = world, .random.state = seed};
     world->has_orders = seed % 5 == 2;
@@ -228,6 +231,9 @@ static void run_seed(uint64_t seed, unsigned steps, struct sim_world *total)
     total->history_messages += world->history_messages;
     total->states += world->states;
     total->states_complete += world->states_complete;
+    total->states_of_views += world->states_of_views;
+    total->views_loaded += world->views_loaded;
+    total->views_checked += world->views_checked;
     total->intrusions += world->intrusions;
     total->ended_by_order += world->ended_by_order;
     total->kept_out += world->kept_out;
@@ -269,7 +275,7 @@ int main(int count, char **arguments)
         "%llu seeds from %llu: %llu published, %llu handled, %llu recovered, %llu fresh, %llu "
         "caught up, "
         "%llu conflated, %llu scans, %llu histories (%llu complete) of %llu, %llu states (%llu "
-        "complete), "
+        "complete, %llu of views, of %llu that were loaded and looked at %llu times), "
         "%llu refreshed, %llu intrusions, %llu ended by orders, %llu kept out, %llu rooms closed\n",
         (unsigned long long)seeds, (unsigned long long)seed, (unsigned long long)total.published,
         (unsigned long long)total.handled, (unsigned long long)total.recovered,
@@ -277,8 +283,10 @@ int main(int count, char **arguments)
         (unsigned long long)total.conflated, (unsigned long long)total.scans,
         (unsigned long long)total.histories, (unsigned long long)total.histories_complete,
         (unsigned long long)total.history_messages, (unsigned long long)total.states,
-        (unsigned long long)total.states_complete, (unsigned long long)total.refreshed,
-        (unsigned long long)total.intrusions, (unsigned long long)total.ended_by_order,
-        (unsigned long long)total.kept_out, (unsigned long long)total.rooms_closed);
+        (unsigned long long)total.states_complete, (unsigned long long)total.states_of_views,
+        (unsigned long long)total.views_loaded, (unsigned long long)total.views_checked,
+        (unsigned long long)total.refreshed, (unsigned long long)total.intrusions,
+        (unsigned long long)total.ended_by_order, (unsigned long long)total.kept_out,
+        (unsigned long long)total.rooms_closed);
     return total.handled ? EXIT_SUCCESS : EXIT_FAILURE;
 }

@@ -37,6 +37,7 @@ struct sim_lane *sim_lane_of(struct sim_world *world, const char *topic, int32_t
     snprintf(lane->topic, sizeof(lane->topic), "%s", topic);
     lane->partition = partition;
     lane->exists = !sim_once_in(&world->random, 3); /* else it appears late */
+    sim_kept_forget(world, lane);
     return lane;
 }
 
@@ -107,19 +108,22 @@ static void free_records(struct sim_lane *lane)
 
 void sim_broker_deinit(struct sim_world *world)
 {
-    for (unsigned i = 0; i < world->lane_count; i++)
+    for (unsigned i = 0; i < world->lane_count; i++) {
         free_records(&world->lanes[i]);
+        free(world->lanes[i].kept.records);
+    }
 }
 
 void sim_lane_recreate(struct sim_world *world, struct sim_lane *lane)
 {
     free_records(lane);
+    sim_kept_forget(world, lane);
     lane->generation++;
     world->gaps_allowed = true;
     world->lanes_recreated = true;
 }
 
-static struct sim_record *append(const struct sim_world *world, struct sim_lane *lane)
+struct sim_record *sim_append(const struct sim_world *world, struct sim_lane *lane)
 {
     lane->records = mem_resize(lane->records, lane->count + 1, sizeof(*lane->records));
     struct sim_record *record = &lane->records[lane->count];
@@ -223,18 +227,25 @@ void sim_publish(struct sim_world *world)
         return;
     struct sim_lane *lane = chosen[0]->lane;
     if (sim_once_in(&world->random, 3)) {
-        struct sim_record *marker = append(world, lane);
+        struct sim_record *marker = sim_append(world, lane);
         marker->marker = true;
         if (sim_once_in(&world->random, 3))
             make_alien(world, marker,
                        &lane->records[sim_below(&world->random, (unsigned)lane->count)]);
     }
-    struct sim_record *record = append(world, lane);
+    int dispatcher = sim_kept_begin(world, lane);
+    if (dispatcher < 0)
+        return;
+    struct sim_record *record = sim_append(world, lane);
+    if (world->dispatchers[dispatcher].aborts) { /* nobody will see it */
+        record->marker = true;
+        return;
+    }
     char id[160], task[16], item[16];
     int size =
         snprintf(id, sizeof(id), "%d:%lld:", (int)(lane - world->lanes), (long long)record->offset);
     record->room_count = count;
-    sim_state_choose_item(world, record);
+    sim_state_choose_item(world, record, (unsigned)dispatcher);
     snprintf(item, sizeof(item), "i%u", record->item);
     record->task = sim_below(&world->random, 3);
     snprintf(task, sizeof(task), "t%u", record->task);
@@ -254,6 +265,8 @@ void sim_publish(struct sim_world *world)
         .type = NOTIFICATION_TASK_STATUS,
         .task_status = update_of(world, record, task)};
     fill(world, record, &notification);
+    if (record->item)
+        sim_kept_note(world, lane, (unsigned)dispatcher, &notification);
     world->published++;
 }
 
@@ -355,6 +368,21 @@ static void source_scan_cancel(void *source, struct lane *lane)
     reading->scanning = false;
 }
 
+static void source_state_ends(void *source, struct lane *lane, bool of_lane, unsigned question)
+{
+    sim_kept_ask(reading_of(source, lane), of_lane, question);
+}
+
+static void source_state_read(void *source, struct lane *lane, int64_t from, int64_t to)
+{
+    sim_kept_read(reading_of(source, lane), from, to);
+}
+
+static void source_state_cancel(void *source, struct lane *lane)
+{
+    sim_kept_cancel(reading_of(source, lane));
+}
+
 static const struct lane_source_ops source_ops = {
     .open = source_open,
     .close = source_close,
@@ -363,6 +391,9 @@ static const struct lane_source_ops source_ops = {
     .scan = source_scan,
     .scan_resume = source_scan_resume,
     .scan_cancel = source_scan_cancel,
+    .state_ends = source_state_ends,
+    .state_read = source_state_read,
+    .state_cancel = source_state_cancel,
 };
 
 static bool is_given(const struct sim_record *record)
@@ -378,7 +409,8 @@ static struct lane_record record_view(const struct sim_record *record)
                                 .key = record->long_key ? bytes_of(long_key, sizeof(long_key))
                                                         : bytes_of_string(record->key),
                                 .value = bytes_of(record->value, record->value_size),
-                                .room_hashes = bytes_of(record->hashes, record->hash_size)};
+                                .room_hashes = bytes_of(record->hashes, record->hash_size),
+                                .about_item = record->item > 0};
 }
 
 static void read_live(struct sim_gateway *gateway, struct sim_reading *reading)
@@ -391,13 +423,13 @@ static void read_live(struct sim_gateway *gateway, struct sim_reading *reading)
         hub_lane_broken(hub, reading->lane, "retention");
         return;
     }
-    for (; burst && reading->position < (int64_t)log->count; burst--) {
+    for (; burst && reading->position < sim_lane_stable(log); burst--) {
         const struct sim_record *record = &log->records[reading->position++];
         struct lane_record view = record_view(record);
         if (is_given(record))
             hub_record(hub, reading->lane, &view);
     }
-    if (reading->position == (int64_t)log->count)
+    if (reading->position == sim_lane_stable(log))
         hub_lane_position(hub, reading->lane, reading->position);
 }
 
@@ -437,7 +469,7 @@ static void step_reading(struct sim_gateway *gateway, struct sim_reading *readin
         reading->wanted = false;
         reading->reading = true;
         reading->generation = log->generation;
-        reading->position = (int64_t)log->count;
+        reading->position = sim_lane_stable(log);
         hub_lane_opened(hub, reading->lane, log->first, reading->position);
         return;
     }
@@ -448,13 +480,15 @@ static void step_reading(struct sim_gateway *gateway, struct sim_reading *readin
     }
     if (reading->ends_wanted && sim_once_in(&world->random, 2)) {
         reading->ends_wanted = false;
-        hub_lane_ends(hub, reading->lane, log->first, (int64_t)log->count);
+        hub_lane_ends(hub, reading->lane, log->first, sim_lane_stable(log));
         return;
     }
     if (reading->reading && (world->quiet || !sim_once_in(&world->random, 3)))
         read_live(gateway, reading);
     if (reading->lane && reading->scanning && !reading->scan_paused)
         read_scan(gateway, reading);
+    if (reading->lane)
+        sim_kept_step_reading(gateway, reading);
 }
 
 void sim_gateway_start(struct sim_world *world, struct sim_gateway *gateway)
@@ -497,6 +531,13 @@ void sim_gateway_start(struct sim_world *world, struct sim_gateway *gateway)
     config.state.items =
         config.history.messages == 1000 ? 1000 : 1 + sim_below(&world->items, 2 * SIM_ITEMS);
     config.state.chunk_bytes = 1 + sim_below(&world->items, 2000);
+    config.state.bytes = sim_once_in(&world->kept, 6)   ? 0
+                         : sim_once_in(&world->kept, 4) ? sim_below(&world->kept, 20000)
+                                                        : 1u << 20;
+    config.state.retention_ms =
+        sim_once_in(&world->kept, 2) ? INT64_MAX / 2 : 2000 + sim_below(&world->kept, 40000);
+    config.state.idle_ms = sim_below(&world->kept, 5000);
+    config.state.lane_bytes = sim_once_in(&world->kept, 4) ? sim_below(&world->kept, 20000) : 0;
     *gateway = (struct sim_gateway){.world = world,
                                     .history = config.history,
                                     .state = config.state,
@@ -522,6 +563,8 @@ void sim_gateway_kill(struct sim_gateway *gateway)
     world->rooms_closed += stats->rooms_closed;
     world->caught_up += hub_stats(gateway->hub)->deliveries_caught_up;
     world->scans += hub_stats(gateway->hub)->scans;
+    world->states_of_views += stats->states_of_views;
+    world->views_loaded += stats->view_loads;
     world->conflated += hub_stats(gateway->hub)->conflated;
     hub_free(gateway->hub);
     gateway->hub = NULL;
@@ -546,6 +589,11 @@ void sim_gateway_step(struct sim_gateway *gateway)
               "queues beyond their limit");
     SIM_CHECK(world, hub_stats(gateway->hub)->history_bytes <= gateway->history.buffered,
               "histories beyond their limit");
+    SIM_CHECK(world, hub_stats(gateway->hub)->view_bytes <= gateway->state.bytes,
+              "views beyond their limit");
+    for (unsigned i = 0; i < SIM_LANES; i++)
+        if (gateway->readings[i].lane)
+            sim_state_check_view(gateway, &gateway->readings[i]);
 }
 
 bool sim_gateway_at_rest(const struct sim_gateway *gateway)

@@ -6,6 +6,7 @@
  *   sim_client.c   connect, take deliveries from a lossy wire, keep the cursor, check what comes
  *   sim_orders.c   what the backend orders, and that it is done
  *   sim_state.c    what a room shows, from the definition
+ *   sim_kept.c     state topics: transactions over two logs, compaction, and how they are read
  *   sim_hostile.c  the one that does not: floods, forged and stolen cursors
  *   gateway_sim.c  faults, steps, invariants at rest */
 #ifndef TESTS_SIM_SIM_WORLD_H
@@ -14,6 +15,7 @@
 #include "buffer.h"
 #include "conflation.h"
 #include "hub.h"
+#include "notification.h"
 #include "policy.h"
 
 enum {
@@ -26,6 +28,8 @@ enum {
     SIM_SECRET_SIZE = 1024,
     SIM_ORDERS = 400,
     SIM_ITEMS = 7,
+    SIM_DISPATCHERS = 2,
+    SIM_BATCH = 12,
 };
 
 /* --- randomness ------------------------------------------------------------------------------- */
@@ -58,6 +62,23 @@ struct sim_record {
     bool removed;
     unsigned room_count;
     unsigned rooms[3], sequences[3];
+    uint8_t state_key[64]; /* of its record in the state topic */
+    size_t state_key_size;
+};
+
+/* A record of a state topic: one of the lane once more. */
+struct sim_kept_record {
+    bool gone; /* a marker, aborted, or compacted */
+    size_t of; /* index of the lane's */
+};
+
+/* The partition of a lane's state topic. */
+struct sim_kept {
+    bool exists;
+    int64_t first;
+    struct sim_kept_record *records;
+    size_t count;
+    int64_t open[SIM_DISPATCHERS]; /* where a dispatcher's transaction begins; -1: none is open */
 };
 
 struct sim_lane {
@@ -67,7 +88,21 @@ struct sim_lane {
     unsigned generation; /* how often it was created again */
     int64_t first;
     struct sim_record *records;
-    size_t count; /* the end offset */
+    size_t count;                  /* the end offset */
+    int64_t open[SIM_DISPATCHERS]; /* as of sim_kept */
+    struct sim_kept kept;
+};
+
+/* Writes items of its own, as each has partitions of the input, in transactions. */
+struct sim_dispatcher {
+    bool open;
+    bool aborts; /* the transaction that is open will: nobody will see its records */
+    bool ending; /* markers of it are still to come, in each log at another time */
+    struct {
+        struct sim_lane *lane;
+        size_t of;      /* index of the lane's record */
+    } batch[SIM_BATCH]; /* about items, for state topics */
+    unsigned count;
 };
 
 /* What a room must have delivered, in order. */
@@ -92,6 +127,10 @@ struct sim_reading {
     bool ends_wanted;
     bool scanning, scan_paused;
     int64_t scan_at, scan_until;
+    bool state_asked, state_of_lane; /* where the state topic ends, or the lane */
+    unsigned state_question;
+    bool state_reading;
+    int64_t state_at, state_until;
 };
 
 struct sim_gateway {
@@ -219,6 +258,8 @@ struct sim_world {
     unsigned step;
     struct sim_random random;
     struct sim_random items; /* of what is published */
+    struct sim_random kept;  /* of what happens to state topics */
+    struct sim_dispatcher dispatchers[SIM_DISPATCHERS];
     int64_t now_ms;
     const struct sim_plan *plan;
     struct layout *layout;
@@ -242,7 +283,7 @@ struct sim_world {
     bool lanes_recreated;
     uint64_t published, handled, recovered, fresh, caught_up, scans, conflated;
     uint64_t histories, history_messages, histories_complete, refreshed, intrusions;
-    uint64_t states, states_complete;
+    uint64_t states, states_complete, states_of_views, views_loaded, views_checked;
     uint64_t ended_by_order, kept_out, rooms_closed;
 };
 
@@ -261,6 +302,8 @@ void sim_broker_init(struct sim_world *world);
 void sim_broker_deinit(struct sim_world *world);
 void sim_publish(struct sim_world *world);
 struct sim_lane *sim_lane_of(struct sim_world *world, const char *topic, int32_t partition);
+/* A new record at the end of a lane. */
+struct sim_record *sim_append(const struct sim_world *world, struct sim_lane *lane);
 /* Whether a client that was behind need not get the room's notification of this number. */
 bool sim_is_superseded(const struct sim_world *world, unsigned room, unsigned sequence);
 /* When the room's notification was published; false: the log has it no more. */
@@ -288,8 +331,30 @@ void sim_orders_read(struct sim_gateway *gateway);
 void sim_orders_check(const struct sim_gateway *gateway);
 /* Fails unless the client, which is ended or refused for this reason, was named by an order. */
 void sim_orders_check_end(const struct sim_client *client, const char *reason);
-/* What a record to be published is about. */
-void sim_state_choose_item(struct sim_world *world, struct sim_record *record);
+/* What a record to be published by this dispatcher is about. */
+void sim_state_choose_item(struct sim_world *world, struct sim_record *record, unsigned dispatcher);
+/* Now and then: fails unless the view of a lane, if it has one that is exact, is the fold of it. */
+void sim_state_check_view(const struct sim_gateway *gateway, const struct sim_reading *reading);
+
+/* --- state topics, and the transactions that write them --- */
+
+/* A dispatcher that may write, with a transaction open in the lane, where its next record will be;
+ * -1: all are ending theirs. */
+int sim_kept_begin(struct sim_world *world, struct sim_lane *lane);
+/* That was the record: it is about an item. */
+void sim_kept_note(struct sim_world *world, struct sim_lane *lane, unsigned dispatcher,
+                   const struct notification *notification);
+/* Transactions end, logs are compacted. */
+void sim_kept_step(struct sim_world *world);
+/* Below it, all that there is can be read: the last stable offset. */
+int64_t sim_lane_stable(const struct sim_lane *lane);
+/* The lane is deleted, and its state topic with it. */
+void sim_kept_forget(struct sim_world *world, struct sim_lane *lane);
+/* A gateway's source. */
+void sim_kept_ask(struct sim_reading *reading, bool of_lane, unsigned question);
+void sim_kept_read(struct sim_reading *reading, int64_t from, int64_t to);
+void sim_kept_cancel(struct sim_reading *reading);
+void sim_kept_step_reading(struct sim_gateway *gateway, struct sim_reading *reading);
 /* Below which place the history lies that is next in the session's stream; -1: none is. */
 int64_t sim_state_place(const struct session *session);
 /* A chunk of a state has come. */
