@@ -20,7 +20,7 @@
 struct snapshot {
     struct hub_stats hub;
     struct kafka_source_stats kafka;
-    struct kafka_scan_stats scans;
+    struct kafka_scan_stats scans, states;
     struct http_server_stats http;
     struct engineio_stats engineio;
     struct socketio_stats socketio;
@@ -278,6 +278,16 @@ static const struct row counters[] = {
     ROW("states_incomplete_total", "Those of them that a limit or retention cut off.",
         hub.states_incomplete),
     ROW("state_items_total", "Items given as state.", hub.state_items),
+    ROW("states_of_views_total", "States that were given of a view, and not read back.",
+        hub.states_of_views),
+    ROW("state_lists_total", "Lists made of what rooms show; all who ask meanwhile share one.",
+        hub.state_lists),
+    ROW("state_chunks_total", "Pieces of them that were framed.", hub.state_chunks),
+    ROW("view_loads_total", "Views of lanes that began to be loaded.", hub.view_loads),
+    ROW("views_failed_total", "Those that had to begin again.", hub.views_failed),
+    ROW("views_too_large_total", "Views that did not fit into gateway.state.bytes.",
+        hub.views_too_large),
+    ROW("view_records_total", "Records read of state topics.", states.records),
     ROW("gaps_total", "Sessions that were told of a gap.", hub.gaps),
     ROW("scans_total", "Scans of the past wanted.", hub.scans),
     ROW("scan_records_total", "Records read by scans.", scans.records),
@@ -396,6 +406,9 @@ static const struct row gauges[] = {
         hub.histories_waiting),
     ROW("history_bytes", "Bytes of notifications kept for histories and states.",
         hub.history_bytes),
+    ROW("views", "Lanes of which it is known what all their rooms show.", hub.views),
+    ROW("view_bytes", "Bytes that this takes; see gateway.state.bytes.", hub.view_bytes),
+    ROW("view_loads_running", "State topics being read now.", states.running),
     ROW("scans_running", "Scans running now.", scans.running),
     ROW("scans_waiting", "Scans waiting now.", scans.waiting),
     ROW("tokens_waiting", "Tokens that wait for keys now.", tokens.waiting),
@@ -447,6 +460,7 @@ static void take_snapshot(struct gateway_metrics *metrics)
     if (from->kafka) {
         to->kafka = *kafka_source_stats(from->kafka);
         to->scans = *kafka_source_scan_stats(from->kafka);
+        to->states = *kafka_source_state_stats(from->kafka);
         to->kafka_up = kafka_source_ready(from->kafka, &detail);
     }
     if (from->http)

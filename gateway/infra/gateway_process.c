@@ -28,6 +28,7 @@ enum {
     TOKENS_WAITING_BYTES = 64 * 1024 * 1024,
     STREAM_WRITE_BYTES = 64 * 1024,
     STATE_CHUNK_BYTES = 64 * 1024, /* of a state, in one event */
+    VIEW_IDLE_MS = 10 * 60 * 1000, /* what a lane shows is kept so long for the next who asks */
     DESCRIPTORS_LEAST = 2 * LWS_SERVER_RESERVE,
 };
 
@@ -201,6 +202,19 @@ static struct presence_limits presence_limits_of(const struct gateway_settings *
     return limits;
 }
 
+/* A lane that is read back in the first step of a history says all there is; see history_search.c. */
+static struct state_limits state_limits_of(const struct gateway_process *process)
+{
+    const struct gateway_settings *settings = process->settings;
+    bool kept = process->shared->state_retention_ms > 0;
+    return (struct state_limits){.items = (uint32_t)settings->state_items,
+                                 .chunk_bytes = STATE_CHUNK_BYTES,
+                                 .bytes = kept ? (uint64_t)settings->state_bytes : 0,
+                                 .retention_ms = process->shared->state_retention_ms,
+                                 .idle_ms = VIEW_IDLE_MS,
+                                 .lane_bytes = (uint64_t)settings->history_bytes / 16};
+}
+
 /* Settings become the hub's configuration here and nowhere else: the domain does not know that
  * there are settings. */
 static void open_hub(struct gateway_process *process)
@@ -233,7 +247,7 @@ static void open_hub(struct gateway_process *process)
                     .bytes = (uint64_t)settings->history_bytes,
                     .age_ms = settings->history_age_ms,
                     .buffered = (uint64_t)settings->history_buffered},
-        .state = {.items = (uint32_t)settings->state_items, .chunk_bytes = STATE_CHUNK_BYTES},
+        .state = state_limits_of(process),
         .orders = orders_of(settings),
         .presence = presence_limits_of(settings),
         .access = {.told = client_log_access},

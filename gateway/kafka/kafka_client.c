@@ -1,5 +1,5 @@
-/* Handles of librdkafka as the gateway wants them, and records as the domain sees them. Three
- * purposes: live reading, reading of the past, and asking; each on a handle of its own, since a
+/* Handles of librdkafka as the gateway wants them, and records as the domain sees them. For live
+ * reading, reading of the past, and asking; each on a handle of its own, since a
  * handle has one connection to each broker, on which a slow answer holds up those behind it.
  *
  * The invariant: where to read from is ours. No group is joined, nothing is committed, and
@@ -23,6 +23,11 @@ static void set_default_property(rd_kafka_conf_t *conf, const struct kafka_setti
         kafka_conf_set(conf, property, value);
 }
 
+static bool is_asking(const struct kafka_client_options *options)
+{
+    return options->purpose == KAFKA_PURPOSE_ASKING || options->purpose == KAFKA_PURPOSE_MARKS;
+}
+
 static void set_client_properties(rd_kafka_conf_t *conf, const struct kafka_client_options *options)
 {
     const struct kafka_settings *settings = options->settings;
@@ -34,9 +39,10 @@ static void set_client_properties(rd_kafka_conf_t *conf, const struct kafka_clie
     kafka_conf_set(conf, "enable.auto.offset.store", "false");
     kafka_conf_set(conf, "enable.partition.eof", "true");
     kafka_conf_set(conf, "auto.offset.reset", "error");
-    kafka_conf_set(conf, "isolation.level", "read_committed");
+    kafka_conf_set(conf, "isolation.level",
+                   options->purpose == KAFKA_PURPOSE_MARKS ? "read_uncommitted" : "read_committed");
     kafka_conf_set(conf, "max.poll.interval.ms", "86400000"); /* a stopped process wakes up whole */
-    if (options->purpose == KAFKA_PURPOSE_ASKING)
+    if (is_asking(options))
         return;
     /* Else librdkafka, once it has met a full queue, looks again only after up to a second. */
     if (kafka_has_queue_backoff())
@@ -47,6 +53,8 @@ static void set_client_properties(rd_kafka_conf_t *conf, const struct kafka_clie
         /* What is fetched beyond a scan's end is thrown away. */
         kafka_conf_set(conf, "queued.max.messages.kbytes", KAFKA_SCAN_QUEUE_KIB);
         kafka_conf_set(conf, "fetch.message.max.bytes", "131072");
+    } else if (options->purpose == KAFKA_PURPOSE_LOAD) {
+        kafka_conf_set(conf, "queued.max.messages.kbytes", KAFKA_LOAD_QUEUE_KIB);
     } else
         set_default_property(conf, settings, "queued.max.messages.kbytes", "16384");
 }
@@ -67,7 +75,7 @@ enum status kafka_client_open(const struct kafka_client_options *options,
         return error_set(error, STATUS_INVALID, "cannot make a Kafka client: %s", text);
     }
     *client = (struct kafka_client){.handle = handle};
-    if (options->purpose == KAFKA_PURPOSE_ASKING)
+    if (is_asking(options))
         return STATUS_OK;
     /* Errors and logs then come through the one queue too, which is drained without
      * rd_kafka_poll(). */
@@ -135,4 +143,5 @@ void kafka_record_view(const rd_kafka_message_t *message, struct lane_record *re
                                    bytes_of(value, value ? size : 0));
     record->room_hashes = envelope.room_hashes;
     record->layout = envelope.layout;
+    record->about_item = envelope.item_hash != 0;
 }

@@ -10,21 +10,24 @@
 #include "status.h"
 
 enum kafka_purpose {
-    KAFKA_PURPOSE_LIVE,  /* reads lanes as they grow */
-    KAFKA_PURPOSE_SCAN,  /* reads pieces of the past, with little memory */
-    KAFKA_PURPOSE_ASKING /* metadata and ends, from a worker thread */
+    KAFKA_PURPOSE_LIVE,   /* reads lanes as they grow */
+    KAFKA_PURPOSE_SCAN,   /* reads pieces of the past, with little memory */
+    KAFKA_PURPOSE_LOAD,   /* reads whole state topics */
+    KAFKA_PURPOSE_ASKING, /* metadata and ends, from a worker thread */
+    KAFKA_PURPOSE_MARKS   /* likewise, but ends are high watermarks */
 };
 
-/* Bytes of values that a scan reads ahead; in KiB as text, for librdkafka. */
-enum { KAFKA_SCAN_QUEUE_BYTES = 64 * 1024 };
+/* Bytes of values that a scan, or a load, reads ahead; in KiB as text, for librdkafka. */
+enum { KAFKA_SCAN_QUEUE_BYTES = 64 * 1024, KAFKA_LOAD_QUEUE_BYTES = 1024 * 1024 };
 #define KAFKA_SCAN_QUEUE_KIB "64"
+#define KAFKA_LOAD_QUEUE_KIB "1024"
 
 struct kafka_client_options {
     const struct kafka_settings *settings;
     const char *client_id;
     enum kafka_purpose purpose;
     bool mock;           /* a produce does not wake the mock cluster's waiting fetch: ask often */
-    int wake_descriptor; /* LIVE, SCAN: an eventfd, written when the consumer's queue fills */
+    int wake_descriptor; /* LIVE, SCAN, LOAD: an eventfd, written when the consumer's queue fills */
     /* Called from whatever thread polls; NULL: errors are logged only. */
     void (*on_error)(rd_kafka_t *client, int code, const char *reason, void *opaque);
     void *opaque;
@@ -32,7 +35,7 @@ struct kafka_client_options {
 
 struct kafka_client {
     rd_kafka_t *handle;
-    rd_kafka_queue_t *queue; /* the consumer's queue; NULL if ASKING */
+    rd_kafka_queue_t *queue; /* the consumer's queue; NULL if ASKING or MARKS */
 };
 
 enum status kafka_client_open(const struct kafka_client_options *options,

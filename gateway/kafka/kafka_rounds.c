@@ -12,6 +12,7 @@ enum {
     PROBE_SOON_MS = 250,  /* after a sign of trouble */
     PROBE_AWAY_MS = 1000, /* while the broker is away */
     SCAN_STALL_MS = 30000,
+    SCAN_SHORT_MS = 5000,
 };
 
 /* Twice in the time in which a lane may stand still. */
@@ -115,12 +116,23 @@ static bool round_open_clients(struct kafka_source *source)
                                            .client_id = source->config.client_id,
                                            .wake_descriptor = source->asker.descriptor,
                                            .consumers = source->config.scans,
+                                           .purpose = KAFKA_PURPOSE_SCAN,
                                            .mock = source->mock,
                                            .stall_ms = SCAN_STALL_MS,
+                                           .short_ms = SCAN_SHORT_MS,
                                            .record = scan_record,
                                            .ended = scan_ended,
                                            .context = source};
     source->scans = kafka_scan_pool_open(&scans);
+    struct kafka_states_config states = {.settings = source->config.settings,
+                                         .client_id = source->config.client_id,
+                                         .hub = source->hub,
+                                         .worker = source->asker.worker,
+                                         .wake_descriptor = source->asker.descriptor,
+                                         .loads = source->config.scans,
+                                         .stall_ms = SCAN_STALL_MS,
+                                         .mock = source->mock};
+    source->states = kafka_states_open(&states);
     return true;
 }
 

@@ -13,14 +13,11 @@
 #include <utlist.h>
 
 #include "event_descriptor.h"
-#include "kafka_client.h"
 #include "log.h"
 #include "mem.h"
 
 enum {
-    BATCH = 32,      /* messages that a consumer gives in a turn */
-    SHORT_MS = 5000, /* a log that ends below `to` is believed after so long: a new leader may know
-                        its last stable offset a little late */
+    BATCH = 32, /* messages that a consumer gives in a turn */
     SHORT_CHECK_MS = 500,
 };
 
@@ -140,9 +137,11 @@ static bool consumer_assign(struct scan_consumer *consumer, const struct kafka_s
 
 /* A queue that was full stops librdkafka before 2.2 for up to a second, however soon it is emptied:
  * its thread looks again when something happens. This happens. */
-static void consumer_wake(struct scan_consumer *consumer)
+static void consumer_wake(const struct kafka_scan_pool *pool, struct scan_consumer *consumer)
 {
-    bool may_sleep = consumer->taken_bytes >= KAFKA_SCAN_QUEUE_BYTES && !kafka_has_queue_backoff();
+    size_t queue = pool->config.purpose == KAFKA_PURPOSE_LOAD ? KAFKA_LOAD_QUEUE_BYTES
+                                                              : KAFKA_SCAN_QUEUE_BYTES;
+    bool may_sleep = consumer->taken_bytes >= queue && !kafka_has_queue_backoff();
     consumer->taken_bytes = 0;
     if (!may_sleep)
         return;
@@ -165,7 +164,7 @@ static bool consumer_open(struct kafka_scan_pool *pool, struct scan_consumer *co
         return true;
     struct kafka_client_options options = {.settings = pool->config.settings,
                                            .client_id = pool->config.client_id,
-                                           .purpose = KAFKA_PURPOSE_SCAN,
+                                           .purpose = pool->config.purpose,
                                            .mock = pool->config.mock,
                                            .wake_descriptor = pool->config.wake_descriptor};
     struct error error;
@@ -341,7 +340,7 @@ static bool serve_batch(struct kafka_scan_pool *pool, struct scan_consumer *cons
         consumer->batch_count = count > 0 ? (size_t)count : 0;
     }
     if (consumer->batch_count == 0) {
-        consumer_wake(consumer);
+        consumer_wake(pool, consumer);
         return false;
     }
     while (!scan->over && !scan->paused && consumer->batch_at < consumer->batch_count) {
@@ -359,7 +358,7 @@ static void consumer_expire(struct kafka_scan_pool *pool, struct scan_consumer *
     struct kafka_scan *scan = consumer->scan;
     if (!scan || scan->paused)
         return;
-    if (scan->short_since_ms != 0 && pool->now_ms - scan->short_since_ms >= SHORT_MS)
+    if (scan->short_since_ms != 0 && pool->now_ms - scan->short_since_ms >= pool->config.short_ms)
         scan_end_with(pool, scan, STATUS_NOT_FOUND);
     else if (pool->now_ms - scan->progress_ms >= pool->config.stall_ms)
         scan_end_with(pool, scan, STATUS_UNAVAILABLE);

@@ -7,6 +7,7 @@
 #ifndef GATEWAY_KAFKA_KAFKA_SCAN_H
 #define GATEWAY_KAFKA_KAFKA_SCAN_H
 
+#include "kafka_client.h"
 #include "kafka_settings.h"
 #include "lane_source.h"
 #include "status.h"
@@ -17,9 +18,13 @@ struct kafka_scan_pool_config {
     const struct kafka_settings *settings;
     const char *client_id;
     int wake_descriptor; /* an eventfd */
-    unsigned consumers;  /* scans at a time; each consumer keeps up to 1 MiB */
+    unsigned consumers;  /* scans at a time; each consumer keeps up to 1 MiB, of a load 2 MiB */
+    enum kafka_purpose purpose; /* SCAN or LOAD */
     bool mock;
     int64_t stall_ms; /* a scan that gets nothing for so long ends as unavailable */
+    int64_t
+        short_ms; /* a log that ends below `to` is believed after so long: a new leader may know its
+                         last stable offset a little late, and a transaction may be open */
     /* False: pause after this record. May start, resume or cancel any scan, this one too. */
     bool (*record)(void *context, struct lane *lane, const struct lane_record *record);
     /* STATUS_OK: everything below `to` was given. STATUS_EXPIRED: the log does not have `from`.

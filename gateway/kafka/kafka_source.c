@@ -205,13 +205,42 @@ static void scan_cancel(void *context, struct lane *lane)
     kafka_scan_cancel(source->scans, lane);
 }
 
+static struct kafka_states_log log_of(const struct kafka_lane *entry)
+{
+    return (struct kafka_states_log){entry->lane, entry->topic, entry->partition,
+                                     entry->partition_count};
+}
+
+static void ask_state_ends(void *context, struct lane *lane, bool of_lane, unsigned question)
+{
+    struct kafka_source *source = context;
+    const struct kafka_states_log log = log_of(entry_of(source, lane));
+    kafka_states_ask(source->states, &log, of_lane, question);
+}
+
+static void read_state(void *context, struct lane *lane, int64_t from, int64_t to)
+{
+    struct kafka_source *source = context;
+    const struct kafka_states_log log = log_of(entry_of(source, lane));
+    kafka_states_read(source->states, &log, from, to);
+}
+
+static void cancel_state(void *context, struct lane *lane)
+{
+    struct kafka_source *source = context;
+    kafka_states_cancel(source->states, lane);
+}
+
 const struct lane_source_ops kafka_source_ops = {.open = open_lane,
                                                  .close = close_lane,
                                                  .reopen = reopen_lane,
                                                  .ends = lane_ask_ends,
                                                  .scan = scan_lane,
                                                  .scan_resume = scan_resume,
-                                                 .scan_cancel = scan_cancel};
+                                                 .scan_cancel = scan_cancel,
+                                                 .state_ends = ask_state_ends,
+                                                 .state_read = read_state,
+                                                 .state_cancel = cancel_state};
 
 /* --- Life and turns --------------------------------------------------------------------------- */
 
@@ -239,6 +268,7 @@ void kafka_source_close(struct kafka_source *source)
     kafka_asker_stop(&source->asker);
     kafka_ends_round_free(source->round);
     kafka_scan_pool_close(source->scans);
+    kafka_states_close(source->states);
     kafka_client_close(&source->live);
     kafka_lanes_deinit(&source->lanes);
     kafka_asker_close(&source->asker);
@@ -266,6 +296,8 @@ void kafka_source_service(struct kafka_source *source, int64_t now_ms, int64_t w
     bool more = drain_live(source);
     if (source->scans)
         more = kafka_scan_service(source->scans, now_ms) || more;
+    if (source->states)
+        more = kafka_states_service(source->states, now_ms) || more;
     kafka_watch_run(source);
     kafka_rounds_run(source);
     kafka_lanes_reap(&source->lanes);
@@ -284,6 +316,8 @@ void kafka_source_service_live(struct kafka_source *source, int64_t now_ms, int6
 int64_t kafka_source_deadline_ms(const struct kafka_source *source)
 {
     int64_t deadline = source->scans ? kafka_scan_deadline_ms(source->scans) : INT64_MAX;
+    if (source->states && kafka_states_deadline_ms(source->states) < deadline)
+        deadline = kafka_states_deadline_ms(source->states);
     /* Nothing of ours is due before its answer, which wakes the loop. */
     if (source->round)
         return deadline;
@@ -316,8 +350,14 @@ const struct kafka_source_stats *kafka_source_stats(const struct kafka_source *s
     return &source->stats;
 }
 
+static const struct kafka_scan_stats no_scans;
+
 const struct kafka_scan_stats *kafka_source_scan_stats(const struct kafka_source *source)
 {
-    static const struct kafka_scan_stats none;
-    return source->scans ? kafka_scan_stats(source->scans) : &none;
+    return source->scans ? kafka_scan_stats(source->scans) : &no_scans;
+}
+
+const struct kafka_scan_stats *kafka_source_state_stats(const struct kafka_source *source)
+{
+    return source->states ? kafka_states_stats(source->states) : &no_scans;
 }

@@ -41,10 +41,10 @@ struct kafka_source_config {
     const struct layout *layout;           /* borrowed until it is closed */
     const char *client_id;                 /* borrowed until it is closed */
     uint64_t hash_seed;                    /* random, of the table of lanes */
-    unsigned scans;                        /* consumers for catch-up */
-    unsigned records_per_turn;             /* live records handed over before the loop may turn */
-    int64_t probe_interval_ms;             /* how often the broker is asked whether it is there */
-    int64_t stall_ms; /* a lane that is behind and gets nothing for so long is read anew */
+    unsigned scans;            /* consumers for catch-up, and as many for state topics */
+    unsigned records_per_turn; /* live records handed over before the loop may turn */
+    int64_t probe_interval_ms; /* how often the broker is asked whether it is there */
+    int64_t stall_ms;          /* a lane that is behind and gets nothing for so long is read anew */
     struct metric_histogram *record_age; /* how old records are when they arrive; may be NULL */
 };
 
@@ -79,5 +79,7 @@ bool kafka_source_is_mock(const struct kafka_source *source);
 
 const struct kafka_source_stats *kafka_source_stats(const struct kafka_source *source);
 const struct kafka_scan_stats *kafka_source_scan_stats(const struct kafka_source *source);
+/* The same, of state topics. */
+const struct kafka_scan_stats *kafka_source_state_stats(const struct kafka_source *source);
 
 #endif

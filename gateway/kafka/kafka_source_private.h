@@ -11,6 +11,7 @@
 #include "kafka_ends.h"
 #include "kafka_lanes.h"
 #include "kafka_source.h"
+#include "kafka_states.h"
 #include "worker.h"
 
 struct kafka_source {
@@ -19,6 +20,7 @@ struct kafka_source {
     struct kafka_asker asker;
     struct kafka_client live; /* opened when the broker has answered for the first time */
     struct kafka_scan_pool *scans;
+    struct kafka_states *states; /* opened with the scans */
     struct kafka_lanes lanes;
     struct kafka_ends_round *round; /* under way, or NULL */
     bool answered;                  /* the broker did, once */

@@ -279,12 +279,17 @@ static const struct setting table[] = {
             .help = "Bytes that are read for all clients and not given yet; one history may have "
                     "an eighth of them. Beyond it the oldest of a history are left out."),
 
-    /* --- State: what a room shows; history.bytes, .age and .buffered hold for it too */
+    /* --- State: what a room shows; history.buffered holds for it too, and where it is read back
+     * history.bytes and .age */
     SETTING(
         INTEGER, "state.items", state_items, "1000", RANGE(0, 100000),
         .help =
             "Items of a room's state; of more, those that have not changed for longest are left "
             "out, and the answer says so. 0: there is none, and requests for it are refused."),
+    SETTING(SIZE, "state.bytes", state_bytes, "64MiB", RANGE(0, 1024 * GIB),
+            .help = "What a process may hold of what rooms show, of all lanes whose state is asked "
+                    "for. A lane that does not fit is read back instead, as far as history.bytes "
+                    "and .age go, and so are all if it is 0."),
 
     /* --- Events of clients to the backend; which there are, gateway.access says */
     SETTING(STRING, "client_events.topic", events_topic, "clients.events",

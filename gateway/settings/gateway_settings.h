@@ -100,6 +100,7 @@ struct gateway_settings {
     int64_t history_messages, history_bytes, history_age_ms, history_buffered;
     /* gateway.state */
     int64_t state_items;
+    int64_t state_bytes;
 
     /* gateway.client_events */
     char *events_topic;

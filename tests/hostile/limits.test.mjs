@@ -596,6 +596,8 @@ const EXCEPTIONS = {
     'control.order_age': 'a time, after which an order is forgotten: orders_test.c',
     'rooms that a session has lost, of which it is yet to be told (but for those of the private id)': 'takes fresh tokens, and a client that reads nothing: refresh_test.c',
     'what a worker shows the others': "the number is the program's own",
+    'state.bytes': 'takes a real broker, with state topics: a_view_that_does_not_fit_is_not_kept in views_test.c',
+    'state topics that are read at a time': 'takes a real broker, with state topics: item_state.test.mjs reads several',
     'a step of a state': 'the others come in the next: history_search_test.c',
     'presence.entries': 'takes other gateways, with rooms full of users: presence_test.c',
     'presence.users': 'takes other gateways, with rooms full of users: presence_test.c',

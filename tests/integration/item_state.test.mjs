@@ -4,9 +4,11 @@ import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 import { test } from 'node:test';
 import { decodeNotification } from './lib/backend.mjs';
+import { token } from './lib/client.mjs';
 import { PROGRAMS, SLOW } from './lib/places.mjs';
+import { WebSocketClient } from './lib/streams.mjs';
 import { eventually, sleep } from './lib/wait.mjs';
-import { taskEvent, World } from './lib/world.mjs';
+import { SECRET, taskEvent, World } from './lib/world.mjs';
 
 const RULES = `rules:
   - name: show
@@ -157,4 +159,108 @@ test('without transactions the state is ahead of its lane, and never behind', { 
         assert.deepEqual(await read(world, 'fanout.tenant.state'), await read(world, 'fanout.tenant'));
         return true;
     }, { timeout: 20000 * SLOW, interval: 500 });
+});
+
+/* A page that joins a project with its state, and goes on with what is live. */
+class Page {
+    board = new Map();
+
+    constructor(tenant, room) { Object.assign(this, { tenant, room }); }
+
+    set({ item, taskStatus }) {
+        this.board.delete(item.key);
+        if (!item.removed)
+            this.board.set(item.key, String(taskStatus.data.n));
+    }
+
+    async open(gateway) {
+        this.client = new WebSocketClient(gateway.url, { token: token({ sub: 'usr_page', tenant: this.tenant }, SECRET) });
+        const take = this.client.take.bind(this.client);
+        this.client.take = (message) => {
+            if (message.type === 'state' && message.first)
+                this.board.clear();
+            if (message.type === 'state')
+                message.items.forEach(({ data }) => this.set(data));
+            else if (message.type === 'notification' && message.data.item)
+                this.set(message.data);
+            take(message);
+        };
+        await this.client.connect();
+        /* A dispatcher that was killed in a transaction keeps its lanes back: a page asks again. */
+        for (this.refused = 0; !this.answer?.state; this.refused++) {
+            this.answer = await this.client.ask({ type: 'subscribe', rooms: [this.room], state: true });
+            assert.ok(this.answer.state || this.answer.code === 'unavailable', JSON.stringify(this.answer));
+        }
+        return this;
+    }
+
+    /* What it should show, of the fold of all that was ever published. */
+    expected(lane) {
+        const prefix = `${this.tenant} ${this.room} `;
+        return new Map([...lane].filter(([place, value]) => place.startsWith(prefix) && !value.endsWith('removed')).map(([place, value]) => [place.slice(prefix.length), value]));
+    }
+    async shows(lane, what) {
+        const sorted = (map) => [...map].sort().join();
+        await eventually(() => sorted(this.board) === sorted(this.expected(lane)), { timeout: 30000 * SLOW, what: () => `${what}: ${sorted(this.expected(lane))}, it shows ${sorted(this.board)}` });
+    }
+}
+const PAGES = ['acme', 'globex'].flatMap((tenant) => ['project:p1', 'project:p2'].map((room) => [tenant, room]));
+
+test('who joins is shown what the state topic keeps of a lane that has forgotten it', { timeout: 300000 * SLOW }, async (t) => {
+    const world = await World.open(t, 'item_state_views', { rules: RULES, settings: { dispatcher: { batch: { events: 20 } }, gateway: { history: { bytes: '4KiB' } } } });
+    const dispatchers = [await world.dispatcher({ name: 'first' }), await world.dispatcher({ name: 'second' })];
+    const backend = await world.backend();
+    const tasks = new Tasks();
+    const lane = async (before = []) => [...before, ...await world.broker.read('fanout.tenant')];
+    const all = async (before = []) => {
+        const told = async () => new Set((await lane(before)).map(({ value }) => decodeNotification(value).eventId)).size;
+        await eventually(async () => await told() === tasks.n, { timeout: 90000 * SLOW, interval: 500, what: () => dispatchers.map((one) => one.tail()).join('\n') });
+        return lane(before);
+    };
+    const began = Date.now();
+    await backend.events(tasks.batch(1500));
+    const forgotten = await all();
+    await world.broker.admin(async (admin) => admin.deleteTopicRecords({
+        topic: 'fanout.tenant', partitions: (await world.broker.ends('fanout.tenant')).map((_, partition) => ({ partition, offset: '-1' })),
+    }));
+    assert.equal((await lane()).length, 0);
+
+    const gateways = [await world.gateway({ name: 'gateway-0' }), await world.gateway({ name: 'gateway-1' })];
+    const pages = [];
+    const open = async (count, what) => {
+        for (const [i, [tenant, room]] of [...PAGES, ...PAGES].slice(0, count).entries())
+            pages.push(await new Page(tenant, room).open(gateways[i % 2]));
+        t.diagnostic(`${what}: ${count} pages, ${pages.slice(-count).reduce((sum, { refused }) => sum + refused - 1, 0)} were asked to come again`);
+    };
+    t.after(() => pages.forEach(({ client }) => client.disconnect()));
+    await open(8, 'cold');
+    for (const page of pages) {
+        const { state } = page.answer;
+        assert.equal(state.count, page.expected(fold(forgotten)).size);
+        assert.equal(state.complete, false, 'the topic does not know what was before it');
+        assert.ok(state.since >= began && state.since <= Date.now(), `since ${state.since}`);
+        await page.shows(fold(forgotten), 'a page of a lane that was forgotten');
+    }
+    assert.ok(pages.some(({ board }) => board.size > 2));
+    const metric = (gateway, name) => world.metric(gateway, `smartstack_gateway_${name}`);
+    assert.equal(await metric(gateways[0], 'states_of_views_total'), 4);
+    assert.ok(await metric(gateways[0], 'view_loads_total') <= 2, 'one load for a lane, whoever asks');
+    assert.ok(await metric(gateways[0], 'view_bytes') > 1000);
+
+    for (let round = 0; round < 8; round++) { // late joiners, beside kills of dispatchers and of a gateway
+        await backend.events(tasks.batch(150));
+        const dispatcher = dispatchers[round % 2];
+        await dispatcher.kill();
+        if (round === 3) {
+            await gateways[1].kill();
+            gateways[1].start();
+            await world.waitReady(gateways[1]);
+        }
+        dispatcher.start();
+        await open(2, `round ${round}`);
+    }
+    const shown = fold(await all(forgotten));
+    for (const [i, page] of pages.entries())
+        await page.shows(shown, `page ${i}`);
+    assert.ok(await metric(gateways[0], 'states_of_views_total') >= 12);
 });
