@@ -32,6 +32,11 @@ struct lane {
     bool paused;
     enum status scan_status;
     int64_t scan_first;
+    struct state_ends state_ends; /* the last answer */
+    unsigned state_answers, state_reads;
+    enum status state_status;
+    int64_t *kept; /* offsets read of its state topic */
+    size_t kept_count, kept_capacity;
     struct kafka_source *source;
 };
 
@@ -120,6 +125,26 @@ void hub_scan_ended(struct hub *hub, struct lane *lane, enum status status, int6
     lane->scans_ended++;
     lane->scan_status = status;
     lane->scan_first = first;
+}
+
+void hub_state_ends(struct hub *hub, struct lane *lane, const struct state_ends *ends)
+{
+    (void)hub;
+    lane->state_answers++;
+    lane->state_ends = *ends;
+}
+
+void hub_state_record(struct hub *hub, struct lane *lane, const struct lane_record *record)
+{
+    (void)hub;
+    add_offset(&lane->kept, &lane->kept_count, &lane->kept_capacity, record->offset);
+}
+
+void hub_state_read(struct hub *hub, struct lane *lane, enum status status)
+{
+    (void)hub;
+    lane->state_reads++;
+    lane->state_status = status;
 }
 
 /* --- The world --- */
@@ -305,6 +330,7 @@ static void lane_deinit(struct lane *lane)
 {
     free(lane->offsets);
     free(lane->scanned);
+    free(lane->kept);
 }
 
 static void open_lane(struct lane *lane)
@@ -497,6 +523,83 @@ START_TEST(aborted_transactions_leave_a_position_and_no_record)
         rd_kafka_destroy(producer);
         close_lane(&lane);
     }
+    close_world();
+}
+END_TEST
+
+/* --- State topics --- */
+
+static void ask_ends(struct lane *lane, bool of_lane, unsigned question)
+{
+    unsigned before = lane->state_answers;
+    kafka_source_ops.state_ends(world.source, lane, of_lane, question);
+    PUMP_UNTIL(lane->state_answers == before + 1, 10000);
+    ck_assert_uint_eq(lane->state_ends.question, question);
+}
+
+/* A transaction that is open lies below the end, of which every other handle is told that it lies
+ * beyond it; what is read stops before it, and goes on when it is over. */
+static void look_at_open_transaction(struct lane *lane, const char *kept)
+{
+    rd_kafka_t *producer = new_producer(lane->topic);
+    ck_assert_ptr_null(rd_kafka_init_transactions(producer, 15000));
+    ck_assert_ptr_null(rd_kafka_begin_transaction(producer));
+    for (int i = 0; i < 2; i++) {
+        produce_one(producer, kept);
+        produce_one(producer, lane->topic);
+    }
+    rd_kafka_flush(producer, 15000);
+    ask_ends(lane, false, 7);
+    ck_assert_int_eq(lane->state_ends.status, STATUS_OK);
+    ck_assert_int_eq(lane->state_ends.first, 0);
+    ck_assert_int_eq(lane->state_ends.end, 5);
+    ask_ends(lane, true, 8);
+    ck_assert_int_eq(lane->state_ends.end, 2);
+    kafka_source_ops.state_read(world.source, lane, 0, 5);
+    PUMP_UNTIL(lane->kept_count == 3, 10000);
+    pump_for(500);
+    ck_assert_uint_eq(lane->state_reads, 0);
+    ck_assert_uint_eq(lane->kept_count, 3);
+    ck_assert_ptr_null(rd_kafka_commit_transaction(producer, 15000));
+    PUMP_UNTIL(lane->state_reads == 1, 10000);
+    ck_assert_int_eq(lane->state_status, STATUS_OK);
+    check_run(lane->kept, lane->kept_count, 0, 5);
+    rd_kafka_destroy(producer);
+}
+
+START_TEST(state_topics_end_where_the_last_record_was_written)
+{
+    struct lane lane;
+    char kept[100];
+    open_world();
+    lane_init(&lane);
+    snprintf(kept, sizeof(kept), "%s.state", lane.topic);
+    create_topic(lane.topic, 1);
+    open_lane(&lane);
+    PUMP_UNTIL(lane.opened == 1, 10000);
+    ask_ends(&lane, false, 1); /* there is none; the embedded broker is not even asked */
+    ck_assert_int_eq(lane.state_ends.status, STATUS_NOT_FOUND);
+    if (world.real) {
+        create_topic(kept, 1);
+        produce(kept, 3);
+        look_at_open_transaction(&lane, kept);
+        delete_records(kept, 2);
+        kafka_source_ops.state_read(world.source, &lane, 0, 5);
+        PUMP_UNTIL(lane.state_reads == 2, 10000);
+        ck_assert_int_eq(lane.state_status, STATUS_EXPIRED);
+        ask_ends(&lane, false, 9);
+        ck_assert_int_eq(lane.state_ends.first, 2);
+        kafka_source_ops.state_read(world.source, &lane, 2, 5);
+    }
+    unsigned answers = lane.state_answers;
+    if (world.real)
+        kafka_source_ops.state_cancel(world.source, &lane);
+    kafka_source_ops.state_ends(world.source, &lane, false, 10);
+    kafka_source_ops.state_cancel(world.source, &lane);
+    pump_for(300);
+    ck_assert_uint_eq(lane.state_answers, answers); /* it was taken back */
+    ck_assert_uint_le(lane.state_reads, 2);
+    close_lane(&lane);
     close_world();
 }
 END_TEST
@@ -769,6 +872,7 @@ TEST_PROGRAM("kafka_source", what_is_produced_around_the_opening_is_seen_from_th
              a_topic_created_late_is_waited_for, fewer_partitions_than_configured_is_no_lane,
              a_lane_closed_and_opened_again_starts_at_the_new_end,
              aborted_transactions_leave_a_position_and_no_record,
+             state_topics_end_where_the_last_record_was_written,
              scans_give_their_range_once_in_order_with_pauses,
              a_cancelled_scan_does_not_disturb_the_next,
              a_scan_of_what_retention_removed_says_where_the_log_begins,
