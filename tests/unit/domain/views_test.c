@@ -254,7 +254,7 @@ static void begin_world(void)
     world.config.history = (struct history_limits){
         .messages = 100, .bytes = 1 << 20, .age_ms = INT64_MAX, .buffered = 1 << 20};
     world.config.state = (struct state_limits){.items = 100,
-                                               .chunk_bytes = 1000,
+                                               .chunk_bytes = 2000,
                                                .bytes = 1 << 20,
                                                .retention_ms = 500000,
                                                .idle_ms = IDLE_MS};
@@ -354,6 +354,69 @@ START_TEST(one_load_and_one_list_are_for_all_who_ask)
     ck_assert_uint_eq(stats()->state_chunks, 1);
     ck_assert_uint_eq(world.encoded, 2);
     ck_assert_uint_eq(stats()->histories_waiting, 0);
+    end_world();
+}
+END_TEST
+
+/* --- a crowd: what its sessions are given is counted */
+
+enum { CROWD = 10000 };
+static struct {
+    unsigned chunks, joined;
+    uint64_t most_bytes;
+} crowd;
+
+static void take_in_crowd(struct session *session, void *connection)
+{
+    struct delivery delivery;
+    (void)connection;
+    if (world.hub->stats.history_bytes > crowd.most_bytes)
+        crowd.most_bytes = world.hub->stats.history_bytes;
+    while (session_next(session, &delivery)) {
+        crowd.chunks += delivery.kind == DELIVERY_STATE;
+        crowd.joined += delivery.kind == DELIVERY_JOINED && delivery.history_count == 100;
+    }
+}
+
+static const struct transport_ops crowd_transport = {"crowd", TRANSPORT_SLOT_SSE, encode,
+                                                     take_in_crowd, append_item};
+
+START_TEST(ten_thousand_who_ask_at_once_get_one_list_that_is_framed_once)
+{
+    static struct session *sessions[CROWD];
+    char item[16];
+    begin_world();
+    world.hub->config.sessions = CROWD + 1;
+    memset(&crowd, 0, sizeof(crowd));
+    for (unsigned i = 0; i < 98; i++) {
+        snprintf(item, sizeof(item), "item-%u", i);
+        write_kept(item, item);
+    }
+    for (unsigned i = 0; i < CROWD; i++) {
+        struct session_request request = {
+            .transport = &crowd_transport,
+            .claims = BYTES_LITERAL("{\"sub\":\"usr_1\",\"tenant\":\"acme\"}"),
+            .now_ms = world.now_ms};
+        sessions[i] = hub_open_session(world.hub, &request);
+    }
+    turn(1);
+    const struct history_request state = {.since_ms = INT64_MIN, .state = true};
+    for (unsigned i = 0; i < CROWD; i++)
+        session_join_with_history(sessions[i], BYTES_LITERAL("task:1"), 1, &state, world.now_ms,
+                                  wall_ms());
+    turn(1);
+    load();
+    for (unsigned i = 0; i < 10; i++) /* so many a turn: nobody else waits for them */
+        turn(1);
+    ck_assert_uint_eq(crowd.joined, CROWD);
+    ck_assert_uint_eq(crowd.chunks, CROWD);
+    ck_assert_uint_eq(stats()->view_loads, 1);
+    ck_assert_uint_eq(stats()->state_lists, 1);
+    ck_assert_uint_eq(stats()->state_chunks, 1);
+    ck_assert_uint_eq(world.encoded, 100);
+    ck_assert_uint_lt(crowd.most_bytes, 50000); /* of all of them */
+    for (unsigned i = 0; i < CROWD; i++)
+        session_close(sessions[i]);
     end_world();
 }
 END_TEST
@@ -637,6 +700,7 @@ END_TEST
 TEST_PROGRAM("views", a_state_is_what_the_topic_keeps_and_the_lane_goes_on_with,
              it_is_exact_when_the_lane_has_come_to_where_it_ended,
              one_load_and_one_list_are_for_all_who_ask,
+             ten_thousand_who_ask_at_once_get_one_list_that_is_framed_once,
              a_session_that_is_behind_gets_it_when_it_has_caught_up,
              a_room_is_given_nothing_before_its_state, without_a_topic_the_lane_is_read_back,
              a_lane_that_is_whole_and_short_is_read_back, what_fails_is_done_again,
