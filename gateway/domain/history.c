@@ -178,7 +178,7 @@ void history_set_whole(struct history *history, struct position end, bool comple
     if (since_ms < history->since_ms)
         since_ms = history->since_ms;
     assert(history->bytes == 0 && count == most);
-    struct state_list *list = state_list_new(history->hub, messages, count, since_ms);
+    struct state_list *list = state_list_new(history->hub, messages, count, since_ms, false);
     state_list_hold(list);
     history_set_list(history, list, end, complete, since_ms);
 }

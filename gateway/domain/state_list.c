@@ -11,7 +11,7 @@
 #include "mem.h"
 
 struct state_list *state_list_new(struct hub *hub, struct message **messages, uint32_t count,
-                                  int64_t since_ms)
+                                  int64_t since_ms, bool of_view)
 {
     struct state_list *list = mem_new(struct state_list);
     assert(messages || count == 0);
@@ -19,6 +19,7 @@ struct state_list *state_list_new(struct hub *hub, struct message **messages, ui
     list->messages = messages;
     list->count = count;
     list->since_ms = since_ms;
+    list->of_view = of_view;
     list->oldest_ms = INT64_MAX;
     list->own_bytes = count * sizeof(struct message *);
     for (uint32_t i = 0; i < count; i++) {
@@ -77,11 +78,10 @@ size_t state_list_room(const struct hub *hub)
 
 void state_list_keep(struct state_list *list, struct state_list **at)
 {
-    assert(!list->kept_at && !*at);
+    assert(list->of_view && !list->kept_at && !*at);
     struct hub *hub = list->hub;
     *at = list;
     list->kept_at = at;
-    list->shared = true;
     hub->stats.view_bytes += list->own_bytes;
     DL_APPEND(hub->state_lists, list);
 }
@@ -105,8 +105,8 @@ void state_list_make_room(struct hub *hub)
 
 /* --- chunks ----------------------------------------------------------------------------------- */
 
-/* Copied: the frame itself stays only where the lane's ring has room for it. Messages of a state
- * topic are in no ring, and the chunk is what is kept of them. */
+/* Copied: the frame itself stays only where the lane's ring has room for it. Of those that a view
+ * shows the chunk is what is kept. */
 static void append_list_item(const struct state_list *list, struct lane *lane,
                              const struct transport_ops *transport, struct message *message)
 {
@@ -115,7 +115,7 @@ static void append_list_item(const struct state_list *list, struct lane *lane,
     message_frame(message, transport);
     struct bytes notification = message_framed_notification(message, transport->slot, &event);
     transport->append_item(&list->hub->chunk, event, notification);
-    if (!framed && (list->shared || !lane || !lane_count_frame(lane, message)))
+    if (!framed && (list->of_view || !lane || !lane_count_frame(lane, message)))
         message_forget_frame(message, transport->slot);
     message_forget_decoded(message);
 }

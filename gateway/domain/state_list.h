@@ -42,7 +42,7 @@ struct state_list {
     struct message **messages; /* a reference each */
     uint32_t count;
     uint32_t holders;
-    bool shared;                 /* a view has made it */
+    bool of_view;                /* its messages are in no ring, or not for long */
     struct state_list **kept_at; /* where the view keeps it; NULL: it does not */
     size_t message_bytes;        /* of records */
     size_t own_bytes;            /* beside them, chunks included */
@@ -52,9 +52,10 @@ struct state_list {
     struct state_list *prev, *next; /* in hub->state_lists, if it is kept */
 };
 
-/* The memory is taken, with the references in it; NULL: none. Nobody holds it yet. */
+/* The memory is taken, with the references in it; NULL: none. Nobody holds it yet. `of_view`: the
+ * messages live as long as a view shows them, and so no frame may stay with them. */
 struct state_list *state_list_new(struct hub *hub, struct message **messages, uint32_t count,
-                                  int64_t since_ms);
+                                  int64_t since_ms, bool of_view);
 
 /* For a session, which is counted. */
 void state_list_hold(struct state_list *list);

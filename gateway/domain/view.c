@@ -448,7 +448,7 @@ static struct state_list *make_list(struct view *view, const struct view_room *r
             since_ms = history_after_ms(all[i]->timestamp_ms);
     for (uint32_t i = from; i < count; i++)
         all[i - from] = message_ref(all[i]);
-    return state_list_new(view->hub, all, count - from, since_ms);
+    return state_list_new(view->hub, all, count - from, since_ms, true);
 }
 
 static bool list_serves(const struct state_list *list, int64_t oldest_ms)
@@ -476,7 +476,7 @@ struct state_list *view_list(struct view *view, struct bytes scope, struct bytes
     if (room && !expire_room(view, room, oldest_ms))
         room = NULL;
     size_t most = state_list_room(hub);
-    list = room ? make_list(view, room, most) : state_list_new(hub, NULL, 0, INT64_MIN);
+    list = room ? make_list(view, room, most) : state_list_new(hub, NULL, 0, INT64_MIN, true);
     state_list_hold(list);
     /* What was cut off for what others hold now is not for those who come later. */
     if (room && (list->count == room->count || most == hub->config.history.buffered / STATE_SHARE))

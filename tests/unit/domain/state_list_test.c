@@ -53,7 +53,7 @@ static struct state_list *make_list(unsigned count)
     struct message **messages = mem_alloc(count * sizeof(struct message *));
     for (unsigned i = 0; i < count; i++)
         messages[i] = make_message(i + 1);
-    return state_list_new(&hub, messages, count, INT64_MIN);
+    return state_list_new(&hub, messages, count, INT64_MIN, true);
 }
 
 static void begin_world(void)
@@ -183,7 +183,7 @@ END_TEST
 START_TEST(one_without_items_has_a_chunk)
 {
     begin_world();
-    struct state_list *list = state_list_new(&hub, NULL, 0, 7);
+    struct state_list *list = state_list_new(&hub, NULL, 0, 7, false);
     state_list_hold(list);
     ck_assert_int_eq(list->oldest_ms, INT64_MAX);
     ck_assert_str_eq(take_all(list, &sse), "[]");
