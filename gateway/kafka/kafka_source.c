@@ -218,7 +218,7 @@ static void ask_state_ends(void *context, struct lane *lane, bool of_lane, unsig
     kafka_states_ask(source->states, &log, of_lane, question);
 }
 
-static void read_state(void *context, struct lane *lane, int64_t from, int64_t to)
+static void read_kept_log(void *context, struct lane *lane, int64_t from, int64_t to)
 {
     struct kafka_source *source = context;
     const struct kafka_states_log log = log_of(entry_of(source, lane));
@@ -239,7 +239,7 @@ const struct lane_source_ops kafka_source_ops = {.open = open_lane,
                                                  .scan_resume = scan_resume,
                                                  .scan_cancel = scan_cancel,
                                                  .state_ends = ask_state_ends,
-                                                 .state_read = read_state,
+                                                 .state_read = read_kept_log,
                                                  .state_cancel = cancel_state};
 
 /* --- Life and turns --------------------------------------------------------------------------- */
