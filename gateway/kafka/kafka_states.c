@@ -8,7 +8,6 @@
 
 #include <assert.h>
 #include <stdio.h>
-#include <utlist.h>
 
 #include "event_descriptor.h"
 #include "hub.h"
@@ -17,14 +16,18 @@
 #include "log.h"
 #include "mem.h"
 
+/* Keys are addresses, which nobody outside chooses. */
+#define HASH_FUNCTION(key, size, value) (value) = (unsigned)XXH3_64bits(key, size)
+#include <uthash.h>
+#include <xxhash.h>
+
 struct state_question {
-    uint64_t id; /* of the request; the hub's number may be another lane's, too */
+    uint64_t id; /* of the request: the lane's memory may be another's meanwhile */
     struct lane *lane;
     unsigned number; /* the hub's */
     bool of_lane;
-    bool asked; /* in the round that is under way */
     int32_t partition, partition_count;
-    struct state_question *prev, *next;
+    UT_hash_handle hh;
     char topic[KAFKA_TOPIC_LIMIT + 1];
 };
 
@@ -32,8 +35,9 @@ struct kafka_states {
     struct kafka_states_config config;
     struct kafka_client client; /* opened with the first question */
     struct kafka_scan_pool *pool;
-    struct kafka_ends_round *round;   /* under way, or NULL */
-    struct state_question *questions; /* DL list */
+    struct kafka_ends_round *round;                /* under way, or NULL */
+    struct lane *lanes[KAFKA_ENDS_REQUESTS_LIMIT]; /* of its requests */
+    struct state_question *questions;              /* by lane, in the order of asking */
     uint64_t last_id;
 };
 
@@ -83,8 +87,10 @@ void kafka_states_close(struct kafka_states *states)
     kafka_ends_round_free(states->round);
     kafka_scan_pool_close(states->pool);
     kafka_client_close(&states->client);
-    DL_FOREACH_SAFE(states->questions, question, next)
+    HASH_ITER(hh, states->questions, question, next) {
+        HASH_DEL(states->questions, question);
         free(question);
+    }
     free(states);
 }
 
@@ -94,7 +100,7 @@ static struct state_question *find_question(const struct kafka_states *states,
                                             const struct lane *lane)
 {
     struct state_question *question;
-    DL_SEARCH_SCALAR(states->questions, question, lane, lane);
+    HASH_FIND_PTR(states->questions, &lane, question);
     return question;
 }
 
@@ -113,7 +119,7 @@ void kafka_states_ask(struct kafka_states *states, const struct kafka_states_log
                         of_lane ? "" : LAYOUT_STATE_SUFFIX);
     assert(size > 0 && (size_t)size < sizeof(asked->topic)); /* LAYOUT_TOPIC_LIMIT leaves room */
     (void)size;
-    DL_APPEND(states->questions, asked);
+    HASH_ADD_PTR(states->questions, lane, asked);
     event_descriptor_signal(states->config.wake_descriptor);
 }
 
@@ -129,7 +135,7 @@ static void answer_question(struct kafka_states *states, struct state_question *
     if (answer->status == STATUS_DENIED || answer->status == STATUS_INVALID)
         log_warning("a state topic cannot be read", LOG_STRING("topic", question->topic),
                     LOG_STRING("reason", answer->reason));
-    DL_DELETE(states->questions, question);
+    HASH_DEL(states->questions, question);
     free(question);
     hub_state_ends(states->config.hub, lane, &ends);
 }
@@ -141,9 +147,8 @@ static void marks_round_done(struct worker_job *job)
     assert(states->round == round);
     states->round = NULL;
     for (size_t i = 0; i < round->count; i++) {
-        struct state_question *question;
-        DL_SEARCH_SCALAR(states->questions, question, id, round->requests[i].id);
-        if (question) /* else it was taken back */
+        struct state_question *question = find_question(states, states->lanes[i]);
+        if (question && question->id == round->requests[i].id) /* else it was taken back */
             answer_question(states, question, &round->requests[i]);
     }
     kafka_ends_round_free(round);
@@ -164,14 +169,15 @@ static bool open_asking_client(struct kafka_states *states)
 /* All that is not asked yet, in one round. */
 static void ask_marks(struct kafka_states *states)
 {
-    struct state_question *question;
+    struct state_question *question, *next;
     struct kafka_ends_round *round = kafka_ends_round_new(states->client.handle);
     round->job.done = marks_round_done;
     round->owner = states;
     round->worker = states->config.worker;
-    DL_FOREACH(states->questions, question) {
+    HASH_ITER(hh, states->questions, question, next) {
         if (round->count == KAFKA_ENDS_REQUESTS_LIMIT)
             break;
+        states->lanes[round->count] = question->lane;
         struct kafka_ends_request *request =
             kafka_ends_add(round, question->topic, question->partition);
         request->id = question->id;
@@ -186,7 +192,7 @@ static void answer_without_asking(struct kafka_states *states, enum status statu
 {
     const struct kafka_ends_request none = {.status = status};
     struct state_question *question, *next;
-    DL_FOREACH_SAFE(states->questions, question, next)
+    HASH_ITER(hh, states->questions, question, next)
         answer_question(states, question, &none);
 }
 
@@ -204,7 +210,7 @@ void kafka_states_cancel(struct kafka_states *states, struct lane *lane)
     kafka_scan_cancel(states->pool, lane);
     if (!question)
         return;
-    DL_DELETE(states->questions, question);
+    HASH_DEL(states->questions, question);
     free(question);
 }
 
