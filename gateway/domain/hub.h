@@ -123,7 +123,8 @@ struct hub_stats {
     uint64_t rooms_left_out;                      /* of those given at connect */
     uint64_t refreshed, rooms_lost, rooms_gained; /* claims replaced; by them, or at a return */
     uint64_t joins, joins_refused, leaves, behind_entered, behind_closed, scans, scan_records, gaps;
-    uint64_t records_faulty[RECORD_FAULTS]; /* live or by a scan; by enum record_fault */
+    uint64_t records_faulty[RECORD_FAULTS]; /* live, by a scan, or of a state
+                                                      topic; by enum record_fault */
     uint64_t records_other_layout; /* live: their producer has another layout than this gateway */
     uint64_t conflated;
     uint64_t steps; /* elements that loops over sessions, joins and histories of others have seen */

@@ -199,12 +199,15 @@ bool views_kept_record(struct lane *lane, const struct lane_record *record)
         view_cut_kept(state->view, record->offset, record->timestamp_ms);
         return false;
     }
-    if (!notification_state_scope(record->key, &read.key))
+    if (!notification_state_scope(record->key, &read.key)) {
+        hub->stats.records_faulty[RECORD_BAD_KEY]++;
         return false;
+    }
     struct message *message =
         message_new(lane->id, &read, LANE_SCOPE_KEY, hub->config.rooms_per_record);
     if (!message->fault)
         view_fold_kept(state->view, message, state->oldest_ms);
+    hub->stats.records_faulty[message->fault] += message->fault != RECORD_SOUND;
     message_unref(message);
     return !view_fits(lane);
 }

@@ -244,7 +244,7 @@ static const struct row counters[] = {
 #undef HELP
     ROW("records_total", "Records of lanes read live.", hub.records),
     ROW("records_skipped_total", "Records without a member here.", hub.records_skipped),
-#define HELP "Records that were passed over, live or by a scan, by reason."
+#define HELP "Records that were passed over, live, by a scan or of a state topic, by reason."
     BY("records_faulty_total", HELP, "reason", "key", hub.records_faulty[RECORD_BAD_KEY]),
     BY("records_faulty_total", HELP, "reason", "rooms", hub.records_faulty[RECORD_BAD_ROOMS]),
     BY("records_faulty_total", HELP, "reason", "value", hub.records_faulty[RECORD_BAD_VALUE]),

@@ -678,6 +678,8 @@ START_TEST(what_another_layout_has_written_and_what_nobody_can_read_is_passed_ov
     load();
     turn(1);
     EXPECT(0, "![d1 g1 ] +2... ");
+    ck_assert_uint_eq(stats()->records_faulty[RECORD_BAD_KEY], 1);
+    ck_assert_uint_eq(stats()->records_faulty[RECORD_BAD_VALUE], 1);
     end_world();
 }
 END_TEST
