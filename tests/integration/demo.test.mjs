@@ -133,6 +133,7 @@ test('deploy/demo --kafka does the same on a real broker, with events of other p
     await produceByKcat(world.broker, { key: 'from-kcat-json', value: JSON.stringify(event('from-kcat-json')) }, { directory: world.data });
     await produceByKcat(world.broker, { key: 'from-kcat-protobuf', value: encodeTaskEvent(event('from-kcat-protobuf')), headers: protobuf },
         { directory: world.data });
+    await browser.page.fill('#search', 'from-k'); // among however many
     for (const taskId of ['from-kafkajs-json', 'from-kafkajs-protobuf', 'from-kcat-json', 'from-kcat-protobuf'])
         await browser.page.waitForSelector(`[data-task="${taskId}"]`, { timeout: WITHIN, state: 'attached' });
     assert.deepEqual(browser.trouble, []);

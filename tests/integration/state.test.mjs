@@ -140,6 +140,7 @@ class Storage {
     kept = {};
     getItem(name) { return this.kept[name] ?? null; }
     setItem(name, text) { this.kept[name] = text; }
+    removeItem(name) { delete this.kept[name]; }
 }
 
 test('state: what a room shows, then every change', { timeout: 300000 * SLOW }, async (t) => {

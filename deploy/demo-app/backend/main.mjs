@@ -16,6 +16,8 @@ const tickMs = 20;
 const reportMs = 30_000;
 const aliveMs = 1000;
 const openingSeconds = 8; // the stream starts with twice the rate of new tasks, so that there is something to see
+const archiveMs = 8 * 60_000; // how long boards show a task that has ended
+const boardTasks = 400; // of the largest tenant, so many that have ended: at a high rate they are archived sooner
 
 const options = readOptions(program, {
   brokers: { default: '127.0.0.1:9092', help: 'HOST:PORT[,HOST:PORT]' },
@@ -40,11 +42,16 @@ function readWorld() {
   }
 }
 
-/** How many events a task makes on average, from a stream of its own. */
-function eventsPerTask(world) {
+/** The mean time from one task to the next, from how many events a task makes in a stream of its own. */
+function meanGapOf(world) {
   const stream = new TaskStream(world, new Random(options.seed + 1));
   const tasks = Array.from({ length: 400 }, () => stream.next());
-  return tasks.reduce((sum, task) => sum + task.steps.length, 0) / tasks.length;
+  return (1000 * tasks.reduce((sum, task) => sum + task.steps.length, 0)) / tasks.length / options.rate;
+}
+
+function archiveAfter(world, meanGapMs) {
+  const share = Math.max(...world.tenants.map((tenant) => tenant.share));
+  return Math.min(archiveMs, (boardTasks * meanGapMs) / share);
 }
 
 class Backend {
@@ -55,10 +62,11 @@ class Backend {
   #startMs;
   #nextTaskMs;
   #made = 0;
+  #open = new Map(); // tasks that boards show, and how many events each has made
 
   constructor(world, nowMs) {
-    this.#stream = new TaskStream(world, this.#random);
-    this.#meanGapMs = (1000 * eventsPerTask(world)) / options.rate;
+    this.#meanGapMs = meanGapOf(world);
+    this.#stream = new TaskStream(world, this.#random, archiveAfter(world, this.#meanGapMs));
     this.#startMs = nowMs;
     this.#nextTaskMs = nowMs;
     // One short task of doubtful outcome for each tenant: reviewers have something to do from the first seconds on.
@@ -80,9 +88,18 @@ class Backend {
       emit(this.#stream.event(task, task.steps[index], index + 1, new Date()));
       this.#made += 1;
       if (options.count && this.#made >= options.count) return false;
-      if (index + 1 < task.steps.length) this.#plan(task, index + 1, due.atMs);
+      if (index + 1 < task.steps.length) {
+        this.#open.set(task, index + 1);
+        this.#plan(task, index + 1, due.atMs);
+      } else this.#open.delete(task);
     }
     return true;
+  }
+
+  /** Nobody will tell how these go on: they leave the boards. */
+  withdraw(emit) {
+    for (const [task, made] of this.#open) emit(this.#stream.withdraw(task, 'backend-ended', made + 1, new Date()));
+    this.#open.clear();
   }
 
   /** Time that passed unused, e.g. while the broker was away, is not made up for. */
@@ -109,6 +126,7 @@ function emit(event) {
 
 async function end(timers, code) {
   timers.forEach(clearInterval);
+  if (!options.count) backend.withdraw(emit);
   if (producer) await producer.close();
   process.exitCode = code;
 }

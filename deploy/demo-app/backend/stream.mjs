@@ -7,15 +7,21 @@ import {
 } from './catalogue.mjs';
 
 const maxAttempts = 3;
+const keptMs = 8 * 60_000;
 
-/** Makes tasks of a world of tenants. `next()` gives one task: its ids, and steps of {afterMs, event, data}. */
+/**
+ * Makes tasks of a world of tenants. `next()` gives one task: its ids, and steps of {afterMs, event, data}. The last is
+ * task.archived, `archiveMs` after its end: boards show it no longer.
+ */
 export class TaskStream {
   #random;
   #tenants;
   #shares;
+  #archiveMs;
 
-  constructor(world, random) {
+  constructor(world, random, archiveMs = keptMs) {
     this.#random = random;
+    this.#archiveMs = archiveMs;
     this.#tenants = new Map(world.tenants.map((tenant) => [tenant.id, { ...tenant }]));
     this.#shares = Object.fromEntries(world.tenants.map((tenant) => [tenant.id, tenant.share]));
   }
@@ -41,14 +47,21 @@ export class TaskStream {
       documents: this.#documents(taskTypes[type].documents),
       budget: random.pick([0.25, 0.5, 0.75, 1, 2]),
     };
-    task.steps = this.#life(task);
+    task.steps = [...this.#life(task), { afterMs: this.#archiveMs, event: 'task.archived', data: { reason: 'kept-long-enough' } }];
+    task.summary = { title: task.documents[0].name, documents: task.documents.length };
     return task;
+  }
+
+  /** The event that takes a task off the boards before its time. */
+  withdraw(task, reason, seq, time) {
+    return this.event(task, { event: 'task.archived', data: { reason } }, seq, time);
   }
 
   /** The event of a step, as the backend writes it. `tenant.tasksCompleted` counts as events leave. */
   event(task, step, seq, time) {
     const firstTask = task.tenant.tasksCompleted === 0;
     if (step.event === 'task.completed') task.tenant.tasksCompleted += 1;
+    task.summary = summaryAfter(task.summary, step, time.toISOString());
     return {
       id: this.#random.uuid(),
       event: step.event,
@@ -65,7 +78,7 @@ export class TaskStream {
       source: { service: 'task-service', instance: task.instance, region: 'eu-central-1' },
       correlationId: task.correlationId,
       tenant: { plan: task.tenant.plan, firstTask, tasksCompleted: task.tenant.tasksCompleted },
-      data: step.data,
+      data: { ...step.data, summary: task.summary },
     };
   }
 
@@ -219,5 +232,36 @@ export class TaskStream {
 
   #rounded(number) {
     return Math.round(number * 10_000) / 10_000;
+  }
+}
+
+/**
+ * What a task is now, in a few words. Each event has it, so that who hears only the latest one can show the whole task: a
+ * page that is opened in the middle of its life.
+ */
+function summaryAfter(before, { event, data }, time) {
+  switch (event) {
+    case 'task.created':
+      return { ...before, phase: 'waiting', createdAt: time };
+    case 'task.started': {
+      const { error, endedAt, ...rest } = before;
+      return { ...rest, phase: 'running', startedAt: time, attempt: data.attempt, model: data.model };
+    }
+    case 'task.completed': {
+      const { confidence, cost, durationMs } = data;
+      return { ...before, phase: 'completed', endedAt: time, durationMs, confidence, cost };
+    }
+    case 'task.failed': {
+      const { error, durationMs, cost } = data;
+      return data.final ? { ...before, phase: 'failed', endedAt: time, durationMs, cost, error } : { ...before, phase: 'waiting', error };
+    }
+    case 'task.cancelled':
+      return { ...before, phase: 'cancelled', endedAt: time, reason: data.reason };
+    case 'review.required':
+      return { ...before, review: { queue: data.review.queue } };
+    case 'review.completed':
+      return { ...before, review: { queue: data.review.queue, decision: data.review.decision } };
+    default:
+      return before;
   }
 }

@@ -1,85 +1,184 @@
 /* What the demo page makes of the notifications it is given. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { filterOf, isOn, matcher, nothing, putFilter } from '../../../deploy/demo-app/page/js/filter.js';
+import { elapsed } from '../../../deploy/demo-app/page/js/format.js';
 import { Measures, sparkline } from '../../../deploy/demo-app/page/js/latency.js';
 import { Store } from '../../../deploy/demo-app/page/js/store.js';
+import { reviewOf, taskOf } from '../../../deploy/demo-app/page/js/task.js';
 
+const BOARD = 'tenant:acme';
+const QUEUE = 'review:quality';
+const T0 = Date.parse('2026-03-02T08:00:00Z');
 let number = 0;
 
-function status(event, data = {}, more = {}) {
+function notification(room, item, content, at = T0) {
     number += 1;
-    return {
-        id: `n${number}`, eventId: `e${number}`, time: '2026-03-02T08:00:00Z', rooms: ['tenant:acme'], rules: ['board'],
-        taskStatus: { event, taskId: 't1', type: 'ocr', status: '', priority: 'high', projectId: 'p', userId: 'u', tenantId: 'acme', data, ...more },
-    };
+    return { id: `n${number}`, eventId: `e${number}`, time: new Date(at).toISOString(), rooms: [room, 'user:u'], rules: ['board'], item, ...content };
 }
 
-function alert(reason, priority, queue = 'quality') {
-    number += 1;
-    return { id: `n${number}`, eventId: `e${number}`, time: '2026-03-02T08:00:00Z', reviewAlert: { queue, reason, priority, taskId: 't1' } };
+function status(event, data = {}, { taskId = 't1', removed, room = BOARD, at, ...more } = {}) {
+    const item = removed ? { key: taskId, removed } : { key: taskId };
+    return notification(room, item, { taskStatus: { event, taskId, type: 'ocr', priority: 'high', projectId: 'p', userId: 'u', tenantId: 'acme', data, ...more } }, at);
 }
 
-test('a task follows its events', () => {
-    const store = new Store();
-    const phase = (...args) => store.status(status(...args)).phase;
-    assert.equal(phase('task.created', { documents: [{ name: 'a.pdf' }, { name: 'b.pdf' }] }), 'waiting');
-    assert.equal(phase('task.started', { attempt: 1 }), 'running');
-    assert.equal(store.status(status('task.progress', {}, { progress: 40 })).progress, 40);
-    assert.equal(phase('task.failed', { attempt: 1, final: false, error: { code: 'X' } }), 'waiting');
-    assert.equal(phase('task.started', { attempt: 2 }), 'running');
-    const task = store.status(status('task.completed', { durationMs: 1200, confidence: 0.5 }));
-    assert.equal(task.phase, 'completed');
-    assert.equal(task.title, 'a.pdf');
-    assert.equal(task.durationMs, 1200);
-    assert.deepEqual(store.totals, { completed: 1, failed: 0 });
+function alert(reason, { taskId = 't1', queue = 'quality', priority = 'normal', due, ...more } = {}) {
+    const dueTime = due === undefined ? undefined : new Date(T0 + due).toISOString();
+    return notification(`review:${queue}`, { key: `review:${taskId}` }, { reviewAlert: { queue, reason, priority, taskId, dueTime, ...more } });
+}
+
+const over = (taskId, queue = 'quality') => notification(`review:${queue}`, { key: `review:${taskId}`, removed: true }, { taskStatus: { event: 'review.completed', taskId } });
+
+/* A store that knows its rooms, which show nothing yet. */
+function store(rooms = [BOARD, QUEUE]) {
+    const result = new Store(rooms);
+    for (const room of rooms)
+        give(result, room, []);
+    return result;
+}
+
+function give(to, room, notifications, answer = { complete: true, since: 0 }) {
+    const items = notifications.map((data) => ({ event: 'any', data }));
+    to.state({ room, first: true, items: items.slice(0, 1) });
+    to.state({ room, first: false, items: items.slice(1) });
+    to.answered(room, answer);
+}
+
+const idsOf = (list) => list.map(({ taskId }) => taskId);
+
+test('a task is what its latest event says', () => {
+    const of = (...args) => taskOf(status(...args));
+    const created = of('task.created', { documents: [{ name: 'a.pdf' }, { name: 'b.pdf' }] });
+    assert.deepEqual([created.phase, created.title, created.more, created.createdAt], ['waiting', 'a.pdf', 1, T0]);
+    assert.equal(of('task.started', { attempt: 1 }).phase, 'running');
+    assert.equal(of('task.progress', {}, { progress: 40 }).progress, 40);
+    const again = of('task.failed', { attempt: 1, final: false, error: { code: 'X' } });
+    assert.deepEqual([again.phase, again.note, again.error], ['waiting', 'will be tried again after attempt 1', null]);
+    assert.equal(of('task.failed', { final: true, error: { code: 'X' } }).error.code, 'X');
+    assert.equal(of('task.cancelled', { reason: 'duplicate' }).note, 'duplicate');
+    assert.equal(of('review.required', { review: { queue: 'quality' } }).phase, 'completed');
+    assert.equal(of('task.paused').phase, 'waiting', 'an event that nobody knows');
 });
 
-test('an event that comes in two lanes counts once', () => {
-    const store = new Store();
-    const first = status('task.completed');
-    assert.ok(store.status(first));
-    assert.equal(store.status({ ...first, id: 'of another lane' }), null);
-    assert.equal(store.totals.completed, 1);
+test('a summary says what the event does not: titles and times do not depend on when the page was opened', () => {
+    const summary = { title: 'a.pdf', documents: 3, phase: 'running', createdAt: '2026-03-02T07:00:00Z', startedAt: '2026-03-02T07:58:00Z', attempt: 2 };
+    const task = taskOf(status('task.progress', { progress: 7, summary }));
+    assert.deepEqual([task.title, task.more, task.startedAt, task.createdAt, task.attempt], ['a.pdf', 2, T0 - 120000, T0 - 3600000, 2]);
+    const reviewed = taskOf(status('review.completed', { summary: { ...summary, phase: 'completed', review: { queue: 'legal', decision: 'approved' }, confidence: 0.5 } }));
+    assert.deepEqual([reviewed.phase, reviewed.confidence, reviewed.review], ['completed', 0.5, { queue: 'legal', decision: 'approved' }]);
+    assert.equal(taskOf(status('task.progress')).startedAt, null, 'a start that is not known is no start at the latest event');
+    const review = reviewOf(alert('pii', { due: 60000, data: { summary } }));
+    assert.deepEqual([review.title, review.more, review.dueAt], ['a.pdf', 2, T0 + 60000]);
 });
 
-test('alerts of one task and queue are one review with all reasons and the highest priority', () => {
-    const store = new Store();
-    store.review(alert('pii', 'normal'));
-    store.review(alert('cost', 'critical'));
-    store.review(alert('cost', 'low'));
-    store.review(alert('pii', 'low', 'finance'));
-    assert.equal(store.reviews.size, 2);
-    const review = store.reviews.get('quality/t1');
-    assert.deepEqual(review.reasons, ['pii', 'cost']);
-    assert.equal(review.priority, 'critical');
-});
-
-test('a decision closes the reviews of its task, and they are forgotten later', () => {
-    const store = new Store();
-    store.review(alert('pii', 'normal'));
-    store.status(status('review.completed', { review: { queue: 'quality', decision: 'approved' } }));
-    const review = store.reviews.get('quality/t1');
-    assert.equal(review.decision, 'approved');
-    store.expire(review.decidedAt + 1000, 5000);
-    assert.equal(store.reviews.size, 1);
-    store.expire(review.decidedAt + 6000, 5000);
-    assert.equal(store.reviews.size, 0);
-});
-
-test('a task of which only a review is known is not shown as waiting', () => {
-    const store = new Store();
-    assert.equal(store.status(status('review.required', { review: { queue: 'quality' } })).phase, 'completed');
-});
-
-test('what is kept has a limit', () => {
-    const store = new Store();
-    for (let i = 0; i < 1000; i++) {
-        store.status(status('task.created', {}, { taskId: `task ${i}` }));
-        store.review({ ...alert('pii', 'low'), reviewAlert: { queue: 'quality', reason: 'pii', priority: 'low', taskId: `task ${i}` } });
-        store.notice({ id: i });
+test('the board is the same for a page that was there, one that joined, and one that was loaded again', () => {
+    const live = store();
+    const events = [
+        status('task.created', {}, { taskId: 'a' }), status('task.created', {}, { taskId: 'b' }), alert('pii', { taskId: 'a' }),
+        status('task.started', {}, { taskId: 'a' }), alert('cost', { taskId: 'c' }), status('task.completed', {}, { taskId: 'b' }),
+        status('task.created', {}, { taskId: 'd' }), status('task.archived', {}, { taskId: 'b', removed: true }), over('c'),
+    ];
+    events.forEach((event) => live.live(event));
+    const joined = new Store([BOARD, QUEUE]);
+    assert.equal(joined.known, false);
+    give(joined, BOARD, [events[3], events[6]]);
+    give(joined, QUEUE, [events[2]]);
+    assert.equal(joined.known, true);
+    const loaded = new Store([BOARD, QUEUE]);
+    loaded.restore(JSON.parse(JSON.stringify(live.keep())));
+    assert.deepEqual(loaded.unanswered, []);
+    for (const each of [live, joined, loaded]) {
+        const { waiting, running, finished, reviews, counts } = each.shown;
+        assert.deepEqual([idsOf(waiting), idsOf(running), idsOf(finished), idsOf(reviews)], [['d'], ['a'], [], ['a']]);
+        assert.deepEqual(counts, { waiting: 1, running: 1, completed: 0, failed: 0, cancelled: 0, reviews: 1 });
     }
-    assert.ok(store.tasks.size <= 400 && store.reviews.size <= 80 && store.notices.length <= 80);
-    assert.ok(store.tasks.has('task 999') && !store.tasks.has('task 0'));
+});
+
+test('a state takes the place of what was there, when it is whole, and nothing that is live meanwhile is lost', () => {
+    const page = store();
+    page.live(status('task.created', {}, { taskId: 'gone' }));
+    page.forget();
+    assert.deepEqual(page.unanswered, [BOARD, QUEUE]);
+    page.state({ room: BOARD, first: true, items: [{ data: status('task.created', {}, { taskId: 'a' }) }] });
+    assert.deepEqual(idsOf(page.shown.tasks), ['gone'], 'half a state is not shown');
+    page.live(status('task.started', {}, { taskId: 'a' }));
+    page.live(status('task.created', {}, { taskId: 'b' }));
+    page.state({ room: 'tenant:other', first: true, items: [] });
+    page.answered(BOARD, { complete: true, since: 0 });
+    assert.deepEqual([idsOf(page.shown.waiting), idsOf(page.shown.running)], [['b'], ['a']]);
+    assert.deepEqual(page.unanswered, [QUEUE]);
+});
+
+test('a page that is left in the middle of a state asks again', () => {
+    const page = store();
+    page.forget();
+    page.state({ room: BOARD, first: true, items: [] });
+    const loaded = new Store([]);
+    loaded.restore(JSON.parse(JSON.stringify(page.keep())));
+    assert.deepEqual(loaded.unanswered, [BOARD, QUEUE]);
+});
+
+test('an answer that is not complete says since when', () => {
+    const page = store();
+    assert.equal(page.since, 0);
+    give(page, QUEUE, [], { complete: false, since: T0 });
+    assert.equal(page.since, T0);
+});
+
+test('of a room that is not followed, and about no item, nothing is kept', () => {
+    const page = store();
+    page.live(status('task.created', {}, { room: 'task:t1' }));
+    page.live({ ...status('task.created'), item: undefined });
+    assert.equal(page.shown.tasks.length, 0);
+});
+
+test('nothing is dropped', () => {
+    const page = store();
+    for (let i = 0; i < 2000; i++) {
+        page.live(status('task.started', {}, { taskId: `task ${i}` }));
+        page.live(alert('pii', { taskId: `task ${i}` }));
+    }
+    assert.deepEqual([page.shown.counts.running, page.shown.running.length, page.shown.counts.reviews], [2000, 2000, 2000]);
+    assert.equal(page.shown, page.shown, 'it is counted once');
+});
+
+test('reviews are sorted by when they are due, then by priority; what has no due time comes last', () => {
+    const page = store();
+    const given = [alert('x', { taskId: 'never' }), alert('x', { taskId: 'late', due: 5000 }), alert('x', { taskId: 'high', due: 1000, priority: 'high' }),
+        alert('x', { taskId: 'low', due: 1000, priority: 'low' })];
+    given.forEach((each) => page.live(each));
+    assert.deepEqual(idsOf(page.shown.reviews), ['high', 'low', 'late', 'never']);
+});
+
+test('notices: each once, newest first, and how many older ones are not kept', () => {
+    const page = store();
+    for (let i = 0; i < 250; i++)
+        assert.ok(page.notice({ id: i, at: T0 + i }));
+    assert.equal(page.notice({ id: 249, at: T0 }), false);
+    assert.deepEqual([page.notices.length, page.notices[0].id, page.noticesLeftOut], [200, 249, 50]);
+    page.clearNotices();
+    page.notice({ id: 2, at: 2 });
+    page.notice({ id: 1, at: 1 });
+    assert.deepEqual(page.notices.map(({ id }) => id), [2, 1]);
+});
+
+test('what is looked for: all words, and every choice', () => {
+    const names = { project: () => 'Claims intake', user: () => 'Mara' };
+    const task = { taskId: 't1', title: 'Rechnung 12.pdf', type: 'ocr', projectId: 'p', userId: 'u', priority: 'high' };
+    const finds = (filter, item = task) => matcher({ ...nothing, ...filter }, { user: 'u', names })(item);
+    assert.ok(finds({}) && finds({ q: ' mara RECHNUNG ' }) && finds({ project: 'p', priority: 'high', mine: '1' }));
+    assert.ok(!finds({ q: 'mara invoice' }) && !finds({ project: 'q' }) && !finds({ priority: 'low' }) && !finds({ mine: '1' }, { ...task, userId: 'v' }));
+    assert.ok(finds({ queue: 'legal' }), 'a task is in no queue');
+    assert.ok(!finds({ queue: 'legal' }, { ...task, queue: 'quality' }));
+    const query = new URLSearchParams('tenant=acme&q=old');
+    putFilter(query, { ...nothing, project: 'p', mine: '1' });
+    assert.equal(String(query), 'tenant=acme&project=p&mine=1');
+    assert.ok(isOn(filterOf(query)) && !isOn(nothing));
+});
+
+test('a clock that runs moves once in a second, and never back', () => {
+    assert.deepEqual([-500, 0, 999, 1000, 9999, 10000, 59999, 60000, 61500].map(elapsed),
+        ['0 s', '0 s', '0 s', '1 s', '9 s', '10 s', '59 s', '1 min 00 s', '1 min 01 s']);
 });
 
 test('percentiles are of live updates only', () => {

@@ -23,16 +23,42 @@ test('one seed makes one stream', () => {
     assert.notEqual(text(7), text(8));
 });
 
-test('a task goes from created to an end, and nothing but reviews follows it', () => {
+test('a task goes from created to an end, and nothing but reviews and the archive follow it', () => {
     for (const { events } of tasks(1, 500)) {
         const names = events.map(({ event }) => event);
         assert.deepEqual(names.slice(0, 2), ['task.created', 'task.queued']);
         const end = names.findIndex((name, index) =>
             name === 'task.completed' || name === 'task.cancelled' || (name === 'task.failed' && events[index].data.final));
         assert.ok(end > 1, names.join(' '));
-        assert.ok(names.slice(end + 1).every((name) => name.startsWith('review.')), names.join(' '));
+        assert.ok(names.slice(end + 1, -1).every((name) => name.startsWith('review.')), names.join(' '));
+        assert.equal(names.at(-1), 'task.archived');
         assert.deepEqual(events.map(({ seq }) => seq), events.map((_, index) => index + 1));
     }
+});
+
+test('each event says what its task is now', () => {
+    const phases = { 'task.created': 'waiting', 'task.queued': 'waiting', 'task.started': 'running', 'task.progress': 'running', 'task.completed': 'completed', 'task.cancelled': 'cancelled' };
+    for (const { events } of tasks(8, 300)) {
+        let started;
+        for (const { event, time, data } of events) {
+            const { summary } = data;
+            assert.deepEqual([summary.title, summary.documents, summary.createdAt], [events[0].data.documents[0].name, events[0].data.documents.length, events[0].time]);
+            assert.ok(!phases[event] || summary.phase === phases[event], `${event}: ${summary.phase}`);
+            assert.ok(event !== 'task.failed' || summary.phase === (data.final ? 'failed' : 'waiting'));
+            if (event === 'task.started')
+                started = time;
+            assert.equal(summary.startedAt, started);
+            assert.ok(event !== 'review.completed' || summary.review.decision === data.review.decision);
+            assert.ok(!event.startsWith('review.') || summary.review.queue === data.review.queue);
+        }
+    }
+});
+
+test('a task that nobody goes on with is withdrawn', () => {
+    const stream = new TaskStream(world, new Random(9));
+    const task = stream.next();
+    const event = stream.withdraw(task, 'backend-ended', 3, new Date(0));
+    assert.deepEqual([event.event, event.taskId, event.seq, event.data.reason], ['task.archived', task.taskId, 3, 'backend-ended']);
 });
 
 test('progress of an attempt only grows and stays below 100', () => {

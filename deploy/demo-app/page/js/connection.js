@@ -1,11 +1,12 @@
 // The way to the gateway: the stock Socket.IO client, with what a page wants to know of it. It passes notifications on and
 // knows nothing of tasks.
 
-import { io } from '../vendor/socket.io.esm.min.js';
+const { io } = window; // vendor/socket.io.js: minified, it would not say how its session is to go on after a reload
 
 const noFacts = {
   transport: '–', recoveries: 0, fresh: 0, freshReason: '', replayed: 0, replayedBefore: 0, since: null, id: '–', reason: '',
 };
+const answerMs = 30_000;
 const transports = { websocket: 'WebSocket', polling: 'long-polling', webtransport: 'WebTransport' };
 
 export class Connection extends EventTarget {
@@ -15,23 +16,38 @@ export class Connection extends EventTarget {
   state = 'connecting';
   facts = { ...noFacts };
 
-  /** Ends what is open and connects as `identity`: {token} or {tenant, user, reviewQueues}. */
-  open(identity) {
+  /**
+   * Ends what is open and connects as `identity`: {token} or {tenant, user, reviewQueues}. With the `session` of a page that
+   * was left it goes on where that one stood.
+   */
+  open(identity, session = null) {
     this.close();
-    this.#connectedBefore = false;
+    this.#connectedBefore = session !== null;
     this.facts = { ...noFacts };
-    const socket = io({ auth: authentication(identity), reconnectionDelay: 500, reconnectionDelayMax: 4000, forceNew: true });
+    const socket = io({
+      auth: authentication(identity), reconnectionDelay: 500, reconnectionDelayMax: 4000, forceNew: true, autoConnect: false,
+    });
     this.#socket = socket;
+    if (session) [socket._pid, socket._lastOffset] = session;
     socket.on('connect', () => this.#connected());
     socket.on('disconnect', (reason) => this.#lost(reason));
     socket.on('connect_error', (error) => this.#failed(error));
     for (const name of ['task.status', 'notification', 'review.alert'])
       socket.on(name, (notification) => this.#received(name, notification));
+    for (const name of ['state', 'history'])
+      socket.on(name, (detail) => this.dispatchEvent(new CustomEvent(name, { detail })));
     socket.on('session', ({ reason }) => { this.facts.freshReason = reason; });
     socket.on('stale', () => this.#to('stale'));
     socket.on('live', () => this.#to('live'));
     socket.onAny((name, ...values) => this.dispatchEvent(new CustomEvent('any', { detail: { name, values } })));
     this.#to('connecting');
+    socket.connect();
+  }
+
+  /** What a page that comes after this one needs to go on, by the names of the stock client; null: there is none. */
+  get session() {
+    const { _pid, _lastOffset } = this.#socket ?? {};
+    return _pid && _lastOffset ? [_pid, _lastOffset] : null;
   }
 
   close() {
@@ -41,13 +57,13 @@ export class Connection extends EventTarget {
     this.#socket = null;
   }
 
-  /** Asks for a room. Resolves to the gateway's answer: {ok: true} or {ok: false, error: {code, message}}. */
-  async room(verb, room) {
-    try {
-      return await this.#socket.timeout(5000).emitWithAck(verb, { room });
-    } catch (error) {
-      return { ok: false, error: { code: 'timeout', message: error.message } };
-    }
+  /**
+   * Asks the gateway about a room: subscribe or unsubscribe. `answered` is given its answer, {ok: true, ...} or
+   * {ok: false, error: {code, message}}, before whatever comes after it.
+   */
+  ask(verb, room, options, answered = () => {}) {
+    this.#socket.timeout(answerMs).emit(verb, room, ...options ? [options] : [], (error, answer) =>
+      answered(error ? { ok: false, error: { code: 'timeout', message: error.message } } : answer));
   }
 
   /** Drops the transport without a word and keeps it down for a while. */

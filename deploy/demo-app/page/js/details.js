@@ -1,11 +1,17 @@
 // One task in a dialog: its facts and everything that happened to it. While it is open the page follows the task's own
-// room as well, as a page that shows a single task would.
+// room as well, as a page that shows a single task would, and asks for the room's past.
 
+import { titleOf } from './board.js';
 import { byId, element, setText } from './dom.js';
-import { duration, money, percent, timeOfDay, words } from './format.js';
+import { due, duration, elapsed, money, percent, timeOfDay, words } from './format.js';
+import { taskOf } from './task.js';
+
+const pastMax = 100;
 
 export class Details {
   #taskId = null;
+  #happened = new Map(); // event id -> notification
+  #changes = 0;
   #drawn = null;
 
   constructor(names, connection) {
@@ -16,70 +22,104 @@ export class Details {
     this.dialog.addEventListener('click', (event) => {
       if (event.target === this.dialog) this.dialog.close(); // the backdrop
     });
+    connection.addEventListener('history', ({ detail }) => {
+      if (detail.room === this.#room) this.take(detail.data);
+    });
   }
 
-  async open(taskId) {
+  /** Null: none is shown. */
+  get taskId() {
+    return this.#taskId;
+  }
+
+  get #room() {
+    return `task:${this.#taskId}`;
+  }
+
+  /** `done` is called when the gateway has answered. */
+  open(taskId, done) {
     this.#taskId = taskId;
+    this.#happened.clear();
     this.#drawn = null;
-    this.dialog.showModal();
-    const room = `task:${taskId}`;
+    if (!this.dialog.open) this.dialog.showModal();
+    this.follow(done);
+  }
+
+  /** Joins the task's room; also anew, after the session was lost. */
+  follow(done) {
+    if (this.#taskId === null) return;
+    const room = this.#room;
     setText(byId('details-room'), `Joining ${room} …`);
-    const answer = await this.connection.room('subscribe', room);
-    if (this.#taskId === taskId)
-      setText(byId('details-room'), answer?.ok ? `Following ${room}` : `Not following ${room}: ${answer?.error?.message ?? 'no answer'}`);
+    this.connection.ask('subscribe', room, { last: pastMax }, (answer) => {
+      if (room !== this.#room) return;
+      const past = answer?.history?.complete === false ? `; what was before its last ${pastMax} updates, or long ago, is not shown` : '';
+      setText(byId('details-room'), answer?.ok ? `Following ${room}${past}` : `Not following ${room}: ${answer?.error?.message ?? 'no answer'}`);
+      done();
+    });
+  }
+
+  /** A notification of any task. */
+  take(notification) {
+    const about = notification.taskStatus ?? notification.reviewAlert;
+    if (this.#taskId === null || about?.taskId !== this.#taskId || notification.item?.removed && notification.item.key !== this.#taskId) return;
+    const key = notification.taskStatus ? notification.eventId : notification.reviewAlert.queue + notification.reviewAlert.reason + notification.eventId;
+    if (this.#happened.has(key)) return;
+    this.#happened.set(key, notification);
+    this.#changes += 1;
   }
 
   draw(tasks, now) {
     if (!this.dialog.open) return;
-    const task = tasks.get(this.#taskId);
-    if (!task) {
-      setText(byId('details-title'), `Task ${this.#taskId?.slice(0, 8)}`);
-      byId('details-facts').replaceChildren();
-      byId('details-history').replaceChildren(element('li', {}, 'Nothing has been heard of this task since the page was opened.'));
-      return;
-    }
-    const state = `${task.history.length}/${task.changedAt}/${task.phase === 'running' ? Math.floor(now / 1000) : ''}`;
+    const happened = [...this.#happened.values()].sort((a, b) => Date.parse(b.time) - Date.parse(a.time));
+    const latest = happened.find(({ taskStatus }) => taskStatus);
+    const task = tasks.get(this.#taskId) ?? (latest ? taskOf(latest) : null);
+    const state = `${this.#changes}/${task?.at}/${task?.phase === 'running' ? Math.floor(now / 1000) : ''}`;
     if (state === this.#drawn) return;
     this.#drawn = state;
-    setText(byId('details-title'), task.title ?? `${words(task.type)} ${task.taskId.slice(0, 8)}`);
-    this.#facts(task, now);
-    byId('details-history').replaceChildren(...[...task.history].reverse().map((entry) => this.#entry(entry)));
+    setText(byId('details-title'), titleOf(task ?? { taskId: this.#taskId }));
+    byId('details-facts').replaceChildren(...task ? this.#facts(task, now) : []);
+    byId('details-history').replaceChildren(...happened.length
+      ? happened.map((notification) => this.#entry(notification)) : [element('li', {}, 'Nothing is known of it any more.')]);
   }
 
   #facts(task, now) {
-    const worked = task.durationMs ?? (task.startedAt ? now - task.startedAt : null);
     const facts = {
       State: words(task.phase) + (task.phase === 'running' ? `, ${Math.round(task.progress ?? 0)} %` : ''),
       Kind: words(task.type),
       Priority: words(task.priority),
       Project: this.names.project(task.projectId),
       Owner: this.names.user(task.userId),
-      Duration: duration(worked),
+      Worked: task.phase === 'running' && task.startedAt !== null ? elapsed(now - task.startedAt) : task.durationMs ? duration(task.durationMs) : null,
       Model: task.model,
-      Confidence: typeof task.result?.confidence === 'number' ? percent(task.result.confidence) : null,
-      Cost: money(task.result?.cost),
+      Confidence: typeof task.confidence === 'number' ? percent(task.confidence) : null,
+      Cost: money(task.cost),
       Error: task.error?.message,
+      Review: task.review ? words(task.review.decision ?? `asked of ${task.review.queue}`) : null,
     };
-    byId('details-facts').replaceChildren(...Object.entries(facts).filter(([, value]) => value)
-      .map(([name, value]) => element('div', {}, element('dt', {}, name), element('dd', {}, value))));
+    return Object.entries(facts).filter(([, value]) => value)
+      .map(([name, value]) => element('div', {}, element('dt', {}, name), element('dd', {}, value)));
   }
 
-  #entry({ at, event, rules, data }) {
+  #entry({ time, taskStatus, reviewAlert, rules = [] }) {
+    const at = Date.parse(time);
     return element('li', {},
       element('span', { class: 'history-head' },
-        element('time', { class: 'number quiet', datetime: new Date(at).toISOString() }, timeOfDay(at)), element('b', {}, event)),
-      element('span', { class: 'quiet' }, brief(event, data)),
+        element('time', { class: 'number quiet', datetime: time }, timeOfDay(at)), element('b', {}, taskStatus?.event ?? 'review.alert')),
+      element('span', { class: 'quiet' }, taskStatus ? brief(taskStatus.event, taskStatus.data ?? {}) : briefAlert(reviewAlert, at)),
       element('span', { class: 'rules' }, ...rules.map((rule) => element('span', { class: 'reason' }, rule))));
   }
 
-  async #left() {
-    const taskId = this.#taskId;
+  #left() {
+    if (this.#taskId !== null) this.connection.ask('unsubscribe', this.#room);
     this.#taskId = null;
-    if (taskId) await this.connection.room('unsubscribe', `task:${taskId}`);
   }
 }
 
-function brief(event, data = {}) {
+function briefAlert({ queue, reason, priority, dueTime }, at) {
+  return [`${words(queue)}: ${words(reason).toLowerCase()}`, `priority ${priority}`, dueTime ? due(Date.parse(dueTime), at) : null].filter(Boolean).join(', ');
+}
+
+function brief(event, data) {
   switch (event) {
     case 'task.created':
       return (data.documents ?? []).map(({ name }) => name).join(', ');

@@ -8,7 +8,8 @@ const toastsMax = 3;
 const announceEveryMs = 4000;
 
 export class Feed {
-  draw(notices) {
+  draw(notices, leftOut) {
+    setText(byId('feed-older'), leftOut ? `${leftOut} older: no longer kept here` : '');
     reconcile(byId('feed'), notices, {
       key: (notice) => notice.id,
       create: (notice) => element('li', { class: 'notice', 'data-severity': notice.severity },

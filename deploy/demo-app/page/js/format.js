@@ -11,6 +11,13 @@ export function duration(ms) {
   return `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
 }
 
+/** Of a clock that runs: whole seconds, so that it moves once in a second and never back. */
+export function elapsed(ms) {
+  if (ms === null || Number.isNaN(ms)) return '';
+  const seconds = Math.max(0, Math.floor(ms / 1000));
+  return seconds < 60 ? `${seconds} s` : duration(seconds * 1000);
+}
+
 export function latency(ms) {
   if (ms === null || ms === undefined) return '–';
   return `${Math.round(ms)} ms`;

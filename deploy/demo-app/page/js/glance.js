@@ -1,17 +1,22 @@
 // The tiles at the top and the panel of the connection.
 
 import { byId, element, setAttribute, setText } from './dom.js';
-import { duration, latency } from './format.js';
+import { elapsed, latency, timeOfDay } from './format.js';
 import { sparkline } from './latency.js';
 
 const texts = { connecting: 'Connecting', live: 'Live', stale: 'Waiting for the broker', reconnecting: 'Reconnecting', refused: 'Refused' };
 
-export function drawTiles(columns, store, openReviews) {
-  setText(byId('tile-waiting'), columns.waiting.length);
-  setText(byId('tile-running'), columns.running.length);
-  setText(byId('tile-completed'), store.totals.completed);
-  setText(byId('tile-failed'), store.totals.failed);
-  setText(byId('tile-reviews'), openReviews);
+/** All there is, whatever is looked for; a dash while it is not known. */
+export function drawTiles(counts, known) {
+  for (const name of ['waiting', 'running', 'completed', 'failed', 'reviews']) setText(byId(`tile-${name}`), known ? counts[name] : '–');
+}
+
+/** What the page does not know, and what its filters hide. */
+export function drawNotes(since, hidden) {
+  setText(byId('board-note'), since ? `What has not changed since ${timeOfDay(since)} is not shown.` : '');
+  const kinds = [[hidden.tasks, 'task', 'tasks'], [hidden.reviews, 'review', 'reviews']];
+  const text = kinds.filter(([count]) => count).map(([count, one, many]) => `${count} more ${count === 1 ? one : many}`).join(', ');
+  setText(byId('filter-note'), text);
 }
 
 export function drawMeasures(measures) {
@@ -36,9 +41,9 @@ export function drawFacts(connection, measures, rooms, now) {
   const rows = {
     State: facts.reason ? `${texts[connection.state]} (${facts.reason})` : texts[connection.state],
     Transport: facts.transport,
-    'Connected for': facts.since ? duration(now - facts.since) : '–',
+    'Connected for': facts.since ? elapsed(now - facts.since) : '–',
     Session: facts.id,
-    'Updates received': measures.total,
+    'Updates since the page was loaded': measures.total,
     'Given after a break': facts.replayed,
     'Breaks recovered': facts.recoveries,
     'Fresh sessions': facts.fresh,

@@ -1,6 +1,7 @@
 // Who looks at the page: tenants and their users from world.json, the choice in the address so that it can be shared.
 
 import { byId, element } from './dom.js';
+import { words } from './format.js';
 
 export class Identity extends EventTarget {
   #world;
@@ -33,6 +34,11 @@ export class Identity extends EventTarget {
     return [`user:${this.user.id}`, ...this.user.reviewQueues.map((queue) => `review:${queue}`), `tenant:${this.tenant.id}`];
   }
 
+  /** Those whose items the page shows: the tenant's board and the user's review queues. */
+  get followed() {
+    return this.rooms.filter((room) => !room.startsWith('user:'));
+  }
+
   get projects() {
     return this.tenant.projects;
   }
@@ -47,7 +53,9 @@ export class Identity extends EventTarget {
     this.tenant = this.#world.tenants.find(({ id }) => id === tenantId);
     this.user = this.tenant.users.find(({ id }) => id === userId) ?? this.tenant.users[0];
     this.#fill();
-    const query = new URLSearchParams({ tenant: this.tenant.id, user: this.user.id });
+    const query = new URLSearchParams(location.search);
+    query.set('tenant', this.tenant.id);
+    query.set('user', this.user.id);
     history.replaceState(null, '', `?${query}${location.hash}`);
     this.dispatchEvent(new Event('change'));
   }
@@ -57,8 +65,10 @@ export class Identity extends EventTarget {
     const users = this.tenant.users.map(({ id, name, reviewQueues }) => ({ id, name: reviewQueues.length ? `${name} (reviewer)` : name }));
     fillSelect(byId('user'), users, this.user.id);
     fillSelect(byId('project'), [{ id: '', name: 'All projects' }, ...this.projects], '');
+    fillSelect(byId('queue'), [{ id: '', name: 'All queues' }, ...this.user.reviewQueues.map((id) => ({ id, name: words(id) }))], '');
+    byId('queue').hidden = this.user.reviewQueues.length < 2;
     byId('review-queues').textContent = this.user.reviewQueues.length
-      ? this.user.reviewQueues.join(', ')
+      ? this.user.reviewQueues.map(words).join(', ')
       : `${this.user.name} reviews nothing`;
   }
 }

@@ -3,17 +3,21 @@
 import { Board } from './board.js';
 import { Connection } from './connection.js';
 import { Details } from './details.js';
-import { byId } from './dom.js';
+import { byId, setAttribute } from './dom.js';
 import { Announcer, Feed, toast } from './feed.js';
+import { filterOf, isOn, matcher, nothing, putFilter } from './filter.js';
 import { words } from './format.js';
-import { drawConnection, drawFacts, drawMeasures, drawTiles } from './glance.js';
+import { drawConnection, drawFacts, drawMeasures, drawNotes, drawTiles } from './glance.js';
 import { Identity } from './identity.js';
+import { keep, takeKept } from './kept.js';
 import { Measures } from './latency.js';
 import { Reviews } from './reviews.js';
+import { Rooms } from './rooms.js';
 import { Store } from './store.js';
 
 const clockMs = 250; // durations tick
 const settleMs = 1000; // what was missed, or why it could not be made up, follows the connection within this time
+const pastNotices = 200; // of the user's room, looked through for notices of before the page was opened
 
 class Page {
   #store = new Store();
@@ -22,19 +26,40 @@ class Page {
   #announcer = new Announcer();
   #feed = new Feed();
   #rooms = new Set();
-  #noticeNumber = 0;
+  #noticeNumber = Date.now();
+  #filter = filterOf(new URLSearchParams(location.search));
   #due = false;
 
   constructor(world) {
     this.identity = new Identity(world);
     const { names } = this.identity;
+    const open = (taskId) => this.details.open(taskId, () => this.#later());
     this.details = new Details(names, this.#connection);
-    const open = (taskId) => this.details.open(taskId).then(() => this.#later());
     this.board = new Board(names, open);
-    this.reviews = new Reviews(names, { open, dismiss: (key) => this.#dismiss(key) });
+    this.reviews = new Reviews(names, open);
+    this.states = new Rooms(this.#connection, this.#store, (news) => this.#stateCame(news));
     this.#listen();
-    this.#connection.open(this.identity.credentials);
+    this.#showFilter();
+    this.#start();
     setInterval(() => this.#later(), clockMs);
+  }
+
+  /** Goes on where the page was left, or begins anew. */
+  #start() {
+    const kept = takeKept(this.#who);
+    this.#store.clear(this.identity.followed);
+    if (kept) this.#store.restore(kept.store);
+    this.#connection.open(this.identity.credentials, kept?.session);
+    if (kept?.details) this.details.open(kept.details, () => this.#later());
+  }
+
+  get #who() {
+    return this.identity.rooms.join(' ');
+  }
+
+  #leave() {
+    const { session } = this.#connection;
+    if (session) keep(this.#who, { session, store: this.#store.keep(), details: this.details.taskId });
   }
 
   #listen() {
@@ -45,7 +70,10 @@ class Page {
     connection.addEventListener('connected', ({ detail }) => this.#connected(detail));
     connection.addEventListener('lost', () => this.#announcer.alert('Connection lost; reconnecting.'));
     connection.addEventListener('notification', ({ detail }) => this.#take(detail));
+    connection.addEventListener('history', ({ detail }) => this.#past(detail));
     connection.addEventListener('any', ({ detail }) => this.#roomsChanged(detail));
+    addEventListener('pagehide', () => this.#leave());
+    addEventListener('pageshow', ({ persisted }) => persisted && takeKept(this.#who)); // it has never been away
     byId('cut').addEventListener('click', () => connection.cut(4000));
     byId('connection').addEventListener('click', ({ currentTarget }) => {
       const panel = byId('connection-panel');
@@ -54,24 +82,67 @@ class Page {
       this.#later();
     });
     byId('feed-clear').addEventListener('click', () => {
-      this.#store.notices = [];
+      this.#store.clearNotices();
       this.#later();
     });
-    for (const id of ['project', 'mine']) byId(id).addEventListener('change', () => this.#later());
+    for (const [id, name] of [['search', 'q'], ['project', 'project'], ['priority', 'priority'], ['queue', 'queue'], ['mine', 'mine']])
+      byId(id).addEventListener('input', ({ target }) => this.#look({ [name]: target.type === 'checkbox' ? (target.checked ? '1' : '') : target.value }));
+    byId('filter-clear').addEventListener('click', () => {
+      this.#look(nothing);
+      byId('search').focus();
+    });
+    document.addEventListener('keydown', (event) => this.#pressed(event));
     document.addEventListener('visibilitychange', () => this.#later());
   }
 
+  #pressed(event) {
+    const typing = event.target.closest?.('input, select, textarea, dialog');
+    if (event.key !== '/' || typing || event.altKey || event.ctrlKey || event.metaKey) return;
+    event.preventDefault();
+    byId('search').focus();
+  }
+
+  #look(change) {
+    this.#filter = { ...this.#filter, ...change };
+    const query = new URLSearchParams(location.search);
+    putFilter(query, this.#filter);
+    const text = String(query);
+    history.replaceState(null, '', `${text ? `?${text}` : location.pathname}${location.hash}`);
+    this.#showFilter();
+    const { shown } = this.#store;
+    const [tasks, reviews] = [shown.tasks, shown.reviews].map((list) => list.filter(this.#wanted).length);
+    this.#announcer.say(`Found: ${tasks} of ${shown.tasks.length} tasks, ${reviews} of ${shown.reviews.length} reviews.`);
+    this.#later();
+  }
+
+  get #wanted() {
+    return matcher(this.#filter, { user: this.identity.user.id, names: this.identity.names });
+  }
+
+  #showFilter() {
+    const { q, project, priority, queue, mine } = this.#filter;
+    if (byId('search').value !== q) byId('search').value = q;
+    Object.entries({ project, priority, queue }).forEach(([id, value]) => { byId(id).value = value; });
+    byId('mine').checked = Boolean(mine);
+  }
+
   #restart() {
-    this.#store.clear();
+    this.details.dialog.close();
     this.#measures.clear();
     this.#rooms.clear();
-    this.#connection.open(this.identity.credentials);
+    this.#look({ project: '', queue: '' }); // another tenant has others
+    this.#start();
     this.#announcer.say(`Now looking as ${this.identity.user.name} of ${this.identity.tenant.name}.`);
     this.#later();
   }
 
   #connected({ again, recovered }) {
     for (const room of this.identity.rooms) this.#rooms.add(room);
+    this.states.connected(recovered);
+    if (!recovered) {
+      this.#connection.ask('subscribe', `user:${this.identity.user.id}`, { last: pastNotices });
+      if (again) this.details.follow(() => this.#later());
+    }
     if (!again) this.#announcer.say('Connected. Updates are live.');
     else setTimeout(() => this.#cameBack(recovered, this.#connection.facts), settleMs);
     this.#later();
@@ -83,33 +154,45 @@ class Page {
       this.#tell('Connection recovered', missed ? `${missed} updates of the break were caught up; nothing was lost.` : 'Nothing was missed.', 'success');
     } else {
       const why = facts.freshReason ? ` (${words(facts.freshReason).toLowerCase()})` : '';
-      this.#tell('Connected again', `As a fresh session${why}: what happened in between is not shown.`, 'warning');
+      this.#tell('Connected again', `As a fresh session${why}: the page shows what is now, and not what happened in between.`, 'warning');
     }
+    this.#later();
+  }
+
+  #stateCame({ refused }) {
+    if (refused) this.#tell(`No access to ${refused.room}`, refused.message, 'warning');
     this.#later();
   }
 
   #take({ name, notification, now, latency }) {
     this.#measures.add(now, latency);
-    if (name === 'task.status') this.#store.status(notification);
-    else if (name === 'review.alert') this.#alert(this.#store.review(notification));
-    else this.#inform(notification);
+    this.#store.live(notification);
+    this.details.take(notification);
+    if (name === 'review.alert') this.#alert(notification);
+    else if (name === 'notification') this.#inform(notification, true);
     this.#later();
   }
 
-  #alert(review) {
-    if (!review) return;
-    const text = `Review for ${review.queue}: ${words(review.reasons.at(-1)).toLowerCase()}, priority ${review.priority}.`;
-    if (review.priority === 'critical') this.#announcer.alert(text);
+  #past({ event, data }) {
+    if (event === 'notification') this.#inform(data, false);
+    this.#later();
+  }
+
+  /** To who reviews it. */
+  #alert({ rooms, reviewAlert: { queue, reason, priority } }) {
+    if (!rooms.includes(`review:${queue}`)) return;
+    const text = `Review for ${queue}: ${words(reason).toLowerCase()}, priority ${priority}.`;
+    if (priority === 'critical') this.#announcer.alert(text);
     else this.#announcer.say(text);
   }
 
-  #inform(notification) {
-    const { title, body, severity = 'info', taskId } = notification.clientNotification ?? {};
+  #inform(notification, aloud) {
+    const { title, body, severity = 'info', taskId, data } = notification.clientNotification ?? {};
     if (!title) return;
-    const text = [this.#store.tasks.get(taskId)?.title, body].filter(Boolean).join(' · ');
+    const text = [data?.summary?.title ?? this.#store.shown.byId.get(taskId)?.title, body].filter(Boolean).join(' · ');
     const at = Date.parse(notification.time) || Date.now();
-    this.#store.notice({ id: notification.id, title: words(title), body: text, severity, at });
-    this.#announcer.say(`${words(title)}. ${text}`);
+    const isNew = this.#store.notice({ id: notification.id, title: words(title), body: text, severity, at });
+    if (isNew && aloud) this.#announcer.say(`${words(title)}. ${text}`);
   }
 
   /** News of the page itself. */
@@ -127,11 +210,6 @@ class Page {
     if (name === 'live') this.#tell('The broker is back', 'Nothing was lost.', 'success');
   }
 
-  #dismiss(key) {
-    this.#store.dismissReview(key);
-    this.#later();
-  }
-
   #later() {
     if (this.#due) return;
     this.#due = true;
@@ -143,25 +221,22 @@ class Page {
   #draw() {
     this.#due = false;
     const now = Date.now();
-    this.#store.expire(now);
+    const { shown, known } = this.#store;
+    const wanted = this.#wanted;
     this.#measures.advance(now);
-    const columns = this.board.draw(this.#visible(), now);
-    const open = this.reviews.draw(this.#store.reviews.values(), this.#store.tasks, now);
-    this.#feed.draw(this.#store.notices);
-    this.details.draw(this.#store.tasks, now);
-    drawTiles(columns, this.#store, open);
+    const hidden = {
+      tasks: this.board.draw(shown, known, wanted, now),
+      reviews: this.reviews.draw(shown.reviews, known, wanted, now),
+    };
+    byId('filter-clear').hidden = !isOn(this.#filter);
+    this.#feed.draw(this.#store.notices, this.#store.noticesLeftOut);
+    this.details.draw(shown.byId, now);
+    drawTiles(shown.counts, known);
+    drawNotes(this.#store.since, hidden);
     drawMeasures(this.#measures);
     drawConnection(this.#connection, this.#measures);
+    setAttribute(document.body, 'data-known', known ? '' : null);
     if (!byId('connection-panel').hidden) drawFacts(this.#connection, this.#measures, [...this.#rooms], now);
-  }
-
-  #visible() {
-    const project = byId('project').value;
-    const mine = byId('mine').checked ? this.identity.user.id : null;
-    const tenant = this.identity.tenant.id;
-    // A reviewer also hears of other tenants' tasks: those stand in the review queue, not on the board.
-    return [...this.#store.tasks.values()].filter((task) =>
-      task.tenantId === tenant && (!project || task.projectId === project) && (!mine || task.userId === mine));
   }
 }
 

@@ -1,70 +1,68 @@
-// The manual-review queue: what needs a decision, most urgent first. Draws what it is given.
+// The manual-review queue: what needs a decision, soonest due first. Draws what it is given.
 
-import { byId, element, reconcile, setAttribute, setText } from './dom.js';
-import { due, duration, words } from './format.js';
-import { rank } from './store.js';
-
-const shown = 25;
+import { titleOf } from './board.js';
+import { byId, element, setAttribute, setText } from './dom.js';
+import { due, elapsed, words } from './format.js';
+import { LongList } from './list.js';
 
 export class Reviews {
-  constructor(names, { open, dismiss }) {
+  #list;
+  #now = 0;
+
+  constructor(names, open) {
     this.names = names;
     this.open = open;
-    this.dismiss = dismiss;
-  }
-
-  /** Returns how many are open. */
-  draw(reviews, tasks, now) {
-    const sorted = [...reviews].sort((a, b) =>
-      Number(Boolean(a.decision)) - Number(Boolean(b.decision)) || rank(a.priority) - rank(b.priority) || b.at - a.at);
-    reconcile(byId('reviews'), sorted.slice(0, shown), {
+    this.#list = new LongList(byId('reviews'), {
       key: (review) => review.key,
       create: (review) => this.#create(review),
-      update: (node, review) => this.#update(node, review, tasks.get(review.taskId), now),
+      update: (node, review) => this.#update(node, review),
     });
-    const open = sorted.filter((review) => !review.decision).length;
-    setText(byId('count-reviews'), open);
-    return open;
+  }
+
+  /** Returns how many of them are not wanted. */
+  draw(reviews, known, wanted, now) {
+    this.#now = now;
+    const list = reviews.filter(wanted);
+    setText(byId('count-reviews'), !known ? '–' : list.length === reviews.length ? reviews.length : `${list.length} of ${reviews.length}`);
+    setAttribute(byId('reviews'), 'data-empty', !known ? 'Loading …' : reviews.length ? 'None of these is looked for.' : 'No task needs a decision.');
+    this.#list.draw(list);
+    return reviews.length - list.length;
   }
 
   #create(review) {
     const parts = {
       priority: element('span', { class: 'badge' }),
-      queue: element('span', { class: 'queue' }, review.queue),
+      queue: element('span', { class: 'queue' }),
       age: element('span', { class: 'number quiet' }),
       title: element('button', { type: 'button', class: 'review-title', click: () => this.open(review.taskId) }),
-      reasons: element('span', { class: 'reasons' }),
-      due: element('span', { class: 'quiet' }),
-      dismiss: element('button', { type: 'button', class: 'link-button', click: () => this.dismiss(review.key) }, 'Dismiss'),
+      reason: element('span', { class: 'reason' }),
+      where: element('span', { class: 'review-where quiet' }),
+      due: element('span', { class: 'review-due number' }),
+      actions: element('span', { class: 'review-actions' }), // what a reviewer can do with it
     };
-    const node = element('li', { class: 'review', 'data-queue': review.queue, 'data-task': review.taskId },
+    const node = element('li', { class: 'review' },
       element('div', { class: 'review-head' }, parts.title, parts.age),
-      element('div', { class: 'chips' }, parts.priority, parts.queue, parts.reasons),
-      element('div', { class: 'review-foot' }, parts.due, parts.dismiss));
+      element('div', { class: 'chips' }, parts.priority, parts.queue, parts.reason),
+      element('div', { class: 'review-foot' }, parts.where, parts.due, parts.actions));
     node.parts = parts;
     return node;
   }
 
-  #update(node, review, task, now) {
+  #update(node, review) {
     const { parts } = node;
     setAttribute(node, 'data-priority', review.priority);
-    setAttribute(node, 'data-decided', review.decision);
+    setAttribute(node, 'data-queue', review.queue);
+    setAttribute(node, 'data-task', review.taskId);
     setAttribute(parts.priority, 'data-kind', review.priority);
     setText(parts.priority, words(review.priority));
-    setText(parts.age, duration(now - review.at));
-    const what = review.title ?? task?.title ?? review.data?.documents?.[0]?.name ?? `Task ${review.taskId.slice(0, 8)}`;
-    setText(parts.title, what);
-    setAttribute(parts.title, 'title', `Task ${review.taskId}`);
-    this.#reasons(parts.reasons, review.reasons);
-    const where = [this.names.tenant(review.tenantId), review.type ? words(review.type) : null].filter(Boolean).join(' · ');
-    const when = review.decision ? words(review.decision) : review.dueAt ? due(review.dueAt, now) : '';
-    setText(parts.due, [where, when].filter(Boolean).join(' · '));
-    parts.dismiss.hidden = Boolean(review.decision);
-    setAttribute(parts.dismiss, 'aria-label', `Dismiss ${what}`);
-  }
-
-  #reasons(node, reasons) {
-    if (node.childElementCount === reasons.length) return;
-    node.replaceChildren(...reasons.map((reason) => element('span', { class: 'reason' }, words(reason))));
+    setText(parts.queue, words(review.queue));
+    setText(parts.reason, words(review.reason));
+    setText(parts.age, elapsed(this.#now - review.at));
+    const title = titleOf(review);
+    setText(parts.title, title);
+    setAttribute(parts.title, 'title', `${title}: task ${review.taskId}`);
+    setText(parts.where, [words(review.type), this.names.project(review.projectId), this.names.user(review.userId)].filter(Boolean).join(' · '));
+    setText(parts.due, review.dueAt === null ? '' : due(review.dueAt, this.#now));
+    setAttribute(parts.due, 'data-late', review.dueAt !== null && review.dueAt < this.#now ? '' : null);
   }
 }
