@@ -20,6 +20,7 @@
  *                    what is given of it
  *   decoded.h        messages that were decoded not long ago
  *   waits.h          who waits for a lane's position
+ *   room_table.h     the rooms of a lane by hash
  *   lane.h           lanes and rooms; membership.h, who is in them
  *
  * Calls go down only, so that nobody finds his own state half changed: hub.c, session.c, join.c
@@ -38,6 +39,7 @@
 #include "policy.h"
 #include "presence.h"
 #include "ring.h"
+#include "room_table.h"
 #include "scan.h"
 #include "session_output.h"
 #include "session_queue.h"
@@ -82,8 +84,8 @@ struct lane {
     struct lane_scan scan;
     struct history_searches searches;
     struct lane_view view;
-    size_t beyond;      /* bytes that it holds beyond a ring's share: lane_count_beyond() */
-    struct room *rooms; /* by hash; rooms of one hash are chained */
+    size_t beyond;           /* bytes that it holds beyond a ring's share: lane_count_beyond() */
+    struct room_table rooms; /* the first of each hash */
     /* Of place.c: */
     struct place *places; /* DL list */
     unsigned place_count;
@@ -110,13 +112,21 @@ struct room {
     uint64_t hash;
     struct lane *lane;
     struct room *same_hash;
-    struct room_member *members;
+    union {
+        struct room_member single; /* most rooms have one member, a user's own */
+        struct room_member *array; /* if there is `capacity` */
+    };
     uint32_t count, capacity;
     struct history_search *searches; /* DL list: of histories of the room */
     uint16_t scope_size, name_size;
-    UT_hash_handle hh;
     uint8_t text[]; /* scope, then name */
 };
+
+static inline struct room_member *room_members(struct room *room)
+{
+    assert(room->count <= (room->capacity ? room->capacity : 1));
+    return room->capacity ? room->array : &room->single;
+}
 
 static inline struct bytes room_scope_of(const struct room *room)
 {
@@ -132,14 +142,25 @@ static inline struct bytes room_name_of(const struct room *room)
 
 struct session_room {
     struct room *room;
-    struct place *place;   /* in the room's lane */
-    uint32_t member;       /* index in room->members */
+    uint32_t member;       /* index in room_members() */
     int32_t private_index; /* in the private id's list of rooms; -1: joined later */
     bool told;             /* the client knows (OPENED or JOINED was given): it stands in cursors */
     uint8_t packed;        /* cursor_room_size() */
     bool wants_presence;   /* the client wants to hear who is in it */
     struct presence_seat *seat; /* of session_presence.c; NULL: none */
 };
+
+static inline struct room_member *session_room_member(const struct session_room *own)
+{
+    assert(own->member < own->room->count);
+    return &room_members(own->room)[own->member];
+}
+
+/* In the room's lane. */
+static inline struct place *session_room_place(const struct session_room *own)
+{
+    return session_room_member(own)->place;
+}
 
 enum session_state { SESSION_OPENING, SESSION_OPEN, SESSION_ENDING, SESSION_CLOSED };
 

@@ -105,7 +105,7 @@ static void settle_join(struct session *session, size_t index, const struct join
 {
     assert(index < session->room_count);
     struct room *room = session->rooms[index].room;
-    struct place *place = session->rooms[index].place;
+    struct place *place = session_room_place(&session->rooms[index]);
     bool opening = place->state == PLACE_OPENING;
     if (join->presence)
         session_want_presence(session, index);
@@ -132,7 +132,8 @@ void session_settle_gain(struct session *session, size_t index)
 /* Joining again changes nothing (hazards 7), but may bring a history. */
 static void join_again(struct session *session, size_t index, const struct join *join)
 {
-    bool waits = join->history || session->rooms[index].place->state == PLACE_OPENING;
+    bool waits =
+        join->history || session_room_place(&session->rooms[index])->state == PLACE_OPENING;
     if (waits && asks_too_much(session))
         refuse_join(session, room_name_of(session->rooms[index].room), join->request,
                     "too_many_requests", false);

@@ -114,7 +114,8 @@ struct lane *lane_get(struct hub *hub, const struct lane_name *name)
 void lane_free(struct lane *lane)
 {
     struct hub *hub = lane->hub;
-    assert(lane->place_count == 0 && !lane->places && !lane->rooms && !lane->searches.all);
+    assert(lane->place_count == 0 && !lane->places && lane->rooms.count == 0 &&
+           !lane->searches.all);
     assert(!lane->scan.wanted && !lane->scan.running && !lane->scan.keeps && !lane->view.view);
     if (lane->in_linger)
         DL_DELETE(hub->lingering, lane);
@@ -137,17 +138,13 @@ void lane_free(struct lane *lane)
 
 struct room *room_find(struct lane *lane, uint64_t hash)
 {
-    struct room *room;
-    HASH_FIND_BYHASHVALUE(hh, lane->rooms, &hash, sizeof(hash),
-                          hub_hash(lane->hub, &hash, sizeof(hash)), room);
-    return room;
+    return room_table_find(&lane->rooms, lane->hub->config.hash_seed, hash);
 }
 
 /* Of its hash, in the lane's table. */
-static void add_first(struct lane *lane, struct room *room)
+static void set_first(struct lane *lane, struct room *room)
 {
-    HASH_ADD_BYHASHVALUE(hh, lane->rooms, hash, sizeof(room->hash),
-                         hub_hash(lane->hub, &room->hash, sizeof(room->hash)), room);
+    room_table_set(&lane->rooms, lane->hub->config.hash_seed, room->hash, room);
 }
 
 static bool room_is(const struct room *room, struct bytes scope, struct bytes name)
@@ -177,7 +174,7 @@ struct room *room_get(struct lane *lane, struct bytes scope, struct bytes name)
         room->same_hash = first->same_hash;
         first->same_hash = room;
     } else {
-        add_first(lane, room);
+        set_first(lane, room);
     }
     lane->hub->stats.rooms++;
     return room;
@@ -192,10 +189,11 @@ void room_release(struct room *room)
     assert(!room->searches);
     struct room *first = room_find(lane, room->hash);
     if (first == room) {
-        HASH_DELETE(hh, lane->rooms, room);
         /* The table knows the first of a hash alone: the next one takes its place. */
         if (room->same_hash)
-            add_first(lane, room->same_hash);
+            set_first(lane, room->same_hash);
+        else
+            room_table_remove(&lane->rooms, lane->hub->config.hash_seed, room->hash);
     } else {
         while (first->same_hash != room)
             first = first->same_hash;
@@ -203,7 +201,8 @@ void room_release(struct room *room)
         first->same_hash = room->same_hash;
     }
     lane->hub->stats.rooms--;
-    free(room->members);
+    if (room->capacity)
+        free(room->array);
     free(room);
 }
 
@@ -217,8 +216,9 @@ void lane_offer(struct lane *lane, struct message *message, place_fn offer)
              * nobody here never is. */
             if (!message_names_room(message, room_scope_of(room), room_name_of(room)))
                 continue;
+            const struct room_member *members = room_members(room);
             for (uint32_t j = 0; j < room->count; j++)
-                if (!room->members[j].held)
-                    offer(room->members[j].place, message);
+                if (!members[j].held)
+                    offer(members[j].place, message);
         }
 }

@@ -144,6 +144,20 @@ bool session_takes_room(const struct session *session, struct bytes name)
                CURSOR_ROOMS_LIMIT;
 }
 
+/* For one more member. */
+static void make_room_for_one(struct room *room)
+{
+    if (room->count == 0 || room->count < room->capacity)
+        return;
+    uint32_t capacity = 2 * room->count;
+    struct room_member *array =
+        mem_resize(room->capacity ? room->array : NULL, capacity, sizeof(struct room_member));
+    if (!room->capacity)
+        array[0] = room->single;
+    room->array = array;
+    room->capacity = capacity;
+}
+
 struct place *session_attach(struct session *session, struct lane *lane, struct bytes scope,
                              struct bytes name, int private_index)
 {
@@ -153,11 +167,7 @@ struct place *session_attach(struct session *session, struct lane *lane, struct 
         place = add_place(session, lane);
     place_add_room(place);
     struct room *room = room_get(lane, scope, name);
-    if (room->count == room->capacity) {
-        /* Most rooms have one member, a user's own. */
-        room->capacity = room->capacity ? 2 * room->capacity : 1;
-        room->members = mem_resize(room->members, room->capacity, sizeof(struct room_member));
-    }
+    make_room_for_one(room);
     if (session->room_count == session->room_capacity) {
         session->room_capacity = session->room_capacity ? 2 * session->room_capacity : 2;
         session->rooms =
@@ -166,21 +176,19 @@ struct place *session_attach(struct session *session, struct lane *lane, struct 
     static_assert(CURSOR_ROOM_BYTES_MOST <= UINT8_MAX, "it is kept in a byte");
     uint8_t packed = narrow_8(cursor_room_size(name));
     session->packed_rooms += packed;
-    session->rooms[session->room_count] = (struct session_room){.room = room,
-                                                                .place = place,
-                                                                .member = room->count,
-                                                                .private_index = private_index,
-                                                                .packed = packed};
-    room->members[room->count++] =
-        (struct room_member){.place = place, .index = session->room_count++};
+    session->rooms[session->room_count] = (struct session_room){
+        .room = room, .member = room->count, .private_index = private_index, .packed = packed};
+    room_members(room)[room->count] =
+        (struct room_member){.place = place, .index = session->room_count};
+    room->count++;
+    session->room_count++;
     return place;
 }
 
 void session_room_hold(struct session *session, size_t index)
 {
     assert(index < session->room_count);
-    const struct session_room *own = &session->rooms[index];
-    own->room->members[own->member].held = true;
+    session_room_member(&session->rooms[index])->held = true;
 }
 
 /* By the room, not its index: between a join and its history the client may have left other
@@ -189,14 +197,13 @@ void session_room_live(const struct session *session, const struct room *room)
 {
     for (size_t i = 0; i < session->room_count; i++)
         if (session->rooms[i].room == room)
-            room->members[session->rooms[i].member].held = false;
+            session_room_member(&session->rooms[i])->held = false;
 }
 
 bool session_room_is_held(const struct session *session, size_t index)
 {
     assert(index < session->room_count);
-    const struct session_room *own = &session->rooms[index];
-    return own->room->members[own->member].held;
+    return session_room_member(&session->rooms[index])->held;
 }
 
 /* Puts the lanes of the rooms that are told (or not) behind the `ordered` first ones, in order of
@@ -204,7 +211,7 @@ bool session_room_is_held(const struct session *session, size_t index)
 static uint32_t order_lanes(struct session *session, uint32_t ordered, bool told)
 {
     for (uint32_t i = 0; i < session->room_count && ordered < session->place_count; i++) {
-        struct place *place = session->rooms[i].place;
+        struct place *place = session_room_place(&session->rooms[i]);
         if (session->rooms[i].told != told || place->ordered)
             continue;
         place_set_ordered(place, true);
@@ -227,16 +234,16 @@ void session_rooms_changed(struct session *session)
 
 static void detach_room(struct session *session, size_t index)
 {
-    assert(session->rooms[index].room->members[session->rooms[index].member].place ==
-           session->rooms[index].place);
     struct room *room = session->rooms[index].room;
-    struct place *place = session->rooms[index].place;
+    struct place *place = session_room_place(&session->rooms[index]);
+    struct room_member *members = room_members(room);
+    assert(place->session == session && place->lane == room->lane);
     session_presence_leave(session, &session->rooms[index]);
     /* The order of members means nothing, that of a session's rooms does: it is the cursor's. */
-    struct room_member last = room->members[--room->count];
+    struct room_member last = members[--room->count];
     uint32_t hole = session->rooms[index].member;
     if (hole != room->count) {
-        room->members[hole] = last;
+        members[hole] = last;
         last.place->session->rooms[last.index].member = hole;
     }
     assert(session->packed_rooms >= session->rooms[index].packed);
@@ -245,7 +252,7 @@ static void detach_room(struct session *session, size_t index)
     memmove(&session->rooms[index], &session->rooms[index + 1],
             (session->room_count - index) * sizeof(session->rooms[0]));
     for (size_t i = index; i < session->room_count; i++)
-        session->rooms[i].room->members[session->rooms[i].member].index = narrow_32(i);
+        session_room_member(&session->rooms[i])->index = narrow_32(i);
     room_release(room);
     if (!place_drop_room(place))
         drop_place(place);
