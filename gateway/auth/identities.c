@@ -17,7 +17,7 @@
 
 struct identities {
     struct identities_config config;
-    struct buffer claims; /* development: the last answer's */
+    json_t *claims; /* development: the last answer's */
     unsigned waiting;
 };
 
@@ -50,7 +50,7 @@ static enum token_verdict judge_tenant(const struct identities *identities,
                                        const struct token_content *content)
 {
     struct claims *claims;
-    /* Claims are parsed once more for this, and so only where somebody has bound tenants. */
+    /* Packed once more for this, and so only where somebody has bound tenants. */
     if (!token_sources_are_bound(identities->config.sources))
         return TOKEN_VALID;
     if (policy_claims(identities->config.policy, content->claims, &claims) != STATUS_OK)
@@ -116,8 +116,8 @@ static void alias(json_t *claims, const char *said, const char *meant)
         json_object_set(claims, meant, value);
 }
 
-/* Development alone. Written out again by Jansson, because the claims have to be what the policy
- * reads: an object, with the claims under the names that are configured. */
+/* Development alone. The claims have to be what the policy reads: an object, with the claims under
+ * the names that are configured. */
 static enum identity_verdict believe(struct identities *identities, struct bytes auth,
                                      struct identity *identity)
 {
@@ -131,13 +131,9 @@ static enum identity_verdict believe(struct identities *identities, struct bytes
     }
     alias(claims, "user", policy_user_claim(identities->config.policy));
     alias(claims, "tenant", policy_tenant_claim(identities->config.policy));
-    size_t size = json_dumpb(claims, NULL, 0, JSON_COMPACT);
-    buffer_clear(&identities->claims);
-    json_dumpb(claims, (char *)buffer_reserve(&identities->claims, size), size, JSON_COMPACT);
-    buffer_commit(&identities->claims, size);
-    json_decref(claims);
-    *identity =
-        (struct identity){.claims = buffer_peek(&identities->claims), .expires_ms = INT64_MAX};
+    json_decref(identities->claims);
+    identities->claims = claims;
+    *identity = (struct identity){.claims = {.parsed = claims}, .expires_ms = INT64_MAX};
     return IDENTITY_KNOWN;
 }
 
@@ -180,6 +176,6 @@ void identities_free(struct identities *identities)
         return;
     /* Sessions have gone before, each of which has cancelled what it had asked. */
     assert(identities->waiting == 0);
-    buffer_deinit(&identities->claims);
+    json_decref(identities->claims);
     free(identities);
 }

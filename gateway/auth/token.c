@@ -48,6 +48,7 @@ struct token_verifier {
     bool key_missed;         /* a token named a key that is not there */
     int64_t now_ms;
     struct buffer payload;
+    json_t *claims; /* what stood in it; NULL: nothing */
     struct token_waiter *waiters;
     struct token_stats stats;
 };
@@ -109,11 +110,9 @@ static enum token_verdict judge_time(const struct token_config *config, const js
     return wall_ms < not_before_ms - config->leeway_ms ? TOKEN_NOT_YET : TOKEN_VALID;
 }
 
-static enum token_verdict judge_claims(const struct token_config *config, struct bytes text,
+static enum token_verdict judge_claims(const struct token_config *config, const json_t *claims,
                                        int64_t wall_ms, int64_t *expires_ms)
 {
-    /* Of two claims of one name, another reader may take the other. */
-    json_t *claims = json_loadb((const char *)text.data, text.size, JSON_REJECT_DUPLICATES, NULL);
     enum token_verdict verdict = TOKEN_MALFORMED;
     if (json_is_object(claims))
         verdict = judge_time(config, claims, wall_ms, expires_ms);
@@ -125,8 +124,17 @@ static enum token_verdict judge_claims(const struct token_config *config, struct
     if (verdict == TOKEN_VALID && config->audience &&
         !token_names_audience(json_object_get(claims, "aud"), config->audience))
         verdict = TOKEN_AUDIENCE;
-    json_decref(claims);
     return verdict;
+}
+
+/* The last token's, which the session's claims are made of next. Of two claims of one name, another
+ * reader may take the other. */
+static const json_t *parse_payload(struct token_verifier *verifier)
+{
+    struct bytes text = buffer_peek(&verifier->payload);
+    json_decref(verifier->claims);
+    verifier->claims = json_loadb((const char *)text.data, text.size, JSON_REJECT_DUPLICATES, NULL);
+    return verifier->claims;
 }
 
 /* --- Verdicts --------------------------------------------------------------------------------- */
@@ -160,9 +168,9 @@ static enum token_verdict judge_token(struct token_verifier *verifier, struct by
     }
     int64_t expires_ms = INT64_MAX;
     enum token_verdict verdict =
-        judge_claims(&verifier->config, buffer_peek(&verifier->payload), wall_ms, &expires_ms);
+        judge_claims(&verifier->config, parse_payload(verifier), wall_ms, &expires_ms);
     if (verdict == TOKEN_VALID)
-        *content = (struct token_content){buffer_peek(&verifier->payload), expires_ms};
+        *content = (struct token_content){{.parsed = verifier->claims}, expires_ms};
     return verdict;
 }
 
@@ -381,6 +389,7 @@ void token_verifier_close(struct token_verifier *verifier)
     token_keys_free(verifier->reading.keys);
     token_keys_free(verifier->keys);
     buffer_deinit(&verifier->payload);
+    json_decref(verifier->claims);
     close(verifier->descriptor);
     free(verifier);
 }

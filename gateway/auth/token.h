@@ -9,6 +9,7 @@
 #define GATEWAY_AUTH_TOKEN_H
 
 #include "bytes.h"
+#include "claims.h"
 #include "status.h"
 #include "token_keys.h"
 
@@ -61,8 +62,8 @@ struct json_t;
 bool token_names_audience(const struct json_t *audience, const char *wanted);
 
 struct token_content {
-    struct bytes claims; /* a JSON object; borrowed until the next call to the verifier */
-    int64_t expires_ms;  /* wall-clock; INT64_MAX: never. Without leeway */
+    struct claims_json claims; /* borrowed until the next call to the verifier */
+    int64_t expires_ms;        /* wall-clock; INT64_MAX: never. Without leeway */
 };
 
 /* Whether the keys are there and fit, as far as no other machine has to be asked: STATUS_OK, or as

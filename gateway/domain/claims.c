@@ -126,14 +126,17 @@ static enum status pack_claim(struct packer *packer, const json_t *value)
     return status;
 }
 
-enum status claims_pack(const char *const *names, size_t count, struct bytes json,
+enum status claims_pack(const char *const *names, size_t count, struct claims_json json,
                         struct claims **claims)
 {
     assert(count >= 2 && count <= CLAIMS_NAMES_LIMIT);
     /* A name twice means different things to different parsers. */
-    json_t *object = json_loadb((const char *)json.data, json.size, JSON_REJECT_DUPLICATES, NULL);
+    json_t *own = json.parsed ? NULL
+                              : json_loadb((const char *)json.text.data, json.text.size,
+                                           JSON_REJECT_DUPLICATES, NULL);
+    const json_t *object = json.parsed ? json.parsed : own;
     if (!json_is_object(object)) {
-        json_decref(object);
+        json_decref(own);
         return STATUS_MALFORMED;
     }
     struct packer packer = {0};
@@ -151,7 +154,7 @@ enum status claims_pack(const char *const *names, size_t count, struct bytes jso
         *claims = made;
     }
     buffer_deinit(&packer.out);
-    json_decref(object);
+    json_decref(own);
     return status;
 }
 

@@ -25,10 +25,23 @@ enum { CLAIMS_FIELD_TENANT = 0, CLAIMS_FIELD_USER = 1 };
 
 struct claims;
 
-/* Packs the claims called names[0..count) of `json`, a JSON object. STATUS_MALFORMED: it is not one
- * (or has a name twice, RFC 7519 section 4); STATUS_TOO_LARGE: a limit above on values or bytes is
- * passed. Freed with claims_free(). */
-enum status claims_pack(const char *const *names, size_t count, struct bytes json,
+/* Claims as they come, a JSON object; borrowed. Who has parsed it, to judge a token, passes that on:
+ * it is done once for a connect. */
+struct json_t;
+struct claims_json {
+    const struct json_t *parsed; /* Jansson's, in which no name was twice; NULL: there is `text` */
+    struct bytes text;
+};
+
+static inline struct claims_json claims_of_text(struct bytes text)
+{
+    return (struct claims_json){.text = text};
+}
+
+/* Packs the claims called names[0..count) of `json`. STATUS_MALFORMED: it is no object (or has a
+ * name twice, RFC 7519 section 4); STATUS_TOO_LARGE: a limit above on values or bytes is passed.
+ * Freed with claims_free(). */
+enum status claims_pack(const char *const *names, size_t count, struct claims_json json,
                         struct claims **claims) MUST_CHECK;
 void claims_free(struct claims *claims);
 

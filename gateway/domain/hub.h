@@ -12,6 +12,7 @@
 
 #include "access.h"
 #include "bytes.h"
+#include "claims.h"
 #include "lane_source.h"
 #include "layout.h"
 #include "order.h"
@@ -162,15 +163,15 @@ int64_t hub_deadline_ms(const struct hub *hub);
 
 struct session_request {
     const struct transport_ops *transport;
-    void *connection;        /* handed to transport_ops.ready */
-    struct bytes claims;     /* verified claims, a JSON object; copied */
-    struct bytes private_id; /* what the client presented to resume, or empty */
-    struct bytes cursor;     /* likewise */
-    struct bytes continued;  /* what session_migrate_out() wrote elsewhere; then the three above are
+    void *connection;          /* handed to transport_ops.ready */
+    struct claims_json claims; /* verified claims, a JSON object; copied */
+    struct bytes private_id;   /* what the client presented to resume, or empty */
+    struct bytes cursor;       /* likewise */
+    struct bytes continued; /* what session_migrate_out() wrote elsewhere; then the three above are
                                 not read. It goes on there or, if that cannot be, is refused,
                                 transiently */
-    uint8_t random[32];      /* for the new session's ids */
-    int64_t now_ms;          /* monotonic */
+    uint8_t random[32];     /* for the new session's ids */
+    int64_t now_ms;         /* monotonic */
     int64_t wall_ms;
 };
 
@@ -226,7 +227,7 @@ enum status session_may_send(const struct session *session, struct bytes event) 
  * joined: JOINED (request 0) as soon as their lanes are there; if they do not come, the session
  * ends, transiently. NULL; or the word for why nothing is changed, and not answered in the stream:
  * other_principal (of another tenant or user), bad_claims (as policy_claims()), not_connected. */
-const char *session_refresh(struct session *session, struct bytes claims, uint64_t request,
+const char *session_refresh(struct session *session, struct claims_json claims, uint64_t request,
                             int64_t now_ms) MUST_CHECK;
 
 /* Takes one of the quotas of its user and tenant, for what transports do themselves:

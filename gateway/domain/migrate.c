@@ -194,7 +194,7 @@ bool session_migrate_in(struct session *session, struct bytes state)
     if (!unpack_number(&state, &version) || version != FORMAT_VERSION ||
         !unpack_number(&state, &revision) || revision != layout_revision(hub->config.layout) ||
         !unpack_bytes(&state, &claims) ||
-        policy_claims(hub->config.policy, claims, &session->claims) != STATUS_OK ||
+        policy_claims(hub->config.policy, claims_of_text(claims), &session->claims) != STATUS_OK ||
         !take_array(&state, session->tag, sizeof(session->tag)) ||
         !take_array(&state, session->public_id, sizeof(session->public_id)) ||
         !unpack_limited(&state, 1, &stale) || !take_private_rooms(session, &state) ||

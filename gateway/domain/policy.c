@@ -93,7 +93,8 @@ size_t policy_connect_count(const struct policy *policy)
     return policy->connect_count;
 }
 
-enum status policy_claims(const struct policy *policy, struct bytes json, struct claims **claims)
+enum status policy_claims(const struct policy *policy, struct claims_json json,
+                          struct claims **claims)
 {
     return claims_pack((const char *const *)policy->names.items, policy->names.count, json, claims);
 }

@@ -67,7 +67,7 @@ struct bytes policy_token_id(const struct policy *policy, const struct claims *c
 int64_t policy_issued_ms(const struct policy *policy, const struct claims *claims);
 
 /* Packs what the policy needs of a token's claims, as claims_pack() does. */
-enum status policy_claims(const struct policy *policy, struct bytes json,
+enum status policy_claims(const struct policy *policy, struct claims_json json,
                           struct claims **claims) MUST_CHECK;
 
 /* Appends claims as a JSON object, from which policy_claims() makes the same again. */

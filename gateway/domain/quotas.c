@@ -120,7 +120,8 @@ static XXH128_hash_t key_of(struct quotas *quotas, enum quota_scope scope, struc
 {
     struct buffer *text = &quotas->text;
     buffer_clear(text);
-    buffer_append_format(text, "%u %zu ", (unsigned)scope, tenant.size);
+    buffer_append(text, bytes_of(&scope, sizeof(scope)));
+    buffer_append(text, bytes_of(&tenant.size, sizeof(tenant.size)));
     buffer_append(text, tenant);
     buffer_append(text, name);
     struct bytes whole = buffer_peek(text);

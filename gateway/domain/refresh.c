@@ -114,7 +114,7 @@ static bool is_same_principal(const struct claims *a, const struct claims *b)
            bytes_equal(claims_user(a), claims_user(b));
 }
 
-const char *session_refresh(struct session *session, struct bytes json, uint64_t request,
+const char *session_refresh(struct session *session, struct claims_json json, uint64_t request,
                             int64_t now_ms)
 {
     struct hub *hub = session->hub;

@@ -4,6 +4,7 @@
 #define GATEWAY_TRANSPORT_IDENTITY_H
 
 #include "bytes.h"
+#include "claims.h"
 
 enum identity_verdict {
     IDENTITY_KNOWN,
@@ -13,9 +14,9 @@ enum identity_verdict {
 };
 
 struct identity {
-    const char *reason;  /* static word, unless KNOWN, e.g. token_expired */
-    struct bytes claims; /* KNOWN: a JSON object, borrowed during the call */
-    int64_t expires_ms;  /* KNOWN: wall-clock; INT64_MAX: never */
+    const char *reason;        /* static word, unless KNOWN, e.g. token_expired */
+    struct claims_json claims; /* KNOWN: borrowed during the call */
+    int64_t expires_ms;        /* KNOWN: wall-clock; INT64_MAX: never */
 };
 
 struct identity_question {

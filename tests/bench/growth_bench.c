@@ -79,7 +79,7 @@ static void come(void)
         char claims[96];
         (void)snprintf(claims, sizeof(claims), "{\"sub\":\"u%zu\",\"tenant\":\"t\"}", i);
         struct session_request request = {.transport = &transport,
-                                          .claims = bytes_of_string(claims)};
+                                          .claims = claims_of_text(bytes_of_string(claims))};
         memcpy(request.random, &i, sizeof(i));
         bench.sessions[i] = hub_open_session(bench.hub, &request);
         assert(bench.sessions[i]);

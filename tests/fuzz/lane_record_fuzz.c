@@ -143,10 +143,11 @@ static void read_all(struct reader *reader, unsigned most)
 
 static void come(struct reader *reader)
 {
-    struct session_request request = {.transport = &transport,
-                                      .claims = BYTES_LITERAL("{\"tenant\":\"t\",\"sub\":\"u\"}"),
-                                      .now_ms = lane.now_ms,
-                                      .wall_ms = lane.now_ms};
+    struct session_request request = {
+        .transport = &transport,
+        .claims = claims_of_text(BYTES_LITERAL("{\"tenant\":\"t\",\"sub\":\"u\"}")),
+        .now_ms = lane.now_ms,
+        .wall_ms = lane.now_ms};
     request.random[0] = ++lane.random;
     leave(reader);
     reader->asked = 1u << 3 | 1u << 4; /* given at connect */

@@ -520,7 +520,7 @@ static void connect_somewhere(struct sim_client *client)
     struct session_request request = {
         .transport = &transport,
         .connection = connection,
-        .claims = claims_of(client, claims),
+        .claims = claims_of_text(claims_of(client, claims)),
         .private_id = bytes_of_string(client->private_id),
         .cursor = bytes_of_string(client->cursor),
         .now_ms = world->now_ms,
@@ -596,8 +596,9 @@ static void refresh(struct sim_client *client)
     client->refreshing = true;
     if (sim_once_in(&world->random, 2))
         client->issued = world->now_ms / 1000;
-    const char *problem = session_refresh(client->connection->session, claims_of(client, claims),
-                                          client->next_request++, world->now_ms);
+    const char *problem =
+        session_refresh(client->connection->session, claims_of_text(claims_of(client, claims)),
+                        client->next_request++, world->now_ms);
     /* It may have been ended, and not know it. */
     if (problem && world->has_orders && strcmp(problem, "not_connected") != 0) {
         sim_orders_check_end(client, problem);

@@ -68,7 +68,7 @@ static void enter(struct sim_hostile *hostile, struct sim_intruder *intruder)
     struct session_request request = {
         .transport = &transport,
         .connection = intruder,
-        .claims = BYTES_LITERAL("{\"tenant\":\"t0\",\"sub\":\"mallory\"}"),
+        .claims = claims_of_text(BYTES_LITERAL("{\"tenant\":\"t0\",\"sub\":\"mallory\"}")),
         .private_id = spoil(hostile, victim->private_id, spaces[0]),
         .cursor = spoil(hostile, victim->cursor, spaces[1]),
         .now_ms = world->now_ms,

@@ -254,10 +254,10 @@ static enum identity_verdict ask(void *identifier, const struct identity_questio
     }
     for (size_t i = 0; i < sizeof(tokens) / sizeof(tokens[0]); i++)
         if (bytes_equal_string(question->token, tokens[i].token)) {
-            *identity = (struct identity){.claims = bytes_of_string(tokens[i].claims),
-                                          .expires_ms = tokens[i].lifetime_ms
-                                                            ? world.now_ms + tokens[i].lifetime_ms
-                                                            : INT64_MAX};
+            *identity = (struct identity){
+                .claims = claims_of_text(bytes_of_string(tokens[i].claims)),
+                .expires_ms =
+                    tokens[i].lifetime_ms ? world.now_ms + tokens[i].lifetime_ms : INT64_MAX};
             return IDENTITY_KNOWN;
         }
     *identity = (struct identity){.reason = "token_invalid"};
@@ -284,7 +284,7 @@ void hostile_world_decide(unsigned index, bool known)
         struct identity_waiter *waiter = gateway->asked[i];
         if (!waiter)
             continue;
-        struct identity identity = {.claims = bytes_of_string(tokens[0].claims),
+        struct identity identity = {.claims = claims_of_text(bytes_of_string(tokens[0].claims)),
                                     .expires_ms = INT64_MAX,
                                     .reason = known ? NULL : "token_invalid"};
         gateway->asked[i] = NULL;

@@ -103,13 +103,13 @@ static void turn(void)
 
 static void connect(struct client *client)
 {
-    struct session_request request = {.transport = &transport,
-                                      .connection = client,
-                                      .claims =
-                                          BYTES_LITERAL("{\"sub\":\"usr_1\",\"tenant\":\"acme\"}"),
-                                      .private_id = bytes_of_string(client->private_id),
-                                      .cursor = bytes_of_string(client->cursor),
-                                      .now_ms = world.now_ms};
+    struct session_request request = {
+        .transport = &transport,
+        .connection = client,
+        .claims = claims_of_text(BYTES_LITERAL("{\"sub\":\"usr_1\",\"tenant\":\"acme\"}")),
+        .private_id = bytes_of_string(client->private_id),
+        .cursor = bytes_of_string(client->cursor),
+        .now_ms = world.now_ms};
     client->session = hub_open_session(world.hub, &request);
     ck_assert_ptr_nonnull(client->session);
     turn();

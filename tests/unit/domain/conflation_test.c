@@ -205,12 +205,12 @@ static void start_gateway(void)
 
 static void connect(void)
 {
-    struct session_request request = {.transport = &transport,
-                                      .claims =
-                                          BYTES_LITERAL("{\"sub\":\"usr_1\",\"tenant\":\"acme\"}"),
-                                      .private_id = bytes_of_string(world.private_id),
-                                      .cursor = bytes_of_string(world.cursor),
-                                      .now_ms = world.now_ms};
+    struct session_request request = {
+        .transport = &transport,
+        .claims = claims_of_text(BYTES_LITERAL("{\"sub\":\"usr_1\",\"tenant\":\"acme\"}")),
+        .private_id = bytes_of_string(world.private_id),
+        .cursor = bytes_of_string(world.cursor),
+        .now_ms = world.now_ms};
     world.session = hub_open_session(world.hub, &request);
     turn();
 }

@@ -198,12 +198,12 @@ static void rest(void)
 
 static void connect(void)
 {
-    struct session_request request = {.transport = &transport,
-                                      .claims =
-                                          BYTES_LITERAL("{\"sub\":\"usr_1\",\"tenant\":\"acme\"}"),
-                                      .private_id = bytes_of_string(private_id),
-                                      .cursor = bytes_of_string(cursor),
-                                      .now_ms = world.now_ms};
+    struct session_request request = {
+        .transport = &transport,
+        .claims = claims_of_text(BYTES_LITERAL("{\"sub\":\"usr_1\",\"tenant\":\"acme\"}")),
+        .private_id = bytes_of_string(private_id),
+        .cursor = bytes_of_string(cursor),
+        .now_ms = world.now_ms};
     session = hub_open_session(world.hub, &request);
     ck_assert_ptr_nonnull(session);
     rest();
@@ -693,10 +693,10 @@ START_TEST(a_lane_that_is_not_open_yet_is_waited_for)
     begin();
     world.closed = true;
     start_gateway();
-    struct session_request request = {.transport = &transport,
-                                      .claims =
-                                          BYTES_LITERAL("{\"sub\":\"usr_1\",\"tenant\":\"acme\"}"),
-                                      .now_ms = world.now_ms};
+    struct session_request request = {
+        .transport = &transport,
+        .claims = claims_of_text(BYTES_LITERAL("{\"sub\":\"usr_1\",\"tenant\":\"acme\"}")),
+        .now_ms = world.now_ms};
     publish("task:1", 2);
     session = hub_open_session(world.hub, &request);
     turn();

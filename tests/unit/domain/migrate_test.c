@@ -120,12 +120,12 @@ static void open_hub(struct gateway *gateway)
 
 static struct session *open_session(struct gateway *gateway, struct bytes continued)
 {
-    struct session_request request = {.transport = &transport,
-                                      .claims =
-                                          BYTES_LITERAL("{\"sub\":\"usr_1\",\"tenant\":\"acme\"}"),
-                                      .continued = continued,
-                                      .now_ms = now_ms,
-                                      .wall_ms = now_ms};
+    struct session_request request = {
+        .transport = &transport,
+        .claims = claims_of_text(BYTES_LITERAL("{\"sub\":\"usr_1\",\"tenant\":\"acme\"}")),
+        .continued = continued,
+        .now_ms = now_ms,
+        .wall_ms = now_ms};
     struct session *session = hub_open_session(gateway->hub, &request);
     ck_assert_ptr_nonnull(session);
     run(gateway);

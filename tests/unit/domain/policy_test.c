@@ -26,8 +26,9 @@ static void open_policy(struct setting *setting, const char *yaml, const char *c
     ck_assert_msg(status == STATUS_OK, "%s", problems.count ? problems.items[0].text : "?");
     ck_assert(problems_empty(&problems));
     problems_deinit(&problems);
-    ck_assert_int_eq(policy_claims(setting->policy, bytes_of_string(claims), &setting->claims),
-                     STATUS_OK);
+    ck_assert_int_eq(
+        policy_claims(setting->policy, claims_of_text(bytes_of_string(claims)), &setting->claims),
+        STATUS_OK);
 }
 
 static void close_policy(struct setting *setting)
@@ -186,16 +187,21 @@ START_TEST(bad_claims_are_refused)
     struct claims *claims = NULL;
     struct problems problems = {0};
     ck_assert_int_eq(policy_new(NULL, NULL, &policy, &problems), STATUS_OK);
-    ck_assert_int_eq(policy_claims(policy, BYTES_LITERAL("[]"), &claims), STATUS_MALFORMED);
-    ck_assert_int_eq(policy_claims(policy, BYTES_LITERAL(""), &claims), STATUS_MALFORMED);
-    ck_assert_int_eq(policy_claims(policy, BYTES_LITERAL("{\"sub\":\"a\",\"sub\":\"b\"}"), &claims),
+    ck_assert_int_eq(policy_claims(policy, claims_of_text(BYTES_LITERAL("[]")), &claims),
+                     STATUS_MALFORMED);
+    ck_assert_int_eq(policy_claims(policy, claims_of_text(BYTES_LITERAL("")), &claims),
+                     STATUS_MALFORMED);
+    ck_assert_int_eq(policy_claims(policy,
+                                   claims_of_text(BYTES_LITERAL("{\"sub\":\"a\",\"sub\":\"b\"}")),
+                                   &claims),
                      STATUS_MALFORMED);
     struct buffer json = {0};
     buffer_append_string(&json, "{\"reviewQueues\":[\"q0\"");
     for (int i = 1; i <= CLAIMS_VALUES_LIMIT; i++)
         buffer_append_format(&json, ",\"q%d\"", i);
     buffer_append_string(&json, "]}");
-    ck_assert_int_eq(policy_claims(policy, buffer_peek(&json), &claims), STATUS_TOO_LARGE);
+    ck_assert_int_eq(policy_claims(policy, claims_of_text(buffer_peek(&json)), &claims),
+                     STATUS_TOO_LARGE);
     ck_assert_ptr_null(claims);
     buffer_deinit(&json);
     policy_free(policy);

@@ -105,7 +105,7 @@ static void connect_all(int64_t end)
         struct session_request request = {
             .transport = &transport,
             .connection = client,
-            .claims = BYTES_LITERAL("{\"sub\":\"usr_1\",\"tenant\":\"acme\"}"),
+            .claims = claims_of_text(BYTES_LITERAL("{\"sub\":\"usr_1\",\"tenant\":\"acme\"}")),
             .private_id = bytes_of_string(client->private_id),
             .cursor = bytes_of_string(client->cursor),
             .now_ms = world.now_ms};

@@ -161,11 +161,11 @@ static void finish(struct session *session)
 
 static struct session *open_session(int64_t end)
 {
-    struct session_request request = {.transport = &transport,
-                                      .claims =
-                                          BYTES_LITERAL("{\"sub\":\"usr_1\",\"tenant\":\"acme\"}"),
-                                      .private_id = bytes_of_string(world.private_id),
-                                      .cursor = bytes_of_string(world.cursor)};
+    struct session_request request = {
+        .transport = &transport,
+        .claims = claims_of_text(BYTES_LITERAL("{\"sub\":\"usr_1\",\"tenant\":\"acme\"}")),
+        .private_id = bytes_of_string(world.private_id),
+        .cursor = bytes_of_string(world.cursor)};
     struct session *session = hub_open_session(world.hub, &request);
     ck_assert_ptr_nonnull(session);
     hand_open(&world.source, world.hub, 0, end);

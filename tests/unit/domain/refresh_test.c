@@ -14,7 +14,7 @@ static const char by_claims[] =
 
 static const char *refresh(const char *claims)
 {
-    return session_refresh(world.session, bytes_of_string(claims), 7, world.now_ms);
+    return session_refresh(world.session, claims_of_text(bytes_of_string(claims)), 7, world.now_ms);
 }
 
 static void begin_with(struct gateway *gateway, const char *claims)
@@ -269,7 +269,7 @@ START_TEST(a_room_that_is_given_and_does_not_come_ends_the_session)
     is_told("joined project:a; refreshed; ");
     struct bytes claims =
         BYTES_LITERAL(CLAIMS(",\"projects\":[\"a\"],\"reviewQueues\":[\"legal\"]"));
-    ck_assert_ptr_null(session_refresh(world.session, claims, 8, world.now_ms));
+    ck_assert_ptr_null(session_refresh(world.session, claims_of_text(claims), 8, world.now_ms));
     hub_run(world.hub, world.now_ms += 1); /* the second lane is not answered */
     ck_assert_str_eq(world.told, "refreshed; ");
     hub_run(world.hub, world.now_ms += 100000);

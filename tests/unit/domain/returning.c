@@ -117,7 +117,7 @@ void world_turn(int64_t later_ms)
 void client_open(const char *claims)
 {
     struct session_request request = {.transport = &transport,
-                                      .claims = bytes_of_string(claims),
+                                      .claims = claims_of_text(bytes_of_string(claims)),
                                       .private_id = bytes_of_string(world.private_id),
                                       .cursor = bytes_of_string(world.cursor),
                                       .now_ms = world.now_ms};

@@ -81,7 +81,7 @@ static void open_session(unsigned i, const char *claims)
     struct client *client = &world.clients[i];
     struct session_request request = {.transport = &transport,
                                       .connection = client,
-                                      .claims = bytes_of_string(claims),
+                                      .claims = claims_of_text(bytes_of_string(claims)),
                                       .private_id = bytes_of_string(client->private_id),
                                       .cursor = bytes_of_string(client->cursor),
                                       .now_ms = world.now_ms};
@@ -292,7 +292,8 @@ START_TEST(tokens_of_before_are_worthless)
     connect_with(0, claims_of(1, ",\"iat\":101"));
     is_told(0, "opened again; ");
     ck_assert_str_eq(session_refresh(world.clients[0].session,
-                                     bytes_of_string(claims_of(1, ",\"iat\":99")), 1, world.now_ms),
+                                     claims_of_text(bytes_of_string(claims_of(1, ",\"iat\":99"))),
+                                     1, world.now_ms),
                      "token_revoked");
     turn(1);
     is_told(0, "");
@@ -319,8 +320,9 @@ START_TEST(out_of_a_room)
     turn(1);
     is_told(0, "refused task:1: not_allowed; ");
     /* Nor does a fresh token open it, or a return. */
-    ck_assert_ptr_null(session_refresh(world.clients[0].session, bytes_of_string(claims_of(1, "")),
-                                       9, world.now_ms));
+    ck_assert_ptr_null(session_refresh(world.clients[0].session,
+                                       claims_of_text(bytes_of_string(claims_of(1, ""))), 9,
+                                       world.now_ms));
     say(to(ORDER_LEAVE, ORDER_USER, "u1"), "user:u1");
     is_told(0, "refreshed; left user:u1: not_allowed; ");
     session_close(world.clients[0].session);
@@ -353,8 +355,9 @@ START_TEST(into_a_room)
     publish("project:p1");
     turn(1);
     is_told(0, "notification; ");
-    ck_assert_ptr_null(session_refresh(world.clients[0].session, bytes_of_string(claims_of(1, "")),
-                                       9, world.now_ms));
+    ck_assert_ptr_null(session_refresh(world.clients[0].session,
+                                       claims_of_text(bytes_of_string(claims_of(1, ""))), 9,
+                                       world.now_ms));
     turn(1);
     is_told(0, "refreshed; ");
     session_close(world.clients[0].session);
@@ -433,8 +436,8 @@ static void open_rooms(enum order_scope scope, const char *id, const char *kind,
 
 static void refresh(unsigned i, const char *claims)
 {
-    ck_assert_ptr_null(
-        session_refresh(world.clients[i].session, bytes_of_string(claims), 9, world.now_ms));
+    ck_assert_ptr_null(session_refresh(world.clients[i].session,
+                                       claims_of_text(bytes_of_string(claims)), 9, world.now_ms));
     turn(1);
     turn(1);
 }

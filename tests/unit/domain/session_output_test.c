@@ -48,9 +48,9 @@ static void configure(void)
 static struct session *start(void)
 {
     struct delivery delivery;
-    struct session_request request = {.transport = &transport,
-                                      .claims =
-                                          BYTES_LITERAL("{\"sub\":\"usr_1\",\"tenant\":\"acme\"}")};
+    struct session_request request = {
+        .transport = &transport,
+        .claims = claims_of_text(BYTES_LITERAL("{\"sub\":\"usr_1\",\"tenant\":\"acme\"}"))};
     world.hub = hub_new(&world.config, &hand_source_ops, &world.source);
     struct session *session = hub_open_session(world.hub, &request);
     hand_open(&world.source, world.hub, 0, 0);

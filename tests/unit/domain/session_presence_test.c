@@ -43,8 +43,9 @@ static struct session *another(const char *claims, const char *room)
 {
     static const struct transport_ops transport = {
         .name = "other", .slot = TRANSPORT_SLOT_SSE, .encode = encode_nothing, .ready = ignore};
-    struct session_request request = {
-        .transport = &transport, .claims = bytes_of_string(claims), .now_ms = world.now_ms};
+    struct session_request request = {.transport = &transport,
+                                      .claims = claims_of_text(bytes_of_string(claims)),
+                                      .now_ms = world.now_ms};
     struct session *session = hub_open_session(world.hub, &request);
     world_turn(1);
     session_join(session, bytes_of_string(room), 1, world.now_ms);
@@ -239,7 +240,8 @@ START_TEST(a_token_without_the_room_takes_it_along)
     struct session *bob =
         another("{\"sub\":\"bob\",\"tenant\":\"acme\",\"role\":\"member\"}", "task:1");
     ck_assert_ptr_null(session_refresh(
-        world.session, BYTES_LITERAL("{\"sub\":\"ann\",\"tenant\":\"acme\"}"), 2, world.now_ms));
+        world.session, claims_of_text(BYTES_LITERAL("{\"sub\":\"ann\",\"tenant\":\"acme\"}")), 2,
+        world.now_ms));
     later(TICK);
     session_close(bob);
     later(LINGER + TICK);

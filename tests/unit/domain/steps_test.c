@@ -127,7 +127,7 @@ static void connect(struct client *client)
     snprintf(claims, sizeof(claims), "{\"sub\":\"u%u\",\"tenant\":\"acme\"}", client->number);
     struct session_request request = {.transport = &transport,
                                       .connection = client,
-                                      .claims = bytes_of_string(claims),
+                                      .claims = claims_of_text(bytes_of_string(claims)),
                                       .private_id = bytes_of_string(client->private_id),
                                       .cursor = bytes_of_string(client->cursor)};
     client->session = hub_open_session(world.hub, &request);

@@ -214,11 +214,11 @@ static void rest(void)
 
 static void connect(unsigned who)
 {
-    struct session_request request = {.transport = &transport,
-                                      .connection = (void *)(size_t)who,
-                                      .claims =
-                                          BYTES_LITERAL("{\"sub\":\"usr_1\",\"tenant\":\"acme\"}"),
-                                      .now_ms = world.now_ms};
+    struct session_request request = {
+        .transport = &transport,
+        .connection = (void *)(size_t)who,
+        .claims = claims_of_text(BYTES_LITERAL("{\"sub\":\"usr_1\",\"tenant\":\"acme\"}")),
+        .now_ms = world.now_ms};
     world.sessions[who] = hub_open_session(world.hub, &request);
     rest();
 }

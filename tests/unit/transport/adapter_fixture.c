@@ -228,8 +228,9 @@ static enum identity_verdict ask(void *identifier, const struct identity_questio
     if (bytes_equal_string(question->token, "good") || soon ||
         bytes_equal_string(question->token, "other")) {
         bool other = bytes_equal_string(question->token, "other");
-        *identity = (struct identity){.claims = bytes_of_string(other ? claims_2 : claims_1),
-                                      .expires_ms = soon ? world.now_ms + 1000 : INT64_MAX};
+        *identity = (struct identity){
+            .claims = claims_of_text(bytes_of_string(other ? claims_2 : claims_1)),
+            .expires_ms = soon ? world.now_ms + 1000 : INT64_MAX};
         return IDENTITY_KNOWN;
     }
     if (bytes_start_with(question->token, BYTES_LITERAL("teams-"))) {
@@ -240,12 +241,14 @@ static enum identity_verdict ask(void *identifier, const struct identity_questio
             size += snprintf(claims + size, sizeof(claims) - (size_t)size, "%s\"%c\"",
                              i > strlen("teams-") ? "," : "", question->token.data[i]);
         snprintf(claims + size, sizeof(claims) - (size_t)size, "]}");
-        *identity = (struct identity){.claims = bytes_of_string(claims), .expires_ms = INT64_MAX};
+        *identity = (struct identity){.claims = claims_of_text(bytes_of_string(claims)),
+                                      .expires_ms = INT64_MAX};
         return IDENTITY_KNOWN;
     }
     if (bytes_equal_string(question->token, "tenantless")) {
-        *identity = (struct identity){.claims = BYTES_LITERAL("{\"sub\":\"usr_1\"}"),
-                                      .expires_ms = INT64_MAX};
+        *identity =
+            (struct identity){.claims = claims_of_text(BYTES_LITERAL("{\"sub\":\"usr_1\"}")),
+                              .expires_ms = INT64_MAX};
         return IDENTITY_KNOWN;
     }
     *identity =
@@ -265,7 +268,7 @@ static const struct identity_ops identity_ops = {.ask = ask, .cancel = cancel};
 void fixture_decide(bool known)
 {
     struct identity_waiter *waiter = fixture.asked;
-    struct identity identity = {.claims = bytes_of_string(claims_1),
+    struct identity identity = {.claims = claims_of_text(bytes_of_string(claims_1)),
                                 .expires_ms = INT64_MAX,
                                 .reason = known ? NULL : "token_invalid"};
     fixture.asked = NULL;

@@ -15,7 +15,7 @@ static enum identity_verdict ask(void *identifier, const struct identity_questio
 {
     (void)identifier, (void)waiter;
     strncat(asked, (const char *)question->token.data, question->token.size);
-    *identity = (struct identity){.claims = question->auth};
+    *identity = (struct identity){.claims = claims_of_text(question->auth)};
     return undecided ? IDENTITY_UNDECIDED : IDENTITY_KNOWN;
 }
 
@@ -38,7 +38,7 @@ static void decided(struct identity_waiter *waiter, enum identity_verdict verdic
                     const struct identity *identity)
 {
     ck_assert_int_eq(verdict, IDENTITY_KNOWN);
-    ck_assert(bytes_equal_string(identity->claims, "{}"));
+    ck_assert(bytes_equal_string(identity->claims.text, "{}"));
     strncat(decided_for, &((struct client *)waiter)->name, 1);
 }
 
