@@ -12,7 +12,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-enum { OWN_HEADERS_MAX = 8 };
+enum { OWN_HEADERS_MAX = 9 };
 
 /* By the prefix, so that a header that a later version adds is also replaced and not doubled. */
 bool dead_letter_owns_header(struct bytes name)
@@ -56,6 +56,8 @@ void dead_letter_add(const struct dead_letter *letter, const struct record *reco
     add_text(headers, &count, DEAD_LETTER_HEADER_TOPIC, arena_copy(arena, record->topic));
     add_number(arena, headers, &count, DEAD_LETTER_HEADER_PARTITION, record->partition);
     add_number(arena, headers, &count, DEAD_LETTER_HEADER_OFFSET, record->offset);
+    if (record->part > 0)
+        add_number(arena, headers, &count, DEAD_LETTER_HEADER_PART, record->part);
     if (letter->rules_revision.size > 0)
         add_text(headers, &count, DEAD_LETTER_HEADER_RULES,
                  arena_copy(arena, letter->rules_revision));

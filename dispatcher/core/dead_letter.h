@@ -12,6 +12,8 @@
     "dead-letter-topic" /* the origin: topic, partition and offset in decimal */
 #define DEAD_LETTER_HEADER_PARTITION "dead-letter-partition"
 #define DEAD_LETTER_HEADER_OFFSET "dead-letter-offset"
+#define DEAD_LETTER_HEADER_PART \
+    "dead-letter-part" /* of an event of a batch: which, from 1; the letter is that event alone */
 #define DEAD_LETTER_HEADER_RULES "dead-letter-rules-revision"
 #define DEAD_LETTER_HEADER_CUT \
     "dead-letter-value-bytes" /* the value was too large to be kept: its size */

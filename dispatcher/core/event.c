@@ -23,13 +23,13 @@ const char *event_format_name(enum event_format format)
         [EVENT_CLOUD_STRUCTURED] = "cloudevents",
         [EVENT_CLOUD_BINARY] = "cloudevents-binary",
         [EVENT_PROTOBUF] = "protobuf",
+        [EVENT_CLOUD_BATCH] = "cloudevents-batch",
     };
     assert((unsigned)format < EVENT_FORMAT_COUNT);
     return names[format];
 }
 
-/* Only UTF-8, and ASCII within it, is read. False: another character set. */
-static bool is_utf8_charset(struct bytes content_type)
+bool event_type_is_utf8(struct bytes content_type)
 {
     static const char name[] = "charset=";
     for (size_t at = event_media_type(content_type).size; at + sizeof(name) - 1 < content_type.size;
@@ -61,8 +61,7 @@ static enum status refuse_type(struct bytes type, struct error *error)
     static const char cloud[] = "application/cloudevents";
     int size = (int)unicode_cut(type, 100);
     if (event_type_is(type, "application/cloudevents-batch+json"))
-        return error_set(error, STATUS_UNSUPPORTED,
-                         "a batch of CloudEvents: send each as a record of its own");
+        return error_set(error, STATUS_UNSUPPORTED, "a batch of CloudEvents where one is read");
     if (type.size > sizeof(cloud) - 1 &&
         strncasecmp((const char *)type.data, cloud, sizeof(cloud) - 1) == 0)
         return error_set(error, STATUS_UNSUPPORTED,
@@ -114,7 +113,7 @@ static enum status format_of(const struct record *record, struct bytes *type,
     struct bytes value;
     bool has_type = record_find_header(record, "content-type", &value) && value.size > 0;
     *type = has_type ? event_media_type(value) : bytes_of(NULL, 0);
-    if (has_type && !is_utf8_charset(value))
+    if (has_type && !event_type_is_utf8(value))
         return error_set(error, STATUS_UNSUPPORTED, "content type %.*s: only UTF-8 is read",
                          (int)unicode_cut(value, 100), (const char *)value.data);
     bool structured = event_type_is(*type, "application/cloudevents+json") ||
@@ -155,6 +154,7 @@ enum status event_canonical(const struct record *record, struct buffer *scratch,
     switch (found) {
     case EVENT_JSON:
         break;
+    case EVENT_CLOUD_BATCH: /* nothing here finds it */
     case EVENT_CLOUD_STRUCTURED:
         status = cloud_event_from_json(value, scratch, error);
         break;

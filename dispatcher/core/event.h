@@ -3,6 +3,8 @@
  *
  * Told apart in this order:
  *
+ *   content-type application/cloudevents-batch+json  CloudEvents, many in a record: event_batch.h
+ *                                                    has made records of them before
  *   content-type application/cloudevents[+json]      CloudEvents, structured mode
  *   a header ce_specversion or ce_type               CloudEvents, binary mode
  *   a JSON object with specversion, id, source
@@ -47,6 +49,9 @@ struct record {
     bool has_value;
     const struct record_header *headers;
     size_t header_count;
+    /* event_batch.h: */
+    unsigned part;             /* which event of the record's batch it is, from 1; 0: all of it */
+    const struct error *fault; /* why it is no batch although it says so; NULL: it is sound */
 };
 
 /* The value of the last header of this name, compared without regard to ASCII case; false: there is
@@ -58,11 +63,12 @@ enum event_format {
     EVENT_CLOUD_STRUCTURED,
     EVENT_CLOUD_BINARY,
     EVENT_PROTOBUF,
+    EVENT_CLOUD_BATCH, /* one of a batch: structured, for whoever reads it */
 };
 
-enum { EVENT_FORMAT_COUNT = 4 };
+enum { EVENT_FORMAT_COUNT = 5 };
 
-/* "json", "cloudevents", "cloudevents-binary", "protobuf": for metrics and the audit. Static. */
+/* "json", "cloudevents", "cloudevents-binary", "protobuf", "cloudevents-batch": for metrics and the audit. Static. */
 const char *event_format_name(enum event_format format);
 
 /* A record that says that its key is no more: it has no value, and no event in its headers. */
@@ -70,7 +76,8 @@ bool event_is_tombstone(const struct record *record);
 
 /* The JSON text of the record's event: the record's own bytes, or made in `scratch`, which is
  * cleared first. On failure `error` says why, for the dead letter: STATUS_MALFORMED, or
- * STATUS_UNSUPPORTED (another content type, character set or version, a batch, no value). */
+ * STATUS_UNSUPPORTED (another content type, character set or version, no value). A batch has gone
+ * through event_batch.h. */
 enum status event_canonical(const struct record *record, struct buffer *scratch, struct bytes *json,
                             enum event_format *format, struct error *error) MUST_CHECK;
 

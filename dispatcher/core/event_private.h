@@ -32,6 +32,9 @@ enum status task_event_from_protobuf(struct bytes value, enum schema_framing fra
 /* "application/json; charset=utf-8" is application/json. */
 struct bytes event_media_type(struct bytes content_type);
 
+/* Only UTF-8, and ASCII within it, is read: whether the type names no other character set. */
+bool event_type_is_utf8(struct bytes content_type);
+
 /* Media types are compared without regard to case. */
 bool event_type_is(struct bytes type, const char *name);
 

@@ -100,6 +100,8 @@ static struct bytes origin_of(struct arena *arena, const struct record *record)
     char text[300];
     int size = snprintf(text, sizeof(text), "%.*s-%" PRId32 "-%" PRId64, BYTES_PRINT(record->topic),
                         record->partition, record->offset);
+    if (record->part > 0)
+        size += snprintf(text + size, sizeof(text) - (size_t)size, "-%u", record->part);
     assert(size > 0 && (size_t)size < sizeof(text)); /* Kafka's names have at most 249 bytes */
     return arena_copy(arena, bytes_of(text, (size_t)size));
 }
@@ -455,6 +457,10 @@ static void process_record(struct job *job)
             record->value.size, limits->event_bytes);
         return;
     }
+    if (record->fault) {
+        make_dead_letter(job, reason_of(record->fault->status), record->fault->text);
+        return;
+    }
     job->hops = hops_of(record);
     if (job->hops > limits->hops) {
         make_dead_letter_format(
@@ -468,7 +474,7 @@ static void process_record(struct job *job)
         make_dead_letter(job, reason_of(status), error.text);
         return;
     }
-    job->batch->counts.formats[format]++;
+    job->batch->counts.formats[record->part > 0 ? EVENT_CLOUD_BATCH : format]++;
     if (!read_event_fields(job, json, &result) || !check_event_names(job))
         return;
     job->owner.tenant = job_text(job, EVENT_FIELD_TENANT);

@@ -17,6 +17,7 @@
 struct pipeline_limits {
     size_t event_bytes;        /* larger: dead letter, too-large */
     size_t notification_bytes; /* larger: dead letter, limit */
+    unsigned events_per_record; /* of a batch (event_batch.h); more: dead letter, limit */
     unsigned rooms_per_event;  /* more: dead letter, limit */
     unsigned rooms_per_list;   /* of a room's template; more: dead letter, limit */
     unsigned values;           /* at paths that patterns name; more: dead letter, limit */
@@ -31,6 +32,7 @@ enum { PIPELINE_HOPS_MAX = 8 };
     ((struct pipeline_limits){                    \
         .event_bytes = (size_t)512 * 1024,        \
         .notification_bytes = (size_t)900 * 1024, \
+        .events_per_record = 1000,                \
         .rooms_per_event = 100,                   \
         .rooms_per_list = 100,                    \
         .values = 100000,                         \

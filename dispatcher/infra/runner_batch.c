@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "clocks.h"
+#include "event_batch.h"
 #include "log.h"
 #include "mem.h"
 #include "runner_private.h"
@@ -88,6 +89,26 @@ static void log_remarks(const struct record *record, const struct decision *deci
                      LOG_INTEGER("offset", record->offset));
 }
 
+/* Each event of a record, in order; all of them are outputs of the one record, whose offset is
+ * committed with them. */
+static void judge_record(struct runner *runner, const struct record *record)
+{
+    const struct event_batch_limits limits = {
+        .bytes = (size_t)runner->options.settings->event_bytes,
+        .events = (unsigned)runner->options.settings->events_per_record};
+    struct partition_state *state =
+        state_store_find(runner->store, record->topic, record->partition);
+    struct event_batch events;
+    event_batch_open(&events, record, &limits, &runner->batch.arena);
+    while (event_batch_next(&events)) {
+        struct decision decision = {0};
+        pipeline_process(runner->pipeline, state, &events.event, &runner->batch, &decision);
+        if (decision.skipped)
+            log_skipped(runner, record, &decision);
+        log_remarks(record, &decision);
+    }
+}
+
 /* The state is flushed last, as it belongs to all records of the batch, and its records are
  * outputs of the same transaction. */
 void runner_judge(struct runner *runner)
@@ -96,23 +117,17 @@ void runner_judge(struct runner *runner)
     batch_reset(&runner->batch);
     for (size_t i = 0; i < runner->count; i++) {
         struct record record;
-        struct decision decision = {0};
         size_t before = runner->batch.output_count;
         consumer_read_record(runner->messages[i], &runner->batch.arena, &record);
         if (record.timestamp_ms > 0 && now_ms > record.timestamp_ms)
             metric_histogram_observe(runner->options.metrics->stage_wait,
                                      (uint64_t)(now_ms - record.timestamp_ms) * 1000);
-        struct partition_state *state =
-            state_store_find(runner->store, record.topic, record.partition);
         const struct rejected *rejected =
             runner->rejected_count == 0 ? NULL : find_rejected(runner, &record);
         if (rejected)
             pipeline_reject(runner->pipeline, &record, rejected->problem, &runner->batch);
         else
-            pipeline_process(runner->pipeline, state, &record, &runner->batch, &decision);
-        if (decision.skipped)
-            log_skipped(runner, &record, &decision);
-        log_remarks(&record, &decision);
+            judge_record(runner, &record);
         note_sources(runner, before, (int)i);
     }
     pipeline_supersede_items(runner->pipeline, &runner->batch);

@@ -37,6 +37,7 @@ struct settings {
     int64_t replication_factor;
     int64_t event_bytes;
     int64_t notification_bytes;
+    int64_t events_per_record;
     int64_t rooms_per_event;
     int64_t rooms_per_list;
     int64_t values;

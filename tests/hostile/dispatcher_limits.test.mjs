@@ -63,7 +63,7 @@ const SETTINGS = {
         batch: { events: 5 },
         dedupe: { events: 5 },
         review: { tasks: 2, per_task: 2 },
-        limits: { event_size: '16KiB', notification_size: '4KiB', rooms_per_event: 4, rooms_per_list: 6, values: 100, steps: 5000, hops: 2 },
+        limits: { event_size: '16KiB', notification_size: '4KiB', events_per_record: 3, rooms_per_event: 4, rooms_per_list: 6, values: 100, steps: 5000, hops: 2 },
     },
 };
 
@@ -109,6 +109,13 @@ const trials = {
         },
     },
     'bytes of an event': { records: () => [value(event({ data: { text: 'x'.repeat(20000) } }))], metrics: [letter('too-large')] },
+    'events of a batch of CloudEvents': {
+        records: () => [3, 4].map((count) => ({
+            key: 'limits', headers: { 'content-type': 'application/cloudevents-batch+json' },
+            value: JSON.stringify(many(count, () => JSON.parse(FORMS.cloudevent(event()).value))),
+        })),
+        metrics: [letter('limit')],
+    },
     'values at paths that patterns name': { records: () => [value(event({ event: 'task.values', data: { items: many(200, String) } }))], metrics: [letter('limit')] },
     'steps of judging': { records: () => [value(event({ event: 'task.steps', data: { text: 'a'.repeat(10000) } }))], metrics: [letter('limit')] },
     'rooms of an event': { records: () => [value(event({ event: 'task.wide' }))], metrics: [letter('limit')] },

@@ -45,6 +45,34 @@ test('an event that was seen before a restart is not published again', { timeout
     await expectPublished(world, dispatcher, range(1, 30));
 });
 
+test('each event of a batch of CloudEvents happens once and in order, whenever the dispatcher dies', { timeout: 200000 * SLOW }, async (t) => {
+    const BATCHES = 40, EACH = 50;
+    const world = await World.open(t, 'batches-cloudevents', { settings: { dispatcher: { batch: { events: 3 } } } });
+    const dispatcher = await world.dispatcher();
+    const backend = await world.backend();
+    const cloud = (n) => FORMS.cloudevent(taskEvent({ taskId: 'task-1', n })).value;
+    const batch = (values) => ({ key: 'task-1', headers: { 'content-type': 'application/cloudevents-batch+json; charset=UTF-8' }, value: `[${values.join(', ')}]` });
+    for (let i = 0; i < BATCHES; i++) {
+        const values = range(1, EACH).map((k) => cloud(i * EACH + k));
+        if (i === 20)
+            values.splice(10, 0, '{"specversion":"1.0","id":"bad"}');
+        await backend.records([batch(values)]);
+        if (i % 13 === 12) {
+            await dispatcher.kill();
+            dispatcher.start();
+        }
+    }
+    await backend.records([batch([]), batch([cloud(1), '{"specversion":"1.0"'])]);
+    await expectPublished(world, dispatcher, range(1, BATCHES * EACH));
+    const dead = await world.broker.read('tasks.dead-letter', { headers: true });
+    assert.deepEqual(dead.map(({ value }) => value.toString().slice(0, 32)), ['{"specversion":"1.0","id":"bad"}', `[${cloud(1).slice(0, 31)}`]);
+    const [part, whole] = dead.map(({ headers }) => headers);
+    assert.equal(part['content-type'], 'application/cloudevents+json');
+    assert.equal(part['dead-letter-part'], '11');
+    assert.equal(part['dead-letter-problem'], 'CloudEvent without source');
+    assert.match(whole['content-type'], /batch/);
+});
+
 test('what a slot left open is ended when a dispatcher starts in it', { timeout: 120000 * SLOW }, async (t) => {
     const world = await World.open(t, 'batches-left-open');
     /* As a dispatcher does that dies within a transaction; but one that would stand for minutes. */
