@@ -14,6 +14,7 @@
 #include "instant.h"
 #include "log.h"
 #include "redrive.h"
+#include "replay_topics.h"
 #include "rule_tests.h"
 #include "runner.h"
 
@@ -26,14 +27,16 @@ enum mode {
     MODE_DRY_RUN,
     MODE_EXPLAIN,
     MODE_REDRIVE,
-    MODE_DEAD_LETTERS
+    MODE_DEAD_LETTERS,
+    MODE_REPLAY
 };
 
 struct command_line {
     enum mode mode;
     const char *config;
     const char *rules;
-    char **more_rules; /* of --check-rules */
+    const char *old_rules; /* --replay */
+    char **more_rules;     /* of --check-rules */
     int more_count;
     struct dead_letter_filter letters;
     bool dry;   /* --redrive */
@@ -120,6 +123,15 @@ static void print_usage(void)
         "per line\n"
         "  dispatcher --config FILE --redrive          send dead letters again to where they came "
         "from\n"
+        "\n"
+        "  dispatcher --config FILE --replay --rules NEW  what other rules would make of the "
+        "events "
+        "that are there\n"
+        "\n"
+        "--replay: of --from TIME up to --to TIME, against the configuration's rules or --diff "
+        "OLD. "
+        "Nothing is produced;\n"
+        "a line of JSON for each partition that was read, one for the whole, one for each rule.\n"
         "\n"
         "--dead-letters and --redrive: those with --reason REASON, --rule NAME, --key KEY, --from "
         "TIME, --to TIME\n"
@@ -317,6 +329,40 @@ static int handle_dead_letters(const struct command *command, const struct comma
     return EXIT_FAILURE;
 }
 
+/* The new rules against the old ones, which are those of the configuration or another file. */
+static int replay(const struct command *command, const struct command_line *arguments,
+                  const struct rule_set *before)
+{
+    auto_problems struct problems problems = {0};
+    struct rule_set *after = NULL;
+    struct error error = {0};
+    if (rules_file_read(arguments->rules, command->shared.layout, &after, &problems) != STATUS_OK)
+        return config_report(&problems, arguments->rules);
+    const struct replay_options options = {.settings = &command->settings,
+                                           .layout = command->shared.layout,
+                                           .kafka = command->shared.kafka,
+                                           .before = before,
+                                           .after = after,
+                                           .from_ms = arguments->letters.from_ms,
+                                           .to_ms = arguments->letters.to_ms,
+                                           .stop = &stop_requested};
+    enum status status = replay_topics(&options, stdout, &error);
+    if (status != STATUS_OK)
+        log_error("cannot go on", LOG_STRING("reason", error.text));
+    rule_set_free(after);
+    return status == STATUS_OK ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+static int work(const struct command *command, const struct command_line *arguments,
+                struct rules_file *rules)
+{
+    if (arguments->mode == MODE_RUN)
+        return run_and_report(command, rules);
+    if (arguments->mode == MODE_REPLAY)
+        return replay(command, arguments, rules_file_rules(rules));
+    return handle_dead_letters(command, arguments);
+}
+
 static int run_dispatcher(const struct command_line *arguments)
 {
     core_dumps_forbid();
@@ -328,9 +374,10 @@ static int run_dispatcher(const struct command_line *arguments)
         log_configure(&(struct log_options){.program = "dispatcher",
                                             .level = (enum log_level)command.shared.log_level,
                                             .format = (enum log_format)command.shared.log_format});
-        if (rules_file_open(command.settings.rules_file, command.shared.layout, &rules,
-                            &problems) != STATUS_OK)
-            code = config_report(&problems, command.settings.rules_file);
+        const char *file =
+            arguments->old_rules ? arguments->old_rules : command.settings.rules_file;
+        if (rules_file_open(file, command.shared.layout, &rules, &problems) != STATUS_OK)
+            code = config_report(&problems, file);
     }
     if (code == EXIT_SUCCESS && arguments->mode == MODE_CHECK_CONFIG) {
         tell_warnings(rules_file_rules(rules), command.settings.rules_file);
@@ -342,8 +389,7 @@ static int run_dispatcher(const struct command_line *arguments)
         if (command.shared.core_dumps)
             core_dumps_allow();
         log_warnings(command.config);
-        code = arguments->mode == MODE_RUN ? run_and_report(&command, rules)
-                                           : handle_dead_letters(&command, arguments);
+        code = work(&command, arguments, rules);
     }
     rules_file_close(rules);
     command_deinit(&command);
@@ -420,6 +466,8 @@ static const struct option options[] = {
     {"version", no_argument, NULL, 'V'},
     {"settings-json", no_argument, NULL, 'j'},
     {"dead-letters", no_argument, NULL, 'l'},
+    {"replay", no_argument, NULL, 'p'},
+    {"diff", required_argument, NULL, 'D'},
     {"reason", required_argument, NULL, 'R'},
     {"rule", required_argument, NULL, 'N'},
     {"key", required_argument, NULL, 'K'},
@@ -459,6 +507,12 @@ static int parse_arguments(int count, char **values, struct command_line *argume
         case 'l':
             arguments->mode = MODE_DEAD_LETTERS;
             break;
+        case 'p':
+            arguments->mode = MODE_REPLAY;
+            break;
+        case 'D':
+            arguments->old_rules = optarg;
+            break;
         case 'f':
             arguments->rules = optarg;
             break;
@@ -482,7 +536,7 @@ static int parse_arguments(int count, char **values, struct command_line *argume
         return refuse_arguments("only options are expected");
     arguments->more_rules = values + optind;
     arguments->more_count = count - optind;
-    if (tries_rules(arguments->mode) && !arguments->rules)
+    if ((tries_rules(arguments->mode) || arguments->mode == MODE_REPLAY) && !arguments->rules)
         return refuse_arguments("--rules FILE is missing");
     if (!tries_rules(arguments->mode) && !arguments->config)
         return refuse_arguments("--config FILE is missing");

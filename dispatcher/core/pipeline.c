@@ -82,6 +82,11 @@ void pipeline_use_rules(struct pipeline *pipeline, const struct rule_set *rules)
     pipeline->asks_one = false;
 }
 
+void pipeline_judge_only(struct pipeline *pipeline)
+{
+    pipeline->judges_only = true;
+}
+
 void pipeline_ask_only(struct pipeline *pipeline, unsigned rule)
 {
     assert(pipeline->rules && rule < rule_set_count(pipeline->rules));
@@ -485,6 +490,8 @@ static void process_record(struct job *job)
     if (!read_event_id(job) || is_duplicate(job))
         return;
     select_rules(job, &result);
+    if (pipeline->judges_only)
+        return;
     if (job->decision->rule_count > 0) {
         job->batch->counts.matched++;
         notify(job);

@@ -15,13 +15,13 @@
 #include "rule_set.h"
 
 struct pipeline_limits {
-    size_t event_bytes;        /* larger: dead letter, too-large */
-    size_t notification_bytes; /* larger: dead letter, limit */
+    size_t event_bytes;         /* larger: dead letter, too-large */
+    size_t notification_bytes;  /* larger: dead letter, limit */
     unsigned events_per_record; /* of a batch (event_batch.h); more: dead letter, limit */
-    unsigned rooms_per_event;  /* more: dead letter, limit */
-    unsigned rooms_per_list;   /* of a room's template; more: dead letter, limit */
-    unsigned values;           /* at paths that patterns name; more: dead letter, limit */
-    uint64_t steps;            /* of the matcher (matcher.h); more: dead letter, limit */
+    unsigned rooms_per_event;   /* more: dead letter, limit */
+    unsigned rooms_per_list;    /* of a room's template; more: dead letter, limit */
+    unsigned values;            /* at paths that patterns name; more: dead letter, limit */
+    uint64_t steps;             /* of the matcher (matcher.h); more: dead letter, limit */
     unsigned hops; /* an event that has come this often through a dispatcher: dead letter, loop; at
                       most PIPELINE_HOPS_MAX */
 };
@@ -77,6 +77,9 @@ void pipeline_free(struct pipeline *pipeline);
  * is freed. */
 void pipeline_use_rules(struct pipeline *pipeline, const struct rule_set *rules);
 const struct rule_set *pipeline_rules(const struct pipeline *pipeline);
+
+/* From now on decisions say which rules take an event, and no rule does anything. */
+void pipeline_judge_only(struct pipeline *pipeline);
 
 /* For tests of rules: asks this rule alone, and does not sample. Undone by pipeline_use_rules(). */
 void pipeline_ask_only(struct pipeline *pipeline, unsigned rule);

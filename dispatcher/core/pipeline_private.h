@@ -13,6 +13,7 @@ struct pipeline {
     struct field_values values; /* of the last event */
     bool asks_one;              /* rule alone: */
     unsigned only;
+    bool judges_only;         /* no rule does anything */
     struct buffer event_text; /* of an event that was not plain JSON */
     struct buffer last_keys;  /* of an event that has a key twice */
     struct buffer text;       /* short-lived */

@@ -70,7 +70,9 @@ static void init_transaction_series(struct dispatcher_metrics *metrics)
     const char *stages = NAME("stage_seconds");
     const char *stages_help = "Time: wait (produced to read), process and commit (of a batch), "
                               "total (produced to committed).";
-    metrics->records = metrics_counter(registry, NAME("records_total"), "Records processed.", NULL);
+    metrics->records =
+        metrics_counter(registry, NAME("records_total"),
+                        "Records processed; of a batch of CloudEvents, its events.", NULL);
     metrics->committed = metrics_counter(registry, transactions, transactions_help,
                                          METRIC_LABELS("outcome", "committed"));
     metrics->aborted = metrics_counter(registry, transactions, transactions_help,
@@ -90,7 +92,8 @@ static void init_transaction_series(struct dispatcher_metrics *metrics)
         metrics_counter(registry, NAME("consumer_renewed_total"),
                         "Consumers replaced because the input stood still.", NULL);
     metrics->batch_records = metrics_histogram(registry, NAME("batch_records"),
-                                               "Records of a batch.", NULL, &metric_buckets_count);
+                                               "Records of a transaction, counted likewise.", NULL,
+                                               &metric_buckets_count);
     metrics->stage_wait = metrics_histogram(
         registry, stages, stages_help, METRIC_LABELS("stage", "wait"), &metric_buckets_latency);
     metrics->stage_process = metrics_histogram(

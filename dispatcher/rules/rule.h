@@ -81,6 +81,10 @@ struct rule {
     struct rule_review *review; /* NULL: none */
     struct rule_test *tests;
     size_t test_count;
+
+    /* A hash of what the file says that it does, whatever it is for: rules with one do the same. 0:
+     * not known. */
+    uint64_t action;
 };
 
 /* Whether a sampled rule is for this event: a stable hash of `subject` (the event's id, or the

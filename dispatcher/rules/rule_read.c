@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <xxhash.h>
 
 #include "rule_set_private.h"
 
@@ -502,6 +503,29 @@ static void read_name(struct rule_reader *reader, const struct document_node *no
         complain(reader, name, "a text cannot hold a NUL");
 }
 
+/* Of every member but those that say for which events it is. Numbers that JSON cannot say as they
+ * are spelled make it unknown, which is always right. */
+static uint64_t hash_action(const struct rule_reader *reader, const struct document_node *node)
+{
+    static const char *const others[] = {"name",   "description", "enabled", "when",
+                                         "sample", "stop",        "tests"};
+    auto_buffer struct buffer text = {0};
+    for (size_t i = 0; i < node->count; i++) {
+        struct bytes key = node->entries[i].key->text;
+        bool counts = true;
+        for (size_t k = 0; k < sizeof(others) / sizeof(others[0]); k++)
+            counts &= !bytes_equal_string(key, others[k]);
+        if (!counts)
+            continue;
+        json_write_string(&text, key);
+        if (document_emit_json(reader->document, node->entries[i].value, &text, NULL, NULL) !=
+            STATUS_OK)
+            return 0;
+    }
+    uint64_t hash = XXH3_64bits(buffer_peek(&text).data, buffer_size(&text));
+    return hash != 0 ? hash : 1;
+}
+
 /* A node that is no mapping is told by document_check_keys(), and gives a rule that is empty but
  * sound enough to be freed. */
 void rule_read(struct rule_reader *reader, const struct document_node *node, struct rule *rule)
@@ -532,6 +556,7 @@ void rule_read(struct rule_reader *reader, const struct document_node *node, str
         read_missing(reader, part, rule);
     if ((part = document_find(node, "tests")))
         read_tests(reader, part, rule);
+    rule->action = hash_action(reader, node);
     if (!document_find(node, "rooms") && !document_find(node, "notify") &&
         !document_find(node, "review") && !rule->stop)
         complain(reader, node, "a rule does something: rooms, notify, review or stop");

@@ -1,6 +1,6 @@
 /* A rules file, read and checked as a whole, with the matcher of all its patterns. Immutable: a
- * reload makes a new one. Not a file: whoever reads it passes the text. README.md has the form of
- * the file. */
+ * reload makes a new one. Not a file: whoever reads it passes the text. dispatcher/README.md has
+ * the form of the file. */
 #ifndef DISPATCHER_RULES_RULE_SET_H
 #define DISPATCHER_RULES_RULE_SET_H
 

@@ -7,7 +7,7 @@
 #include "pipeline_fixture.h"
 
 #define BATCH "application/cloudevents-batch+json"
-#define CLOUD(id, task) \
+#define CLOUD(id, task)                                                                   \
     "{\"specversion\":\"1.0\",\"id\":\"" id "\",\"source\":\"s\",\"type\":\"task.done\"," \
     "\"subject\":\"" task "\",\"tenantid\":\"acme\",\"data\":{\"n\":1.50}}"
 
@@ -54,11 +54,10 @@ static const char *feed(struct fixture *fixture, const char *type, const char *v
                 STATUS_OK);
             sign = (const char *)notification->rooms[0].data;
         }
-        size += (size_t)snprintf(words + size, sizeof(words) - size, " %u%c%.*s",
-                                 events.event.part, notification ? ':' : '!',
-                                 notification ? (int)notification->rooms[0].size
-                                              : (int)strlen(sign),
-                                 sign);
+        size += (size_t)snprintf(
+            words + size, sizeof(words) - size, " %u%c%.*s", events.event.part,
+            notification ? ':' : '!',
+            notification ? (int)notification->rooms[0].size : (int)strlen(sign), sign);
         notification_free(notification);
     }
     return words;
@@ -91,8 +90,8 @@ START_TEST(each_event_of_a_batch_is_judged_in_order)
         snprintf(id, sizeof(id), "\"eventId\":\"%zu\"", i + 1);
         ASSERT_HAS(fixture_json(&fixture, i, &json), id);
         ASSERT_HAS(fixture_json(&fixture, i, &json), "\"data\":{\"n\":1.50}");
-        ck_assert(bytes_equal_string(fixture_header(&fixture.batch.outputs[i], "traceparent"),
-                                     "00-t"));
+        ck_assert(
+            bytes_equal_string(fixture_header(&fixture.batch.outputs[i], "traceparent"), "00-t"));
     }
     /* Behind Confluent's frame, and under the type without a suffix. */
     ck_assert_str_eq(feed(&fixture, "application/cloudevents-batch", "\x01ssssssssssssssss[]"),
@@ -114,8 +113,8 @@ START_TEST(one_that_cannot_be_processed_is_a_dead_letter_by_itself)
     ck_assert_int_eq(letter->kind, OUTPUT_DEAD_LETTER);
     ck_assert(bytes_equal_string(letter->value, "{\"specversion\":\"1.0\"}"));
     ck_assert(bytes_equal_string(letter->key, "k"));
-    ck_assert(bytes_equal_string(fixture_header(letter, "content-type"),
-                                 "application/cloudevents+json"));
+    ck_assert(
+        bytes_equal_string(fixture_header(letter, "content-type"), "application/cloudevents+json"));
     ck_assert_uint_eq(fixture_header(letter, "Content-Type").size, 0);
     ck_assert(bytes_equal_string(fixture_header(letter, DEAD_LETTER_HEADER_PART), "2"));
     ck_assert(bytes_equal_string(fixture_header(letter, DEAD_LETTER_HEADER_OFFSET), "0"));
@@ -144,18 +143,18 @@ START_TEST(a_batch_that_is_none_is_one_dead_letter_of_the_whole_record)
             continue;
         ck_assert_uint_eq(fixture.batch.output_count, 1);
         ck_assert(bytes_equal_string(fixture.batch.outputs[0].value, cases[i].value));
-        ck_assert(bytes_equal_string(fixture_header(&fixture.batch.outputs[0], "Content-Type"),
-                                     BATCH));
+        ck_assert(
+            bytes_equal_string(fixture_header(&fixture.batch.outputs[0], "Content-Type"), BATCH));
     }
     ck_assert_uint_eq(fixture.batch.counts.tombstones, 1);
     auto_buffer struct buffer large = {0};
     buffer_append_format(&large, "[%0*d]%c", BYTES_MOST, 0, 0);
     const struct pipeline_settings settings = {
-        .limits = {.event_bytes = BYTES_MOST, .notification_bytes = 9000}, .dead_letter_topic = "d"};
+        .limits = {.event_bytes = BYTES_MOST, .notification_bytes = 9000},
+        .dead_letter_topic = "d"};
     fixture_close(&fixture);
     fixture_open_with(&fixture, rules, &settings);
-    ck_assert_str_eq(feed(&fixture, BATCH, (const char *)buffer_peek(&large).data),
-                     " 0!too-large");
+    ck_assert_str_eq(feed(&fixture, BATCH, (const char *)buffer_peek(&large).data), " 0!too-large");
     fixture_close(&fixture);
 }
 END_TEST
@@ -197,5 +196,4 @@ TEST_PROGRAM("event_batch", a_record_that_is_no_batch_is_one_event,
              each_event_of_a_batch_is_judged_in_order,
              one_that_cannot_be_processed_is_a_dead_letter_by_itself,
              a_batch_that_is_none_is_one_dead_letter_of_the_whole_record,
-             an_event_of_a_batch_is_known_by_its_id,
-             events_without_an_id_are_known_by_their_places)
+             an_event_of_a_batch_is_known_by_its_id, events_without_an_id_are_known_by_their_places)
