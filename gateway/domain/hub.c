@@ -37,6 +37,7 @@ static struct presence *new_presence(const struct hub_config *config)
     struct presence_config presence = {.seed = config->hash_seed,
                                        .users = config->presence.users,
                                        .entries = config->presence.entries,
+                                       .tenant_entries = config->presence.tenant_entries,
                                        .linger_ms = config->presence.linger_ms,
                                        .pending = session_presence_pending};
     static_assert(sizeof(presence.worker) == sizeof(config->presence.worker), "one is the other");

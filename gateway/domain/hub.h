@@ -59,6 +59,7 @@ struct presence_limits {
     size_t kind_count;        /* 0: there is none */
     uint32_t users;           /* named for a room; the others are counted */
     uint64_t entries;         /* of other gateways: lists of rooms, and users in them */
+    uint64_t tenant_entries;  /* of these, about the rooms of one tenant; above `users` */
     int64_t linger_ms;
     uint8_t worker[16]; /* random, of this process alone */
 };
@@ -210,6 +211,10 @@ void session_join_with_history(struct session *session, struct bytes room, uint6
 void session_join_with_presence(struct session *session, struct bytes room, uint64_t request,
                                 const struct history_request *history, int64_t now_ms,
                                 int64_t wall_ms);
+
+/* While it is held no PRESENCE is given: for a transport that would have to keep it back. What there
+ * is to tell waits as for a client that is slow, and is given as one snapshot of each room. */
+void session_hold_presence(struct session *session, bool held);
 
 /* It was ended from here: nothing but CLOSE is left of its stream. */
 bool session_has_ended(const struct session *session);

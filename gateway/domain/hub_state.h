@@ -181,6 +181,7 @@ struct session {
     bool recovered;
     bool changed;                    /* in hub->changed */
     bool opened;                     /* its client was told so */
+    bool presence_held;              /* of presence it is given nothing yet */
     struct session_opening *opening; /* until OPENED was given */
     struct session_queue queue;
     char *cursor_rooms;                  /* text of the cursor's constant part */

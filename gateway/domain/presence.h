@@ -22,7 +22,10 @@
  *  4. What a seat has been told, snapshot and changes together, is what the room held when it was
  *     told last.
  *  5. Once those who are gone have been swept, the log holds, compacted, a beat for each live worker
- *     and a record for each of its rooms with somebody in it.
+ *     and a record for each of its rooms with somebody in it, as it is.
+ *  6. What is left out for lack of space is of the tenant whose share is full. Once there is space
+ *     again it is known, when the log has been read again; until then no snapshot of the tenant's
+ *     rooms says that it is complete.
  *
  * A worker that was stopped is back with its next beat, with what it last wrote. One that was
  * stopped for so long that its records were removed finds that in the log, and writes them again.
@@ -47,6 +50,7 @@ enum {
     PRESENCE_WRITE_MS = 150,     /* and before they are written */
     PRESENCE_WRITES_MOST = 500,  /* records at a time */
     PRESENCE_WORKERS_MOST = 4096,
+    PRESENCE_AGAIN_BEATS = 60, /* of this one, from one reading of all the log again to the next */
 };
 
 struct presence_seat;
@@ -57,8 +61,9 @@ struct presence_config {
     /* Named for a room, by a worker and in a snapshot, if they are not above PRESENCE_NAMES_BYTES;
      * the others are counted. */
     uint32_t users;
-    uint64_t entries;  /* of other workers: so many lists and users in them are kept */
-    int64_t linger_ms; /* who has left is there for so long yet */
+    uint64_t entries;        /* of other workers: so many lists and users in them are kept */
+    uint64_t tenant_entries; /* of these, about rooms of one tenant */
+    int64_t linger_ms;       /* who has left is there for so long yet */
     /* There is news for the seat: presence_next_news() is to be called, now or later. Not from in
      * here. */
     void (*pending)(struct presence_seat *seat);
@@ -66,7 +71,8 @@ struct presence_config {
 
 enum presence_drop {
     PRESENCE_DROP_ENTRIES, /* more of others than .entries */
-    PRESENCE_DROP_WORKERS, /* more than PRESENCE_WORKERS_MOST */
+    PRESENCE_DROP_TENANT,  /* more about one tenant's rooms than .tenant_entries */
+    PRESENCE_DROP_WORKERS, /* more that live than PRESENCE_WORKERS_MOST */
     PRESENCE_DROPS
 };
 
@@ -129,7 +135,11 @@ bool presence_next_name(struct bytes *names, struct bytes *name);
 /* --- the topic -------------------------------------------------------------------------------- */
 
 /* A record of it, of this worker too, in the order of offsets. */
-void presence_read(struct presence *presence, struct bytes key, bool has_value, struct bytes value);
+void presence_read(struct presence *presence, int64_t offset, struct bytes key, bool has_value,
+                   struct bytes value);
+/* True, once: there is space again for what was left out, and the log is to be read from its
+ * beginning to where it was, and on. It is the same log: presence_log_begins() is not called. */
+bool presence_wants_log(struct presence *presence);
 /* It is not the log that it was: made anew, or cut. What others wrote is forgotten, and what this
  * one has to say is written again. */
 void presence_log_begins(struct presence *presence);
@@ -139,10 +149,16 @@ bool presence_is_known(const struct presence *presence);
 struct presence_write {
     struct bytes key, value;
     bool has_value;
+    uint32_t number; /* for presence_landed(); PRESENCE_NO_NUMBER: it is not wanted */
 };
+#define PRESENCE_NO_NUMBER UINT32_MAX
+
 /* The next record to be written; false: none now. For each of a batch, of PRESENCE_WRITES_MOST; then
  * nothing more is given until presence_written(). Valid until the next call. */
 bool presence_next_write(struct presence *presence, int64_t now_ms, struct presence_write *write);
+/* Where in the log the broker has put this one of the batch. So it is noticed if what was given up
+ * as lost, and written again, arrives behind it all the same. */
+void presence_landed(struct presence *presence, uint32_t number, int64_t offset);
 /* The batch is in the log, or not all of it is: then what this worker has to say is written again.
  */
 void presence_written(struct presence *presence, bool all, int64_t now_ms);

@@ -128,8 +128,11 @@ static void leave_unwritten(struct presence *presence, struct presence_room *roo
     if (!room->unwritten)
         return;
     assert(presence->stats.unwritten > 0);
-    DL_DELETE2(presence->unwritten, room, unwritten_prev, unwritten_next);
-    room->unwritten = false;
+    if (room->again)
+        DL_DELETE2(presence->again, room, unwritten_prev, unwritten_next);
+    else
+        presence_turn_delete(presence, room);
+    room->unwritten = room->again = false;
     presence->stats.unwritten--;
 }
 
@@ -158,44 +161,75 @@ void presence_room_unwritten(struct presence *presence, struct presence_room *ro
 {
     if (room->unwritten)
         return;
+    presence_turn_add(presence, room);
     room->unwritten = true;
-    DL_APPEND2(presence->unwritten, room, unwritten_prev, unwritten_next);
     presence->stats.unwritten++;
 }
 
 /* Before all others: so those that the log may hold, which have to stay until they are written or
- * removed there, are no more than were in it and a batch. */
+ * removed there, are no more than were in it and a batch. It is no tenant's advantage: they had
+ * their turns. */
 static void unwritten_again(struct presence *presence, struct presence_room *room)
 {
     assert(room->logged);
     leave_unwritten(presence, room);
-    room->unwritten = true;
-    DL_PREPEND2(presence->unwritten, room, unwritten_prev, unwritten_next);
+    room->unwritten = room->again = true;
+    DL_PREPEND2(presence->again, room, unwritten_prev, unwritten_next);
     presence->stats.unwritten++;
 }
 
 void presence_guests_rewrite(struct presence *presence)
 {
-    struct presence_list *list;
-    DL_FOREACH(presence->self->counting, list)
-        presence_room_unwritten(presence, list->room);
+    assert(!presence->self->idle); /* all of them count */
+    presence->rewriting = presence->self->counting;
 }
 
-void presence_guests_run(struct presence *presence)
+void presence_guests_run(struct presence *presence, unsigned most)
 {
-    while (presence->lingering && presence->lingering->until_ms <= presence->now_ms) {
+    unsigned left = most;
+    for (; presence->rewriting && left > 0; left--) {
+        struct presence_room *room = presence->rewriting->room;
+        presence->stats.steps++;
+        presence->rewriting = presence->rewriting->next;
+        room->written = -1; /* it was another log */
+        presence_room_unwritten(presence, room);
+    }
+    for (left = most;
+         left > 0 && presence->lingering && presence->lingering->until_ms <= presence->now_ms;
+         left--) {
         struct presence_guest *guest = presence->lingering;
         DL_DELETE2(presence->lingering, guest, linger_prev, linger_next);
         guest_free(presence, guest);
     }
 }
 
+bool presence_guests_differ(struct presence *presence, const struct presence_room *room,
+                            const struct presence_record *record)
+{
+    const struct presence_list *list =
+        room ? presence_list_find(presence, presence->self, room) : NULL;
+    if (record->over || !list)
+        return record->over == (list != NULL);
+    if (list->user_count != record->user_count || list->unnamed + list->user_count != record->count)
+        return true;
+    presence->stats.steps += list->user_count;
+    for (uint32_t i = 0; i < list->user_count; i++)
+        if (!bytes_equal(bytes_of(list->users[i]->name, list->users[i]->size), record->users[i]))
+            return true;
+    return false;
+}
+
+static struct presence_room *next_unwritten(struct presence *presence)
+{
+    return presence->again ? presence->again : presence_turn_next(presence);
+}
+
 void presence_guests_forget(struct presence *presence)
 {
     assert(!presence->lingering && !presence->batch);
     presence_guests_settle(presence, UINT32_MAX);
-    while (presence->unwritten) {
-        struct presence_room *room = presence->unwritten;
+    struct presence_room *room;
+    while ((room = next_unwritten(presence))) {
         leave_unwritten(presence, room);
         presence_room_release(presence, room);
     }
@@ -225,7 +259,6 @@ static void write_own_list(struct presence *presence, const struct presence_room
 
 static bool write_next(struct presence *presence, struct presence_write *write)
 {
-    struct presence_room *room = presence->unwritten;
     if (presence->now_ms >= presence->beat_ms) {
         presence->beat_ms = presence->now_ms + PRESENCE_BEAT_MS;
         presence_append_key(&presence->key, bytes_of(presence->self->id, presence->self->size),
@@ -243,12 +276,14 @@ static bool write_next(struct presence *presence, struct presence_write *write)
         presence->stats.swept++;
         return true;
     }
+    struct presence_room *room = next_unwritten(presence);
     if (!room)
         return false;
     assert(room->unwritten);
     leave_unwritten(presence, room);
     assert(!room->sent && presence->sent_count < PRESENCE_WRITES_MOST);
     room->sent = true;
+    write->number = presence->sent_count;
     presence->sent[presence->sent_count++] = room;
     write_own_list(presence, room, write);
     room->sent_removal = !write->has_value;
@@ -260,7 +295,7 @@ bool presence_next_write(struct presence *presence, int64_t now_ms, struct prese
 {
     if (now_ms > presence->now_ms)
         presence->now_ms = now_ms;
-    *write = (struct presence_write){0};
+    *write = (struct presence_write){.number = PRESENCE_NO_NUMBER};
     if (presence->now_ms < presence->write_ms || presence->batch_size == PRESENCE_WRITES_MOST ||
         presence->batch)
         return false;
@@ -276,6 +311,12 @@ bool presence_next_write(struct presence *presence, int64_t now_ms, struct prese
     write->key = buffer_peek(&presence->key);
     write->value = buffer_peek(&presence->value);
     return true;
+}
+
+void presence_landed(struct presence *presence, uint32_t number, int64_t offset)
+{
+    assert(number < presence->sent_count && presence->sent[number]->sent && offset >= 0);
+    presence->sent[number]->written = offset;
 }
 
 /* One batch at a time. So of this worker there is never more than one beat on its way, and a broker
@@ -302,7 +343,7 @@ int64_t presence_write_deadline_ms(const struct presence *presence)
 {
     if (presence->batch)
         return INT64_MAX;
-    bool more = presence->unwritten || buffer_size(&presence->sweep);
+    bool more = presence->stats.unwritten > 0 || buffer_size(&presence->sweep);
     int64_t due =
         more && presence->now_ms < presence->beat_ms ? presence->now_ms : presence->beat_ms;
     return due > presence->write_ms ? due : presence->write_ms;

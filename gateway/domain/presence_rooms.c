@@ -59,14 +59,15 @@ static size_t pack_room(struct bytes scope, struct bytes name, uint8_t *out)
 
 enum { PACKED_MOST = sizeof(uint16_t) + LAYOUT_KEY_LIMIT + ROOM_NAME_LIMIT };
 
-static struct presence_room *find_packed(struct presence *presence, const uint8_t *key, size_t size)
+static struct presence_room *find_packed(const struct presence *presence, const uint8_t *key,
+                                         size_t size)
 {
     struct presence_room *room;
     HASH_FIND_BYHASHVALUE(hh, presence->rooms, key, size, presence_hash(presence, key, size), room);
     return room;
 }
 
-struct presence_room *presence_room_find(struct presence *presence, struct bytes scope,
+struct presence_room *presence_room_find(const struct presence *presence, struct bytes scope,
                                          struct bytes name)
 {
     uint8_t key[PACKED_MOST];
@@ -83,6 +84,8 @@ struct presence_room *presence_room_get(struct presence *presence, struct bytes 
         return room;
     room = mem_alloc(sizeof(*room) + size);
     room->version = 2;
+    room->written = -1;
+    room->tenant = presence_tenant_hold(presence, scope);
     room->scope_size = narrow_16(scope.size);
     room->name_size = narrow_16(name.size);
     memcpy(room->text, key, size);
@@ -92,12 +95,33 @@ struct presence_room *presence_room_get(struct presence *presence, struct bytes 
     return room;
 }
 
+static void leave_hazy(struct presence *presence, struct presence_room *room)
+{
+    if (!room->hazy)
+        return;
+    assert(presence->hazy_count > 0);
+    DL_DELETE2(presence->hazy, room, hazy_prev, hazy_next);
+    room->hazy = false;
+    presence->hazy_count--;
+}
+
+static void enter_hazy(struct presence *presence, struct presence_room *room)
+{
+    if (room->hazy)
+        return;
+    room->hazy = true;
+    DL_APPEND2(presence->hazy, room, hazy_prev, hazy_next);
+    presence->hazy_count++;
+}
+
 void presence_room_release(struct presence *presence, struct presence_room *room)
 {
     /* Seats have guests. */
     if (room->list_count || room->guest_list || room->users || room->changed || room->dirty ||
         room->unwritten || room->sent)
         return;
+    leave_hazy(presence, room);
+    presence_tenant_release(presence, room->tenant);
     assert(!room->watchers && !room->touched && room->told_count == 0 && room->unnamed == 0);
     HASH_DELETE(hh, presence->rooms, room);
     presence->stats.rooms--;
@@ -189,6 +213,8 @@ void presence_list_count(struct presence *presence, struct presence_worker *work
     struct presence_list **to = counts ? &worker->counting : &worker->idle;
     if (list->counts == counts)
         return;
+    if (presence->rewriting == list)
+        presence->rewriting = list->next;
     DL_DELETE(*from, list);
     DL_APPEND(*to, list);
     list->counts = counts;
@@ -208,12 +234,10 @@ void presence_list_count(struct presence *presence, struct presence_worker *work
 
 /* Its own are as many as sessions make them, and limited with those. */
 static void count_entries(struct presence *presence, const struct presence_worker *worker,
-                          uint64_t more, uint64_t less)
+                          const struct presence_room *room, uint64_t more, uint64_t less)
 {
-    if (worker == presence->self)
-        return;
-    assert(presence->stats.entries + more >= less);
-    presence->stats.entries = presence->stats.entries + more - less;
+    if (worker != presence->self)
+        presence_tenant_count(presence, room->tenant, more, less);
 }
 
 static struct presence_list *list_new(struct presence *presence, struct presence_worker *worker,
@@ -229,7 +253,7 @@ static struct presence_list *list_new(struct presence *presence, struct presence
         DL_APPEND(worker->counting, list);
     else
         DL_APPEND(worker->idle, list);
-    count_entries(presence, worker, 1, 0);
+    count_entries(presence, worker, room, 1, 0);
     return list;
 }
 
@@ -258,7 +282,7 @@ static void list_free(struct presence *presence, struct presence_worker *worker,
     DL_DELETE(worker->idle, list);
     assert(room->list_count > 0);
     room->list_count--;
-    count_entries(presence, worker, 0, 1 + (uint64_t)list->user_count);
+    count_entries(presence, worker, room, 0, 1 + (uint64_t)list->user_count);
     free(list);
     presence_room_release(presence, room);
 }
@@ -291,7 +315,7 @@ void presence_list_set(struct presence *presence, struct presence_worker *worker
     uint32_t old_count = list->user_count;
     list->users = named ? mem_resize(NULL, named, sizeof(*list->users)) : NULL;
     list->user_count = named;
-    count_entries(presence, worker, named, old_count);
+    count_entries(presence, worker, room, named, old_count);
     /* The new ones first: who is in both stays untouched. */
     presence->stats.steps += named;
     for (uint32_t i = 0; i < named; i++) {
@@ -403,7 +427,7 @@ bool presence_tell(struct presence *presence, unsigned most)
     DL_FOREACH_SAFE2(presence->changed, room, next, changed_next) {
         presence->stats.steps++;
         assert(room->changed);
-        if (room->due_ms > presence->now_ms)
+        if (room->due_ms > presence->now_ms || presence_room_is_read_again(presence, room))
             continue;
         DL_DELETE2(presence->changed, room, changed_prev, changed_next);
         room->changed = false;
@@ -418,13 +442,26 @@ bool presence_tell(struct presence *presence, unsigned most)
 
 void presence_tell_anew(struct presence *presence)
 {
-    struct presence_room *room, *next;
+    presence->anew_left = presence->hazy_count;
+}
+
+void presence_anew_run(struct presence *presence, unsigned most)
+{
     struct presence_seat *seat;
-    HASH_ITER(hh, presence->rooms, room, next) {
+    for (; presence->anew_left > 0 && presence->hazy && most > 0; most--, presence->anew_left--) {
+        struct presence_room *room = presence->hazy;
+        presence->stats.steps++;
+        leave_hazy(presence, room);
+        if (presence_is_hazy(presence, room)) {
+            enter_hazy(presence, room);
+            continue;
+        }
         room->version += 2; /* nobody has seen the one before */
         DL_FOREACH(room->watchers, seat)
             presence_pend(presence, seat);
     }
+    if (!presence->hazy)
+        presence->anew_left = 0;
 }
 
 /* --- news ------------------------------------------------------------------------------------- */
@@ -454,12 +491,11 @@ static void begin_json(struct buffer *json, const struct presence_room *room)
     json_write_string(json, presence_name_of(room));
 }
 
-/* The snapshot names all. Of which rooms something was not kept is not known, so it is none of them
- * then. */
+/* The snapshot names all. Of which rooms of a tenant something was not kept is not known, so it is
+ * none of his then. */
 static bool names_all(const struct presence *presence, const struct presence_room *room)
 {
-    return presence_knows(presence) && !presence_is_partly(presence) &&
-           room->snapshot.count == told_total(room);
+    return !presence_is_hazy(presence, room) && room->snapshot.count == told_total(room);
 }
 
 /* As it was told, not as it is: the changes that are told next begin there. Once for all who need
@@ -467,8 +503,10 @@ static bool names_all(const struct presence *presence, const struct presence_roo
 static void make_snapshot(struct presence *presence, struct presence_room *room)
 {
     const struct presence_user *user;
-    if (room->snapshot_version == room->version &&
-        room->snapshot_partly == presence_is_partly(presence))
+    bool hazy = presence_is_hazy(presence, room);
+    if (hazy)
+        enter_hazy(presence, room);
+    if (room->snapshot_version == room->version && room->snapshot_hazy == hazy)
         return;
     presence_names_clear(&room->snapshot);
     for (user = room->users; user && room->snapshot.count < presence->config.users;
@@ -485,7 +523,7 @@ static void make_snapshot(struct presence *presence, struct presence_room *room)
                          (unsigned long long)told_total(room),
                          names_all(presence, room) ? "true" : "false");
     room->snapshot_version = room->version;
-    room->snapshot_partly = presence_is_partly(presence);
+    room->snapshot_hazy = hazy;
 }
 
 static void make_json(struct presence_room *room)

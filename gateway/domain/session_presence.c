@@ -58,11 +58,18 @@ void session_presence_leave(struct session *session, struct session_room *own)
     own->seat = NULL;
 }
 
+void session_hold_presence(struct session *session, bool held)
+{
+    session->presence_held = held;
+    if (!held && session->presence_news)
+        session_wake(session);
+}
+
 bool session_presence_next(struct session *session, struct delivery *delivery)
 {
     struct presence_seat *seat = session->presence_news;
     struct hub *hub = session->hub;
-    if (!seat)
+    if (!seat || session->presence_held)
         return false;
     assert(seat->owner == session && seat->pending && session->state == SESSION_OPEN);
     DL_DELETE2(session->presence_news, seat, own_prev, own_next);

@@ -208,11 +208,13 @@ static const struct row counters[] = {
     BY("presence_faulty_total", HELP, "reason", "key", presence.faulty[PRESENCE_FAULTY_KEY]),
     BY("presence_faulty_total", HELP, "reason", "value", presence.faulty[PRESENCE_FAULTY_VALUE]),
 #undef HELP
-#define HELP                                                                                       \
-    "What other gateways told of their rooms and was not kept: more than presence.entries, or of " \
-    "more gateways than there may be."
+#define HELP                                                                                    \
+    "What other gateways told of their rooms and was not kept: more than presence.entries, of " \
+    "one "                                                                                      \
+    "tenant's rooms more than presence.tenant_entries, or of more gateways than there may be."
     BY("presence_dropped_total", HELP, "reason", "entries",
        presence.dropped[PRESENCE_DROP_ENTRIES]),
+    BY("presence_dropped_total", HELP, "reason", "tenant", presence.dropped[PRESENCE_DROP_TENANT]),
     BY("presence_dropped_total", HELP, "reason", "workers",
        presence.dropped[PRESENCE_DROP_WORKERS]),
 #undef HELP
@@ -224,6 +226,10 @@ static const struct row counters[] = {
     BY("presence_told_total", HELP, "news", "snapshot", presence.snapshots),
     BY("presence_told_total", HELP, "news", "changes", presence.changes),
 #undef HELP
+    ROW("presence_log_readings_total",
+        "How often presence.topic was read from its beginning: at the start, if it was made anew, "
+        "and when there is space again for what was left out.",
+        kafka_presence.begun),
     ROW("presence_writes_failed_total",
         "Batches of records for presence.topic that the broker did not take whole.",
         kafka_presence.batches_failed),

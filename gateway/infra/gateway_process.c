@@ -197,6 +197,7 @@ static struct presence_limits presence_limits_of(const struct gateway_settings *
                                      .kind_count = settings->presence_rooms.count,
                                      .users = (uint32_t)settings->presence_users,
                                      .entries = (uint64_t)settings->presence_entries,
+                                     .tenant_entries = (uint64_t)settings->presence_tenant_entries,
                                      .linger_ms = settings->presence_linger_ms};
     fill_random(NULL, limits.worker, sizeof(limits.worker));
     return limits;

@@ -36,6 +36,7 @@ struct kafka_log {
     bool asked;     /* the broker has answered */
     bool reading;   /* `live` is assigned the partition */
     bool renew;     /* it is to be replaced, once its messages are not looked at */
+    bool again;     /* and then read from its beginning, though it is the same log */
     int64_t target; /* where the log ended when it was read first; below 0: not known */
     bool known;     /* it was read that far */
     int64_t position;
@@ -165,7 +166,11 @@ static void start_log(struct kafka_log *log, int64_t first, int64_t end)
             log->config.ops->begins(log->config.context);
         log->position = first;
         log->begun++;
+    } else if (log->again) {
+        log->position = first;
+        log->begun++;
     }
+    log->again = false;
     if (log->target < 0)
         log->target = end;
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
@@ -176,6 +181,12 @@ static void start_log(struct kafka_log *log, int64_t first, int64_t end)
     if (!log->reading)
         stop_log(log);
     event_descriptor_signal(log->asker.descriptor); /* what came before is not told */
+}
+
+void kafka_log_read_again(struct kafka_log *log)
+{
+    log->again = log->renew = true;
+    event_descriptor_signal(log->asker.descriptor);
 }
 
 /* --- where the topic ends --------------------------------------------------------------------- */

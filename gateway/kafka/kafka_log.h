@@ -41,6 +41,9 @@ enum status kafka_log_open(const struct kafka_log_config *config, struct kafka_l
 /* Waits for the worker, at most some seconds. NULL is fine. */
 void kafka_log_close(struct kafka_log *log);
 
+/* From its beginning, as soon as it is serviced. ops.begins is not called: it is the same log. */
+void kafka_log_read_again(struct kafka_log *log);
+
 /* For the loop: service when the descriptor is readable or the deadline has passed. */
 int kafka_log_descriptor(const struct kafka_log *log);
 void kafka_log_service(struct kafka_log *log, int64_t now_ms);

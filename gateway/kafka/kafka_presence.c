@@ -33,7 +33,7 @@ struct kafka_presence {
 static bool take_presence_record(void *context, const struct lane_record *record, bool has_value)
 {
     const struct kafka_presence *presence = context;
-    presence_read(presence->config.presence, record->key, has_value, record->value);
+    presence_read(presence->config.presence, record->offset, record->key, has_value, record->value);
     return true;
 }
 
@@ -53,8 +53,12 @@ static void presence_reported(rd_kafka_t *producer, const rd_kafka_message_t *me
     (void)producer;
     assert(presence->on_way > 0);
     presence->on_way--;
-    if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR)
+    if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR) {
+        uintptr_t number = (uintptr_t)message->_private;
+        if (number != PRESENCE_NO_NUMBER && message->offset >= 0)
+            presence_landed(presence->config.presence, (uint32_t)number, message->offset);
         return;
+    }
     if (!presence->failed && !presence->troubled)
         log_warning("presence not written", LOG_STRING("topic", presence->config.topic),
                     LOG_STRING("code", rd_kafka_err2name(message->err)));
@@ -65,10 +69,12 @@ static bool produce_presence(struct kafka_presence *presence, const struct prese
 {
     /* Without a value: that key is over, and compaction removes it. */
     const struct bytes value = write->has_value ? write->value : bytes_of(NULL, 0);
+    void *number = (void *)(uintptr_t)write->number; /* for presence_reported() */
     rd_kafka_vu_t values[] = {
         {.vtype = RD_KAFKA_VTYPE_TOPIC, .u.cstr = presence->config.topic},
         {.vtype = RD_KAFKA_VTYPE_PARTITION, .u.i32 = 0},
         {.vtype = RD_KAFKA_VTYPE_MSGFLAGS, .u.i = RD_KAFKA_MSG_F_COPY},
+        {.vtype = RD_KAFKA_VTYPE_OPAQUE, .u.ptr = number},
         {.vtype = RD_KAFKA_VTYPE_KEY,
          .u.mem = {.ptr = (void *)(uintptr_t)write->key.data, .size = write->key.size}},
         {.vtype = RD_KAFKA_VTYPE_VALUE,
@@ -182,6 +188,11 @@ int kafka_presence_descriptor(const struct kafka_presence *presence)
 void kafka_presence_service(struct kafka_presence *presence, int64_t now_ms)
 {
     kafka_log_service(presence->log, now_ms);
+    if (presence_wants_log(presence->config.presence)) {
+        log_info("presence is read again, there is space for what was left out",
+                 LOG_STRING("topic", presence->config.topic));
+        kafka_log_read_again(presence->log);
+    }
     presence->stats.begun = kafka_log_state(presence->log).begun;
     write_batch(presence, now_ms);
 }

@@ -401,9 +401,14 @@ static const struct setting table[] = {
     SETTING(INTEGER, "presence.users", presence_users, "100", RANGE(1, PRESENCE_USERS_MOST),
             .help = "Users named for a room, by each gateway and in what a client is told; the "
                     "others are counted."),
-    SETTING(INTEGER, "presence.entries", presence_entries, "1000000", RANGE(1, 100000000),
+    SETTING(INTEGER, "presence.entries", presence_entries, "1000000",
+            RANGE(PRESENCE_USERS_MOST + 1, 100000000),
             .help = "Rooms, and users in them, of which other gateways tell, that are kept; what "
-                    "goes beyond is counted, or not known."),
+                    "goes beyond is counted, or not known, until there is space again."),
+    SETTING(INTEGER, "presence.tenant_entries", presence_tenant_entries, "250000",
+            RANGE(PRESENCE_USERS_MOST + 1, 100000000),
+            .help = "Of these, about the rooms of one tenant, so that no tenant's crowd makes what "
+                    "others see incomplete."),
     SETTING(DURATION, "presence.linger", presence_linger_ms, "2s", RANGE(0, MINUTES),
             .help = "Who has left is in the room for so long yet: a reload of the page, or a move "
                     "to another gateway, is no leaving."),

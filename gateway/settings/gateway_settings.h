@@ -127,7 +127,7 @@ struct gateway_settings {
     /* gateway.presence */
     char *presence_topic;
     struct config_list presence_rooms; /* kinds; none: there is none */
-    int64_t presence_users, presence_entries, presence_linger_ms;
+    int64_t presence_users, presence_entries, presence_tenant_entries, presence_linger_ms;
 
     int64_t probe_interval_ms;
     int64_t stall_ms;

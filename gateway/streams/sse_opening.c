@@ -243,6 +243,7 @@ static void confirm_rooms(struct sse_client *client, struct buffer *out, struct 
     buffer_append_string(data, opening->history_asked ? "}}" : "}");
     sse_append_event(client, out, "session", cursor);
     sse_opening_free(client);
+    session_hold_presence(client->client.session, false);
 }
 
 /* A history came before the refusal, so that is no room that was refused at once: it is trouble of
@@ -332,6 +333,8 @@ void sse_take_opened(struct sse_client *client, const struct delivery *delivery,
     opening->reason = delivery->reason;
     if (delivery->private_id.size)
         client->private_id = mem_string(delivery->private_id);
+    /* Who is in its rooms may be more than can be kept back until all are joined. */
+    session_hold_presence(client->client.session, true);
     for (struct bytes rest = buffer_peek(&opening->rooms); rest.size;) {
         struct bytes room = bytes_of(rest.data + 2, (size_t)(rest.data[0] << 8 | rest.data[1]));
         opening_join(client, room, ++opening->joins_left);

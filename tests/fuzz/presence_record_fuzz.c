@@ -42,7 +42,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct presence_space space = {0};
     struct presence_record record;
-    struct presence_config config = {.users = 3, .entries = 5, .pending = ignore_pending};
+    struct presence_config config = {
+        .users = 3, .entries = 9, .tenant_entries = 5, .pending = ignore_pending};
     const uint8_t *end = size ? memchr(data, '\n', size) : NULL;
     struct bytes key = bytes_of(data, end ? (size_t)(end - data) : size);
     struct bytes value = end ? bytes_of(end + 1, size - key.size - 1) : bytes_of(NULL, 0);
@@ -50,7 +51,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         expect_same_record(&record);
     presence_space_deinit(&space);
     struct presence *presence = presence_new(&config);
-    presence_read(presence, key, end != NULL, value);
+    presence_read(presence, 0, key, end != NULL, value);
     presence_run(presence, 1);
     presence_free(presence);
     return 0;

@@ -600,6 +600,7 @@ const EXCEPTIONS = {
     'state topics that are read at a time': 'takes a real broker, with state topics: item_state.test.mjs reads several',
     'a step of a state': 'the others come in the next: history_search_test.c',
     'presence.entries': 'takes other gateways, with rooms full of users: presence_test.c',
+    'presence.tenant_entries': 'takes other gateways, with rooms full of users: presence_test.c',
     'presence.users': 'takes other gateways, with rooms full of users: presence_test.c',
     'what a session is to be told of it': 'one for each room by its making: session_presence_test.c',
 };

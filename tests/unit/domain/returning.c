@@ -167,8 +167,12 @@ void gateway_start(struct gateway *gateway, const char *rooms_yaml, const char *
     config.quotas = world.quotas;
     static const char *const kinds[] = {"task", "user"};
     if (world.presence)
-        config.presence = (struct presence_limits){
-            .kinds = kinds, .kind_count = 2, .users = 10, .entries = 100, .linger_ms = 1000};
+        config.presence = (struct presence_limits){.kinds = kinds,
+                                                   .kind_count = 2,
+                                                   .users = 10,
+                                                   .entries = 100,
+                                                   .tenant_entries = 100,
+                                                   .linger_ms = 1000};
     world.hub = hub_new(&config, &hand_source_ops, &world.source);
 }
 

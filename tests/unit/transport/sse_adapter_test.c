@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "adapter_fixture.h"
+#include "presence.h"
 #include "suite.h"
 
 #define STREAM "Accept: text/event-stream\r\n"
@@ -187,6 +188,41 @@ START_TEST(what_comes_before_all_rooms_are_joined_is_kept_back)
     fake_turn();
     ck_assert_str_eq(behind_retry(stream(wire)),
                      NOTIFICATION("task:42", "1") NOTIFICATION("user:usr_1", "2") SESSION("false"));
+    fixture_stop();
+}
+END_TEST
+
+/* Who is in the rooms that are joined already is told behind it, however much that is: it is more than
+ * may be kept back. */
+START_TEST(presence_comes_behind_the_session_event)
+{
+    static const char *const kinds[] = {"task", "review"};
+    fixture_hub.presence = (struct presence_limits){
+        .kinds = kinds, .kind_count = 2, .users = 100, .entries = 1000, .tenant_entries = 1000};
+    fixture_sse.clients.write_bytes = 512;
+    fixture_start(false);
+    struct presence *presence = hub_presence(fixture.hub);
+    char name[] = "somebody-with-a-long-name-000";
+    struct presence_seat *seats[60];
+    for (unsigned i = 0; i < 60; i++) {
+        snprintf(name + sizeof(name) - 4, 4, "%03u", i);
+        seats[i] = presence_enter(presence, BYTES_LITERAL("acme"), BYTES_LITERAL("task:42"),
+                                  bytes_of_string(name), NULL);
+    }
+    fixture.review_closed = true;
+    struct fake_wire *wire = ask("/sse?room=task:42&room=review:legal&presence=1", GOOD);
+    fake_pass(300);
+    ck_assert_str_eq(fake_take(wire), "");
+    fixture.review_closed = false;
+    fake_turn();
+    fake_pass(1000);
+    const char *text = stream(wire);
+    const char *session = strstr(text, "event: session\n");
+    const char *news = strstr(text, "event: presence\n");
+    ck_assert_msg(session && news && session < news, "%s", text);
+    ck_assert(strstr(news, "\"count\":61"));
+    for (unsigned i = 0; i < 60; i++)
+        presence_leave(presence, seats[i], 0);
     fixture_stop();
 }
 END_TEST
@@ -455,7 +491,7 @@ TEST_PROGRAM("sse_adapter", rights_are_those_of_the_token_at_the_return, a_strea
              an_old_client_gets_the_stream_without_chunks, refusals_are_answers_before_the_stream,
              cookies_and_origins_are_as_configured, the_last_id_resumes,
              what_comes_before_all_rooms_are_joined_is_kept_back,
-             history_comes_before_the_session_event,
+             history_comes_before_the_session_event, presence_comes_behind_the_session_event,
              state_comes_before_the_session_event_and_not_again_on_return,
              a_lane_that_does_not_open_ends_a_stream_that_has_begun,
              trouble_of_ours_sends_an_event_source_round_again,
