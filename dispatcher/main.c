@@ -189,9 +189,11 @@ static void tell_warnings(const struct rule_set *rules, const char *file)
 
 /* Where the items of the rules are kept, for whoever has to make topics or give rights. */
 static void tell_state_topics(const struct rule_set *rules, const struct layout *layout,
-                              const char *file)
+                              bool keeps_reviews, const char *file)
 {
     uint64_t kinds = rule_set_item_kinds(rules, layout);
+    if (keeps_reviews)
+        kinds |= rule_set_review_kinds(layout);
     for (size_t i = 0; i < layout_topic_count(layout); i++) {
         const struct layout_topic *topic = layout_topic_at(layout, i);
         if (topic->kinds & kinds)
@@ -210,7 +212,7 @@ static int check_rules(const char *file, const struct rule_set *rules,
     tell_warnings(rules, file);
     printf("%s: %u rules, %zu tests passed, revision %.*s\n", file, rule_set_count(rules), tests,
            BYTES_PRINT(rule_set_revision(rules)));
-    tell_state_topics(rules, settings->layout, file);
+    tell_state_topics(rules, settings->layout, settings->review_log, file);
     fflush(stdout); /* what is wrong with the next file goes to stderr */
     return EXIT_SUCCESS;
 }
@@ -383,7 +385,7 @@ static int run_dispatcher(const struct command_line *arguments)
         tell_warnings(rules_file_rules(rules), command.settings.rules_file);
         if (command.shared.state_retention_ms > 0)
             tell_state_topics(rules_file_rules(rules), command.shared.layout,
-                              command.settings.rules_file);
+                              command.settings.review_log, command.settings.rules_file);
     } else if (code == EXIT_SUCCESS) {
         catch_signals();
         if (command.shared.core_dumps)

@@ -22,13 +22,19 @@
 
 enum { CLOSE_TIMEOUT_MS = 10000 };
 
+/* After so many records of the first topic in a row the others are looked at, and the group is
+ * heard: librdkafka calls back only where its own queue is polled. */
+enum { FIRST_RUN_LIMIT = 256 };
+
 struct consumer {
     struct consumer_options options;
     rd_kafka_t *client;
     bool joined;
     bool all_brokers_down;
     rd_kafka_queue_t *queue;
-    int wake_descriptor; /* an eventfd, written when the queue, which was empty, fills */
+    rd_kafka_queue_t *first; /* to which the partitions of the first topic are forwarded; or NULL */
+    unsigned first_run;      /* records taken from it in a row */
+    int wake_descriptor;     /* an eventfd, written when a queue that was empty fills */
 };
 
 /* One line, cut at the end of the text: a group may have thousands of partitions. */
@@ -53,6 +59,25 @@ static void report(const char *what, rd_kafka_error_t *failure)
     rd_kafka_error_destroy(failure);
 }
 
+/* A queue of one's own for the first topic: in the consumer's own queue its records would stand
+ * behind all that was fetched before them. Before the partition is fetched from, since a partition
+ * whose queue the application has forwarded keeps it so. */
+static void forward_first(struct consumer *consumer,
+                          const rd_kafka_topic_partition_list_t *partitions)
+{
+    for (int i = 0; i < partitions->cnt && consumer->first; i++) {
+        const rd_kafka_topic_partition_t *partition = &partitions->elems[i];
+        if (strcmp(partition->topic, consumer->options.first_topic) != 0)
+            continue;
+        rd_kafka_queue_t *queue =
+            rd_kafka_queue_get_partition(consumer->client, partition->topic, partition->partition);
+        if (!queue)
+            continue;
+        rd_kafka_queue_forward(queue, consumer->first);
+        rd_kafka_queue_destroy(queue);
+    }
+}
+
 /* Cooperative: partitions are added and taken one by one, and those that stay are read on. When
  * partitions are lost others may have them already, and the batch with their records must not be
  * sent. */
@@ -64,6 +89,7 @@ static void on_rebalance(rd_kafka_t *client, rd_kafka_resp_err_t code,
     if (code == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS) {
         log_partitions("partitions assigned", partitions);
         events->assigned(events->context, partitions);
+        forward_first(consumer, partitions);
         report("assignment failed", rd_kafka_incremental_assign(client, partitions));
         consumer->joined = true;
         return;
@@ -94,9 +120,12 @@ static void on_error(rd_kafka_t *client, int code, const char *reason, void *opa
  * every record or two, most of them while a transaction is under way and nobody reads. So no more
  * is asked for while records wait; the broker answers the next request with all that came
  * meanwhile. Without a back-off of its own, the client would look again only after a second. */
-static void fetch_between_batches(const struct kafka_settings *kafka, rd_kafka_conf_t *conf)
+static void fetch_between_batches(const struct consumer_options *options, rd_kafka_conf_t *conf)
 {
-    if (!kafka_has_queue_backoff() ||
+    const struct kafka_settings *kafka = options->kafka;
+    /* With a first topic, a request for it alone would stand at the broker, waiting for records,
+     * while the others' queue has run empty: a broker answers one request at a time. */
+    if (options->first_topic || !kafka_has_queue_backoff() ||
         kafka_settings_get(kafka, KAFKA_ROLE_CONSUMER, "queued.min.messages") ||
         kafka_settings_get(kafka, KAFKA_ROLE_CONSUMER, "fetch.queue.backoff.ms"))
         return;
@@ -129,7 +158,7 @@ enum status consumer_open(const struct consumer_options *options, struct consume
     kafka_conf_set(conf, "enable.auto.offset.store", "false");
     kafka_conf_set(conf, "enable.partition.eof", "false");
     kafka_conf_set(conf, "isolation.level", "read_committed");
-    fetch_between_batches(options->kafka, conf);
+    fetch_between_batches(options, conf);
     rd_kafka_conf_set_rebalance_cb(conf, on_rebalance);
     rd_kafka_conf_set_error_cb(conf, on_error);
     rd_kafka_conf_set_opaque(conf, made);
@@ -146,6 +175,10 @@ enum status consumer_open(const struct consumer_options *options, struct consume
     /* Written only when an empty queue fills, so consumer_poll() looks at the queue before it
      * waits. */
     rd_kafka_queue_io_event_enable(made->queue, made->wake_descriptor, &one, sizeof(one));
+    if (options->first_topic) {
+        made->first = rd_kafka_queue_new(made->client);
+        rd_kafka_queue_io_event_enable(made->first, made->wake_descriptor, &one, sizeof(one));
+    }
     *consumer = made;
     return STATUS_OK;
 }
@@ -166,13 +199,28 @@ enum status consumer_join(struct consumer *consumer, struct error *error)
     return error_set(error, STATUS_FATAL, "subscription: %s", rd_kafka_err2str(code));
 }
 
+/* What is left in it holds on to its partitions, and they to the queue. */
+static void drop_first(struct consumer *consumer)
+{
+    rd_kafka_message_t *message;
+    if (!consumer->first)
+        return;
+    while ((message = rd_kafka_consume_queue(consumer->first, 0)))
+        rd_kafka_message_destroy(message);
+    rd_kafka_queue_destroy(consumer->first);
+    consumer->first = NULL;
+}
+
 /* The descriptor is taken from the queue first, or librdkafka might write to a number that is
  * another file's by then. */
 static void leave_group(struct consumer *consumer)
 {
     rd_kafka_queue_io_event_enable(consumer->queue, -1, NULL, 0);
     rd_kafka_queue_destroy(consumer->queue);
+    if (consumer->first)
+        rd_kafka_queue_io_event_enable(consumer->first, -1, NULL, 0);
     (void)rd_kafka_consumer_close(consumer->client);
+    drop_first(consumer);
     close(consumer->wake_descriptor);
 }
 
@@ -209,14 +257,30 @@ static void wait_for_queue(const struct consumer *consumer, int timeout_ms)
         (void)!read(consumer->wake_descriptor, &count, sizeof(count));
 }
 
+/* What is there. */
+static rd_kafka_message_t *take_first_record(struct consumer *consumer)
+{
+    rd_kafka_message_t *message = NULL;
+    if (consumer->first && consumer->first_run < FIRST_RUN_LIMIT)
+        message = rd_kafka_consume_queue(consumer->first, 0);
+    if (message) {
+        consumer->first_run++;
+        return message;
+    }
+    bool more = consumer->first_run == FIRST_RUN_LIMIT;
+    consumer->first_run = 0;
+    message = rd_kafka_consumer_poll(consumer->client, 0);
+    return !message && more ? rd_kafka_consume_queue(consumer->first, 0) : message;
+}
+
 /* Looks before it waits: the descriptor tells only that an empty queue has filled. Errors are
  * told and passed over; what ends the client shows in consumer_fatal(). */
 rd_kafka_message_t *consumer_poll(struct consumer *consumer, int timeout_ms)
 {
-    rd_kafka_message_t *message = rd_kafka_consumer_poll(consumer->client, 0);
+    rd_kafka_message_t *message = take_first_record(consumer);
     if (!message && timeout_ms > 0) {
         wait_for_queue(consumer, timeout_ms);
-        message = rd_kafka_consumer_poll(consumer->client, 0);
+        message = take_first_record(consumer);
     }
     if (!message)
         return NULL;

@@ -31,6 +31,7 @@ struct consumer_options {
     const char *instance; /* the same after a restart: static membership, see README.md */
     const char *const *topics;
     size_t topic_count;
+    const char *first_topic; /* one of them, whose records come before all others; NULL: none */
     struct consumer_events events;
 };
 
@@ -52,7 +53,7 @@ void consumer_abandon(struct consumer *consumer);
 
 rd_kafka_t *consumer_client(const struct consumer *consumer);
 
-/* The next record, owned by the caller (rd_kafka_message_destroy()), or NULL: none within the time.
+/* The next record, of the first topic if there is one, owned by the caller (rd_kafka_message_destroy()), or NULL: none within the time.
  */
 rd_kafka_message_t *consumer_poll(struct consumer *consumer, int timeout_ms);
 

@@ -31,6 +31,22 @@ static void init_pipeline_series(struct dispatcher_metrics *metrics)
             metrics_counter(registry, NAME("rooms_skipped_total"),
                             "Rooms that a rule named and no notification got, and items.",
                             METRIC_LABELS("reason", room_skip_name((enum room_skip)i)));
+    for (int i = 0; i < REVIEW_OUTCOME_COUNT; i++)
+        metrics->review_records[i] =
+            metrics_counter(registry, NAME("review_records_total"),
+                            "Records of the log of reviews, by what became of them.",
+                            METRIC_LABELS("outcome", review_outcome_name((enum review_outcome)i)));
+    const char *reviews = NAME("reviews_total");
+    const char *reviews_help = "Reviews with a life: opened, decided by people, closed by the "
+                               "backend.";
+    metrics->reviews_opened =
+        metrics_counter(registry, reviews, reviews_help, METRIC_LABELS("event", "opened"));
+    metrics->reviews_decided =
+        metrics_counter(registry, reviews, reviews_help, METRIC_LABELS("event", "decided"));
+    metrics->reviews_closed =
+        metrics_counter(registry, reviews, reviews_help, METRIC_LABELS("event", "closed"));
+    metrics->reviews_alive = metrics_gauge(registry, NAME("reviews_alive"),
+                                           "Reviews that are open or claimed.", NULL, 1);
     const char *items = NAME("items_total");
     const char *items_help = "Records for state topics: kept, or superseded by a later one of the "
                              "same batch.";
@@ -145,6 +161,11 @@ void dispatcher_metrics_count(struct dispatcher_metrics *metrics, const struct b
         metric_counter_add(metrics->remarks[i], counts->remarks[i]);
     metric_counter_add(metrics->reviews_open, counts->reviews_open);
     metric_counter_add(metrics->reviews_unremembered, counts->reviews_unremembered);
+    for (int i = 0; i < REVIEW_OUTCOME_COUNT; i++)
+        metric_counter_add(metrics->review_records[i], counts->review_records[i]);
+    metric_counter_add(metrics->reviews_opened, counts->reviews_opened);
+    metric_counter_add(metrics->reviews_decided, counts->reviews_decided);
+    metric_counter_add(metrics->reviews_closed, counts->reviews_closed);
     for (int i = 0; i < EVENT_FORMAT_COUNT; i++)
         metric_counter_add(metrics->formats[i], counts->formats[i]);
     for (int i = 0; i < NOTIFICATION_TYPE_COUNT; i++)

@@ -16,6 +16,11 @@ struct dispatcher_metrics {
     struct metric_counter *remarks[EVENT_REMARK_COUNT];
     struct metric_counter *reviews_open;
     struct metric_counter *reviews_unremembered;
+    struct metric_counter *review_records[REVIEW_OUTCOME_COUNT];
+    struct metric_counter *reviews_opened;
+    struct metric_counter *reviews_decided;
+    struct metric_counter *reviews_closed;
+    struct metric_gauge *reviews_alive;
     struct metric_counter *notifications[NOTIFICATION_TYPE_COUNT];
     struct metric_counter *dead[DEAD_REASON_COUNT];
     struct metric_counter *room_skips[ROOM_SKIP_COUNT];

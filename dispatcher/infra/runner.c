@@ -38,6 +38,8 @@ static void report_state(struct runner *runner)
                      (int64_t)state_store_event_count(runner->store));
     metric_gauge_set(runner->options.metrics->reviews_remembered,
                      (int64_t)state_store_review_count(runner->store));
+    metric_gauge_set(runner->options.metrics->reviews_alive,
+                     (int64_t)state_store_living_count(runner->store));
     if (state.joined)
         dispatcher_health_pass(health, DISPATCHER_CHECK_GROUP);
     else
@@ -140,6 +142,7 @@ static void runner_free(struct runner *runner)
     batch_deinit(&runner->batch);
     free(runner->messages);
     free(runner->sources);
+    free(runner->input_topics);
     free(runner);
 }
 

@@ -2,6 +2,7 @@
 #include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "clocks.h"
 #include "event_batch.h"
@@ -109,12 +110,39 @@ static void judge_record(struct runner *runner, const struct record *record)
     }
 }
 
+/* The clock of the log of reviews is the broker's. Ours may be behind it, and is then not believed; if
+ * it is ahead by as much as commands may wait, they are all void, which the log and a metric tell. */
+static void tell_log_time(struct runner *runner, int64_t now_ms)
+{
+    const char *log = runner->options.settings->review_log;
+    for (size_t i = 0; log && i < runner->count; i++) {
+        rd_kafka_timestamp_type_t type;
+        int64_t time_ms = rd_kafka_message_timestamp(runner->messages[i], &type);
+        if (time_ms > runner->log_newest_ms &&
+            strcmp(rd_kafka_topic_name(runner->messages[i]->rkt), log) == 0)
+            runner->log_newest_ms = time_ms;
+    }
+    pipeline_set_log_time(runner->pipeline,
+                          now_ms > runner->log_newest_ms ? now_ms : runner->log_newest_ms);
+}
+
+static void log_void(const struct runner *runner)
+{
+    uint64_t count = runner->batch.counts.review_records[REVIEW_VOID];
+    if (count > 0)
+        log_warning(
+            "commands about reviews are void: they were in their log for more than 30 s, or "
+            "this machine's clock is ahead of the broker's",
+            LOG_UNSIGNED("commands", count));
+}
+
 /* The state is flushed last, as it belongs to all records of the batch, and its records are
  * outputs of the same transaction. */
 void runner_judge(struct runner *runner)
 {
     int64_t now_ms = wall_ms();
     batch_reset(&runner->batch);
+    tell_log_time(runner, now_ms);
     for (size_t i = 0; i < runner->count; i++) {
         struct record record;
         size_t before = runner->batch.output_count;
@@ -130,6 +158,7 @@ void runner_judge(struct runner *runner)
             judge_record(runner, &record);
         note_sources(runner, before, (int)i);
     }
+    log_void(runner);
     pipeline_supersede_items(runner->pipeline, &runner->batch);
     size_t before = runner->batch.output_count;
     state_store_flush(runner->store, &runner->batch);

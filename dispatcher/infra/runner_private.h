@@ -41,9 +41,11 @@ struct runner {
     struct changelog
         *changelog; /* NULL: the broker has no transactions, or nothing is remembered */
     struct state_store *store;
-    bool keeps_items;         /* in state topics */
-    int32_t input_partitions; /* of the input topic that has most */
-    uint64_t hash_seed;       /* random: of the tables whose keys come from outside */
+    bool keeps_items;          /* in state topics */
+    const char **input_topics; /* and the log of reviews */
+    int64_t log_newest_ms;     /* of the log of reviews: the newest time of a record */
+    int32_t input_partitions;  /* of the input topic that has most */
+    uint64_t hash_seed;        /* random: of the tables whose keys come from outside */
     /* Group and slot: the transactional id and the member's name. */
     char identity[SETTINGS_IDENTITY_SIZE];
 

@@ -8,6 +8,7 @@
  * Invariant: the state is committed if and only if the transaction was. Where that is not known,
  * the state is read anew rather than guessed. */
 #include <stdio.h>
+#include <string.h>
 
 #include "clocks.h"
 #include "log.h"
@@ -37,6 +38,12 @@ static rd_kafka_topic_partition_list_t *batch_offsets(const struct runner *runne
     return list;
 }
 
+static bool is_review_log(const struct runner *runner, const struct output *output)
+{
+    const char *log = runner->options.settings->review_log;
+    return output->kind == OUTPUT_REVIEW && log && strcmp(log, output->topic) == 0;
+}
+
 /* Runs of outputs to one topic ask once. A topic that may not be made for a notification is that
  * record's fault (a room of it leads there); one of ours is waited for. */
 bool runner_ensure_topics(struct runner *runner)
@@ -48,10 +55,12 @@ bool runner_ensure_topics(struct runner *runner)
         struct error error = {0};
         if (last && output->partition_count <= last_count && strcmp(last, output->topic) == 0)
             continue;
-        const struct topic_request request = {
-            .name = output->topic,
-            .partition_count = output->partition_count,
-            .kind = output->kind == OUTPUT_ITEM ? TOPIC_OF_ITEMS : TOPIC_OF_RECORDS};
+        const struct topic_request request = {.name = output->topic,
+                                              .partition_count = output->partition_count,
+                                              .kind = output->kind == OUTPUT_ITEM ? TOPIC_OF_ITEMS
+                                                      : is_review_log(runner, output)
+                                                          ? TOPIC_OF_REVIEWS
+                                                          : TOPIC_OF_RECORDS};
         enum status status = topics_ensure(runner->topics, &request, &error);
         if (status == STATUS_OK) {
             last = output->topic;

@@ -9,9 +9,11 @@
  * Nothing here gives up by itself: a broker that is away is waited for, a setting that can never
  * work is fatal. While it waits the health checks say for what. */
 #include <stdio.h>
+#include <string.h>
 
 #include "clocks.h"
 #include "log.h"
+#include "mem.h"
 #include "runner_private.h"
 
 enum {
@@ -90,16 +92,30 @@ bool runner_restore_state(struct runner *runner)
     return false;
 }
 
+/* The log of reviews is one more. */
+static size_t list_topics(struct runner *runner)
+{
+    const struct settings *settings = runner->options.settings;
+    size_t count = settings->input_topics.count;
+    runner->input_topics = mem_resize(runner->input_topics, count + 1, sizeof(const char *));
+    memcpy(runner->input_topics, settings->input_topics.items, count * sizeof(const char *));
+    if (settings->review_log)
+        runner->input_topics[count++] = settings->review_log;
+    return count;
+}
+
 /* Also in place of one that died: the callbacks and the identity are the same. */
 static bool open_consumer(struct runner *runner)
 {
     const struct settings *settings = runner->options.settings;
+    size_t topic_count = list_topics(runner);
     const struct consumer_options options = {
         .kafka = runner->options.kafka,
         .group = settings->group,
         .instance = runner->identity,
-        .topics = (const char *const *)settings->input_topics.items,
-        .topic_count = settings->input_topics.count,
+        .topics = runner->input_topics,
+        .topic_count = topic_count,
+        .first_topic = settings->review_log,
         .events = {.assigned = on_assigned, .revoked = on_revoked, .context = runner},
     };
     while (!runner_stopped(runner)) {
@@ -166,7 +182,37 @@ static const char *missing_input(struct runner *runner, struct error *error)
         if (count > runner->input_partitions)
             runner->input_partitions = count;
     }
+    if (runner->options.settings->review_log &&
+        runner->options.settings->review_log_partitions > runner->input_partitions)
+        runner->input_partitions = (int32_t)runner->options.settings->review_log_partitions;
     return NULL;
+}
+
+/* The reason, or NULL: the log of reviews, if there is to be one, has the partitions that it should
+ * have, no fewer and no more: by their number each review has its home, for gateways, too. */
+static const char *missing_log(struct runner *runner, struct error *error)
+{
+    const struct settings *settings = runner->options.settings;
+    int32_t wanted = (int32_t)settings->review_log_partitions;
+    int32_t count = 0;
+    const struct topic_request requests[] = {
+        {.name = settings->review_log, .partition_count = wanted, .kind = TOPIC_OF_REVIEWS},
+        {.name = settings->review_decisions_topic, .created_count = wanted},
+    };
+    if (!settings->review_log)
+        return NULL;
+    for (size_t i = 0; i < sizeof(requests) / sizeof(requests[0]); i++)
+        if (topics_ensure(runner->topics, &requests[i], error) != STATUS_OK)
+            return error->text;
+    if (topics_look_up(consumer_client(runner->consumer), settings->review_log, REQUEST_TIMEOUT_MS,
+                       &count, error) != STATUS_OK)
+        return error->text;
+    if (count == wanted)
+        return NULL;
+    error_set(error, STATUS_INVALID,
+              "topic %s has %d partitions, and dispatcher.review.log_partitions is %d",
+              settings->review_log, (int)count, (int)wanted);
+    return error->text;
 }
 
 /* The reason, or NULL: the state topics are there of all topics with a fixed name in which the
@@ -175,6 +221,8 @@ static const char *missing_state(struct runner *runner, struct error *error)
 {
     const struct layout *layout = runner->options.layout;
     uint64_t kinds = rule_set_item_kinds(pipeline_rules(runner->pipeline), layout);
+    if (runner->options.settings->review_log) /* updates of reviews are about items */
+        kinds |= rule_set_review_kinds(layout);
     for (size_t i = 0; runner->keeps_items && i < layout_topic_count(layout); i++) {
         const struct layout_topic *topic = layout_topic_at(layout, i);
         char name[KAFKA_TOPIC_LIMIT + 1];
@@ -222,6 +270,8 @@ static bool wait_for_topics(struct runner *runner)
         dispatcher_health_alive(runner->options.health, monotonic_ms());
         const char *missing = missing_input(runner, &error);
         if (!missing)
+            missing = missing_log(runner, &error);
+        if (!missing)
             missing = missing_output(runner, &error);
         if (!missing) {
             dispatcher_health_pass(runner->options.health, DISPATCHER_CHECK_TOPICS);
@@ -254,7 +304,8 @@ static void make_topics(struct runner *runner, bool mock)
 static bool open_state_store(struct runner *runner, bool kept)
 {
     const struct settings *settings = runner->options.settings;
-    bool wanted = settings->dedupe_window_ms > 0 || settings->review_window_ms > 0;
+    bool wanted =
+        settings->dedupe_window_ms > 0 || settings->review_window_ms > 0 || settings->review_log;
     if (kept && wanted &&
         changelog_open(runner->options.kafka, settings->state_topic, &runner->changelog,
                        &runner->fatal) != STATUS_OK)
@@ -283,6 +334,12 @@ bool runner_start(struct runner *runner)
         return false;
     bool exactly_once = settings->delivery == DELIVERY_EXACTLY_ONCE ||
                         (settings->delivery == DELIVERY_AUTO && !mock);
+    if (settings->review_log && !exactly_once) {
+        error_set(&runner->fatal, STATUS_FATAL,
+                  "dispatcher.review.log: who has a review is decided in transactions, which this "
+                  "broker does not have");
+        return false;
+    }
     const struct producer_options options = {
         .kafka = runner->options.kafka,
         .transactional_id = exactly_once ? runner->identity : NULL,

@@ -7,8 +7,12 @@
 #include "settings.h"
 
 #include <stddef.h>
+#include <string.h>
 
 #include "stall.h"
+
+/* What it is about, who and by which command, and its rooms: generously. */
+enum { REVIEW_UPDATE_BYTES = 4 * REVIEW_TEXT_LIMIT };
 
 #define TARGET(field) offsetof(struct settings, field)
 
@@ -113,7 +117,8 @@ static const struct setting table[] = {
      .minimum = 1,
      .maximum = 100000000,
      .help = "Tasks with open reviews remembered for each input partition; beyond it an alert may "
-             "be repeated."},
+             "be repeated. Likewise for each partition of the log of reviews; beyond it a review "
+             "has no life."},
     {.path = "dispatcher.review.per_task",
      .type = SETTING_INTEGER,
      .offset = TARGET(reviews_per_task),
@@ -128,6 +133,27 @@ static const struct setting table[] = {
      .default_text = "review.completed",
      .maximum = 100,
      .help = "Events that close all open reviews of their task, by name."},
+    {.path = "dispatcher.review.log",
+     .type = SETTING_STRING,
+     .offset = TARGET(review_log),
+     .maximum = KAFKA_TOPIC_LIMIT,
+     .help = "The topic of people's commands about reviews, which gives reviews a life: claimed, "
+             "released, decided (reviews.log, say; deploy/docs/reviews.md). None if left out: "
+             "alerts are all that there is. Gateways: gateway.client_events.review_log."},
+    {.path = "dispatcher.review.log_partitions",
+     .type = SETTING_INTEGER,
+     .offset = TARGET(review_log_partitions),
+     .default_text = "8",
+     .minimum = 1,
+     .maximum = 1000,
+     .help = "How many partitions that topic has. It is made with so many, and must never have "
+             "others: they say where each review has its home."},
+    {.path = "dispatcher.review.decisions_topic",
+     .type = SETTING_STRING,
+     .offset = TARGET(review_decisions_topic),
+     .default_text = "reviews.decisions",
+     .maximum = KAFKA_TOPIC_LIMIT,
+     .help = "Where decisions are written, each once, as CloudEvents. Used if there is a log."},
     {.path = "dispatcher.redrive.attempts",
      .type = SETTING_INTEGER,
      .offset = TARGET(redrive_attempts),
@@ -259,9 +285,34 @@ struct config_group settings_group(struct settings *settings)
         .settings = table, .count = sizeof(table) / sizeof(table[0]), .target = settings};
 }
 
+/* Of one topic, what belongs to another would be taken for its own. */
+static void check_review_topics(const struct settings *settings, struct problems *problems)
+{
+    const char *const others[] = {settings->dead_letter_topic, settings->audit_topic,
+                                  settings->state_topic, settings->review_decisions_topic};
+    bool is_shared = false;
+    for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
+        is_shared = is_shared || strcmp(settings->review_log, others[i]) == 0;
+    for (size_t i = 0; i < settings->input_topics.count; i++)
+        is_shared = is_shared || strcmp(settings->review_log, settings->input_topics.items[i]) == 0;
+    if (is_shared)
+        problems_add(problems, 0, 0,
+                     "dispatcher.review.log: %s is another topic of the dispatcher's",
+                     settings->review_log);
+    if (settings->delivery == DELIVERY_AT_LEAST_ONCE)
+        problems_add(problems, 0, 0,
+                     "dispatcher.review.log: who has a review is decided in transactions, which "
+                     "dispatcher.delivery at-least-once does without");
+    if (settings->notification_bytes < REVIEW_UPDATE_BYTES)
+        problems_add(
+            problems, 0, 0,
+            "dispatcher.limits.notification_size: an update of a review has up to %d bytes",
+            REVIEW_UPDATE_BYTES);
+}
+
 /* Told now and not with the first large event, which would be a dead letter for no fault of its
  * own. */
-void settings_finish(const struct settings *settings, const struct shared_config *shared,
+void settings_finish(struct settings *settings, const struct shared_config *shared,
                      struct problems *problems)
 {
     int64_t most = shared->kafka ? kafka_settings_message_bytes(shared->kafka) : INT64_MAX;
@@ -271,6 +322,11 @@ void settings_finish(const struct settings *settings, const struct shared_config
                      "kafka.producer.message.max.bytes (%lld), which has to be raised, as "
                      "max.message.bytes of the topics",
                      (long long)most);
+    /* An empty text is how a variable switches it off. */
+    if (settings->review_log && settings->review_log[0] == '\0')
+        settings->review_log = NULL;
+    if (settings->review_log)
+        check_review_topics(settings, problems);
 }
 
 /* The seed is not a setting: the runner adds it. */
@@ -295,6 +351,9 @@ struct pipeline_settings settings_pipeline(const struct settings *settings,
         .audit = (enum audit_level)settings->audit,
         .review_closed_by = (const char *const *)settings->review_closed_by.items,
         .review_closed_by_count = settings->review_closed_by.count,
+        .review_log = settings->review_log,
+        .review_log_partitions = (int32_t)settings->review_log_partitions,
+        .review_decisions_topic = settings->review_decisions_topic,
     };
 }
 

@@ -28,6 +28,9 @@ struct settings {
     int64_t review_tasks;
     int64_t reviews_per_task;
     struct config_list review_closed_by;
+    char *review_log;
+    int64_t review_log_partitions;
+    char *review_decisions_topic;
     int64_t redrive_attempts;
     int64_t batch_events;
     int64_t batch_ms;
@@ -49,8 +52,9 @@ struct settings {
 
 struct config_group settings_group(struct settings *settings);
 
-/* Finds what contradicts itself, adding problems; after shared_config_finish(). */
-void settings_finish(const struct settings *settings, const struct shared_config *shared,
+/* Settles what is left out by an empty text, and finds what contradicts itself, adding problems; after
+ * shared_config_finish(). */
+void settings_finish(struct settings *settings, const struct shared_config *shared,
                      struct problems *problems);
 
 struct pipeline_settings settings_pipeline(const struct settings *settings,

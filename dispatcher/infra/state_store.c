@@ -221,3 +221,11 @@ size_t state_store_review_count(const struct state_store *store)
         count += partition_state_review_count(store->entries[i].state);
     return count;
 }
+
+size_t state_store_living_count(const struct state_store *store)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < store->count; i++)
+        count += partition_state_living_count(store->entries[i].state);
+    return count;
+}

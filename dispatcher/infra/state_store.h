@@ -41,5 +41,6 @@ void state_store_rollback(struct state_store *store);
 
 size_t state_store_event_count(const struct state_store *store);
 size_t state_store_review_count(const struct state_store *store);
+size_t state_store_living_count(const struct state_store *store);
 
 #endif

@@ -184,9 +184,14 @@ static enum status read_result(rd_kafka_event_t *event, const char *name, bool *
 static void set_properties(const struct topics *topics, enum topic_kind kind,
                            rd_kafka_NewTopic_t *topic)
 {
-    const struct topic_property *property = kind == TOPIC_OF_CHANGES ? of_changes
-                                            : kind == TOPIC_OF_ITEMS ? of_items
-                                                                     : NULL;
+    static const struct topic_property of_reviews[] = {
+        {"message.timestamp.type", "LogAppendTime"},
+        {NULL, NULL},
+    };
+    const struct topic_property *property = kind == TOPIC_OF_CHANGES   ? of_changes
+                                            : kind == TOPIC_OF_ITEMS   ? of_items
+                                            : kind == TOPIC_OF_REVIEWS ? of_reviews
+                                                                       : NULL;
     char text[32];
     for (; property && property->name; property++)
         (void)rd_kafka_NewTopic_set_config(topic, property->name, property->value);
@@ -290,8 +295,8 @@ enum status topics_ensure(struct topics *topics, const struct topic_request *req
         return refused ? STATUS_DENIED : STATUS_UNAVAILABLE;
     if (status != STATUS_OK)
         return status;
-    if (partition_count < request->partition_count && request->kind != TOPIC_OF_RECORDS &&
-        topics->options.create)
+    bool by_number = request->kind == TOPIC_OF_CHANGES || request->kind == TOPIC_OF_ITEMS;
+    if (partition_count < request->partition_count && by_number && topics->options.create)
         return add_partitions(topics, request, error);
     if (partition_count < request->partition_count)
         return error_set(error, STATUS_INVALID, "topic %s has %d partitions, %d are needed",

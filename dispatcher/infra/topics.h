@@ -21,6 +21,7 @@ enum topic_kind {
     TOPIC_OF_RECORDS, /* as the broker makes them */
     TOPIC_OF_CHANGES, /* ours: compacted, partitions by number */
     TOPIC_OF_ITEMS,   /* the state of lanes: compacted, and what is old goes; by number */
+    TOPIC_OF_REVIEWS, /* their log: the broker's time in its records; by key, never more partitions */
 };
 
 struct topics;

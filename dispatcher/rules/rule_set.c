@@ -269,10 +269,18 @@ static uint64_t kind_of_room(const struct template *room, const struct layout *l
                                     : layout_kind_bit(layout, bytes_of(source.data, size));
 }
 
+/* Where alerts go: draft.c. */
+uint64_t rule_set_review_kinds(const struct layout *layout)
+{
+    static const char *const of_reviews[] = {"review", "task", "user"};
+    uint64_t kinds = 0;
+    for (size_t i = 0; i < sizeof(of_reviews) / sizeof(of_reviews[0]); i++)
+        kinds |= layout_kind_bit(layout, bytes_of_string(of_reviews[i]));
+    return kinds;
+}
+
 uint64_t rule_set_item_kinds(const struct rule_set *set, const struct layout *layout)
 {
-    /* Where alerts go: draft.c. */
-    static const char *const of_reviews[] = {"review", "task", "user"};
     uint64_t kinds = 0;
     for (unsigned i = 0; i < set->count; i++) {
         const struct rule *rule = &set->rules[i];
@@ -281,8 +289,8 @@ uint64_t rule_set_item_kinds(const struct rule_set *set, const struct layout *la
         for (size_t k = 0; k < rule->notify_count; k++)
             for (size_t n = 0; rule->notify[k].item && n < rule->notify[k].room_count; n++)
                 kinds |= kind_of_room(rule->notify[k].rooms[n], layout);
-        for (size_t k = 0; rule->review && rule->review->item && k < 3; k++)
-            kinds |= layout_kind_bit(layout, bytes_of_string(of_reviews[k]));
+        if (rule->review && rule->review->item)
+            kinds |= rule_set_review_kinds(layout);
     }
     return kinds;
 }

@@ -55,6 +55,9 @@ void rule_set_warn(const struct rule_set *set, struct problems *warnings);
  * them. */
 uint64_t rule_set_item_kinds(const struct rule_set *set, const struct layout *layout);
 
+/* The kinds of the rooms that alerts go to. */
+uint64_t rule_set_review_kinds(const struct layout *layout);
+
 /* 16 hexadecimal digits: a hash of the file's text. */
 struct bytes rule_set_revision(const struct rule_set *set);
 

@@ -137,6 +137,7 @@ static enum status open_events(struct gateway_process *process, struct error *er
     struct kafka_outlet_config outlet = {.settings = process->shared->kafka,
                                          .client_id = "smartstack-gateway",
                                          .topic = settings->events_topic,
+                                         .review_log = settings->review_log,
                                          .messages = (unsigned)settings->events_buffered,
                                          .bytes = (uint64_t)settings->events_buffered_bytes,
                                          .timeout_ms = settings->events_timeout_ms};
@@ -149,6 +150,7 @@ static enum status open_events(struct gateway_process *process, struct error *er
     struct client_events_config config = {.outlet_ops = process->outlet ? &kafka_outlet_ops : NULL,
                                           .outlet = process->outlet,
                                           .payload_bytes = (size_t)settings->event_bytes,
+                                          .has_review_log = settings->review_log != NULL,
                                           .pending = (unsigned)settings->events_pending,
                                           .rate = (unsigned)settings->events_rate,
                                           .burst = (unsigned)settings->events_burst,

@@ -25,6 +25,7 @@ struct kafka_outlet {
     int descriptor;
     rd_kafka_t *producer;
     rd_kafka_topic_t *topic;
+    rd_kafka_topic_t *review_log; /* or NULL */
     rd_kafka_queue_t *queue;
     uint64_t messages_most, bytes_most;
     struct kafka_outlet_stats stats;
@@ -111,7 +112,8 @@ static uint64_t bytes_of_record(const struct outlet_record *record)
 {
     return 2 * record->user.size + record->event.size + record->payload.size + record->id.size +
            record->source.size + record->tenant.size + 2 * record->session.size +
-           record->room.size + record->traceparent.size + record->tracestate.size + RECORD_OVERHEAD;
+           record->room.size + record->traceparent.size + record->tracestate.size +
+           record->review_home.size + RECORD_OVERHEAD;
 }
 
 static enum status send_record(void *context, const struct outlet_record *record,
@@ -128,12 +130,18 @@ static enum status send_record(void *context, const struct outlet_record *record
     }
     /* Events of one user stay in order, over all of their sessions. */
     struct bytes key = record->user.size > 0 ? record->user : record->session;
+    rd_kafka_topic_t *topic = outlet->topic;
+    if (record->review_home.size > 0) {
+        assert(outlet->review_log);
+        key = record->review_home;
+        topic = outlet->review_log;
+    }
     struct outlet_message *sent = mem_new(struct outlet_message);
     rd_kafka_headers_t *headers = headers_of(record);
     sent->waiter = waiter;
     sent->bytes = bytes;
     rd_kafka_vu_t values[] = {
-        {.vtype = RD_KAFKA_VTYPE_RKT, .u.rkt = outlet->topic},
+        {.vtype = RD_KAFKA_VTYPE_RKT, .u.rkt = topic},
         {.vtype = RD_KAFKA_VTYPE_MSGFLAGS, .u.i = RD_KAFKA_MSG_F_COPY},
         {.vtype = RD_KAFKA_VTYPE_KEY,
          .u.mem = {.ptr = (void *)(uintptr_t)key.data, .size = key.size}},
@@ -200,6 +208,19 @@ static rd_kafka_conf_t *configure(const struct kafka_outlet_config *config,
     return conf;
 }
 
+/* Whatever partitioner the configuration names for others: a review's home is one partition for all
+ * programs. */
+static rd_kafka_topic_t *open_review_log(rd_kafka_t *producer, const char *name)
+{
+    char text[128];
+    rd_kafka_topic_conf_t *conf = rd_kafka_default_topic_conf_dup(producer);
+    rd_kafka_conf_res_t result =
+        rd_kafka_topic_conf_set(conf, "partitioner", "murmur2", text, sizeof(text));
+    assert(result == RD_KAFKA_CONF_OK);
+    (void)result;
+    return rd_kafka_topic_new(producer, name, conf);
+}
+
 enum status kafka_outlet_open(const struct kafka_outlet_config *config,
                               struct kafka_outlet **outlet, struct error *error)
 {
@@ -223,6 +244,12 @@ enum status kafka_outlet_open(const struct kafka_outlet_config *config,
         status = error_set(error, STATUS_INVALID, "%s: not a topic", config->topic);
         goto failed_topic;
     }
+    if (config->review_log)
+        made->review_log = open_review_log(made->producer, config->review_log);
+    if (config->review_log && !made->review_log) {
+        status = error_set(error, STATUS_INVALID, "%s: not a topic", config->review_log);
+        goto failed_log;
+    }
     static const uint64_t one = 1;
     made->queue = rd_kafka_queue_get_main(made->producer);
     rd_kafka_queue_io_event_enable(made->queue, made->descriptor, &one, sizeof(one));
@@ -230,6 +257,8 @@ enum status kafka_outlet_open(const struct kafka_outlet_config *config,
     *outlet = made;
     return STATUS_OK;
 
+failed_log:
+    rd_kafka_topic_destroy(made->topic);
 failed_topic:
     rd_kafka_destroy(made->producer);
 failed_producer:
@@ -253,6 +282,8 @@ void kafka_outlet_close(struct kafka_outlet *outlet)
     /* References first: rd_kafka_destroy() could wait for them. */
     rd_kafka_queue_destroy(outlet->queue);
     rd_kafka_topic_destroy(outlet->topic);
+    if (outlet->review_log)
+        rd_kafka_topic_destroy(outlet->review_log);
     rd_kafka_destroy(outlet->producer);
     close(outlet->descriptor);
     free(outlet);

@@ -5,7 +5,8 @@
  * A record is a CloudEvent in binary mode: key = user (or the session without one), value = the
  * client's JSON, headers content-type, ce_specversion, ce_id, ce_source, ce_type, ce_time,
  * ce_tenantid, ce_userid, ce_session, ce_room, traceparent, tracestate (those that there are).
- * deploy/docs/client-events.md says what each is. */
+ * deploy/docs/client-events.md says what each is. Commands about reviews have the review's home as
+ * their key, and the partition that Kafka's own clients choose for it, as the dispatcher does. */
 #ifndef GATEWAY_KAFKA_KAFKA_OUTLET_H
 #define GATEWAY_KAFKA_KAFKA_OUTLET_H
 
@@ -19,9 +20,10 @@ struct kafka_outlet_config {
     const struct kafka_settings *settings; /* borrowed until it is closed */
     const char *client_id;
     const char *topic;
-    unsigned messages;  /* on their way at most */
-    uint64_t bytes;     /* likewise: keys, values and headers */
-    int64_t timeout_ms; /* what the broker has not taken by then has failed */
+    const char *review_log; /* the topic of commands about reviews; NULL: there are none */
+    unsigned messages;      /* on their way at most */
+    uint64_t bytes;         /* likewise: keys, values and headers */
+    int64_t timeout_ms;     /* what the broker has not taken by then has failed */
 };
 
 enum status kafka_outlet_open(const struct kafka_outlet_config *config,

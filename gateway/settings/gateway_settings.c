@@ -295,6 +295,10 @@ static const struct setting table[] = {
     SETTING(STRING, "client_events.topic", events_topic, "clients.events",
             .help = "Where events of clients go; which events there are, gateway.access.events "
                     "says."),
+    SETTING(STRING, "client_events.review_log", review_log, NULL,
+            .help = "Where review.claim, review.release and review.decide go instead: the "
+                    "dispatcher's dispatcher.review.log (deploy/docs/reviews.md). None if left "
+                    "out: they are events like others."),
     SETTING(SIZE, "client_events.max_size", event_bytes, "64KiB", RANGE(16, 16 * MIB),
             .help = "Largest payload of one."),
     SETTING(INTEGER, "client_events.pending", events_pending, "32", RANGE(1, 10000),

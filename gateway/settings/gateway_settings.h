@@ -104,6 +104,7 @@ struct gateway_settings {
 
     /* gateway.client_events */
     char *events_topic;
+    char *review_log; /* NULL: there is none */
     int64_t event_bytes, events_pending, events_rate, events_burst, events_buffered;
     int64_t events_buffered_bytes;
     int64_t events_timeout_ms;

@@ -296,9 +296,23 @@ static void settle_control(struct gateway_settings *settings)
         settings->control_topic = NULL;
 }
 
+/* An empty text is how a variable switches it off. */
+static void settle_review_log(struct gateway_settings *settings)
+{
+    if (settings->review_log && settings->review_log[0] == '\0')
+        settings->review_log = NULL;
+}
+
 /* Such an event could never be sent, and would be refused as if the broker were slow. */
 static void check_events(const struct gateway_settings *settings, struct problems *problems)
 {
+    if (settings->review_log && settings->events_topic &&
+        strcmp(settings->review_log, settings->events_topic) == 0)
+        problems_add(
+            problems, 0, 0,
+            "gateway.client_events.review_log: %s: is that of gateway.client_events.topic, "
+            "too",
+            settings->review_log);
     if (settings->events_buffered_bytes < settings->event_bytes + EVENT_HEADERS_BYTES)
         problems_add(problems, 0, 0,
                      "gateway.client_events.buffered_bytes: holds not even one event of "
@@ -377,6 +391,7 @@ void gateway_settings_finish(struct gateway_settings *settings, const struct sha
     /* Problems do not end this: one run tells all of them, and the policy may have some of its
      * own. */
     settle_control(settings);
+    settle_review_log(settings);
     if (policy_new(settings->access_node, shared->layout, &settings->policy, problems) != STATUS_OK)
         settings->policy = NULL;
     else

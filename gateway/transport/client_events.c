@@ -14,8 +14,10 @@
 #include <utlist.h>
 
 #include "buffer.h"
+#include "json.h"
 #include "mem.h"
 #include "policy.h"
+#include "review_id.h"
 #include "room.h"
 
 enum { ID_BYTES = 16, TRACEPARENT_LIMIT = 64, TRACESTATE_LIMIT = 512, MILLI = 1000 };
@@ -49,6 +51,14 @@ const struct client_events_stats *client_events_stats(const struct client_events
 
 /* --- Whether ---------------------------------------------------------------------------------- */
 
+/* Every refusal has a counter: the caller cannot give a word and forget to count it. */
+static const char *refuse_event_for(uint64_t *counter, const char *word)
+{
+    assert(word);
+    (*counter)++;
+    return word;
+}
+
 /* Visible ASCII and blanks: header values (W3C trace context). */
 static bool is_trace(struct bytes text, size_t limit)
 {
@@ -74,6 +84,46 @@ static bool is_well_formed(const struct client_event *event)
     return (event->id.size == 0 || room_key_valid(event->id)) &&
            is_trace(event->traceparent, TRACEPARENT_LIMIT) &&
            is_trace(event->tracestate, TRACESTATE_LIMIT);
+}
+
+static bool is_command(const struct client_events *events, const struct client_event *event)
+{
+    return events->config.has_review_log && review_is_command(event->name);
+}
+
+/* The value of a member, quotes and all; empty: it has none. */
+static struct bytes payload_member(const struct client_event *event, const char *name)
+{
+    struct bytes raw;
+    if (event->payload.size == 0 || event->payload.data[0] != '{' ||
+        json_find(event->payload, bytes_of_string(name), &raw) != STATUS_OK)
+        return bytes_of("", 0);
+    return raw;
+}
+
+/* The review that a command names; empty: none that could be. */
+static struct bytes named_review(const struct client_event *event)
+{
+    struct bytes raw = payload_member(event, "review");
+    if (raw.size != REVIEW_ID_SIZE + 2)
+        return bytes_of("", 0);
+    struct bytes id = bytes_of(raw.data + 1, REVIEW_ID_SIZE);
+    return review_id_valid(id) ? id : bytes_of("", 0);
+}
+
+/* What can be known of a command here; whether it stands is decided by the log. NULL: nothing is
+ * wrong with it. */
+static const char *judge_command(struct client_events *events, const struct client_event *event)
+{
+    struct client_events_stats *stats = &events->stats;
+    struct bytes version = payload_member(event, "version");
+    if (!bytes_start_with(event->room, BYTES_LITERAL(REVIEW_ROOM_KIND ":")))
+        return refuse_event_for(&stats->refused_denied, "not_allowed");
+    if (event->payload.size > REVIEW_COMMAND_LIMIT)
+        return refuse_event_for(&stats->refused_size, "too_large");
+    if (named_review(event).size == 0 || version.size == 0 || !byte_is_digit(version.data[0]))
+        return refuse_event_for(&stats->refused_malformed, "bad_request");
+    return NULL;
 }
 
 /* A bucket that is refilled steadily. 0: one is taken; else there will be one in so many
@@ -102,14 +152,6 @@ static int64_t spend_all(const struct client_events *events, struct event_sender
     return wait_ms > 0 ? wait_ms : session_spend(session, QUOTA_EVENTS, now_ms);
 }
 
-/* Every refusal has a counter: the caller cannot give a word and forget to count it. */
-static const char *refuse_event_for(uint64_t *counter, const char *word)
-{
-    assert(word);
-    (*counter)++;
-    return word;
-}
-
 /* Whether it may go out, if there are not too many. */
 static const char *judge_event(struct client_events *events, const struct event_sender *sender,
                                const struct session *session, const struct client_event *event)
@@ -132,6 +174,9 @@ static const char *judge_event(struct client_events *events, const struct event_
         return refuse_event_for(&stats->refused_denied, "not_allowed");
     if (event->payload.size > events->config.payload_bytes)
         return refuse_event_for(&stats->refused_size, "too_large");
+    const char *problem = is_command(events, event) ? judge_command(events, event) : NULL;
+    if (problem)
+        return problem;
     if (sender->pending >= events->config.pending)
         return refuse_event_for(&stats->refused_busy, "too_many_requests");
     return NULL;
@@ -227,6 +272,8 @@ const char *client_events_send(struct client_events *events, struct event_sender
         .traceparent = event->traceparent,
         .tracestate = event->tracestate,
     };
+    if (is_command(events, event))
+        record.review_home = review_id_home(named_review(event));
     sent->waiter = (struct outlet_waiter){.done = done};
     enum status status =
         events->config.outlet_ops->send(events->config.outlet, &record, &sent->waiter);

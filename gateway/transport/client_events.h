@@ -2,6 +2,10 @@
  * port to whatever takes it (kafka/kafka_outlet over a topic, an array in tests). The same for
  * every transport. Not here: how an event and its answer look on the wire.
  *
+ * Commands about reviews (review.claim, review.release, review.decide) go to the log of reviews, if
+ * there is one: from the room of their queue, and no others; with a payload {review, version, ...}
+ * of REVIEW_COMMAND_LIMIT bytes.
+ *
  * An event is answered when the broker has it. A client that hears no answer sends it again
  * with the same id; consumers drop what they have seen (hazards 27). */
 #ifndef GATEWAY_TRANSPORT_CLIENT_EVENTS_H
@@ -26,6 +30,7 @@ struct outlet_record {
     struct bytes room;
     struct bytes traceparent;
     struct bytes tracestate;
+    struct bytes review_home; /* of a command about a review: it goes to their log, by this key */
 };
 
 /* Embedded by who waits for the answer. */
@@ -50,6 +55,7 @@ struct client_events_config {
     const struct outlet_ops *outlet_ops; /* borrowed; NULL: there is no outlet, no event is known */
     void *outlet;
     size_t payload_bytes; /* of one event */
+    bool has_review_log;  /* commands about reviews go there; else they are events like others */
     unsigned pending;     /* events of one session on their way */
     unsigned rate;        /* events per second of one session */
     unsigned burst;       /* and that many at once */

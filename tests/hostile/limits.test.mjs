@@ -583,6 +583,7 @@ const EXCEPTIONS = {
     'peers.connections': 'takes another gateway that does not answer: engineio_peers_test.c',
     'peers.buffered': 'takes another gateway that does not answer: engineio_peers_test.c',
     'token.refusals_window': 'a time, within which token.refusals is filled',
+    'a command about a review': 'takes a log of reviews: client_events_test.c, reviews.test.mjs',
     "a turn's writes": 'what is left goes in the next turn: engineio_server_test.c',
     'closed connections that still flush': 'a time, two seconds',
     'tokens that wait for keys': '10,000 clients and keys that do not come: identity_queue_test.c',

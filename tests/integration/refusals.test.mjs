@@ -197,6 +197,26 @@ describe('gateway: what --check-config finds', LIMIT, () => {
         assert.match(gateway.text(), /warning configuration warning=.*over http:/);
         assert.doesNotMatch(good.text + bad.text + gateway.text(), /hunter2/);
     }));
+    it('reviews: their log is of nothing else, needs transactions and room', () => withWorld('refusals-reviews', { broker: 'none' }, async (world) => {
+        const log = { log: 'reviews.log' };
+        for (const [program, settings, pattern] of [
+            ['dispatcher', { dispatcher: { review: { log: 'tasks.events' } } }, /dispatcher\.review\.log: tasks\.events is another topic/],
+            ['dispatcher', { dispatcher: { review: { ...log, decisions_topic: 'reviews.log' } } }, /dispatcher\.review\.log: reviews\.log is another topic/],
+            ['dispatcher', { dispatcher: { review: log, delivery: 'at-least-once' } }, /dispatcher\.review\.log: .*transactions/],
+            ['dispatcher', { dispatcher: { review: log, limits: { notification_size: '8KiB' } } }, /notification_size: an update of a review/],
+            ['dispatcher', { dispatcher: { review: { ...log, log_partitions: 0 } } }, /log_partitions/],
+            ['dispatcher', { dispatcher: { review: { log: '' }, delivery: 'at-least-once' } }],
+            ['dispatcher', { dispatcher: { review: log } }],
+            ['gateway', { gateway: { client_events: { review_log: 'clients.events' } } }, /review_log: clients\.events: is that of gateway\.client_events\.topic/],
+            ['gateway', { gateway: { client_events: { review_log: 'reviews.log' } } }],
+        ]) {
+            const file = world.writeConfiguration('reviews', { gatewayPort: 8080 }, settings);
+            const { code, text } = await outcome(world, PROGRAMS[program], ['--config', file, '--check-config']);
+            assert.equal(code, pattern ? 1 : 0, text);
+            if (pattern)
+                assert.match(text, pattern);
+        }
+    }));
     it('presence: its topic is of nothing else, its records must fit, and who left does not linger for long', () => withWorld('refusals-presence', { broker: 'none' }, async (world) => {
         for (const [settings, pattern] of [
             [{ gateway: { presence: { rooms: ['task'], topic: 'orders' }, control: { topic: 'orders' } } }, /gateway\.presence\.topic: orders: is that of gateway\.control/],

@@ -23,7 +23,7 @@ const GOOD = {
             { rooms: ['tenant:{tenantId}'], state: { item: '{taskId}', remove: true } },
             { type: 'custom', rooms: ['user:{data.watchers}'], event: 'order.{data.state}', data: { a: ['{data.n}', 1], b: { c: 'x {y|z}' } } },
         ],
-        review: { queue: '{data.team}', reason: 'r', priority: 'high', title: 't', body: 'b', due: '4h', state: 'review:{taskId}' },
+        review: { queue: '{data.team}', reason: 'r', priority: 'high', title: 't', body: 'b', due: '4h', state: 'review:{taskId}', decisions: ['approve', 'edit-2'], self: false },
         sample: { rate: '5%', by: '{taskId}' },
         stop: false,
         missing: 'skip',
@@ -32,10 +32,11 @@ const GOOD = {
 };
 const VALUES = [
     null, true, false, 0, 1, -1, 0.5, 1.5, '', 'x', '5%', '100%', '200%', '4h', 'soon', '{data.minutes}m', 'a {b', 'a } b', '{{x}}', '{}', '{a|}',
-    'task:{taskId}', 'Task:1', 'task:', 'notification', 'review.alert', 'skip-rule', [], ['x'], ['task:1'], ['task:{a', 'task:1'], [5],
+    'task:{taskId}', 'Task:1', 'task:', 'notification', 'review.alert', 'review.updated', 'review.refused', 'skip-rule', [], ['x'], ['task:1'], ['task:{a', 'task:1'], [5],
     [{ type: 'notification', rooms: ['task:1'] }], [{ rooms: ['task:1'], title: 't' }], {}, { a: 1 }, { a: ['x'] }, { rate: 0.5 }, { rate: 2 },
     { queue: 'legal' }, { rooms: ['task:1'] }, { type: 'notification', rooms: ['task:1'], title: 5 },
     'disconnect', 'new message', 'a "b"', 'a\nb', [[[{}]]], { a: '{b' }, { type: 'custom', rooms: ['task:1'], event: 'a' }, { type: 'custom', rooms: ['task:1'] },
+    ['{x}'], Array(17).fill('yes'), ['A'], ['x'.repeat(65)], '{room}', ['{room}'], ['{room|x}', '{a}{b}'],
     { item: '{taskId}' }, { remove: true }, { item: '', remove: false }, { item: '{taskId}', remove: 'yes' },
 ];
 const MATCHERS = [

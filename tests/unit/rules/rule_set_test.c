@@ -224,12 +224,21 @@ START_TEST(every_problem_of_a_state_is_told)
                     "      - {rooms: ['a:b'], state: {item: '{x', other: 1}}\n"
                     "      - {rooms: ['a:b'], state: {item: x, remove: 'yes'}}\n"
                     "      - {rooms: ['a:b'], state: ''}\n"
-                    "    review: {queue: legal, reason: r, state: {item: x}}\n",
+                    "    review: {queue: legal, reason: r, state: {item: x}}\n"
+                    "  - name: b\n"
+                    "    when: {event: [x]}\n"
+                    "    review: {queue: legal, reason: r, decisions: [Approve], self: 'no'}\n"
+                    "  - name: c\n"
+                    "    when: {event: [x]}\n"
+                    "    notify: {type: review.updated, rooms: ['a:b']}\n"
+                    "    review: {queue: legal, reason: r, decisions: []}\n",
                     (const char *const[]){
                         "rules:5:33: an item is a text", "rules:6:33: state without an item",
                         "rules:7:41: an item: `{` without",
                         "rules:7:46: ", "rules:8:51: remove is true or false",
-                        "rules:9:33: an item is named", "rules:10:46: an item is a text", NULL});
+                        "rules:9:33: an item is named", "rules:10:46: an item is a text",
+                        "rules:13:50: decisions is a list", "rules:13:67: self is true or false",
+                        "rules:16:20: type is", "rules:17:50: decisions is a list", NULL});
 }
 END_TEST
 

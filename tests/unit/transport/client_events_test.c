@@ -6,6 +6,7 @@
 
 #include "mem.h"
 #include "policy.h"
+#include "review_id.h"
 #include "suite.h"
 
 /* --- What the hub says of the session */
@@ -18,7 +19,7 @@ struct session {
 enum status session_may_send(const struct session *session, struct bytes event)
 {
     (void)session;
-    if (bytes_equal_string(event, "task.cancel"))
+    if (bytes_equal_string(event, "task.cancel") || bytes_equal_string(event, "review.claim"))
         return STATUS_OK;
     return bytes_equal_string(event, "review.done") ? STATUS_DENIED : STATUS_NOT_FOUND;
 }
@@ -26,7 +27,7 @@ enum status session_may_send(const struct session *session, struct bytes event)
 bool session_is_in(const struct session *session, struct bytes room)
 {
     (void)session;
-    return bytes_equal_string(room, "task:42");
+    return bytes_equal_string(room, "task:42") || bytes_equal_string(room, "review:legal");
 }
 
 static int64_t quota_wait_ms;
@@ -61,6 +62,7 @@ static struct {
     char ids[100][40];
     char last[300];
     char source[100];
+    char home[100];
     unsigned count;
     enum status answer;
     unsigned forgotten;
@@ -76,6 +78,7 @@ static enum status take(void *context, const struct outlet_record *record,
              BYTES_PRINT(record->event), BYTES_PRINT(record->payload), BYTES_PRINT(record->user),
              BYTES_PRINT(record->tenant), BYTES_PRINT(record->session), BYTES_PRINT(record->room),
              BYTES_PRINT(record->traceparent));
+    snprintf(outlet.home, sizeof(outlet.home), "%.*s", BYTES_PRINT(record->review_home));
     snprintf(outlet.source, sizeof(outlet.source), "%.*s", BYTES_PRINT(record->source));
     snprintf(outlet.ids[outlet.count], sizeof(outlet.ids[0]), "%.*s", BYTES_PRINT(record->id));
     outlet.waiters[outlet.count++] = waiter;
@@ -310,7 +313,64 @@ START_TEST(a_source_is_a_persons)
 }
 END_TEST
 
-TEST_PROGRAM("client_events", a_source_is_a_persons, what_becomes_a_header_is_plain_and_short,
+#define HOME "0123456789abcdef0123456789abcdef"
+#define REVIEW HOME "-0123456789abcdef"
+
+/* The queue's reviewers command, by the review's home; a payload without a review or a version is no
+ * command. */
+START_TEST(a_command_about_a_review_goes_to_their_log)
+{
+    static char large[REVIEW_COMMAND_LIMIT + 100];
+    static const struct {
+        const char *room, *payload, *problem;
+    } cases[] = {
+        {"review:legal", "{\"review\":\"" REVIEW "\",\"version\":1}", "sent"},
+        {"review:finance", "{\"review\":\"" REVIEW "\",\"version\":1}", "not_allowed"},
+        {"task:42", "{\"review\":\"" REVIEW "\",\"version\":1}", "not_allowed"},
+        {"", "{\"review\":\"" REVIEW "\",\"version\":1}", "not_allowed"},
+        {"review:legal", "{\"review\":\"" REVIEW "\"}", "bad_request"},
+        {"review:legal", "{\"review\":\"" REVIEW "\",\"version\":\"1\"}", "bad_request"},
+        {"review:legal", "{\"review\":\"" HOME "-0123456789abcdeF\",\"version\":1}", "bad_request"},
+        {"review:legal", "{\"review\":7,\"version\":1}", "bad_request"},
+        {"review:legal", "[1]", "bad_request"},
+        {"review:legal", "", "bad_request"},
+        {"review:legal", large, "too_large"},
+    };
+    start(100);
+    struct client_events_config config = {.outlet_ops = &outlet_ops,
+                                          .payload_bytes = 100000,
+                                          .has_review_log = true,
+                                          .pending = 100,
+                                          .rate = 10,
+                                          .burst = 100,
+                                          .random = fill};
+    client_events_free(events);
+    events = client_events_new(&config);
+    memset(large, ' ', REVIEW_COMMAND_LIMIT + 1);
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        const struct client_event claim = {.name = BYTES_LITERAL("review.claim"),
+                                           .room = bytes_of_string(cases[i].room),
+                                           .payload = bytes_of_string(cases[i].payload)};
+        ck_assert_msg(strcmp(send_at(&claim, 0), cases[i].problem) == 0, "case %zu", i);
+    }
+    ck_assert_str_eq(outlet.home, HOME);
+    ck_assert_str_eq(send_at(&cancel, 0), "sent");
+    ck_assert_str_eq(outlet.home, "");
+    while (sender.sent)
+        free(client_events_take(&sender));
+    client_events_free(events);
+    /* Without a log it is an event like others. */
+    start(100);
+    const struct client_event claim = {.name = BYTES_LITERAL("review.claim")};
+    ck_assert_str_eq(send_at(&claim, 0), "sent");
+    ck_assert_str_eq(outlet.home, "");
+    free(client_events_take(&sender));
+    client_events_free(events);
+}
+END_TEST
+
+TEST_PROGRAM("client_events", a_command_about_a_review_goes_to_their_log, a_source_is_a_persons,
+             what_becomes_a_header_is_plain_and_short,
              an_event_goes_out_with_whose_it_is_and_is_answered,
              what_may_not_be_sent_is_refused_with_a_word, a_burst_passes_and_then_the_rate_holds,
              a_session_has_few_on_their_way_and_takes_them_back_when_it_ends,
