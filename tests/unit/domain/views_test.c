@@ -395,7 +395,7 @@ START_TEST(ten_thousand_who_ask_at_once_get_one_list_that_is_framed_once)
     for (unsigned i = 0; i < CROWD; i++) {
         struct session_request request = {
             .transport = &crowd_transport,
-            .claims = BYTES_LITERAL("{\"sub\":\"usr_1\",\"tenant\":\"acme\"}"),
+            .claims = claims_of_text(BYTES_LITERAL("{\"sub\":\"usr_1\",\"tenant\":\"acme\"}")),
             .now_ms = world.now_ms};
         sessions[i] = hub_open_session(world.hub, &request);
     }
