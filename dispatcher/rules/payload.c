@@ -64,7 +64,7 @@ static bool read_payload_literal(struct payload_reader *reader, const struct doc
     return true;
 }
 
-static struct bytes payload_member(struct payload_reader *reader, struct bytes key)
+static struct bytes template_member(struct payload_reader *reader, struct bytes key)
 {
     auto_buffer struct buffer name = {0};
     json_write_string(&name, key);
@@ -84,7 +84,7 @@ static bool read_payload_children(struct payload_reader *reader, const struct do
     for (size_t i = 0; i < node->count; i++) {
         struct payload_node *child = &into->children[into->count++];
         if (is_object)
-            child->name = payload_member(reader, node->entries[i].key->text);
+            child->name = template_member(reader, node->entries[i].key->text);
         sound &= read_payload_node(reader, node->entries[i].value, depth + 1, child);
     }
     return sound;

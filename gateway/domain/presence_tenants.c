@@ -105,7 +105,7 @@ void presence_tenant_count(struct presence *presence, struct presence_tenant *te
         presence->wants_again = true;
 }
 
-static uint64_t left_of(uint64_t limit, uint64_t taken)
+static uint64_t share_left(uint64_t limit, uint64_t taken)
 {
     return limit > taken ? limit - taken : 0;
 }
@@ -115,8 +115,8 @@ uint64_t presence_space(const struct presence *presence, const struct presence_t
 {
     uint64_t taken = tenant ? tenant->entries : 0;
     assert(taken >= before && presence->stats.entries >= taken);
-    uint64_t all = left_of(presence->config.entries, presence->stats.entries - before);
-    uint64_t own = left_of(presence->config.tenant_entries, taken - before);
+    uint64_t all = share_left(presence->config.entries, presence->stats.entries - before);
+    uint64_t own = share_left(presence->config.tenant_entries, taken - before);
     *short_of = own < all ? PRESENCE_DROP_TENANT : PRESENCE_DROP_ENTRIES;
     return own < all ? own : all;
 }

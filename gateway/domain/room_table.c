@@ -32,7 +32,7 @@ struct room *room_table_find(const struct room_table *table, uint64_t seed, uint
     return table->count ? table->slots[slot_for(table, seed, hash)].room : NULL;
 }
 
-static void grow_table(struct room_table *table, uint64_t seed)
+static void grow_room_table(struct room_table *table, uint64_t seed)
 {
     struct room_table old = *table;
     table->capacity = old.capacity ? 2 * old.capacity : CAPACITY_LEAST;
@@ -50,7 +50,7 @@ void room_table_set(struct room_table *table, uint64_t seed, uint64_t hash, stru
 {
     assert(room);
     if (4 * (table->count + 1) > 3 * table->capacity)
-        grow_table(table, seed);
+        grow_room_table(table, seed);
     struct room_slot *slot = &table->slots[slot_for(table, seed, hash)];
     table->count += !slot->room;
     *slot = (struct room_slot){hash, room};

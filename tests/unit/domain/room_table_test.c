@@ -82,11 +82,12 @@ START_TEST(what_was_set_is_found_until_it_is_removed)
             expected[key] = &rooms[key];
             room_table_set(&table, SEED, key, expected[key]);
         }
-        size_t count = 0;
+        size_t count = 0, wrong = 0;
         for (unsigned i = 0; i < KEYS; i++) {
-            ck_assert_ptr_eq(room_table_find(&table, SEED, i), expected[i]);
+            wrong += room_table_find(&table, SEED, i) != expected[i];
             count += expected[i] != NULL;
         }
+        ck_assert_uint_eq(wrong, 0);
         ck_assert_uint_eq(table.count, count);
     }
     for (unsigned i = 0; i < KEYS; i++)
