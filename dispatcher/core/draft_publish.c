@@ -94,6 +94,7 @@ static void fill_notification(struct job *job, const struct draft *draft, struct
         };
         break;
     case NOTIFICATION_REVIEW_ALERT:
+        assert(draft->rules);
         view->review = (struct review_alert){
             .queue = draft->queue,
             .reason = draft->reason,
@@ -113,9 +114,11 @@ static void fill_notification(struct job *job, const struct draft *draft, struct
         };
         break;
     case NOTIFICATION_REVIEW_UPDATED:
+        assert(draft->update);
         view->review_update = *draft->update;
         break;
     case NOTIFICATION_REVIEW_REFUSED:
+        assert(draft->refusal);
         view->review_refusal = *draft->refusal;
         break;
     case NOTIFICATION_CUSTOM:

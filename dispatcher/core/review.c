@@ -40,8 +40,8 @@ static bool has_state(const struct job *job)
     return job->state && job->task_id.size > 0;
 }
 
-/* Which opening of which review: the record has one place, so no review ever opens twice under one
- * id. */
+/* Which opening of which review: the record has one place, and of a batch the event has an id in it, so
+ * no review ever opens twice under one id. */
 static struct review_id make_review_id(const struct job *job, const struct draft *draft)
 {
     const struct record *record = job->record;
@@ -49,10 +49,11 @@ static struct review_id make_review_id(const struct job *job, const struct draft
     bytes_write_little_endian(place, (uint64_t)record->partition, 4);
     bytes_write_little_endian(place + 4, (uint64_t)record->offset, 8);
     const struct bytes parts[] = {record->topic, bytes_of(place, sizeof(place)), draft->queue,
-                                  draft->reason};
+                                  draft->reason, job->event_id};
+    enum { PARTS = sizeof(parts) / sizeof(parts[0]) };
     return (struct review_id){
         .task = task_fingerprint(job),
-        .instance = fingerprint_of(job->pipeline->fingerprinter, parts, 4).low,
+        .instance = fingerprint_of(job->pipeline->fingerprinter, parts, PARTS).low,
     };
 }
 

@@ -51,7 +51,7 @@ struct presence_tenant *presence_tenant_hold(struct presence *presence, struct b
 
 static void tenant_free(struct presence *presence, struct presence_tenant *tenant)
 {
-    assert(tenant->rooms == 0 && tenant->entries == 0 && !tenant->unwritten);
+    assert(presence->tenants && tenant->rooms == 0 && tenant->entries == 0 && !tenant->unwritten);
     HASH_DELETE(hh, presence->tenants, tenant);
     free(tenant);
 }

@@ -89,7 +89,7 @@ void state_list_keep(struct state_list *list, struct state_list **at)
 void state_list_forget(struct state_list *list)
 {
     struct hub *hub = list->hub;
-    assert(*list->kept_at == list && hub->stats.view_bytes >= list->own_bytes);
+    assert(list->kept_at && *list->kept_at == list && hub->stats.view_bytes >= list->own_bytes);
     *list->kept_at = NULL;
     list->kept_at = NULL;
     hub->stats.view_bytes -= list->own_bytes;

@@ -376,6 +376,26 @@ START_TEST(a_review_lives_from_its_alert_to_the_decision)
 }
 END_TEST
 
+/* A batch of events is one record, and may open, close and open again. */
+START_TEST(each_opening_in_a_record_is_a_review_of_its_own)
+{
+    char ids[2][REVIEW_ID_SIZE + 1];
+    start();
+    int64_t offset = fixture.offset;
+    open_one("tsk_1", "legal", ids[0]);
+    fixture_feed(&fixture, event("review.completed", "tsk_1", "{}"));
+    static struct kept opening;
+    fixture.offset = offset;
+    fixture_feed(&fixture,
+                 "{\"event\":\"task.completed\",\"id\":\"again\",\"taskId\":\"tsk_1\","
+                 "\"tenantId\":\"acme\",\"userId\":\"owner\",\"data\":{\"queue\":\"legal\"}}");
+    ck_assert_uint_eq(keep_openings(&opening, 1), 1);
+    snprintf(ids[1], sizeof(ids[1]), "%.*s", BYTES_PRINT(opening.headers[2].value));
+    ck_assert_str_ne(ids[0], ids[1]);
+    finish();
+}
+END_TEST
+
 START_TEST(the_backend_closes_what_is_open_of_its_task)
 {
     static struct kept closing;
@@ -576,6 +596,7 @@ END_TEST
 TEST_PROGRAM("reviews", a_command_is_accepted_by_version_and_state,
              who_may_not_command_changes_nothing, changes_are_undone_until_they_are_committed,
              a_review_lives_from_its_alert_to_the_decision,
+             each_opening_in_a_record_is_a_review_of_its_own,
              the_backend_closes_what_is_open_of_its_task, what_comes_late_or_from_elsewhere_is_void,
              beyond_the_limits_an_alert_has_no_life,
              odd_records_of_the_log_are_counted_and_passed_over, a_review_is_restored_as_it_was)
