@@ -185,7 +185,7 @@ START_TEST(what_arrives_is_framed_once_for_all_also_when_the_ring_is_full)
         ck_assert_uint_eq(world.framed, (unsigned)offset + 1);
         ck_assert_uint_le(ring_holds(&world.source.lane->ring, &decoded), RING + 4 * DATA);
     }
-    ck_assert_uint_eq(hub_stats(world.hub)->deliveries, CLIENTS * BACKLOG);
+    ck_assert_uint_eq(hub_stats(world.hub)->deliveries, (uint64_t)CLIENTS * BACKLOG);
     forget_world();
 }
 END_TEST
