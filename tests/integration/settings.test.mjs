@@ -32,6 +32,9 @@ const ITEMS = {
 
 const LONG_TOPICS = Object.fromEntries(['dead_letter', 'audit', 'state', 'events'].map((name) => [`dispatcher.${name}_topic`, name.padEnd(249, 'x')]));
 
+/* Not tried on the embedded broker, which has no transactions: the dispatcher ends and says so. reviews.test.mjs has it. */
+const ELSEWHERE = ['dispatcher.review.log'];
+
 /* What a value needs beside it, whatever else is tried with it. */
 const room = { topic: 'fanout.tenant', key: '{tenant}', partitions: 8 };
 const COMPANIONS = {
@@ -44,6 +47,8 @@ const COMPANIONS = {
 /* The values to try, least first; none: a setting that has no such thing (a path, a secret, a tree). */
 function extremes(setting) {
     const { path, type, minimum, maximum, choices } = setting;
+    if (ELSEWHERE.includes(path))
+        return [];
     switch (type) {
     case 'integer': case 'number':
         return maximum === undefined ? [] : [minimum, maximum];

@@ -225,7 +225,7 @@ START_TEST(of_more_items_those_that_have_changed_last_are_shown)
     begin_view(3);
     fold_lane((struct written){"acme", 1, 7, false, 90, 90});
     for (int i = 1; i <= 5; i++)
-        fold_kept((struct written){"acme", 1, (unsigned)i, false, i, 10 * i});
+        fold_kept((struct written){"acme", 1, (unsigned)i, false, i, (int64_t)10 * i});
     for (int i = 0; i < 3; i++)
         fold_lane((struct written){"acme", 1, 5u - (unsigned)i, false, 91 + i, 91 + i});
     /* The lane's own have pushed out one of the lane: the topic does not bring it back. */
