@@ -240,5 +240,15 @@ class Page {
   }
 }
 
-const response = await fetch('world.json');
-new Page(await response.json());
+/** Who serves the page may go away the moment after it has given it. */
+async function readWorld() {
+  for (;;) {
+    try {
+      const response = await fetch('world.json');
+      if (response.ok) return await response.json();
+    } catch { /* not there */ }
+    await new Promise((resolve) => { setTimeout(resolve, 1000); });
+  }
+}
+
+new Page(await readWorld());
