@@ -32,7 +32,8 @@ const ITEMS = {
 
 const LONG_TOPICS = Object.fromEntries(['dead_letter', 'audit', 'state', 'events'].map((name) => [`dispatcher.${name}_topic`, name.padEnd(249, 'x')]));
 
-/* Not tried on the embedded broker, which has no transactions: the dispatcher ends and says so. reviews.test.mjs has it. */
+/* Not tried on the embedded broker, which has no transactions: the dispatcher ends and says so.
+ * reviews.test.mjs runs with a topic of a usual name; the longest name is tried nowhere. */
 const ELSEWHERE = ['dispatcher.review.log'];
 
 /* What a value needs beside it, whatever else is tried with it. */
