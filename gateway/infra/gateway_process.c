@@ -47,6 +47,14 @@ static void fill_random(void *context, uint8_t *out, size_t size)
 
 /* --- Making the parts ------------------------------------------------------------------------- */
 
+/* Not more than the settings can fill: see limit_descriptors() in lws_loop.c. */
+static uint64_t descriptors_wanted(const struct gateway_settings *settings)
+{
+    uint64_t wanted = gateway_settings_connections(settings) +
+                      gateway_settings_peer_connections(settings) + LWS_SERVER_RESERVE;
+    return wanted > DESCRIPTORS_LEAST ? wanted : DESCRIPTORS_LEAST;
+}
+
 /* How many connections the limit of descriptors allows, and whether that is enough to be of use. */
 static enum status check_descriptors(const struct gateway_settings *settings, struct error *error)
 {
@@ -61,19 +69,21 @@ static enum status check_descriptors(const struct gateway_settings *settings, st
                          files, LWS_SERVER_RESERVE, DESCRIPTORS_LEAST);
     uint64_t connections = files - LWS_SERVER_RESERVE;
     /* Only a warning: the default of limits.sessions is large, and a small machine is none the
-     * worse. */
-    if (connections < (uint64_t)settings->sessions)
+     * worse. No warning where http.connections is what allows no more. */
+    if (connections < gateway_settings_connections(settings) &&
+        connections < (uint64_t)settings->sessions)
         log_warning("the limit of open files allows fewer connections than limits.sessions",
                     LOG_UNSIGNED("files", files), LOG_UNSIGNED("connections", connections),
                     LOG_INTEGER("sessions", settings->sessions));
     return STATUS_OK;
 }
 
-/* The loop raises the limit of descriptors before it is judged. Signals are taken before any thread
+/* The loop sets the limit of descriptors before it is judged. Signals are taken before any thread
  * is started, which would otherwise get them. */
 static enum status open_loop(struct gateway_process *process, struct error *error)
 {
-    struct lws_loop_config config = {.tls = process->settings->certificate_file != NULL};
+    struct lws_loop_config config = {.descriptors = descriptors_wanted(process->settings),
+                                     .tls = process->settings->certificate_file != NULL};
     enum status status = lws_loop_new(&config, &process->loop, error);
     if (status != STATUS_OK)
         return status;
@@ -514,7 +524,7 @@ static enum status open_sockets(struct gateway_process *process, struct error *e
     struct lws_server_config config = {.address = settings->address,
                                        .port = (uint16_t)settings->port,
                                        .share_port = settings->share_port,
-                                       .connections = (unsigned)settings->connections,
+                                       .connections = gateway_settings_connections(settings),
                                        .accepts_per_second = (unsigned)settings->accepts_per_second,
                                        .send_buffer_bytes = (int)settings->send_buffer,
                                        .certificate_file = settings->certificate_file,

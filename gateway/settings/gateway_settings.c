@@ -52,7 +52,8 @@ static const struct setting table[] = {
     SETTING(STRING, "http.static_directory", static_directory, NULL,
             .help = "Files to serve under /, read once at the start: a page, for demonstrations."),
     SETTING(INTEGER, "http.connections", connections, "0", RANGE(0, 10000000),
-            .help = "Connections at a time; 0: as many as the limit of descriptors allows."),
+            .help = "Connections at a time, if the limit of open files allows so many; 0: two for "
+                    "each of limits.sessions, as long-polling takes them."),
     SETTING(INTEGER, "http.accepts_per_second", accepts_per_second, "0", RANGE(0, 1000000),
             .help = "Connections accepted in a second; the others wait. While thousands return at "
                     "once, live notifications come sooner. 0: as many as come."),
@@ -441,6 +442,19 @@ struct config_group gateway_settings_group(struct gateway_settings *settings)
 {
     return (struct config_group){
         .settings = table, .count = sizeof(table) / sizeof(table[0]), .target = settings};
+}
+
+/* More could not open a session: 0 stands for what all of them may take. */
+unsigned gateway_settings_connections(const struct gateway_settings *settings)
+{
+    assert(settings->connections >= 0 && settings->sessions > 0);
+    return (unsigned)(settings->connections ? settings->connections : 2 * settings->sessions);
+}
+
+/* As many as this gateway dials may come from others. */
+unsigned gateway_settings_peer_connections(const struct gateway_settings *settings)
+{
+    return settings->peers_secret ? 2 * (unsigned)settings->peers_connections : 0;
 }
 
 /* Without a list there is one source, made from what stands flat in gateway.token; times and limits

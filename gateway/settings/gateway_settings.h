@@ -150,6 +150,11 @@ void gateway_settings_finish(struct gateway_settings *settings, const struct sha
                              struct problems *problems, struct problems *warnings);
 void gateway_settings_deinit(struct gateway_settings *settings);
 
+/* Connections of clients that may be there at a time, if descriptors allow it; at least 1. */
+unsigned gateway_settings_connections(const struct gateway_settings *settings);
+/* Connections to and from other gateways; 0: there are none. */
+unsigned gateway_settings_peer_connections(const struct gateway_settings *settings);
+
 /* How tokens are checked, of each source; borrows. The number of them, at least 1. */
 size_t gateway_settings_token_sources(const struct gateway_settings *settings,
                                       struct token_source_config configs[TOKEN_SOURCES_LIMIT]);

@@ -354,15 +354,16 @@ static void log_line(int level, const char *line)
         log_warning("libwebsockets", LOG_BYTES("text", bytes_of(line, size)));
 }
 
-/* The soft limit is low for the sake of select(), which is used nowhere here. */
-static void limit_descriptors(void)
+/* The soft limit is low for the sake of select(), which is used nowhere here. No more is asked for
+ * than is wanted: libwebsockets has tables with an entry for each descriptor that the limit allows,
+ * and goes through one of them whenever a connection closes. */
+static void limit_descriptors(uint64_t wanted)
 {
     struct rlimit limit;
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
         return;
-    limit.rlim_cur = limit.rlim_max;
-    if (limit.rlim_cur > DESCRIPTORS_MOST)
-        limit.rlim_cur = DESCRIPTORS_MOST;
+    rlim_t most = limit.rlim_max < DESCRIPTORS_MOST ? limit.rlim_max : DESCRIPTORS_MOST;
+    limit.rlim_cur = wanted && wanted < most ? wanted : most;
     (void)setrlimit(RLIMIT_NOFILE, &limit);
 }
 
@@ -414,7 +415,7 @@ enum status lws_loop_new(const struct lws_loop_config *config, struct lws_loop *
     static const struct lws_protocols protocols[] = {{.name = "watch", .callback = watch_callback},
                                                      {.name = NULL}};
     lws_set_log_level(LLL_ERR, log_line);
-    limit_descriptors();
+    limit_descriptors(config->descriptors);
     struct lws_loop *loop = mem_new(struct lws_loop);
     loop->signal_descriptor = -1;
     enum status status = open_context(config, loop, error);

@@ -16,14 +16,15 @@ struct lws_watch;
 struct lws_context;
 
 struct lws_loop_config {
+    uint64_t descriptors; /* that the process will need; 0: as many as it may have */
     int64_t gap_limit_ms; /* service_clock.h; 0: 200 */
     uint32_t read_bytes;  /* most bytes read from a socket at once; 0: 32 KiB */
     bool poll;            /* do without libev */
     bool tls;             /* some server will use TLS */
 };
 
-/* Raises the descriptor limit of the process as far as it may, and lowers it where libwebsockets
- * could not deal with it. */
+/* Sets the limit of descriptors of the process to what it will need, or to what the hard limit and
+ * libwebsockets allow if that is less. */
 enum status lws_loop_new(const struct lws_loop_config *config, struct lws_loop **loop,
                          struct error *error) MUST_CHECK;
 /* All servers and watches must have been closed. NULL is fine. */

@@ -167,6 +167,21 @@ describe('gateway: open files', LIMIT, () => {
         sockets.forEach((socket) => socket.destroy());
         await eventually(async () => !(await isFull()), { what: 'room again' });
     }));
+    it('no more are asked for than the settings can fill', () => withWorld('refusals-files-asked', { broker: 'none' }, async (world) => {
+        for (const [name, gateway, connections, files] of [
+            ['connections', { http: { connections: 700 }, peers: { secret: undefined } }, 700, 700 + 256],
+            ['peers', { http: { connections: 700 }, peers: { connections: 100 } }, 700, 700 + 2 * 100 + 256],
+            ['few-connections', { http: { connections: 8 }, peers: { secret: undefined } }, 8, 512],
+            ['sessions', { limits: { sessions: 300 }, peers: { secret: undefined } }, 600, 600 + 256],
+        ]) {
+            const program = await limited(world, name, '300:4096', { gateway });
+            await eventually(async () => (await fetch(`${program.operations}/livez`)).status === 200, { what: () => program.tail() });
+            assert.match(program.text(), new RegExp(`listening.*connections=${connections}\\b`));
+            assert.doesNotMatch(program.text(), /fewer connections/);
+            const limits = fs.readFileSync(`/proc/${program.pid}/limits`, 'utf8');
+            assert.match(limits, new RegExp(`^Max open files +${files} +4096 `, 'm'));
+        }
+    }));
 });
 
 describe('gateway: what --check-config finds', LIMIT, () => {

@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <sys/eventfd.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
@@ -432,6 +433,28 @@ START_TEST(a_long_turn_is_interrupted_between_its_events){BOTH_LOOPS({
 }
 END_TEST
 
+START_TEST(the_limit_of_descriptors_is_what_was_asked_for_if_there_are_so_many)
+{
+    struct rlimit before, limit;
+    ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &before), 0);
+    rlim_t most = before.rlim_max < 1024 * 1024 ? before.rlim_max : 1024 * 1024;
+    ck_assert_uint_gt(most, 700);
+    const struct {
+        uint64_t wanted, got;
+    } cases[] = {{700, 700}, {most - 1, most - 1}, {UINT64_MAX, most}, {600, 600}, {0, most}};
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct error error;
+        struct lws_loop_config config = {.descriptors = cases[i].wanted};
+        ck_assert_int_eq(lws_loop_new(&config, &loop, &error), STATUS_OK);
+        ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &limit), 0);
+        ck_assert_uint_eq(limit.rlim_cur, cases[i].got);
+        ck_assert_uint_eq(limit.rlim_max, before.rlim_max);
+        lws_loop_free(loop);
+    }
+    ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &before), 0);
+}
+END_TEST
+
 TEST_PROGRAM("lws_server", bytes_come_and_go_and_the_peers_end_is_told,
              what_the_socket_does_not_take_is_kept_and_a_silent_reader_costs_no_turns,
              a_flushing_close_delivers_everything_although_the_peer_still_sends,
@@ -440,4 +463,5 @@ TEST_PROGRAM("lws_server", bytes_come_and_go_and_the_peers_end_is_told,
              a_wire_may_be_refused_as_it_opens_and_a_server_may_end_with_open_ones,
              a_port_in_use_is_a_clear_error, a_long_turn_is_interrupted_between_its_events,
              connections_are_accepted_at_a_pace, an_event_of_a_watch_is_one_turn,
-             descriptors_and_signals_wake_the_loop)
+             descriptors_and_signals_wake_the_loop,
+             the_limit_of_descriptors_is_what_was_asked_for_if_there_are_so_many)

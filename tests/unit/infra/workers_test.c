@@ -37,6 +37,18 @@ START_TEST(shares_are_the_whole_and_never_no_limit)
 }
 END_TEST
 
+START_TEST(connections_are_counted_from_the_settings)
+{
+    struct gateway_settings settings = {.sessions = 10000000, .peers_connections = 1000000};
+    ck_assert_uint_eq(gateway_settings_connections(&settings), 20000000);
+    ck_assert_uint_eq(gateway_settings_peer_connections(&settings), 0);
+    settings.connections = 300;
+    settings.peers_secret = secret;
+    ck_assert_uint_eq(gateway_settings_connections(&settings), 300);
+    ck_assert_uint_eq(gateway_settings_peer_connections(&settings), 2000000);
+}
+END_TEST
+
 START_TEST(workers_without_a_secret_know_each_other_only)
 {
     struct gateway_settings whole = {.workers = WORKERS, .peers_port = 8081};
@@ -184,6 +196,7 @@ START_TEST(who_hangs_and_who_is_not_ready_is_seen)
 END_TEST
 
 TEST_PROGRAM("workers", shares_are_the_whole_and_never_no_limit,
+             connections_are_counted_from_the_settings,
              workers_without_a_secret_know_each_other_only, workers_with_a_secret_are_peers_of_all,
              delays_grow_to_their_limit, a_sum_is_of_all_and_never_falls,
              processes_share_what_they_tell, who_hangs_and_who_is_not_ready_is_seen)
