@@ -12,10 +12,13 @@
 #include "hub_state.h"
 #include "mem.h"
 
-struct history *history_new(struct hub *hub, uint32_t lane_id, bool is_state)
+struct history *history_new(struct hub *hub, struct session *session, uint32_t lane_id,
+                            bool is_state)
 {
     struct history *history = mem_new(struct history);
     history->hub = hub;
+    history->session = session;
+    history->tenant = session ? history_share_hold(hub, session) : NULL;
     history->lane_id = lane_id;
     history->is_state = is_state;
     history->since_ms = INT64_MIN;
@@ -33,6 +36,9 @@ static void history_count_in(struct history *history, const struct message *mess
     size_t bytes = counted_bytes(message);
     history->bytes += bytes;
     history->hub->stats.history_bytes += bytes;
+    history_share_add(history->tenant, bytes);
+    if (history->session)
+        history->session->history_bytes += bytes;
 }
 
 static void history_count_out(struct history *history, const struct message *message)
@@ -41,6 +47,11 @@ static void history_count_out(struct history *history, const struct message *mes
     assert(history->bytes >= bytes && history->hub->stats.history_bytes >= bytes);
     history->bytes -= bytes;
     history->hub->stats.history_bytes -= bytes;
+    history_share_take(history->tenant, bytes);
+    if (history->session) {
+        assert(history->session->history_bytes >= bytes);
+        history->session->history_bytes -= bytes;
+    }
 }
 
 /* Its reference is the caller's. */
@@ -142,14 +153,13 @@ void history_clear(struct history *history)
     assert(history->bytes == 0);
 }
 
-bool history_is_too_large(const struct history *history)
+enum history_limit history_limit_of(const struct history *history)
 {
     const struct hub *hub = history->hub;
     assert(hub->stats.history_bytes >= history->bytes);
-    /* The part of one is limited as well, or the first to ask for much would leave nothing for
-     * others. */
-    return history->bytes > hub->config.history.buffered / STATE_SHARE ||
-           hub->stats.history_bytes > hub->config.history.buffered;
+    if (history->bytes > hub->config.history.buffered / STATE_SHARE)
+        return HISTORY_LIMIT_ONE;
+    return history_share_limit(hub, history->session, history->tenant);
 }
 
 static void set_whole(struct history *history, struct position end, bool complete, uint32_t found)
@@ -188,6 +198,9 @@ void history_set_list(struct history *history, struct state_list *list, struct p
 {
     assert(history->is_state && !history->list && history->fold.count == 0 && list->holders > 0);
     history->list = list;
+    history->list_bytes = state_list_charge(list, history->tenant);
+    if (history->session)
+        history->session->history_bytes += history->list_bytes;
     history->since_ms = since_ms;
     set_whole(history, end, complete, list->count);
 }
@@ -211,7 +224,12 @@ void history_free(struct history *history)
     if (!history)
         return;
     history_clear(history);
+    if (history->session) {
+        assert(history->session->history_bytes >= history->list_bytes);
+        history->session->history_bytes -= history->list_bytes;
+    }
     state_list_drop(history->list);
+    history_share_drop(history->tenant);
     free(history->messages);
     free(history);
 }

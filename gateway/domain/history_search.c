@@ -60,7 +60,9 @@ static void keep_found(struct history_search *search, struct message *message)
         history_drop_oldest(history);
         search->overflowed = true;
     }
-    while (history_count(history) && history_is_too_large(history)) {
+    enum history_limit limit;
+    while (history_count(history) && (limit = history_limit_of(history)) != HISTORY_FITS) {
+        search->hub->stats.histories_cut[limit] += !search->too_large;
         history_drop_oldest(history);
         search->cut = search->too_large = true;
     }
@@ -114,7 +116,7 @@ void history_search_new(struct pending_request *pending, struct room *room,
     search->hub = hub;
     search->session = pending->session;
     search->lane = room->lane;
-    search->history = history_new(hub, room->lane->id, request->state);
+    search->history = history_new(hub, search->session, room->lane->id, request->state);
     search->room = room;
     search->pending = pending;
     search->asked_ms = wall_ms;

@@ -13,6 +13,7 @@
 #include "access.h"
 #include "bytes.h"
 #include "claims.h"
+#include "history_share.h"
 #include "lane_source.h"
 #include "layout.h"
 #include "order.h"
@@ -32,6 +33,7 @@ struct history_limits {
     uint64_t bytes;    /* of the lane, that are looked through for one */
     int64_t age_ms;
     uint64_t buffered; /* of all histories, until they are given; of one, an eighth of it */
+    uint64_t tenant_buffered, session_buffered; /* of all of one tenant, and of one session */
 };
 
 /* What a join may bring of the room's state; history.h. The bytes and age of a history hold for
@@ -137,6 +139,8 @@ struct hub_stats {
     uint64_t overflowed; /* sessions ended for answers that they did not read */
     uint64_t histories, histories_incomplete, history_messages; /* asked for; cut off; given */
     uint64_t states, states_incomplete, state_items;            /* likewise */
+    /* By what would have been too much: refused; cut off. */
+    uint64_t histories_refused[HISTORY_LIMITS], histories_cut[HISTORY_LIMITS];
     uint64_t states_of_views, state_lists, state_chunks; /* of `states`; made of rooms; framed */
     uint64_t view_loads, views_failed, views_too_large;  /* begun; begun anew; did not fit */
     uint64_t sessions, rooms, lanes, lanes_open, ring_bytes, read_back_bytes, queued_messages,

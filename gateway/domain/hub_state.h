@@ -200,6 +200,7 @@ struct session {
     uint32_t histories;     /* whole ones in the queue */
     uint32_t packed_rooms;  /* bytes: of `packed` of all rooms */
     uint32_t untold_count;
+    size_t history_bytes;   /* of all of its histories, those that are searched for too */
     struct control *untold; /* DL list: LEFT of lost rooms, but for those of the private id */
     uint8_t *left; /* `enum left` of each private room; see session_mark_left(). NULL: none */
     const char *end_reason; /* why it was ended from here; NULL: it was not */
@@ -267,8 +268,9 @@ struct hub {
     struct lane *lanes; /* by topic and partition */
     struct lane *lingering;
     struct scans scans;
-    struct lane *doubtful;           /* lanes whose broker end is being asked for */
-    struct history_search *searches; /* DL list: those that are to be looked at in this turn */
+    struct lane *doubtful;                /* lanes whose broker end is being asked for */
+    struct history_search *searches;      /* DL list: those that are to be looked at in this turn */
+    struct history_share *history_shares; /* by tenant; of history_share.c */
     struct views views;
     struct state_list *state_lists; /* DL list: those that views keep, the oldest first */
     struct session *sessions;

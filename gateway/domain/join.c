@@ -151,6 +151,16 @@ static const char *past_problem(const struct hub *hub, const struct history_requ
     return hub->config.history.messages == 0 ? "no_history" : NULL;
 }
 
+/* Others would get less of the past if this one went on asking for what it does not read. */
+static bool may_have_more_of_the_past(struct session *session, const struct join *join)
+{
+    enum history_limit limit = join->history ? history_share_full(session) : HISTORY_FITS;
+    if (limit == HISTORY_FITS)
+        return true;
+    session->hub->stats.histories_refused[limit]++;
+    return false;
+}
+
 static void request_join(struct session *session, struct bytes name, const struct join *join,
                          int64_t now_ms)
 {
@@ -176,6 +186,10 @@ static void request_join(struct session *session, struct bytes name, const struc
     const char *none = past_problem(hub, join->history);
     if (none) {
         refuse_join(session, name, request, none, false);
+        return;
+    }
+    if (!may_have_more_of_the_past(session, join)) {
+        refuse_join(session, name, request, "too_much_unread", true);
         return;
     }
     if (join->presence && !session_has_presence(session, name)) {

@@ -57,13 +57,32 @@ void state_list_hold(struct state_list *list)
         list->hub->stats.history_bytes += held_bytes(list);
 }
 
+size_t state_list_charge(struct state_list *list, struct history_share *tenant)
+{
+    assert(list->holders > 0);
+    if (!list->payer) {
+        list->payer = history_share_hold_again(tenant);
+        history_share_add(list->payer, held_bytes(list));
+    }
+    return held_bytes(list);
+}
+
+static void leave_uncounted(struct state_list *list)
+{
+    assert(list->holders == 0 && list->hub->stats.history_bytes >= held_bytes(list));
+    list->hub->stats.history_bytes -= held_bytes(list);
+    history_share_take(list->payer, held_bytes(list));
+    history_share_drop(list->payer);
+    list->payer = NULL;
+}
+
 void state_list_drop(struct state_list *list)
 {
     if (!list)
         return;
-    assert(list->holders > 0 && list->hub->stats.history_bytes >= held_bytes(list));
+    assert(list->holders > 0);
     if (--list->holders == 0)
-        list->hub->stats.history_bytes -= held_bytes(list);
+        leave_uncounted(list);
     free_if_alone(list);
 }
 
@@ -159,6 +178,7 @@ static void keep_chunk(struct state_list *list, struct state_frames *frames, str
     frames->chunks[frames->count++] = chunk;
     list->own_bytes += sizeof(chunk) + body.size;
     list->hub->stats.history_bytes += sizeof(chunk) + body.size;
+    history_share_add(list->payer, sizeof(chunk) + body.size);
     list->hub->stats.view_bytes += sizeof(chunk) + body.size;
 }
 

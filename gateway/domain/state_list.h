@@ -13,6 +13,7 @@
 
 #include "message.h"
 
+struct history_share;
 struct hub;
 struct lane;
 
@@ -42,6 +43,7 @@ struct state_list {
     struct message **messages; /* a reference each */
     uint32_t count;
     uint32_t holders;
+    struct history_share *payer; /* of whom it is counted while it is held; NULL: of nobody */
     bool of_view;                /* its messages are in no ring, or not for long */
     struct state_list **kept_at; /* where the view keeps it; NULL: it does not */
     size_t message_bytes;        /* of records */
@@ -59,6 +61,9 @@ struct state_list *state_list_new(struct hub *hub, struct message **messages, ui
 
 /* For a session, which is counted. */
 void state_list_hold(struct state_list *list);
+/* It is held for a session of this tenant, NULL: of none. The first one's counts it until nobody
+ * holds it any more. Its bytes. */
+size_t state_list_charge(struct state_list *list, struct history_share *tenant);
 /* No more; if nobody keeps it, it is freed. NULL: nothing happens. */
 void state_list_drop(struct state_list *list);
 

@@ -283,6 +283,23 @@ static const struct row counters[] = {
     ROW("states_total", "Subscriptions that asked for a room's state.", hub.states),
     ROW("states_incomplete_total", "Those of them that a limit or retention cut off.",
         hub.states_incomplete),
+#define HELP                                                                                      \
+    "Histories and states that were refused, since so much was not read yet: of the session, of " \
+    "its tenant, or of all."
+    BY("histories_refused_total", HELP, "reason", "session",
+       hub.histories_refused[HISTORY_LIMIT_SESSION]),
+    BY("histories_refused_total", HELP, "reason", "tenant",
+       hub.histories_refused[HISTORY_LIMIT_TENANT]),
+    BY("histories_refused_total", HELP, "reason", "all", hub.histories_refused[HISTORY_LIMIT_ALL]),
+#undef HELP
+#define HELP                                                                                      \
+    "Histories and states of which the oldest were left out for their size: of one, or together " \
+    "with what was not read yet, of the session, of its tenant, or of all."
+    BY("histories_cut_total", HELP, "reason", "one", hub.histories_cut[HISTORY_LIMIT_ONE]),
+    BY("histories_cut_total", HELP, "reason", "session", hub.histories_cut[HISTORY_LIMIT_SESSION]),
+    BY("histories_cut_total", HELP, "reason", "tenant", hub.histories_cut[HISTORY_LIMIT_TENANT]),
+    BY("histories_cut_total", HELP, "reason", "all", hub.histories_cut[HISTORY_LIMIT_ALL]),
+#undef HELP
     ROW("state_items_total", "Items given as state.", hub.state_items),
     ROW("states_of_views_total", "States that were given of a view, and not read back.",
         hub.states_of_views),

@@ -279,6 +279,12 @@ static const struct setting table[] = {
     SETTING(SIZE, "history.buffered", history_buffered, "64MiB", RANGE(64 * KIB, 1024 * GIB),
             .help = "Bytes that are read for all clients and not given yet; one history may have "
                     "an eighth of them. Beyond it the oldest of a history are left out."),
+    SETTING(SIZE, "history.tenant_buffered", history_tenant_buffered, "32MiB",
+            RANGE(8 * KIB, 1024 * GIB),
+            .help = "The same of all clients of one tenant, so that those who do not read leave "
+                    "the others' as they are."),
+    SETTING(SIZE, "history.session_buffered", history_session_buffered, "8MiB",
+            RANGE(8 * KIB, 1024 * GIB), .help = "The same of one session."),
 
     /* --- State: what a room shows; history.buffered holds for it too, and where it is read back
      * history.bytes and .age */

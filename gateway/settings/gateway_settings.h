@@ -98,6 +98,7 @@ struct gateway_settings {
 
     /* gateway.history */
     int64_t history_messages, history_bytes, history_age_ms, history_buffered;
+    int64_t history_tenant_buffered, history_session_buffered;
     /* gateway.state */
     int64_t state_items;
     int64_t state_bytes;

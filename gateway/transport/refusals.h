@@ -52,6 +52,7 @@
     X(not_connected, "the session is not open yet")                                                \
     X(already_connected, "the session is open already")                                            \
     X(too_many_requests, "too many requests of this session are not answered yet")                 \
+    X(too_much_unread, "more of the past waits to be read than a session or tenant may have")      \
     X(rate_limited, "more at a time than one session, user, tenant or address may ask for")        \
     X(too_large, "larger than a client may send")                                                  \
     X(too_deep, "JSON nested deeper than a client may send")                                       \

@@ -425,8 +425,12 @@ static void start(bool room_keyed)
     config.lane_linger_ms = 500;
     config.open_timeout_ms = 2000;
     config.behind_timeout_ms = 5000;
-    config.history = (struct history_limits){
-        .messages = 5, .bytes = 1 << 16, .age_ms = INT64_MAX, .buffered = 4096};
+    config.history = (struct history_limits){.messages = 5,
+                                             .bytes = 1 << 16,
+                                             .age_ms = INT64_MAX,
+                                             .buffered = 4096,
+                                             .tenant_buffered = 3000,
+                                             .session_buffered = 2000};
     config.state = (struct state_limits){.items = 2, .chunk_bytes = 300};
     lane.hub = hub_new(&config, &hand_source_ops, &lane.source);
 }

@@ -98,6 +98,40 @@ async function askUnread(gateway, packets, portion = 200) {
     return text;
 }
 
+/* When a room has that much of a past. */
+async function past(gateway, room, last) {
+    await eventually(async () => (await refusedSubscribe(gateway, [room], { last })).history?.count === last,
+        { timeout: PATIENCE, interval: 200, what: `a history of ${last}` });
+}
+
+/* A long-polling client that asks for a past and does not poll; its sid. */
+async function askPast(gateway, tenant, room, count) {
+    const { sid } = await openPolling(portOf(gateway), '/socket.io/');
+    await exchange(gateway, post('/socket.io/', sid, `40${JSON.stringify({ token: bearer('unread', { tenant }) })}`));
+    await sleep(500);
+    for (let i = 0; i < count; i++) {
+        await exchange(gateway, post('/socket.io/', sid, `42${i}["subscribe",${JSON.stringify(room)},{"last":5}]`));
+        await sleep(20); // each is whole before the next one is asked for
+    }
+    await sleep(1000);
+    return sid;
+}
+
+/* The same, and what it is told when it polls after all. */
+async function readLate(gateway, tenant, room, count = 20) {
+    const sid = await askPast(gateway, tenant, room, count);
+    let text = '';
+    await eventually(async () => {
+        text += await exchange(gateway, poll('/socket.io/', sid));
+        return text.includes(`43${count - 1}[`);
+    }, { timeout: PATIENCE, interval: 0, what: () => `the last answer: ${text.slice(-300)}` });
+    await leave(gateway, sid);
+    return text;
+}
+
+/* A gateway that stops waits for long-polling clients to come for what is theirs. */
+const leave = (gateway, sid) => exchange(gateway, post('/socket.io/', sid, '1'));
+
 async function socketio(gateway, sub = 'limits', more = {}) {
     target.connect = `40${JSON.stringify({ token: bearer(sub, more) })}`;
     target.connected = '"pid"';
@@ -343,6 +377,30 @@ const trials = {
             await publish(backend, 'large', 20, 8000);
             await eventually(async () => (await refusedSubscribe(gateway, ['task:large'], { last: 5 })).history?.complete === false,
                 { timeout: PATIENCE, interval: 200, what: 'a history that was cut off' });
+        },
+    },
+    'history.session_buffered': {
+        settings: { history: { session_buffered: '64KiB' } }, alone: true, metrics: ['histories_refused_total{reason="session"}', 'histories_cut_total{reason="session"}'],
+        try: async ({ gateway, backend }) => {
+            await publish(backend, 'unread', 20, 8000);
+            await past(gateway, 'task:unread', 5);
+            assert.match(await readLate(gateway, 'acme', 'task:unread'), /"code":"too_much_unread"/);
+            const { history } = await refusedSubscribe(gateway, ['task:unread'], { last: 5 }); // another session's
+            assert.deepEqual([history?.count, history?.complete], [5, true]);
+        },
+    },
+    'history.tenant_buffered': {
+        settings: { history: { session_buffered: '64KiB', tenant_buffered: '64KiB' }, limits: { pending_joins: 100 } }, alone: true,
+        metrics: ['histories_refused_total{reason="tenant"}'],
+        try: async ({ gateway, backend }) => {
+            await publish(backend, 'theirs', 20, 8000);
+            await past(gateway, 'task:theirs', 5);
+            const held = await askPast(gateway, 'acme', 'task:theirs', 20);
+            const text = await readLate(gateway, 'acme', 'task:theirs', 1); // another session of the tenant
+            assert.match(text, /"code":"too_much_unread"/);
+            const other = await readLate(gateway, 'umbrella', 'task:theirs', 1); // and another tenant
+            assert.doesNotMatch(other, /too_much_unread/);
+            await leave(gateway, held);
         },
     },
     'socketio.queue': {

@@ -522,12 +522,15 @@ void sim_gateway_start(struct sim_world *world, struct sim_gateway *gateway)
     if (world->has_orders)
         config.orders = (struct orders_limits){.most = SIM_ORDERS, .age_ms = 100000, .tell = true};
     if (sim_once_in(&world->random, 2))
-        config.history = (struct history_limits){1000, 1u << 30, INT64_MAX / 2, 1u << 30};
+        config.history =
+            (struct history_limits){1000, 1u << 30, INT64_MAX / 2, 1u << 30, 1u << 30, 1u << 30};
     else
         config.history = (struct history_limits){.messages = 1 + sim_below(&world->random, 20),
                                                  .bytes = 300 + sim_below(&world->random, 30000),
                                                  .age_ms = 1000 + sim_below(&world->random, 30000),
                                                  .buffered = sim_below(&world->random, 60000)};
+    config.history.tenant_buffered = config.history.buffered - config.history.buffered / 4;
+    config.history.session_buffered = config.history.buffered - config.history.buffered / 2;
     config.state.items =
         config.history.messages == 1000 ? 1000 : 1 + sim_below(&world->items, 2 * SIM_ITEMS);
     config.state.chunk_bytes = 1 + sim_below(&world->items, 2000);

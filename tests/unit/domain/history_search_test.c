@@ -248,8 +248,12 @@ static void begin(void)
     world.config.queue_messages = QUEUE;
     world.config.pending_joins = 3;
     world.config.open_timeout_ms = OPEN_TIMEOUT_MS;
-    world.config.history = (struct history_limits){
-        .messages = 100, .bytes = 1 << 20, .age_ms = INT64_MAX, .buffered = 1 << 20};
+    world.config.history = (struct history_limits){.messages = 100,
+                                                   .bytes = 1 << 20,
+                                                   .age_ms = INT64_MAX,
+                                                   .buffered = 1 << 20,
+                                                   .tenant_buffered = 1 << 20,
+                                                   .session_buffered = 1 << 20};
     world.config.state = (struct state_limits){.items = 100, .chunk_bytes = 1000};
 }
 
@@ -566,6 +570,31 @@ START_TEST(what_is_held_for_all_is_bounded)
     take(session, NULL);
     EXPECT("h3 h4 h5 +task:1:3... h3 h4 h5 +task:1:3... h3 h4 h5 +task:1:3... "
            "-task:1:too_many_requests ");
+    end();
+}
+END_TEST
+
+/* It is told, and asks again when it has read. */
+START_TEST(who_does_not_read_is_given_no_more)
+{
+    begin();
+    world.config.pending_joins = 20;
+    world.config.history.session_buffered = 8000;
+    start_gateway();
+    connect();
+    publish_sized("task:1", 6, 2000);
+    blocked = true;
+    for (unsigned i = 0; i < 3; i++) {
+        last("task:1", 3);
+        rest();
+    }
+    blocked = false;
+    take(session, NULL);
+    EXPECT("h3 h4 h5 +task:1:3 -task:1:too_much_unread! -task:1:too_much_unread! ");
+    ck_assert_uint_eq(hub_stats(world.hub)->histories_refused[HISTORY_LIMIT_SESSION], 2);
+    last("task:1", 3);
+    turn();
+    EXPECT("h3 h4 h5 +task:1:3 ");
     end();
 }
 END_TEST
@@ -1089,13 +1118,13 @@ TEST_PROGRAM(
     a_history_that_is_cut_off_in_the_middle_is_asked_for_again, more_than_there_may_be_is_cut_off,
     too_old_is_cut_off, a_lane_is_not_read_further_back_than_it_may,
     larger_records_than_were_thought_are_noticed, what_is_held_for_all_is_bounded,
-    retention_cuts_off, there_may_be_none, a_history_that_does_not_come_is_refused,
-    a_room_may_be_left_while_its_history_comes, a_plain_join_does_not_wait_for_another_ones_history,
-    a_session_may_end_while_its_history_comes, a_lane_that_is_not_open_yet_is_waited_for,
-    who_does_not_read_makes_nobody_read_without_end, a_session_that_moves_takes_its_history_first,
-    a_state_has_the_newest_of_each_item, a_room_without_items_has_an_empty_state,
-    a_state_comes_in_chunks, a_state_is_read_back_as_a_history_is,
-    a_slow_session_gets_the_state_where_it_stands,
+    who_does_not_read_is_given_no_more, retention_cuts_off, there_may_be_none,
+    a_history_that_does_not_come_is_refused, a_room_may_be_left_while_its_history_comes,
+    a_plain_join_does_not_wait_for_another_ones_history, a_session_may_end_while_its_history_comes,
+    a_lane_that_is_not_open_yet_is_waited_for, who_does_not_read_makes_nobody_read_without_end,
+    a_session_that_moves_takes_its_history_first, a_state_has_the_newest_of_each_item,
+    a_room_without_items_has_an_empty_state, a_state_comes_in_chunks,
+    a_state_is_read_back_as_a_history_is, a_slow_session_gets_the_state_where_it_stands,
     a_state_that_is_cut_off_in_the_middle_is_asked_for_again,
     who_comes_back_has_the_state_and_gets_what_it_missed,
     a_session_that_moves_takes_its_state_first, of_too_many_items_the_newest_come,

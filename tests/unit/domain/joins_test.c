@@ -70,7 +70,7 @@ END_TEST
 START_TEST(what_has_come_to_its_end_is_confirmed)
 {
     begin();
-    struct history *history = history_new(&world.hub, 1, false);
+    struct history *history = history_new(&world.hub, NULL, 1, false);
     history_set_whole(history, (struct position){0}, true, INT64_MIN);
     joins_confirm(add(0, 0, "task:1"), history);
     joins_confirm(add(0, 1, "task:22"), NULL);

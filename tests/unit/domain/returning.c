@@ -158,8 +158,12 @@ void gateway_start(struct gateway *gateway, const char *rooms_yaml, const char *
     config.cursor_lag_bytes = LAG;
     config.catch_up_bytes = HORIZON;
     config.read_back_bytes = 0;
-    config.history = (struct history_limits){
-        .messages = 8, .bytes = 1 << 20, .age_ms = INT64_MAX, .buffered = 1 << 20};
+    config.history = (struct history_limits){.messages = 8,
+                                             .bytes = 1 << 20,
+                                             .age_ms = INT64_MAX,
+                                             .buffered = 1 << 20,
+                                             .tenant_buffered = 1 << 20,
+                                             .session_buffered = 1 << 20};
     if (world.rooms)
         config.rooms_per_session = world.rooms;
     if (config.answers < config.rooms_per_session)

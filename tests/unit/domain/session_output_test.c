@@ -42,7 +42,8 @@ static void configure(void)
     world.config = hand_config(world.layout, world.policy);
     world.config.answers = ANSWERS;
     world.config.rooms_per_session = ROOMS_MOST;
-    world.config.history = (struct history_limits){10, 1 << 20, INT64_MAX, 1 << 20};
+    world.config.history =
+        (struct history_limits){10, 1 << 20, INT64_MAX, 1 << 20, 1 << 20, 1 << 20};
 }
 
 static struct session *start(void)

@@ -106,7 +106,8 @@ static void start(unsigned clients)
     world.policy = policy_from_yaml("connect: [\"user:{sub}\"]\njoin: [\"late:*\"]");
     world.config = hand_config(world.layout, world.policy);
     world.config.sessions = MOST;
-    world.config.history = (struct history_limits){10, 1 << 20, INT64_MAX, 1 << 20};
+    world.config.history =
+        (struct history_limits){10, 1 << 20, INT64_MAX, 1 << 20, 1 << 20, 1 << 20};
     world.clients = mem_alloc(clients * sizeof(struct client));
     for (unsigned i = 0; i < clients; i++)
         world.clients[i].number = i;

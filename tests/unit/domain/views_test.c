@@ -251,8 +251,12 @@ static void begin_world(void)
     world.config = hand_config(world.layout, world.policy);
     world.config.queue_messages = 4;
     world.config.open_timeout_ms = OPEN_TIMEOUT_MS;
-    world.config.history = (struct history_limits){
-        .messages = 100, .bytes = 1 << 20, .age_ms = INT64_MAX, .buffered = 1 << 20};
+    world.config.history = (struct history_limits){.messages = 100,
+                                                   .bytes = 1 << 20,
+                                                   .age_ms = INT64_MAX,
+                                                   .buffered = 1 << 20,
+                                                   .tenant_buffered = 1 << 20,
+                                                   .session_buffered = 1 << 20};
     world.config.state = (struct state_limits){.items = 100,
                                                .chunk_bytes = 2000,
                                                .bytes = 1 << 20,
