@@ -61,7 +61,7 @@ bool lane_count_frame(struct lane *lane, struct message *message)
                         : ring_get(&lane->scan.kept, message->offset) == message ? &lane->scan.kept
                                                                                  : NULL;
     if (!ring)
-        return true;
+        return false; /* nothing would count it, for as long as somebody holds the message */
     if (!ring_recount(ring, message, lane_ring_limit(lane, ring)))
         return false;
     lane->hub->stats.ring_bytes += lane->ring.bytes - before;

@@ -29,8 +29,8 @@ size_t lane_ring_limit(const struct lane *lane, const struct ring *ring);
 /* About so many bytes are so many records of the lane (not below 0). */
 uint64_t lane_bytes_of(const struct lane *lane, int64_t records);
 /* A message of the lane has been framed: a ring that holds it counts the frame, of one that has
- * arrived in this turn when that is over. False: that would be beyond its limit, so the frame must
- * not stay. */
+ * arrived in this turn when that is over. False: that would be beyond its limit, or no ring holds
+ * it, so the frame must not stay. */
 bool lane_count_frame(struct lane *lane, struct message *message);
 /* After a ring of the lane has changed. */
 void lane_count_beyond(struct lane *lane);

@@ -240,10 +240,10 @@ static void give_body(struct session *session, struct place *place, struct messa
     message_unref(hub->delivered);
     hub->delivered = message;
     /* A frame for somebody who catches up may be the only one of its message, and the ring has
-     * no room for it: then it lives until the next call. */
+     * no room for it, or has dropped the message: then it lives until the next call. */
     bool framed = message->frames[session->transport->slot] != NULL;
     delivery->body = message_frame(message, session->transport);
-    hub->frame_is_lent = !framed && place && !lane_count_frame(place->lane, message);
+    hub->frame_is_lent = !framed && (!place || !lane_count_frame(place->lane, message));
     hub->lent_slot = session->transport->slot;
 }
 

@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "hand_source.h"
+#include "hub_state.h"
 #include "mem.h"
 #include "notification.h"
 #include "policy.h"
@@ -574,6 +575,42 @@ START_TEST(what_is_held_for_all_is_bounded)
 }
 END_TEST
 
+/* What is counted for those who hold it is the record: a frame would come on top of it. */
+START_TEST(what_no_ring_holds_keeps_no_frame)
+{
+    begin();
+    world.config.read_back_bytes = 0;
+    start_gateway();
+    connect();
+    struct session *first = session;
+    unsigned outside = 0;
+    cursor[0] = private_id[0] = '\0';
+    connect();
+    publish_sized("task:1", 20, 1000);
+    blocked = true;
+    last("task:1", 15);
+    struct session *second = session;
+    session = first;
+    last("task:1", 15);
+    rest();
+    blocked = false;
+    take(second, NULL);
+    const struct history *history = session_queue_first(&first->queue)->control->history;
+    ck_assert_uint_eq(history->count, 15);
+    for (uint32_t i = 0; i < history->count; i++) {
+        const struct message *message =
+            history->messages[(history->start + i) & (history->capacity - 1)];
+        if (ring_get(&world.hub->lanes->ring, message->offset) == message)
+            continue;
+        ck_assert_ptr_null(message->frames[TRANSPORT_SLOT_SSE]);
+        outside++;
+    }
+    ck_assert_uint_gt(outside, 0);
+    session_close(second);
+    end();
+}
+END_TEST
+
 /* It is told, and asks again when it has read. */
 START_TEST(who_does_not_read_is_given_no_more)
 {
@@ -1118,13 +1155,14 @@ TEST_PROGRAM(
     a_history_that_is_cut_off_in_the_middle_is_asked_for_again, more_than_there_may_be_is_cut_off,
     too_old_is_cut_off, a_lane_is_not_read_further_back_than_it_may,
     larger_records_than_were_thought_are_noticed, what_is_held_for_all_is_bounded,
-    who_does_not_read_is_given_no_more, retention_cuts_off, there_may_be_none,
-    a_history_that_does_not_come_is_refused, a_room_may_be_left_while_its_history_comes,
-    a_plain_join_does_not_wait_for_another_ones_history, a_session_may_end_while_its_history_comes,
-    a_lane_that_is_not_open_yet_is_waited_for, who_does_not_read_makes_nobody_read_without_end,
-    a_session_that_moves_takes_its_history_first, a_state_has_the_newest_of_each_item,
-    a_room_without_items_has_an_empty_state, a_state_comes_in_chunks,
-    a_state_is_read_back_as_a_history_is, a_slow_session_gets_the_state_where_it_stands,
+    what_no_ring_holds_keeps_no_frame, who_does_not_read_is_given_no_more, retention_cuts_off,
+    there_may_be_none, a_history_that_does_not_come_is_refused,
+    a_room_may_be_left_while_its_history_comes, a_plain_join_does_not_wait_for_another_ones_history,
+    a_session_may_end_while_its_history_comes, a_lane_that_is_not_open_yet_is_waited_for,
+    who_does_not_read_makes_nobody_read_without_end, a_session_that_moves_takes_its_history_first,
+    a_state_has_the_newest_of_each_item, a_room_without_items_has_an_empty_state,
+    a_state_comes_in_chunks, a_state_is_read_back_as_a_history_is,
+    a_slow_session_gets_the_state_where_it_stands,
     a_state_that_is_cut_off_in_the_middle_is_asked_for_again,
     who_comes_back_has_the_state_and_gets_what_it_missed,
     a_session_that_moves_takes_its_state_first, of_too_many_items_the_newest_come,
