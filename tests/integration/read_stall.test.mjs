@@ -8,10 +8,11 @@ import { SLOW } from './lib/places.mjs';
 import { eventually, sleep } from './lib/wait.mjs';
 import { taskEvent, World } from './lib/world.mjs';
 
-const STALL_MS = 2000;
+const STALL_MS = 2000, CHECK_MS = 1000;
+const TOLD_MS = 5000; // clients are told within so long: the two above, a second between looks, and some for the way
 const SETTINGS = {
     kafka: { consumer: { 'socket.timeout.ms': 60000 } },
-    gateway: { read_stall: `${STALL_MS}ms` },
+    gateway: { read_stall: `${STALL_MS}ms`, broker_check: `${CHECK_MS}ms` },
     dispatcher: { read_stall: `${STALL_MS}ms` },
 };
 const FANOUT = 'fanout.tenant';
@@ -27,8 +28,10 @@ test('reading that stands still is noticed, told and mended', { timeout: 150000 
     const gateway = await world.gateway();
     const client = await world.client(gateway, { rooms: ['task:task-1'] });
     const told = [];
+    let spoiled, took = 0; // since nothing comes any more; until clients were told
     for (const event of ['stale', 'live'])
         client.socket.on(event, () => told.push(event));
+    client.socket.on('stale', () => { took = Math.round(performance.now() - spoiled); });
     let disconnects = 0;
     client.socket.on('disconnect', () => disconnects++);
 
@@ -48,6 +51,7 @@ test('reading that stands still is noticed, told and mended', { timeout: 150000 
         const connections = proxy.fetching(clientId);
         assert.ok(connections.length > 0, `${clientId} fetches`);
         connections.forEach(change);
+        spoiled = performance.now();
         await eventually(async () => {
             await write(5);
             return await world.metric(program, metric) > before;
@@ -65,6 +69,8 @@ test('reading that stands still is noticed, told and mended', { timeout: 150000 
         await spoil('smartstack-gateway', gateway, 'smartstack_gateway_kafka_renewed_total', silence);
         await eventually(() => told.length === 2, { what: () => `stale and live, told was: ${told}` });
         assert.deepEqual(told, ['stale', 'live']);
+        t.diagnostic(`told after ${took} ms`);
+        assert.ok(took > 0 && took < TOLD_MS * SLOW, `told after ${took} ms`);
         assert.equal((await fetch(`${gateway.operations}/readyz`)).status, 200);
         assert.match(gateway.text(), /lane stands still, reading it anew.*fanout\.tenant/);
         assert.equal(await world.metric(gateway, 'smartstack_gateway_lanes_unavailable'), 0);
@@ -74,6 +80,8 @@ test('reading that stands still is noticed, told and mended', { timeout: 150000 
         await spoil('smartstack-gateway', gateway, 'smartstack_gateway_kafka_renewed_total', leaveOut(FANOUT));
         await eventually(() => told.length === 2, { what: () => `stale and live, told was: ${told}` });
         assert.deepEqual(told, ['stale', 'live']);
+        t.diagnostic(`told after ${took} ms`);
+        assert.ok(took > 0 && took < TOLD_MS * SLOW, `told after ${took} ms`);
     });
     await t.test('the dispatcher, nothing comes', async () => {
         await spoil('dispatcher', dispatcher, 'smartstack_dispatcher_consumer_renewed_total', silence);

@@ -1,5 +1,9 @@
 /* Runs the gateway's core through random worlds: gateway_sim [--seed N] [--seeds COUNT] [--steps N]
- * [--trace CLIENT] A failure names its seed and step; the same seed replays it. */
+ * [--trace CLIENT] [--layouts] A failure names its seed and step; the same seed replays it.
+ *
+ * With --layouts, worlds of every way in which lanes may be shared by tenants, whose users, tasks and
+ * queues have the same names: that nobody is given what is another tenant's is then looked for where
+ * it is likeliest. Without, of the first few, which differ in what else they are like. */
 #include "sim_world.h"
 
 #include <getopt.h>
@@ -37,6 +41,11 @@ static const char access_by_tenant[] =
     "connect: [\"user:{sub}\", \"tenant:all\", \"review:{reviewQueues}\"]\n"
     "join: [\"task:*\"]\n";
 
+/* All kinds alike. */
+#define ALL_IN(where) "tenant: " where "\nuser: " where "\ntask: " where "\nreview: " where "\n"
+
+enum { PLANS_OF_ALL = 4 };
+
 static const struct sim_plan plans[] = {
     {.layout = "tenant",
      .rooms = "tenant: {partitions: 2}\n"
@@ -57,6 +66,48 @@ static const struct sim_plan plans[] = {
      .large_tenants = "t0: {topic: fanout.t0, partitions: 2, key: \"{room}\"}\n",
      .access = access_by_tenant,
      .has_tenant_rooms = true},
+    /* From here on for --layouts alone. */
+    {.layout = "none",
+     .rooms = ALL_IN("{topic: fanout.all, key: \"{room}\", partitions: 1}"),
+     .access = access_by_tenant,
+     .has_tenant_rooms = true},
+    {.layout = "none",
+     .rooms = ALL_IN("{topic: fanout.all, key: \"{kind}\", partitions: 1}"),
+     .access = access_by_tenant,
+     .has_tenant_rooms = true},
+    {.layout = "none",
+     .rooms = ALL_IN("{topic: fanout.all, key: \"{key}\", partitions: 1}"),
+     .access = access_by_tenant,
+     .has_tenant_rooms = true},
+    {.layout = "none",
+     .rooms = ALL_IN("{topic: fanout.all, key: all, partitions: 1}"),
+     .access = access_by_tenant,
+     .has_tenant_rooms = true},
+    {.layout = "none",
+     .rooms = ALL_IN("{topic: fanout.all, key: \"{tenant}\", partitions: 1}"),
+     .access = access_by_tenant,
+     .has_tenant_rooms = true},
+    {.layout = "none",
+     .rooms = ALL_IN("{topic: \"fanout.{tenant}\", key: \"{room}\", partitions: 1}"),
+     .allow = "tenant: [t0, t1, x]\n",
+     .access = access_by_tenant,
+     .has_tenant_rooms = true},
+    {.layout = "user",
+     .rooms = "user: {partitions: 1}\n",
+     .access = "connect: [\"user:{sub}\", \"review:{reviewQueues}\"]\njoin: [\"task:*\"]\n",
+     .by_user = true},
+    {.layout = "tenant",
+     .rooms = "tenant: {partitions: 2}\n",
+     .large_tenants = "t0: {topic: fanout.t0, partitions: 1, key: \"{room}\"}\n"
+                      "t1: {topic: fanout.t1, partitions: 1, key: \"{room}\"}\n",
+     .access = access_by_tenant,
+     .has_tenant_rooms = true},
+    {.layout = "tenant",
+     .rooms = "tenant: {partitions: 1}\nnews: {topic: fanout.news, shared: true, partitions: 1}\n",
+     .access = "connect: [\"user:{sub}\", \"tenant:all\", \"review:{reviewQueues}\"]\n"
+               "join: [\"task:*\", \"news:*\"]\n",
+     .has_tenant_rooms = true,
+     .has_shared_rooms = true},
 };
 
 static struct document *parse(const struct sim_world *world, const char *yaml)
@@ -73,11 +124,13 @@ static struct document *parse(const struct sim_world *world, const char *yaml)
 static void configure(struct sim_world *world)
 {
     auto_problems struct problems problems = {0};
-    world->plan = &plans[world->seed / 2 % (sizeof(plans) / sizeof(plans[0]))];
+    world->plan = world->every_layout ? &plans[world->seed % (sizeof(plans) / sizeof(plans[0]))]
+                                      : &plans[world->seed / 2 % PLANS_OF_ALL];
     struct document *rooms = parse(world, world->plan->rooms);
     struct document *large = parse(world, world->plan->large_tenants);
     struct document *access = parse(world, world->plan->access);
-    struct document *allow = parse(world, "review: [legal, finance]");
+    struct document *allow =
+        parse(world, world->plan->allow ? world->plan->allow : "review: [legal, finance]");
     struct layout_source source = {.preset = bytes_of_string(world->plan->layout),
                                    .rooms = document_root(rooms),
                                    .large_tenants = large ? document_root(large) : NULL,
@@ -181,6 +234,7 @@ static void run_seed(uint64_t seed, unsigned steps, struct sim_world *total)
     struct sim_world *world = calloc(1, sizeof(*world));
     world->seed = seed;
     world->trace = total->trace;
+    world->every_layout = total->every_layout;
     world->random.state = seed * 0x2545f4914f6cdd1du + 1;
     world->items.state = ~seed;
     world->kept.state = seed << 32;
@@ -247,11 +301,10 @@ static void run_seed(uint64_t seed, unsigned steps, struct sim_world *total)
 
 int main(int count, char **arguments)
 {
-    static const struct option options[] = {{"seed", required_argument, NULL, 's'},
-                                            {"seeds", required_argument, NULL, 'n'},
-                                            {"steps", required_argument, NULL, 't'},
-                                            {"trace", required_argument, NULL, 'c'},
-                                            {0}};
+    static const struct option options[] = {
+        {"seed", required_argument, NULL, 's'},  {"seeds", required_argument, NULL, 'n'},
+        {"steps", required_argument, NULL, 't'}, {"trace", required_argument, NULL, 'c'},
+        {"layouts", no_argument, NULL, 'l'},     {0}};
     uint64_t seed = 1, seeds = 1;
     unsigned steps = 600;
     struct sim_world total = {.trace = -1};
@@ -259,6 +312,9 @@ int main(int count, char **arguments)
     while ((option = getopt_long(count, arguments, "", options, NULL)) != -1) {
         if (option == '?')
             return EXIT_FAILURE;
+        total.every_layout = total.every_layout || option == 'l';
+        if (option == 'l')
+            continue;
         unsigned long long value = strtoull(optarg, NULL, 10);
         if (option == 's')
             seed = value;

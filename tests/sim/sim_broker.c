@@ -94,6 +94,8 @@ void sim_broker_init(struct sim_world *world)
 {
     add_rooms_of(world, "t0");
     add_rooms_of(world, "t1");
+    if (world->plan->has_shared_rooms)
+        add_room(world, "", "", "news:1");
 }
 
 static void free_records(struct sim_lane *lane)

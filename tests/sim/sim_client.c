@@ -117,7 +117,7 @@ static void replace(char **text, const char *with)
 
 static bool may_know(const struct sim_client *client, const struct sim_room *room)
 {
-    return strcmp(room->tenant, client->tenant) == 0 &&
+    return (!room->tenant[0] || strcmp(room->tenant, client->tenant) == 0) &&
            (!room->user[0] || strcmp(room->user, client->user) == 0);
 }
 

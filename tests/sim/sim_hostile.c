@@ -127,7 +127,7 @@ static void flood(struct sim_hostile *hostile, struct sim_intruder *intruder)
 
 static bool is_open_to_it(const struct sim_room *room)
 {
-    return strcmp(room->tenant, "t0") == 0 && room->user[0] == 0 &&
+    return (!room->tenant[0] || strcmp(room->tenant, "t0") == 0) && room->user[0] == 0 &&
            strncmp(room->name, "review:", 7) != 0;
 }
 

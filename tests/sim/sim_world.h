@@ -107,8 +107,8 @@ struct sim_dispatcher {
 
 /* What a room must have delivered, in order. */
 struct sim_room {
-    char tenant[8];
-    char user[8]; /* whose alone it is; empty: the tenant's */
+    char tenant[8]; /* empty: all tenants' */
+    char user[8];   /* whose alone it is; empty: the tenant's */
     char name[48];
     struct sim_lane *lane;
     char key[64];
@@ -221,8 +221,10 @@ struct sim_client {
 struct sim_plan {
     const char *layout;                         /* a preset */
     const char *rooms, *large_tenants, *access; /* YAML; NULL: nothing */
+    const char *allow;                          /* likewise; NULL: the queues */
     bool has_tenant_rooms;
-    bool by_user; /* each user has tasks of its own, of the same names */
+    bool has_shared_rooms; /* that are all tenants' */
+    bool by_user;          /* each user has tasks of its own, of the same names */
 };
 
 /* --- orders of the backend -------------------------------------------------------------------- */
@@ -276,6 +278,7 @@ struct sim_world {
     struct sim_order orders[SIM_ORDERS];
     size_t order_count;
     bool has_orders;   /* in this world */
+    bool every_layout; /* not only the first few */
     bool quiet;        /* no more faults: everything must come to rest */
     int trace;         /* the number of a client whose doings are printed; -1: none */
     bool gaps_allowed; /* retention or re-creation has happened: fresh sessions with a reason are
