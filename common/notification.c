@@ -113,6 +113,7 @@ static ProtobufCBinaryData packed_data(struct bytes data)
 /* Lives on the caller's stack beside the message that points into it: packing allocates for texts
  * alone. */
 union content {
+    ProtobufCMessage base;
     Smartstack__V1__TaskStatusUpdate task_status;
     Smartstack__V1__ClientNotification client;
     Smartstack__V1__ManualReviewAlert review;
@@ -121,77 +122,42 @@ union content {
     Smartstack__V1__CustomEvent custom;
 };
 
+static void pack_fields(const struct notification *view, struct arena *arena,
+                        union content *content)
+{
+    const struct notification_fields *fields = &notification_fields[view->type];
+    protobuf_c_message_init(fields->message, &content->base);
+    for (size_t i = 0; i < fields->text_count; i++) {
+        const struct notification_text *text = &fields->texts[i];
+        char **packed = (void *)((uint8_t *)content + text->message);
+        if (text->json)
+            *packed = packed_text(arena, *notification_bytes(view, text->view));
+    }
+    if (fields->data.number > 0) {
+        ProtobufCBinaryData *packed = (void *)((uint8_t *)content + fields->data.message);
+        *packed = packed_data(*notification_bytes(view, fields->data.view));
+    }
+}
+
 /* One of the messages, as a oneof. Its struct is the caller's, since `message` only points to
  * it. */
 static void pack_content(const struct notification *view, struct arena *arena,
                          Smartstack__V1__Notification *message, union content *content)
 {
-    switch (view->type) {
-    case NOTIFICATION_TASK_STATUS:
-        smartstack__v1__task_status_update__init(&content->task_status);
-#define X(field, json, number) \
-    content->task_status.field = packed_text(arena, view->task_status.field);
-        TASK_STATUS_TEXTS(X)
-#undef X
-        /* A oneof, since proto3 cannot tell 0 from nothing, and a task at 0 % is not a task without
-         * progress. */
-        if (view->task_status.has_progress) {
-            content->task_status.progress_known_case =
-                SMARTSTACK__V1__TASK_STATUS_UPDATE__PROGRESS_KNOWN_PROGRESS;
-            content->task_status.progress = view->task_status.progress;
-        }
-        content->task_status.data = packed_data(view->task_status.data);
-        message->content_case = SMARTSTACK__V1__NOTIFICATION__CONTENT_TASK_STATUS;
-        message->task_status = &content->task_status;
-        break;
-    case NOTIFICATION_CLIENT:
-        smartstack__v1__client_notification__init(&content->client);
-#define X(field, json, number) content->client.field = packed_text(arena, view->client.field);
-        CLIENT_TEXTS(X)
-#undef X
-        content->client.data = packed_data(view->client.data);
-        message->content_case = SMARTSTACK__V1__NOTIFICATION__CONTENT_CLIENT_NOTIFICATION;
-        message->client_notification = &content->client;
-        break;
-    case NOTIFICATION_REVIEW_ALERT:
-        smartstack__v1__manual_review_alert__init(&content->review);
-#define X(field, json, number) content->review.field = packed_text(arena, view->review.field);
-        REVIEW_TEXTS(X)
-#undef X
-        content->review.data = packed_data(view->review.data);
-        message->content_case = SMARTSTACK__V1__NOTIFICATION__CONTENT_REVIEW_ALERT;
-        message->review_alert = &content->review;
-        break;
-    case NOTIFICATION_REVIEW_UPDATED:
-        smartstack__v1__review_update__init(&content->review_update);
-#define X(field, json, number) \
-    content->review_update.field = packed_text(arena, view->review_update.field);
-        REVIEW_UPDATE_TEXTS(X)
-#undef X
-        content->review_update.version = view->review_update.version;
-        message->content_case = SMARTSTACK__V1__NOTIFICATION__CONTENT_REVIEW_UPDATE;
-        message->review_update = &content->review_update;
-        break;
-    case NOTIFICATION_REVIEW_REFUSED:
-        smartstack__v1__review_refusal__init(&content->review_refusal);
-#define X(field, json, number) \
-    content->review_refusal.field = packed_text(arena, view->review_refusal.field);
-        REVIEW_REFUSAL_TEXTS(X)
-#undef X
-        message->content_case = SMARTSTACK__V1__NOTIFICATION__CONTENT_REVIEW_REFUSAL;
-        message->review_refusal = &content->review_refusal;
-        break;
-    case NOTIFICATION_CUSTOM:
-        assert(!notification_event_problem(view->custom.event));
-        smartstack__v1__custom_event__init(&content->custom);
-#define X(field, json, number) content->custom.field = packed_text(arena, view->custom.field);
-        CUSTOM_TEXTS(X)
-#undef X
-        content->custom.data = packed_data(view->custom.data);
-        message->content_case = SMARTSTACK__V1__NOTIFICATION__CONTENT_CUSTOM_EVENT;
-        message->custom_event = &content->custom;
-        break;
+    assert(view->type != NOTIFICATION_CUSTOM || !notification_event_problem(view->custom.event));
+    pack_fields(view, arena, content);
+    /* A oneof, since proto3 cannot tell 0 from nothing, and a task at 0 % is not a task without
+     * progress. */
+    if (view->type == NOTIFICATION_TASK_STATUS && view->task_status.has_progress) {
+        content->task_status.progress_known_case =
+            SMARTSTACK__V1__TASK_STATUS_UPDATE__PROGRESS_KNOWN_PROGRESS;
+        content->task_status.progress = view->task_status.progress;
     }
+    if (view->type == NOTIFICATION_REVIEW_UPDATED)
+        content->review_update.version = view->review_update.version;
+    message->content_case =
+        (Smartstack__V1__Notification__ContentCase)notification_fields[view->type].number;
+    message->task_status = &content->task_status; /* the pointers to all kinds are one union */
 }
 
 void notification_encode(const struct notification *notification, struct buffer *value)
@@ -426,58 +392,19 @@ static void append_item(struct buffer *json, const struct notification_item *ite
 
 static void append_content(const struct notification *view, struct buffer *json)
 {
-    switch (view->type) {
-    case NOTIFICATION_TASK_STATUS:
-        append_name(json, "taskStatus");
-        buffer_append_byte(json, '{');
-#define X(field, name, number) append_json_text(json, name, view->task_status.field);
-        TASK_STATUS_TEXTS(X)
-#undef X
-        if (view->task_status.has_progress)
-            append_number(json, "progress", view->task_status.progress);
-        append_data(json, view->task_status.data);
-        break;
-    case NOTIFICATION_CLIENT:
-        append_name(json, "clientNotification");
-        buffer_append_byte(json, '{');
-#define X(field, name, number) append_json_text(json, name, view->client.field);
-        CLIENT_TEXTS(X)
-#undef X
-        append_data(json, view->client.data);
-        break;
-    case NOTIFICATION_REVIEW_ALERT:
-        append_name(json, "reviewAlert");
-        buffer_append_byte(json, '{');
-#define X(field, name, number) append_json_text(json, name, view->review.field);
-        REVIEW_TEXTS(X)
-#undef X
-        append_data(json, view->review.data);
-        break;
-    case NOTIFICATION_REVIEW_UPDATED:
-        append_name(json, "reviewUpdate");
-        buffer_append_byte(json, '{');
-#define X(field, name, number) append_json_text(json, name, view->review_update.field);
-        REVIEW_UPDATE_TEXTS(X)
-#undef X
-        if (view->review_update.version > 0)
-            append_number(json, "version", view->review_update.version);
-        break;
-    case NOTIFICATION_REVIEW_REFUSED:
-        append_name(json, "reviewRefusal");
-        buffer_append_byte(json, '{');
-#define X(field, name, number) append_json_text(json, name, view->review_refusal.field);
-        REVIEW_REFUSAL_TEXTS(X)
-#undef X
-        break;
-    case NOTIFICATION_CUSTOM:
-        append_name(json, "customEvent");
-        buffer_append_byte(json, '{');
-#define X(field, name, number) append_json_text(json, name, view->custom.field);
-        CUSTOM_TEXTS(X)
-#undef X
-        append_data(json, view->custom.data);
-        break;
-    }
+    const struct notification_fields *fields = &notification_fields[view->type];
+    append_name(json, fields->json);
+    buffer_append_byte(json, '{');
+    for (size_t i = 0; i < fields->text_count; i++)
+        if (fields->texts[i].json)
+            append_json_text(json, fields->texts[i].json,
+                             *notification_bytes(view, fields->texts[i].view));
+    if (view->type == NOTIFICATION_TASK_STATUS && view->task_status.has_progress)
+        append_number(json, "progress", view->task_status.progress);
+    if (view->type == NOTIFICATION_REVIEW_UPDATED && view->review_update.version > 0)
+        append_number(json, "version", view->review_update.version);
+    if (fields->data.number > 0)
+        append_data(json, *notification_bytes(view, fields->data.view));
     buffer_append_byte(json, '}');
 }
 

@@ -8,6 +8,7 @@
  * here are passed over: a later version may have more. */
 #include <assert.h>
 #include <math.h>
+#include <stddef.h>
 #include <stdlib.h>
 
 #include "json.h"
@@ -97,149 +98,35 @@ static bool field_progress(const struct wire_field *field, struct task_status_up
 
 /* --- The kinds of content ---------------------------------------------------------------------- */
 
-enum { FIELD_PROGRESS = 9, FIELD_TASK_STATUS_DATA = 10 };
-enum { FIELD_CLIENT_DATA = 5 };
-enum { FIELD_REVIEW_DATA = 9 };
-enum { FIELD_UPDATE_VERSION = 2 };
-enum { FIELD_CUSTOM_DATA = 3 };
+enum { FIELD_PROGRESS = 9, FIELD_UPDATE_VERSION = 2 };
 
-static bool decode_task_status(struct bytes rest, struct task_status_update *update)
+/* Where the view has the text or data of this number; NULL: it is neither. */
+static struct bytes *content_bytes(struct notification *view, uint64_t number)
 {
-    struct wire_field field;
-    bool sound = true;
-    *update = (struct task_status_update){0};
-    while (rest.size && sound) {
-        if (!take_wire_field(&rest, &field))
-            return false;
-        switch (field.number) {
-#define X(name, json, number)                         \
-    case number:                                      \
-        sound = field_content(&field, &update->name); \
-        break;
-            TASK_STATUS_TEXTS(X)
-#undef X
-        case FIELD_PROGRESS:
-            sound = field_progress(&field, update);
-            break;
-        case FIELD_TASK_STATUS_DATA:
-            sound = field_content(&field, &update->data);
-            break;
-        }
-    }
-    return sound;
+    const struct notification_fields *fields = &notification_fields[view->type];
+    size_t place;
+    if (number < fields->text_count && fields->texts[number].json)
+        place = fields->texts[number].view;
+    else if (number == fields->data.number)
+        place = fields->data.view;
+    else
+        return NULL;
+    return (void *)((uint8_t *)view + place);
 }
 
-static bool decode_client(struct bytes rest, struct client_notification *client)
+static bool decode_content_field(const struct wire_field *field, struct notification *view)
 {
-    struct wire_field field;
-    bool sound = true;
-    *client = (struct client_notification){0};
-    while (rest.size && sound) {
-        if (!take_wire_field(&rest, &field))
-            return false;
-        switch (field.number) {
-#define X(name, json, number)                         \
-    case number:                                      \
-        sound = field_content(&field, &client->name); \
-        break;
-            CLIENT_TEXTS(X)
-#undef X
-        case FIELD_CLIENT_DATA:
-            sound = field_content(&field, &client->data);
-            break;
-        }
+    struct bytes *bytes = content_bytes(view, field->number);
+    if (bytes)
+        return field_content(field, bytes);
+    if (view->type == NOTIFICATION_TASK_STATUS && field->number == FIELD_PROGRESS)
+        return field_progress(field, &view->task_status);
+    if (view->type == NOTIFICATION_REVIEW_UPDATED && field->number == FIELD_UPDATE_VERSION) {
+        view->review_update.version =
+            (uint32_t)field->varint; /* as protobuf has it: the low bits */
+        return field->type == WIRE_VARINT;
     }
-    return sound;
-}
-
-static bool decode_review(struct bytes rest, struct review_alert *review)
-{
-    struct wire_field field;
-    bool sound = true;
-    *review = (struct review_alert){0};
-    while (rest.size && sound) {
-        if (!take_wire_field(&rest, &field))
-            return false;
-        switch (field.number) {
-#define X(name, json, number)                         \
-    case number:                                      \
-        sound = field_content(&field, &review->name); \
-        break;
-            REVIEW_TEXTS(X)
-#undef X
-        case FIELD_REVIEW_DATA:
-            sound = field_content(&field, &review->data);
-            break;
-        }
-    }
-    return sound;
-}
-
-static bool decode_review_update(struct bytes rest, struct review_update *update)
-{
-    struct wire_field field;
-    bool sound = true;
-    *update = (struct review_update){0};
-    while (rest.size && sound) {
-        if (!take_wire_field(&rest, &field))
-            return false;
-        switch (field.number) {
-#define X(name, json, number)                         \
-    case number:                                      \
-        sound = field_content(&field, &update->name); \
-        break;
-            REVIEW_UPDATE_TEXTS(X)
-#undef X
-        case FIELD_UPDATE_VERSION:
-            sound = field.type == WIRE_VARINT;
-            update->version = (uint32_t)field.varint; /* as protobuf has it: the low bits */
-            break;
-        }
-    }
-    return sound;
-}
-
-static bool decode_custom(struct bytes rest, struct custom_event *custom)
-{
-    struct wire_field field;
-    bool sound = true;
-    *custom = (struct custom_event){0};
-    while (rest.size && sound) {
-        if (!take_wire_field(&rest, &field))
-            return false;
-        switch (field.number) {
-#define X(name, json, number)                         \
-    case number:                                      \
-        sound = field_content(&field, &custom->name); \
-        break;
-            CUSTOM_TEXTS(X)
-#undef X
-        case FIELD_CUSTOM_DATA:
-            sound = field_content(&field, &custom->data);
-            break;
-        }
-    }
-    return sound;
-}
-
-static bool decode_review_refusal(struct bytes rest, struct review_refusal *refusal)
-{
-    struct wire_field field;
-    bool sound = true;
-    *refusal = (struct review_refusal){0};
-    while (rest.size && sound) {
-        if (!take_wire_field(&rest, &field))
-            return false;
-        switch (field.number) {
-#define X(name, json, number)                          \
-    case number:                                       \
-        sound = field_content(&field, &refusal->name); \
-        break;
-            REVIEW_REFUSAL_TEXTS(X)
-#undef X
-        }
-    }
-    return sound;
+    return true;
 }
 
 /* A part of an item leaves the parts before it as they are: so protobuf joins messages. */
@@ -272,13 +159,7 @@ enum {
     FIELD_RULES_REVISION = 6,
     FIELD_TRACEPARENT = 7,
     FIELD_TRACESTATE = 8,
-    FIELD_ITEM = 9,
-    FIELD_TASK_STATUS = 10,
-    FIELD_CLIENT = 11,
-    FIELD_REVIEW = 12,
-    FIELD_REVIEW_UPDATE = 13,
-    FIELD_REVIEW_REFUSAL = 14,
-    FIELD_CUSTOM = 15
+    FIELD_ITEM = 9
 };
 
 /* The view first, since its address is the caller's. */
@@ -289,33 +170,31 @@ struct decoded_notification {
 };
 
 /* A oneof: of several members the last one counts, whole. */
-static bool decode_content(const struct wire_field *field, struct decoded_notification *decoded)
+static bool decode_content(enum notification_type type, struct bytes rest,
+                           struct decoded_notification *decoded)
 {
+    enum { CONTENT_AT = offsetof(struct notification, task_status) }; /* up to the end */
     struct notification *view = &decoded->view;
-    if (field->type != WIRE_LENGTH)
-        return false;
+    if (decoded->has_content)
+        memset((uint8_t *)view + CONTENT_AT, 0, sizeof(*view) - CONTENT_AT);
     decoded->has_content = true;
-    switch (field->number) {
-    case FIELD_TASK_STATUS:
-        view->type = NOTIFICATION_TASK_STATUS;
-        return decode_task_status(field->content, &view->task_status);
-    case FIELD_CLIENT:
-        view->type = NOTIFICATION_CLIENT;
-        return decode_client(field->content, &view->client);
-    case FIELD_REVIEW:
-        view->type = NOTIFICATION_REVIEW_ALERT;
-        return decode_review(field->content, &view->review);
-    case FIELD_REVIEW_UPDATE:
-        view->type = NOTIFICATION_REVIEW_UPDATED;
-        return decode_review_update(field->content, &view->review_update);
-    case FIELD_REVIEW_REFUSAL:
-        view->type = NOTIFICATION_REVIEW_REFUSED;
-        return decode_review_refusal(field->content, &view->review_refusal);
-    default:
-        assert(field->number == FIELD_CUSTOM);
-        view->type = NOTIFICATION_CUSTOM;
-        return decode_custom(field->content, &view->custom);
+    view->type = type;
+    while (rest.size) {
+        struct wire_field field;
+        if (!take_wire_field(&rest, &field) || !decode_content_field(&field, view))
+            return false;
     }
+    return true;
+}
+
+/* A field that is not the notification's own. */
+static bool decode_kind(const struct wire_field *field, struct decoded_notification *decoded)
+{
+    for (unsigned type = 0; type < NOTIFICATION_TYPE_COUNT; type++)
+        if (field->number == notification_fields[type].number)
+            return field->type == WIRE_LENGTH &&
+                   decode_content((enum notification_type)type, field->content, decoded);
+    return true;
 }
 
 /* `rooms` and `rules` are the view's lists, which are long enough. */
@@ -342,15 +221,8 @@ static bool decode_field(const struct wire_field *field, struct decoded_notifica
         return field_content(field, &view->tracestate);
     case FIELD_ITEM:
         return field->type == WIRE_LENGTH && decode_item(field->content, &view->item);
-    case FIELD_TASK_STATUS:
-    case FIELD_CLIENT:
-    case FIELD_REVIEW:
-    case FIELD_REVIEW_UPDATE:
-    case FIELD_REVIEW_REFUSAL:
-    case FIELD_CUSTOM:
-        return decode_content(field, decoded);
     }
-    return true;
+    return decode_kind(field, decoded);
 }
 
 /* Whether the value consists of whole fields, and how many of them are in lists. */
@@ -429,48 +301,15 @@ static bool data_is_sound(struct bytes data)
 
 static bool content_is_sound(const struct notification *view)
 {
-    switch (view->type) {
-    case NOTIFICATION_TASK_STATUS:
-#define X(field, json, number)                   \
-    if (!text_is_sound(view->task_status.field)) \
+    const struct notification_fields *fields = &notification_fields[view->type];
+    /* Whatever writes the lane: no name may pass for an event of ours or of the client's. */
+    if (view->type == NOTIFICATION_CUSTOM && notification_event_problem(view->custom.event))
         return false;
-        TASK_STATUS_TEXTS(X)
-#undef X
-        return data_is_sound(view->task_status.data);
-    case NOTIFICATION_CLIENT:
-#define X(field, json, number)              \
-    if (!text_is_sound(view->client.field)) \
-        return false;
-        CLIENT_TEXTS(X)
-#undef X
-        return data_is_sound(view->client.data);
-    case NOTIFICATION_REVIEW_ALERT:
-#define X(field, json, number)              \
-    if (!text_is_sound(view->review.field)) \
-        return false;
-        REVIEW_TEXTS(X)
-#undef X
-        return data_is_sound(view->review.data);
-    case NOTIFICATION_REVIEW_UPDATED:
-#define X(field, json, number)                     \
-    if (!text_is_sound(view->review_update.field)) \
-        return false;
-        REVIEW_UPDATE_TEXTS(X)
-#undef X
-        return true;
-    case NOTIFICATION_REVIEW_REFUSED:
-#define X(field, json, number)                      \
-    if (!text_is_sound(view->review_refusal.field)) \
-        return false;
-        REVIEW_REFUSAL_TEXTS(X)
-#undef X
-        return true;
-    case NOTIFICATION_CUSTOM:
-        /* Whatever writes the lane: no name may pass for an event of ours or of the client's. */
-        return !notification_event_problem(view->custom.event) &&
-               text_is_sound(view->custom.task_id) && data_is_sound(view->custom.data);
-    }
-    return false;
+    for (size_t i = 0; i < fields->text_count; i++)
+        if (fields->texts[i].json &&
+            !text_is_sound(*notification_bytes(view, fields->texts[i].view)))
+            return false;
+    return fields->data.number == 0 || data_is_sound(*notification_bytes(view, fields->data.view));
 }
 
 static bool is_sound(const struct notification *view)
