@@ -266,14 +266,35 @@ static bool decode_fields(struct bytes rest, struct decoded_notification *decode
 
 /* --- What can be given to clients -------------------------------------------------------------- */
 
+/* How many bytes at the front are ASCII and not NUL. Of most texts that is all, and they are judged
+ * by words of eight. */
+static size_t ascii_size(struct bytes text)
+{
+    const uint64_t ones = UINT64_C(0x0101010101010101), highs = ones << 7;
+    size_t size = 0;
+    for (; text.size - size >= sizeof(uint64_t); size += sizeof(uint64_t)) {
+        uint64_t word;
+        memcpy(&word, text.data + size, sizeof(word));
+        /* Less one, a NUL has its high bit, and no other byte of ASCII gets it but behind a NUL. */
+        if ((word | (word - ones)) & highs)
+            break;
+    }
+    while (size < text.size && text.data[size] > 0 && text.data[size] < 0x80)
+        size++;
+    return size;
+}
+
 /* A text goes to clients as JSON in UTF-8: one that cannot would end the connection of each that is
  * given it. A lone surrogate in the manner of UTF-8 is written as an escape. A NUL is in no text of
  * ours, and would end it for a client that reads protobuf in C. */
 static bool text_is_sound(struct bytes text)
 {
-    while (text.size) {
+    for (;;) {
         uint32_t code;
-        size_t size = text.data[0] < 0x80 ? text.data[0] != 0 : unicode_decode(text, &code);
+        text = bytes_skip(text, ascii_size(text));
+        if (text.size == 0)
+            return true;
+        size_t size = text.data[0] ? unicode_decode(text, &code) : 0;
         if (size == 0 && text.size >= 3 && text.data[0] == 0xed && text.data[1] >= 0xa0 &&
             text.data[1] <= 0xbf && (text.data[2] & 0xc0) == 0x80)
             size = 3;
@@ -281,7 +302,6 @@ static bool text_is_sound(struct bytes text)
             return false;
         text = bytes_skip(text, size);
     }
-    return true;
 }
 
 static bool texts_are_sound(const struct bytes *texts, size_t count)

@@ -270,5 +270,83 @@ START_TEST(a_text_with_a_nul_is_malformed)
 }
 END_TEST
 
+/* What a text may be, byte by byte: ASCII without NUL, and sequences of UTF-8, surrogates too. */
+static bool is_sound(struct bytes text)
+{
+    static const uint32_t smallest[] = {0, 0, 0x80, 0x800, 0x10000};
+    for (size_t i = 0, size; i < text.size; i += size) {
+        uint8_t lead = text.data[i];
+        size = lead >= 0xf0 ? 4 : lead >= 0xe0 ? 3 : lead >= 0xc0 ? 2 : 1;
+        uint32_t code = size == 1 ? lead : lead & (0x7fu >> size);
+        if (lead == 0 || lead >= 0xf8 || (size == 1 && lead >= 0x80) || i + size > text.size)
+            return false;
+        for (size_t j = 1; j < size; j++) {
+            if ((text.data[i + j] & 0xc0) != 0x80)
+                return false;
+            code = code << 6 | (text.data[i + j] & 0x3f);
+        }
+        if (code < smallest[size] || code > 0x10ffff)
+            return false;
+    }
+    return true;
+}
+
+/* A notification that has this text, at most 127 bytes, for its id. */
+static bool text_is_taken(struct bytes text)
+{
+    auto_buffer struct buffer value = {0};
+    struct notification *decoded = NULL;
+    buffer_append(&value, BYTES_LITERAL("\x5a\x00\x0a")); /* an empty client notification; id */
+    buffer_append_byte(&value, (uint8_t)text.size);
+    buffer_append(&value, text);
+    enum status status = notification_decode(buffer_peek(&value), &decoded);
+    ck_assert(status == STATUS_OK || status == STATUS_MALFORMED);
+    notification_free(decoded);
+    return status == STATUS_OK;
+}
+
+START_TEST(each_byte_is_judged_wherever_it_stands)
+{
+    enum { MOST = 26 };
+    for (unsigned byte = 0; byte < 256; byte++)
+        for (size_t size = 1; size <= MOST; size++)
+            for (size_t at = 0; at < size; at++) {
+                uint8_t text[MOST];
+                memset(text, size % 2 ? 0x7f : 0x01, size);
+                text[at] = (uint8_t)byte;
+                ck_assert_msg(text_is_taken(bytes_of(text, size)) == (byte > 0 && byte < 0x80),
+                              "%u at %zu of %zu", byte, at, size);
+            }
+}
+END_TEST
+
+START_TEST(texts_are_judged_as_they_are_byte_by_byte)
+{
+    static const struct bytes pieces[] = {BYTES_LITERAL("a"),
+                                          BYTES_LITERAL("eight by"),
+                                          BYTES_LITERAL("\x7f\x01"),
+                                          BYTES_LITERAL("\xc2\x80"),
+                                          BYTES_LITERAL("\xe2\x82\xac"),
+                                          BYTES_LITERAL("\xed\xa0\x80"),
+                                          BYTES_LITERAL("\xf0\x9f\x98\x80")};
+    enum { PIECES = sizeof(pieces) / sizeof(pieces[0]) };
+    uint64_t seed = 7;
+    unsigned sound = 0;
+    for (int round = 0; round < ROUNDS; round++) {
+        auto_buffer struct buffer text = {0};
+        for (unsigned count = pick(&seed, 12); count > 0; count--)
+            buffer_append(&text, pieces[pick(&seed, PIECES)]);
+        if (buffer_size(&text) > 0 && pick(&seed, 2))
+            text.data[pick(&seed, text.end)] = (uint8_t)pick(&seed, 256);
+        bool taken = text_is_taken(buffer_peek(&text));
+        ck_assert(taken == is_sound(buffer_peek(&text)));
+        sound += taken;
+    }
+    ck_assert_uint_gt(sound, ROUNDS / 3);
+    ck_assert_uint_lt(sound, ROUNDS * 9 / 10);
+}
+END_TEST
+
 TEST_PROGRAM("notification_decode", every_field_is_read, the_view_stands_in_the_value,
-             values_that_were_changed_are_read_alike, a_text_with_a_nul_is_malformed)
+             values_that_were_changed_are_read_alike, a_text_with_a_nul_is_malformed,
+             each_byte_is_judged_wherever_it_stands, texts_are_judged_as_they_are_byte_by_byte)
