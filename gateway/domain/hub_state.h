@@ -23,7 +23,7 @@
  *   room_table.h     the rooms of a lane by hash
  *   lane.h           lanes and rooms; membership.h, who is in them
  *
- * Calls go down only, so that nobody finds his own state half changed: hub.c, session.c, join.c
+ * Calls go down only, so that nobody finds his own state half changed: hub*.c, session.c, join.c
  * and refresh.c decide; read_back.c, catch_up.c, history_search.c and resume.c move sessions
  * along; below stand those that hold state. The lower ones note or return what they notice. */
 #ifndef GATEWAY_DOMAIN_HUB_STATE_H

@@ -20,7 +20,7 @@
  *
  * Read by anyone; written by place.c alone, which asserts each change of state against a table.
  * The functions below move a place; each is named after what has happened.
- * Where its messages come from is not here: hub.c, catch_up.c, read_back.c. */
+ * Where its messages come from is not here: hub_lanes.c, catch_up.c, read_back.c. */
 #ifndef GATEWAY_DOMAIN_PLACE_H
 #define GATEWAY_DOMAIN_PLACE_H
 
