@@ -135,7 +135,7 @@ static void append_published(const struct job *job, struct buffer *json)
 
 /* Keyed by the task, so that the decisions about one task lie in one partition, in order; a
  * record without a task has its own key. An event that was refused before its id was read has
- * one by now: where it came from (make_dead_letter()). */
+ * one by now: where it came from (job_make_dead_letter()). */
 void audit_add(struct job *job)
 {
     const struct decision *decision = job->decision;

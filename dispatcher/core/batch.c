@@ -3,12 +3,13 @@
  *
  * Invariant: the outputs of one record stand together, at the end, until the next record is
  * processed. Therefore a record that turns out to be a dead letter takes back what it had led to
- * by setting output_count to what it was before (pipeline.c), and counts are kept apart in the
+ * by setting output_count to what it was before (job_letters.c), and counts are kept apart in the
  * same way. */
 #include "batch.h"
 
 #include <assert.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "mem.h"
 
@@ -61,6 +62,7 @@ void batch_deinit(struct batch *batch)
     arena_deinit(&batch->arena);
     free(batch->outputs);
     free(batch->rule_matches);
+    lookup_deinit(&batch->items);
     *batch = (struct batch){0};
 }
 
@@ -90,4 +92,37 @@ void batch_add_match(struct batch *batch, uint32_t rule)
     }
     assert(batch->rule_match_count < batch->rule_match_capacity);
     batch->rule_matches[batch->rule_match_count++] = rule;
+}
+
+/* Of the same lane, item and rooms. */
+static bool is_same_item(const struct output *a, const struct output *b)
+{
+    return a->partition == b->partition && bytes_equal(a->key, b->key) &&
+           strcmp(a->topic, b->topic) == 0;
+}
+
+/* From the end, so that the last of each key stays, where it stands: other keys may tell the same
+ * room of the same item, and their order is what decides. */
+void batch_supersede_items(struct batch *batch, uint64_t hash_seed)
+{
+    struct lookup *items = &batch->items;
+    assert(batch->counts.items == 0);
+    lookup_clear(items);
+    items->seed = hash_seed;
+    for (size_t i = batch->output_count; i-- > 0;) {
+        struct output *output = &batch->outputs[i];
+        const struct output *later;
+        if (output->kind != OUTPUT_ITEM)
+            continue;
+        uint64_t hash = lookup_hash(items, (uint32_t)output->partition, output->key);
+        uint32_t at = 0;
+        while ((later = lookup_next(items, hash, &at)) && !is_same_item(later, output))
+            continue;
+        batch->counts.items++;
+        output->superseded = later != NULL;
+        if (later)
+            batch->counts.items_superseded++;
+        else
+            lookup_add(items, hash, output);
+    }
 }

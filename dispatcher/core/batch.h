@@ -5,6 +5,7 @@
 
 #include "arena.h"
 #include "event.h"
+#include "lookup.h"
 #include "notification.h"
 #include "review_judge.h"
 
@@ -126,6 +127,7 @@ struct batch {
     uint32_t *rule_matches; /* rule indexes, one for each match */
     size_t rule_match_count;
     size_t rule_match_capacity;
+    struct lookup items; /* of batch_supersede_items(): the last output of each key */
     struct batch_counts counts;
 };
 
@@ -136,5 +138,9 @@ void batch_deinit(struct batch *batch);
 /* A zeroed output at the end. The pointer is good until the next call. */
 struct output *batch_add(struct batch *batch);
 void batch_add_match(struct batch *batch, uint32_t rule);
+
+/* Marks what a later record of the batch makes needless in state topics. Once, after the last record
+ * of a batch. The seed is random, of this process alone: keys come from events. */
+void batch_supersede_items(struct batch *batch, uint64_t hash_seed);
 
 #endif

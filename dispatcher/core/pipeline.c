@@ -14,12 +14,8 @@
  * is memory and not knowledge, or a batch that is done again after an abort would come out
  * differently. */
 #include <assert.h>
-#include <inttypes.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 
-#include "dead_letter.h"
 #include "event_keys.h"
 #include "mem.h"
 #include "pipeline_private.h"
@@ -53,7 +49,6 @@ struct pipeline *pipeline_new(const struct pipeline_settings *settings)
     pipeline->rooms.seed = settings->hash_seed;
     pipeline->lanes.seed = settings->hash_seed;
     pipeline->keys.seed = settings->hash_seed;
-    pipeline->items.seed = settings->hash_seed;
     return pipeline;
 }
 
@@ -69,7 +64,6 @@ void pipeline_free(struct pipeline *pipeline)
     lookup_deinit(&pipeline->rooms);
     lookup_deinit(&pipeline->lanes);
     lookup_deinit(&pipeline->keys);
-    lookup_deinit(&pipeline->items);
     buffer_deinit(&pipeline->last_keys);
     buffer_deinit(&pipeline->event_text);
     buffer_deinit(&pipeline->text);
@@ -97,70 +91,6 @@ void pipeline_ask_only(struct pipeline *pipeline, unsigned rule)
 const struct rule_set *pipeline_rules(const struct pipeline *pipeline)
 {
     return pipeline->rules;
-}
-
-/* What an event without an id is called: no other record has this place. */
-static struct bytes origin_of(struct arena *arena, const struct record *record)
-{
-    char text[300];
-    int size = snprintf(text, sizeof(text), "%.*s-%" PRId32 "-%" PRId64, BYTES_PRINT(record->topic),
-                        record->partition, record->offset);
-    if (record->part > 0)
-        size += snprintf(text + size, sizeof(text) - (size_t)size, "-%u", record->part);
-    assert(size > 0 && (size_t)size < sizeof(text)); /* Kafka's names have at most 249 bytes */
-    return arena_copy(arena, bytes_of(text, (size_t)size));
-}
-
-/* Called once for a record at most, wherever it stands: the outputs are cut back to what they
- * were before it. Counts of what happened stay (remarks, rooms left out); those of notifications
- * go, as they did not happen. The audit record, if any, comes after it and stays. */
-static void make_dead_letter(struct job *job, enum dead_reason reason, const char *problem)
-{
-    const struct pipeline_settings *settings = &job->pipeline->settings;
-    struct decision *decision = job->decision;
-    assert(!decision->dead && decision->first_output <= job->batch->output_count);
-    /* What the event had led to so far is not to be. */
-    job->batch->output_count = decision->first_output;
-    memcpy(job->batch->counts.notifications, job->counts_before.notifications,
-           sizeof(job->counts_before.notifications));
-    if (decision->event_id.size == 0)
-        decision->event_id = origin_of(&job->batch->arena, job->record);
-    decision->dead = true;
-    decision->reason = reason;
-    decision->problem = job_told(job, problem);
-    const struct dead_letter letter = {
-        .topic = settings->dead_letter_topic,
-        .reason = reason,
-        .problem = decision->problem,
-        .rules_revision = rule_set_revision(job->pipeline->rules),
-        .rule = job->blamed,
-        .value_limit = settings->limits.notification_bytes,
-    };
-    dead_letter_add(&letter, job->record, job->batch);
-}
-
-static void make_dead_letter_format(struct job *job, enum dead_reason reason, const char *format,
-                                    ...) PRINTF_LIKE(3, 4);
-
-static void make_dead_letter_format(struct job *job, enum dead_reason reason, const char *format,
-                                    ...)
-{
-    char text[512];
-    va_list arguments;
-    va_start(arguments, format);
-    vsnprintf(text, sizeof(text), format, arguments);
-    va_end(arguments);
-    make_dead_letter(job, reason, text);
-}
-
-/* What is no word of its own in the dead letter's header is malformed: the text says the rest. */
-static enum dead_reason reason_of(enum status status)
-{
-    assert(status != STATUS_OK);
-    return status == STATUS_UNSUPPORTED                          ? DEAD_UNSUPPORTED
-           : status == STATUS_TOO_LARGE                          ? DEAD_TOO_LARGE
-           : status == STATUS_LIMIT || status == STATUS_TOO_DEEP ? DEAD_LIMIT
-                                                                 : DEAD_MALFORMED;
 }
 
 /* How often dispatchers have handled what led to this record: an event that rules send round in a
@@ -217,11 +147,10 @@ static bool read_event_id(struct job *job)
 {
     struct bytes id = job_text(job, EVENT_FIELD_ID);
     if (id.size > EVENT_ID_LIMIT) {
-        make_dead_letter(job, DEAD_LIMIT, "the event's id is longer than 512 bytes");
+        job_make_dead_letter(job, DEAD_LIMIT, "the event's id is longer than 512 bytes");
         return false;
     }
-    job->event_id = id.size > 0 ? arena_copy(&job->batch->arena, id)
-                                : origin_of(&job->batch->arena, job->record);
+    job->event_id = id.size > 0 ? arena_copy(&job->batch->arena, id) : job_origin(job);
     job->decision->event_id = job->event_id;
     job->has_own_id = id.size > 0;
     return true;
@@ -263,14 +192,6 @@ static void remember_event(struct job *job)
     review_remember(job);
 }
 
-static void make_size_letter(struct job *job, struct bytes rule)
-{
-    make_dead_letter_format(job, DEAD_LIMIT,
-                            "a notification would be larger than %zu bytes "
-                            "(dispatcher.limits.notification_size), at rule %.*s",
-                            job->pipeline->settings.limits.notification_bytes, BYTES_PRINT(rule));
-}
-
 /* From here on rules act. The rule at hand is kept in `blamed`, so that a dead letter names the
  * rule that an operator has to look at; once all rules are through, nobody is to blame but a
  * notification's own rules. */
@@ -290,25 +211,25 @@ static void notify(struct job *job)
             job->blamed = bytes_of(NULL, 0);
             break;
         case DRAFT_FIELD_MISSING:
-            make_dead_letter_format(
+            job_make_dead_letter_format(
                 job, DEAD_FIELD_MISSING, "rule %.*s needs %.*s, which the event does not have",
                 BYTES_PRINT(rule->name), BYTES_PRINT(draft_missing_field(job, rule)));
             return;
         case DRAFT_TOO_MANY_ROOMS:
-            make_dead_letter_format(
+            job_make_dead_letter_format(
                 job, DEAD_LIMIT,
                 "more than %u rooms (dispatcher.limits.rooms_per_event), at rule %.*s",
                 job->pipeline->settings.limits.rooms_per_event, BYTES_PRINT(rule->name));
             return;
         case DRAFT_LIST_TOO_LONG:
-            make_dead_letter_format(job, DEAD_LIMIT,
-                                    "rooms of a list with more than %u elements "
-                                    "(dispatcher.limits.rooms_per_list), at rule %.*s",
-                                    job->pipeline->settings.limits.rooms_per_list,
-                                    BYTES_PRINT(rule->name));
+            job_make_dead_letter_format(job, DEAD_LIMIT,
+                                        "rooms of a list with more than %u elements "
+                                        "(dispatcher.limits.rooms_per_list), at rule %.*s",
+                                        job->pipeline->settings.limits.rooms_per_list,
+                                        BYTES_PRINT(rule->name));
             return;
         case DRAFT_TOO_LARGE:
-            make_size_letter(job, rule->name);
+            job_make_size_letter(job, rule->name);
             return;
         }
     }
@@ -317,33 +238,7 @@ static void notify(struct job *job)
     if (!large)
         return;
     job->blamed = large->rules->name;
-    make_size_letter(job, large->rules->name);
-}
-
-/* The limits exist because one event can be made to cost as much as a million others. The text
- * names the rule at hand: often one costly pattern is the cause and not the event. */
-static void make_limit_letter(struct job *job, const struct matcher_error *error)
-{
-    assert(error->limit != MATCHER_LIMIT_NONE);
-    const struct pipeline *pipeline = job->pipeline;
-    const struct pipeline_limits *limits = &pipeline->settings.limits;
-    struct bytes rule = BYTES_LITERAL("-");
-    if (error->rule != MATCHER_NO_RULE) {
-        unsigned index = rule_set_rule_of(pipeline->rules, error->rule);
-        rule = rule_set_at(pipeline->rules, index)->name;
-        job->blamed = rule;
-    }
-    if (error->limit == MATCHER_LIMIT_VALUES)
-        make_dead_letter_format(
-            job, DEAD_LIMIT,
-            "more than %u values at paths that rules name (dispatcher.limits.values), at rule "
-            "%.*s",
-            limits->values, BYTES_PRINT(rule));
-    else
-        make_dead_letter_format(job, DEAD_LIMIT,
-                                "judging the event takes more than %" PRIu64
-                                " steps (dispatcher.limits.steps), at rule %.*s",
-                                limits->steps, BYTES_PRINT(rule));
+    job_make_size_letter(job, large->rules->name);
 }
 
 /* All that is wrong with the text itself is found here, by the only pass that reads every byte
@@ -357,10 +252,10 @@ static bool match_rules(struct job *job, struct bytes json, struct matcher_resul
     if (status == STATUS_OK)
         return true;
     if (error.limit != MATCHER_LIMIT_NONE)
-        make_limit_letter(job, &error);
+        job_make_limit_letter(job, &error);
     else
-        make_dead_letter_format(job, reason_of(status), "%s at byte %zu", error.problem,
-                                error.offset);
+        job_make_dead_letter_format(job, dead_reason_of(status), "%s at byte %zu", error.problem,
+                                    error.offset);
     return false;
 }
 
@@ -384,7 +279,7 @@ static bool read_once(struct job *job, struct bytes json, struct matcher_result 
     if (!match_rules(job, json, result))
         return false;
     if (field_set_extract(rule_set_fields(pipeline->rules), json, &pipeline->values) != STATUS_OK) {
-        make_dead_letter(job, DEAD_MALFORMED, "not one valid JSON object");
+        job_make_dead_letter(job, DEAD_MALFORMED, "not one valid JSON object");
         return false;
     }
     job->values = pipeline->values.items;
@@ -407,7 +302,7 @@ static bool read_event_fields(struct job *job, struct bytes json, struct matcher
     enum status status =
         event_keep_last_keys(json, names, &pipeline->keys, &pipeline->last_keys, &error);
     if (status != STATUS_OK) {
-        make_dead_letter(job, reason_of(status), error.text);
+        job_make_dead_letter(job, dead_reason_of(status), error.text);
         return false;
     }
     if (!read_once(job, buffer_peek(&pipeline->last_keys), result))
@@ -428,8 +323,9 @@ static bool check_event_names(struct job *job)
             continue;
         buffer_clear(text);
         if (field_value_text(value, text, &unfit) && unfit) {
-            make_dead_letter_format(job, DEAD_MALFORMED, "%s holds U+0000 or half a surrogate pair",
-                                    identities[i].name);
+            job_make_dead_letter_format(job, DEAD_MALFORMED,
+                                        "%s holds U+0000 or half a surrogate pair",
+                                        identities[i].name);
             return false;
         }
     }
@@ -450,25 +346,25 @@ static void process_record(struct job *job)
     if (event_is_tombstone(record)) {
         job->batch->counts.tombstones++;
         job->decision->tombstone = true;
-        job->decision->event_id = origin_of(&job->batch->arena, record);
+        job->decision->event_id = job_origin(job);
         return;
     }
     /* Cheap refusals first: a record that is too large, or goes in circles, is not even looked
      * into. */
     if (record->value.size > limits->event_bytes) {
-        make_dead_letter_format(
+        job_make_dead_letter_format(
             job, DEAD_TOO_LARGE,
             "the record has %zu bytes, the limit is %zu (dispatcher.limits.event_size)",
             record->value.size, limits->event_bytes);
         return;
     }
     if (record->fault) {
-        make_dead_letter(job, reason_of(record->fault->status), record->fault->text);
+        job_make_dead_letter(job, dead_reason_of(record->fault->status), record->fault->text);
         return;
     }
     job->hops = hops_of(record);
     if (job->hops > limits->hops) {
-        make_dead_letter_format(
+        job_make_dead_letter_format(
             job, DEAD_LOOP,
             "it has been through dispatchers %u times, the limit is %u (dispatcher.limits.hops)",
             job->hops, limits->hops);
@@ -476,7 +372,7 @@ static void process_record(struct job *job)
     }
     enum status status = event_canonical(record, &pipeline->event_text, &json, &format, &error);
     if (status != STATUS_OK) {
-        make_dead_letter(job, reason_of(status), error.text);
+        job_make_dead_letter(job, dead_reason_of(status), error.text);
         return;
     }
     job->batch->counts.formats[record->part > 0 ? EVENT_CLOUD_BATCH : format]++;
@@ -528,7 +424,7 @@ void pipeline_process(struct pipeline *pipeline, struct partition_state *state,
     lookup_clear(&pipeline->lanes);
     batch->counts.records++;
     if (is_of_review_log(pipeline, record)) {
-        decision->event_id = origin_of(&batch->arena, record);
+        decision->event_id = job_origin(&job);
         review_log_process(&job);
         return;
     }
@@ -554,7 +450,7 @@ void pipeline_reject(struct pipeline *pipeline, const struct record *record, con
     if (is_of_review_log(pipeline, record))
         batch->counts.review_records[REVIEW_MALFORMED]++;
     else
-        make_dead_letter(&job, DEAD_REJECTED, problem);
+        job_make_dead_letter(&job, DEAD_REJECTED, problem);
 }
 
 void pipeline_keep_reviews(struct pipeline *pipeline, bool keep)
@@ -570,37 +466,6 @@ void pipeline_set_log_time(struct pipeline *pipeline, int64_t now_ms)
 void pipeline_keep_items(struct pipeline *pipeline, bool keep)
 {
     pipeline->settings.keeps_items = keep;
-}
-
-/* Of the same lane, item and rooms. */
-static bool is_same_item(const struct output *a, const struct output *b)
-{
-    return a->partition == b->partition && bytes_equal(a->key, b->key) &&
-           strcmp(a->topic, b->topic) == 0;
-}
-
-/* From the end, so that the last of each key stays, where it stands: other keys may tell the same
- * room of the same item, and their order is what decides. */
-void pipeline_supersede_items(struct pipeline *pipeline, struct batch *batch)
-{
-    struct lookup *items = &pipeline->items;
-    lookup_clear(items);
-    for (size_t i = batch->output_count; i-- > 0;) {
-        struct output *output = &batch->outputs[i];
-        const struct output *later;
-        if (output->kind != OUTPUT_ITEM)
-            continue;
-        uint64_t hash = lookup_hash(items, (uint32_t)output->partition, output->key);
-        uint32_t at = 0;
-        while ((later = lookup_next(items, hash, &at)) && !is_same_item(later, output))
-            continue;
-        batch->counts.items++;
-        output->superseded = later != NULL;
-        if (later)
-            batch->counts.items_superseded++;
-        else
-            lookup_add(items, hash, output);
-    }
 }
 
 struct keeper {

@@ -128,10 +128,6 @@ void pipeline_keep_reviews(struct pipeline *pipeline, bool keep);
  * first 0: none is. */
 void pipeline_set_log_time(struct pipeline *pipeline, int64_t now_ms);
 
-/* Marks what a later record of the batch makes needless in state topics. After the last record of a
- * batch. */
-void pipeline_supersede_items(struct pipeline *pipeline, struct batch *batch);
-
 /* Appends the records that keep what has changed in a state since its last commit. */
 void pipeline_flush_state(struct partition_state *state, const char *topic, int32_t partition,
                           struct batch *batch);

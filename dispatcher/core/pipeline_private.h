@@ -20,8 +20,7 @@ struct pipeline {
     struct lookup drafts;     /* of the event at hand: struct draft, draft_room and draft_lane */
     struct lookup rooms;
     struct lookup lanes;
-    struct lookup keys;  /* of an event that has a key twice */
-    struct lookup items; /* of a batch: struct output, the last of its key */
+    struct lookup keys; /* of an event that has a key twice */
     bool keeps_reviews;
     int64_t log_now_ms; /* by the log of reviews */
 };
@@ -163,6 +162,19 @@ void review_remember(struct job *job);
 
 /* A record of the log of reviews. */
 void review_log_process(struct job *job);
+
+/* What a record without an id of its own is called: no other one has this place. In the batch. */
+struct bytes job_origin(struct job *job);
+
+/* Makes a dead letter of the job's record; once at most. `problem` is for a person. */
+void job_make_dead_letter(struct job *job, enum dead_reason reason, const char *problem);
+void job_make_dead_letter_format(struct job *job, enum dead_reason reason, const char *format, ...)
+    PRINTF_LIKE(3, 4);
+/* Of a notification that this rule would make. */
+void job_make_size_letter(struct job *job, struct bytes rule);
+void job_make_limit_letter(struct job *job, const struct matcher_error *error);
+/* The word for it. Not STATUS_OK. */
+enum dead_reason dead_reason_of(enum status status);
 
 /* The text of an event's field, empty if it has none. Borrows from the event or the batch. */
 struct bytes job_text(struct job *job, enum event_field field);

@@ -159,7 +159,7 @@ void runner_judge(struct runner *runner)
         note_sources(runner, before, (int)i);
     }
     log_void(runner);
-    pipeline_supersede_items(runner->pipeline, &runner->batch);
+    batch_supersede_items(&runner->batch, runner->hash_seed);
     size_t before = runner->batch.output_count;
     state_store_flush(runner->store, &runner->batch);
     note_sources(runner, before, -1);

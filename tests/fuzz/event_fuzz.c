@@ -110,7 +110,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                                   .header_count = header_counts[set]};
     batch_reset(&batch);
     pipeline_process(open_pipeline(), NULL, &record, &batch, &decision);
-    pipeline_supersede_items(open_pipeline(), &batch);
+    batch_supersede_items(&batch, 1);
     for (size_t i = 0; i < batch.output_count; i++) {
         const struct output *output = &batch.outputs[i];
         if (output->kind == OUTPUT_NOTIFICATION) {

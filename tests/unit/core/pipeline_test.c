@@ -224,7 +224,7 @@ static void feed_batch(struct fixture *fixture, const char *const *events)
                                 .has_value = true};
         pipeline_process(fixture->pipeline, NULL, &record, &fixture->batch, &fixture->decision);
     }
-    pipeline_supersede_items(fixture->pipeline, &fixture->batch);
+    batch_supersede_items(&fixture->batch, 1);
 }
 
 static void fixture_open_keeping(struct fixture *fixture, const char *rules_text)
