@@ -7,8 +7,6 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define STALL_LIMIT_DEFAULT "5s" /* of the settings of both programs */
-
 /* Zeroed: not behind. */
 struct stall {
     int64_t since_ms; /* since when it has been behind without a step; 0: it is not behind */

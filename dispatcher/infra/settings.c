@@ -9,8 +9,6 @@
 #include <stddef.h>
 #include <string.h>
 
-#include "stall.h"
-
 /* What it is about, who and by which command, and its rooms: generously. */
 enum { REVIEW_UPDATE_BYTES = 4 * REVIEW_TEXT_LIMIT };
 
@@ -187,7 +185,7 @@ static const struct setting table[] = {
     {.path = "dispatcher.read_stall",
      .type = SETTING_DURATION,
      .offset = TARGET(stall_ms),
-     .default_text = STALL_LIMIT_DEFAULT,
+     .default_text = "5s",
      .minimum = 1000,
      .maximum = 3600000,
      .help = "A partition that grows, and of which nothing comes for so long, is read anew."},

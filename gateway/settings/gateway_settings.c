@@ -13,7 +13,6 @@
 #include "hub.h"
 #include "json.h"
 #include "presence.h"
-#include "stall.h"
 #include "token.h"
 #include "websocket_frame.h"
 #include "ws_message.h"
@@ -426,9 +425,10 @@ static const struct setting table[] = {
 
     SETTING(DURATION, "broker_check", probe_interval_ms, "5s", RANGE(500, HOURS),
             .help = "How often the broker is asked whether it is there."),
-    SETTING(DURATION, "read_stall", stall_ms, STALL_LIMIT_DEFAULT, RANGE(1000, HOURS),
+    SETTING(DURATION, "read_stall", stall_ms, "2s", RANGE(1000, HOURS),
             .help = "A lane whose log grows, and of which nothing comes for so long, is told to "
-                    "its clients as stale, and read anew."),
+                    "its clients as stale, and read anew. They are told within one and a half "
+                    "times as long, and a second."),
     SETTING(DURATION, "drain.grace", drain_grace_ms, "2s", RANGE(0, HOURS),
             .help =
                 "How long clients stay after SIGTERM, while load balancers notice that the gateway "
