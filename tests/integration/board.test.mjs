@@ -2,7 +2,7 @@
  * topic, after opening, after reloads in the middle of traffic, and with the gateway killed meanwhile. On a real broker, by
  * the demo's own rules and configuration. */
 import assert from 'node:assert/strict';
-import { execFile, execFileSync } from 'node:child_process';
+import { execFile } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
@@ -11,23 +11,17 @@ import { Random } from '../../deploy/demo-app/backend/random.mjs';
 import { TaskStream } from '../../deploy/demo-app/backend/stream.mjs';
 import { INPUT_TOPIC } from './lib/backend.mjs';
 import { openBrowser } from './lib/browser.mjs';
-import { PROGRAMS, SLOW, SOURCE_DIR, TESTS_DIR } from './lib/places.mjs';
-import { freePort } from './lib/ports.mjs';
+import { CONFIG, Demo, rulesOfDemo, topicsOfDemo, worldOfDemo } from './lib/demo_page.mjs';
+import { PROGRAMS, SLOW, SOURCE_DIR } from './lib/places.mjs';
 import { eventually, sleep } from './lib/wait.mjs';
 import { World } from './lib/world.mjs';
 
-const CONFIG = 'deploy/config/smartstack.yaml';
 const TENANT = 'acme-insurance';
 const REVIEWER = 'usr_b5364cff'; // of all queues
 const RELOADS = 10;
 const RUNNING = 200;
 const REVIEWS = 300;
 const WITHIN = 60000 * SLOW;
-
-const demoApp = (...names) => path.join(SOURCE_DIR, 'deploy/demo-app', ...names);
-const worldOfDemo = JSON.parse(fs.readFileSync(demoApp('world.json'), 'utf8'));
-const topics = Object.fromEntries(fs.readFileSync(path.join(SOURCE_DIR, 'deploy/config/topics'), 'utf8').split('\n')
-    .filter((line) => /^[\w.-]+:\d+$/.test(line)).map((line) => line.split(':')).map(([name, count]) => [name, Number(count)]));
 
 /* The demo's backend without its clock: tasks go on as fast as the test wants. */
 class Traffic {
@@ -93,6 +87,7 @@ class Truth {
         const reviews = await this.#reviews(events, queues);
         const inPhase = (phase) => [...tasks.values()].filter((task) => task.phase === phase);
         return {
+            begun: Math.min(...records.map(({ timestamp }) => timestamp)),
             counts: Object.fromEntries([...['waiting', 'running', 'completed', 'failed'].map((phase) => [phase, inPhase(phase).length]), ['reviews', reviews.length]]),
             lists: {
                 waiting: sorted(inPhase('waiting')), running: sorted(inPhase('running')),
@@ -169,7 +164,7 @@ async function rows(id) {
     return { rows: [...seen].sort(([a], [b]) => a - b).map(([, row]) => row), most };
 }
 
-async function assertShows(page, { counts, lists }, what, { whole = false } = {}) {
+async function assertShows(page, { counts, lists, begun }, what, { whole = false } = {}) {
     let shown;
     const show = () => `${what}: ${JSON.stringify(shown)}, but it is ${JSON.stringify(counts)}`;
     await eventually(async () => isDeepStrictEqual(shown = await page.evaluate(tiles), counts), { timeout: WITHIN, what: show });
@@ -186,52 +181,15 @@ async function assertShows(page, { counts, lists }, what, { whole = false } = {}
         lists.reviews.map((review) => ({ ...review, reason: words(review.reason) })), `${what}: reviews`);
     assert.ok(list.rows.every(({ title }) => /\.(pdf|jpg|JPG|docx|tiff|mp3)( \+\d)?$/.test(title)), `${what}: titles of reviews`);
     assert.ok(list.most < 60, `${what}: ${list.most} reviews are in the document`);
-    /* A state topic that is younger than state.retention does not pretend to be whole, and the page tells since when it is. */
-    assert.match(await page.textContent('#board-note'), /^(What has not changed since [^.]* is not shown\.)?$/);
-}
-
-/* What the demo serves; its client is that of the tests. */
-function servedFolder(world) {
-    const folder = path.join(world.data, 'public');
-    fs.mkdirSync(path.join(folder, 'vendor'), { recursive: true });
-    for (const name of ['index.html', 'icon.svg', 'js', 'style'])
-        fs.cpSync(demoApp('page', name), path.join(folder, name), { recursive: true });
-    fs.copyFileSync(demoApp('world.json'), path.join(folder, 'world.json'));
-    fs.copyFileSync(path.join(TESTS_DIR, 'node_modules/socket.io-client/dist/socket.io.js'), path.join(folder, 'vendor/socket.io.js'));
-    return folder;
-}
-
-class Demo {
-    static async start(world, rules) {
-        const demo = new Demo();
-        const [dispatcherPort, port, operations] = [await freePort(), await freePort(), await freePort()];
-        const environment = {
-            SMARTSTACK_KAFKA_BOOTSTRAP_SERVERS: world.broker.address, SMARTSTACK_DISPATCHER_RULES: rules, SMARTSTACK_DISPATCHER_HTTP_PORT: String(dispatcherPort),
-            SMARTSTACK_GATEWAY_HTTP_PORT: String(port), SMARTSTACK_GATEWAY_HTTP_ADDRESS: '127.0.0.1', SMARTSTACK_GATEWAY_OPERATIONS_PORT: String(operations),
-            SMARTSTACK_GATEWAY_HTTP_STATIC_DIRECTORY: servedFolder(world), SMARTSTACK_GATEWAY_AUTH_MODE: 'development',
-            SMARTSTACK_GATEWAY_RECOVERY_KEYS: 'a-secret-of-the-cursors-0123456789abcdef',
-        };
-        const start = (name, url) => Object.assign(world.program(name, PROGRAMS[name], ['--config', CONFIG], { environment, directory: SOURCE_DIR }).start(), { operations: url });
-        demo.dispatcher = start('dispatcher', `http://127.0.0.1:${dispatcherPort}`);
-        demo.gateway = start('gateway', `http://127.0.0.1:${operations}`);
-        Object.assign(demo, { world, url: `http://127.0.0.1:${port}`, address: `http://127.0.0.1:${port}/?tenant=${TENANT}&user=${REVIEWER}` });
-        await Promise.all([world.waitReady(demo.dispatcher), world.waitReady(demo.gateway)]);
-        return demo;
-    }
-
-    /* kill -9, and back at its port. */
-    async killGateway(environment = {}) {
-        await this.gateway.kill();
-        Object.assign(this.gateway.environment, environment);
-        this.gateway.start();
-        await this.world.waitReady(this.gateway);
-    }
+    /* A state topic that is younger than state.retention does not pretend to be whole; it is since its first record. */
+    const note = await page.evaluate(() => ({ text: document.getElementById('board-note').textContent, since: Number(document.getElementById('board-note').dataset.since) }));
+    assert.match(note.text, note.since ? /^What has not changed since [^.]* is not shown\.$/ : /^$/);
+    assert.ok(note.since <= begun, `${what}: since ${new Date(note.since).toISOString()}, first events were there at ${new Date(begun).toISOString()}`);
 }
 
 test('the page shows what is so: when it opens, and after each reload', { timeout: 400000 * SLOW }, async (t) => {
-    const world = await World.open(t, 'board', { topics });
-    const rules = path.join(world.data, 'rules.yaml');
-    fs.writeFileSync(rules, execFileSync(demoApp('rules')));
+    const world = await World.open(t, 'board', { topics: topicsOfDemo });
+    const rules = rulesOfDemo(world);
     const truth = new Truth(world, rules);
     const traffic = new Traffic(await world.backend());
     const started = performance.now();
@@ -261,7 +219,7 @@ test('the page shows what is so: when it opens, and after each reload', { timeou
 
 async function assertBoard(t, { world, demo, truth, traffic, model, browser }) {
     const { page } = browser;
-    await page.goto(demo.address);
+    await page.goto(demo.address(TENANT, REVIEWER));
     const screenshot = (name) => page.screenshot({ path: path.join(world.logs, `${name}.png`) });
     await assertShows(page, model, 'opened', { whole: true });
     await screenshot('opened');

@@ -5,6 +5,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
+import { Decisions } from './decisions.mjs';
 import { fail, readOptions } from './options.mjs';
 import { EventProducer } from './producer.mjs';
 import { Random } from './random.mjs';
@@ -17,11 +18,13 @@ const reportMs = 30_000;
 const aliveMs = 1000;
 const openingSeconds = 8; // the stream starts with twice the rate of new tasks, so that there is something to see
 const archiveMs = 8 * 60_000; // how long boards show a task that has ended
+const decided = { approve: 'approved', edit: 'corrected', reject: 'rejected' };
 const boardTasks = 400; // of the largest tenant, so many that have ended: at a high rate they are archived sooner
 
 const options = readOptions(program, {
   brokers: { default: '127.0.0.1:9092', help: 'HOST:PORT[,HOST:PORT]' },
   topic: { default: 'tasks.events', help: 'where the events go' },
+  decisions: { default: '', help: 'topic of what people decided about reviews' },
   rate: { default: '12', number: true, help: 'events per second, on average' },
   seed: { default: '1', number: true, help: 'the same seed makes the same tasks' },
   count: { default: '0', number: true, help: 'end after so many events; 0: never' },
@@ -63,6 +66,7 @@ class Backend {
   #nextTaskMs;
   #made = 0;
   #open = new Map(); // tasks that boards show, and how many events each has made
+  #decided = new Set(); // tasks that people have decided about
 
   constructor(world, nowMs) {
     this.#meanGapMs = meanGapOf(world);
@@ -85,15 +89,34 @@ class Backend {
     }
     for (let due = this.#schedule.take(nowMs); due; due = this.#schedule.take(nowMs)) {
       const { task, index } = due.item;
-      emit(this.#stream.event(task, task.steps[index], index + 1, new Date()));
-      this.#made += 1;
+      const step = task.steps[index];
+      const isOver = step.event.startsWith('review.') && this.#decided.has(task);
+      if (!isOver) this.#emit(task, step, emit);
       if (options.count && this.#made >= options.count) return false;
       if (index + 1 < task.steps.length) {
-        this.#open.set(task, index + 1);
         this.#plan(task, index + 1, due.atMs);
-      } else this.#open.delete(task);
+      } else {
+        this.#open.delete(task);
+        this.#decided.delete(task);
+      }
     }
     return true;
+  }
+
+  /** A person has decided, maybe earlier than those that this backend makes up. The first decision about a task counts. */
+  decide({ taskId, decision, by, queue, comment }, emit) {
+    const task = [...this.#open.keys()].find((one) => one.taskId === taskId);
+    if (!task || this.#decided.has(task)) return;
+    this.#decided.add(task);
+    const review = { queue, decision: decided[decision] ?? decision, reviewerId: by, corrections: decision === 'edit' ? 1 : 0, ...comment && { comment } };
+    this.#emit(task, { event: 'review.completed', data: { review } }, emit);
+  }
+
+  #emit(task, step, emit) {
+    const seq = (this.#open.get(task) ?? 0) + 1;
+    this.#open.set(task, seq);
+    this.#made += 1;
+    emit(this.#stream.event(task, step, seq, new Date()));
   }
 
   /** Nobody will tell how these go on: they leave the boards. */
@@ -115,6 +138,8 @@ class Backend {
 const world = readWorld();
 const backend = new Backend(world, Date.now());
 const producer = options.print ? null : new EventProducer(options.brokers, options.topic);
+const decisions = producer && options.decisions
+  ? new Decisions(options.brokers, options.decisions, (decision) => backend.decide(decision, emit)) : null;
 let waiting = false;
 let produced = 0;
 let aliveAt = 0;
@@ -126,6 +151,7 @@ function emit(event) {
 
 async function end(timers, code) {
   timers.forEach(clearInterval);
+  await decisions?.close();
   if (!options.count) backend.withdraw(emit);
   if (producer) await producer.close();
   process.exitCode = code;

@@ -5,7 +5,7 @@ import { filterOf, isOn, matcher, nothing, putFilter } from '../../../deploy/dem
 import { elapsed } from '../../../deploy/demo-app/page/js/format.js';
 import { Measures, sparkline } from '../../../deploy/demo-app/page/js/latency.js';
 import { Store } from '../../../deploy/demo-app/page/js/store.js';
-import { reviewOf, taskOf } from '../../../deploy/demo-app/page/js/task.js';
+import { alertOnly, taskOf } from '../../../deploy/demo-app/page/js/task.js';
 
 const BOARD = 'tenant:acme';
 const QUEUE = 'review:quality';
@@ -67,7 +67,7 @@ test('a summary says what the event does not: titles and times do not depend on 
     const reviewed = taskOf(status('review.completed', { summary: { ...summary, phase: 'completed', review: { queue: 'legal', decision: 'approved' }, confidence: 0.5 } }));
     assert.deepEqual([reviewed.phase, reviewed.confidence, reviewed.review], ['completed', 0.5, { queue: 'legal', decision: 'approved' }]);
     assert.equal(taskOf(status('task.progress')).startedAt, null, 'a start that is not known is no start at the latest event');
-    const review = reviewOf(alert('pii', { due: 60000, data: { summary } }));
+    const review = alertOnly(alert('pii', { due: 60000, data: { summary } }));
     assert.deepEqual([review.title, review.more, review.dueAt], ['a.pdf', 2, T0 + 60000]);
 });
 
@@ -148,6 +148,56 @@ test('reviews are sorted by when they are due, then by priority; what has no due
         alert('x', { taskId: 'low', due: 1000, priority: 'low' })];
     given.forEach((each) => page.live(each));
     assert.deepEqual(idsOf(page.shown.reviews), ['high', 'low', 'late', 'never']);
+});
+
+function update(version, { id = 'r1', state = 'open', by, ...more } = {}) {
+    const item = ['decided', 'closed'].includes(state) ? { key: id, removed: true } : { key: id };
+    return notification(QUEUE, item, { reviewUpdate: { id, version, state, by, queue: 'quality', reason: 'pii', taskId: id, ...more } });
+}
+
+test('where reviews have a life it says which there are, and never goes back', () => {
+    const page = store();
+    const shows = () => page.shown.reviews.map(({ id, version, state, by }) => [id, version, state, by]);
+    page.live(alert('pii', { taskId: 't1', reviewId: 'r1', data: { documents: [{ name: 'a.pdf' }] } }));
+    assert.deepEqual(shows(), [], 'an alert whose review is about to open');
+    assert.equal(page.live(update(1)), true);
+    assert.deepEqual(shows(), [['r1', 1, 'open', null]]);
+    assert.equal(page.shown.reviews[0].title, 'a.pdf', 'its alert knows more');
+    page.live(update(2, { state: 'claimed', by: 'ann' }));
+    assert.equal(page.live(update(1)), false, 'by a slower lane');
+    assert.deepEqual(shows(), [['r1', 2, 'claimed', 'ann']]);
+
+    const kept = JSON.parse(JSON.stringify(page.keep()));
+    const again = new Store();
+    again.restore(kept);
+    assert.deepEqual(again.shown.reviews, page.shown.reviews);
+
+    /* A state that is older than what came beside it. */
+    page.forget();
+    page.state({ room: QUEUE, first: true, items: [] });
+    page.live(update(4, { id: 'r2', state: 'claimed', by: 'bob' }));
+    page.live(update(3, { state: 'decided', by: 'ann' }));
+    page.state({ room: QUEUE, first: false, items: [{ data: update(2, { state: 'claimed', by: 'ann' }) }, { data: update(3, { id: 'r2' }) }] });
+    page.answered(QUEUE, { complete: true, since: 0 });
+    assert.deepEqual(shows(), [['r2', 4, 'claimed', 'bob']]);
+    page.live(update(2));
+    assert.deepEqual(shows(), [['r2', 4, 'claimed', 'bob']], 'what is over stays over');
+    const after = new Store();
+    after.restore(JSON.parse(JSON.stringify(page.keep())));
+    after.live(update(2));
+    assert.deepEqual(after.shown.reviews.map(({ id }) => id), ['r2'], 'also on the page that comes next');
+});
+
+test('what is over is remembered for a while, and a review without a life is its alert', () => {
+    const page = store();
+    for (let i = 0; i < 3000; i++)
+        page.live(update(2, { id: `r${i}`, state: 'closed' }));
+    const { over } = page.keep().rooms.find(([name]) => name === QUEUE)[1];
+    assert.deepEqual([over.length, over[0][0]], [1000, 'r2000']);
+    page.live(alert('pii', { taskId: 't1', reviewId: 'r9000' }));
+    assert.deepEqual(page.shown.reviews, []);
+    page.lifeless('r9000');
+    assert.deepEqual(page.shown.reviews.map(({ taskId, version }) => [taskId, version]), [['t1', 0]]);
 });
 
 test('notices: each once, newest first, and how many older ones are not kept', () => {

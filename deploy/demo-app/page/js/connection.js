@@ -32,7 +32,7 @@ export class Connection extends EventTarget {
     socket.on('connect', () => this.#connected());
     socket.on('disconnect', (reason) => this.#lost(reason));
     socket.on('connect_error', (error) => this.#failed(error));
-    for (const name of ['task.status', 'notification', 'review.alert'])
+    for (const name of ['task.status', 'notification', 'review.alert', 'review.updated', 'review.refused'])
       socket.on(name, (notification) => this.#received(name, notification));
     for (const name of ['state', 'history'])
       socket.on(name, (detail) => this.dispatchEvent(new CustomEvent(name, { detail })));
@@ -58,11 +58,11 @@ export class Connection extends EventTarget {
   }
 
   /**
-   * Asks the gateway about a room: subscribe or unsubscribe. `answered` is given its answer, {ok: true, ...} or
-   * {ok: false, error: {code, message}}, before whatever comes after it.
+   * Asks the gateway: subscribe or unsubscribe and a room, or an event and what it says. `answered` is given its answer,
+   * {ok: true, ...} or {ok: false, error: {code, message}}, before whatever comes after it.
    */
-  ask(verb, room, options, answered = () => {}) {
-    this.#socket.timeout(answerMs).emit(verb, room, ...options ? [options] : [], (error, answer) =>
+  ask(verb, what, options, answered = () => {}) {
+    this.#socket.timeout(answerMs).emit(verb, what, ...options ? [options] : [], (error, answer) =>
       answered(error ? { ok: false, error: { code: 'timeout', message: error.message } } : answer));
   }
 

@@ -60,9 +60,10 @@ export class Details {
 
   /** A notification of any task. */
   take(notification) {
-    const about = notification.taskStatus ?? notification.reviewAlert;
-    if (this.#taskId === null || about?.taskId !== this.#taskId || notification.item?.removed && notification.item.key !== this.#taskId) return;
-    const key = notification.taskStatus ? notification.eventId : notification.reviewAlert.queue + notification.reviewAlert.reason + notification.eventId;
+    const { taskStatus, reviewAlert, reviewUpdate: update } = notification;
+    const about = taskStatus ?? reviewAlert ?? update;
+    if (this.#taskId === null || about?.taskId !== this.#taskId || !update && notification.item?.removed && notification.item.key !== this.#taskId) return;
+    const key = update ? `${update.id}.${update.version}` : taskStatus ? notification.eventId : reviewAlert.queue + reviewAlert.reason + notification.eventId;
     if (this.#happened.has(key)) return;
     this.#happened.set(key, notification);
     this.#changes += 1;
@@ -100,13 +101,19 @@ export class Details {
       .map(([name, value]) => element('div', {}, element('dt', {}, name), element('dd', {}, value)));
   }
 
-  #entry({ time, taskStatus, reviewAlert, rules = [] }) {
+  #entry({ time, taskStatus, reviewAlert, reviewUpdate, rules = [] }) {
     const at = Date.parse(time);
+    const name = taskStatus?.event ?? (reviewAlert ? 'review.alert' : 'review.updated');
+    const text = taskStatus ? brief(taskStatus.event, taskStatus.data ?? {}) : reviewAlert ? briefAlert(reviewAlert, at) : this.#briefUpdate(reviewUpdate);
     return element('li', {},
       element('span', { class: 'history-head' },
-        element('time', { class: 'number quiet', datetime: time }, timeOfDay(at)), element('b', {}, taskStatus?.event ?? 'review.alert')),
-      element('span', { class: 'quiet' }, taskStatus ? brief(taskStatus.event, taskStatus.data ?? {}) : briefAlert(reviewAlert, at)),
+        element('time', { class: 'number quiet', datetime: time }, timeOfDay(at)), element('b', {}, name)),
+      element('span', { class: 'quiet' }, text),
       element('span', { class: 'rules' }, ...rules.map((rule) => element('span', { class: 'reason' }, rule))));
+  }
+
+  #briefUpdate({ queue, state, by, decision }) {
+    return [words(queue), [decision ? `${state}: ${decision}` : state, by && `by ${this.names.user(by)}`].filter(Boolean).join(' ')].join(', ');
   }
 
   #left() {

@@ -26,7 +26,7 @@ export function matcher(filter, { user, names }) {
   return (item) => (!filter.project || item.projectId === filter.project)
     && (!filter.priority || item.priority === filter.priority)
     && (!filter.queue || item.queue === undefined || item.queue === filter.queue)
-    && (!filter.mine || item.userId === user)
+    && (!filter.mine || item.userId === user || item.by === user)
     && has(item, wanted, names);
 }
 

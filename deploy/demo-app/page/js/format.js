@@ -29,6 +29,13 @@ export function timeOfDay(ms) {
   return clock.format(ms);
 }
 
+const day = new Intl.DateTimeFormat(undefined, { dateStyle: 'medium' });
+
+/** With its day, if that is another than `now`'s. */
+export function timeAndDay(ms, now) {
+  return day.format(ms) === day.format(now) ? timeOfDay(ms) : `${day.format(ms)}, ${timeOfDay(ms)}`;
+}
+
 const names = { pii: 'Personal data' }; // what does not say itself
 const abbreviations = /\b(ocr)\b/gi;
 

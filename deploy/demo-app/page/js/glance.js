@@ -1,7 +1,7 @@
 // The tiles at the top and the panel of the connection.
 
 import { byId, element, setAttribute, setText } from './dom.js';
-import { elapsed, latency, timeOfDay } from './format.js';
+import { elapsed, latency, timeAndDay } from './format.js';
 import { sparkline } from './latency.js';
 
 const texts = { connecting: 'Connecting', live: 'Live', stale: 'Waiting for the broker', reconnecting: 'Reconnecting', refused: 'Refused' };
@@ -12,8 +12,9 @@ export function drawTiles(counts, known) {
 }
 
 /** What the page does not know, and what its filters hide. */
-export function drawNotes(since, hidden) {
-  setText(byId('board-note'), since ? `What has not changed since ${timeOfDay(since)} is not shown.` : '');
+export function drawNotes(since, hidden, now) {
+  setText(byId('board-note'), since ? `What has not changed since ${timeAndDay(since, now)} is not shown.` : '');
+  setAttribute(byId('board-note'), 'data-since', since);
   const kinds = [[hidden.tasks, 'task', 'tasks'], [hidden.reviews, 'review', 'reviews']];
   const text = kinds.filter(([count]) => count).map(([count, one, many]) => `${count} more ${count === 1 ? one : many}`).join(', ');
   setText(byId('filter-note'), text);

@@ -36,6 +36,11 @@ export class LongList {
     }).observe(this.#scroller);
   }
 
+  /** Rows look otherwise from now on. */
+  measureAgain() {
+    this.#rowHeight = 0;
+  }
+
   draw(items) {
     const held = this.#hold();
     this.#items = items;

@@ -1,7 +1,9 @@
 // Puts the page together: notifications go into the store, and the store is drawn at most once per frame.
 
 import { Board } from './board.js';
+import { Commands } from './commands.js';
 import { Connection } from './connection.js';
+import { Decision } from './decision.js';
 import { Details } from './details.js';
 import { byId, setAttribute } from './dom.js';
 import { Announcer, Feed, toast } from './feed.js';
@@ -36,7 +38,13 @@ class Page {
     const open = (taskId) => this.details.open(taskId, () => this.#later());
     this.details = new Details(names, this.#connection);
     this.board = new Board(names, open);
-    this.reviews = new Reviews(names, open);
+    this.commands = new Commands(this.#connection, names, (...news) => this.#tell(...news), () => this.#later());
+    this.decision = new Decision(names, (review, what) => this.commands.send('decide', review, what));
+    this.reviews = new Reviews(names, {
+      open,
+      may: (review) => this.commands.of(review, this.identity.user.id),
+      act: (act, review) => (act === 'decide' ? this.decision.open(review) : this.commands.send(act, review)),
+    });
     this.states = new Rooms(this.#connection, this.#store, (news) => this.#stateCame(news));
     this.#listen();
     this.#showFilter();
@@ -128,6 +136,7 @@ class Page {
 
   #restart() {
     this.details.dialog.close();
+    this.decision.dialog.close();
     this.#measures.clear();
     this.#rooms.clear();
     this.#look({ project: '', queue: '' }); // another tenant has others
@@ -166,9 +175,12 @@ class Page {
 
   #take({ name, notification, now, latency }) {
     this.#measures.add(now, latency);
-    this.#store.live(notification);
+    const before = this.#store.shown.reviews;
+    const isNews = this.#store.live(notification);
     this.details.take(notification);
     if (name === 'review.alert') this.#alert(notification);
+    else if (name === 'review.updated' && isNews) this.commands.took(notification.reviewUpdate, before);
+    else if (name === 'review.refused') this.#refused(notification.reviewRefusal);
     else if (name === 'notification') this.#inform(notification, true);
     this.#later();
   }
@@ -176,6 +188,11 @@ class Page {
   #past({ event, data }) {
     if (event === 'notification') this.#inform(data, false);
     this.#later();
+  }
+
+  #refused(refusal) {
+    if (refusal.reason === 'limit') this.#store.lifeless(refusal.id);
+    else this.commands.refused(refusal);
   }
 
   /** To who reviews it. */
@@ -231,8 +248,9 @@ class Page {
     byId('filter-clear').hidden = !isOn(this.#filter);
     this.#feed.draw(this.#store.notices, this.#store.noticesLeftOut);
     this.details.draw(shown.byId, now);
+    this.decision.draw(shown.reviews);
     drawTiles(shown.counts, known);
-    drawNotes(this.#store.since, hidden);
+    drawNotes(this.#store.since, hidden, now);
     drawMeasures(this.#measures);
     drawConnection(this.#connection, this.#measures);
     setAttribute(document.body, 'data-known', known ? '' : null);

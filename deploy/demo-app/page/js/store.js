@@ -2,23 +2,45 @@
 // document, no socket, no clock. All that the page counts and lists is made of the items, so it is the same whether the
 // page has been there all the time, was loaded again, or has just been opened.
 
-import { order, phases, reviewOf, taskOf } from './task.js';
+import { alertOnly, order, phases, reviewOf, taskOf } from './task.js';
 
 const noticesMax = 200;
+const overMax = 1000;
 
 /** The items of one room. */
 class Room {
   items = new Map();
   coming = null; // those of a state that is on its way: shown when it is whole
   answer = null; // {complete, since}; null: what the room shows is not known
+  over = new Map(); // reviews that have ended lately -> the version they ended with
 
-  /** Live, beside a state that is on its way too: who is in the room already gets both. */
+  /** Live, beside a state that is on its way too: who is in the room already gets both. False: it is known. */
   take(notification) {
+    const { key, removed } = notification.item;
+    if (this.#isOld(notification)) return false;
     for (const items of [this.items, this.coming]) {
-      if (notification.item.removed) items?.delete(notification.item.key);
-      else items?.set(notification.item.key, notification);
+      if (removed) items?.delete(key);
+      else items?.set(key, notification);
     }
+    if (removed && notification.reviewUpdate) bound(this.over.set(key, notification.reviewUpdate.version));
+    return true;
   }
+
+  /** Of a state. */
+  put(notification) {
+    const { key } = notification.item;
+    if (!this.#isOld(notification)) this.coming?.set(key, notification);
+    else if (this.items.has(key)) this.coming?.set(key, this.items.get(key));
+  }
+
+  /** The update of a review also comes by the lane of its task's user, maybe later: a review never goes back. */
+  #isOld({ item, reviewUpdate: update }) {
+    return update && update.version <= (this.items.get(item.key)?.reviewUpdate.version ?? this.over.get(item.key) ?? 0);
+  }
+}
+
+function bound(map) {
+  if (map.size > overMax) map.delete(map.keys().next().value);
 }
 
 export class Store {
@@ -27,6 +49,7 @@ export class Store {
   #changes = 0;
   #drawn = { at: -1 };
   #noticeIds = new Set();
+  #lifeless = new Map();
 
   constructor(rooms = []) {
     this.clear(rooms);
@@ -64,7 +87,7 @@ export class Store {
     const room = this.#rooms.get(name);
     if (!room) return;
     if (first) room.coming = new Map();
-    for (const { data } of items) room.coming?.set(data.item.key, data);
+    for (const { data } of items) room.put(data);
   }
 
   /** The answer that ends a state. */
@@ -75,10 +98,19 @@ export class Store {
     this.#changes += 1;
   }
 
-  /** A live notification, of whatever kind. */
+  /** A live notification, of whatever kind. True: it says something new of what is shown. */
   live(notification) {
-    if (!notification.item) return;
-    for (const name of notification.rooms) this.#rooms.get(name)?.take(notification);
+    if (!notification.item) return false;
+    const rooms = notification.rooms.map((name) => this.#rooms.get(name)).filter(Boolean);
+    const isNews = rooms.map((room) => room.take(notification)).some(Boolean);
+    this.#changes += isNews;
+    return isNews;
+  }
+
+  /** There were too many reviews: this one is an alert and no more. */
+  lifeless(id) {
+    this.#lifeless.set(id, true);
+    bound(this.#lifeless);
     this.#changes += 1;
   }
 
@@ -89,11 +121,10 @@ export class Store {
   }
 
   #show() {
-    const of = (kind, make, member) => [...this.#rooms].filter(([name]) => name.startsWith(kind))
-      .flatMap(([, { items }]) => [...items.values()]).filter((notification) => notification[member])
-      .map((notification) => this.#make(notification, make));
-    const tasks = of('tenant:', taskOf, 'taskStatus');
-    const reviews = of('review:', reviewOf, 'reviewAlert').sort(order.reviews);
+    const of = (kind, member) => [...this.#rooms].filter(([name]) => name.startsWith(kind))
+      .flatMap(([, { items }]) => [...items.values()]).filter((notification) => notification[member]);
+    const tasks = of('tenant:', 'taskStatus').map((notification) => this.#make(notification, taskOf));
+    const reviews = this.#reviews(of('review:', 'reviewAlert'), of('review:', 'reviewUpdate')).sort(order.reviews);
     const inPhase = (...names) => tasks.filter(({ phase }) => names.includes(phase));
     const counts = Object.fromEntries(phases.map((phase) => [phase, inPhase(phase).length]));
     return {
@@ -101,6 +132,16 @@ export class Store {
       waiting: inPhase('waiting').sort(order.waiting), running: inPhase('running').sort(order.running),
       finished: inPhase('completed', 'failed', 'cancelled').sort(order.finished),
     };
+  }
+
+  /** Where reviews have a life, it tells which there are; its alert knows more of the task. */
+  #reviews(alerts, updates) {
+    const alertOf = new Map(alerts.map((alert) => [alert.reviewAlert.reviewId, alert]));
+    const alone = alerts.filter(({ reviewAlert: { reviewId } }) => !reviewId || this.#lifeless.has(reviewId));
+    return [
+      ...updates.map((update) => this.#make(update, () => reviewOf(update, alertOf.get(update.reviewUpdate.id)))),
+      ...alone.map((alert) => this.#make(alert, alertOnly)),
+    ];
   }
 
   #make(notification, make) {
@@ -128,13 +169,16 @@ export class Store {
   /** All of it, for JSON; restore() takes it back. */
   keep() {
     return {
-      rooms: [...this.#rooms].map(([name, { answer, items }]) => [name, { answer, items: [...items] }]),
+      rooms: [...this.#rooms].map(([name, { answer, items, over }]) => [name, { answer, items: [...items], over: [...over] }]),
+      lifeless: [...this.#lifeless],
       notices: this.notices, noticesLeftOut: this.noticesLeftOut,
     };
   }
 
-  restore({ rooms, notices, noticesLeftOut }) {
-    this.#rooms = new Map(rooms.map(([name, { answer, items }]) => [name, Object.assign(new Room(), { answer, items: new Map(items) })]));
+  restore({ rooms, lifeless, notices, noticesLeftOut }) {
+    this.#rooms = new Map(rooms.map(([name, { answer, items, over }]) =>
+      [name, Object.assign(new Room(), { answer, items: new Map(items), over: new Map(over) })]));
+    this.#lifeless = new Map(lifeless);
     Object.assign(this, { notices, noticesLeftOut });
     this.#noticeIds = new Set(notices.map(({ id }) => id));
     this.#changes += 1;

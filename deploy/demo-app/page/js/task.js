@@ -65,17 +65,28 @@ function reviewState(event, data, summary) {
   return { queue: review.queue, decision: review.decision ?? (event === 'review.completed' ? 'decided' : null) };
 }
 
-/** Of a review.alert. `key` names it over all queues. */
-export function reviewOf({ time, reviewAlert: alert, item }) {
-  const data = alert.data ?? {};
+/** Of a review.alert that nobody can claim. `key` names it over all queues. */
+export function alertOnly({ time, reviewAlert: alert, item }) {
+  return { key: `${alert.queue}/${item?.key ?? alert.taskId}`, ...about(alert, alert.data ?? {}, time), id: null, version: 0, state: 'open', by: null };
+}
+
+/** Of a review.updated, and of its alert if that is known: the last of several, as in a queue without lives. */
+export function reviewOf({ time, reviewUpdate: update }, alert) {
+  const { id, version, state, by = null } = update;
+  return {
+    key: `${update.queue}/${id}`, ...about({ ...update, ...alert?.reviewAlert }, alert?.reviewAlert.data ?? {}, alert?.time ?? time), id, version, state, by,
+    decisions: update.decisions ?? ['approve', 'reject'],
+  };
+}
+
+function about(review, data, time) {
   const documents = data.summary?.documents ?? data.documents?.length ?? 1;
   return {
-    key: `${alert.queue}/${item?.key ?? alert.taskId}`,
-    taskId: alert.taskId, queue: alert.queue, reason: alert.reason, priority: alert.priority ?? 'normal', at: instant(time) ?? 0,
-    title: alert.title ?? data.summary?.title ?? data.documents?.[0]?.name ?? null,
+    taskId: review.taskId, queue: review.queue, reason: review.reason, priority: review.priority ?? 'normal', at: instant(time) ?? 0,
+    title: review.title ?? data.summary?.title ?? data.documents?.[0]?.name ?? null,
     more: documents - 1,
-    type: alert.type, projectId: alert.projectId, userId: alert.userId, tenantId: alert.tenantId,
-    dueAt: instant(alert.dueTime),
+    type: review.type, projectId: review.projectId, userId: review.userId, tenantId: review.tenantId,
+    dueAt: instant(review.dueTime),
   };
 }
 
