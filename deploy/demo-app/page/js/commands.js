@@ -16,7 +16,7 @@ export class Commands {
   #connection;
   #names;
   #tell;
-  #sent = new Map(); // review's id -> {act, version, command, timer}
+  #sent = new Map(); // review's id -> {act, version, commands, timer, unheard}; commands: all that were said about this version
   #released = new Map(); // review's id -> {version, timer}
   #changed;
 
@@ -31,7 +31,8 @@ export class Commands {
   /** As it looks to `user`: what may be done, and what is on its way. */
   of({ id, version, state, by }, user) {
     if (!version) return { may: [], busy: false };
-    if (this.#sent.get(id)?.version === version) return { may: [], busy: true };
+    const sent = this.#sent.get(id);
+    if (sent?.version === version && !sent.unheard) return { may: [], busy: true };
     if (state === 'open') return { may: [this.#released.get(id)?.version === version ? 'undo' : 'claim', 'decide'], busy: false };
     return { may: by === user ? ['decide', 'release'] : ['take'], busy: false };
   }
@@ -39,9 +40,10 @@ export class Commands {
   /** `more`: of a decision {decision, comment}. */
   send(act, { id, version, queue }, more = {}) {
     const command = `${Date.now().toString(36)}.${Math.random().toString(36).slice(2)}`;
-    const timer = setTimeout(() => this.#end(id, command, 'Nobody answered', 'It is as it was, as far as this page knows. Try again.'), heardMs);
-    clearTimeout(this.#sent.get(id)?.timer);
-    this.#sent.set(id, { act, version, command, timer });
+    const before = this.#sent.get(id);
+    clearTimeout(before?.timer);
+    const commands = [...before?.version === version ? before.commands : [], command];
+    this.#sent.set(id, { act, version, commands, timer: setTimeout(() => this.#notHeard(id), heardMs), unheard: false });
     const payload = { review: id, version, ...more, ...act === 'take' && { take: true } };
     this.#connection.ask(verbs[act === 'undo' ? 'claim' : act], payload, { room: `review:${queue}`, id: command }, ({ ok, error }) => {
       if (!ok) this.#end(id, command, 'This was not possible', error?.message ?? 'no reason was told');
@@ -55,7 +57,7 @@ export class Commands {
     this.#forget(id);
     if (!sent) return;
     const title = titleOf(shown.find((review) => review.id === id) ?? {});
-    if (command !== sent.command) {
+    if (!sent.commands.includes(command)) {
       const who = by ? `${this.#names.user(by)} was faster` : 'The task went on meanwhile';
       this.#tell(who, `${title}: ${state === 'decided' ? `decided, ${decision}` : state}.`, 'warning');
     } else if (state === 'decided') {
@@ -71,8 +73,15 @@ export class Commands {
     this.#end(id, command, 'This was not possible', refusals[reason] ?? reason);
   }
 
+  /** It may be done yet: then the review's next version says so. */
+  #notHeard(id) {
+    this.#sent.get(id).unheard = true;
+    this.#tell('Nobody has answered yet', 'As far as this page knows, it is as it was. Try again.', 'warning');
+    this.#changed();
+  }
+
   #end(id, command, title, body) {
-    if (this.#sent.get(id)?.command !== command) return;
+    if (this.#sent.get(id)?.commands.at(-1) !== command) return;
     this.#forget(id);
     this.#tell(title, body, 'warning');
     this.#changed();
