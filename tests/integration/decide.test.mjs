@@ -87,7 +87,14 @@ test('two people decide side by side', { timeout: 300000 * SLOW }, async (t) => 
     const demo = await Demo.start(world, rulesOfDemo(world), { reviews: true });
     const backend = await world.backend();
     const [ann, bob] = await Promise.all([Reviewer.open(world, demo, ANN, 'ann'), Reviewer.open(world, demo, BOB, 'bob')]);
-    t.after(() => Promise.all([ann, bob].map(({ browser }) => browser.close())));
+    try {
+        await decideSideBySide({ world, demo, backend, ann, bob });
+    } finally { // their profiles are in the world's folder
+        await Promise.all([ann, bob].map(({ browser }) => browser.close()));
+    }
+});
+
+async function decideSideBySide({ world, demo, backend, ann, bob }) {
     const both = (taskId, forAnn, forBob = forAnn) => Promise.all([ann.shows(taskId, forAnn), bob.shows(taskId, forBob)]);
     const open = { state: 'open', holder: '', may: ['claim', 'decide'] };
     const of = ({ name }, may) => ({ state: 'claimed', holder: `${name} has it`, may });
@@ -161,4 +168,4 @@ test('two people decide side by side', { timeout: 300000 * SLOW }, async (t) => 
         assert.deepEqual(await page.evaluate(() => window.backwards), [], `${name} saw a review go back`);
         assert.deepEqual(browser.trouble.filter((text) => !EXPECTED.test(text)), [], `the page of ${name} reports no error`);
     }
-});
+}
