@@ -11,7 +11,7 @@
  *
  * In the ring, only messages whose bits name the room are touched. Before the ring, it reads
  * along with the lane's scan, so that however many join at once, the broker is asked once. */
-#include "history_search.h"
+#include "history_search_private.h"
 
 #include <stddef.h>
 #include <stdlib.h>
@@ -26,22 +26,15 @@
 
 enum {
     LOOKS_A_TURN = 1 << 18, /* records of rings that all searches together look at in one turn */
-    LOOKS_TO_DECODE = 64,   /* what a record that may be the room's costs, beside its look */
-    BYTES_A_LOOK = 16,      /* and for each so many bytes that are decoded one more */
+    BYTES_A_LOOK = 16,      /* of what is decoded, so many bytes are a look more */
     FIRST_STEP = 16,        /* the first look goes so many times less far than is allowed */
-    NEXT_STEP = 4,
 };
-
-static void spend_looks(size_t *looks, size_t count)
-{
-    *looks -= *looks < count ? *looks : count;
-}
 
 /* --- what is found ---------------------------------------------------------------------------- */
 
 /* One of the room. Only the last of them are kept: how many there will be is not known before
  * the end of the search. */
-static void keep_found(struct history_search *search, struct message *message)
+void search_keep(struct history_search *search, struct message *message)
 {
     assert(search->last > 0);
     /* Not wanted. But if the limit of age is what cut it off, the client is to know that there
@@ -93,7 +86,7 @@ static void leave_list(struct history_search *search)
         waits_remove(&lane->searches.ahead, &search->ahead);
 }
 
-static void search_move(struct history_search *search, enum search_state state)
+void search_move(struct history_search *search, enum search_state state)
 {
     assert(search->state <= SEARCH_BEHIND && !search->reading);
     struct hub *hub = search->hub;
@@ -140,7 +133,7 @@ void history_search_start(struct history_search *search)
         search_move(search, SEARCH_READY);
 }
 
-static void leave_scan(struct history_search *search)
+void search_leave_scan(struct history_search *search)
 {
     struct history_searches *searches = &search->lane->searches;
     if (!search->reading)
@@ -159,7 +152,7 @@ void history_search_free(struct history_search *search)
 {
     if (!search)
         return;
-    leave_scan(search);
+    search_leave_scan(search);
     leave_list(search);
     DL_DELETE2(search->lane->searches.all, search, lane_prev, lane_next);
     DL_DELETE2(search->room->searches, search, room_prev, room_next);
@@ -198,14 +191,14 @@ static void search_give(struct history_search *search)
     joins_confirm(pending, history);
 }
 
-static void search_finish(struct history_search *search, struct position end)
+void search_finish(struct history_search *search, struct position end)
 {
     bool complete = found_all(search);
     history_set_whole(search->history, end, complete, complete ? INT64_MIN : looked_since(search));
     search_give(search);
 }
 
-/* --- a state, of the lane's view --------------------------------------------------------------- */
+/* --- collecting ------------------------------------------------------------------------------- */
 
 /* The client has seen more than this gateway: its cursor came from one that is ahead. */
 static void wait_ahead(struct history_search *search, int64_t until)
@@ -214,64 +207,6 @@ static void wait_ahead(struct history_search *search, int64_t until)
     waits_add(&search->lane->searches.ahead, &search->ahead, until);
 }
 
-static int64_t oldest_shown_ms(const struct history_search *search)
-{
-    int64_t retention_ms = search->hub->config.state.retention_ms;
-    return retention_ms < search->asked_ms ? search->asked_ms - retention_ms : INT64_MIN;
-}
-
-/* What a log holds from its beginning is all there is, and says so: it is read back if that is not
- * far. */
-static bool is_short(const struct lane *lane)
-{
-    return lane->first == 0 &&
-           lane_bytes_of(lane, lane->position) <= lane->hub->config.state.lane_bytes;
-}
-
-static void give_of_view(struct history_search *search)
-{
-    struct lane *lane = search->lane;
-    struct view *view = lane->view.view;
-    int64_t oldest_ms = oldest_shown_ms(search);
-    struct state_list *list =
-        view_list(view, room_scope_of(search->room), room_name_of(search->room), oldest_ms);
-    int64_t since_ms = view->since_ms > list->since_ms ? view->since_ms : list->since_ms;
-    bool complete = since_ms <= oldest_ms;
-    assert(place_reach(search->pending->place) == lane->position);
-    lane->hub->stats.states_of_views++;
-    history_set_list(search->history, list, place_reached(search->pending->place), complete,
-                     complete ? INT64_MIN : since_ms);
-    search_give(search);
-}
-
-/* False: there is no view, and it is to be collected. */
-static bool look_at_view(struct history_search *search, size_t *looks)
-{
-    struct lane *lane = search->lane;
-    const struct place *place = search->pending->place;
-    if (!search->history->is_state || search->begun || is_short(lane))
-        return false;
-    enum status status = views_want(lane, oldest_shown_ms(search), search->asked_ms);
-    if (status == STATUS_NOT_FOUND)
-        return false;
-    if (status != STATUS_OK) {
-        search_move(search, SEARCH_VIEW);
-    } else if (place_reach(place) > lane->position) {
-        wait_ahead(search, place_reach(place));
-    } else if (place->state != PLACE_LIVE) {
-        search_move(search, SEARCH_BEHIND);
-    } else {
-        uint64_t lists = lane->hub->stats.state_lists;
-        give_of_view(search);
-        spend_looks(looks, lists == lane->hub->stats.state_lists
-                               ? LOOKS_TO_DECODE
-                               : LOOKS_TO_DECODE * (size_t)(1 + lane->hub->config.state.items));
-    }
-    return true;
-}
-
-/* --- collecting ------------------------------------------------------------------------------- */
-
 static bool is_older(const struct history_search *search, const struct message *message)
 {
     return search->since_ms != INT64_MIN &&
@@ -279,7 +214,7 @@ static bool is_older(const struct history_search *search, const struct message *
 }
 
 /* The first that is looked at is older than what was asked for: then what lies before it is too. */
-static void look_at_first(struct history_search *search, const struct message *message)
+void search_look_at_first(struct history_search *search, const struct message *message)
 {
     if (search->first_seen)
         return;
@@ -316,7 +251,7 @@ static bool is_in_ring(struct history_search *search, int64_t until, size_t *loo
         if (!decoded)
             message_forget_decoded(message);
     }
-    spend_looks(looks, ring_find(ring, until) - index);
+    search_spend(looks, ring_find(ring, until) - index);
     if (found == search->last) {
         search->next = ring_at(ring, index)->offset;
         search->overflowed = search->last_bound; /* maybe: it is not looked for more */
@@ -380,20 +315,20 @@ static void look_through_ring(struct history_search *search, int64_t until, size
     room_filter_add(&filter, search->room->hash);
     size_t index = ring_find(ring, search->next), end = ring_find(ring, until);
     if (index < end)
-        look_at_first(search, ring_at(ring, index));
+        search_look_at_first(search, ring_at(ring, index));
     while (*looks && (index = ring_skip(ring, index, end, &filter, looks)) < end) {
         struct message *message = ring_at(ring, index++);
         bool decoded = message->notification != NULL;
         if (is_of_room(search->room, message))
-            keep_found(search, message);
+            search_keep(search, message);
         if (!decoded)
             message_forget_decoded(message);
-        spend_looks(looks, LOOKS_TO_DECODE + message_record_bytes(message) / BYTES_A_LOOK);
+        search_spend(looks, LOOKS_TO_DECODE + message_record_bytes(message) / BYTES_A_LOOK);
     }
     search->next = index < end ? ring_at(ring, index)->offset : until;
 }
 
-static bool look_further(struct history_search *search)
+bool search_look_further(struct history_search *search)
 {
     uint64_t most = search->hub->config.history.bytes;
     /* It has all it may have, or there is nothing more, or it has learnt that it reads too much. */
@@ -412,8 +347,16 @@ static void search_look(struct history_search *search, size_t *looks)
     struct lane *lane = search->lane;
     const struct place *place = search->pending->place;
     int64_t until = place_reach(place);
-    if (look_at_view(search, looks))
+    enum search_state state = SEARCH_READY;
+    if (search_of_view(search, &state, looks)) {
+        if (state == SEARCH_READY)
+            search_give(search);
+        else if (state == SEARCH_AHEAD)
+            wait_ahead(search, until);
+        else
+            search_move(search, state);
         return;
+    }
     do {
         if (!search->begun)
             search_begin(search, until, looks);
@@ -434,7 +377,7 @@ static void search_look(struct history_search *search, size_t *looks)
             wait_ahead(search, until);
             return;
         }
-    } while (look_further(search));
+    } while (search_look_further(search));
     search_finish(search, place_reached(place));
 }
 
@@ -473,134 +416,4 @@ void history_search_caught_up(const struct place *place)
     DL_FOREACH2(place->joins, pending, place_next)
         if (pending->search && pending->search->state == SEARCH_BEHIND)
             search_move(pending->search, SEARCH_READY);
-}
-
-/* --- on scans --------------------------------------------------------------------------------- */
-
-static int searches_by_next(const void *a, const void *b)
-{
-    const struct history_search *const *left = a, *const *right = b;
-    return ((*left)->next > (*right)->next) - ((*left)->next < (*right)->next);
-}
-
-/* Those that have not seen their first record, by where they begin. */
-static void expect_firsts(struct lane *lane, size_t count)
-{
-    struct history_searches *searches = &lane->searches;
-    struct history_search *search;
-    assert(!searches->firsts && searches->first_count == 0);
-    if (count == 0)
-        return;
-    searches->firsts = mem_resize(NULL, count, sizeof(struct history_search *));
-    DL_FOREACH2(lane->searches.all, search, lane_next)
-        if (search->reading && !search->first_seen)
-            searches->firsts[searches->first_count++] = search;
-    assert(searches->first_count == count);
-    qsort(searches->firsts, count, sizeof(struct history_search *), searches_by_next);
-    for (size_t i = 0; i < count; i++)
-        searches->firsts[i]->first_index = narrow_32(i);
-}
-
-int64_t history_search_gather(struct lane *lane)
-{
-    assert(!lane->scan.running && lane->searches.readers == 0);
-    struct history_search *search;
-    int64_t from = INT64_MAX;
-    size_t firsts = 0;
-    DL_FOREACH2(lane->searches.all, search, lane_next) {
-        lane->hub->stats.steps++;
-        if (search->state != SEARCH_SCAN)
-            continue;
-        if (search->next >= lane->ring.from) { /* the ring has grown backwards */
-            search_move(search, SEARCH_READY);
-            continue;
-        }
-        search->reading = true;
-        lane->searches.readers++;
-        firsts += !search->first_seen;
-        if (search->next < from)
-            from = search->next;
-    }
-    expect_firsts(lane, firsts);
-    return from;
-}
-
-static void look_at_firsts(struct lane *lane, const struct message *message)
-{
-    struct history_searches *searches = &lane->searches;
-    for (; searches->first_at < searches->first_count; searches->first_at++) {
-        struct history_search *search = searches->firsts[searches->first_at];
-        if (search && search->next > message->offset)
-            break;
-        lane->hub->stats.steps++;
-        if (search)
-            look_at_first(search, message);
-    }
-}
-
-static void search_offer(struct history_search *search, struct message *message)
-{
-    const struct lane *lane = search->lane;
-    int64_t until = place_reach(search->pending->place);
-    /* Where the history ends is the record before this one, whose check the cursor then names. */
-    struct position end = lane->scan.last; /* of the record before this one */
-    if (!search->reading || message->offset < search->next)
-        return;
-    if (message->offset < until) {
-        keep_found(search, message);
-        search->next = message->offset + 1;
-        return;
-    }
-    leave_scan(search); /* it is whole, or looks further back */
-    search_move(search, SEARCH_READY);
-    search->next = until;
-    if (end.next == 0 || end.next > until)
-        end = (struct position){.next = until};
-    if (!look_further(search))
-        search_finish(search, end);
-}
-
-void history_search_scanned(struct lane *lane, struct message *message)
-{
-    look_at_firsts(lane, message);
-    if (!lane->searches.all)
-        return;
-    for (unsigned i = 0; i < message->room_count; i++)
-        for (struct room *room = room_find(lane, message->room_hashes[i]); room;
-             room = room->same_hash) {
-            struct history_search *search, *next;
-            /* Only rooms whose past is looked for cost a look at the message. */
-            if (!room->searches)
-                continue;
-            if (!message_names_room(message, room_scope_of(room), room_name_of(room)))
-                continue;
-            DL_FOREACH_SAFE2(room->searches, search, next, room_next)
-                search_offer(search, message);
-        }
-}
-
-void history_search_scan_over(struct lane *lane, bool useless)
-{
-    assert(lane->scan.running);
-    struct history_search *search;
-    DL_FOREACH2(lane->searches.all, search, lane_next) {
-        lane->hub->stats.steps++;
-        if (search->state != SEARCH_SCAN)
-            continue;
-        if (search->reading && search->next < lane->scan.next)
-            search->next = lane->scan.next;
-        /* One that ends where its session has stopped reading may be whole long before: it did not
-         * read too much, and would read the same again, for ever. */
-        if (search->reading && useless && search->next < place_reach(search->pending->place)) {
-            search->shrinks = true;
-            search->span /= NEXT_STEP;
-            search->begun = false;
-        }
-        leave_scan(search);
-        search_move(search, SEARCH_READY);
-    }
-    assert(lane->searches.readers == 0);
-    free(lane->searches.firsts);
-    lane->searches.firsts = NULL;
-    lane->searches.first_count = lane->searches.first_at = 0;
 }

@@ -50,7 +50,7 @@ enum search_state {
     SEARCH_BEHIND,  /* of a state: it is, and the session's place lies before it */
 };
 
-/* Those of a lane. Read by anyone, written by history_search.c. */
+/* Those of a lane. Read by anyone, written by history_search*.c. */
 struct history_searches {
     struct history_search *all;      /* DL list */
     size_t readers;                  /* so many read along with the scan */
