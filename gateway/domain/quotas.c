@@ -30,7 +30,7 @@ struct quota {
     struct quotas *quotas;
     struct quota *wider; /* a user's is his tenant's: of all his sessions the same */
     int64_t filled_ms;
-    uint64_t left_milli[QUOTA_KINDS - 1]; /* of all kinds but sessions: left_of() */
+    uint64_t left_milli[QUOTA_KINDS - 1]; /* of all kinds but sessions: left_milli_of() */
     struct quota *prev, *next;            /* of those without sessions, longest quiet first */
     UT_hash_handle hh;
 };
@@ -99,7 +99,7 @@ static uint64_t full_milli(const struct quotas *quotas, enum quota_scope scope,
     return (uint64_t)quotas->config.limits[scope][kind] * quotas->config.burst_s * MILLI;
 }
 
-static uint64_t *left_of(struct quota *holder, enum quota_kind kind)
+static uint64_t *left_milli_of(struct quota *holder, enum quota_kind kind)
 {
     static_assert(QUOTA_SESSIONS == 0, "sessions are counted, and have no bucket");
     assert(kind > QUOTA_SESSIONS && kind < QUOTA_KINDS);
@@ -145,7 +145,8 @@ static struct quota *holder_of(struct quotas *quotas, enum quota_scope scope, st
     holder->quotas = quotas;
     holder->filled_ms = now_ms;
     for (unsigned kind = QUOTA_SESSIONS + 1; kind < QUOTA_KINDS; kind++)
-        *left_of(holder, (enum quota_kind)kind) = full_milli(quotas, scope, (enum quota_kind)kind);
+        *left_milli_of(holder, (enum quota_kind)kind) =
+            full_milli(quotas, scope, (enum quota_kind)kind);
     HASH_ADD(hh, quotas->holders, key, sizeof(holder->key), holder);
     DL_APPEND(quotas->quiet, holder);
     quotas->quiet_count++;
@@ -172,7 +173,7 @@ static void fill_buckets(struct quota *holder, int64_t now_ms)
     for (unsigned kind = QUOTA_SESSIONS + 1; kind < QUOTA_KINDS; kind++) {
         uint64_t rate = holder->quotas->config.limits[holder->scope][kind];
         uint64_t full = full_milli(holder->quotas, holder->scope, (enum quota_kind)kind);
-        uint64_t *left = left_of(holder, (enum quota_kind)kind);
+        uint64_t *left = left_milli_of(holder, (enum quota_kind)kind);
         assert(*left <= full);
         /* Compared before it is multiplied: after a week of quiet the product would overflow. */
         if (rate > 0)
@@ -187,7 +188,7 @@ static int64_t wait_ms(struct quota *holder, enum quota_kind kind, int64_t now_m
     if (rate == 0)
         return 0;
     fill_buckets(holder, now_ms);
-    uint64_t left = *left_of(holder, kind);
+    uint64_t left = *left_milli_of(holder, kind);
     return left >= MILLI ? 0 : (int64_t)((MILLI - left + rate - 1) / rate);
 }
 
@@ -204,7 +205,7 @@ bool quota_spend(struct quota *holder, enum quota_kind kind, int64_t now_ms,
     /* All or none: a refusal by the tenant's bucket must not take from the user's. */
     for (struct quota *of = holder; of; of = of->wider)
         if (of->quotas->config.limits[of->scope][kind])
-            *left_of(of, kind) -= MILLI;
+            *left_milli_of(of, kind) -= MILLI;
     return true;
 }
 
