@@ -657,10 +657,10 @@ const EXCEPTIONS = {
     'what a worker shows the others': "the number is the program's own",
     'state.bytes': 'takes a real broker, with state topics: a_view_that_does_not_fit_is_not_kept in views_test.c',
     'state topics that are read at a time': 'takes a real broker, with state topics: item_state.test.mjs reads several',
-    'a step of a state': 'the others come in the next: history_search_test.c',
-    'presence.entries': 'takes other gateways, with rooms full of users: presence_test.c',
-    'presence.tenant_entries': 'takes other gateways, with rooms full of users: presence_test.c',
-    'presence.users': 'takes other gateways, with rooms full of users: presence_test.c',
+    'a step of a state': 'the others come in the next: history_search_state_test.c',
+    'presence.entries': 'takes other gateways, with rooms full of users: presence_limits_test.c',
+    'presence.tenant_entries': 'takes other gateways, with rooms full of users: presence_limits_test.c',
+    'presence.users': 'takes other gateways, with rooms full of users: presence_limits_test.c',
     'what a session is to be told of it': 'one for each room by its making: session_presence_test.c',
 };
 
