@@ -97,19 +97,19 @@ struct engineio_session {
     struct timer timer;
     struct buffer queue;
     char *handshake; /* query, then fields */
+    struct address_place place;
+    const char *word; /* why it ends, for the client; NULL: what the reason comes to */
     uint32_t query_size;
     uint32_t fields_size;
     uint32_t queue_brought; /* bytes that came from another gateway, beside the queue's limit */
-    struct address_place place;
     char key[SID_KEY_SIZE];
+    uint16_t close_code; /* over WebSocket, with `word`; 0: what the reason comes to */
     uint8_t state;
     uint8_t heartbeat;
     uint8_t close_reason;
-    uint16_t close_code; /* over WebSocket, with `word`; 0: what the reason comes to */
-    const char *word;    /* why it ends, for the client; NULL: what the reason comes to */
-    bool last_word;      /* the application may queue one more thing, beyond the limit */
-    bool told_closed;    /* the application has had its last call */
-    bool noted;          /* why it ends has been counted */
+    bool last_word;   /* the application may queue one more thing, beyond the limit */
+    bool told_closed; /* the application has had its last call */
+    bool noted;       /* why it ends has been counted */
     bool dirty;
     bool awake;     /* the application has something to pull */
     bool ping_due;  /* "2" is to be sent */

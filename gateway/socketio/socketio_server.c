@@ -129,6 +129,7 @@ struct socketio_server *socketio_server_new(const struct socketio_config *config
         server->config.attachments_timeout_ms = 30000;
     if (!server->config.refusals)
         server->config.refusals = 5;
+    assert(server->config.refusals <= UINT16_MAX); /* a connection counts them in so many bits */
     if (!server->config.refusals_ms)
         server->config.refusals_ms = 60000;
     server->refusals = http_server_refusals(http);

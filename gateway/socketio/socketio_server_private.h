@@ -32,9 +32,9 @@ struct socketio_connection {
     struct socketio_decoder decoder;
     struct timer timer; /* to the first CONNECT, later to the last attachment */
     unsigned waiting;   /* sockets */
-    unsigned refusals;  /* since then: */
-    int64_t refusals_since_ms;
+    uint16_t refusals;  /* since refusals_since_ms */
     bool closing;
+    int64_t refusals_since_ms;
 };
 
 struct socketio_server {
