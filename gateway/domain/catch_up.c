@@ -216,7 +216,7 @@ struct message *catch_up_next(struct session *session)
 {
     assert(session->queue.count == 0);
     for (unsigned i = 0; i < session->place_count; i++) {
-        struct place *place = session->places[i];
+        struct place *place = session_places(session)[i];
         if (place->state == PLACE_SCANNING && !place->reader.reading)
             scan_want(place->lane);
         if (place->state != PLACE_BEHIND)

@@ -194,7 +194,7 @@ static void look_at(struct session *session)
     if (!hub->config.recovery || session->queue.count)
         return;
     for (unsigned i = 0; i < session->told_lanes; i++) {
-        const struct place *place = session->places[i];
+        const struct place *place = session_places(session)[i];
         /* Nothing was for it, while the lane went on: its client's cursor grows old, and one day
          * it would be beyond the horizon. A cursor alone keeps it fresh. */
         int64_t records = place_position(place).next - place->reported;

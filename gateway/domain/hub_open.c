@@ -15,7 +15,7 @@
 static void start_in_open_lanes(struct session *session)
 {
     for (unsigned i = 0; i < session->place_count; i++) {
-        struct place *place = session->places[i];
+        struct place *place = session_places(session)[i];
         if (place->state == PLACE_OPENING && place->lane->open)
             catch_up_start(place);
     }

@@ -142,11 +142,11 @@ static inline struct bytes room_name_of(const struct room *room)
 
 struct session_room {
     struct room *room;
-    uint32_t member;       /* index in room_members() */
-    int32_t private_index; /* in the private id's list of rooms; -1: joined later */
-    bool told;             /* the client knows (OPENED or JOINED was given): it stands in cursors */
-    uint8_t packed;        /* cursor_room_size() */
-    bool wants_presence;   /* the client wants to hear who is in it */
+    uint32_t member;            /* index in room_members() */
+    int16_t private_index;      /* in the private id's list of rooms; -1: joined later */
+    uint8_t packed;             /* cursor_room_size() */
+    bool told : 1;              /* the client knows (OPENED or JOINED was given): in cursors */
+    bool wants_presence : 1;    /* the client wants to hear who is in it */
     struct presence_seat *seat; /* of session_presence.c; NULL: none */
 };
 
@@ -169,11 +169,14 @@ struct session {
     struct hub *hub;
     const struct transport_ops *transport;
     void *connection;
-    struct place **places; /* in order of first mention by `rooms`: the cursor relies on it */
-    uint32_t place_count;
-    uint32_t told_lanes;    /* the first of `places`: those that stand in cursors */
-    uint32_t places_behind; /* of `places`: written by place.c */
-    uint32_t stale_lanes;
+    union {                         /* session_places() */
+        struct place *single_place; /* most sessions are in one lane */
+        struct place **place_array; /* if there are more */
+    };
+    uint16_t place_count;
+    uint16_t told_lanes;    /* the first of its places: those that stand in cursors */
+    uint16_t places_behind; /* of its places: written by place.c */
+    uint16_t stale_lanes;
     uint8_t state;
     bool overflowed;    /* more answers wait than may: it ends in this turn */
     bool signaled;      /* transport_ops.ready was called and it has not yet been told "none" */
@@ -195,11 +198,11 @@ struct session {
     struct quota *quota;
     struct orders_member *member; /* in hub->orders; NULL: not */
     struct session_room *rooms;   /* private id's rooms in its order, then joined ones in order */
-    uint32_t room_count, room_capacity;
-    uint32_t private_rooms; /* rooms in the private id */
-    uint32_t histories;     /* whole ones in the queue */
+    uint16_t room_count, room_capacity;
+    uint16_t private_rooms; /* rooms in the private id */
+    uint16_t histories;     /* whole ones in the queue */
+    uint16_t untold_count;
     uint32_t packed_rooms;  /* bytes: of `packed` of all rooms */
-    uint32_t untold_count;
     size_t history_bytes;   /* of all of its histories, those that are searched for too */
     struct control *untold; /* DL list: LEFT of lost rooms, but for those of the private id */
     uint8_t *left; /* `enum left` of each private room; see session_mark_left(). NULL: none */
@@ -211,6 +214,16 @@ struct session {
     uint8_t tag[CURSOR_TAG_BYTES];
     uint8_t public_id[CURSOR_PUBLIC_ID_BYTES];
 };
+
+static_assert(HUB_LANES_MOST <= UINT16_MAX && 2 * HUB_ROOMS_MOST <= UINT16_MAX &&
+                  HUB_JOINS_MOST <= UINT16_MAX && HUB_ROOMS_MOST <= INT16_MAX,
+              "a session counts them in 16 bits");
+
+/* Its `place_count` places, in order of first mention by `rooms`: the cursor relies on it. */
+static inline struct place *const *session_places(const struct session *session)
+{
+    return session->place_count > 1 ? session->place_array : &session->single_place;
+}
 
 /* What only an opening session needs. */
 struct session_opening {

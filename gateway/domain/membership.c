@@ -62,10 +62,46 @@ void session_mark_left(struct session *session, size_t private_index, enum left 
 
 struct place *session_find_place(const struct session *session, const struct lane *lane)
 {
+    struct place *const *places = session_places(session);
     for (unsigned i = 0; i < session->place_count; i++)
-        if (session->places[i]->lane == lane)
-            return session->places[i];
+        if (places[i]->lane == lane)
+            return places[i];
     return NULL;
+}
+
+static struct place **places_of(struct session *session)
+{
+    return session->place_count > 1 ? session->place_array : &session->single_place;
+}
+
+static void list_place(struct session *session, struct place *place)
+{
+    unsigned count = session->place_count;
+    assert(count < HUB_LANES_MOST);
+    if (count > 0) {
+        struct place **array =
+            mem_resize(count > 1 ? session->place_array : NULL, count + 1u, sizeof(struct place *));
+        if (count == 1)
+            array[0] = session->single_place;
+        session->place_array = array;
+    }
+    session->place_count++;
+    places_of(session)[count] = place;
+}
+
+static void unlist_place(struct session *session, const struct place *place)
+{
+    struct place **places = places_of(session);
+    unsigned i = 0;
+    while (places[i] != place)
+        i++;
+    assert(i < session->place_count);
+    session->place_count--;
+    memmove(&places[i], &places[i + 1], (session->place_count - i) * sizeof(places[0]));
+    if (session->place_count != 1)
+        return;
+    session->single_place = places[0];
+    free(places);
 }
 
 /* A lane that was about to be closed is read on. */
@@ -79,9 +115,7 @@ static struct place *add_place(struct session *session, struct lane *lane)
     }
     if (lane->stale)
         session_lane_stale(session);
-    session->places =
-        mem_resize(session->places, session->place_count + 1u, sizeof(struct place *));
-    session->places[session->place_count++] = place;
+    list_place(session, place);
     return place;
 }
 
@@ -92,13 +126,7 @@ static void drop_place(struct place *place)
     struct session *session = place->session;
     struct lane *lane = place->lane;
     struct hub *hub = session->hub;
-    unsigned i = 0;
-    while (session->places[i] != place)
-        i++;
-    assert(i < session->place_count);
-    session->place_count--;
-    memmove(&session->places[i], &session->places[i + 1],
-            (session->place_count - i) * sizeof(session->places[0]));
+    unlist_place(session, place);
     place_free(place);
     if (lane->stale)
         session_lane_fresh(session);
@@ -169,15 +197,21 @@ struct place *session_attach(struct session *session, struct lane *lane, struct 
     struct room *room = room_get(lane, scope, name);
     make_room_for_one(room);
     if (session->room_count == session->room_capacity) {
-        session->room_capacity = session->room_capacity ? 2 * session->room_capacity : 2;
+        session->room_capacity =
+            narrow_16(session->room_capacity ? 2u * session->room_capacity : 2);
         session->rooms =
             mem_resize(session->rooms, session->room_capacity, sizeof(struct session_room));
     }
     static_assert(CURSOR_ROOM_BYTES_MOST <= UINT8_MAX, "it is kept in a byte");
+    assert(-1 <= private_index && private_index < HUB_ROOMS_MOST);
     uint8_t packed = narrow_8(cursor_room_size(name));
     session->packed_rooms += packed;
     session->rooms[session->room_count] = (struct session_room){
-        .room = room, .member = room->count, .private_index = private_index, .packed = packed};
+        .room = room,
+        .member = room->count,
+        .private_index = (int16_t)private_index, /* asserted above */
+        .packed = packed,
+    };
     room_members(room)[room->count] =
         (struct room_member){.place = place, .index = session->room_count};
     room->count++;
@@ -208,14 +242,14 @@ bool session_room_is_held(const struct session *session, size_t index)
 
 /* Puts the lanes of the rooms that are told (or not) behind the `ordered` first ones, in order of
  * first mention. Each lane has a room, so none is lost. */
-static uint32_t order_lanes(struct session *session, uint32_t ordered, bool told)
+static uint16_t order_lanes(struct session *session, uint16_t ordered, bool told)
 {
     for (uint32_t i = 0; i < session->room_count && ordered < session->place_count; i++) {
         struct place *place = session_room_place(&session->rooms[i]);
         if (session->rooms[i].told != told || place->ordered)
             continue;
         place_set_ordered(place, true);
-        session->places[ordered++] = place;
+        places_of(session)[ordered++] = place;
     }
     return ordered;
 }
@@ -226,7 +260,7 @@ void session_rooms_changed(struct session *session)
 {
     session->rooms_changed = true;
     for (uint32_t i = 0; i < session->place_count; i++)
-        place_set_ordered(session->places[i], false);
+        place_set_ordered(session_places(session)[i], false);
     session->told_lanes = order_lanes(session, 0, true);
     uint32_t all = order_lanes(session, session->told_lanes, false);
     assert(all == session->place_count);

@@ -2,7 +2,7 @@
  * rooms, each room's list of members, and the session's places, one for each lane that one of
  * its rooms lies in.
  *
- * The order of session->places is that of the cursor: lanes in the order in which rooms that
+ * The order of session_places() is that of the cursor: lanes in the order in which rooms that
  * stand in cursors mention them first; then the others. */
 #ifndef GATEWAY_DOMAIN_MEMBERSHIP_H
 #define GATEWAY_DOMAIN_MEMBERSHIP_H

@@ -56,7 +56,7 @@ static void append_places(const struct session *session, struct buffer *state)
 {
     pack_number(state, session->place_count);
     for (unsigned i = 0; i < session->place_count; i++) {
-        const struct place *place = session->places[i];
+        const struct place *place = session_places(session)[i];
         struct position position = place_position(place);
         assert(position.next >= 0 && place->reported >= 0);
         pack_number(state, (uint64_t)position.next);
@@ -114,7 +114,7 @@ static bool take_private_rooms(struct session *session, struct bytes *rest)
     if (!unpack_limited(rest, session->hub->config.rooms_per_session, &count) ||
         !unpack_bytes(rest, &left) || (left.size && left.size != left_size(count)))
         return false;
-    session->private_rooms = narrow_32(count);
+    session->private_rooms = narrow_16(count);
     if (left.size) {
         session->left = mem_alloc(left.size);
         memcpy(session->left, left.data, left.size);
@@ -180,7 +180,7 @@ static bool take_rooms_and_places(struct session *session, struct bytes *rest)
     if (!unpack_number(rest, &count) || count != session->place_count)
         return false;
     for (unsigned i = 0; i < session->place_count; i++)
-        if (!take_place(session->places[i], rest))
+        if (!take_place(session_places(session)[i], rest))
             return false;
     return take_presence(session, rest);
 }

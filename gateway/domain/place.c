@@ -33,8 +33,10 @@ static void count_behind(struct session *session, bool was, bool is)
 {
     assert(!was || session->places_behind > 0);
     bool counted = session->places_behind > 0;
-    session->places_behind += is;
-    session->places_behind -= was;
+    if (is && !was)
+        session->places_behind++;
+    if (was && !is)
+        session->places_behind--;
     session->hub->stats.sessions_behind += session->places_behind > 0;
     session->hub->stats.sessions_behind -= counted;
 }
@@ -42,7 +44,7 @@ static void count_behind(struct session *session, bool was, bool is)
 static void move_to(struct place *place, enum place_state state)
 {
     assert(place->state < PLACE_STATES && allowed[place->state][state]);
-    assert(!place->doubtful && !wait_is_set(&place->ahead)); /* whoever moved it has judged it */
+    assert(!place->doubtful && !place->is_ahead); /* whoever moved it has judged it */
     if (place->state == state)
         return;
     if (place->state == PLACE_SCANNING)
@@ -71,6 +73,14 @@ struct place *place_new(struct lane *lane, struct session *session, uint32_t que
     return place;
 }
 
+static void wait_no_more(struct place *place)
+{
+    if (!place->is_ahead)
+        return;
+    waits_remove(&place->lane->places_ahead, &place->ahead);
+    place->is_ahead = false;
+}
+
 /* It waits for nothing any more. The caller sees to it that no join asks for it: joins are
  * answered. */
 void place_free(struct place *place)
@@ -79,7 +89,7 @@ void place_free(struct place *place)
     struct lane *lane = place->lane;
     if (place->doubtful)
         place_doubt_no_more(place);
-    waits_remove(&lane->places_ahead, &place->ahead);
+    wait_no_more(place);
     if (place->state == PLACE_SCANNING)
         scan_remove(place);
     assert(!place->reader.reading);
@@ -115,7 +125,7 @@ void place_reopen(struct place *place)
     assert(place->queued == 0 && !place->lane->open);
     if (place->doubtful)
         place_doubt_no_more(place);
-    waits_remove(&place->lane->places_ahead, &place->ahead);
+    wait_no_more(place);
     if (place->state != PLACE_OPENING)
         move_to(place, PLACE_OPENING);
 }
@@ -128,7 +138,7 @@ void place_verified(struct place *place)
 
 void place_doubt(struct place *place)
 {
-    assert(place->state == PLACE_OPENING && !wait_is_set(&place->ahead));
+    assert(place->state == PLACE_OPENING && !place->is_ahead);
     assert(place->next > place->lane->position);
     if (place->doubtful)
         return;
@@ -145,7 +155,9 @@ void place_doubt_no_more(struct place *place)
 
 void place_wait_ahead(struct place *place)
 {
-    assert(place->state == PLACE_OPENING && place->check && !place->doubtful);
+    assert(place->state == PLACE_OPENING && place->check && !place->doubtful && !place->is_ahead);
+    place->is_ahead = true;
+    place->ahead = (struct waiter){0};
     waits_add(&place->lane->places_ahead, &place->ahead, place->next);
 }
 
@@ -155,7 +167,8 @@ struct place *place_take_arrived(struct lane *lane)
     if (!ahead)
         return NULL;
     struct place *place = (struct place *)((char *)ahead - offsetof(struct place, ahead));
-    assert(place->state == PLACE_OPENING && place->lane == lane);
+    assert(place->state == PLACE_OPENING && place->lane == lane && place->is_ahead);
+    place->is_ahead = false;
     return place;
 }
 

@@ -66,12 +66,17 @@ struct place {
     uint8_t loss;  /* of PLACE_LOST */
     bool doubtful; /* the cursor lies beyond what this gateway has seen: the broker's end decides */
     bool ordered;  /* has its place in the order of cursors: session_rooms_changed() */
+    bool is_ahead; /* `ahead` holds, and not the two beside it */
     struct scan_reader reader;
-    struct waiter ahead;               /* in lane->places_ahead */
     struct pending_request *joins;     /* joins that wait for the lane; written by joins.c */
     struct place *prev, *next_in_lane; /* in lane->places */
-    /* In lane_scan.places (PLACE_SCANNING) or lane->doubtful_places (PLACE_OPENING). */
-    struct place *list_prev, *list_next;
+    union {
+        struct waiter ahead; /* in lane->places_ahead (PLACE_OPENING) */
+        struct {
+            /* In lane_scan.places (PLACE_SCANNING) or lane->doubtful_places (PLACE_OPENING). */
+            struct place *list_prev, *list_next;
+        };
+    };
 };
 
 /* --- its life --- */

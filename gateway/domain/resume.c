@@ -232,7 +232,7 @@ static bool walk_all(struct cursor_walk *walk, struct bytes private_rooms,
                           left_of(cursor->left, index)))
             return false;
     }
-    session->private_rooms = index;
+    session->private_rooms = narrow_16(index);
     for (struct bytes rest = cursor->joined; rest.size;)
         if (!walk_joined(walk, &rest))
             return false;
@@ -286,8 +286,8 @@ static void append_positions(struct session *session, struct buffer *out)
 {
     assert(session->told_lanes <= session->place_count);
     for (unsigned i = 0; i < session->told_lanes; i++) {
-        struct position position = place_position(session->places[i]);
-        place_report(session->places[i], position.next);
+        struct position position = place_position(session_places(session)[i]);
+        place_report(session_places(session)[i], position.next);
         cursor_append_position(out, position);
     }
 }

@@ -87,9 +87,11 @@ void session_end_overflowed(struct session *session)
  * says whether the client was recovered, and cannot be taken back. */
 static bool still_opening(const struct session *session)
 {
-    for (unsigned i = 0; i < session->place_count; i++)
-        if (session->places[i]->state == PLACE_OPENING || session->places[i]->check)
+    for (unsigned i = 0; i < session->place_count; i++) {
+        const struct place *place = session_places(session)[i];
+        if (place->state == PLACE_OPENING || place->check)
             return true;
+    }
     return false;
 }
 
@@ -129,9 +131,10 @@ void session_start_afresh(struct session *session, const char *reason)
 
 static const struct place *lost_place(const struct session *session)
 {
+    struct place *const *places = session_places(session);
     for (unsigned i = 0; i < session->place_count; i++)
-        if (session->places[i]->state == PLACE_LOST)
-            return session->places[i];
+        if (places[i]->state == PLACE_LOST)
+            return places[i];
     return NULL;
 }
 
@@ -271,9 +274,10 @@ static void pass_over_superseded(struct place *place, struct message *message)
 /* By the lane's number: what is queued may be of a lane that is gone. */
 static struct place *place_of(struct session *session, uint32_t lane_id)
 {
+    struct place *const *places = session_places(session);
     for (unsigned i = 0; i < session->place_count; i++)
-        if (session->places[i]->lane->id == lane_id)
-            return session->places[i];
+        if (places[i]->lane->id == lane_id)
+            return places[i];
     return NULL; /* it left the lane's last room meanwhile */
 }
 
@@ -514,11 +518,10 @@ void session_reap(struct session *session)
 {
     assert(session->state == SESSION_CLOSED);
     assert(!session->joins.first && !session->changed && session->room_count == 0 &&
-           session->queue.count == 0);
+           session->place_count == 0 && session->queue.count == 0);
     free_opening(session);
     claims_free(session->claims);
     free(session->rooms);
-    free(session->places);
     free(session->left);
     free(session->cursor_rooms);
     free(session);

@@ -52,7 +52,8 @@ void session_push_control(struct session *session, enum item_kind kind, struct b
     copy->room_size = narrow_16(room.size);
     if (room.size)
         memcpy(copy->room, room.data, room.size);
-    session->histories += control->history != NULL;
+    if (control->history)
+        session->histories++;
     if (is_untold(copy)) {
         DL_APPEND2(session->untold, copy, untold_prev, untold_next);
         session->untold_count++;
@@ -83,7 +84,7 @@ void session_drop_messages(struct session *session)
     session->hub->stats.queued_messages -= session->queue.messages;
     session_queue_drop_messages(&session->queue);
     for (unsigned i = 0; i < session->place_count; i++)
-        place_queue_cleared(session->places[i]);
+        place_queue_cleared(session_places(session)[i]);
 }
 
 void session_clear_queue(struct session *session)
@@ -109,7 +110,7 @@ void session_tell_stale(struct session *session)
     struct control control = {0};
     assert(session->stale_lanes > 0);
     for (unsigned i = 0; i < session->place_count; i++) {
-        const struct lane *lane = session->places[i]->lane;
+        const struct lane *lane = session_places(session)[i]->lane;
         if (lane->stale && (!control.since_ms || lane->stale_since_ms < control.since_ms))
             control.since_ms = lane->stale_since_ms;
     }
