@@ -185,6 +185,7 @@ void notification_encode(const struct notification *notification, struct buffer 
         item.removed = notification->item.removed;
         message.item = &item;
     }
+    message.late = notification->late;
     pack_content(notification, &arena, &message, &content);
 
     size_t size = smartstack__v1__notification__get_packed_size(&message);
@@ -420,6 +421,8 @@ void notification_to_json(const struct notification *notification, struct buffer
     append_json_text(json, "traceparent", notification->traceparent);
     append_json_text(json, "tracestate", notification->tracestate);
     append_item(json, &notification->item);
+    if (notification->late)
+        buffer_append_string(json, ",\"late\":true");
     append_content(notification, json);
     buffer_append_byte(json, '}');
 }

@@ -136,6 +136,7 @@ struct notification {
     struct bytes traceparent;
     struct bytes tracestate;
     struct notification_item item;
+    bool late; /* older than what its item was told with; it has none, so that nothing goes back */
     enum notification_type type; /* which member of the union holds */
     union {
         struct task_status_update task_status;
@@ -257,7 +258,7 @@ bool notification_state_scope(struct bytes key, struct bytes *scope) MUST_CHECK;
 /* Appends the proto3 JSON mapping: lowerCamelCase names, empty fields left out, `data` embedded
  * byte for byte, no white space of its own:
  *   {"id":...,"time":...,"rooms":[...],"eventId":...,"rules":[...],"rulesRevision":...,"traceparent":...,
- *    "tracestate":...,"item":{"key":...,"removed":true},"taskStatus":{...}}
+ *    "tracestate":...,"item":{"key":...,"removed":true},"late":true,"taskStatus":{...}}
  * `data` must be one valid JSON value: the dispatcher lets nothing else in. */
 void notification_to_json(const struct notification *notification, struct buffer *json);
 

@@ -159,7 +159,8 @@ enum {
     FIELD_RULES_REVISION = 6,
     FIELD_TRACEPARENT = 7,
     FIELD_TRACESTATE = 8,
-    FIELD_ITEM = 9
+    FIELD_ITEM = 9,
+    FIELD_LATE = 16
 };
 
 /* The view first, since its address is the caller's. */
@@ -221,6 +222,9 @@ static bool decode_field(const struct wire_field *field, struct decoded_notifica
         return field_content(field, &view->tracestate);
     case FIELD_ITEM:
         return field->type == WIRE_LENGTH && decode_item(field->content, &view->item);
+    case FIELD_LATE:
+        view->late = field->varint != 0;
+        return field->type == WIRE_VARINT;
     }
     return decode_kind(field, decoded);
 }

@@ -27,6 +27,8 @@ interface NotificationHead {
     tracestate?: string;
     /** What its rooms show from now on. Absent: it passes by. */
     item?: Item;
+    /** Older than what its item was told with before: it has no item, and is for who keeps a log. */
+    late?: true;
 }
 
 /** A thing with a state: a room shows the last notification of each that is not removed. */

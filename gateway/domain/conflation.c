@@ -112,7 +112,8 @@ static bool may_be_progress(const struct notification *notification, struct byte
 bool conflation_names(const struct conflation *conflation, const struct notification *notification)
 {
     struct bytes event, status;
-    if (!conflation || !may_be_progress(notification, &event, &status))
+    /* What is late is no progress: the latest must not give way to it. */
+    if (!conflation || notification->late || !may_be_progress(notification, &event, &status))
         return false;
     assert(conflation->count <= CONFLATION_RULES_LIMIT);
     for (size_t i = 0; i < conflation->count; i++) {

@@ -224,6 +224,25 @@ START_TEST(an_item_stands_in_value_and_json)
 }
 END_TEST
 
+START_TEST(what_is_late_says_so)
+{
+    struct notification *decoded = NULL;
+    struct notification view = sample(NOTIFICATION_CLIENT);
+    auto_buffer struct buffer value = {0};
+    view.late = true;
+    notification_encode(&view, &value);
+    ck_assert_int_eq(notification_decode(buffer_peek(&value), &decoded), STATUS_OK);
+    ck_assert(decoded->late);
+    assert_json(
+        decoded, SAMPLE_START
+        "\"late\":true,"
+        "\"clientNotification\":{\"title\":\"Done\",\"body\":\"line\\nline\",\"data\":null}}");
+    notification_free(decoded);
+    buffer_append(&value, TEXT("\x82\x01\x01x")); /* not a boolean */
+    ck_assert_int_eq(notification_decode(buffer_peek(&value), &decoded), STATUS_MALFORMED);
+}
+END_TEST
+
 START_TEST(an_item_without_a_key_is_none)
 {
     struct notification *decoded = NULL;
@@ -291,8 +310,8 @@ START_TEST(decode_tells_malformed_from_unknown_content)
     struct notification *decoded = NULL;
     ck_assert_int_eq(notification_decode(TEXT("\x0a\xff"), &decoded), STATUS_MALFORMED);
     ck_assert_int_eq(notification_decode(TEXT("not protobuf"), &decoded), STATUS_MALFORMED);
-    /* A member of the oneof with number 16, as a later version may have. */
-    ck_assert_int_eq(notification_decode(TEXT("\x0a\x01n\x82\x01\x00"), &decoded),
+    /* A member of the oneof with number 17, as a later version may have. */
+    ck_assert_int_eq(notification_decode(TEXT("\x0a\x01n\x8a\x01\x00"), &decoded),
                      STATUS_UNSUPPORTED);
     ck_assert_int_eq(notification_decode(bytes_of(NULL, 0), &decoded), STATUS_UNSUPPORTED);
     ck_assert_ptr_null(decoded);
@@ -455,7 +474,7 @@ TEST_PROGRAM("notification", clients_are_given_a_custom_event_under_its_name_wit
              a_state_key_is_of_scope_item_and_rooms, a_key_of_others_is_no_state_key,
              json_is_the_proto3_mapping_with_data_as_it_was,
              encode_and_decode_give_the_same_notification, an_item_stands_in_value_and_json,
-             an_item_without_a_key_is_none, a_key_is_utf8_and_has_a_limit,
+             what_is_late_says_so, an_item_without_a_key_is_none, a_key_is_utf8_and_has_a_limit,
              progress_zero_is_not_unknown_progress, decode_tells_malformed_from_unknown_content,
              decode_survives_every_cut_and_every_changed_byte, headers_come_back_as_they_were,
              headers_of_others_change_nothing, arena_keeps_pieces_apart_and_aligned)

@@ -37,6 +37,11 @@ START_TEST(names_events_and_statuses)
     ck_assert(names(conflation, "task.updated", "waiting"));
     ck_assert(!names(conflation, "task.completed", "completed"));
     ck_assert(!names(NULL, "task.progress", "running"));
+    struct notification late = {
+        .type = NOTIFICATION_TASK_STATUS,
+        .late = true,
+        .task_status = {.task_id = BYTES_LITERAL("1"), .event = BYTES_LITERAL("task.progress")}};
+    ck_assert(!conflation_names(conflation, &late));
     struct notification without_task = {.type = NOTIFICATION_TASK_STATUS,
                                         .task_status = {.event = BYTES_LITERAL("task.progress")}};
     struct notification other = {.type = NOTIFICATION_CLIENT};
