@@ -126,7 +126,9 @@ static void append_published(const struct job *job, struct buffer *json)
         if (published->type == NOTIFICATION_CUSTOM)
             append_audit_text(json, "event", published->event);
         append_audit_text(json, "item", published->item.key);
-        buffer_append_string(json, published->item.removed ? ",\"removed\":true}" : "}");
+        buffer_append_string(json, published->item.removed ? ",\"removed\":true}"
+                                   : published->late       ? ",\"late\":true}"
+                                                           : "}");
         if (published->next)
             buffer_append_byte(json, ',');
     }

@@ -54,7 +54,8 @@ enum dead_reason {
 const char *dead_reason_name(enum dead_reason reason);
 
 /* Why a room that a rule names was left out, or a custom event with all its rooms; or that an item
- * was, and its rooms got the notification without it. */
+ * was, and its rooms got the notification without it; or an order, and they got it all the same.
+ * What is late is left out with all its rooms, or without its item, as the rule says. */
 #define ROOM_SKIPS(X)                           \
     X(ROOM_SKIP_FIELD_MISSING, "field-missing") \
     X(ROOM_SKIP_INVALID, "invalid-name")        \
@@ -62,7 +63,9 @@ const char *dead_reason_name(enum dead_reason reason);
     X(ROOM_SKIP_UNKNOWN_KIND, "unknown-kind")   \
     X(ROOM_SKIP_DENIED, "denied")               \
     X(ROOM_SKIP_EVENT, "invalid-event")         \
-    X(ROOM_SKIP_ITEM, "no-item")
+    X(ROOM_SKIP_ITEM, "no-item")                \
+    X(ROOM_SKIP_ORDER, "no-order")              \
+    X(ROOM_SKIP_LATE, "late")
 
 enum room_skip {
 #define X(name, text) name,
@@ -80,8 +83,8 @@ struct skipped_room {
     const struct skipped_room *next;
     uint32_t rule; /* its index */
     enum room_skip reason;
-    struct bytes room;    /* its name; if a field is missing, and of an item, the template; of a
-                             custom event, the event's name */
+    struct bytes room;    /* its name; if a field is missing, and of an item or order, the template;
+                             of a custom event, the event's name; of what is late, the item */
     struct bytes problem; /* for a person */
 };
 
@@ -114,9 +117,10 @@ struct batch_counts {
     uint64_t review_records[REVIEW_OUTCOME_COUNT]; /* of the log of reviews */
     uint64_t reviews_opened;
     uint64_t reviews_decided;
-    uint64_t reviews_closed;   /* by the backend */
-    uint64_t items;            /* records for state topics */
-    uint64_t items_superseded; /* and those that a later one of the batch left out */
+    uint64_t reviews_closed;     /* by the backend */
+    uint64_t items;              /* records for state topics */
+    uint64_t items_superseded;   /* and those that a later one of the batch left out */
+    uint64_t orders_crowded_out; /* items whose order is forgotten for want of room */
 };
 
 struct batch {

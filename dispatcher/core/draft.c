@@ -65,6 +65,8 @@ static const struct template *find_incomplete(const struct job *job, const struc
     for (size_t i = 0; i < rule->notify_count; i++) {
         if (rule->notify[i].item && !is_complete(job, rule->notify[i].item))
             return rule->notify[i].item;
+        if (rule->notify[i].order && !is_complete(job, rule->notify[i].order))
+            return rule->notify[i].order;
         if (rule->notify[i].event && !is_complete(job, rule->notify[i].event))
             return rule->notify[i].event;
     }
@@ -110,12 +112,10 @@ static void skip_room(struct job *job, enum room_skip reason, struct bytes room,
     job->skipped_end = &skipped->next;
 }
 
-enum { PROBLEM_SIZE = 256 };
-
 /* Why a template gave no name, in `text` if it needs one. `list`: of what its value was an
  * element, if it was. */
 static const char *problem_of(const struct job *job, const struct template *template, unsigned list,
-                              enum template_result result, char text[PROBLEM_SIZE])
+                              enum template_result result, char text[DRAFT_PROBLEM_SIZE])
 {
     assert(result != TEMPLATE_DONE);
     if (result == TEMPLATE_UNFIT)
@@ -123,7 +123,7 @@ static const char *problem_of(const struct job *job, const struct template *temp
     struct bytes missing = template_missing(template, job->values, list);
     /* Cut: a path may have FIELD_PATH_LIMIT bytes, and the template, which is told too, holds
      * all of it. */
-    snprintf(text, PROBLEM_SIZE, "the event has no %.*s", (int)unicode_cut(missing, 200),
+    snprintf(text, DRAFT_PROBLEM_SIZE, "the event has no %.*s", (int)unicode_cut(missing, 200),
              (const char *)missing.data);
     return text;
 }
@@ -133,7 +133,7 @@ static const char *problem_of(const struct job *job, const struct template *temp
 static void skip_room_template(struct job *job, const struct template *template, unsigned list,
                                enum template_result result)
 {
-    char text[PROBLEM_SIZE];
+    char text[DRAFT_PROBLEM_SIZE];
     skip_room(job, result == TEMPLATE_UNFIT ? ROOM_SKIP_INVALID : ROOM_SKIP_FIELD_MISSING,
               template_source(template), problem_of(job, template, list, result, text));
 }
@@ -149,7 +149,7 @@ static void skip_template(struct job *job, const struct template *template,
 static void skip_element(struct job *job, const struct template *template, unsigned list,
                          enum template_result result)
 {
-    char text[PROBLEM_SIZE];
+    char text[DRAFT_PROBLEM_SIZE];
     assert(result == TEMPLATE_UNFIT || template_missing(template, job->values, list).size == 0);
     skip_room(job, ROOM_SKIP_INVALID, template_source(template),
               result == TEMPLATE_UNFIT ? problem_of(job, template, list, result, text)
@@ -161,7 +161,7 @@ static void skip_element(struct job *job, const struct template *template, unsig
  * then. */
 static struct bytes item_key(struct job *job, const struct template *template)
 {
-    char text[PROBLEM_SIZE];
+    char text[DRAFT_PROBLEM_SIZE];
     const struct bytes none = bytes_of(NULL, 0);
     struct bytes key;
     if (!template)
@@ -176,6 +176,29 @@ static struct bytes item_key(struct job *job, const struct template *template)
               result == TEMPLATE_DONE ? text
                                       : problem_of(job, template, TEMPLATE_NO_LIST, result, text));
     return none;
+}
+
+/* Whether a notification of the item comes late. An order that is none is counted and told, and the
+ * rooms are told all the same: rather a step back than news that nobody gets. */
+static bool is_late(struct job *job, const struct rule_notify *notify, struct bytes item,
+                    struct draft_order *order)
+{
+    char problem[DRAFT_PROBLEM_SIZE];
+    struct bytes text;
+    if (!notify->order || item.size == 0)
+        return false;
+    enum template_result result = render(job, notify->order, &text);
+    if (result != TEMPLATE_DONE || !item_order_read(text, &order->order)) {
+        skip_room(job, ROOM_SKIP_ORDER, template_source(notify->order),
+                  result == TEMPLATE_DONE
+                      ? "it is neither a whole number of 64 bits nor a time (RFC 3339)"
+                      : problem_of(job, notify->order, TEMPLATE_NO_LIST, result, problem));
+        return false;
+    }
+    if (!draft_order_is_late(job, item, order, problem))
+        return false;
+    skip_room(job, ROOM_SKIP_LATE, item, problem);
+    return true;
 }
 
 /* A room that has no lane. */
@@ -221,28 +244,31 @@ static struct draft *find_review(struct job *job, struct bytes queue, struct byt
     return draft;
 }
 
-/* Rules that say the same of one item share a notification, and so do those that name none: the
- * rooms of one rule are not to show, or lose, what another's do. `custom`: of a custom event, what
- * it is called and says; else empty. */
+/* Rules that say the same of one item share a notification, and so do those that name none, and
+ * those that are late: the rooms of one rule are not to show, or lose, what another's do. `custom`:
+ * of a custom event, what it is called and says; else empty. */
 static struct draft *find_draft(struct job *job, enum notification_type type,
-                                const struct notification_item *item,
+                                const struct notification_item *item, bool late,
                                 const struct draft_custom *custom)
 {
     struct lookup *drafts = &job->pipeline->drafts;
     assert(type != NOTIFICATION_REVIEW_ALERT && (item->key.size > 0 || !item->removed));
+    assert(!late || item->key.size == 0);
     assert((type == NOTIFICATION_CUSTOM) == (custom->event.size > 0));
-    uint64_t hash = lookup_hash(drafts, (uint64_t)type << 1 | item->removed, item->key);
+    uint64_t hash =
+        lookup_hash(drafts, (uint64_t)type << 2 | (uint64_t)late << 1 | item->removed, item->key);
     if (type == NOTIFICATION_CUSTOM)
         hash = lookup_hash(drafts, lookup_hash(drafts, hash, custom->event), custom->data);
     struct draft *draft;
     for (uint32_t at = 0; (draft = lookup_next(drafts, hash, &at));)
-        if (draft->type == type && draft->item.removed == item->removed &&
+        if (draft->type == type && draft->late == late && draft->item.removed == item->removed &&
             bytes_equal(draft->item.key, item->key) &&
             bytes_equal(draft->custom.event, custom->event) &&
             bytes_equal(draft->custom.data, custom->data))
             return draft;
     draft = draft_begin(job, type);
     draft->item = *item;
+    draft->late = late;
     draft->custom = *custom;
     lookup_add(drafts, hash, draft);
     return draft;
@@ -464,7 +490,14 @@ static enum draft_result apply_notify(struct job *job, const struct rule *rule,
         return made_result;
     struct notification_item item = {.key = item_key(job, notify->item)};
     item.removed = item.key.size > 0 && notify->removes_item;
-    struct draft *draft = find_draft(job, notify->type, &item, &custom);
+    struct draft_order order = {0};
+    bool late = is_late(job, notify, item.key, &order);
+    if (late && !notify->marks_late)
+        return DRAFT_DONE;
+    if (late) /* so nobody's board goes back */
+        item = (struct notification_item){0};
+    struct draft *draft = find_draft(job, notify->type, &item, late, &custom);
+    draft_take_order(draft, &order);
     for (size_t i = 0; i < notify->room_count; i++) {
         enum draft_result result = add_notify_room(job, draft, notify->rooms[i]);
         if (result != DRAFT_DONE)

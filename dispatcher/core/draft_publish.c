@@ -160,6 +160,8 @@ static struct bytes make_notification_id(struct job *job, const struct draft *dr
         add_id_part(text, draft->item.key);
         add_id_part(text, bytes_of_string(draft->item.removed ? "removed" : ""));
     }
+    if (draft->late)
+        add_id_part(text, bytes_of_string("late"));
     if (draft->type == NOTIFICATION_CUSTOM) {
         add_id_part(text, draft->custom.event);
         add_id_part(text, draft->custom.data);
@@ -202,6 +204,7 @@ static void note_published(struct job *job, const struct notification *view,
                                     .type = view->type,
                                     .event = notification_event(view),
                                     .item = view->item,
+                                    .late = view->late,
                                     .lane = lane};
     *job->published_end = published;
     job->published_end = &published->next;
@@ -298,6 +301,7 @@ static bool finish_draft(struct job *job, struct draft *draft)
         .traceparent = job->traceparent,
         .tracestate = job->tracestate,
         .item = draft->item,
+        .late = draft->late,
         .type = draft->type,
     };
     struct bytes *names = arena_raw(&job->batch->arena, draft->rule_count * sizeof(struct bytes));

@@ -1,6 +1,6 @@
 /* What is remembered of one partition, and the form in which the changelog keeps it.
  *
- * The parts (seen_events.c, open_reviews.c, reviews.c) know nothing of records; this module owns the format,
+ * The parts (seen_events.c, open_reviews.c, item_orders.c, reviews.c) know nothing of records; this module owns the format,
  * so that a new one is made in one place. Each record replaces an earlier one with its key, and
  * compaction may drop all but the last of a key: what is left still gives the same state.
  *
@@ -28,6 +28,10 @@
  *   value  version: 4 | state: 1 | size of by: 2 | by | what it is about, JSON
  *          no value: it is decided or closed
  *
+ *   key    'O' | domain: 4 | fingerprint of tenant and item: 16     the order it was told with
+ *   value  1 if that is a time, else 0: 1 | order: 8 | time in ms since 1970: 8
+ *          no value: it is forgotten
+ *
  * Versions with 64-bit fingerprints wrote e and r: their records are malformed here. */
 enum {
     KEY_TYPE_SIZE = 1,
@@ -38,7 +42,9 @@ enum {
     REVIEWS_KEY_SIZE = KEY_PREFIX_SIZE + FINGERPRINT_SIZE,
     ITEM_SIZE = FINGERPRINT_SIZE + 8,
     REVIEW_KEY_SIZE = KEY_PREFIX_SIZE + FINGERPRINT_SIZE + 8,
-    REVIEW_HEAD_SIZE = 4 + 1 + 2
+    REVIEW_HEAD_SIZE = 4 + 1 + 2,
+    ORDER_KEY_SIZE = KEY_PREFIX_SIZE + FINGERPRINT_SIZE,
+    ORDER_VALUE_SIZE = 1 + 8 + 8
 };
 
 struct partition_state {
@@ -46,9 +52,10 @@ struct partition_state {
     struct seen_events *events;
     struct open_reviews *reviews;
     struct reviews *living;
+    struct item_orders *orders;
 };
 
-/* The seed goes to both tables and into no record: it is of this process alone. */
+/* The seed goes to all tables and into no record: it is of this process alone. */
 struct partition_state *partition_state_new(const struct partition_state_settings *settings,
                                             uint32_t domain)
 {
@@ -63,6 +70,8 @@ struct partition_state *partition_state_new(const struct partition_state_setting
     const struct reviews_limits living = {.tasks = settings->review_tasks,
                                           .per_task = settings->reviews_per_task};
     state->living = reviews_new(&living, settings->hash_seed);
+    state->orders =
+        item_orders_new(settings->order_window_ms, settings->order_items, settings->hash_seed);
     return state;
 }
 
@@ -73,6 +82,7 @@ void partition_state_free(struct partition_state *state)
     seen_events_free(state->events);
     open_reviews_free(state->reviews);
     reviews_free(state->living);
+    item_orders_free(state->orders);
     free(state);
 }
 
@@ -124,20 +134,28 @@ struct reviews *partition_state_reviews(struct partition_state *state)
     return state->living;
 }
 
+struct item_orders *partition_state_orders(struct partition_state *state)
+{
+    return state->orders;
+}
+
 /* For the tests of the seed: whoever chooses ids must not be able to make this grow. */
 size_t partition_state_longest_chain(const struct partition_state *state)
 {
-    size_t events = seen_events_longest_chain(state->events);
-    size_t reviews = open_reviews_longest_chain(state->reviews);
-    size_t living = reviews_longest_chain(state->living);
-    size_t both = events > reviews ? events : reviews;
-    return both > living ? both : living;
+    const size_t chains[] = {
+        seen_events_longest_chain(state->events), open_reviews_longest_chain(state->reviews),
+        reviews_longest_chain(state->living), item_orders_longest_chain(state->orders)};
+    size_t longest = 0;
+    for (size_t i = 0; i < sizeof(chains) / sizeof(chains[0]); i++)
+        if (chains[i] > longest)
+            longest = chains[i];
+    return longest;
 }
 
 static bool is_changed(const struct partition_state *state)
 {
     return seen_events_are_changed(state->events) || open_reviews_are_changed(state->reviews) ||
-           reviews_are_changed(state->living);
+           reviews_are_changed(state->living) || item_orders_are_changed(state->orders);
 }
 
 /* All or none: an event that is remembered as seen has also had its effect on the reviews of
@@ -147,6 +165,7 @@ void partition_state_commit(struct partition_state *state)
     seen_events_commit(state->events);
     open_reviews_commit(state->reviews);
     reviews_commit(state->living);
+    item_orders_commit(state->orders);
     assert(!is_changed(state));
 }
 
@@ -155,6 +174,7 @@ void partition_state_rollback(struct partition_state *state)
     seen_events_rollback(state->events);
     open_reviews_rollback(state->reviews);
     reviews_rollback(state->living);
+    item_orders_rollback(state->orders);
     assert(!is_changed(state));
 }
 
@@ -198,7 +218,7 @@ static void write_record(const struct state_writer *writer, struct bytes key,
  * not replace one another's records. */
 static void write_key_prefix(const struct state_writer *writer, uint8_t *key, uint8_t type)
 {
-    assert(type == 'E' || type == 'R' || type == 'V');
+    assert(type == 'E' || type == 'R' || type == 'V' || type == 'O');
     key[0] = type;
     bytes_write_little_endian(key + KEY_TYPE_SIZE, writer->domain, KEY_DOMAIN_SIZE);
 }
@@ -246,6 +266,22 @@ static void write_review(void *context, struct review_id id, const struct review
     writer->emit(writer->context, bytes_of(key, sizeof(key)), buffer_peek(&value), review != NULL);
 }
 
+static void write_order(void *context, struct fingerprint item, const struct told_order *told)
+{
+    const struct state_writer *writer = context;
+    uint8_t key[ORDER_KEY_SIZE];
+    uint8_t value[ORDER_VALUE_SIZE] = {0};
+    write_key_prefix(writer, key, 'O');
+    write_fingerprint(key + KEY_PREFIX_SIZE, item);
+    if (told) {
+        value[0] = told->order.is_time;
+        bytes_write_little_endian(value + 1, (uint64_t)told->order.value, 8);
+        bytes_write_little_endian(value + 9, (uint64_t)told->time_ms, 8);
+    }
+    writer->emit(writer->context, bytes_of(key, sizeof(key)),
+                 bytes_of(value, told ? sizeof(value) : 0), told != NULL);
+}
+
 void partition_state_flush(struct partition_state *state, partition_state_emit_fn *emit,
                            void *context)
 {
@@ -253,6 +289,7 @@ void partition_state_flush(struct partition_state *state, partition_state_emit_f
     seen_events_flush(state->events, write_events, &writer);
     open_reviews_flush(state->reviews, write_reviews, &writer);
     reviews_flush(state->living, write_review, &writer);
+    item_orders_flush(state->orders, write_order, &writer);
 }
 
 /* --- Reading records --- */
@@ -312,6 +349,22 @@ static enum partition_state_record restore_review(struct partition_state *state,
     return PARTITION_STATE_TAKEN;
 }
 
+static enum partition_state_record restore_order(struct partition_state *state,
+                                                 const uint8_t *subject, struct bytes value,
+                                                 bool has_value)
+{
+    struct told_order told = {0};
+    if (has_value) {
+        if (value.size != ORDER_VALUE_SIZE || value.data[0] > 1)
+            return PARTITION_STATE_MALFORMED;
+        told.order.is_time = value.data[0] == 1;
+        told.order.value = (int64_t)bytes_read_little_endian(value.data + 1, 8);
+        told.time_ms = (int64_t)bytes_read_little_endian(value.data + 9, 8);
+    }
+    item_orders_restore(state->orders, read_fingerprint(subject), has_value ? &told : NULL);
+    return PARTITION_STATE_TAKEN;
+}
+
 /* The record may be anything: the topic is Kafka's, and others may write to it. Nothing is
  * changed unless all of it is sound. */
 enum partition_state_record partition_state_restore(struct partition_state *state, struct bytes key,
@@ -321,13 +374,16 @@ enum partition_state_record partition_state_restore(struct partition_state *stat
     bool has_review = key.size == REVIEW_KEY_SIZE && key.data[0] == 'V';
     bool has_events = key.size == EVENTS_KEY_SIZE && key.data[0] == 'E';
     bool has_reviews = key.size == REVIEWS_KEY_SIZE && key.data[0] == 'R';
-    if (!has_review && (!(has_events || has_reviews) || value.size % ITEM_SIZE != 0))
+    bool has_order = key.size == ORDER_KEY_SIZE && key.data[0] == 'O';
+    if (!has_review && !has_order && (!(has_events || has_reviews) || value.size % ITEM_SIZE != 0))
         return PARTITION_STATE_MALFORMED;
     /* A foreign record is left alone and not an error: groups may share a changelog. */
     if (bytes_read_little_endian(key.data + KEY_TYPE_SIZE, KEY_DOMAIN_SIZE) != state->domain)
         return PARTITION_STATE_FOREIGN;
     if (has_review)
         return restore_review(state, key.data + KEY_PREFIX_SIZE, value, has_value);
+    if (has_order)
+        return restore_order(state, key.data + KEY_PREFIX_SIZE, value, has_value);
     struct bytes content = has_value ? value : bytes_of(NULL, 0);
     size_t count = content.size / ITEM_SIZE;
     struct timed_fingerprint *items = read_items(content, count);

@@ -1,5 +1,5 @@
-/* What the dispatcher remembers of one input partition: which events it has seen, and which reviews
- * are open; of a partition of the log of reviews: the reviews. Not Kafka: what it must not forget comes out as records of a changelog (compacted
+/* What the dispatcher remembers of one input partition: which events it has seen, which reviews
+ * are open, and with which orders items were told; of a partition of the log of reviews: the reviews. Not Kafka: what it must not forget comes out as records of a changelog (compacted
  * topic), and goes in again by partition_state_restore().
  *
  * Changes are tentative until partition_state_commit(): partition_state_rollback() undoes them. Time is that of
@@ -14,6 +14,7 @@
 #include "buffer.h"
 #include "bytes.h"
 #include "fingerprint.h"
+#include "item_orders.h"
 #include "reviews.h"
 
 struct partition_state_settings {
@@ -23,6 +24,8 @@ struct partition_state_settings {
                                  counts as forgotten */
     size_t review_tasks;      /* more: further reviews are not remembered, and counted */
     size_t reviews_per_task;  /* at least 1; more: likewise */
+    int64_t order_window_ms;  /* 0: orders of items are not remembered */
+    size_t order_items;       /* more: those told of longest ago are forgotten */
     uint64_t hash_seed;       /* random, of this process alone: it enters no record */
 };
 
@@ -46,8 +49,9 @@ bool partition_state_open_review(struct partition_state *state, struct fingerpri
 /* All reviews of the task. */
 void partition_state_close_reviews(struct partition_state *state, struct fingerprint task);
 
-/* The state's own, changed through it and committed and rolled back with it. */
+/* The state's own, changed through them and committed and rolled back with it. */
 struct reviews *partition_state_reviews(struct partition_state *state);
+struct item_orders *partition_state_orders(struct partition_state *state);
 
 enum partition_state_record {
     PARTITION_STATE_TAKEN,

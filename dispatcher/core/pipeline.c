@@ -190,6 +190,7 @@ static void remember_event(struct job *job)
     if (job->has_own_id)
         partition_state_note(job->state, event_fingerprint(job), job->record->timestamp_ms);
     review_remember(job);
+    draft_remember_orders(job);
 }
 
 /* From here on rules act. The rule at hand is kept in `blamed`, so that a dead letter names the

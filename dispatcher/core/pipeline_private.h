@@ -64,6 +64,7 @@ struct published {
     enum notification_type type;
     struct bytes event; /* as clients know it */
     struct notification_item item;
+    bool late;
     const struct lane_name *lane;
 };
 
@@ -95,6 +96,13 @@ struct draft_custom {
     struct bytes data;  /* JSON text, or empty */
 };
 
+/* By what the notifications of a draft's item are ordered. */
+struct draft_order {
+    bool is_known; /* else they are told as they come, and nothing of it is remembered */
+    struct fingerprint item;
+    struct item_order order;
+};
+
 /* A notification before it is cut into lanes. */
 struct draft {
     struct draft *next;
@@ -102,6 +110,8 @@ struct draft {
     struct bytes queue; /* of a review; else empty */
     struct bytes reason;
     struct notification_item item;
+    struct draft_order order;
+    bool late;                  /* older than what its item was told with: it has none here */
     struct draft_custom custom; /* of a custom event; else empty */
     unsigned number;            /* of this event */
     struct draft_lane *lanes;
@@ -137,6 +147,17 @@ enum draft_result draft_apply(struct job *job, const struct rule *rule) MUST_CHE
 
 /* After DRAFT_FIELD_MISSING: the path of the field. */
 struct bytes draft_missing_field(const struct job *job, const struct rule *rule);
+
+enum { DRAFT_PROBLEM_SIZE = 256 };
+
+/* Whether a notification of the item of this key is late with `order`, and then why, for a person;
+ * else the draft may take the order. */
+bool draft_order_is_late(struct job *job, struct bytes key, struct draft_order *order,
+                         char problem[DRAFT_PROBLEM_SIZE]) MUST_CHECK;
+void draft_take_order(struct draft *draft, const struct draft_order *order);
+
+/* Once the event is through: what its items were told with. */
+void draft_remember_orders(struct job *job);
 
 /* The event's `data` as JSON text, as it stands in the event; empty: none. */
 struct bytes draft_event_data(const struct job *job);

@@ -27,10 +27,10 @@ static void init_pipeline_series(struct dispatcher_metrics *metrics)
             metrics_counter(registry, NAME("dead_letters_total"), "Dead letters, by reason.",
                             METRIC_LABELS("reason", dead_reason_name((enum dead_reason)i)));
     for (int i = 0; i < ROOM_SKIP_COUNT; i++)
-        metrics->room_skips[i] =
-            metrics_counter(registry, NAME("rooms_skipped_total"),
-                            "Rooms that a rule named and no notification got, and items.",
-                            METRIC_LABELS("reason", room_skip_name((enum room_skip)i)));
+        metrics->room_skips[i] = metrics_counter(
+            registry, NAME("rooms_skipped_total"),
+            "Rooms that a rule named and no notification got, items, and what is late.",
+            METRIC_LABELS("reason", room_skip_name((enum room_skip)i)));
     for (int i = 0; i < REVIEW_OUTCOME_COUNT; i++)
         metrics->review_records[i] =
             metrics_counter(registry, NAME("review_records_total"),
@@ -54,6 +54,9 @@ static void init_pipeline_series(struct dispatcher_metrics *metrics)
         metrics_counter(registry, items, items_help, METRIC_LABELS("outcome", "kept"));
     metrics->items_superseded =
         metrics_counter(registry, items, items_help, METRIC_LABELS("outcome", "superseded"));
+    metrics->orders_crowded_out = metrics_counter(
+        registry, NAME("item_orders_crowded_out_total"),
+        "Items whose order was forgotten for want of room, before dispatcher.order.window.", NULL);
     metrics->matched = metrics_counter(registry, NAME("matched_total"),
                                        "Events that at least one rule matched.", NULL);
     metrics->duplicates = metrics_counter(registry, NAME("duplicates_total"),
@@ -139,6 +142,9 @@ void dispatcher_metrics_init(struct dispatcher_metrics *metrics)
                                                "Events that would be known again.", NULL, 1);
     metrics->reviews_remembered = metrics_gauge(metrics->registry, NAME("open_review_tasks"),
                                                 "Tasks with open reviews.", NULL, 1);
+    metrics->orders_remembered =
+        metrics_gauge(metrics->registry, NAME("item_orders_remembered"),
+                      "Items of which it is known with which order they were told.", NULL, 1);
     metrics->rules = metrics_gauge(metrics->registry, NAME("rules"), "Rules in force.", NULL, 1);
 }
 
@@ -176,6 +182,7 @@ void dispatcher_metrics_count(struct dispatcher_metrics *metrics, const struct b
         metric_counter_add(metrics->room_skips[i], counts->room_skips[i]);
     metric_counter_add(metrics->items_kept, counts->items - counts->items_superseded);
     metric_counter_add(metrics->items_superseded, counts->items_superseded);
+    metric_counter_add(metrics->orders_crowded_out, counts->orders_crowded_out);
     for (size_t i = 0; i < batch->rule_match_count; i++) {
         const struct rule *rule = rule_set_at(rules, batch->rule_matches[i]);
         metric_counter_add(metric_counter_set_get(metrics->rule_matches, rule->name), 1);

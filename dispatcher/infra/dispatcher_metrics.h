@@ -26,6 +26,7 @@ struct dispatcher_metrics {
     struct metric_counter *room_skips[ROOM_SKIP_COUNT];
     struct metric_counter *items_kept;
     struct metric_counter *items_superseded;
+    struct metric_counter *orders_crowded_out;
     struct metric_counter_set *rule_matches;
     struct metric_counter *committed;
     struct metric_counter *aborted;
@@ -45,6 +46,7 @@ struct dispatcher_metrics {
     struct metric_gauge *partitions;
     struct metric_gauge *events_remembered;
     struct metric_gauge *reviews_remembered;
+    struct metric_gauge *orders_remembered;
     struct metric_gauge *rules;
 };
 

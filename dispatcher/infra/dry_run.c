@@ -1,6 +1,7 @@
 /* Rules tried on events from a file, with nothing that is produced: for authors of rules and for
  * tests in their pipelines. The same pipeline judges as in production, so it cannot say anything
- * else; only there is no state, and so no duplicates and no open reviews. */
+ * else; only nothing is remembered, and so there are no duplicates and no open reviews. The exception
+ * is the order of items: with which one they were told by the lines before. */
 #include "dry_run.h"
 
 #include <assert.h>
@@ -8,6 +9,8 @@
 
 #include "json.h"
 #include "mem.h"
+
+enum { ITEMS_REMEMBERED = 100000 };
 
 /* --- Decisions of many events --- */
 
@@ -60,12 +63,23 @@ static void append_decision(const struct decision *decision, const struct rule_s
     buffer_append_string(line, "}\n");
 }
 
+static void forget_record(void *context, struct bytes key, struct bytes value, bool has_value)
+{
+    (void)context;
+    (void)key;
+    (void)value;
+    (void)has_value;
+}
+
 /* Events have no time but their own: the output must be the same tomorrow. Empty lines are
  * passed over but counted, so that ids that are made from a place name the line. */
 enum status dry_run(FILE *in, FILE *out, const struct pipeline_settings *settings,
                     const struct rule_set *rules)
 {
+    const struct partition_state_settings remembers = {
+        .reviews_per_task = 1, .order_window_ms = INT64_MAX, .order_items = ITEMS_REMEMBERED};
     struct pipeline *pipeline = pipeline_new(settings);
+    struct partition_state *state = partition_state_new(&remembers, 0);
     struct batch batch = {0};
     auto_buffer struct buffer line = {0};
     char *text = NULL;
@@ -87,12 +101,15 @@ enum status dry_run(FILE *in, FILE *out, const struct pipeline_settings *setting
             continue;
         batch_reset(&batch);
         buffer_clear(&line);
-        pipeline_process(pipeline, NULL, &record, &batch, &decision);
+        pipeline_process(pipeline, state, &record, &batch, &decision);
+        partition_state_flush(state, forget_record, NULL);
+        partition_state_commit(state);
         append_decision(&decision, rules, &batch, &line);
         fwrite(line.data, 1, line.end, out);
     }
     free(text);
     batch_deinit(&batch);
+    partition_state_free(state);
     pipeline_free(pipeline);
     return fflush(out) == 0 && !ferror(out) ? STATUS_OK : STATUS_IO;
 }

@@ -40,6 +40,8 @@ static void report_state(struct runner *runner)
                      (int64_t)state_store_review_count(runner->store));
     metric_gauge_set(runner->options.metrics->reviews_alive,
                      (int64_t)state_store_living_count(runner->store));
+    metric_gauge_set(runner->options.metrics->orders_remembered,
+                     (int64_t)state_store_order_count(runner->store));
     if (state.joined)
         dispatcher_health_pass(health, DISPATCHER_CHECK_GROUP);
     else

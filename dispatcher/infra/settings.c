@@ -82,9 +82,8 @@ static const struct setting table[] = {
      .offset = TARGET(state_topic),
      .default_text = "tasks.dispatcher-state",
      .maximum = KAFKA_TOPIC_LIMIT,
-     .help = "Where dispatchers keep which events were seen and which reviews are open (compacted; "
-             "as many partitions as "
-             "the input topics)."},
+     .help = "Where dispatchers keep which events were seen, which reviews are open and with which "
+             "orders items were told (compacted; as many partitions as the input topics)."},
     {.path = "dispatcher.dedupe.window",
      .type = SETTING_DURATION,
      .offset = TARGET(dedupe_window_ms),
@@ -101,6 +100,21 @@ static const struct setting table[] = {
      .maximum = 100000000,
      .help = "Events remembered for each input partition; beyond it the oldest are forgotten. "
              "About 130 bytes each."},
+    {.path = "dispatcher.order.window",
+     .type = SETTING_DURATION,
+     .offset = TARGET(order_window_ms),
+     .default_text = "10m",
+     .maximum = INT64_C(30) * 86400000,
+     .help = "For how long after an item was told of it is known with which `order`, by the "
+             "records' timestamps; an older order is late within that time; 0: none is."},
+    {.path = "dispatcher.order.items",
+     .type = SETTING_INTEGER,
+     .offset = TARGET(order_items),
+     .default_text = "100000",
+     .minimum = 1,
+     .maximum = 100000000,
+     .help = "Items whose order is remembered for each input partition; beyond it those are "
+             "forgotten that were told of longest ago. About 130 bytes each."},
     {.path = "dispatcher.review.window",
      .type = SETTING_DURATION,
      .offset = TARGET(review_window_ms),
@@ -363,5 +377,7 @@ struct partition_state_settings settings_partition_state(const struct settings *
         .review_window_ms = settings->review_window_ms,
         .review_tasks = (size_t)settings->review_tasks,
         .reviews_per_task = (size_t)settings->reviews_per_task,
+        .order_window_ms = settings->order_window_ms,
+        .order_items = (size_t)settings->order_items,
     };
 }

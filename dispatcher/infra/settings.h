@@ -27,6 +27,8 @@ struct settings {
     int64_t review_window_ms;
     int64_t review_tasks;
     int64_t reviews_per_task;
+    int64_t order_window_ms;
+    int64_t order_items;
     struct config_list review_closed_by;
     char *review_log;
     int64_t review_log_partitions;

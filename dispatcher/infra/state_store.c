@@ -131,6 +131,7 @@ static struct partition_state *restore(struct state_store *store, const char *to
     log_info("state restored", LOG_STRING("topic", topic), LOG_INTEGER("partition", partition),
              LOG_UNSIGNED("events", partition_state_event_count(state)),
              LOG_UNSIGNED("reviews", partition_state_review_count(state)),
+             LOG_UNSIGNED("orders", item_orders_count(partition_state_orders(state))),
              LOG_INTEGER("milliseconds", monotonic_ms() - began_ms));
     return state;
 }
@@ -191,6 +192,8 @@ void state_store_flush(struct state_store *store, struct batch *batch)
             pipeline_flush_state(entry->state, store->options.topic, entry->partition, batch);
         else
             partition_state_flush(entry->state, ignore_record, NULL);
+        batch->counts.orders_crowded_out +=
+            item_orders_crowded_out(partition_state_orders(entry->state));
     }
 }
 
@@ -227,5 +230,13 @@ size_t state_store_living_count(const struct state_store *store)
     size_t count = 0;
     for (size_t i = 0; i < store->count; i++)
         count += partition_state_living_count(store->entries[i].state);
+    return count;
+}
+
+size_t state_store_order_count(const struct state_store *store)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < store->count; i++)
+        count += item_orders_count(partition_state_orders(store->entries[i].state));
     return count;
 }

@@ -34,7 +34,7 @@ enum status state_store_restore(struct state_store *store) MUST_CHECK;
 struct partition_state *state_store_find(struct state_store *store, struct bytes topic,
                                          int32_t partition);
 
-/* Appends what must be kept of all that changed. */
+/* Appends what must be kept of all that changed, and counts what is forgotten. */
 void state_store_flush(struct state_store *store, struct batch *batch);
 void state_store_commit(struct state_store *store);
 void state_store_rollback(struct state_store *store);
@@ -42,5 +42,6 @@ void state_store_rollback(struct state_store *store);
 size_t state_store_event_count(const struct state_store *store);
 size_t state_store_review_count(const struct state_store *store);
 size_t state_store_living_count(const struct state_store *store);
+size_t state_store_order_count(const struct state_store *store);
 
 #endif

@@ -18,7 +18,7 @@ enum {
     RULE_DECISION_SIZE = 64,   /* bytes of a decision's name */
 };
 
-/* What becomes of a room, item, queue, reason or event's name whose template names a field that the event
+/* What becomes of a room, item, order, queue, reason or event's name whose template names a field that the event
  * lacks. */
 enum rule_missing {
     RULE_MISSING_SKIP,        /* `skip`, the default: it is left out and counted */
@@ -31,8 +31,10 @@ struct rule_notify {
     enum notification_type type; /* task.status, notification or custom */
     struct template **rooms;
     size_t room_count;
-    struct template *item; /* the key of what its rooms show from now on */
-    bool removes_item;     /* they do not show it any more */
+    struct template *item;  /* the key of what its rooms show from now on */
+    bool removes_item;      /* they do not show it any more */
+    struct template *order; /* a number or a time: what is older than the item's last is late */
+    bool marks_late; /* what is late is told as such and without the item; else it is left out */
     struct template *title;
     struct template *body;
     struct template *severity;

@@ -49,16 +49,43 @@ static void read_rule_rooms(struct rule_reader *reader, const struct document_no
     }
 }
 
-/* `state: KEY`, or `state: {item: KEY, remove: true}`. */
+/* What is the same for every event orders nothing. */
+static void read_order(struct rule_reader *reader, const struct document_node *node,
+                       struct rule_notify *notify)
+{
+    notify->order = rule_read_template(reader, node, "order");
+    if (notify->order && template_is_literal(notify->order))
+        rule_complain(reader, node,
+                      "order names a field that has a whole number or a time, such as \"{seq}\"");
+}
+
+static void read_late(struct rule_reader *reader, const struct document_node *node,
+                      struct rule_notify *notify)
+{
+    bool is_text = node->kind == DOCUMENT_STRING;
+    notify->marks_late = is_text && bytes_equal_string(node->text, "mark");
+    if (!notify->marks_late && !(is_text && bytes_equal_string(node->text, "drop")))
+        rule_complain(reader, node, "late is drop or mark");
+}
+
+/* `state: KEY`, or `state: {item: KEY, remove: true, order: VALUE, late: mark}`. */
 static void read_state(struct rule_reader *reader, const struct document_node *node,
                        struct rule_notify *notify)
 {
-    static const char *const keys[] = {"item", "remove", NULL};
+    static const char *const keys[] = {"item", "remove", "order", "late", NULL};
     const struct document_node *item = node;
     if (node->kind == DOCUMENT_MAPPING) {
         document_check_keys(node, keys, "state", reader->problems);
         notify->removes_item = rule_read_boolean(reader, node, "remove", false);
         item = document_find(node, "item");
+        const struct document_node *order = document_find(node, "order");
+        const struct document_node *late = document_find(node, "late");
+        if (order)
+            read_order(reader, order, notify);
+        if (late)
+            read_late(reader, late, notify);
+        if (late && !order)
+            rule_complain(reader, late, "late without an order: nothing is");
     }
     if (!item)
         rule_complain(reader, node, "state without an item");
@@ -96,6 +123,9 @@ static void check_members(struct rule_reader *reader, const struct document_node
         rule_complain(reader, node, "a notification has a title");
     if (is_custom && !document_find(node, "event"))
         rule_complain(reader, node, "a custom one has an event: the name that pages know");
+    if (is_custom && notify->marks_late)
+        rule_complain(reader, document_find(node, "state"),
+                      "late: mark is not for `type: custom`: its data cannot say that it is late");
 }
 
 /* The others are told of by reviews. */

@@ -317,6 +317,7 @@ void rule_deinit(struct rule *rule)
         template_free(notify->event);
         payload_free(notify->payload);
         template_free(notify->item);
+        template_free(notify->order);
     }
     if (rule->review) {
         template_free(rule->review->queue);

@@ -28,7 +28,9 @@ static const struct partition_state_settings settings = {.dedupe_window_ms = 100
                                                          .dedupe_entries = 12,
                                                          .review_window_ms = 2000,
                                                          .review_tasks = 4,
-                                                         .reviews_per_task = 3};
+                                                         .reviews_per_task = 3,
+                                                         .order_window_ms = 1500,
+                                                         .order_items = 4};
 
 static struct fingerprint id_of(uint64_t number)
 {
@@ -94,7 +96,7 @@ static void append_review(struct buffer *value, struct bytes *input)
 /* Somebody else's record, or one of ours that was damaged. */
 static void restore(struct partition_state *state, struct bytes *input)
 {
-    static const char kinds[] = "EEERRRxVV";
+    static const char kinds[] = "EEERRRxVVOO";
     auto_buffer struct buffer key = {0}, value = {0};
     uint8_t how = fuzz_byte(input);
     char kind = kinds[fuzz_byte(input) % (sizeof(kinds) - 1)];
@@ -102,13 +104,18 @@ static void restore(struct partition_state *state, struct bytes *input)
     append_number(&key, how & 1 ? 1 : DOMAIN, 4);
     if (kind != 'E')
         append_id(&key, id_of(pick_number(input)));
-    if (kind != 'R')
+    if (kind != 'R' && kind != 'O')
         append_number(&key, pick_number(input), 8);
     if (how & 2)
         buffer_append(&key, fuzz_bytes(input, 20));
     if (kind == 'V')
         append_review(&value, input);
-    for (unsigned i = kind == 'V' ? 0 : fuzz_byte(input) % 24; i; i--) {
+    if (kind == 'O') {
+        append_number(&value, fuzz_byte(input) % 3, 1);
+        append_number(&value, pick_number(input), 8);
+        append_number(&value, (uint64_t)pick_time(input), 8);
+    }
+    for (unsigned i = kind == 'V' || kind == 'O' ? 0 : fuzz_byte(input) % 24; i; i--) {
         append_id(&value, id_of(pick_number(input)));
         append_number(&value, (uint64_t)pick_time(input), 8);
     }
@@ -127,7 +134,12 @@ static void change(struct partition_state *state, struct bytes *input)
     struct reviews *reviews = partition_state_reviews(state);
     const struct review *review = reviews_find_of_task(reviews, event);
     struct review_id opened = {.task = event, .instance = reason.low};
-    switch (fuzz_byte(input) % 6) {
+    const struct item_order order = {.is_time = reason.low == 0, .value = time_ms % 7};
+    switch (fuzz_byte(input) % 8) {
+    case 6:
+    case 7:
+        item_orders_tell(partition_state_orders(state), event, order, time_ms);
+        break;
     case 4:
         if (!reviews_find(reviews, opened))
             (void)!reviews_open(reviews, opened, BYTES_LITERAL(SUBJECT));
@@ -152,16 +164,31 @@ static void change(struct partition_state *state, struct bytes *input)
     }
 }
 
-static void expect_same(const struct partition_state *a, const struct partition_state *b)
+static void expect_same_order(struct partition_state *a, struct partition_state *b, uint64_t item,
+                              int64_t time_ms)
+{
+    const struct item_order *of_a =
+        item_orders_find(partition_state_orders(a), id_of(item), time_ms);
+    const struct item_order *of_b =
+        item_orders_find(partition_state_orders(b), id_of(item), time_ms);
+    assert(!of_a == !of_b);
+    assert(!of_a || (of_a->is_time == of_b->is_time && of_a->value == of_b->value));
+}
+
+static void expect_same(struct partition_state *a, struct partition_state *b)
 {
     static const int64_t times_ms[] = {0, 5000, 24000};
     assert(partition_state_event_count(a) == partition_state_event_count(b));
     assert(partition_state_review_count(a) == partition_state_review_count(b));
     assert(partition_state_living_count(a) == partition_state_living_count(b));
+    assert(item_orders_count(partition_state_orders(a)) ==
+           item_orders_count(partition_state_orders(b)));
     for (size_t i = 0; i < sizeof(times_ms) / sizeof(times_ms[0]); i++) {
         for (uint64_t event = 0; event < EVENTS; event++)
             assert(partition_state_has_seen(a, id_of(event), times_ms[i]) ==
                    partition_state_has_seen(b, id_of(event), times_ms[i]));
+        for (uint64_t item = 0; item < EVENTS; item++)
+            expect_same_order(a, b, item, times_ms[i]);
         for (uint64_t task = 0; task < TASKS; task++)
             for (uint64_t reason = 0; reason < REASONS; reason++)
                 assert(partition_state_review_is_open(a, id_of(task), id_of(reason), times_ms[i]) ==

@@ -51,6 +51,9 @@ const RULES = `rules:
   - name: items
     when: {"event": ["task.item"]}
     notify: {type: task.status, rooms: ["task:{taskId}"], state: "{data.item}"}
+  - name: ordered
+    when: {"event": ["task.ordered"]}
+    notify: {type: task.status, rooms: ["task:{taskId}"], state: {item: "{data.item}", order: "{data.seq}"}}
   - name: doubt
     when: {"event": ["task.doubt"]}
     review: {queue: legal, reason: "{data.why}"}
@@ -62,6 +65,7 @@ const SETTINGS = {
         rules_check: '100ms',
         batch: { events: 5 },
         dedupe: { events: 5 },
+        order: { items: 5 },
         review: { tasks: 2, per_task: 2 },
         limits: { event_size: '16KiB', notification_size: '4KiB', events_per_record: 3, rooms_per_event: 4, rooms_per_list: 6, values: 100, steps: 5000, hops: 2 },
     },
@@ -90,6 +94,9 @@ const trials = {
     'records of a batch': { records: () => many(300, () => value(event())), metrics: ['batch_records_count'] },
     'outputs on their way to the broker': { records: () => many(300, () => value(event())), metrics: ['notifications_total'] },
     'events remembered, of each partition': { records: () => many(100, () => value(event())), metrics: ['notifications_total'], most: { events_remembered: 4 * 5 } },
+    'items whose order is remembered, of each partition': {
+        records: () => many(100, (i) => value(event({ event: 'task.ordered', data: { item: `item-${i}`, seq: i } }))), most: { item_orders_remembered: 4 * 5 },
+    },
     'tasks under review, of each partition': {
         records: () => many(40, (i) => ({ key: `task-${i}`, value: JSON.stringify(event({ event: 'task.doubt', taskId: `task-${i}`, data: { why: 'x' } })) })),
         metrics: ['reviews_unremembered_total'], most: { open_review_tasks: 4 * 2 },

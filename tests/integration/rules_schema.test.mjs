@@ -20,7 +20,7 @@ const GOOD = {
         notify: [
             { type: 'notification', rooms: ['user:{userId}'], title: '{type|a task}', body: 'b', severity: 'info' },
             { type: 'task.status', rooms: ['tenant:{tenantId}'], state: '{taskId}' },
-            { rooms: ['tenant:{tenantId}'], state: { item: '{taskId}', remove: true } },
+            { rooms: ['tenant:{tenantId}'], state: { item: '{taskId}', remove: true, order: '{seq}', late: 'mark' } },
             { type: 'custom', rooms: ['user:{data.watchers}'], event: 'order.{data.state}', data: { a: ['{data.n}', 1], b: { c: 'x {y|z}' } } },
         ],
         review: { queue: '{data.team}', reason: 'r', priority: 'high', title: 't', body: 'b', due: '4h', state: 'review:{taskId}', decisions: ['approve', 'edit-2'], self: false },
@@ -37,7 +37,10 @@ const VALUES = [
     { queue: 'legal' }, { rooms: ['task:1'] }, { type: 'notification', rooms: ['task:1'], title: 5 },
     'disconnect', 'new message', 'a "b"', 'a\nb', [[[{}]]], { a: '{b' }, { type: 'custom', rooms: ['task:1'], event: 'a' }, { type: 'custom', rooms: ['task:1'] },
     ['{x}'], Array(17).fill('yes'), ['A'], ['x'.repeat(65)], '{room}', ['{room}'], ['{room|x}', '{a}{b}'],
-    { item: '{taskId}' }, { remove: true }, { item: '', remove: false }, { item: '{taskId}', remove: 'yes' },
+    { item: '{taskId}' }, { remove: true }, { item: '', remove: false }, { item: '{taskId}', remove: 'yes' }, 'drop', 'mark', '{time|x}{{',
+    { item: '{taskId}', order: '{seq}' }, { item: '{taskId}', order: '{{seq}}' }, { item: '{taskId}', late: 'drop' }, { item: '{taskId}', order: 'x {seq', late: 'mark' },
+    { type: 'custom', rooms: ['task:1'], event: 'a', state: { item: '{taskId}', order: '{seq}', late: 'mark' } },
+    { type: 'custom', rooms: ['task:1'], event: 'a', state: { item: '{taskId}', order: '{seq}', late: 'drop' } },
 ];
 const MATCHERS = [
     'x', 5, true, null, [], {}, ['x'], { prefix: 'a' }, { prefix: 5 }, { prefix: ['a'] }, { prefix: { 'equals-ignore-case': 'a' } }, { prefix: { suffix: 'a' } },

@@ -267,6 +267,8 @@ START_TEST(who_chooses_the_ids_cannot_make_look_ups_long)
     struct partition_state_settings large = settings;
     size_t count = craft(crafted, 1000);
     large.review_tasks = 10000;
+    large.order_window_ms = 1000;
+    large.order_items = 10000;
     size_t longest[2];
     for (unsigned i = 0; i < 2; i++) {
         large.hash_seed = i == 0 ? 0 : UINT64_C(0x9e3779b97f4a7c15);
@@ -274,6 +276,8 @@ START_TEST(who_chooses_the_ids_cannot_make_look_ups_long)
         for (size_t k = 0; k < count; k++) {
             partition_state_note(state, crafted[k], 0);
             ck_assert(partition_state_open_review(state, crafted[k], id(1), 0));
+            item_orders_tell(partition_state_orders(state), crafted[k],
+                             (struct item_order){.value = 1}, 0);
         }
         partition_state_commit(state);
         longest[i] = partition_state_longest_chain(state);

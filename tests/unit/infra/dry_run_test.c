@@ -2,9 +2,12 @@
 
 #include "pipeline_fixture.h"
 
-/* What --explain writes of an event. */
-static char *explain_event(const char *rules, struct bytes event,
-                           const struct pipeline_settings *settings)
+typedef enum status try_fn(FILE *in, FILE *out, const struct pipeline_settings *settings,
+                           const struct rule_set *rules);
+
+/* What --explain or --dry-run writes of an event, or of several. */
+static char *try_events(try_fn *try, const char *rules, struct bytes event,
+                        const struct pipeline_settings *settings)
 {
     struct fixture fixture;
     char *text = NULL;
@@ -13,7 +16,7 @@ static char *explain_event(const char *rules, struct bytes event,
     FILE *in = fmemopen((void *)(uintptr_t)event.data, event.size, "r");
     FILE *out = open_memstream(&text, &size);
     ck_assert(in && out);
-    enum status status = explain(in, out, &fixture.settings, fixture.rules);
+    enum status status = try(in, out, &fixture.settings, fixture.rules);
     ck_assert(status == STATUS_OK || status == STATUS_MALFORMED);
     fclose(in);
     fclose(out);
@@ -37,8 +40,9 @@ START_TEST(what_was_judged_is_explained)
     const struct pipeline_settings settings = {.limits = PIPELINE_LIMITS_DEFAULT,
                                                .dead_letter_topic = "dead"};
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-        char *text = explain_event("rules: [{name: r, when: {event: [a]}, rooms: ['tenant:t']}]",
-                                   bytes_of_string(cases[i].event), &settings);
+        char *text =
+            try_events(explain, "rules: [{name: r, when: {event: [a]}, rooms: ['tenant:t']}]",
+                       bytes_of_string(cases[i].event), &settings);
         ASSERT_HAS(text, cases[i].line);
         free(text);
     }
@@ -56,11 +60,38 @@ START_TEST(what_the_limits_allow_is_explained)
     for (unsigned i = 0; i < count; i++)
         buffer_append_string(&event, i == 0 ? "1" : ",1");
     buffer_append_string(&event, "]}");
-    char *text = explain_event("rules: [{name: r, when: {x: [2]}, rooms: ['tenant:t']}]",
-                               buffer_peek(&event), &settings);
+    char *text = try_events(explain, "rules: [{name: r, when: {x: [2]}, rooms: ['tenant:t']}]",
+                            buffer_peek(&event), &settings);
     ASSERT_HAS(text, "r: x: wanted [2], there was 1, 1");
     free(text);
 }
 END_TEST
 
-TEST_PROGRAM("dry_run", what_was_judged_is_explained, what_the_limits_allow_is_explained)
+/* Each line is an event behind those before it. */
+START_TEST(what_is_late_is_told)
+{
+    const struct pipeline_settings settings = {.limits = PIPELINE_LIMITS_DEFAULT,
+                                               .dead_letter_topic = "dead"};
+    char *text = try_events(
+        dry_run,
+        "rules: [{name: r, when: {event: [a]}, notify: {rooms: ['task:{taskId}'], state: "
+        "{item: '{taskId}', order: '{seq}'}}}]",
+        BYTES_LITERAL("{\"event\":\"a\",\"tenantId\":\"t\",\"taskId\":\"1\",\"seq\":2}\n"
+                      "{\"event\":\"a\",\"tenantId\":\"t\",\"taskId\":\"1\",\"seq\":1}\n"
+                      "{\"event\":\"a\",\"tenantId\":\"t\",\"taskId\":\"1\"}\n"),
+        &settings);
+    const char *second = strchr(text, '\n') + 1;
+    const char *third = strchr(second, '\n') + 1;
+    ASSERT_HAS(text, "\"notifications\":[{\"id\":");
+    ASSERT_HAS(
+        second,
+        "\"matched\":[\"r\"],\"notifications\":[],\"skipped\":[{\"rule\":\"r\",\"room\":\"1\","
+        "\"reason\":\"late\",\"problem\":\"its order 1 is before 2, which was told\"}]");
+    ASSERT_HAS(third, "\"item\":{\"key\":\"1\"}");
+    ASSERT_HAS(third, "\"room\":\"{seq}\",\"reason\":\"no-order\"");
+    free(text);
+}
+END_TEST
+
+TEST_PROGRAM("dry_run", what_was_judged_is_explained, what_the_limits_allow_is_explained,
+             what_is_late_is_told)

@@ -78,6 +78,9 @@ START_TEST(state_names_an_item)
               "      - {rooms: ['task:{taskId}'], state: {item: 'of {taskId}'}}\n"
               "      - {rooms: ['task:{taskId}'], state: {item: '{taskId}', remove: true}}\n"
               "      - {rooms: ['task:{taskId}']}\n"
+              "      - {rooms: ['a:b'], state: {item: '{taskId}', order: '{seq}'}}\n"
+              "      - {rooms: ['a:b'], state: {item: '{taskId}', order: '{time}', late: drop}}\n"
+              "      - {rooms: ['a:b'], state: {item: '{taskId}', order: '1{seq}', late: mark}}\n"
               "    review: {queue: legal, reason: r, state: 'review:{taskId}'}\n");
     const struct rule *rule = rule_set_at(set, 0);
     ck_assert(bytes_equal_string(template_source(rule->notify[0].item), "{taskId}"));
@@ -85,6 +88,12 @@ START_TEST(state_names_an_item)
     ck_assert(!rule->notify[0].removes_item && !rule->notify[1].removes_item);
     ck_assert(rule->notify[2].removes_item);
     ck_assert_ptr_null(rule->notify[3].item);
+    for (size_t i = 0; i < 4; i++)
+        ck_assert(!rule->notify[i].order && !rule->notify[i].marks_late);
+    ck_assert(bytes_equal_string(template_source(rule->notify[4].order), "{seq}"));
+    ck_assert(rule->notify[5].order && rule->notify[6].order);
+    ck_assert(!rule->notify[4].marks_late && !rule->notify[5].marks_late);
+    ck_assert(rule->notify[6].marks_late);
     ck_assert(bytes_equal_string(template_source(rule->review->item), "review:{taskId}"));
     auto_problems struct problems warnings = {0};
     rule_set_warn(set, &warnings);
@@ -231,14 +240,26 @@ START_TEST(every_problem_of_a_state_is_told)
                     "  - name: c\n"
                     "    when: {event: [x]}\n"
                     "    notify: {type: review.updated, rooms: ['a:b']}\n"
-                    "    review: {queue: legal, reason: r, decisions: []}\n",
+                    "    review: {queue: legal, reason: r, decisions: []}\n"
+                    "  - name: d\n"
+                    "    when: {event: [x]}\n"
+                    "    notify:\n"
+                    "      - {rooms: ['a:b'], state: {item: x, order: seq}}\n"
+                    "      - {rooms: ['a:b'], state: {item: x, order: [1]}}\n"
+                    "      - {rooms: ['a:b'], state: {item: x, order: '{seq}', late: maybe}}\n"
+                    "      - {rooms: ['a:b'], state: {item: x, late: mark}}\n"
+                    "      - {type: custom, event: e, rooms: ['a:b'], state: {item: x, order: "
+                    "'{seq}', late: mark}}\n",
                     (const char *const[]){
                         "rules:5:33: an item is a text", "rules:6:33: state without an item",
                         "rules:7:41: an item: `{` without",
                         "rules:7:46: ", "rules:8:51: remove is true or false",
                         "rules:9:33: an item is named", "rules:10:46: an item is a text",
                         "rules:13:50: decisions is a list", "rules:13:67: self is true or false",
-                        "rules:16:20: type is", "rules:17:50: decisions is a list", NULL});
+                        "rules:16:20: type is", "rules:17:50: decisions is a list",
+                        "rules:21:50: order names a field", "rules:22:50: order is a text",
+                        "rules:23:65: late is drop or mark", "rules:24:49: late without an order",
+                        "rules:25:57: late: mark is not for", NULL});
 }
 END_TEST
 
