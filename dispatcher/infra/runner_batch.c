@@ -26,7 +26,8 @@ void runner_collect(struct runner *runner)
     runner_heard(runner, now_us / 1000);
     int64_t end_us = now_us + settings->batch_ms * 1000;
     runner->messages[runner->count++] = message;
-    while (runner->count < runner->limit && now_us < end_us) {
+    size_t limit = runner->limit < runner->pace ? runner->limit : runner->pace;
+    while (runner->count < limit && now_us < end_us) {
         message = consumer_poll(runner->consumer, 0);
         if (!message) {
             now_us = monotonic_us();

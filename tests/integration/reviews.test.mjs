@@ -246,3 +246,27 @@ test('beyond the limit an alert comes without a life', { timeout: 120000 * SLOW 
     await backend.events([doubt('another')]);
     await shown([ann], 'another', ({ state }) => state === 'open');
 });
+
+/* By what is still to come when the claim is answered, and not by a clock. */
+test('a claim does not wait behind a burst of events', { timeout: 240000 * SLOW }, async (t) => {
+    const EVENTS = 8000;
+    const world = await open(t);
+    const dispatcher = await world.dispatcher();
+    const gateway = await world.gateway();
+    const backend = await world.backend();
+    const ann = await page(world, gateway, 'ann');
+    const judged = () => world.metric(dispatcher, 'smartstack_dispatcher_records_total');
+    await backend.events([doubt('42')]);
+    await shown([ann], '42', ({ state }) => state === 'open');
+    const before = await judged();
+    dispatcher.pause();
+    for (let i = 0; i < EVENTS; i += 1000)
+        await backend.events(Array.from({ length: 1000 }, (_, n) => taskEvent({ taskId: 'burst', n: i + n, event: 'task.progress' })));
+    await ann.command('claim', '42');
+    dispatcher.resume();
+    await shown([ann], '42', ({ state }) => state === 'claimed');
+    const done = await judged() - before;
+    await eventually(async () => await judged() - before >= EVENTS + 1, { timeout: 120000 * SLOW, what: 'all events' });
+    t.diagnostic(`the claim was answered after ${done} of ${EVENTS} events`);
+    assert.ok(done < EVENTS / 2, `the claim was answered after ${done} of ${EVENTS} events`);
+});
