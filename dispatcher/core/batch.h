@@ -118,6 +118,8 @@ struct batch_counts {
     uint64_t reviews_opened;
     uint64_t reviews_decided;
     uint64_t reviews_closed;     /* by the backend */
+    uint64_t reviews_late;       /* told to be */
+    uint64_t reviews_lapsed;     /* claims that are over */
     uint64_t items;              /* records for state topics */
     uint64_t items_superseded;   /* and those that a later one of the batch left out */
     uint64_t orders_crowded_out; /* items whose order is forgotten for want of room */

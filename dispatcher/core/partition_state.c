@@ -26,7 +26,11 @@
  *
  *   key    'V' | domain: 4 | fingerprint of the task: 16 | instance: 8      a review
  *   value  version: 4 | state: 1 | size of by: 2 | by | what it is about, JSON
+ *          version: 4 | state + 128: 1 | size of by: 2 | late: 8 | late_count: 4 | lapse: 8 | by | JSON
  *          no value: it is decided or closed
+ *
+ * The second form is of a review with timers, times in ms since 1970. One that never had any is kept in
+ * the first, which dispatchers read that know of no timers.
  *
  *   key    'O' | domain: 4 | fingerprint of tenant and item: 16     the order it was told with
  *   value  1 if that is a time, else 0: 1 | order: 8 | time in ms since 1970: 8
@@ -43,6 +47,8 @@ enum {
     ITEM_SIZE = FINGERPRINT_SIZE + 8,
     REVIEW_KEY_SIZE = KEY_PREFIX_SIZE + FINGERPRINT_SIZE + 8,
     REVIEW_HEAD_SIZE = 4 + 1 + 2,
+    REVIEW_TIMERS_SIZE = 8 + 4 + 8,
+    REVIEW_HAS_TIMERS = 128, /* in the state */
     ORDER_KEY_SIZE = KEY_PREFIX_SIZE + FINGERPRINT_SIZE,
     ORDER_VALUE_SIZE = 1 + 8 + 8
 };
@@ -127,6 +133,17 @@ size_t partition_state_review_count(const struct partition_state *state)
 size_t partition_state_living_count(const struct partition_state *state)
 {
     return reviews_count(state->living);
+}
+
+size_t partition_state_timed_count(const struct partition_state *state)
+{
+    return reviews_timed_count(state->living);
+}
+
+int64_t partition_state_deadline(const struct partition_state *state)
+{
+    const struct review *first = reviews_first_due(state->living);
+    return first ? review_timers_first(&first->timers) : 0;
 }
 
 struct reviews *partition_state_reviews(struct partition_state *state)
@@ -244,6 +261,27 @@ static void write_reviews(void *context, struct fingerprint task,
     write_record(context, bytes_of(key, sizeof(key)), reviews, count);
 }
 
+static bool has_timers(const struct review_timers *timers)
+{
+    return timers->late_ms > 0 || timers->late_count > 0 || timers->lapse_ms > 0;
+}
+
+static void append_review_head(struct buffer *value, const struct review *review)
+{
+    const struct review_status *status = &review->status;
+    const struct review_timers *timers = &review->timers;
+    bool timed = has_timers(timers);
+    uint8_t *head = buffer_reserve(value, REVIEW_HEAD_SIZE + REVIEW_TIMERS_SIZE);
+    assert(status->by.size <= UINT16_MAX); /* a room's key: review_record.c */
+    bytes_write_little_endian(head, status->version, 4);
+    head[4] = (uint8_t)((unsigned)status->state | (timed ? REVIEW_HAS_TIMERS : 0));
+    bytes_write_little_endian(head + 5, status->by.size, 2);
+    bytes_write_little_endian(head + REVIEW_HEAD_SIZE, (uint64_t)timers->late_ms, 8);
+    bytes_write_little_endian(head + REVIEW_HEAD_SIZE + 8, timers->late_count, 4);
+    bytes_write_little_endian(head + REVIEW_HEAD_SIZE + 12, (uint64_t)timers->lapse_ms, 8);
+    buffer_commit(value, REVIEW_HEAD_SIZE + (timed ? REVIEW_TIMERS_SIZE : 0));
+}
+
 static void write_review(void *context, struct review_id id, const struct review *review)
 {
     const struct state_writer *writer = context;
@@ -253,14 +291,8 @@ static void write_review(void *context, struct review_id id, const struct review
     write_fingerprint(key + KEY_PREFIX_SIZE, id.task);
     bytes_write_little_endian(key + KEY_PREFIX_SIZE + FINGERPRINT_SIZE, id.instance, 8);
     if (review) {
-        const struct review_status *status = &review->status;
-        uint8_t *head = buffer_reserve(&value, REVIEW_HEAD_SIZE);
-        assert(status->by.size <= UINT16_MAX); /* a room's key: review_record.c */
-        bytes_write_little_endian(head, status->version, 4);
-        head[4] = (uint8_t)status->state;
-        bytes_write_little_endian(head + 5, status->by.size, 2);
-        buffer_commit(&value, REVIEW_HEAD_SIZE);
-        buffer_append(&value, status->by);
+        append_review_head(&value, review);
+        buffer_append(&value, review->status.by);
         buffer_append(&value, review->text);
     }
     writer->emit(writer->context, bytes_of(key, sizeof(key)), buffer_peek(&value), review != NULL);
@@ -314,22 +346,40 @@ static struct timed_fingerprint *read_items(struct bytes value, size_t count)
     return items;
 }
 
+static bool read_kept_timers(const uint8_t *place, enum review_state state,
+                             struct review_timers *timers)
+{
+    uint64_t late_ms = bytes_read_little_endian(place, 8);
+    uint64_t lapse_ms = bytes_read_little_endian(place + 12, 8);
+    if (late_ms > INT64_MAX || lapse_ms > INT64_MAX || (lapse_ms > 0 && state != REVIEW_CLAIMED))
+        return false;
+    *timers = (struct review_timers){.late_ms = (int64_t)late_ms,
+                                     .late_count = (uint32_t)bytes_read_little_endian(place + 8, 4),
+                                     .lapse_ms = (int64_t)lapse_ms};
+    return has_timers(timers);
+}
+
 /* Borrows from the value. False: none of ours. */
 static bool read_kept_review(struct bytes value, struct review *review)
 {
     auto_arena struct arena arena = {0};
     struct review_subject subject;
-    if (value.size < REVIEW_HEAD_SIZE || value.data[4] > REVIEW_CLAIMED)
+    if (value.size < REVIEW_HEAD_SIZE)
         return false;
+    unsigned state = value.data[4] & ~(unsigned)REVIEW_HAS_TIMERS;
+    bool timed = value.data[4] & REVIEW_HAS_TIMERS;
+    size_t head = REVIEW_HEAD_SIZE + (timed ? REVIEW_TIMERS_SIZE : 0);
     uint64_t by = bytes_read_little_endian(value.data + 5, 2);
-    if (by > value.size - REVIEW_HEAD_SIZE)
+    if (state > REVIEW_CLAIMED || value.size < head || by > value.size - head ||
+        (timed && !read_kept_timers(value.data + REVIEW_HEAD_SIZE, (enum review_state)state,
+                                    &review->timers)))
         return false;
     review->status = (struct review_status){
-        .state = (enum review_state)value.data[4],
+        .state = (enum review_state)state,
         .version = (uint32_t)bytes_read_little_endian(value.data, 4),
-        .by = bytes_of(value.data + REVIEW_HEAD_SIZE, (size_t)by),
+        .by = bytes_of(value.data + head, (size_t)by),
     };
-    review->text = bytes_skip(value, REVIEW_HEAD_SIZE + (size_t)by);
+    review->text = bytes_skip(value, head + (size_t)by);
     return review->status.version >= 1 && review->status.version < UINT32_MAX &&
            (by > 0) == (review->status.state == REVIEW_CLAIMED) &&
            (by == 0 || room_key_valid(review->status.by)) &&

@@ -83,4 +83,8 @@ size_t
 partition_state_review_count(const struct partition_state *state); /* tasks with open reviews */
 size_t partition_state_living_count(const struct partition_state *state); /* reviews of the log */
 
+/* Of those with a timer; and when the first of all fires, in ms since 1970; 0: none does. */
+size_t partition_state_timed_count(const struct partition_state *state);
+int64_t partition_state_deadline(const struct partition_state *state);
+
 #endif

@@ -403,7 +403,7 @@ static bool is_of_review_log(const struct pipeline *pipeline, const struct recor
 }
 
 /* The audit comes last and always: it tells of dead letters too. (The log of reviews is its own
- * audit.) */
+ * audit, but for what rules make of it.) */
 void pipeline_process(struct pipeline *pipeline, struct partition_state *state,
                       const struct record *record, struct batch *batch, struct decision *decision)
 {
@@ -426,8 +426,9 @@ void pipeline_process(struct pipeline *pipeline, struct partition_state *state,
     batch->counts.records++;
     if (is_of_review_log(pipeline, record)) {
         decision->event_id = job_origin(&job);
-        review_log_process(&job);
-        return;
+        if (!review_log_process(&job))
+            return;
+        decision->event_id = bytes_of(NULL, 0);
     }
     process_record(&job);
     audit_add(&job);

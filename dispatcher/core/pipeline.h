@@ -47,6 +47,17 @@ enum audit_level {
     AUDIT_ALL,
 };
 
+/* How long what lasts, of reviews that have a life. Zeroed: nothing happens by itself. */
+struct review_times {
+    bool fire;         /* reviews that open, and claims, get timers */
+    int64_t claim_ms;  /* after it a claim is over; 0: it never is */
+    int64_t remind_ms; /* after it a late review is told to be late once more; 0: it is told once */
+    uint32_t reminders; /* so often at most */
+};
+
+/* Timers that fire in one batch: people's commands come first, however many are overdue. */
+enum { PIPELINE_TIMERS_PER_BATCH = 100 };
+
 struct pipeline_settings {
     const struct layout *layout;
     struct pipeline_limits limits;
@@ -60,6 +71,7 @@ struct pipeline_settings {
     const char *review_log;
     int32_t review_log_partitions;
     const char *review_decisions_topic;
+    struct review_times review_times;
     bool keeps_items;   /* what is about an item goes to the state topic of its lane as well */
     uint64_t hash_seed; /* random, of this process alone: decides nothing but where things lie */
 };
@@ -127,6 +139,15 @@ void pipeline_keep_reviews(struct pipeline *pipeline, bool keep);
 /* What time it is by the log of reviews, in ms since 1970: a command that is 30 s older is void. At
  * first 0: none is. */
 void pipeline_set_log_time(struct pipeline *pipeline, int64_t now_ms);
+
+/* Appends a record to the log for each timer that was to fire by now, at most so many, and takes it out
+ * of the state. What comes of it is judged when that record is read: pipeline_process(). How many. */
+size_t pipeline_fire_timers(struct pipeline *pipeline, struct partition_state *state,
+                            int64_t now_ms, size_t most, struct batch *batch);
+
+/* Appends a record to this partition of the log that says nothing: that it was appended, and when, is
+ * what whoever sends it wants to know. */
+void pipeline_ask_time(const struct pipeline *pipeline, int32_t partition, struct batch *batch);
 
 /* Appends the records that keep what has changed in a state since its last commit. */
 void pipeline_flush_state(struct partition_state *state, const char *topic, int32_t partition,

@@ -181,8 +181,30 @@ void review_check(struct job *job);
 /* Remembers the reviews that were asked for, and those that the event closes. */
 void review_remember(struct job *job);
 
-/* A record of the log of reviews. */
-void review_log_process(struct job *job);
+/* A record of the log of reviews. True: it is an event for rules as well. */
+bool review_log_process(struct job *job);
+
+/* When a review that opens is late, and when a claim ends that began now; 0: never. */
+int64_t review_late_time(const struct pipeline *pipeline, const struct review_subject *subject);
+int64_t review_lapse_time(const struct pipeline *pipeline, const struct review_status *status,
+                          int64_t now_ms);
+
+/* Texts are the batch's, or static. */
+struct review_event {
+    const char *type;
+    struct bytes id;
+    struct bytes time;                    /* empty: none */
+    struct bytes value;                   /* JSON */
+    const struct review_subject *subject; /* NULL: it is said in the value */
+    unsigned hops; /* how often dispatchers have handled what led to it; 0 to 9 */
+};
+
+/* The output, without topic and key; good until the next. */
+struct output *review_event_add(struct batch *batch, const struct review_event *event);
+
+/* To the home of the task in the log. */
+void review_event_log(const struct pipeline *pipeline, struct batch *batch, struct fingerprint task,
+                      const struct review_event *event);
 
 /* What a record without an id of its own is called: no other one has this place. In the batch. */
 struct bytes job_origin(struct job *job);

@@ -12,7 +12,6 @@
 #include <assert.h>
 
 #include "json.h"
-#include "murmur2.h"
 #include "pipeline_private.h"
 
 /* What people are asked for unless the rule says it. */
@@ -106,6 +105,7 @@ static void give_life(struct job *job, struct draft *draft)
         .due_time = draft->due_time,
         .rule = draft->rules->name,
         .self = draft->terms->self,
+        .hops = job->hops,
     };
     assert(draft->terms && job->task_id.size > 0 && draft->review_text.size == 0);
     if (subject.priority.size == 0)
@@ -127,39 +127,15 @@ static void give_life(struct job *job, struct draft *draft)
 /* A CloudEvent to the task's home in the log. */
 static void write_log(struct job *job, const char *type, struct bytes id, struct bytes value)
 {
-    enum { HEADERS = 6 };
-    const struct pipeline_settings *settings = &job->pipeline->settings;
-    struct arena *arena = &job->batch->arena;
-    const struct record_header headers[HEADERS] = {
-        {BYTES_LITERAL("content-type"), BYTES_LITERAL("application/json")},
-        {BYTES_LITERAL("ce_specversion"), BYTES_LITERAL("1.0")},
-        {BYTES_LITERAL("ce_id"), id},
-        {BYTES_LITERAL("ce_source"), BYTES_LITERAL("reviews")},
-        {BYTES_LITERAL("ce_type"), bytes_of_string(type)},
-        {BYTES_LITERAL("ce_time"), job->time},
-    };
-    char home[REVIEW_ID_SIZE + 1];
-    struct record_header *copies = arena_raw(arena, sizeof(headers));
-    memcpy(copies, headers, sizeof(headers));
-    review_id_write((struct review_id){.task = task_fingerprint(job)}, home);
-    struct output *output = batch_add(job->batch);
-    output->kind = OUTPUT_REVIEW;
-    output->topic = settings->review_log;
-    output->key = arena_copy(arena, bytes_of(home, REVIEW_HOME_SIZE));
-    output->partition = murmur2_partition(output->key, settings->review_log_partitions);
-    output->partition_count = settings->review_log_partitions;
-    output->has_key = true;
-    output->value = value;
-    output->has_value = true;
-    output->headers = copies;
-    output->header_count = job->time.size > 0 ? HEADERS : HEADERS - 1;
+    const struct review_event event = {.type = type, .id = id, .time = job->time, .value = value};
+    review_event_log(job->pipeline, job->batch, task_fingerprint(job), &event);
 }
 
 static void log_opening(struct job *job, const struct draft *draft)
 {
     char id[REVIEW_ID_SIZE + 1];
     review_id_write(draft->review_id, id);
-    write_log(job, "review.opened", arena_copy(&job->batch->arena, bytes_of(id, REVIEW_ID_SIZE)),
+    write_log(job, REVIEW_TYPE_OPENED, arena_copy(&job->batch->arena, bytes_of(id, REVIEW_ID_SIZE)),
               draft->review_text);
 }
 
@@ -172,7 +148,7 @@ static void log_closing(struct job *job)
     buffer_append_string(text, "{\"event\":");
     json_write_string(text, event);
     buffer_append_byte(text, '}');
-    write_log(job, "review.closed", job->event_id,
+    write_log(job, REVIEW_TYPE_CLOSED, job->event_id,
               arena_copy(&job->batch->arena, buffer_peek(text)));
 }
 

@@ -110,3 +110,13 @@ enum review_outcome review_judge(const struct review_status *now,
     assert(after->version - now->version == (outcome == REVIEW_ACCEPTED));
     return outcome;
 }
+
+/* The last version is left for the closing, as with commands; such a claim stays. */
+bool review_lapse(const struct review_status *now, uint32_t version, struct review_status *after)
+{
+    assert(now->version >= 1 && (now->by.size > 0) == (now->state == REVIEW_CLAIMED));
+    if (now->state != REVIEW_CLAIMED || now->version != version || version >= UINT32_MAX - 1)
+        return false;
+    *after = (struct review_status){.state = REVIEW_OPEN, .version = version + 1};
+    return true;
+}

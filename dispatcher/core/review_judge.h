@@ -3,14 +3,18 @@
  *               claim                     decide
  *      OPEN ------------> CLAIMED ----------------------> DECIDED (forgotten)
  *       ^ <------------     | ^  claim with `take`,
- *       |    release        +-+  by another              either, at any time: CLOSED (forgotten),
+ *       | release, lapse    +-+  by another              either, at any time: CLOSED (forgotten),
  *       +-- decide ---------------------> DECIDED          by an event of the backend
  *
  * A command names the version that the person saw. It is accepted if that is the review's version
  * and the state allows it; then the version is one more. Else nothing happens: the update that made
  * the command stale is on its way to the same screen, and is the answer.
  *
- * Invariant: each accepted command, and nothing else, makes the version one more. Of any number of
+ * A claim lapses, too, when the log says that its time is over: a record that names the version of the
+ * claim, and so is a command of nobody. No clock is asked here, or a review would be another's for
+ * one dispatcher than for the next.
+ *
+ * Invariant: each accepted command, lapse and closing, and nothing else, makes the version one more. Of any number of
  * commands that name one version, at most one is accepted: the first in the log. A review that is
  * claimed says by whom; one that is open does not. */
 #ifndef DISPATCHER_CORE_REVIEW_JUDGE_H
@@ -71,5 +75,10 @@ enum review_outcome review_judge(const struct review_status *now,
                                  const struct review_subject *subject,
                                  const struct review_command *command,
                                  struct review_status *after) MUST_CHECK;
+
+/* The time of the claim that has had the review since this version is over, says a record of the log.
+ * True: `after` is open. False: that claim is no more. */
+bool review_lapse(const struct review_status *now, uint32_t version,
+                  struct review_status *after) MUST_CHECK;
 
 #endif

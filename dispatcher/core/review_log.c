@@ -2,6 +2,8 @@
  *
  *     opened  ->  the review is open: update                      to its rooms
  *     closed  ->  the task's reviews are closed: an update each   to its rooms
+ *     lapsed  ->  the claim is over: update                       to its rooms
+ *     late    ->  the review is alive: an event for the rules
  *     command ->  accepted: update                                to its rooms
  *                           and, if it decides, the decision      to its topic
  *                 wrong by itself: refusal                        to its rooms
@@ -122,38 +124,15 @@ static void append_text(struct buffer *json, const char *name, struct bytes text
     json_write_string(json, text);
 }
 
-static void add_header(struct record_header *headers, size_t *count, const char *name,
-                       struct bytes value)
-{
-    if (value.size > 0)
-        headers[(*count)++] = (struct record_header){bytes_of_string(name), value};
-}
-
 /* A CloudEvent whose id is the review and its version: who gets it twice knows it again. It may be
  * an event for rules like any other: it is the task's, by its task's user. */
 static void add_decision(struct job *job, const struct review_subject *subject,
                          const struct review_command *command)
 {
-    enum { HEADERS = 11 };
     struct arena *arena = &job->batch->arena;
     struct buffer *json = &job->pipeline->text;
-    struct record_header *headers = arena_raw(arena, HEADERS * sizeof(struct record_header));
     struct bytes event_id = job->event_id;
-    size_t count = 0;
     assert(command->act == REVIEW_DECIDE && event_id.size > REVIEW_ID_SIZE);
-    add_header(headers, &count, "content-type", BYTES_LITERAL("application/json"));
-    add_header(headers, &count, "ce_specversion", BYTES_LITERAL("1.0"));
-    add_header(headers, &count, "ce_id", event_id);
-    add_header(headers, &count, "ce_source", BYTES_LITERAL("reviews"));
-    add_header(headers, &count, "ce_type", BYTES_LITERAL("review.decided"));
-    add_header(headers, &count, "ce_time", job->time);
-    add_header(headers, &count, "ce_taskid", subject->task);
-    add_header(headers, &count, "ce_tenantid", subject->tenant);
-    add_header(headers, &count, "ce_projectid", subject->project);
-    add_header(headers, &count, "ce_userid", subject->user);
-    add_header(headers, &count, "ce_tasktype", subject->type);
-    assert(count <= HEADERS);
-
     buffer_clear(json);
     buffer_append_format(json, "{\"review\":\"%.*s\",\"version\":%" PRIu32, REVIEW_ID_SIZE,
                          (const char *)event_id.data, command->version + 1);
@@ -169,15 +148,15 @@ static void add_decision(struct job *job, const struct review_subject *subject,
     }
     buffer_append_byte(json, '}');
 
-    struct output *output = batch_add(job->batch);
-    output->kind = OUTPUT_REVIEW;
+    const struct review_event event = {.type = "review.decided",
+                                       .id = event_id,
+                                       .time = job->time,
+                                       .value = arena_copy(arena, buffer_peek(json)),
+                                       .subject = subject};
+    struct output *output = review_event_add(job->batch, &event);
     output->topic = job->pipeline->settings.review_decisions_topic;
     output->key = arena_copy(arena, subject->task);
     output->has_key = true;
-    output->value = arena_copy(arena, buffer_peek(json));
-    output->has_value = true;
-    output->headers = headers;
-    output->header_count = count;
     job->batch->counts.reviews_decided++;
 }
 
@@ -188,7 +167,8 @@ static enum review_outcome open_review(struct job *job, const struct review_reco
     struct reviews *reviews = partition_state_reviews(job->state);
     if (reviews_find(reviews, read->id))
         return REVIEW_REPEATED;
-    if (!reviews_open(reviews, read->id, read->text)) {
+    if (!reviews_open(reviews, read->id, read->text,
+                      review_late_time(job->pipeline, &read->subject))) {
         const struct review_command nobodys = {.source = BYTES_LITERAL("reviews")};
         tell_refusal(job, &read->subject, read->id, &nobodys, REVIEW_REFUSED_LIMIT);
         return REVIEW_REFUSED_LIMIT;
@@ -214,6 +194,8 @@ static enum review_outcome close_reviews(struct job *job, struct fingerprint tas
 {
     struct reviews *reviews = partition_state_reviews(job->state);
     const struct review *review = reviews_find_of_task(reviews, task);
+    /* Alerts that events of this log have led to. */
+    partition_state_close_reviews(job->state, task);
     if (!review)
         return REVIEW_UNKNOWN;
     for (; review; review = reviews_find_of_task(reviews, task)) {
@@ -222,7 +204,7 @@ static enum review_outcome close_reviews(struct job *job, struct fingerprint tas
         const struct review_status closed = {.state = REVIEW_CLOSED,
                                              .version = review->status.version + 1};
         read_kept_subject(job, review, &subject);
-        reviews_set(reviews, id, &closed);
+        reviews_set(reviews, id, &closed, 0);
         tell_update(job, &subject, id, &closed, NULL);
         job->batch->counts.reviews_closed++;
     }
@@ -245,14 +227,43 @@ static enum review_outcome command_review(struct job *job, const struct review_r
         tell_refusal(job, &subject, read->id, &read->command, outcome);
     if (outcome != REVIEW_ACCEPTED)
         return outcome;
-    reviews_set(reviews, read->id, &after);
+    reviews_set(reviews, read->id, &after,
+                review_lapse_time(job->pipeline, &after, job->record->timestamp_ms));
     tell_update(job, &subject, read->id, &after, &read->command);
     if (after.state == REVIEW_DECIDED)
         add_decision(job, &subject, &read->command);
     return outcome;
 }
 
-void review_log_process(struct job *job)
+/* However long the record was on its way: it names the claim that it is about. */
+static enum review_outcome lapse_review(struct job *job, const struct review_record *read)
+{
+    struct reviews *reviews = partition_state_reviews(job->state);
+    const struct review *review = reviews_find(reviews, read->id);
+    struct review_subject subject;
+    struct review_status after;
+    if (!review)
+        return REVIEW_UNKNOWN;
+    if (!review_lapse(&review->status, read->version, &after))
+        return REVIEW_STALE;
+    read_kept_subject(job, review, &subject);
+    reviews_set(reviews, read->id, &after, 0);
+    tell_update(job, &subject, read->id, &after, NULL);
+    job->batch->counts.reviews_lapsed++;
+    return REVIEW_ACCEPTED;
+}
+
+/* The review itself stays as it is, and so does its version: who decides at this moment decides what
+ * he saw. */
+static enum review_outcome tell_late(struct job *job, const struct review_record *read)
+{
+    if (!reviews_find(partition_state_reviews(job->state), read->id))
+        return REVIEW_UNKNOWN;
+    job->batch->counts.reviews_late++;
+    return REVIEW_ACCEPTED;
+}
+
+bool review_log_process(struct job *job)
 {
     struct review_record read;
     enum review_outcome outcome = REVIEW_MALFORMED;
@@ -260,7 +271,7 @@ void review_log_process(struct job *job)
     review_record_read(job->record, &job->batch->arena, &read);
     /* Of a partition that is not ours any more nothing is committed either. */
     if (!job->state)
-        return;
+        return false;
     switch (read.kind) {
     case REVIEW_RECORD_OPENED:
         outcome = open_review(job, &read);
@@ -271,8 +282,17 @@ void review_log_process(struct job *job)
     case REVIEW_RECORD_COMMAND:
         outcome = command_review(job, &read);
         break;
+    case REVIEW_RECORD_LATE:
+        outcome = tell_late(job, &read);
+        break;
+    case REVIEW_RECORD_LAPSED:
+        outcome = lapse_review(job, &read);
+        break;
+    case REVIEW_RECORD_TICK:
+        return false;
     case REVIEW_RECORD_OTHER:
         break;
     }
     job->batch->counts.review_records[outcome]++;
+    return read.kind == REVIEW_RECORD_LATE && outcome == REVIEW_ACCEPTED;
 }

@@ -133,6 +133,13 @@ static void member_version(struct member_reader *reader, const struct member *me
     *version = reader->failed ? 0 : (uint32_t)number;
 }
 
+static void member_digit(struct member_reader *reader, const struct member *member,
+                         unsigned *number)
+{
+    reader->failed = member->kind != JSON_NUMBER || member->raw.size != 1;
+    *number = reader->failed ? 0 : (unsigned)(member->raw.data[0] - '0');
+}
+
 /* --- What a review is about --- */
 
 static void append_subject_member(struct buffer *json, const char *name, struct bytes text)
@@ -165,7 +172,10 @@ void review_subject_write(const struct review_subject *subject, struct buffer *j
 #undef X
     append_list(json, "rooms", subject->rooms, subject->room_count);
     append_list(json, "decisions", subject->decisions, subject->decision_count);
-    buffer_append_format(json, ",\"self\":%s}", subject->self ? "true" : "false");
+    buffer_append_format(json, ",\"self\":%s", subject->self ? "true" : "false");
+    if (subject->hops > 0)
+        buffer_append_format(json, ",\"hops\":%u", subject->hops);
+    buffer_append_byte(json, '}');
 }
 
 static void read_subject_member(struct member_reader *reader, const struct member *member,
@@ -185,6 +195,8 @@ static void read_subject_member(struct member_reader *reader, const struct membe
             member_texts(reader, member, subject->decisions, REVIEW_DECISIONS_LIMIT);
     else if (bytes_equal_string(member->name, "self"))
         member_boolean(reader, member, &subject->self);
+    else if (bytes_equal_string(member->name, "hops"))
+        member_digit(reader, member, &subject->hops);
 }
 
 static bool subject_is_sound(const struct review_subject *subject)
@@ -243,6 +255,24 @@ static bool read_command(const struct record *record, struct arena *arena,
            (command->act != REVIEW_DECIDE || command->decision.size > 0);
 }
 
+/* What else it says is for rules. */
+static bool read_timer(const struct record *record, struct arena *arena, struct review_record *read)
+{
+    struct member_reader reader;
+    struct member member;
+    struct bytes id = bytes_of(NULL, 0);
+    if (record->value.size > REVIEW_TIMER_LIMIT)
+        return false;
+    begin_members(&reader, record->value, arena);
+    while (next_flat_member(&reader, &member)) {
+        if (bytes_equal_string(member.name, "review"))
+            (void)member_text(&reader, &member, &id);
+        else if (bytes_equal_string(member.name, "version"))
+            member_version(&reader, &member, &read->version);
+    }
+    return !reader.failed && read->version > 0 && review_id_read(id, &read->id);
+}
+
 /* Whose command it is, and in which room: the gateway's word, in headers. */
 static bool read_sender(const struct record *record, struct review_command *command)
 {
@@ -286,12 +316,20 @@ void review_record_read(const struct record *record, struct arena *arena,
     *read = (struct review_record){.kind = REVIEW_RECORD_OTHER};
     if (!record->has_value || !record_find_header(record, "ce_type", &type))
         return;
-    if (bytes_equal_string(type, "review.opened")) {
+    if (bytes_equal_string(type, REVIEW_TYPE_OPENED)) {
         if (read_opening(record, arena, read))
             read->kind = REVIEW_RECORD_OPENED;
-    } else if (bytes_equal_string(type, "review.closed")) {
+    } else if (bytes_equal_string(type, REVIEW_TYPE_CLOSED)) {
         if (read_closing(record, read))
             read->kind = REVIEW_RECORD_CLOSED;
+    } else if (bytes_equal_string(type, REVIEW_TYPE_LATE)) {
+        if (read_timer(record, arena, read))
+            read->kind = REVIEW_RECORD_LATE;
+    } else if (bytes_equal_string(type, REVIEW_TYPE_LAPSED)) {
+        if (read_timer(record, arena, read))
+            read->kind = REVIEW_RECORD_LAPSED;
+    } else if (bytes_equal_string(type, REVIEW_TYPE_TICK)) {
+        read->kind = REVIEW_RECORD_TICK;
     } else {
         for (unsigned act = 0; act < sizeof(acts) / sizeof(acts[0]); act++) {
             if (!bytes_equal_string(type, acts[act]))

@@ -4,6 +4,9 @@
  *
  *     review.opened                            a dispatcher: what the review is about
  *     review.closed                            a dispatcher: all reviews of the task are over
+ *     review.late                              a dispatcher: a timer, which is an event for rules, too
+ *     review.lapsed                            a dispatcher: a timer, the claim is over
+ *     review.tick                              a dispatcher, to learn what time it is there
  *     review.claim, review.release,
  *     review.decide                            a gateway: a person's command
  */
@@ -14,6 +17,13 @@
 #include "event.h"
 #include "fingerprint.h"
 #include "review_id.h"
+
+/* Of those that dispatchers write. */
+#define REVIEW_TYPE_OPENED "review.opened"
+#define REVIEW_TYPE_CLOSED "review.closed"
+#define REVIEW_TYPE_LATE "review.late"
+#define REVIEW_TYPE_LAPSED "review.lapsed"
+#define REVIEW_TYPE_TICK "review.tick"
 
 /* The task, and which of its reviews. */
 struct review_id {
@@ -29,6 +39,8 @@ enum {
     REVIEW_DECISIONS_LIMIT = 16,
     REVIEW_DECISION_SIZE = 64, /* bytes of a decision's name */
     REVIEW_TEXT_LIMIT = 4096,  /* bytes of what a review is about, as JSON */
+    REVIEW_TIMER_LIMIT =
+        2 * REVIEW_TEXT_LIMIT, /* bytes of a timer's record: some of that, and more */
 };
 
 #define REVIEW_SUBJECT_TEXTS(X) \
@@ -54,6 +66,7 @@ struct review_subject {
     struct bytes decisions[REVIEW_DECISIONS_LIMIT];
     size_t decision_count; /* at least 1 */
     bool self;             /* the task's user may decide */
+    unsigned hops;         /* how often dispatchers had handled what led to it: 0 to 9 */
 };
 
 /* Appends it as JSON, which review_subject_read() reads. */
@@ -83,6 +96,9 @@ enum review_record_kind {
     REVIEW_RECORD_OPENED,
     REVIEW_RECORD_CLOSED,
     REVIEW_RECORD_COMMAND,
+    REVIEW_RECORD_LATE,
+    REVIEW_RECORD_LAPSED,
+    REVIEW_RECORD_TICK,  /* says nothing but when it was appended */
     REVIEW_RECORD_OTHER, /* none of these, or not well formed */
 };
 
@@ -92,6 +108,7 @@ struct review_record {
     struct bytes text;             /* of an opening: its JSON */
     struct review_subject subject; /* of an opening */
     struct review_command command;
+    uint32_t version; /* of a timer: the review's when it fired */
 };
 
 void review_record_read(const struct record *record, struct arena *arena,

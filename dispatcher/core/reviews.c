@@ -2,20 +2,23 @@
  *
  *     entries   id -> review                  as of now, with what the batch has changed
  *     tasks     task -> its reviews, a list
+ *     deadlines when the first timer of each fires, the first of all on top
  *     undo      id -> what it was at the last commit, or that there was none
  *
  * A change makes a new entry, and the one before the first change since the commit is kept aside: a
  * rollback costs what the batch has touched.
  *
- * Invariant: an entry is open or claimed, and in the list of its task; a task that is there has at
- * least one. Every review that differs from the last commit is in `undo`; a flush writes exactly
+ * Invariant: an entry is open or claimed, in the list of its task, and among the deadlines if it has a
+ * timer; a task that is there has at least one. Every review that differs from the last commit is in `undo`; a flush writes exactly
  * those. */
 #include "reviews.h"
 
 #include <assert.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <utlist.h>
 
+#include "deadlines.h"
 #include "mem.h"
 #include "partition_state_private.h"
 
@@ -24,6 +27,7 @@ struct entry {
     struct review review; /* its texts are this entry's */
     struct reviewed *task;
     struct entry *prev, *next; /* of its task */
+    struct deadline deadline;  /* of the first of its timers */
 };
 
 struct reviewed {
@@ -44,6 +48,7 @@ struct reviews {
     uint64_t hash_seed;
     struct entry *entries;
     struct reviewed *tasks;
+    struct deadlines deadlines;
     struct review_undo *undo;
 };
 
@@ -136,6 +141,9 @@ static void put_entry(struct reviews *reviews, struct entry *entry)
     entry->task = task;
     HASH_ADD_BYHASHVALUE(hh, reviews->entries, review.id, sizeof(entry->review.id),
                          hash_id(reviews, entry->review.id), entry);
+    entry->deadline.at_ms = review_timers_first(&entry->review.timers);
+    if (entry->deadline.at_ms > 0)
+        deadlines_add(&reviews->deadlines, &entry->deadline);
 }
 
 /* Out of the tables; the entry is the caller's then. */
@@ -143,6 +151,7 @@ static struct entry *take_entry(struct reviews *reviews, struct entry *entry)
 {
     struct reviewed *task = entry->task;
     assert(task && task->count > 0);
+    deadlines_remove(&reviews->deadlines, &entry->deadline);
     HASH_DEL(reviews->entries, entry);
     DL_DELETE(task->entries, entry);
     if (--task->count == 0) {
@@ -163,6 +172,7 @@ void reviews_free(struct reviews *reviews)
     HASH_ITER(hh, reviews->entries, entry, next)
         entry_free(take_entry(reviews, entry));
     assert(!reviews->tasks);
+    deadlines_deinit(&reviews->deadlines);
     free(reviews);
 }
 
@@ -177,6 +187,13 @@ const struct review *reviews_find_of_task(const struct reviews *reviews, struct 
 {
     const struct reviewed *found = find_reviewed(reviews, task);
     return found ? &found->entries->review : NULL;
+}
+
+const struct review *reviews_first_due(const struct reviews *reviews)
+{
+    struct deadline *first = deadlines_first(&reviews->deadlines);
+    return first ? &((struct entry *)((char *)first - offsetof(struct entry, deadline)))->review
+                 : NULL;
 }
 
 static struct review_undo *find_undo(const struct reviews *reviews, struct review_id id)
@@ -205,6 +222,8 @@ static struct entry *new_entry(const struct review *review)
     struct entry *entry = mem_new(struct entry);
     assert(review->status.version >= 1 && review->status.state <= REVIEW_CLAIMED);
     assert((review->status.by.size > 0) == (review->status.state == REVIEW_CLAIMED));
+    assert(review->timers.lapse_ms == 0 || review->status.state == REVIEW_CLAIMED);
+    assert(review->timers.late_ms >= 0 && review->timers.lapse_ms >= 0);
     entry->review = *review;
     entry->review.text = keep_bytes(review->text);
     entry->review.status.by = keep_bytes(review->status.by);
@@ -213,29 +232,44 @@ static struct entry *new_entry(const struct review *review)
 
 /* Beyond the limits a review is not taken, rather than another forgotten: which of them has a life
  * must not depend on who comes later. */
-bool reviews_open(struct reviews *reviews, struct review_id id, struct bytes text)
+bool reviews_open(struct reviews *reviews, struct review_id id, struct bytes text, int64_t late_ms)
 {
     const struct reviewed *task = find_reviewed(reviews, id.task);
     assert(!find_entry(reviews, id));
     if (task ? task->count >= reviews->limits.per_task
              : HASH_COUNT(reviews->tasks) >= reviews->limits.tasks)
         return false;
-    const struct review review = {.id = id, .text = text, .status = {.version = 1}};
+    const struct review review = {
+        .id = id, .text = text, .status = {.version = 1}, .timers = {.late_ms = late_ms}};
     keep_before(reviews, id, NULL);
     put_entry(reviews, new_entry(&review));
     return true;
 }
 
-void reviews_set(struct reviews *reviews, struct review_id id, const struct review_status *status)
+void reviews_set(struct reviews *reviews, struct review_id id, const struct review_status *status,
+                 int64_t lapse_ms)
 {
     struct entry *entry = find_entry(reviews, id);
     assert(entry && status->version == entry->review.status.version + 1);
     struct review review = entry->review;
     review.status = *status;
+    review.timers.lapse_ms = lapse_ms;
     struct entry *after = status->state <= REVIEW_CLAIMED ? new_entry(&review) : NULL;
     keep_before(reviews, id, take_entry(reviews, entry));
     if (after)
         put_entry(reviews, after);
+}
+
+void reviews_set_timers(struct reviews *reviews, struct review_id id,
+                        const struct review_timers *timers)
+{
+    struct entry *entry = find_entry(reviews, id);
+    assert(entry);
+    struct review review = entry->review;
+    review.timers = *timers;
+    struct entry *after = new_entry(&review);
+    keep_before(reviews, id, take_entry(reviews, entry));
+    put_entry(reviews, after);
 }
 
 /* One that was opened and decided in the same batch is written as forgotten, too: nothing to forget
@@ -282,6 +316,11 @@ bool reviews_are_changed(const struct reviews *reviews)
 size_t reviews_count(const struct reviews *reviews)
 {
     return HASH_COUNT(reviews->entries);
+}
+
+size_t reviews_timed_count(const struct reviews *reviews)
+{
+    return reviews->deadlines.count;
 }
 
 size_t reviews_longest_chain(const struct reviews *reviews)

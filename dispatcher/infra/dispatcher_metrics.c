@@ -31,22 +31,6 @@ static void init_pipeline_series(struct dispatcher_metrics *metrics)
             registry, NAME("rooms_skipped_total"),
             "Rooms that a rule named and no notification got, items, and what is late.",
             METRIC_LABELS("reason", room_skip_name((enum room_skip)i)));
-    for (int i = 0; i < REVIEW_OUTCOME_COUNT; i++)
-        metrics->review_records[i] =
-            metrics_counter(registry, NAME("review_records_total"),
-                            "Records of the log of reviews, by what became of them.",
-                            METRIC_LABELS("outcome", review_outcome_name((enum review_outcome)i)));
-    const char *reviews = NAME("reviews_total");
-    const char *reviews_help = "Reviews with a life: opened, decided by people, closed by the "
-                               "backend.";
-    metrics->reviews_opened =
-        metrics_counter(registry, reviews, reviews_help, METRIC_LABELS("event", "opened"));
-    metrics->reviews_decided =
-        metrics_counter(registry, reviews, reviews_help, METRIC_LABELS("event", "decided"));
-    metrics->reviews_closed =
-        metrics_counter(registry, reviews, reviews_help, METRIC_LABELS("event", "closed"));
-    metrics->reviews_alive = metrics_gauge(registry, NAME("reviews_alive"),
-                                           "Reviews that are open or claimed.", NULL, 1);
     const char *items = NAME("items_total");
     const char *items_help = "Records for state topics: kept, or superseded by a later one of the "
                              "same batch.";
@@ -68,15 +52,46 @@ static void init_pipeline_series(struct dispatcher_metrics *metrics)
             registry, NAME("fields_replaced_total"),
             "Fields of events that were not what they say they are, replaced or left out.",
             METRIC_LABELS("field", event_remark_name((enum event_remark)i)));
+    metrics->rule_matches =
+        metrics_counter_set(registry, NAME("rule_matches_total"), "Events that a rule matched.",
+                            "rule", RULE_SERIES_LIMIT);
+}
+
+static void init_review_series(struct dispatcher_metrics *metrics)
+{
+    struct metrics *registry = metrics->registry;
+    for (int i = 0; i < REVIEW_OUTCOME_COUNT; i++)
+        metrics->review_records[i] =
+            metrics_counter(registry, NAME("review_records_total"),
+                            "Records of the log of reviews, by what became of them.",
+                            METRIC_LABELS("outcome", review_outcome_name((enum review_outcome)i)));
+    const char *reviews = NAME("reviews_total");
+    const char *reviews_help = "Reviews with a life: opened, decided by people, closed by the "
+                               "backend, told to be late, claims over by time.";
+    metrics->reviews_opened =
+        metrics_counter(registry, reviews, reviews_help, METRIC_LABELS("event", "opened"));
+    metrics->reviews_decided =
+        metrics_counter(registry, reviews, reviews_help, METRIC_LABELS("event", "decided"));
+    metrics->reviews_closed =
+        metrics_counter(registry, reviews, reviews_help, METRIC_LABELS("event", "closed"));
+    metrics->reviews_late =
+        metrics_counter(registry, reviews, reviews_help, METRIC_LABELS("event", "late"));
+    metrics->reviews_lapsed =
+        metrics_counter(registry, reviews, reviews_help, METRIC_LABELS("event", "lapsed"));
+    metrics->review_timers = metrics_gauge(registry, NAME("review_timers"),
+                                           "Reviews with a timer that is to fire.", NULL, 1);
+    metrics->clock_differs = metrics_gauge(
+        registry, NAME("review_clock_differs"),
+        "1: this machine's clock is not the broker's, and timers of reviews do not fire here.",
+        NULL, 1);
+    metrics->reviews_alive = metrics_gauge(registry, NAME("reviews_alive"),
+                                           "Reviews that are open or claimed.", NULL, 1);
     metrics->reviews_open =
         metrics_counter(registry, NAME("reviews_already_open_total"),
                         "Review alerts left out because such a review is open.", NULL);
     metrics->reviews_unremembered = metrics_counter(
         registry, NAME("reviews_unremembered_total"),
         "Reviews beyond dispatcher.review.tasks: their alerts may be repeated.", NULL);
-    metrics->rule_matches =
-        metrics_counter_set(registry, NAME("rule_matches_total"), "Events that a rule matched.",
-                            "rule", RULE_SERIES_LIMIT);
 }
 
 /* The stages answer where the time goes: `wait` is Kafka and the backlog, `process` the rules,
@@ -131,6 +146,7 @@ void dispatcher_metrics_init(struct dispatcher_metrics *metrics)
 {
     metrics->registry = metrics_new();
     init_pipeline_series(metrics);
+    init_review_series(metrics);
     init_transaction_series(metrics);
     metrics->reloads_good =
         metrics_counter(metrics->registry, NAME("rules_reloads_total"),
@@ -172,6 +188,8 @@ void dispatcher_metrics_count(struct dispatcher_metrics *metrics, const struct b
     metric_counter_add(metrics->reviews_opened, counts->reviews_opened);
     metric_counter_add(metrics->reviews_decided, counts->reviews_decided);
     metric_counter_add(metrics->reviews_closed, counts->reviews_closed);
+    metric_counter_add(metrics->reviews_late, counts->reviews_late);
+    metric_counter_add(metrics->reviews_lapsed, counts->reviews_lapsed);
     for (int i = 0; i < EVENT_FORMAT_COUNT; i++)
         metric_counter_add(metrics->formats[i], counts->formats[i]);
     for (int i = 0; i < NOTIFICATION_TYPE_COUNT; i++)

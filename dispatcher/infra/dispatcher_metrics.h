@@ -20,7 +20,11 @@ struct dispatcher_metrics {
     struct metric_counter *reviews_opened;
     struct metric_counter *reviews_decided;
     struct metric_counter *reviews_closed;
+    struct metric_counter *reviews_late;
+    struct metric_counter *reviews_lapsed;
     struct metric_gauge *reviews_alive;
+    struct metric_gauge *review_timers;
+    struct metric_gauge *clock_differs;
     struct metric_counter *notifications[NOTIFICATION_TYPE_COUNT];
     struct metric_counter *dead[DEAD_REASON_COUNT];
     struct metric_counter *room_skips[ROOM_SKIP_COUNT];

@@ -20,7 +20,9 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
+#include "clocks.h"
 #include "kafka_oidc.h"
 #include "log.h"
 #include "mem.h"
@@ -40,7 +42,9 @@ struct producer {
     rd_kafka_topic_t *topic; /* of the last output: outputs to one topic often follow each other */
     /* What deliveries of this batch failed by themselves, not because the batch was given up. */
     rd_kafka_resp_err_t failed;
-    int culprit; /* whose output it was */
+    int culprit;         /* whose output it was */
+    int64_t appended_ms; /* by the broker's clock; 0: not told in this batch */
+    int64_t appended_at_ms;
     bool
         culprits; /* and another's: a broker refuses all that came in one request with the guilty */
 };
@@ -52,6 +56,17 @@ static bool purged(rd_kafka_resp_err_t code)
 
 static bool is_of_record(rd_kafka_resp_err_t code);
 
+/* Of topics with LogAppendTime the broker's answer says what time it was there. */
+static void note_time(struct producer *producer, const rd_kafka_message_t *message)
+{
+    rd_kafka_timestamp_type_t type;
+    int64_t time_ms = rd_kafka_message_timestamp(message, &type);
+    if (type != RD_KAFKA_TIMESTAMP_LOG_APPEND_TIME || time_ms <= 0)
+        return;
+    producer->appended_ms = time_ms;
+    producer->appended_at_ms = monotonic_ms();
+}
+
 /* The first error of a record stays: those after it often follow from it. An error of a record
  * replaces one of the broker, since it is what can be mended. */
 static void on_delivery(rd_kafka_t *client, const rd_kafka_message_t *message, void *opaque)
@@ -59,6 +74,8 @@ static void on_delivery(rd_kafka_t *client, const rd_kafka_message_t *message, v
     struct producer *producer = opaque;
     int source = (int)(intptr_t)message->_private;
     (void)client;
+    if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR)
+        note_time(producer, message);
     if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR || purged(message->err))
         return;
     if (is_of_record(producer->failed)) {
@@ -108,6 +125,13 @@ rd_kafka_t *producer_client(const struct producer *producer)
 size_t producer_record_limit(const struct producer *producer)
 {
     return producer->record_limit;
+}
+
+bool producer_appended(const struct producer *producer, int64_t *appended_ms, int64_t *heard_ms)
+{
+    *appended_ms = producer->appended_ms;
+    *heard_ms = producer->appended_at_ms;
+    return producer->appended_ms > 0;
 }
 
 void producer_poll(struct producer *producer)
@@ -332,12 +356,43 @@ static void abort_transaction(struct producer *producer, struct producer_result 
     result->outcome = PRODUCER_LOST;
 }
 
+/* librdkafka takes a list that has none, sends nothing and says that all is well: whoever is no
+ * member any more could commit what he likes. */
+static bool has_offsets(const rd_kafka_topic_partition_list_t *offsets)
+{
+    for (int i = 0; i < offsets->cnt; i++)
+        if (offsets->elems[i].offset < 0)
+            return false;
+    return offsets->cnt > 0;
+}
+
+/* NULL: it is no member now. Of metadata without a member's name the broker asks nothing. The name
+ * may be lost or another at any time, in librdkafka's thread; one that is the same before and after
+ * is that of the metadata, as no name comes twice. */
+static rd_kafka_consumer_group_metadata_t *membership(rd_kafka_t *consumer)
+{
+    char *before = rd_kafka_memberid(consumer);
+    rd_kafka_consumer_group_metadata_t *group = rd_kafka_consumer_group_metadata(consumer);
+    char *after = rd_kafka_memberid(consumer);
+    bool is_member = before && after && before[0] && strcmp(before, after) == 0;
+    rd_kafka_mem_free(consumer, before);
+    rd_kafka_mem_free(consumer, after);
+    if (is_member || !group)
+        return group;
+    rd_kafka_consumer_group_metadata_destroy(group);
+    return NULL;
+}
+
 /* In the name of the group: the broker refuses offsets of a member that has been replaced, which
- * is what keeps two dispatchers from committing one batch. */
+ * is what keeps two dispatchers from committing one batch, or a timer from firing twice. */
 static bool send_offsets(struct producer *producer, const struct producer_batch *batch,
                          struct producer_result *result)
 {
-    rd_kafka_consumer_group_metadata_t *group = rd_kafka_consumer_group_metadata(batch->consumer);
+    if (!has_offsets(batch->offsets)) {
+        fail_batch(result, PRODUCER_AGAIN, "offsets", "there is none of a partition");
+        return false;
+    }
+    rd_kafka_consumer_group_metadata_t *group = membership(batch->consumer);
     if (!group) {
         fail_batch(result, PRODUCER_AGAIN, "offsets", "not a member of the group");
         return false;
@@ -464,6 +519,7 @@ void producer_send(struct producer *producer, const struct producer_batch *batch
     producer->failed = RD_KAFKA_RESP_ERR_NO_ERROR;
     producer->culprit = -1;
     producer->culprits = false;
+    producer->appended_ms = 0;
     if (producer->options.transactional_id)
         send_transaction(producer, batch, result);
     else

@@ -54,13 +54,19 @@ struct producer_batch {
     const struct output *outputs;
     const int *sources; /* of each output: the index of the input record that it comes from */
     size_t count;
-    const rd_kafka_topic_partition_list_t *offsets; /* to commit; next offset per partition */
+    /* To commit; next offset per partition. With transactions at least one, and all known: without,
+     * nothing would keep one that is no member of the group any more from sending. */
+    const rd_kafka_topic_partition_list_t *offsets;
     rd_kafka_t *consumer;
 };
 
 /* Sends a batch. Topics and partitions must be known to be there. */
 void producer_send(struct producer *producer, const struct producer_batch *batch,
                    struct producer_result *result);
+
+/* What time it was by the broker when it took the last record of the last batch, if a topic of it has
+ * LogAppendTime, and by our monotonic clock when we heard; in ms. False: it was not told. */
+bool producer_appended(const struct producer *producer, int64_t *appended_ms, int64_t *heard_ms);
 
 /* Serves callbacks. */
 void producer_poll(struct producer *producer);

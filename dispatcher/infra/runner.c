@@ -2,7 +2,7 @@
  * everything else.
  *
  *     attend -> collect -> judge -> topics are there? -> send -> attend ...
- *                                    no: give back       failed: give back
+ *                          timers    no: give back       failed: give back
  *
  * One thread does all of it, one batch at a time: nothing is read while a transaction is under way.
  * What would be gained by overlapping is small beside what it would cost to know which of two
@@ -47,6 +47,8 @@ static void report_state(struct runner *runner)
                      (int64_t)state_store_living_count(runner->store));
     metric_gauge_set(runner->options.metrics->orders_remembered,
                      (int64_t)state_store_order_count(runner->store));
+    metric_gauge_set(runner->options.metrics->review_timers,
+                     (int64_t)state_store_timed_count(runner->store));
     if (state.joined)
         dispatcher_health_pass(health, DISPATCHER_CHECK_GROUP);
     else
@@ -136,10 +138,12 @@ static void turn(struct runner *runner)
     if (runner_stopped(runner)) /* maybe without a consumer */
         return;
     runner_collect(runner);
-    if (runner->count == 0)
+    if (runner->count == 0 && !runner_timers_are_due(runner))
         return;
     int64_t began_us = monotonic_us();
     runner_judge(runner);
+    if (runner->count == 0 && runner->batch.output_count == 0) /* no timer could fire */
+        return;
     metric_histogram_observe(runner->options.metrics->stage_process,
                              (uint64_t)(monotonic_us() - began_us));
     size_t records = runner->count;
@@ -153,6 +157,7 @@ static void turn(struct runner *runner)
 static void runner_free(struct runner *runner)
 {
     runner_forget(runner);
+    runner_forget_timers(runner);
     consumer_close(runner->consumer);
     input_watch_free(runner->watch);
     topics_free(runner->topics);

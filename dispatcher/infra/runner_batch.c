@@ -120,8 +120,11 @@ static void tell_log_time(struct runner *runner, int64_t now_ms)
         rd_kafka_timestamp_type_t type;
         int64_t time_ms = rd_kafka_message_timestamp(runner->messages[i], &type);
         if (time_ms > runner->log_newest_ms &&
-            strcmp(rd_kafka_topic_name(runner->messages[i]->rkt), log) == 0)
+            strcmp(rd_kafka_topic_name(runner->messages[i]->rkt), log) == 0) {
             runner->log_newest_ms = time_ms;
+            if (type == RD_KAFKA_TIMESTAMP_LOG_APPEND_TIME)
+                log_clock_see(&runner->clock, time_ms, monotonic_ms());
+        }
     }
     pipeline_set_log_time(runner->pipeline,
                           now_ms > runner->log_newest_ms ? now_ms : runner->log_newest_ms);
@@ -160,8 +163,9 @@ void runner_judge(struct runner *runner)
         note_sources(runner, before, (int)i);
     }
     log_void(runner);
-    batch_supersede_items(&runner->batch, runner->hash_seed);
     size_t before = runner->batch.output_count;
+    runner_fire_timers(runner);
+    batch_supersede_items(&runner->batch, runner->hash_seed);
     state_store_flush(runner->store, &runner->batch);
     note_sources(runner, before, -1);
 }

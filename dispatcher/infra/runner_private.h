@@ -1,7 +1,8 @@
 /* What runner*.c share. Not for others. Who calls whom:
  *
  *   runner.c (the loop) -> runner_watch.c -> runner_start.c (clients) -> runner_batch.c
- *                       -> runner_send.c  -> runner_start.c, runner_batch.c
+ *                       -> runner_send.c  -> runner_start.c, runner_batch.c, runner_timers.c
+ *                       -> runner_batch.c -> runner_timers.c
  */
 #ifndef DISPATCHER_INFRA_RUNNER_PRIVATE_H
 #define DISPATCHER_INFRA_RUNNER_PRIVATE_H
@@ -9,6 +10,7 @@
 #include "clocks.h"
 #include "consumer.h"
 #include "input_watch.h"
+#include "log_clock.h"
 #include "producer.h"
 #include "runner.h"
 #include "state_store.h"
@@ -44,8 +46,15 @@ struct runner {
     bool keeps_items;          /* in state topics */
     const char **input_topics; /* and the log of reviews */
     int64_t log_newest_ms;     /* of the log of reviews: the newest time of a record */
-    int32_t input_partitions;  /* of the input topic that has most */
-    uint64_t hash_seed;        /* random: of the tables whose keys come from outside */
+    struct log_clock clock;    /* by which timers of reviews fire */
+    bool clock_is_told;        /* not to be that of this machine */
+    bool asks_time;            /* this batch */
+    int64_t timers_after_ms;   /* monotonic: timers are not looked at before */
+    size_t timers_turn;        /* whose are first */
+    /* Of the partitions whose timers fire in this batch: what is committed. NULL: of none. */
+    rd_kafka_topic_partition_list_t *timer_offsets;
+    int32_t input_partitions; /* of the input topic that has most */
+    uint64_t hash_seed;       /* random: of the tables whose keys come from outside */
     /* Group and slot: the transactional id and the member's name. */
     char identity[SETTINGS_IDENTITY_SIZE];
 
@@ -138,6 +147,18 @@ void runner_give_back(struct runner *runner);
 void runner_drop(struct runner *runner, const rd_kafka_topic_partition_list_t *partitions);
 
 void runner_forget(struct runner *runner);
+
+/* Whether timers of reviews have to be looked at now. */
+bool runner_timers_are_due(const struct runner *runner);
+
+/* Adds to the batch what timers that are due come to, after its records. */
+void runner_fire_timers(struct runner *runner);
+
+/* The batch was sent: the broker may have said what time it is. */
+void runner_learn_time(struct runner *runner);
+
+/* Those of the last batch. */
+void runner_forget_timers(struct runner *runner);
 
 /* The record at `index` of the batch is to be a dead letter the next time. */
 void runner_reject(struct runner *runner, int index, const char *problem);

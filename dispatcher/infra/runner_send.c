@@ -16,10 +16,13 @@
 
 enum { BACKOFF_FIRST_MS = 50, BACKOFF_LIMIT_MS = 2000, HALVE_AFTER = 3 };
 
-/* The next offset of each partition of the batch. */
+/* The next offset of each partition of the batch; of one whose timers fire and of which nothing was
+ * read, the committed one once more. */
 static rd_kafka_topic_partition_list_t *batch_offsets(const struct runner *runner)
 {
-    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(16);
+    rd_kafka_topic_partition_list_t *list =
+        runner->timer_offsets ? rd_kafka_topic_partition_list_copy(runner->timer_offsets)
+                              : rd_kafka_topic_partition_list_new(16);
     rd_kafka_topic_partition_t *element = NULL;
     const rd_kafka_message_t *before = NULL;
     for (size_t i = 0; i < runner->count; i++) {
@@ -168,6 +171,7 @@ static void count_success(struct runner *runner, int64_t began_us)
         runner->limit = runner->limit * 2 < configured ? runner->limit * 2 : configured;
     runner->failures = 0;
     state_store_commit(runner->store);
+    runner_learn_time(runner);
     dispatcher_health_pass(runner->options.health, DISPATCHER_CHECK_PRODUCER);
     runner_forget(runner);
 }

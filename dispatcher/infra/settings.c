@@ -166,6 +166,33 @@ static const struct setting table[] = {
      .default_text = "reviews.decisions",
      .maximum = KAFKA_TOPIC_LIMIT,
      .help = "Where decisions are written, each once, as CloudEvents. Used if there is a log."},
+    {.path = "dispatcher.review.timers",
+     .type = SETTING_BOOLEAN,
+     .offset = TARGET(review_timers),
+     .default_text = "false",
+     .help = "Whether reviews that open have timers: review.late, an event for rules, when one is "
+             "due, and the end of claims. Needs dispatcher.review.log; the same for all "
+             "dispatchers of the group."},
+    {.path = "dispatcher.review.claim_time",
+     .type = SETTING_DURATION,
+     .offset = TARGET(review_claim_ms),
+     .default_text = "0",
+     .maximum = INT64_C(3660) * 86400000,
+     .help = "A claim is over after this, and the review open again; 0: it never is. Needs "
+             "dispatcher.review.timers."},
+    {.path = "dispatcher.review.remind",
+     .type = SETTING_DURATION,
+     .offset = TARGET(review_remind_ms),
+     .default_text = "0",
+     .maximum = INT64_C(3660) * 86400000,
+     .help = "A review that is late is told to be late once more after this, and so on; 0: it is "
+             "told once. Needs dispatcher.review.timers."},
+    {.path = "dispatcher.review.reminders",
+     .type = SETTING_INTEGER,
+     .offset = TARGET(review_reminders),
+     .default_text = "3",
+     .maximum = 1000,
+     .help = "How often a late review is told to be late once more."},
     {.path = "dispatcher.redrive.attempts",
      .type = SETTING_INTEGER,
      .offset = TARGET(redrive_attempts),
@@ -322,6 +349,19 @@ static void check_review_topics(const struct settings *settings, struct problems
             REVIEW_UPDATE_BYTES);
 }
 
+static void check_review_timers(const struct settings *settings, struct problems *problems)
+{
+    if (settings->review_timers && !settings->review_log)
+        problems_add(problems, 0, 0,
+                     "dispatcher.review.timers: reviews have none without dispatcher.review.log");
+    if (!settings->review_timers &&
+        (settings->review_claim_ms > 0 || settings->review_remind_ms > 0))
+        problems_add(
+            problems, 0, 0,
+            "dispatcher.review.timers: without it dispatcher.review.claim_time and .remind "
+            "do nothing");
+}
+
 /* Told now and not with the first large event, which would be a dead letter for no fault of its
  * own. */
 void settings_finish(struct settings *settings, const struct shared_config *shared,
@@ -339,6 +379,7 @@ void settings_finish(struct settings *settings, const struct shared_config *shar
         settings->review_log = NULL;
     if (settings->review_log)
         check_review_topics(settings, problems);
+    check_review_timers(settings, problems);
 }
 
 /* The seed is not a setting: the runner adds it. */
@@ -366,6 +407,10 @@ struct pipeline_settings settings_pipeline(const struct settings *settings,
         .review_log = settings->review_log,
         .review_log_partitions = (int32_t)settings->review_log_partitions,
         .review_decisions_topic = settings->review_decisions_topic,
+        .review_times = {.fire = settings->review_timers,
+                         .claim_ms = settings->review_claim_ms,
+                         .remind_ms = settings->review_remind_ms,
+                         .reminders = (uint32_t)settings->review_reminders},
     };
 }
 

@@ -33,6 +33,10 @@ struct settings {
     char *review_log;
     int64_t review_log_partitions;
     char *review_decisions_topic;
+    bool review_timers;
+    int64_t review_claim_ms;
+    int64_t review_remind_ms;
+    int64_t review_reminders;
     int64_t redrive_attempts;
     int64_t batch_events;
     int64_t batch_ms;

@@ -240,3 +240,32 @@ size_t state_store_order_count(const struct state_store *store)
         count += item_orders_count(partition_state_orders(store->entries[i].state));
     return count;
 }
+
+size_t state_store_timed_count(const struct state_store *store)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < store->count; i++)
+        count += partition_state_timed_count(store->entries[i].state);
+    return count;
+}
+
+int64_t state_store_deadline(const struct state_store *store)
+{
+    int64_t first_ms = 0;
+    for (size_t i = 0; i < store->count; i++) {
+        int64_t deadline_ms = partition_state_deadline(store->entries[i].state);
+        if (deadline_ms > 0 && (first_ms == 0 || deadline_ms < first_ms))
+            first_ms = deadline_ms;
+    }
+    return first_ms;
+}
+
+struct partition_state *state_store_at(const struct state_store *store, size_t index,
+                                       const char **topic, int32_t *partition)
+{
+    if (index >= store->count)
+        return NULL;
+    *topic = store->entries[index].topic;
+    *partition = store->entries[index].partition;
+    return store->entries[index].state;
+}

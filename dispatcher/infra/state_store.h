@@ -43,5 +43,13 @@ size_t state_store_event_count(const struct state_store *store);
 size_t state_store_review_count(const struct state_store *store);
 size_t state_store_living_count(const struct state_store *store);
 size_t state_store_order_count(const struct state_store *store);
+size_t state_store_timed_count(const struct state_store *store); /* of those with a timer */
+
+/* When the first timer of all fires, in ms since 1970; 0: none does. */
+int64_t state_store_deadline(const struct state_store *store);
+
+/* The partitions one by one, in no order; NULL: there are no more. The topic is borrowed. */
+struct partition_state *state_store_at(const struct state_store *store, size_t index,
+                                       const char **topic, int32_t *partition);
 
 #endif

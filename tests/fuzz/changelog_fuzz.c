@@ -87,8 +87,14 @@ static void append_review(struct buffer *value, struct bytes *input)
 {
     uint8_t by = fuzz_byte(input) % 3;
     append_number(value, pick_number(input), 4);
-    append_number(value, fuzz_byte(input) % 4, 1);
+    uint8_t state = fuzz_byte(input) % 8;
+    append_number(value, state % 4 + (state < 4 ? 0 : 128), 1);
     append_number(value, by, 2);
+    if (state >= 4) {
+        append_number(value, (uint64_t)pick_time(input), 8);
+        append_number(value, pick_number(input), 4);
+        append_number(value, (uint64_t)pick_time(input), 8);
+    }
     buffer_append(value, bytes_of("ann", by));
     buffer_append_string(value, fuzz_byte(input) % 8 ? SUBJECT : "{}");
 }
@@ -142,14 +148,15 @@ static void change(struct partition_state *state, struct bytes *input)
         break;
     case 4:
         if (!reviews_find(reviews, opened))
-            (void)!reviews_open(reviews, opened, BYTES_LITERAL(SUBJECT));
+            (void)!reviews_open(reviews, opened, BYTES_LITERAL(SUBJECT), time_ms > 0 ? time_ms : 0);
         break;
     case 5:
         if (review) {
             const struct review_status status = {.state = (enum review_state)(reason.low + 1),
                                                  .version = review->status.version + 1,
                                                  .by = BYTES_LITERAL("bob")};
-            reviews_set(reviews, review->id, &status);
+            reviews_set(reviews, review->id, &status,
+                        status.state == REVIEW_CLAIMED && time_ms > 0 ? time_ms : 0);
         }
         break;
     case 0:
@@ -183,6 +190,8 @@ static void expect_same(struct partition_state *a, struct partition_state *b)
     assert(partition_state_living_count(a) == partition_state_living_count(b));
     assert(item_orders_count(partition_state_orders(a)) ==
            item_orders_count(partition_state_orders(b)));
+    assert(partition_state_timed_count(a) == partition_state_timed_count(b));
+    assert(partition_state_deadline(a) == partition_state_deadline(b));
     for (size_t i = 0; i < sizeof(times_ms) / sizeof(times_ms[0]); i++) {
         for (uint64_t event = 0; event < EVENTS; event++)
             assert(partition_state_has_seen(a, id_of(event), times_ms[i]) ==

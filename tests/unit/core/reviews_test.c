@@ -5,7 +5,7 @@
 #include <stdio.h>
 
 #include "json.h"
-#include "pipeline_fixture.h"
+#include "review_fixture.h"
 
 /* --- The state machine --- */
 
@@ -136,23 +136,23 @@ START_TEST(changes_are_undone_until_they_are_committed)
     const struct bytes text = BYTES_LITERAL("{}");
     struct review_status status = {
         .state = REVIEW_CLAIMED, .version = 2, .by = BYTES_LITERAL("ann")};
-    ck_assert(reviews_open(reviews, id_of(1, 1), text));
-    ck_assert(reviews_open(reviews, id_of(1, 2), text));
-    ck_assert(!reviews_open(reviews, id_of(1, 3), text)); /* of one task */
-    ck_assert(reviews_open(reviews, id_of(2, 1), text));
-    ck_assert(!reviews_open(reviews, id_of(3, 1), text)); /* tasks */
+    ck_assert(reviews_open(reviews, id_of(1, 1), text, 0));
+    ck_assert(reviews_open(reviews, id_of(1, 2), text, 0));
+    ck_assert(!reviews_open(reviews, id_of(1, 3), text, 0)); /* of one task */
+    ck_assert(reviews_open(reviews, id_of(2, 1), text, 0));
+    ck_assert(!reviews_open(reviews, id_of(3, 1), text, 0)); /* tasks */
     reviews_commit(reviews);
     ck_assert(!reviews_are_changed(reviews));
     ck_assert_uint_eq(reviews_count(reviews), 3);
 
-    reviews_set(reviews, id_of(1, 1), &status);
+    reviews_set(reviews, id_of(1, 1), &status, 0);
     status = (struct review_status){.state = REVIEW_OPEN, .version = 3};
-    reviews_set(reviews, id_of(1, 1), &status);
+    reviews_set(reviews, id_of(1, 1), &status, 0);
     status = (struct review_status){.state = REVIEW_DECIDED, .version = 4};
-    reviews_set(reviews, id_of(1, 1), &status);
-    ck_assert(reviews_open(reviews, id_of(1, 9), text)); /* in the place that is free now */
+    reviews_set(reviews, id_of(1, 1), &status, 0);
+    ck_assert(reviews_open(reviews, id_of(1, 9), text, 0)); /* in the place that is free now */
     status.version = 2;
-    reviews_set(reviews, id_of(1, 9), &status); /* came and went */
+    reviews_set(reviews, id_of(1, 9), &status, 0); /* came and went */
     ck_assert_ptr_null(reviews_find(reviews, id_of(1, 1)));
     emitted = forgotten = 0;
     reviews_flush(reviews, count_emitted, NULL);
@@ -166,7 +166,7 @@ START_TEST(changes_are_undone_until_they_are_committed)
 
     status = (struct review_status){.state = REVIEW_CLOSED, .version = 2};
     for (const struct review *review; (review = reviews_find_of_task(reviews, id_of(1, 0).task));)
-        reviews_set(reviews, review->id, &status);
+        reviews_set(reviews, review->id, &status, 0);
     reviews_commit(reviews);
     ck_assert_uint_eq(reviews_count(reviews), 1);
     ck_assert_ptr_null(reviews_find_of_task(reviews, id_of(1, 0).task));
@@ -175,141 +175,6 @@ START_TEST(changes_are_undone_until_they_are_committed)
 END_TEST
 
 /* --- The pipeline --- */
-
-#define RULES                                                                                    \
-    "rules:\n"                                                                                   \
-    "  - name: doubt\n"                                                                          \
-    "    when: {event: [task.completed]}\n"                                                      \
-    "    review: {queue: '{data.queue}', reason: '{data.why|doubt}', title: 'Look at {taskId}'," \
-    " priority: high, decisions: [approve, reject, edit]}\n"
-
-static const struct pipeline_settings settings = {.limits = PIPELINE_LIMITS_DEFAULT,
-                                                  .dead_letter_topic = "tasks.dead-letter",
-                                                  .audit_topic = "tasks.audit",
-                                                  .review_closed_by =
-                                                      (const char *const[]){"review.completed"},
-                                                  .review_closed_by_count = 1,
-                                                  .review_log = "reviews.log",
-                                                  .review_log_partitions = 8,
-                                                  .review_decisions_topic = "reviews.decisions",
-                                                  .keeps_items = true};
-
-static const struct partition_state_settings remembers = {
-    .review_window_ms = 1000000, .review_tasks = 2, .reviews_per_task = 2};
-
-/* The input's partition is in fixture.state; the log's is here. */
-static struct partition_state *home;
-static struct fixture fixture;
-
-static void start(void)
-{
-    fixture_open_with(&fixture, RULES, &settings);
-    fixture.state = partition_state_new(&remembers, 1);
-    home = partition_state_new(&remembers, 2);
-}
-
-static void finish(void)
-{
-    partition_state_free(home);
-    fixture_close(&fixture);
-}
-
-static const char *event(const char *name, const char *task, const char *data)
-{
-    static char text[6000];
-    snprintf(text, sizeof(text),
-             "{\"event\":\"%s\",\"id\":\"%u\",\"taskId\":\"%s\",\"tenantId\":\"acme\","
-             "\"userId\":\"owner\",\"data\":%s}",
-             name, (unsigned)fixture.offset, task, data);
-    return text;
-}
-
-/* A record for the log that the last event has led to, which outlives its batch. */
-struct kept {
-    struct record record;
-    struct record_header headers[8];
-    char texts[9][600];
-    char value[5000];
-};
-
-static struct bytes keep_text(char *place, size_t size, struct bytes text)
-{
-    ck_assert_uint_lt(text.size, size);
-    memcpy(place, text.data, text.size);
-    return bytes_of(place, text.size);
-}
-
-static size_t keep_openings(struct kept *kept, size_t most)
-{
-    size_t count = 0;
-    for (size_t i = 0; i < fixture.batch.output_count; i++) {
-        const struct output *output = &fixture.batch.outputs[i];
-        if (output->kind != OUTPUT_REVIEW)
-            continue;
-        ck_assert_str_eq(output->topic, "reviews.log");
-        ck_assert_int_eq(output->partition_count, 8);
-        ck_assert_uint_lt(count, most);
-        struct kept *one = &kept[count++];
-        one->record = (struct record){.has_key = true, .has_value = true, .headers = one->headers};
-        one->record.key = keep_text(one->texts[8], sizeof(one->texts[8]), output->key);
-        one->record.value = keep_text(one->value, sizeof(one->value), output->value);
-        one->record.header_count = output->header_count;
-        for (size_t k = 0; k < output->header_count; k++) {
-            one->headers[k].name = output->headers[k].name; /* static */
-            one->headers[k].value =
-                keep_text(one->texts[k], sizeof(one->texts[k]), output->headers[k].value);
-        }
-    }
-    return count;
-}
-
-/* The owner of the log's partition reads it. */
-static void feed_log(const struct record *given)
-{
-    struct record record = *given;
-    record.topic = BYTES_LITERAL("reviews.log");
-    record.partition = 5;
-    record.offset = fixture.offset++;
-    record.timestamp_ms = 1772438516419 + fixture.later_ms;
-    batch_reset(&fixture.batch);
-    pipeline_process(fixture.pipeline, home, &record, &fixture.batch, &fixture.decision);
-}
-
-static void feed_command(const char *type, const char *actor, const char *room, const char *json)
-{
-    const struct record_header headers[] = {
-        {BYTES_LITERAL("ce_type"), bytes_of_string(type)},
-        {BYTES_LITERAL("ce_id"), BYTES_LITERAL("command-1")},
-        {BYTES_LITERAL("ce_source"), BYTES_LITERAL("client/acme/x")},
-        {BYTES_LITERAL("ce_tenantid"), BYTES_LITERAL("acme")},
-        {BYTES_LITERAL("ce_userid"), bytes_of_string(actor)},
-        {BYTES_LITERAL("ce_room"), bytes_of_string(room)},
-    };
-    const struct record record = {.has_value = true,
-                                  .value = bytes_of_string(json),
-                                  .headers = headers,
-                                  .header_count = sizeof(headers) / sizeof(headers[0])};
-    feed_log(&record);
-}
-
-static uint64_t counted(enum review_outcome outcome)
-{
-    return fixture.batch.counts.review_records[outcome];
-}
-
-/* Opens a review of this task; `id` is its name. */
-static void open_one(const char *task, const char *queue, char id[REVIEW_ID_SIZE + 1])
-{
-    static struct kept opening;
-    auto_buffer struct buffer json = {0};
-    char data[100];
-    snprintf(data, sizeof(data), "{\"queue\":\"%s\"}", queue);
-    fixture_feed(&fixture, event("task.completed", task, data));
-    ck_assert_uint_eq(keep_openings(&opening, 1), 1);
-    snprintf(id, REVIEW_ID_SIZE + 1, "%.*s", BYTES_PRINT(opening.headers[2].value));
-    ASSERT_HAS(fixture_json(&fixture, 0, &json), id); /* the alert names it */
-    feed_log(&opening.record);
-}
 
 START_TEST(a_review_lives_from_its_alert_to_the_decision)
 {
