@@ -40,11 +40,12 @@ struct producer {
     size_t record_limit;
     bool lost;               /* a call of the handle's is under way for ever: it takes no other */
     rd_kafka_topic_t *topic; /* of the last output: outputs to one topic often follow each other */
+    /* When a record of this batch was last appended, by the broker; 0: it did not say; and when we heard. */
+    int64_t appended_ms;
+    int64_t appended_at_ms;
     /* What deliveries of this batch failed by themselves, not because the batch was given up. */
     rd_kafka_resp_err_t failed;
-    int culprit;         /* whose output it was */
-    int64_t appended_ms; /* by the broker's clock; 0: not told in this batch */
-    int64_t appended_at_ms;
+    int culprit; /* whose output it was */
     bool
         culprits; /* and another's: a broker refuses all that came in one request with the guilty */
 };

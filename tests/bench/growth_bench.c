@@ -197,6 +197,80 @@ static void note_events(void)
     partition_state_commit(bench.state);
 }
 
+#define REVIEW                                                                                    \
+    "{\"tenantId\":\"acme\",\"taskId\":\"42\",\"userId\":\"owner\",\"projectId\":\"p\",\"type\":" \
+    "\"extraction\",\"queue\":\"legal\",\"reason\":\"confidence "                                 \
+    "0.6\",\"priority\":\"normal\",\"title\":"                                                    \
+    "\"Look at "                                                                                  \
+    "42\",\"dueTime\":\"2026-03-02T08:01:56.419Z\",\"rule\":\"low-confidence\",\"rooms\":"        \
+    "[\"review:legal\",\"task:42\",\"user:owner\"],\"decisions\":[\"approve\",\"reject\"],"       \
+    "\"self\":"                                                                                   \
+    "false}"
+
+static struct partition_state *new_timed(void)
+{
+    const struct partition_state_settings settings = {.review_tasks = bench.count,
+                                                      .reviews_per_task = 1};
+    return partition_state_new(&settings, 0);
+}
+
+/* Not yet committed. The last that opens is due first. */
+static void prepare_open(void)
+{
+    auto_problems struct problems problems = {0};
+    const struct layout_source source = {0};
+    if (layout_new(&source, &bench.layout, &problems) != STATUS_OK)
+        abort();
+    const struct pipeline_settings settings = {.layout = bench.layout,
+                                               .limits = PIPELINE_LIMITS_DEFAULT,
+                                               .dead_letter_topic = "dead",
+                                               .audit_topic = "audit",
+                                               .review_log = "reviews.log",
+                                               .review_log_partitions = 8,
+                                               .review_decisions_topic = "reviews.decisions",
+                                               .review_times = {.fire = true}};
+    bench.pipeline = pipeline_new(&settings);
+    bench.state = new_timed();
+    for (size_t i = 0; i < bench.count; i++)
+        if (!reviews_open(partition_state_reviews(bench.state),
+                          (struct review_id){.task = id_of(i), .instance = 1},
+                          BYTES_LITERAL(REVIEW), (int64_t)(bench.count - i)))
+            abort();
+}
+
+static void prepare_timers(void)
+{
+    prepare_open();
+    partition_state_commit(bench.state);
+}
+
+static void fire_timers(void)
+{
+    static struct batch batch;
+    for (size_t left = bench.count; left > 0;) {
+        batch_reset(&batch);
+        left -= pipeline_fire_timers(bench.pipeline, bench.state, INT64_MAX / 2,
+                                     PIPELINE_TIMERS_PER_BATCH, &batch);
+        partition_state_flush(bench.state, take, NULL);
+        partition_state_commit(bench.state);
+    }
+}
+
+static void restore_one(void *context, struct bytes key, struct bytes value, bool has_value)
+{
+    if (partition_state_restore(context, key, value, has_value) != PARTITION_STATE_TAKEN)
+        abort();
+}
+
+/* By a new owner, from what the last one wrote. */
+static void restore_reviews(void)
+{
+    struct partition_state *restored = new_timed();
+    partition_state_flush(bench.state, restore_one, restored);
+    if (partition_state_timed_count(restored) != bench.count)
+        abort();
+}
+
 /* Rules of four fields each, that no other rule has. */
 static void write_rules(void)
 {
@@ -268,6 +342,8 @@ static const struct subject {
     {"records-delivered", 1, prepare_opened, records},
     {"reviews-changed", 1, prepare_reviews, change_reviews},
     {"events-noted", 1, prepare_reviews, note_events},
+    {"review-timers-fired", 1, prepare_timers, fire_timers},
+    {"reviews-restored", 1, prepare_open, restore_reviews},
     {"rule-fields-read", 1, write_rules, read_rules},
     {"events-with-fields", 0.25, prepare_events, process_events},
 };
