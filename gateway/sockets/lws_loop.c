@@ -33,9 +33,6 @@ enum {
     GAP_LIMIT_DEFAULT_MS = 200,
     READ_BYTES_DEFAULT = 32 * 1024,
     BREATH_MS = 2,
-    /* Beyond 10 million libwebsockets falls back to 2,560 descriptors; it also has tables of that
-       size. */
-    DESCRIPTORS_MOST = 1024 * 1024,
 };
 
 struct lws_watch {
@@ -362,7 +359,7 @@ static void limit_descriptors(uint64_t wanted)
     struct rlimit limit;
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
         return;
-    rlim_t most = limit.rlim_max < DESCRIPTORS_MOST ? limit.rlim_max : DESCRIPTORS_MOST;
+    rlim_t most = limit.rlim_max < LWS_LOOP_DESCRIPTORS ? limit.rlim_max : LWS_LOOP_DESCRIPTORS;
     limit.rlim_cur = wanted && wanted < most ? wanted : most;
     (void)setrlimit(RLIMIT_NOFILE, &limit);
 }

@@ -15,6 +15,9 @@ struct lws_loop;
 struct lws_watch;
 struct lws_context;
 
+/* At most. Beyond 10 million libwebsockets falls back to 2,560; it also has tables of that size. */
+enum { LWS_LOOP_DESCRIPTORS = 1024 * 1024 };
+
 struct lws_loop_config {
     uint64_t descriptors; /* that the process will need; 0: as many as it may have */
     int64_t gap_limit_ms; /* service_clock.h; 0: 200 */

@@ -1,6 +1,5 @@
 #include "history_search_fixture.h"
 
-#include <stdarg.h>
 #include <stdio.h>
 
 #include "mem.h"
@@ -73,55 +72,54 @@ static struct body_part encode(const struct message_view *view, struct buffer *o
     return message_view_append_json(view, out);
 }
 
-static void say(const char *format, ...) PRINTF_LIKE(1, 2);
-
-static void say(const char *format, ...)
-{
-    size_t size = strlen(world.said);
-    va_list list;
-    va_start(list, format);
-    vsnprintf(world.said + size, sizeof(world.said) - size, format, list);
-    va_end(list);
-}
-
 static void say_number(const char *kind, struct bytes json)
 {
     static const char before[] = "\"id\":\"";
     const char *id = memmem(json.data, json.size, before, strlen(before));
     ck_assert_ptr_nonnull(id);
-    say("%s%d ", kind, atoi(id + strlen(before)));
+    buffer_append_format(&world.said, "%s%d ", kind, atoi(id + strlen(before)));
 }
 
 void heard(const struct delivery *delivery)
 {
     if (delivery->kind == DELIVERY_OPENED)
-        say(delivery->recovered ? "recovered " : "");
+        buffer_append_format(&world.said, "%s", delivery->recovered ? "recovered " : "");
     else if (delivery->kind == DELIVERY_NOTIFICATION)
         say_number("", delivery->body);
     else if (delivery->kind == DELIVERY_HISTORY)
         say_number("h", delivery->body);
     else if (delivery->kind == DELIVERY_STATE)
-        say("%s[%.*s] ", delivery->first ? "!" : "", BYTES_PRINT(delivery->body));
+        buffer_append_format(&world.said, "%s[%.*s] ", delivery->first ? "!" : "",
+                             BYTES_PRINT(delivery->body));
     else if (delivery->kind == DELIVERY_JOINED && delivery->has_state)
-        say("+%.*s=%u%s@%lld ", BYTES_PRINT(delivery->room), delivery->history_count,
-            delivery->history_complete ? "" : "...", (long long)(delivery->since_ms / SECOND));
+        buffer_append_format(&world.said, "+%.*s=%u%s@%lld ", BYTES_PRINT(delivery->room),
+                             delivery->history_count, delivery->history_complete ? "" : "...",
+                             (long long)(delivery->since_ms / SECOND));
     else if (delivery->kind == DELIVERY_JOINED && delivery->has_history)
-        say("+%.*s:%u%s ", BYTES_PRINT(delivery->room), delivery->history_count,
-            delivery->history_complete ? "" : "...");
+        buffer_append_format(&world.said, "+%.*s:%u%s ", BYTES_PRINT(delivery->room),
+                             delivery->history_count, delivery->history_complete ? "" : "...");
     else if (delivery->kind == DELIVERY_JOINED)
-        say("+%.*s ", BYTES_PRINT(delivery->room));
+        buffer_append_format(&world.said, "+%.*s ", BYTES_PRINT(delivery->room));
     else if (delivery->kind == DELIVERY_JOIN_REFUSED)
-        say("-%.*s:%s%s ", BYTES_PRINT(delivery->room), delivery->reason,
-            delivery->transient ? "!" : "");
+        buffer_append_format(&world.said, "-%.*s:%s%s ", BYTES_PRINT(delivery->room),
+                             delivery->reason, delivery->transient ? "!" : "");
     else if (delivery->kind == DELIVERY_LEFT)
-        say("left ");
+        buffer_append_format(&world.said, "left ");
     else
-        say("%d ", (int)delivery->kind);
+        buffer_append_format(&world.said, "%d ", (int)delivery->kind);
     if (delivery->cursor.size)
         snprintf(world.cursor, sizeof(world.cursor), "%.*s", BYTES_PRINT(delivery->cursor));
     if (delivery->private_id.size)
         snprintf(world.private_id, sizeof(world.private_id), "%.*s",
                  BYTES_PRINT(delivery->private_id));
+}
+
+const char *take_said(void)
+{
+    buffer_append_byte(&world.said, 0);
+    const char *said = (const char *)buffer_peek(&world.said).data;
+    buffer_clear(&world.said);
+    return said;
 }
 
 void take(struct session *of, void *connection)
@@ -237,6 +235,7 @@ void end_gateway(void)
 void world_end(void)
 {
     end_gateway();
+    buffer_deinit(&world.said);
     layout_free(world.layout);
     policy_free(world.policy);
     for (int64_t i = 0; i < world.end; i++)

@@ -75,7 +75,7 @@ START_TEST(a_state_is_read_back_as_a_history_is)
     turn();
     publish_items("task:1", "d");
     turn();
-    ck_assert_str_eq(world.said, "");
+    EXPECT("%s", "");
     rest();
     EXPECT("![1 42 44 ] +task:1=3@0 ");
     ck_assert_uint_gt(world.source.scans, 0);

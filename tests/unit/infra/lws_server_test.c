@@ -437,7 +437,7 @@ START_TEST(the_limit_of_descriptors_is_what_was_asked_for_if_there_are_so_many)
 {
     struct rlimit before, limit;
     ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &before), 0);
-    rlim_t most = before.rlim_max < 1024 * 1024 ? before.rlim_max : 1024 * 1024;
+    rlim_t most = before.rlim_max < LWS_LOOP_DESCRIPTORS ? before.rlim_max : LWS_LOOP_DESCRIPTORS;
     ck_assert_uint_gt(most, 700);
     const struct {
         uint64_t wanted, got;
