@@ -24,7 +24,7 @@
 enum {
     STATE_EVERY_MS = 500,
     CONNECTION_TIMEOUT_MS = 500,
-    PACE_US = 25000,   /* of a batch, where people wait for it */
+    PACE_US = 20000,   /* of a batch, where people wait for it */
     PACE_RECORDS = 100 /* are always enough for one: most of a small batch's time is not its own */
 };
 

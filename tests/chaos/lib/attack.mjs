@@ -28,12 +28,21 @@ export async function hire(gateway, { count, pace, secret, tenant = 'bench', kin
     };
 }
 
-/* Latencies of `load`, {calm, attacked}: of each round a window without the attackers, and one with them. `tell(round)` is asked for more to say. */
-export async function inPairs({ load, attackers, rounds, seconds, report, tell = () => '' }) {
+/* Latencies of `load`, {calm, attacked}: of each round a window without the attackers, and one with them. `elsewhere`: others that attack another
+ * gateway meanwhile, so that in both windows the machine has as much to do. `tell(round)` is asked for more to say. */
+export async function inPairs({ load, attackers, elsewhere, rounds, seconds, report, tell = () => '' }) {
     const calm = [], attacked = [];
     for (let round = 0; round < rounds; round++) {
-        await sleep(1000 * (seconds + SETTLE_SECONDS));
+        await sleep(1000 * SETTLE_SECONDS);
+        elsewhere?.go();
+        await takeLatencies(load);
+        await sleep(1000 * seconds);
         calm.push(await takeLatencies(load));
+        if (elsewhere) {
+            await elsewhere.rest();
+            await sleep(1000 * SETTLE_SECONDS);
+            await takeLatencies(load);
+        }
         attackers.go();
         report.fault('attack', `for ${seconds} s`);
         await sleep(1000 * seconds);

@@ -19,7 +19,7 @@ export const options = {
     limit: { default: 1000, help: 'milliseconds: p99 from the produce to the end, or the news of the lost room' },
 };
 
-const TOPIC = 'gateway.control', BATCH_MS = 20, SAMPLE = 50;
+const TOPIC = 'gateway.control', BATCH_MS = 20, TICK_MS = 20, SAMPLE = 50;
 const percentile = (sorted, share) => sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))];
 const isEnded = ({ i }) => i % 2 === 0;
 
@@ -52,10 +52,27 @@ async function orderAll(orders, subjects, pace, halfway) {
     }
 }
 
+/* All clients are in this process: while it has more to do than it can, what has come for them waits. When that was. */
+class Standstills {
+    #spans = [];
+    #seen = Date.now();
+    #timer = setInterval(() => {
+        const now = Date.now();
+        if (now - this.#seen > 2 * TICK_MS)
+            this.#spans.push([this.#seen + TICK_MS, now]);
+        this.#seen = now;
+    }, TICK_MS);
+
+    end() { clearInterval(this.#timer); }
+    within(from, to) { return this.#spans.reduce((sum, [begin, end]) => sum + Math.max(0, Math.min(end, to) - Math.max(begin, from)), 0); }
+}
+
 const momentOf = (subject) => (isEnded(subject) ? subject.cuts.find((at) => at >= subject.sent) ?? subject.ended : subject.left);
 
-function checkTimes(report, subjects, limit) {
-    const times = subjects.map((subject) => momentOf(subject) - subject.sent).sort((a, b) => a - b);
+function checkTimes(report, subjects, limit, standstills) {
+    const whole = subjects.map((subject) => momentOf(subject) - subject.sent).sort((a, b) => a - b);
+    report.say(`with what the clients' own process stood still: p50 ${percentile(whole, 0.5)} ms, p99 ${percentile(whole, 0.99)} ms, max ${whole.at(-1)} ms`);
+    const times = subjects.map((subject) => momentOf(subject) - subject.sent - standstills.within(subject.sent, momentOf(subject))).sort((a, b) => a - b);
     const [p50, p99, max] = [percentile(times, 0.5), percentile(times, 0.99), times.at(-1)];
     const slow = [...subjects].sort((a, b) => momentOf(b) - b.sent - (momentOf(a) - a.sent)).slice(0, 3);
     report.say(`the slowest: ${slow.map((subject) => `${subject.kind} ${momentOf(subject) - subject.sent} ms, of which the broker's ${subject.acknowledged - subject.sent} ms`).join('; ')}`);
@@ -105,6 +122,7 @@ export async function run({ random, report, faults: kills, values }) {
         const publishing = awaitedLater(publish({ rooms, rate: Number(values.rate), over: () => over, stream }));
         await sleep(1000);
         let back;
+        const standstills = new Standstills();
         await orderAll(orders, subjects, Number(values.pace), () => {
             if (!kills)
                 return;
@@ -120,7 +138,8 @@ export async function run({ random, report, faults: kills, values }) {
         report.check('every order is done', open.length === 0, `${open.length} are not`);
         /* Those whose gateway was killed are done when they are back: their time is that of their return. */
         const spared = subjects.filter((subject) => done(subject) && !subject.swept);
-        checkTimes(report, spared, limit);
+        standstills.end();
+        checkTimes(report, spared, limit, standstills);
         const upgraded = await orderUpgraders(random, orders, balancer.url, { count: upgraders, rooms, first: 3 * count });
         await eventually(() => upgraded.every(({ ended, connected }) => ended && !connected), { timeout: 20000, what: 'the end of those that upgrade' }).catch((error) => report.say(error.message));
         report.check('who is named while it connects and upgrades is ended', upgraded.every(({ ended, connected }) => ended && !connected), `${upgraders}`);
