@@ -273,15 +273,9 @@ static rd_kafka_message_t *take_first_record(struct consumer *consumer)
     return !message && more ? rd_kafka_consume_queue(consumer->first, 0) : message;
 }
 
-/* Looks before it waits: the descriptor tells only that an empty queue has filled. Errors are
- * told and passed over; what ends the client shows in consumer_fatal(). */
-rd_kafka_message_t *consumer_poll(struct consumer *consumer, int timeout_ms)
+/* Errors are told and passed over; what ends the client shows in consumer_fatal(). */
+static rd_kafka_message_t *pass_record(struct consumer *consumer, rd_kafka_message_t *message)
 {
-    rd_kafka_message_t *message = take_first_record(consumer);
-    if (!message && timeout_ms > 0) {
-        wait_for_queue(consumer, timeout_ms);
-        message = take_first_record(consumer);
-    }
     if (!message)
         return NULL;
     if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR) {
@@ -296,6 +290,23 @@ rd_kafka_message_t *consumer_poll(struct consumer *consumer, int timeout_ms)
                     LOG_STRING("error", rd_kafka_message_errstr(message)));
     rd_kafka_message_destroy(message);
     return NULL;
+}
+
+/* Looks before it waits: the descriptor tells only that an empty queue has filled. */
+rd_kafka_message_t *consumer_poll(struct consumer *consumer, int timeout_ms)
+{
+    rd_kafka_message_t *message = take_first_record(consumer);
+    if (!message && timeout_ms > 0) {
+        wait_for_queue(consumer, timeout_ms);
+        message = take_first_record(consumer);
+    }
+    return pass_record(consumer, message);
+}
+
+rd_kafka_message_t *consumer_poll_first(struct consumer *consumer)
+{
+    return consumer->first ? pass_record(consumer, rd_kafka_consume_queue(consumer->first, 0))
+                           : NULL;
 }
 
 /* Leaves in the list what is assigned now. */

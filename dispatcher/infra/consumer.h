@@ -57,6 +57,10 @@ rd_kafka_t *consumer_client(const struct consumer *consumer);
  */
 rd_kafka_message_t *consumer_poll(struct consumer *consumer, int timeout_ms);
 
+/* One of the first topic that is there already, or NULL. Not more than a batch in a row: the group is
+ * heard by consumer_poll() alone. */
+rd_kafka_message_t *consumer_poll_first(struct consumer *consumer);
+
 /* The message as the record that the core reads. It borrows from the message, but for its list of
  * headers, which is in the arena. */
 void consumer_read_record(const rd_kafka_message_t *message, struct arena *arena,

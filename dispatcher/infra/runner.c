@@ -21,12 +21,7 @@
 #include "mem.h"
 #include "runner_private.h"
 
-enum {
-    STATE_EVERY_MS = 500,
-    CONNECTION_TIMEOUT_MS = 500,
-    PACE_US = 20000,   /* of a batch, where people wait for it */
-    PACE_RECORDS = 100 /* are always enough for one: most of a small batch's time is not its own */
-};
+enum { STATE_EVERY_MS = 500, CONNECTION_TIMEOUT_MS = 500 };
 
 /* Looks every half second and not at every turn: it asks librdkafka for all partitions. */
 static void report_state(struct runner *runner)
@@ -118,19 +113,6 @@ static void attend(struct runner *runner)
     }
 }
 
-/* A command about a review waits for the batch before its own, and then for its own. So where there
- * are reviews a batch has as many records as the last ones had in PACE_US. */
-static void keep_pace(struct runner *runner, size_t records, int64_t took_us)
-{
-    const struct settings *settings = runner->options.settings;
-    size_t most = (size_t)settings->batch_events;
-    size_t fit = records * PACE_US / (size_t)(took_us > 0 ? took_us : 1);
-    if (!settings->review_log)
-        return;
-    fit = fit > PACE_RECORDS ? fit : PACE_RECORDS;
-    runner->pace = fit < most ? fit : most;
-}
-
 /* A batch is judged before the topics are looked at: which ones it needs is what the rules say. */
 static void turn(struct runner *runner)
 {
@@ -146,11 +128,10 @@ static void turn(struct runner *runner)
         return;
     metric_histogram_observe(runner->options.metrics->stage_process,
                              (uint64_t)(monotonic_us() - began_us));
-    size_t records = runner->count;
     if (!runner_ensure_topics(runner))
         runner_give_back(runner);
-    else if (runner_send(runner))
-        keep_pace(runner, records, monotonic_us() - began_us);
+    else
+        (void)runner_send(runner);
 }
 
 /* The consumer goes first: leaving the group calls back, which needs the batch and the states. */
@@ -182,7 +163,7 @@ enum status runner_run(const struct runner_options *options, struct error *error
     if (getrandom(&runner->hash_seed, sizeof(runner->hash_seed), 0) != sizeof(runner->hash_seed))
         abort(); /* never for so few bytes: getrandom(2) */
     pipeline.hash_seed = runner->hash_seed;
-    runner->limit = runner->pace = (size_t)options->settings->batch_events;
+    runner->limit = (size_t)options->settings->batch_events;
     runner->messages = mem_resize(NULL, runner->limit, sizeof(rd_kafka_message_t *));
     runner->watch = input_watch_new(options->settings->stall_ms);
     runner->pipeline = pipeline_new(&pipeline);

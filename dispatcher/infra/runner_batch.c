@@ -12,6 +12,27 @@
 
 enum { IDLE_POLL_MS = 100, REWIND_TIMEOUT_MS = 5000, REWIND_RETRY_MS = 500, CLOCK_EVERY = 32 };
 
+/* People wait for what commands about reviews come to: those that are there make a batch of their
+ * own, and do not wait for thousands of events beside them. Events have every other batch at least. */
+static bool collect_first(struct runner *runner)
+{
+    int64_t gap_us = runner->options.settings->commit_gap_ms * 1000;
+    rd_kafka_message_t *message;
+    bool may = !runner->had_first;
+    runner->had_first = false;
+    while (may && runner->count < runner->limit &&
+           (message = consumer_poll_first(runner->consumer)))
+        runner->messages[runner->count++] = message;
+    if (runner->count == 0)
+        return false;
+    runner->had_first = true;
+    int64_t now_us = monotonic_us();
+    runner_heard(runner, now_us / 1000);
+    if (now_us - runner->sent_us < gap_us)
+        runner_pause(runner, (gap_us - (now_us - runner->sent_us) + 999) / 1000);
+    return true;
+}
+
 /* Takes what is there, and waits only as long as a transaction must not begin yet anyway. A
  * batch grows by itself under load: while one is sent, the next one fills. The clock is read for
  * some records only, as it costs as much as taking a record from the queue. */
@@ -19,6 +40,8 @@ void runner_collect(struct runner *runner)
 {
     const struct settings *settings = runner->options.settings;
     int64_t gap_us = settings->commit_gap_ms * 1000;
+    if (collect_first(runner))
+        return;
     rd_kafka_message_t *message = consumer_poll(runner->consumer, IDLE_POLL_MS);
     if (!message)
         return;
@@ -26,8 +49,7 @@ void runner_collect(struct runner *runner)
     runner_heard(runner, now_us / 1000);
     int64_t end_us = now_us + settings->batch_ms * 1000;
     runner->messages[runner->count++] = message;
-    size_t limit = runner->limit < runner->pace ? runner->limit : runner->pace;
-    while (runner->count < limit && now_us < end_us) {
+    while (runner->count < runner->limit && now_us < end_us) {
         message = consumer_poll(runner->consumer, 0);
         if (!message) {
             now_us = monotonic_us();

@@ -62,7 +62,7 @@ struct runner {
     rd_kafka_message_t **messages;
     size_t count;
     size_t limit;    /* now; smaller than configured while a culprit is looked for */
-    size_t pace;     /* records of a batch that people may wait for: see runner.c */
+    bool had_first;  /* the last batch was of the first topic alone */
     size_t suspects; /* records among which it is: until they are sent, the limit does not grow */
     struct batch batch;
     int *sources; /* of each output: which record it comes from */

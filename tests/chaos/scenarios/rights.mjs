@@ -14,12 +14,12 @@ export const options = {
     gateways: { default: 3, help: 'gateways behind the load balancer' },
     rooms: { default: 100, help: 'rooms; each client is in one' },
     rate: { default: 200, help: 'notifications per second' },
-    pace: { default: 1000, help: 'orders per second' },
+    pace: { default: 250, help: 'orders per second' },
     upgraders: { default: 100, help: 'clients that are named while they connect and upgrade' },
     limit: { default: 1000, help: 'milliseconds: p99 from the produce to the end, or the news of the lost room' },
 };
 
-const TOPIC = 'gateway.control', BATCH_MS = 20, TICK_MS = 20, SAMPLE = 50;
+const TOPIC = 'gateway.control', BATCH_MS = 20, TICK_MS = 20, STANDS_MS = 250, SAMPLE = 50;
 const percentile = (sorted, share) => sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))];
 const isEnded = ({ i }) => i % 2 === 0;
 
@@ -58,7 +58,7 @@ class Standstills {
     #seen = Date.now();
     #timer = setInterval(() => {
         const now = Date.now();
-        if (now - this.#seen > 2 * TICK_MS)
+        if (now - this.#seen > STANDS_MS)
             this.#spans.push([this.#seen + TICK_MS, now]);
         this.#seen = now;
     }, TICK_MS);
