@@ -193,7 +193,7 @@ static void flush_leaving(struct item_orders *orders, size_t left, item_orders_e
                           void *context)
 {
     int64_t now_ms = oldest_change(orders);
-    size_t may_leave = FORGOTTEN_FOR_EACH * HASH_COUNT(orders->changes);
+    size_t may_leave = (size_t)FORGOTTEN_FOR_EACH * HASH_COUNT(orders->changes);
     for (const struct told_item *item = orders->items; item && orders->leaving < may_leave;
          item = item->hh.next) {
         bool past = is_past(orders, item, now_ms);
