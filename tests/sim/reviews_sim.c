@@ -39,7 +39,7 @@ enum {
     REMINDERS = 2,
     LATE_MOST = 1 + REMINDERS
 };
-static const int64_t BEGIN_MS = 1772438516419;
+static const int64_t begin_ms = 1772438516419;
 
 static bool unfenced;
 
@@ -635,7 +635,7 @@ static void run(struct layout *layout, const struct rule_set *rules)
         .review_times = {
             .fire = true, .claim_ms = CLAIM_MS, .remind_ms = REMIND_MS, .reminders = REMINDERS}};
     memset(&world, 0, sizeof(world));
-    world.now_ms = BEGIN_MS;
+    world.now_ms = begin_ms;
     random_state = seed * 0x9e3779b97f4a7c15 + 1;
     pipeline = pipeline_new(&settings);
     pipeline_use_rules(pipeline, rules);

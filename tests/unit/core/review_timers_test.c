@@ -88,7 +88,7 @@ END_TEST
 enum { DUE_MS = 10000, CLAIM_MS = 3000, REMIND_MS = 5000 };
 
 /* By the broker's clock: when each record of these tests is appended. */
-static const int64_t BEGIN_MS = 1772438516419;
+static const int64_t begin_ms = 1772438516419;
 static const struct review_times times = {
     .fire = true, .claim_ms = CLAIM_MS, .remind_ms = REMIND_MS, .reminders = 2};
 
@@ -112,7 +112,7 @@ static void open_timed(const char *task, char id[REVIEW_ID_SIZE + 1])
 static size_t fire_at(int64_t after_ms, struct kept *kept)
 {
     batch_reset(&fixture.batch);
-    size_t count = pipeline_fire_timers(fixture.pipeline, home, BEGIN_MS + after_ms,
+    size_t count = pipeline_fire_timers(fixture.pipeline, home, begin_ms + after_ms,
                                         PIPELINE_TIMERS_PER_BATCH, &fixture.batch);
     ck_assert_uint_eq(fixture.batch.output_count, count);
     if (count > 0)
@@ -144,7 +144,7 @@ START_TEST(a_late_review_is_an_event_for_rules)
     char id[REVIEW_ID_SIZE + 1], text[REVIEW_ID_SIZE + 20];
     start_with(TIMED_RULES, &times);
     open_timed("42", id);
-    ck_assert_int_eq(partition_state_deadline(home), BEGIN_MS + DUE_MS);
+    ck_assert_int_eq(partition_state_deadline(home), begin_ms + DUE_MS);
     ck_assert_uint_eq(fire_at(DUE_MS - 1, &late), 0);
     ck_assert_uint_eq(fire_at(DUE_MS, &late), 1);
     ck_assert_uint_eq(fire_at(DUE_MS, &late), 0);
@@ -183,14 +183,14 @@ START_TEST(a_claim_lapses_by_its_record_alone)
     start_with(TIMED_RULES, &times);
     open_timed("42", id);
     claim(id, 1, "ann");
-    ck_assert_int_eq(partition_state_deadline(home), BEGIN_MS + CLAIM_MS);
+    ck_assert_int_eq(partition_state_deadline(home), begin_ms + CLAIM_MS);
     fixture.later_ms = 2000;
     claim(id, 2, "bob"); /* a claim of his own, from its beginning */
     ck_assert_uint_eq(fire_at(CLAIM_MS, &lapsed), 0);
     ck_assert_uint_eq(fire_at(CLAIM_MS + 2000, &lapsed), 1);
     ck_assert(bytes_equal_string(kept_header(&lapsed, "ce_type"), "review.lapsed"));
     fixture.later_ms = 60000; /* it may be on its way for long: no command, and never void */
-    pipeline_set_log_time(fixture.pipeline, BEGIN_MS + 900000);
+    pipeline_set_log_time(fixture.pipeline, begin_ms + 900000);
     feed_log(&lapsed.record);
     const char *update = fixture_json(&fixture, 0, &json);
     ASSERT_HAS(update, "\"version\":4");
@@ -200,7 +200,7 @@ START_TEST(a_claim_lapses_by_its_record_alone)
     feed_log(&lapsed.record);
     ck_assert_uint_eq(counted(REVIEW_STALE), 1);
     ck_assert_uint_eq(fixture.batch.output_count, 0);
-    ck_assert_int_eq(partition_state_deadline(home), BEGIN_MS + DUE_MS);
+    ck_assert_int_eq(partition_state_deadline(home), begin_ms + DUE_MS);
     finish();
 }
 END_TEST
@@ -296,22 +296,22 @@ START_TEST(so_many_fire_in_a_batch_and_the_rest_in_the_next)
     home = partition_state_new(&many, 2);
     for (uint64_t i = 0; i < COUNT; i++)
         ck_assert(reviews_open(partition_state_reviews(home), id_of(i), BYTES_LITERAL(SUBJECT),
-                               BEGIN_MS + (int64_t)i));
+                               begin_ms + (int64_t)i));
     partition_state_commit(home);
     /* Undone, it is as if they had not fired. */
-    ck_assert_uint_eq(pipeline_fire_timers(fixture.pipeline, home, BEGIN_MS + COUNT,
+    ck_assert_uint_eq(pipeline_fire_timers(fixture.pipeline, home, begin_ms + COUNT,
                                            PIPELINE_TIMERS_PER_BATCH, &fixture.batch),
                       PIPELINE_TIMERS_PER_BATCH);
     partition_state_rollback(home);
-    ck_assert_int_eq(partition_state_deadline(home), BEGIN_MS);
+    ck_assert_int_eq(partition_state_deadline(home), begin_ms);
     for (size_t left = COUNT, fired; left > 0; left -= fired) {
         batch_reset(&fixture.batch);
-        fired = pipeline_fire_timers(fixture.pipeline, home, BEGIN_MS + COUNT,
+        fired = pipeline_fire_timers(fixture.pipeline, home, begin_ms + COUNT,
                                      PIPELINE_TIMERS_PER_BATCH, &fixture.batch);
         partition_state_commit(home);
         ck_assert_uint_eq(fired, left < 100 ? left : 100);
     }
-    ck_assert_int_eq(partition_state_deadline(home), BEGIN_MS + COUNT + REMIND_MS);
+    ck_assert_int_eq(partition_state_deadline(home), begin_ms + COUNT + REMIND_MS);
     finish();
 }
 END_TEST
