@@ -8,6 +8,7 @@ export const faults = 1;
 export const options = {
     events: { default: 200000, help: 'of the burst' },
     claims: { default: 200, help: 'reviews that are claimed, one after the other' },
+    batch: { default: 1000, help: 'dispatcher.batch.events' },
     within: { default: 100, help: 'ms: how soon a claim has to be shown' },
 };
 
@@ -19,15 +20,15 @@ const RULES = `rules:
     when: {"event": ["task.progress"]}
     notify: {type: task.status, rooms: ["task:{taskId}"]}
 `;
-const SETTINGS = {
-    dispatcher: { review: { log: 'reviews.log', log_partitions: 4 } },
+const settingsFor = (events) => ({
+    dispatcher: { review: { log: 'reviews.log', log_partitions: 4 }, batch: { events } },
     gateway: { access: { events: ['review.*'] }, client_events: { review_log: 'reviews.log', rate: 1000, burst: 1000 }, quotas: { user: { events: 10000 } } },
-};
+});
 const PORTION = 2000, TASKS = 500;
 const LEAST = 20; // claims that must have met the burst
 
 export async function run({ report, values }) {
-    await World.use('chaos-burst', { rules: RULES, settings: SETTINGS }, async (world) => {
+    await World.use('chaos-burst', { rules: RULES, settings: settingsFor(Number(values.batch)) }, async (world) => {
         const [dispatcher, gateway, backend] = [await world.dispatcher(), await world.gateway(), await world.backend()];
         const client = await world.client(gateway, { claims: { sub: 'ann', reviewQueues: ['legal'] } });
         const reviews = new Map();
