@@ -9,7 +9,7 @@ export const options = {
     events: { default: 200000, help: 'of the burst' },
     claims: { default: 200, help: 'reviews that are claimed, one after the other' },
     batch: { default: 1000, help: 'dispatcher.batch.events' },
-    within: { default: 100, help: 'ms: how soon a claim has to be shown' },
+    within: { default: 100, help: 'ms: how soon 99 of 100 claims have to be shown' },
 };
 
 const RULES = `rules:
@@ -71,7 +71,7 @@ export async function run({ report, values }) {
         took.sort((a, b) => a - b);
         const at = (share) => Math.round(took[Math.min(took.length - 1, Math.floor(share * took.length))]);
         report.check('claims met the burst', took.length >= LEAST, `${took.length} did`);
-        report.check('no claim waited for the burst', at(1) < Number(values.within), `${took.length} claims: median ${at(0.5)} ms, p99 ${at(0.99)} ms, most ${at(1)} ms`);
+        report.check(`99 of 100 claims within ${values.within} ms`, at(0.99) < Number(values.within), `${took.length} claims: median ${at(0.5)} ms, p99 ${at(0.99)} ms, most ${at(1)} ms`);
         report.say(`${took.length} claims beside ${count} events: median ${at(0.5)} ms, p99 ${at(0.99)} ms, most ${at(1)} ms`);
     });
 }
