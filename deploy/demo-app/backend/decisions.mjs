@@ -1,11 +1,12 @@
 // What people decided about reviews, from the topic of decisions. A decision may come more than once (this process read it
-// and died before it said so): whoever applies it looks at its id and at the task.
+// and died before it said so): whoever applies it looks at the task, which is decided once.
 
+import { decisionOf } from './decision.mjs';
 import { kafkaOf } from './producer.mjs';
 
 const retryMs = 1000;
 
-/** `apply({taskId, id, review, decision, by, queue, comment, ...})` for each; ends with the process. */
+/** `apply({taskId, decision, by, queue, comment, ...})` for each. */
 export class Decisions {
   #consumer;
   #closing = false;
@@ -27,7 +28,11 @@ export class Decisions {
       try {
         await this.#consumer.connect();
         await this.#consumer.subscribe({ topic, fromBeginning: true });
-        await this.#consumer.run({ eachMessage: async ({ message }) => apply(decisionOf(message)) });
+        await this.#consumer.run({ eachMessage: async ({ message }) => {
+          const decision = decisionOf(message);
+          if (decision) apply(decision);
+          else console.error(`sample-backend: decisions: offset ${message.offset} is none; passed over`);
+        } });
         return;
       } catch (error) {
         console.error(`sample-backend: decisions: ${error.message}; trying again`);
@@ -35,8 +40,4 @@ export class Decisions {
       }
     }
   }
-}
-
-function decisionOf({ key, value, headers }) {
-  return { ...JSON.parse(value), taskId: String(headers.ce_taskid ?? key), id: String(headers.ce_id) };
 }

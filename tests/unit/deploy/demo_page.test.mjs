@@ -1,6 +1,7 @@
 /* What the demo page makes of the notifications it is given. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { Commands } from '../../../deploy/demo-app/page/js/commands.js';
 import { filterOf, isOn, matcher, nothing, putFilter } from '../../../deploy/demo-app/page/js/filter.js';
 import { elapsed } from '../../../deploy/demo-app/page/js/format.js';
 import { Measures, sparkline } from '../../../deploy/demo-app/page/js/latency.js';
@@ -257,4 +258,25 @@ test('a sparkline stays inside its box', () => {
     const numbers = path.match(/[\d.]+/g).map(Number);
     assert.ok(numbers.every((value) => value >= 0 && value <= 120), path);
     assert.ok(path.startsWith('M0 32L') && path.endsWith('L120 32Z'), path);
+});
+
+test('a command is on its way until the review says otherwise, and is nobody else\'s', () => {
+    const asked = [], told = [];
+    const commands = new Commands({ ask: (...args) => asked.push(args) }, { user: (id) => id }, (title) => told.push(title), () => {});
+    const review = { id: 'r1', version: 1, state: 'open', by: null, queue: 'legal' };
+    const may = () => commands.of(review, 'ann');
+    assert.deepEqual(may(), { may: ['claim', 'decide'], busy: false });
+    commands.send('claim', review);
+    const [verb, payload, { room, id }] = asked[0];
+    assert.deepEqual([verb, payload, room], ['review.claim', { review: 'r1', version: 1 }, 'review:legal']);
+    assert.deepEqual(may(), { may: [], busy: true });
+    commands.refused({ id: 'r1', command: 'of another', reason: 'claimed' });
+    assert.deepEqual(told, [], 'what is told to others');
+    commands.took({ id: 'r1', version: 2, state: 'claimed', by: 'bob', command: 'of another' }, []);
+    assert.deepEqual(told, ['bob was faster']);
+    commands.send('claim', review);
+    commands.clear();
+    assert.deepEqual(may(), { may: ['claim', 'decide'], busy: false });
+    commands.took({ id: 'r1', version: 2, state: 'claimed', by: 'ann', command: id }, []);
+    assert.deepEqual(told, ['bob was faster'], 'whoever looks now has said nothing');
 });

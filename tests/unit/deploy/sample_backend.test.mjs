@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
+import { decisionOf } from '../../../deploy/demo-app/backend/decision.mjs';
 import { Random } from '../../../deploy/demo-app/backend/random.mjs';
 import { Schedule } from '../../../deploy/demo-app/backend/schedule.mjs';
 import { TaskStream } from '../../../deploy/demo-app/backend/stream.mjs';
@@ -116,4 +117,11 @@ test('a schedule gives what is due, in the order of time, then of adding', () =>
         }
     assert.deepEqual(taken, expected);
     assert.equal(schedule.size, 0);
+});
+
+test('a record that is no decision is none, whatever it holds', () => {
+    const record = (value, key = 't1') => ({ key: key && Buffer.from(key), value: value && Buffer.from(value) });
+    assert.deepEqual(decisionOf(record('{"decision":"reject","by":"ann"}')), { decision: 'reject', by: 'ann', taskId: 't1' });
+    for (const odd of [record('{'), record('null'), record('[]'), record('{"decision":1}'), record(null), record('{"decision":"reject"}', null)])
+        assert.equal(decisionOf(odd), null);
 });

@@ -28,6 +28,11 @@ export class Commands {
     this.#changed = changed;
   }
 
+  /** Somebody else looks at the page: what is on its way is no longer told. */
+  clear() {
+    for (const id of [...this.#sent.keys(), ...this.#released.keys()]) this.#forget(id);
+  }
+
   /** As it looks to `user`: what may be done, and what is on its way. */
   of({ id, version, state, by }, user) {
     if (!version) return { may: [], busy: false };

@@ -137,6 +137,7 @@ class Page {
   #restart() {
     this.details.dialog.close();
     this.decision.dialog.close();
+    this.commands.clear();
     this.#measures.clear();
     this.#rooms.clear();
     this.#look({ project: '', queue: '' }); // another tenant has others
