@@ -75,7 +75,7 @@ struct lane {
     int64_t stale_since_ms;
     int64_t first;         /* the log's first offset when last told */
     int64_t position;      /* the next offset to arrive */
-    struct position head;  /* after the last record seen */
+    struct position head;  /* after the last record seen; no check: none was, since it was opened */
     uint64_t record_bytes; /* running mean of record sizes, for the horizon */
     uint64_t other_layout; /* of the last producer with another layout than ours; 0: none yet */
     struct ring ring;      /* all of [ring.from, position) */

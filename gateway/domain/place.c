@@ -253,7 +253,7 @@ struct position place_position(const struct place *place)
         return place->given;
     /* Nothing is owed: the session is as far as the lane, or further if its cursor was ahead of
      * this gateway. */
-    return place->lane->head.next > place->given.next ? place->lane->head : place->given;
+    return place->given.next > place->lane->position ? place->given : place->lane->head;
 }
 
 int64_t place_reach(const struct place *place)

@@ -272,9 +272,14 @@ static void extend_ring(struct lane *lane)
  * markers of transactions. */
 void scan_complete(struct lane *lane)
 {
-    assert(lane->scan.running && lane->scan.next <= lane->scan.until);
-    lane->scan.next = lane->scan.until; /* nothing is left between: transaction markers, say */
+    struct lane_scan *scan = &lane->scan;
+    assert(scan->running && scan->next <= scan->until);
+    scan->next = scan->until; /* nothing is left between: transaction markers, say */
     extend_ring(lane);
+    /* The lane was opened at its end, and has read nothing since: so what is before the end is this. */
+    if (!lane->head.check && scan->last.check)
+        lane->head = scan->last;
+    assert(lane->head.next <= lane->position);
 }
 
 /* The broker is away, or the partition moves: a second later it may be well again. */

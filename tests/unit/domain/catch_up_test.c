@@ -23,6 +23,7 @@ static struct {
     struct hand_source source;
     int64_t end;
     int64_t now_ms;
+    unsigned log; /* its records differ from those of the one before */
 } world;
 
 struct client {
@@ -34,14 +35,16 @@ struct client {
 
 static struct lane_record record_at(int64_t offset, struct buffer *value)
 {
-    char id[32];
+    char id[32], task[16];
     struct bytes room = BYTES_LITERAL("user:usr_1");
     snprintf(id, sizeof(id), "%lld", (long long)offset);
-    struct notification notification = {.id = bytes_of_string(id),
-                                        .rooms = &room,
-                                        .room_count = 1,
-                                        .type = NOTIFICATION_TASK_STATUS,
-                                        .task_status = {.status = BYTES_LITERAL("progress")}};
+    snprintf(task, sizeof(task), "%u", world.log);
+    struct notification notification = {
+        .id = bytes_of_string(id),
+        .rooms = &room,
+        .room_count = 1,
+        .type = NOTIFICATION_TASK_STATUS,
+        .task_status = {.task_id = bytes_of_string(task), .status = BYTES_LITERAL("progress")}};
     notification_encode(&notification, value);
     return (struct lane_record){.offset = offset,
                                 .timestamp_ms = 1,
@@ -172,6 +175,15 @@ static void check_all(const struct client *clients, unsigned count)
     }
 }
 
+/* The rest of what is being read are markers of transactions, which the broker leaves out. */
+static void read_back_markers(void)
+{
+    ck_assert(world.source.scanning);
+    world.source.scanning = false;
+    hub_scan_ended(world.hub, world.source.lane, STATUS_OK, 0);
+    turn();
+}
+
 static void read_to_the_end(void)
 {
     for (int i = 0; i < 10000; i++) {
@@ -298,9 +310,47 @@ START_TEST(what_will_not_be_kept_is_not_read_when_its_last_reader_is_gone)
 }
 END_TEST
 
+/* The gateway that it came to last has read no record but in order to let it in. */
+START_TEST(a_cursor_names_the_last_record_though_none_has_arrived)
+{
+    enum { MARKERS = 2 };
+    struct client clients[2];
+    begin(clients, 2, READ_BACK_BYTES);
+    connect(&clients[0]);
+    connect(&clients[1]);
+    read_to_the_end();
+    end_gateway(clients, 2);
+    world.end += MARKERS;
+    start_gateway(READ_BACK_BYTES);
+    clients[1] = (struct client){0}; /* a new one: it stands at the same record */
+    connect(&clients[1]);
+    connect(&clients[0]);
+    read_back(1);
+    read_back_markers();
+    ck_assert(clients[0].recovered);
+    session_close(clients[1].session);
+    connect(&clients[1]);
+    ck_assert(clients[1].recovered);
+    end_gateway(clients, 2);
+
+    world.log++;
+    world.end += BACKLOG;
+    start_gateway(READ_BACK_BYTES);
+    connect(&clients[0]);
+    connect(&clients[1]);
+    read_to_the_end();
+    ck_assert(!clients[0].recovered);
+    ck_assert(!clients[1].recovered);
+    ck_assert_uint_eq(clients[0].taken, BACKLOG);
+    ck_assert_uint_eq(clients[1].taken, 0);
+    finish(clients, 2);
+}
+END_TEST
+
 TEST_PROGRAM("catch_up", one_reading_serves_those_who_come_while_it_lasts,
              one_reading_serves_those_who_come_after_it,
              one_reading_serves_those_whose_sockets_block,
              what_was_read_back_is_limited_in_bytes_and_time,
              what_will_not_be_kept_is_not_read_for_a_blocked_socket,
-             what_will_not_be_kept_is_not_read_when_its_last_reader_is_gone)
+             what_will_not_be_kept_is_not_read_when_its_last_reader_is_gone,
+             a_cursor_names_the_last_record_though_none_has_arrived)

@@ -98,6 +98,24 @@ START_TEST(a_cursor_is_judged_before_its_place_gets_anything)
 }
 END_TEST
 
+/* Where a lane ends is not always behind a record: what a cursor can be checked by is. */
+START_TEST(a_position_is_behind_the_last_record)
+{
+    begin(true);
+    struct place *place = make();
+    struct place *ahead = make_resumed(HEAD + 3, 0);
+    place_give_history(place, (struct position){HEAD + 1, 0});
+    place_go_live(ahead);
+    world.lane.position = HEAD + 2;
+    ck_assert_int_eq(place_position(place).next, HEAD);
+    ck_assert_uint_eq(place_position(place).check, HEAD_CHECK);
+    ck_assert_int_eq(place_position(ahead).next, HEAD + 3); /* of this gateway */
+    place_free(place);
+    place_free(ahead);
+    check_nobody_is_left();
+}
+END_TEST
+
 /* Whatever a cursor says of the record before the first. */
 START_TEST(before_the_first_record_there_is_nothing_to_verify)
 {
@@ -343,6 +361,7 @@ END_TEST
 TEST_PROGRAM("place", a_place_in_an_open_lane_is_at_its_head,
              a_place_in_a_lane_that_opens_is_at_its_head_then,
              a_cursor_is_judged_before_its_place_gets_anything,
+             a_position_is_behind_the_last_record,
              before_the_first_record_there_is_nothing_to_verify,
              what_is_queued_holds_the_position_back, a_session_that_is_behind_is_counted_once,
              it_falls_behind_and_comes_to_the_head_again,
