@@ -54,10 +54,11 @@ static inline void finish(void)
 static const char *event(const char *name, const char *task, const char *data)
 {
     static char text[6000];
-    snprintf(text, sizeof(text),
-             "{\"event\":\"%s\",\"id\":\"%u\",\"taskId\":\"%s\",\"tenantId\":\"acme\","
-             "\"userId\":\"owner\",\"data\":%s}",
-             name, (unsigned)fixture.offset, task, data);
+    int size = snprintf(text, sizeof(text),
+                        "{\"event\":\"%s\",\"id\":\"%u\",\"taskId\":\"%s\",\"tenantId\":\"acme\","
+                        "\"userId\":\"owner\",\"data\":%s}",
+                        name, (unsigned)fixture.offset, task, data);
+    ck_assert_int_lt(size, (int)sizeof(text));
     return text;
 }
 
