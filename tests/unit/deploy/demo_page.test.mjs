@@ -3,10 +3,10 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Commands } from '../../../deploy/demo-app/page/js/commands.js';
 import { filterOf, isOn, matcher, nothing, putFilter } from '../../../deploy/demo-app/page/js/filter.js';
-import { elapsed } from '../../../deploy/demo-app/page/js/format.js';
+import { elapsed, timeOfDay, words } from '../../../deploy/demo-app/page/js/format.js';
 import { Measures, sparkline } from '../../../deploy/demo-app/page/js/latency.js';
 import { Store } from '../../../deploy/demo-app/page/js/store.js';
-import { alertOnly, taskOf } from '../../../deploy/demo-app/page/js/task.js';
+import { alertOnly, rank, reviewOf, taskOf } from '../../../deploy/demo-app/page/js/task.js';
 
 const BOARD = 'tenant:acme';
 const QUEUE = 'review:quality';
@@ -59,6 +59,29 @@ test('a task is what its latest event says', () => {
     assert.equal(of('task.cancelled', { reason: 'duplicate' }).note, 'duplicate');
     assert.equal(of('review.required', { review: { queue: 'quality' } }).phase, 'completed');
     assert.equal(of('task.paused').phase, 'waiting', 'an event that nobody knows');
+});
+
+test('what a card shows is text and numbers, whatever the event says', () => {
+    const odd = [null, true, 7, 'x', [], {}, { toString: null, valueOf: null }, [null], [{ name: { toString: null } }], 1e400];
+    const names = ['summary', 'title', 'documents', 'durationMs', 'progress', 'stage', 'attempt', 'model', 'confidence', 'cost', 'error', 'position', 'reason', 'review'];
+    const plain = (value) => value === null || ['string', 'boolean'].includes(typeof value) || Number.isFinite(value);
+    const shown = (card) => Object.entries(card).forEach(([name, value]) => {
+        const parts = ['cost', 'error', 'review', 'decisions'].includes(name) && value ? Object.values(value) : [value ?? null];
+        assert.ok(parts.every(plain), `${name}: ${JSON.stringify(value)}`);
+    });
+    for (const value of odd) {
+        const members = Object.fromEntries(names.map((name) => [name, value]));
+        for (const data of [value, members, { ...members, summary: { ...members, phase: 'failed', createdAt: value } }, { summary: {}, cost: { amount: 1, currency: value } }])
+            for (const event of ['task.created', 'task.queued', 'task.progress', 'task.failed', 'task.cancelled', 'review.required', 'task.constructor', 'constructor']) {
+                shown(taskOf(status(event, data)));
+                shown(alertOnly(alert('pii', { data })));
+                shown(reviewOf(update(1), alert('pii', { data })));
+            }
+    }
+    assert.equal(taskOf(status('constructor')).phase, 'waiting', 'no name is more than a name');
+    assert.deepEqual(['constructor', '__proto__', 'toString'].map((name) => [words(name).toLowerCase(), rank(name)]),
+        [['constructor', 2], ['proto', 2], ['tostring', 2]]);
+    assert.equal(timeOfDay(NaN), '–');
 });
 
 test('a summary says what the event does not: titles and times do not depend on when the page was opened', () => {
@@ -187,6 +210,18 @@ test('where reviews have a life it says which there are, and never goes back', (
     after.restore(JSON.parse(JSON.stringify(page.keep())));
     after.live(update(2));
     assert.deepEqual(after.shown.reviews.map(({ id }) => id), ['r2'], 'also on the page that comes next');
+});
+
+test('an item of another kind may have the name of a review', () => {
+    const page = store();
+    page.live(update(1));
+    page.live(notification(QUEUE, { key: 'r1' }, { clientNotification: { title: 'late' } }));
+    assert.deepEqual(page.shown.reviews, []);
+    assert.equal(page.live(update(2)), true);
+    assert.deepEqual(page.shown.reviews.map(({ version }) => version), [2]);
+    page.forget();
+    give(page, QUEUE, [{ anything: 'an event of its own comes with its data alone' }, update(3)]);
+    assert.deepEqual(page.shown.reviews.map(({ version }) => version), [3]);
 });
 
 test('what is over is remembered for a while, and a review without a life is its alert', () => {

@@ -4,6 +4,7 @@
 import { titleOf } from './board.js';
 import { byId, element, setText } from './dom.js';
 import { due, duration, elapsed, money, percent, timeOfDay, words } from './format.js';
+import { listOf, membersOf, numberOf, textOf } from './said.js';
 import { taskOf } from './task.js';
 
 const pastMax = 100;
@@ -104,7 +105,7 @@ export class Details {
   #entry({ time, taskStatus, reviewAlert, reviewUpdate, rules = [] }) {
     const at = Date.parse(time);
     const name = taskStatus?.event ?? (reviewAlert ? 'review.alert' : 'review.updated');
-    const text = taskStatus ? brief(taskStatus.event, taskStatus.data ?? {}) : reviewAlert ? briefAlert(reviewAlert, at) : this.#briefUpdate(reviewUpdate);
+    const text = taskStatus ? brief(taskStatus.event, membersOf(taskStatus.data)) : reviewAlert ? briefAlert(reviewAlert, at) : this.#briefUpdate(reviewUpdate);
     return element('li', {},
       element('span', { class: 'history-head' },
         element('time', { class: 'number quiet', datetime: time }, timeOfDay(at)), element('b', {}, name)),
@@ -127,24 +128,26 @@ function briefAlert({ queue, reason, priority, dueTime }, at) {
 }
 
 function brief(event, data) {
+  const said = (name) => textOf(data[name]) ?? '–';
+  const review = membersOf(data.review);
   switch (event) {
     case 'task.created':
-      return (data.documents ?? []).map(({ name }) => name).join(', ');
+      return listOf(data.documents).map((document) => textOf(document?.name)).filter(Boolean).join(', ');
     case 'task.queued':
-      return `${data.queue}, place ${data.position}`;
+      return `${said('queue')}, place ${said('position')}`;
     case 'task.started':
-      return `${data.model}, attempt ${data.attempt}, on ${data.worker}`;
+      return `${said('model')}, attempt ${said('attempt')}, on ${said('worker')}`;
     case 'task.progress':
-      return `${data.progress} %, ${data.stage}`;
+      return `${said('progress')} %, ${said('stage')}`;
     case 'task.completed':
-      return `in ${duration(data.durationMs)}, confidence ${percent(data.confidence ?? 0)}`;
+      return `in ${duration(numberOf(data.durationMs))}, confidence ${percent(numberOf(data.confidence) ?? 0)}`;
     case 'task.failed':
-      return `${data.error?.message ?? ''}${data.final ? '' : ', will be tried again'}`;
+      return `${textOf(data.error?.message) ?? ''}${data.final ? '' : ', will be tried again'}`;
     case 'review.required':
-      return `${data.review?.queue}: ${(data.review?.reasons ?? []).join(', ')}`;
+      return `${textOf(review.queue) ?? '–'}: ${listOf(review.reasons).map(textOf).filter(Boolean).join(', ')}`;
     case 'review.completed':
-      return `${data.review?.decision} after ${duration(data.review?.durationMs)}`;
+      return `${textOf(review.decision) ?? '–'} after ${duration(numberOf(review.durationMs))}`;
     default:
-      return data.reason ?? '';
+      return textOf(data.reason) ?? '';
   }
 }

@@ -26,7 +26,7 @@ export function latency(ms) {
 const clock = new Intl.DateTimeFormat(undefined, { hour: '2-digit', minute: '2-digit', second: '2-digit' });
 
 export function timeOfDay(ms) {
-  return clock.format(ms);
+  return Number.isNaN(ms) ? '–' : clock.format(ms);
 }
 
 const day = new Intl.DateTimeFormat(undefined, { dateStyle: 'medium' });
@@ -36,12 +36,12 @@ export function timeAndDay(ms, now) {
   return day.format(ms) === day.format(now) ? timeOfDay(ms) : `${day.format(ms)}, ${timeOfDay(ms)}`;
 }
 
-const names = { pii: 'Personal data' }; // what does not say itself
+const names = new Map([['pii', 'Personal data']]); // what does not say itself
 const abbreviations = /\b(ocr)\b/gi;
 
 /** low_confidence -> Low confidence */
 export function words(text) {
-  if (names[text]) return names[text];
+  if (names.has(text)) return names.get(text);
   const spaced = String(text ?? '').replace(/[_-]+/g, ' ').trim().replace(abbreviations, (word) => word.toUpperCase());
   return spaced.charAt(0).toUpperCase() + spaced.slice(1);
 }

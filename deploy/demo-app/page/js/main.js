@@ -15,6 +15,7 @@ import { keep, takeKept } from './kept.js';
 import { Measures } from './latency.js';
 import { Reviews } from './reviews.js';
 import { Rooms } from './rooms.js';
+import { membersOf, textOf } from './said.js';
 import { Store } from './store.js';
 
 const clockMs = 250; // durations tick
@@ -207,7 +208,7 @@ class Page {
   #inform(notification, aloud) {
     const { title, body, severity = 'info', taskId, data } = notification.clientNotification ?? {};
     if (!title) return;
-    const text = [data?.summary?.title ?? this.#store.shown.byId.get(taskId)?.title, body].filter(Boolean).join(' · ');
+    const text = [textOf(membersOf(membersOf(data).summary).title) ?? this.#store.shown.byId.get(taskId)?.title, body].filter(Boolean).join(' · ');
     const at = Date.parse(notification.time) || Date.now();
     const isNew = this.#store.notice({ id: notification.id, title: words(title), body: text, severity, at });
     if (isNew && aloud) this.#announcer.say(`${words(title)}. ${text}`);

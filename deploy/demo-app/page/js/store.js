@@ -35,7 +35,7 @@ class Room {
 
   /** The update of a review also comes by the lane of its task's user, maybe later: a review never goes back. */
   #isOld({ item, reviewUpdate: update }) {
-    return update && update.version <= (this.items.get(item.key)?.reviewUpdate.version ?? this.over.get(item.key) ?? 0);
+    return update && update.version <= (this.items.get(item.key)?.reviewUpdate?.version ?? this.over.get(item.key) ?? 0);
   }
 }
 
@@ -87,7 +87,7 @@ export class Store {
     const room = this.#rooms.get(name);
     if (!room) return;
     if (first) room.coming = new Map();
-    for (const { data } of items) room.put(data);
+    for (const { data } of items) if (data?.item) room.put(data); // else an event of its own, of which this page knows nothing
   }
 
   /** The answer that ends a state. */

@@ -1,92 +1,107 @@
 // What one notification says of a task or of a review: all that its card shows. Pure. The backend puts a summary into the
 // data of each event, so the latest is enough; of other producers' events a card has what the event itself says.
 
-const phaseOfEvent = {
+import { instantOf, listOf, membersOf, numberOf, textOf } from './said.js';
+
+const phaseOfEvent = new Map(Object.entries({
   'task.created': 'waiting', 'task.queued': 'waiting', 'task.started': 'running', 'task.progress': 'running',
   'task.completed': 'completed', 'task.failed': 'failed', 'task.cancelled': 'cancelled',
-};
+}));
 export const phases = ['waiting', 'running', 'completed', 'failed', 'cancelled'];
-const ranks = { critical: 0, high: 1, normal: 2, low: 3 };
+const ranks = new Map(Object.entries({ critical: 0, high: 1, normal: 2, low: 3 }));
 
-export const rank = (priority) => ranks[priority] ?? 2;
+export const rank = (priority) => ranks.get(priority) ?? 2;
 
-/** Milliseconds since 1970, or null. */
-function instant(text) {
-  const ms = Date.parse(text ?? '');
-  return Number.isNaN(ms) ? null : ms;
+/** Of a task or a review: its name, and how many documents it has beside the first. */
+function titleOf({ title }, data, summary) {
+  const documents = listOf(data.documents);
+  return {
+    title: textOf(title) ?? textOf(summary.title) ?? textOf(documents[0]?.name),
+    more: (numberOf(summary.documents) ?? (documents.length || 1)) - 1,
+  };
 }
 
 /** Of a task.status. */
 export function taskOf({ time, taskStatus: status }) {
-  const data = status.data ?? {};
-  const summary = data.summary ?? {};
-  const at = instant(time) ?? 0;
+  const data = membersOf(status.data);
+  const summary = membersOf(data.summary);
+  const at = instantOf(time) ?? 0;
   const phase = phaseOf(status.event, data, summary);
   const ended = phase !== 'waiting' && phase !== 'running';
   return {
     taskId: status.taskId, event: status.event, at, phase,
     type: status.type, priority: status.priority ?? 'normal', projectId: status.projectId, userId: status.userId, tenantId: status.tenantId,
-    title: summary.title ?? data.documents?.[0]?.name ?? null,
-    more: (summary.documents ?? data.documents?.length ?? 1) - 1,
-    createdAt: instant(summary.createdAt) ?? (status.event === 'task.created' ? at : null),
-    startedAt: instant(summary.startedAt) ?? (status.event === 'task.started' ? at : null),
-    endedAt: instant(summary.endedAt) ?? (ended ? at : null),
-    durationMs: summary.durationMs ?? data.durationMs ?? null,
-    progress: status.progress ?? data.progress ?? (phase === 'completed' ? 100 : 0),
-    stage: data.stage ?? (status.event === 'task.started' ? 'starting' : null),
-    attempt: data.attempt ?? summary.attempt ?? 1,
-    model: data.model ?? summary.model ?? null,
-    confidence: summary.confidence ?? data.confidence ?? null,
-    cost: summary.cost ?? data.cost ?? null,
-    error: phase === 'failed' ? summary.error ?? data.error ?? null : null,
+    ...titleOf({}, data, summary),
+    createdAt: instantOf(summary.createdAt) ?? (status.event === 'task.created' ? at : null),
+    startedAt: instantOf(summary.startedAt) ?? (status.event === 'task.started' ? at : null),
+    endedAt: instantOf(summary.endedAt) ?? (ended ? at : null),
+    durationMs: numberOf(summary.durationMs) ?? numberOf(data.durationMs),
+    progress: numberOf(status.progress) ?? numberOf(data.progress) ?? (phase === 'completed' ? 100 : 0),
+    stage: textOf(data.stage) ?? (status.event === 'task.started' ? 'starting' : null),
+    attempt: attemptOf(data, summary),
+    model: textOf(data.model) ?? textOf(summary.model),
+    confidence: numberOf(summary.confidence) ?? numberOf(data.confidence),
+    cost: costOf(summary.cost ?? data.cost),
+    error: phase === 'failed' ? errorOf(summary.error ?? data.error) : null,
     note: noteOf(status.event, phase, data, summary),
     review: reviewState(status.event, data, summary),
   };
+}
+
+const attemptOf = (data, summary) => numberOf(data.attempt) ?? numberOf(summary.attempt) ?? 1;
+
+function costOf(said) {
+  const { amount, currency } = membersOf(said);
+  return numberOf(amount) === null ? null : { amount, currency: textOf(currency) ?? '' };
+}
+
+function errorOf(said) {
+  const { code, message } = membersOf(said);
+  return said ? { code: textOf(code) ?? '', message: textOf(message) ?? '' } : null;
 }
 
 function phaseOf(event, data, summary) {
   if (phases.includes(summary.phase)) return summary.phase;
   if (event === 'task.failed' && data.final === false) return 'waiting';
   if (event?.startsWith('review.')) return 'completed'; // it is asked for when a task is done
-  return phaseOfEvent[event] ?? 'waiting';
+  return phaseOfEvent.get(event) ?? 'waiting';
 }
 
 function noteOf(event, phase, data, summary) {
-  if (phase === 'cancelled') return summary.reason ?? data.reason ?? 'cancelled';
+  if (phase === 'cancelled') return textOf(summary.reason) ?? textOf(data.reason) ?? 'cancelled';
   if (phase !== 'waiting') return '';
-  if (event === 'task.queued') return data.position ? `place ${data.position} in line` : 'next in line';
-  if (event === 'task.failed') return `will be tried again after attempt ${data.attempt ?? summary.attempt ?? 1}`;
+  if (event === 'task.queued') return textOf(data.position) ? `place ${textOf(data.position)} in line` : 'next in line';
+  if (event === 'task.failed') return `will be tried again after attempt ${attemptOf(data, summary)}`;
   return event === 'task.created' ? 'created' : String(event ?? '').split('.').at(-1);
 }
 
 function reviewState(event, data, summary) {
   const review = summary.review ?? (event?.startsWith('review.') ? data.review : null);
   if (!review) return null;
-  return { queue: review.queue, decision: review.decision ?? (event === 'review.completed' ? 'decided' : null) };
+  return { queue: textOf(review.queue) ?? '', decision: textOf(review.decision) ?? (event === 'review.completed' ? 'decided' : null) };
 }
 
 /** Of a review.alert that nobody can claim. `key` names it over all queues. */
 export function alertOnly({ time, reviewAlert: alert, item }) {
-  return { key: `${alert.queue}/${item?.key ?? alert.taskId}`, ...about(alert, alert.data ?? {}, time), id: null, version: 0, state: 'open', by: null };
+  return { key: `${alert.queue}/${item?.key ?? alert.taskId}`, ...about(alert, alert.data, time), id: null, version: 0, state: 'open', by: null };
 }
 
 /** Of a review.updated, and of its alert if that is known: the last of several, as in a queue without lives. */
 export function reviewOf({ time, reviewUpdate: update }, alert) {
   const { id, version, state, by = null } = update;
   return {
-    key: `${update.queue}/${id}`, ...about({ ...update, ...alert?.reviewAlert }, alert?.reviewAlert.data ?? {}, alert?.time ?? time), id, version, state, by,
+    key: `${update.queue}/${id}`, ...about({ ...update, ...alert?.reviewAlert }, alert?.reviewAlert.data, alert?.time ?? time), id, version, state, by,
     decisions: update.decisions ?? ['approve', 'reject'],
   };
 }
 
-function about(review, data, time) {
-  const documents = data.summary?.documents ?? data.documents?.length ?? 1;
+function about(review, said, time) {
+  const data = membersOf(said);
   return {
-    taskId: review.taskId, queue: review.queue, reason: review.reason, priority: review.priority ?? 'normal', at: instant(time) ?? 0,
-    title: review.title ?? data.summary?.title ?? data.documents?.[0]?.name ?? null,
-    more: documents - 1,
+    taskId: review.taskId, queue: review.queue, reason: review.reason, priority: review.priority ?? 'normal', at: instantOf(time) ?? 0,
+    ...titleOf(review, data, membersOf(data.summary)),
     type: review.type, projectId: review.projectId, userId: review.userId, tenantId: review.tenantId,
-    dueAt: instant(review.dueTime),
+    dueAt: instantOf(review.dueTime),
   };
 }
 
