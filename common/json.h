@@ -100,6 +100,9 @@ void json_unescape_append(struct bytes raw, struct buffer *out);
  * characters and lone surrogates are escaped; everything else passes through. */
 void json_write_string(struct buffer *out, struct bytes text);
 
+/* The same of several, as an array. */
+void json_write_strings(struct buffer *out, const struct bytes *texts, size_t count);
+
 /* The same without quotes. */
 void json_write_escaped(struct buffer *out, struct bytes text);
 

@@ -156,6 +156,17 @@ void json_write_string(struct buffer *out, struct bytes text)
     buffer_append_byte(out, '"');
 }
 
+void json_write_strings(struct buffer *out, const struct bytes *texts, size_t count)
+{
+    buffer_append_byte(out, '[');
+    for (size_t i = 0; i < count; i++) {
+        if (i > 0)
+            buffer_append_byte(out, ',');
+        json_write_string(out, texts[i]);
+    }
+    buffer_append_byte(out, ']');
+}
+
 /* Whether a key leads towards `path`: it is the whole of it (`rest` becomes empty with NULL data),
  * or its beginning up to a '.'. */
 static bool key_leads(struct bytes key, struct bytes path, struct bytes *rest, bool *whole)

@@ -351,18 +351,14 @@ static void append_texts(struct buffer *json, const char *name, const struct byt
     if (count == 0)
         return;
     append_name(json, name);
-    for (size_t i = 0; i < count; i++) {
-        buffer_append_byte(json, i == 0 ? '[' : ',');
-        json_write_string(json, list[i]);
-    }
-    buffer_append_byte(json, ']');
+    json_write_strings(json, list, count);
 }
 
-static void append_data(struct buffer *json, struct bytes data)
+static void append_data(struct buffer *json, const char *name, struct bytes data)
 {
     if (data.size == 0)
         return;
-    append_name(json, "data");
+    append_name(json, name);
     buffer_append(json, data);
 }
 
@@ -405,7 +401,7 @@ static void append_content(const struct notification *view, struct buffer *json)
     if (view->type == NOTIFICATION_REVIEW_UPDATED && view->review_update.version > 0)
         append_number(json, "version", view->review_update.version);
     if (fields->data.number > 0)
-        append_data(json, *notification_bytes(view, fields->data.view));
+        append_data(json, fields->data.json, *notification_bytes(view, fields->data.view));
     buffer_append_byte(json, '}');
 }
 

@@ -98,6 +98,7 @@ struct review_update {
     struct bytes project_id;
     struct bytes user_id;
     struct bytes type;
+    struct bytes decisions; /* JSON text, or empty: none */
 };
 
 struct review_refusal {
@@ -255,7 +256,7 @@ bool notification_state_scope(struct bytes key, struct bytes *scope) MUST_CHECK;
 
 /* --- JSON: what clients get --- */
 
-/* Appends the proto3 JSON mapping: lowerCamelCase names, empty fields left out, `data` embedded
+/* Appends the proto3 JSON mapping: lowerCamelCase names, empty fields left out, data embedded
  * byte for byte, no white space of its own:
  *   {"id":...,"time":...,"rooms":[...],"eventId":...,"rules":[...],"rulesRevision":...,"traceparent":...,
  *    "tracestate":...,"item":{"key":...,"removed":true},"late":true,"taskStatus":{...}}

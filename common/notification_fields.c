@@ -80,7 +80,7 @@ const struct notification_fields notification_fields[NOTIFICATION_TYPE_COUNT] = 
             .json = "taskStatus",
             .message = &smartstack__v1__task_status_update__descriptor,
             TEXTS(task_status_texts),
-            .data = {10, AT(task_status, TaskStatusUpdate, data)},
+            .data = {10, AT(task_status, TaskStatusUpdate, data), "data"},
         },
     [NOTIFICATION_CLIENT] =
         {
@@ -88,7 +88,7 @@ const struct notification_fields notification_fields[NOTIFICATION_TYPE_COUNT] = 
             .json = "clientNotification",
             .message = &smartstack__v1__client_notification__descriptor,
             TEXTS(client_texts),
-            .data = {5, AT(client, ClientNotification, data)},
+            .data = {5, AT(client, ClientNotification, data), "data"},
         },
     [NOTIFICATION_REVIEW_ALERT] =
         {
@@ -96,7 +96,7 @@ const struct notification_fields notification_fields[NOTIFICATION_TYPE_COUNT] = 
             .json = "reviewAlert",
             .message = &smartstack__v1__manual_review_alert__descriptor,
             TEXTS(review_texts),
-            .data = {9, AT(review, ManualReviewAlert, data)},
+            .data = {9, AT(review, ManualReviewAlert, data), "data"},
         },
     [NOTIFICATION_REVIEW_UPDATED] =
         {
@@ -104,6 +104,7 @@ const struct notification_fields notification_fields[NOTIFICATION_TYPE_COUNT] = 
             .json = "reviewUpdate",
             .message = &smartstack__v1__review_update__descriptor,
             TEXTS(review_update_texts),
+            .data = {17, AT(review_update, ReviewUpdate, decisions), "decisions"},
         },
     [NOTIFICATION_REVIEW_REFUSED] =
         {
@@ -118,6 +119,6 @@ const struct notification_fields notification_fields[NOTIFICATION_TYPE_COUNT] = 
             .json = "customEvent",
             .message = &smartstack__v1__custom_event__descriptor,
             TEXTS(custom_texts),
-            .data = {3, AT(custom, CustomEvent, data)},
+            .data = {3, AT(custom, CustomEvent, data), "data"},
         },
 };

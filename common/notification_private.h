@@ -22,7 +22,8 @@ struct notification_fields {
     struct {
         unsigned number; /* 0: this kind has none */
         size_t view, message;
-    } data;
+        const char *json;
+    } data; /* JSON text, which goes to clients as it is */
 };
 
 /* By their types. What is neither text nor data, a task's progress and a review's version, stands

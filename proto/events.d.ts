@@ -105,6 +105,8 @@ export interface ReviewUpdate {
     projectId?: string;
     userId?: string;
     type?: string;
+    /** What may be decided, as long as something may. */
+    decisions?: string[];
 }
 
 /** A command that was wrong by itself. */

@@ -55,6 +55,17 @@ static struct bytes id_text(struct job *job, struct review_id id)
     return arena_copy(&job->batch->arena, bytes_of(text, REVIEW_ID_SIZE));
 }
 
+/* What may be decided, as long as something may. */
+static struct bytes decisions_text(struct job *job, const struct review_subject *subject,
+                                   const struct review_status *status)
+{
+    struct buffer *json = &job->pipeline->text;
+    buffer_clear(json);
+    if (status->state < REVIEW_DECIDED)
+        json_write_strings(json, subject->decisions, subject->decision_count);
+    return arena_copy(&job->batch->arena, buffer_peek(json));
+}
+
 static void tell_update(struct job *job, const struct review_subject *subject, struct review_id id,
                         const struct review_status *status, const struct review_command *command)
 {
@@ -76,6 +87,7 @@ static void tell_update(struct job *job, const struct review_subject *subject, s
         .project_id = subject->project,
         .user_id = subject->user,
         .type = subject->type,
+        .decisions = decisions_text(job, subject, status),
     };
     if (command) {
         update->command = command->command;

@@ -154,11 +154,7 @@ static void append_list(struct buffer *json, const char *name, const struct byte
                         size_t count)
 {
     buffer_append_format(json, ",\"%s\":", name);
-    for (size_t i = 0; i < count; i++) {
-        buffer_append_byte(json, i == 0 ? '[' : ',');
-        json_write_string(json, texts[i]);
-    }
-    buffer_append_byte(json, ']');
+    json_write_strings(json, texts, count);
 }
 
 /* The buffer is empty at first: the object is all that it gets. */

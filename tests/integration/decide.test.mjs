@@ -149,7 +149,8 @@ async function decideSideBySide({ world, demo, backend, ann, bob }) {
     await holder.page.keyboard.press('Control+Enter');
     await holder.page.keyboard.press('Escape');
     await loser.press('two', 'd');
-    await loser.page.check('#decision-choices input[value=reject]');
+    assert.deepEqual(await loser.page.$$eval('#decision-choices input', (choices) => choices.map(({ value }) => value)), ['approve', 'edit', 'reject']);
+    await loser.page.check('#decision-choices input[value=edit]');
     await loser.page.click('#decision-submit');
     await both('two', null);
 
@@ -162,7 +163,7 @@ async function decideSideBySide({ world, demo, backend, ann, bob }) {
     const decisions = (await world.broker.read('reviews.decisions')).map(({ key, value }) => [key.toString(), JSON.parse(value)]);
     assert.deepEqual(decisions.map(([taskId, { decision, by, comment }]) => [taskId, decision, by, comment]).sort(), [
         ['one', 'approve', BOB.id, 'the account number is right'],
-        ['two', 'reject', loser === ann ? ANN.id : BOB.id, undefined],
+        ['two', 'edit', loser === ann ? ANN.id : BOB.id, undefined],
     ]);
     for (const { page, name, browser } of [ann, bob]) {
         assert.deepEqual(await page.evaluate(() => window.backwards), [], `${name} saw a review go back`);

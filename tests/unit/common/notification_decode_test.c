@@ -59,6 +59,7 @@ static struct notification full(enum notification_type type)
     case NOTIFICATION_REVIEW_UPDATED:
         view.review_update.id = BYTES_LITERAL("i");
         view.review_update.version = 7;
+        view.review_update.decisions = BYTES_LITERAL("[\"d\"]");
         break;
     case NOTIFICATION_REVIEW_REFUSED:
         break;
@@ -113,6 +114,7 @@ static void assert_same_content(const struct notification *ours,
         TEXT(priority), TEXT(title), TEXT(task_id), TEXT(due_time), TEXT(tenant_id);
         TEXT(project_id), TEXT(user_id), TEXT(type);
         ck_assert_uint_eq(ours->review_update.version, theirs->review_update->version);
+        ASSERT_DATA(ours->review_update.decisions, theirs->review_update->decisions);
     }
 #undef TEXT
 #define TEXT(field) ASSERT_TEXT(ours->review_refusal.field, theirs->review_refusal->field)

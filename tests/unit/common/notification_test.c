@@ -49,7 +49,8 @@ static struct notification sample(enum notification_type type)
                                                     .version = 4000000000,
                                                     .state = TEXT("decided"),
                                                     .decision = TEXT("approve"),
-                                                    .type = TEXT("extraction")};
+                                                    .type = TEXT("extraction"),
+                                                    .decisions = TEXT("[\"a\",\"b\"]")};
         break;
     case NOTIFICATION_REVIEW_REFUSED:
         view.review_refusal = (struct review_refusal){.id = TEXT("r-1"), .reason = TEXT("claimed")};
@@ -94,7 +95,7 @@ START_TEST(json_is_the_proto3_mapping_with_data_as_it_was)
     view = sample(NOTIFICATION_REVIEW_UPDATED);
     assert_json(&view, SAMPLE_START "\"reviewUpdate\":{\"id\":\"r-1\",\"state\":\"decided\","
                                     "\"decision\":\"approve\",\"type\":\"extraction\","
-                                    "\"version\":4000000000}}");
+                                    "\"version\":4000000000,\"decisions\":[\"a\",\"b\"]}}");
     view = sample(NOTIFICATION_REVIEW_REFUSED);
     assert_json(&view, SAMPLE_START "\"reviewRefusal\":{\"id\":\"r-1\",\"reason\":\"claimed\"}}");
     view = sample(NOTIFICATION_CUSTOM);

@@ -189,6 +189,7 @@ START_TEST(a_review_lives_from_its_alert_to_the_decision)
     ASSERT_HAS(update, "\"version\":1");
     ASSERT_HAS(update, "\"title\":\"Look at 42\"");
     ASSERT_HAS(update, "\"rooms\":[\"review:legal\"]");
+    ASSERT_HAS(update, "\"decisions\":[\"approve\",\"reject\",\"edit\"]");
     ASSERT_HAS(update, id);
     ck_assert_int_eq(fixture.batch.outputs[1].kind, OUTPUT_ITEM);
     ASSERT_HAS(fixture_json(&fixture, 2, &json), "\"rooms\":[\"task:42\",\"user:owner\"]");
@@ -198,6 +199,7 @@ START_TEST(a_review_lives_from_its_alert_to_the_decision)
     update = fixture_json(&fixture, 0, &json);
     ASSERT_HAS(update, "\"state\":\"claimed\",\"by\":\"ann\",\"command\":\"command-1\"");
     ASSERT_HAS(update, "\"item\":{\"key\":\"");
+    ASSERT_HAS(update, "\"decisions\":[\"approve\",");
     feed_command("review.claim", "bob", "review:legal", command);
     ck_assert_uint_eq(fixture.batch.output_count, 0); /* the winner's update is the answer */
     ck_assert_uint_eq(counted(REVIEW_STALE), 1);
@@ -223,7 +225,8 @@ START_TEST(a_review_lives_from_its_alert_to_the_decision)
     ASSERT_HAS(update, "\"removed\":true");
     ASSERT_HAS(update, "\"state\":\"decided\"");
     ASSERT_HAS(update, "\"decision\":\"edit\"");
-    ck_assert_ptr_null(strstr(update, "page")); /* stands in the decision alone */
+    ck_assert_ptr_null(strstr(update, "decisions")); /* nothing may be decided any more */
+    ck_assert_ptr_null(strstr(update, "page"));      /* stands in the decision alone */
     const struct output *decision = &fixture.batch.outputs[fixture.batch.output_count - 1];
     ck_assert_str_eq(decision->topic, "reviews.decisions");
     ck_assert(bytes_equal_string(decision->key, "42"));
