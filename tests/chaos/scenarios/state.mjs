@@ -52,8 +52,7 @@ class Publisher {
 class Joiner {
     board = new Map();
 
-    set({ id, item, taskStatus }) {
-        this.last = id;
+    set({ item, taskStatus }) {
         this.board.delete(item.key);
         if (!item.removed)
             this.board.set(item.key, taskStatus.data.n);
@@ -63,12 +62,14 @@ class Joiner {
         const client = new WebSocketClient(gateway.url, { token: token({ sub: 'usr_late', tenant: TENANT }, SECRET) });
         const take = client.take.bind(client);
         client.take = (message) => {
-            if (message.type === 'state' && message.first)
+            if (message.type === 'state' && message.first) {
                 this.board.clear();
+                this.last = undefined; // where in the lane the state stands, what is live tells
+            }
             if (message.type === 'state')
                 message.items.forEach(({ data }) => this.set(data));
             else if (message.type === 'notification') {
-                this.live = true;
+                this.last = message.data.id;
                 this.set(message.data);
             } else if (message.type === 'welcome' && !message.recovered)
                 this.has = false;
@@ -79,7 +80,7 @@ class Joiner {
             await eventually(() => client.welcomes.length, { timeout: 60000, what: 'a gateway' });
             await eventually(() => this.has || this.ask(client), { timeout: 120000, what: 'a state' });
             await sleep(stay_ms);
-            await eventually(async () => (this.has || await this.ask(client)) && this.live, { timeout: 120000, what: 'something live' });
+            await eventually(async () => (this.has || await this.ask(client)) && this.last, { timeout: 120000, what: 'something live' });
         } finally {
             client.disconnect();
         }
@@ -88,7 +89,7 @@ class Joiner {
     /* Cut off, or held up by a transaction of a dispatcher that was killed: asked again. */
     async ask(client) {
         const began = performance.now();
-        this.live = false;
+        this.asked = (this.asked ?? 0) + 1;
         try {
             this.has = Boolean((await client.ask({ type: 'subscribe', rooms: [ROOM], state: true })).state);
         } catch { // its gateway was killed
@@ -120,7 +121,7 @@ async function compare(report, broker, joiners) {
             if (shown(joiner.board) === shown(board))
                 continue;
             if (wrong++ < 3)
-                report.say(`at ${id}: it shows ${joiner.board.size} items, there are ${board.size}`);
+                report.say(`at ${id}: it shows ${joiner.board.size} items, there are ${board.size}; it asked ${joiner.asked} times`);
         }
     }
     report.check('state and deltas are the fold of the lane for each', wrong === 0 && compared === joiners.length, `${wrong} are not, ${compared} of ${joiners.length} compared`);
