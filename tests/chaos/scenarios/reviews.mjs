@@ -1,6 +1,7 @@
 /* Reviewers claim, and decide against each other, all at once, over several gateways, while gateways and dispatchers are killed. One has each
  * review, every screen shows the same, nobody's goes back, and the backend gets each decision once. Afterwards the log is read from its
  * beginning: it explains every update, in its order, and there is no other. */
+import path from 'node:path';
 import { decodeNotification } from '../../integration/lib/backend.mjs';
 import { awaitedLater, eventually, sleep } from '../../integration/lib/wait.mjs';
 import { taskEvent, World } from '../../integration/lib/world.mjs';
@@ -13,6 +14,7 @@ export const options = {
     reviewers: { default: 1000, help: 'clients, all of one queue' },
     gateways: { default: 3, help: 'gateways' },
     dispatchers: { default: 2, help: 'dispatchers of the group' },
+    old: { default: '', help: 'folder of a build of a version without reviews, of which another dispatcher is in the group' },
     rounds: { default: 2, help: 'reviews at least: a claimed one and one that is decided by all at once, in turn' },
     pause: { default: 3, help: 'seconds between faults, on average' },
 };
@@ -23,19 +25,19 @@ const RULES = `rules:
     when: {"event": ["task.completed"]}
     review: {queue: legal, reason: r}
 `;
-const SETTINGS = {
-    dispatcher: { review: { log: 'reviews.log', log_partitions: 4 } },
-    gateway: { access: { events: ['review.*'] }, client_events: { review_log: 'reviews.log' } },
-};
+const OF_DISPATCHERS = { dispatcher: { review: { log: 'reviews.log', log_partitions: 4 } } };
+const OF_GATEWAYS = { access: { events: ['review.*'] }, client_events: { review_log: 'reviews.log' } };
 
 /* What one reviewer's page shows. */
 class Screen {
     reviews = new Map();
+    lifeless = new Set(); // tasks whose alert names no review
     wrong = 0;
 
     constructor(client, name) {
         Object.assign(this, { client, name });
         client.keep = false;
+        client.socket.on('review.alert', ({ reviewAlert: { taskId, reviewId } }) => reviewId || this.lifeless.add(taskId));
         client.socket.on('review.updated', ({ reviewUpdate: update }) => {
             const version = this.reviews.get(update.taskId)?.version ?? 0;
             this.wrong += update.version !== version + 1;
@@ -76,9 +78,11 @@ function explain(log, updates, report) {
 }
 
 export async function run({ random, report, faults: count, values }) {
-    await World.use('chaos-reviews', { rules: RULES, settings: SETTINGS }, async (world) => {
+    await World.use('chaos-reviews', { rules: RULES, settings: { gateway: OF_GATEWAYS } }, async (world) => {
         const names = Array.from({ length: Number(values.dispatchers) }, (_, i) => `dispatcher-${i}`);
-        const dispatchers = await Promise.all(names.map((name) => world.dispatcher({ name })));
+        const dispatchers = await Promise.all(names.map((name) => world.dispatcher({ name, settings: OF_DISPATCHERS })));
+        if (values.old)
+            dispatchers.push(await world.dispatcher({ name: 'dispatcher-old', binary: path.resolve(values.old, 'dispatcher/dispatcher') }));
         const gateways = await startGateways(world, Number(values.gateways));
         const backend = await world.backend();
         const screens = [];
@@ -99,15 +103,17 @@ export async function run({ random, report, faults: count, values }) {
         }).then(() => { broken = true; }));
 
         const differ = [];
-        let rounds = 0;
-        const all = (taskId, what) => eventually(() => screens.every(({ reviews }) => what(reviews.get(taskId) ?? {})),
-            { timeout: PATIENCE_MS, what: () => `${taskId} on ${screens.filter(({ reviews }) => !what(reviews.get(taskId) ?? {})).length} screens` });
-        for (; !broken || rounds < Number(values.rounds); rounds++) {
-            const taskId = `task-${rounds}`;
+        let rounds = 0, tasks = 0;
+        const all = (taskId, what) => eventually(() => screens.every((screen) => what(screen.reviews.get(taskId) ?? {}, screen)),
+            { timeout: PATIENCE_MS, what: () => `${taskId} on ${screens.filter((screen) => !what(screen.reviews.get(taskId) ?? {}, screen)).length} screens` });
+        for (; !broken || rounds < Number(values.rounds);) {
+            const taskId = `task-${tasks++}`;
             const shows = (screen) => screen.reviews.get(taskId);
             await backend.events([taskEvent({ taskId, n: 1, event: 'task.completed', userId: 'nobody' })]);
-            await all(taskId, ({ version }) => version >= 1);
-            if (rounds % 2) { // contrary, all at once
+            await all(taskId, ({ version }, screen) => version >= 1 || screen.lifeless.has(taskId));
+            if (!shows(screens[0]))
+                continue; // the old one had it
+            if (rounds++ % 2) { // contrary, all at once
                 await Promise.all(screens.map((screen, i) => screen.say('review.decide', taskId, 1, { decision: WORDS[i % 2] }, () => shows(screen).version > 1)));
             } else {
                 await Promise.all(screens.map((screen) => screen.say('review.claim', taskId, 1, {}, () => shows(screen).version > 1)));
@@ -127,7 +133,11 @@ export async function run({ random, report, faults: count, values }) {
         report.check('one decision for each review', decisions.length === rounds && new Set(decisions.map(({ key }) => key.toString())).size === rounds, `${decisions.length} of ${rounds}`);
         const log = (await world.broker.read('reviews.log', { headers: true })).map(({ value, headers }) => ({
             act: headers.ce_type, command: headers.ce_id, user: headers.ce_userid, ...JSON.parse(value) }));
-        const updates = (await world.broker.read('fanout.review.legal')).map(({ value }) => decodeNotification(value).reviewUpdate).filter(Boolean);
+        const told = (await world.broker.read('fanout.review.legal')).map(({ value }) => decodeNotification(value));
+        const alerts = told.map(({ reviewAlert }) => reviewAlert?.taskId).filter(Boolean), updates = told.map(({ reviewUpdate }) => reviewUpdate).filter(Boolean);
+        report.check('one alert for each task', alerts.length === tasks && new Set(alerts).size === tasks, `${alerts.length} of ${tasks}`);
+        if (values.old)
+            report.check('the old dispatcher had tasks, whose alerts name no review', tasks > rounds, `${tasks - rounds} of ${tasks}`);
         explain(log, updates, report);
         report.say(`${rounds} reviews, ${log.length} records of their log, ${updates.length} updates, ${screens.length} screens`);
     });

@@ -135,10 +135,10 @@ export class World {
     }
 
     /* A dispatcher, ready unless `ready` is false. */
-    async dispatcher({ name = 'dispatcher', ready = true, settings, environment } = {}) {
+    async dispatcher({ name = 'dispatcher', ready = true, settings, environment, binary = PROGRAMS.dispatcher } = {}) {
         const port = await freePort();
         const config = this.writeConfiguration(name, { dispatcherPort: port }, merge({ dispatcher: { slot: name } }, settings ?? {}));
-        const program = this.program(name, PROGRAMS.dispatcher, ['--config', config], { environment }).start();
+        const program = this.program(name, binary, ['--config', config], { environment }).start();
         program.url = program.operations = `http://127.0.0.1:${port}`;
         if (ready)
             await this.waitReady(program);
