@@ -24,8 +24,8 @@ bool draft_order_is_late(struct job *job, struct bytes key, struct draft_order *
     if (!job->state)
         return false;
     order->item = item_fingerprint(job, key);
-    const struct item_order *told = item_orders_find(partition_state_orders(job->state),
-                                                     order->item, job->record->timestamp_ms);
+    const struct item_order *told =
+        item_orders_find(partition_state_orders(job->state), order->item, job->recorded_ms);
     order->is_known = !told || !item_order_is_before(order->order, *told);
     if (order->is_known)
         return false;
@@ -51,5 +51,5 @@ void draft_remember_orders(struct job *job)
     for (const struct draft *draft = job->drafts; draft; draft = draft->next)
         if (draft->order.is_known && draft->lanes)
             item_orders_tell(partition_state_orders(job->state), draft->order.item,
-                             draft->order.order, job->record->timestamp_ms);
+                             draft->order.order, job->recorded_ms);
 }

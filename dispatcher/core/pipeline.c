@@ -174,7 +174,7 @@ static bool is_duplicate(struct job *job)
 {
     assert(!job->decision->dead);
     if (!job->state || !job->has_own_id ||
-        !partition_state_has_seen(job->state, event_fingerprint(job), job->record->timestamp_ms))
+        !partition_state_has_seen(job->state, event_fingerprint(job), job->recorded_ms))
         return false;
     job->decision->duplicate = true;
     job->batch->counts.duplicates++;
@@ -188,7 +188,7 @@ static void remember_event(struct job *job)
     if (!job->state || job->decision->dead)
         return;
     if (job->has_own_id)
-        partition_state_note(job->state, event_fingerprint(job), job->record->timestamp_ms);
+        partition_state_note(job->state, event_fingerprint(job), job->recorded_ms);
     review_remember(job);
     draft_remember_orders(job);
 }
@@ -396,6 +396,14 @@ static void process_record(struct job *job)
     remember_event(job);
 }
 
+/* One producer's clock that is a year ahead would make all that is remembered old, and keep what it
+ * told for a year. */
+static int64_t recorded_time(const struct pipeline *pipeline, const struct record *record)
+{
+    bool is_ahead = pipeline->now_ms > 0 && record->timestamp_ms > pipeline->now_ms;
+    return is_ahead ? pipeline->now_ms : record->timestamp_ms;
+}
+
 static bool is_of_review_log(const struct pipeline *pipeline, const struct record *record)
 {
     return pipeline->settings.review_log &&
@@ -413,6 +421,7 @@ void pipeline_process(struct pipeline *pipeline, struct partition_state *state,
         .pipeline = pipeline,
         .state = state,
         .record = record,
+        .recorded_ms = recorded_time(pipeline, record),
         .batch = batch,
         .decision = decision,
         .counts_before = batch->counts,
@@ -458,6 +467,11 @@ void pipeline_reject(struct pipeline *pipeline, const struct record *record, con
 void pipeline_keep_reviews(struct pipeline *pipeline, bool keep)
 {
     pipeline->keeps_reviews = keep && pipeline->settings.review_log;
+}
+
+void pipeline_set_time(struct pipeline *pipeline, int64_t now_ms)
+{
+    pipeline->now_ms = now_ms;
 }
 
 void pipeline_set_log_time(struct pipeline *pipeline, int64_t now_ms)

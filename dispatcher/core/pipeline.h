@@ -136,6 +136,10 @@ void pipeline_keep_items(struct pipeline *pipeline, bool keep);
 /* Whether reviews have a life, from now on; at first if the settings name their log. */
 void pipeline_keep_reviews(struct pipeline *pipeline, bool keep);
 
+/* What time it is here, in ms since 1970; at first 0: that is not known. What is remembered goes by the
+ * times of records, which are their producers' word: one that is ahead of this counts as of now. */
+void pipeline_set_time(struct pipeline *pipeline, int64_t now_ms);
+
 /* What time it is by the log of reviews, in ms since 1970: a command that is 30 s older is void. At
  * first 0: none is. */
 void pipeline_set_log_time(struct pipeline *pipeline, int64_t now_ms);

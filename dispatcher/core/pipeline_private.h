@@ -22,6 +22,7 @@ struct pipeline {
     struct lookup lanes;
     struct lookup keys; /* of an event that has a key twice */
     bool keeps_reviews;
+    int64_t now_ms;     /* 0: not known */
     int64_t log_now_ms; /* by the log of reviews */
 };
 
@@ -30,6 +31,7 @@ struct job {
     struct pipeline *pipeline;
     struct partition_state *state; /* may be NULL */
     const struct record *record;
+    int64_t recorded_ms; /* the record's time, and not ahead of now: by it things are remembered */
     struct batch *batch;
     struct decision *decision;
     const struct field_value *values; /* by slot; NULL until they are read */

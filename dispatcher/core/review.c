@@ -160,7 +160,7 @@ void review_check(struct job *job)
     for (struct draft *draft = job->drafts; draft; draft = draft->next) {
         if (draft->type != NOTIFICATION_REVIEW_ALERT ||
             !partition_state_review_is_open(job->state, task_fingerprint(job),
-                                            review_of(job, draft), job->record->timestamp_ms))
+                                            review_of(job, draft), job->recorded_ms))
             continue;
         assert(!draft->is_open);
         draft->is_open = true;
@@ -200,6 +200,6 @@ void review_remember(struct job *job)
     for (const struct draft *draft = job->drafts; draft; draft = draft->next)
         if (draft->type == NOTIFICATION_REVIEW_ALERT && !draft->is_open &&
             !partition_state_open_review(job->state, task_fingerprint(job), review_of(job, draft),
-                                         job->record->timestamp_ms))
+                                         job->recorded_ms))
             job->batch->counts.reviews_unremembered++;
 }

@@ -134,22 +134,23 @@ static void judge_record(struct runner *runner, const struct record *record)
 }
 
 /* The clock of the log of reviews is the broker's. Ours may be behind it, and is then not believed; if
- * it is ahead by as much as commands may wait, they are all void, which the log and a metric tell. */
+ * it is ahead by as much as commands may wait, they are all void, which the log and a metric tell. A
+ * time that is not the broker's word, or is of another batch, says nothing: whoever was ahead once
+ * would void what all others say from then on. */
 static void tell_log_time(struct runner *runner, int64_t now_ms)
 {
     const char *log = runner->options.settings->review_log;
+    int64_t newest_ms = 0;
     for (size_t i = 0; log && i < runner->count; i++) {
         rd_kafka_timestamp_type_t type;
         int64_t time_ms = rd_kafka_message_timestamp(runner->messages[i], &type);
-        if (time_ms > runner->log_newest_ms &&
-            strcmp(rd_kafka_topic_name(runner->messages[i]->rkt), log) == 0) {
-            runner->log_newest_ms = time_ms;
-            if (type == RD_KAFKA_TIMESTAMP_LOG_APPEND_TIME)
-                log_clock_see(&runner->clock, time_ms, monotonic_ms());
-        }
+        if (type == RD_KAFKA_TIMESTAMP_LOG_APPEND_TIME && time_ms > newest_ms &&
+            strcmp(rd_kafka_topic_name(runner->messages[i]->rkt), log) == 0)
+            newest_ms = time_ms;
     }
-    pipeline_set_log_time(runner->pipeline,
-                          now_ms > runner->log_newest_ms ? now_ms : runner->log_newest_ms);
+    if (newest_ms > 0)
+        log_clock_see(&runner->clock, newest_ms, monotonic_ms());
+    pipeline_set_log_time(runner->pipeline, now_ms > newest_ms ? now_ms : newest_ms);
 }
 
 static void log_void(const struct runner *runner)
@@ -168,6 +169,7 @@ void runner_judge(struct runner *runner)
 {
     int64_t now_ms = wall_ms();
     batch_reset(&runner->batch);
+    pipeline_set_time(runner->pipeline, now_ms);
     tell_log_time(runner, now_ms);
     for (size_t i = 0; i < runner->count; i++) {
         struct record record;

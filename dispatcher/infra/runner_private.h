@@ -45,7 +45,6 @@ struct runner {
     struct state_store *store;
     bool keeps_items;          /* in state topics */
     const char **input_topics; /* and the log of reviews */
-    int64_t log_newest_ms;     /* of the log of reviews: the newest time of a record */
     struct log_clock clock;    /* by which timers of reviews fire */
     bool clock_is_told;        /* not to be that of this machine */
     bool asks_time;            /* this batch */

@@ -141,6 +141,23 @@ test('two claim at once, and one has it on every screen', { timeout: 240000 * SL
         { what: () => `${alive} reviews alive, 1 expected` });
 });
 
+/* A log that somebody made with Kafka's default, where a record's time is its writer's word. */
+test('a writer whose clock is ahead voids nobody\'s commands', { timeout: 240000 * SLOW }, async (t) => {
+    const world = await open(t);
+    const configEntries = [{ name: 'message.timestamp.type', value: 'CreateTime' }];
+    await world.broker.admin((admin) => admin.createTopics({ topics: [{ topic: 'reviews.log', numPartitions: 4, replicationFactor: 1, configEntries }] }));
+    await world.dispatcher();
+    const gateway = await world.gateway();
+    const backend = await world.backend();
+    const ann = await page(world, gateway, 'ann');
+    const ahead = String(Date.now() + 600000);
+    await backend.records([0, 1, 2, 3].map((partition) => ({ key: 'x', value: '{}', headers: { ce_type: 'review.tick' }, timestamp: ahead, partition })), 'reviews.log');
+    await backend.events([doubt('42')]);
+    await shown([ann], '42', ({ state }) => state === 'open');
+    assert.deepEqual(await ann.command('claim', '42'), { ok: true });
+    await shown([ann], '42', ({ state }) => state === 'claimed');
+});
+
 test('contrary decisions are one, while dispatchers are killed', { timeout: 400000 * SLOW }, async (t) => {
     const TASKS = Array.from({ length: 12 }, (_, i) => `task-${i}`);
     const world = await open(t);

@@ -83,6 +83,24 @@ START_TEST(what_is_older_than_the_last_is_left_out)
 }
 END_TEST
 
+/* A clock that is wrong makes an order wrong and the record's time as well. */
+START_TEST(a_wrong_clock_counts_for_one_window)
+{
+    struct fixture fixture;
+    open_ordered(&fixture, plain_rules);
+    fixture_set_time(&fixture, 0);
+    fixture.later_ms = INT64_C(365) * 86400000;
+    ck_assert_uint_eq(tell(&fixture, "a", "\"seq\":9000"), 1);
+    fixture.later_ms = remembers.order_window_ms - 1;
+    fixture_set_time(&fixture, fixture.later_ms);
+    ck_assert_uint_eq(tell(&fixture, "a", "\"seq\":6"), 0);
+    fixture.later_ms = remembers.order_window_ms;
+    fixture_set_time(&fixture, fixture.later_ms);
+    ck_assert_uint_eq(tell(&fixture, "a", "\"seq\":6"), 1);
+    fixture_close(&fixture);
+}
+END_TEST
+
 START_TEST(what_was_removed_does_not_come_back)
 {
     struct fixture fixture;
@@ -273,8 +291,9 @@ START_TEST(without_an_order_nothing_is_late_or_kept)
 }
 END_TEST
 
-TEST_PROGRAM("late", what_is_older_than_the_last_is_left_out, what_was_removed_does_not_come_back,
-             times_are_orders_too, an_order_that_is_none_is_told_and_nothing_is_remembered,
+TEST_PROGRAM("late", what_is_older_than_the_last_is_left_out, a_wrong_clock_counts_for_one_window,
+             what_was_removed_does_not_come_back, times_are_orders_too,
+             an_order_that_is_none_is_told_and_nothing_is_remembered,
              missing_says_what_becomes_of_an_order, what_is_late_is_marked_and_about_no_item,
              the_notifications_of_an_event_are_judged_alike, what_told_nobody_makes_nothing_late,
              what_was_rolled_back_makes_nothing_late, without_an_order_nothing_is_late_or_kept)

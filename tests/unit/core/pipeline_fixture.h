@@ -59,13 +59,21 @@ static inline void fixture_close(struct fixture *fixture)
     batch_deinit(&fixture->batch);
 }
 
+#define FIXTURE_BEGAN_MS (INT64_C(1772438516419)) /* the time of the first record */
+
+/* It is so much later than the time of the first record. */
+static inline void fixture_set_time(struct fixture *fixture, int64_t later_ms)
+{
+    pipeline_set_time(fixture->pipeline, FIXTURE_BEGAN_MS + later_ms);
+}
+
 /* Judges a record; the batch holds only what came of it. */
 static inline void fixture_feed_record(struct fixture *fixture, struct record *record)
 {
     record->topic = BYTES_LITERAL("tasks.events");
     record->partition = 3;
     record->offset = fixture->offset++;
-    record->timestamp_ms = 1772438516419 + fixture->later_ms;
+    record->timestamp_ms = FIXTURE_BEGAN_MS + fixture->later_ms;
     batch_reset(&fixture->batch);
     pipeline_process(fixture->pipeline, fixture->state, record, &fixture->batch,
                      &fixture->decision);

@@ -232,6 +232,32 @@ START_TEST(an_event_that_was_seen_before_is_dropped)
 }
 END_TEST
 
+static void emit_nothing(void *context, struct bytes key, struct bytes value, bool has_value)
+{
+    (void)context, (void)key, (void)value, (void)has_value;
+}
+
+/* The time of a record is its producer's word. */
+START_TEST(one_clock_that_is_ahead_does_not_make_all_others_old)
+{
+    struct fixture fixture;
+    fixture_open(&fixture, rules);
+    fixture.state = partition_state_new(&remembered, 0);
+    fixture_set_time(&fixture, 1000);
+    fixture_feed(&fixture, event);
+    partition_state_flush(fixture.state, emit_nothing, NULL);
+    partition_state_commit(fixture.state);
+    fixture.later_ms = INT64_C(365) * 86400000;
+    fixture_feed(&fixture, "{\"id\":\"e9\",\"event\":\"task.failed\"}");
+    partition_state_flush(fixture.state, emit_nothing, NULL);
+    partition_state_commit(fixture.state);
+    fixture.later_ms = 1000;
+    fixture_feed(&fixture, event);
+    ck_assert(fixture.decision.duplicate);
+    fixture_close(&fixture);
+}
+END_TEST
+
 START_TEST(a_dead_letter_may_come_again)
 {
     struct fixture fixture;
@@ -402,7 +428,7 @@ TEST_PROGRAM("pipeline", rules_of_one_type_add_their_rooms_to_one_notification,
              rooms_that_cannot_be_are_left_out_and_counted, missing_says_what_becomes_of_the_event,
              stop_keeps_later_rules_from_being_asked, the_first_rule_that_has_a_title_gives_it,
              trace_context_is_carried, an_event_that_was_seen_before_is_dropped,
-             a_dead_letter_may_come_again, one_review_per_task_and_reason_is_open,
-             of_equal_keys_the_last_counts_for_everybody,
+             one_clock_that_is_ahead_does_not_make_all_others_old, a_dead_letter_may_come_again,
+             one_review_per_task_and_reason_is_open, of_equal_keys_the_last_counts_for_everybody,
              who_an_event_is_about_is_said_once_and_plainly, a_tombstone_is_counted_and_no_event,
              another_queue_is_another_review)
