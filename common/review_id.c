@@ -4,13 +4,6 @@
 
 #include <assert.h>
 
-bool review_is_command(struct bytes event)
-{
-    return bytes_equal_string(event, REVIEW_EVENT_CLAIM) ||
-           bytes_equal_string(event, REVIEW_EVENT_RELEASE) ||
-           bytes_equal_string(event, REVIEW_EVENT_DECIDE);
-}
-
 static bool is_hexadecimal(struct bytes text)
 {
     for (size_t i = 0; i < text.size; i++)

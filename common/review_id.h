@@ -1,5 +1,4 @@
-/* The name of a review, and what both programs know of commands about one: gateways write them to
- * the log of reviews by the review's home, dispatchers judge them (dispatcher/core/review_log.c).
+/* The name of a review.
  *
  *     b04dc5a2...9e-6f3a0c1d2e4b5a69      home (of tenant and task), -, which of the task's
  *
@@ -13,19 +12,10 @@ enum {
     REVIEW_HOME_SIZE = 32, /* hexadecimal digits, in lower case */
     REVIEW_INSTANCE_SIZE = 16,
     REVIEW_ID_SIZE = REVIEW_HOME_SIZE + 1 + REVIEW_INSTANCE_SIZE,
-    /* Bytes of a command's JSON: decision, comment and all. */
-    REVIEW_COMMAND_LIMIT = 4096,
 };
-
-#define REVIEW_EVENT_CLAIM "review.claim"
-#define REVIEW_EVENT_RELEASE "review.release"
-#define REVIEW_EVENT_DECIDE "review.decide"
 
 /* Reviewers are in the rooms of this kind, one for each queue. */
 #define REVIEW_ROOM_KIND "review"
-
-/* Whether a client's event of this name is a command. */
-bool review_is_command(struct bytes event);
 
 bool review_id_valid(struct bytes id);
 

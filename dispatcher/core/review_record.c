@@ -6,7 +6,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-#include "json.h"
+#include "json_members.h"
 #include "room.h"
 
 /* --- Ids --- */
@@ -40,104 +40,6 @@ bool review_id_read(struct bytes text, struct review_id *id)
         .instance = read_hexadecimal(bytes_skip(text, REVIEW_HOME_SIZE + 1)),
     };
     return true;
-}
-
-/* --- Members of a flat object --- */
-
-struct member {
-    struct bytes name;
-    enum json_token kind;
-    struct bytes raw;
-};
-
-struct member_reader {
-    struct json_scanner scanner;
-    struct arena *arena;
-    bool failed;
-};
-
-enum { DEPTH_LIMIT = 32 };
-
-static void begin_members(struct member_reader *reader, struct bytes json, struct arena *arena)
-{
-    reader->arena = arena;
-    json_init(&reader->scanner, json, DEPTH_LIMIT);
-    reader->failed = json_next(&reader->scanner) != JSON_OBJECT;
-}
-
-/* False: there are no more, or (then `failed`) the text is not one object. */
-static bool next_flat_member(struct member_reader *reader, struct member *member)
-{
-    enum json_token token = reader->failed ? JSON_ERROR : json_next(&reader->scanner);
-    if (token == JSON_KEY) {
-        /* A name of ours has no escapes; one with them is nobody's. */
-        member->name = reader->scanner.raw;
-        member->kind = json_value(&reader->scanner, &member->raw);
-        reader->failed = member->kind == JSON_ERROR;
-        return !reader->failed;
-    }
-    reader->failed =
-        reader->failed || token != JSON_OBJECT_END || json_next(&reader->scanner) != JSON_END;
-    return false;
-}
-
-/* A text, unescaped; it goes to clients, where none has a NUL. */
-static bool member_text(struct member_reader *reader, const struct member *member,
-                        struct bytes *text)
-{
-    if (member->kind != JSON_STRING)
-        return !(reader->failed = true);
-    struct bytes inside = bytes_of(member->raw.data + 1, member->raw.size - 2);
-    uint8_t *out = arena_raw(reader->arena, inside.size + 1);
-    *text = bytes_of(out, json_unescape(inside, out));
-    reader->failed = text->size > 0 && memchr(text->data, 0, text->size);
-    return !reader->failed;
-}
-
-/* A list of `limit` texts at most. */
-static size_t member_texts(struct member_reader *reader, const struct member *member,
-                           struct bytes *texts, size_t limit)
-{
-    struct json_scanner scanner;
-    size_t count = 0;
-    json_init(&scanner, member->raw, DEPTH_LIMIT);
-    if (json_next(&scanner) != JSON_ARRAY) {
-        reader->failed = true;
-        return 0;
-    }
-    struct member element;
-    while ((element.kind = json_value(&scanner, &element.raw)) == JSON_STRING)
-        if (count == limit || !member_text(reader, &element, &texts[count++]))
-            break;
-    reader->failed = reader->failed || element.kind != JSON_ARRAY_END;
-    return count;
-}
-
-static void member_boolean(struct member_reader *reader, const struct member *member, bool *value)
-{
-    reader->failed = member->kind != JSON_TRUE && member->kind != JSON_FALSE;
-    *value = member->kind == JSON_TRUE;
-}
-
-/* A plain number from 1 on. */
-static void member_version(struct member_reader *reader, const struct member *member,
-                           uint32_t *version)
-{
-    uint64_t number = 0;
-    reader->failed = member->kind != JSON_NUMBER || member->raw.size > 10;
-    for (size_t i = 0; i < member->raw.size && !reader->failed; i++) {
-        reader->failed = !byte_is_digit(member->raw.data[i]);
-        number = number * 10 + (uint64_t)(member->raw.data[i] - '0');
-    }
-    reader->failed = reader->failed || number == 0 || number > UINT32_MAX;
-    *version = reader->failed ? 0 : (uint32_t)number;
-}
-
-static void member_digit(struct member_reader *reader, const struct member *member,
-                         unsigned *number)
-{
-    reader->failed = member->kind != JSON_NUMBER || member->raw.size != 1;
-    *number = reader->failed ? 0 : (unsigned)(member->raw.data[0] - '0');
 }
 
 /* --- What a review is about --- */
@@ -174,25 +76,26 @@ void review_subject_write(const struct review_subject *subject, struct buffer *j
     buffer_append_byte(json, '}');
 }
 
-static void read_subject_member(struct member_reader *reader, const struct member *member,
+static void read_subject_member(struct json_members *members, const struct json_member *member,
                                 struct review_subject *subject)
 {
 #define X(field, json)                                      \
     if (bytes_equal_string(member->name, json)) {           \
-        (void)member_text(reader, member, &subject->field); \
+        json_member_text(members, member, &subject->field); \
         return;                                             \
     }
     REVIEW_SUBJECT_TEXTS(X)
 #undef X
     if (bytes_equal_string(member->name, "rooms"))
-        subject->room_count = member_texts(reader, member, subject->rooms, REVIEW_ROOMS_LIMIT);
+        subject->room_count =
+            json_member_texts(members, member, subject->rooms, REVIEW_ROOMS_LIMIT);
     else if (bytes_equal_string(member->name, "decisions"))
         subject->decision_count =
-            member_texts(reader, member, subject->decisions, REVIEW_DECISIONS_LIMIT);
+            json_member_texts(members, member, subject->decisions, REVIEW_DECISIONS_LIMIT);
     else if (bytes_equal_string(member->name, "self"))
-        member_boolean(reader, member, &subject->self);
+        json_member_boolean(members, member, &subject->self);
     else if (bytes_equal_string(member->name, "hops"))
-        member_digit(reader, member, &subject->hops);
+        json_member_digit(members, member, &subject->hops);
 }
 
 static bool subject_is_sound(const struct review_subject *subject)
@@ -210,15 +113,15 @@ static bool subject_is_sound(const struct review_subject *subject)
 
 bool review_subject_read(struct bytes json, struct arena *arena, struct review_subject *subject)
 {
-    struct member_reader reader;
-    struct member member;
+    struct json_members members;
+    struct json_member member;
     *subject = (struct review_subject){0};
     if (json.size > REVIEW_TEXT_LIMIT)
         return false;
-    begin_members(&reader, json, arena);
-    while (next_flat_member(&reader, &member))
-        read_subject_member(&reader, &member, subject);
-    return !reader.failed && subject_is_sound(subject);
+    json_members_begin(&members, json, arena);
+    while (json_members_next(&members, &member))
+        read_subject_member(&members, &member, subject);
+    return !members.failed && subject_is_sound(subject);
 }
 
 /* --- Records --- */
@@ -227,46 +130,33 @@ static bool read_command(const struct record *record, struct arena *arena,
                          struct review_record *read)
 {
     struct review_command *command = &read->command;
-    struct member_reader reader;
-    struct member member;
-    struct bytes id = bytes_of(NULL, 0);
-    if (record->value.size > REVIEW_COMMAND_LIMIT)
+    struct review_payload payload;
+    if (!review_payload_read(record->value, command->act, arena, &payload))
         return false;
-    begin_members(&reader, record->value, arena);
-    while (next_flat_member(&reader, &member)) {
-        if (bytes_equal_string(member.name, "review"))
-            (void)member_text(&reader, &member, &id);
-        else if (bytes_equal_string(member.name, "version"))
-            member_version(&reader, &member, &command->version);
-        else if (bytes_equal_string(member.name, "take"))
-            member_boolean(&reader, &member, &command->take);
-        else if (bytes_equal_string(member.name, "decision"))
-            (void)member_text(&reader, &member, &command->decision);
-        else if (bytes_equal_string(member.name, "comment"))
-            (void)member_text(&reader, &member, &command->comment);
-        else if (bytes_equal_string(member.name, "data"))
-            command->data = member.raw;
-    }
-    return !reader.failed && command->version > 0 && review_id_read(id, &read->id) &&
-           (command->act != REVIEW_DECIDE || command->decision.size > 0);
+    command->version = payload.version;
+    command->take = payload.take;
+    command->decision = payload.decision;
+    command->comment = payload.comment;
+    command->data = payload.data;
+    return review_id_read(payload.review, &read->id);
 }
 
 /* What else it says is for rules. */
 static bool read_timer(const struct record *record, struct arena *arena, struct review_record *read)
 {
-    struct member_reader reader;
-    struct member member;
+    struct json_members members;
+    struct json_member member;
     struct bytes id = bytes_of(NULL, 0);
     if (record->value.size > REVIEW_TIMER_LIMIT)
         return false;
-    begin_members(&reader, record->value, arena);
-    while (next_flat_member(&reader, &member)) {
+    json_members_begin(&members, record->value, arena);
+    while (json_members_next(&members, &member)) {
         if (bytes_equal_string(member.name, "review"))
-            (void)member_text(&reader, &member, &id);
+            json_member_text(&members, &member, &id);
         else if (bytes_equal_string(member.name, "version"))
-            member_version(&reader, &member, &read->version);
+            json_member_version(&members, &member, &read->version);
     }
-    return !reader.failed && read->version > 0 && review_id_read(id, &read->id);
+    return !members.failed && read->version > 0 && review_id_read(id, &read->id);
 }
 
 /* Whose command it is, and in which room: the gateway's word, in headers. */
@@ -305,9 +195,6 @@ static bool read_opening(const struct record *record, struct arena *arena,
 void review_record_read(const struct record *record, struct arena *arena,
                         struct review_record *read)
 {
-    static const char *const acts[] = {[REVIEW_CLAIM] = REVIEW_EVENT_CLAIM,
-                                       [REVIEW_RELEASE] = REVIEW_EVENT_RELEASE,
-                                       [REVIEW_DECIDE] = REVIEW_EVENT_DECIDE};
     struct bytes type;
     *read = (struct review_record){.kind = REVIEW_RECORD_OTHER};
     if (!record->has_value || !record_find_header(record, "ce_type", &type))
@@ -326,13 +213,8 @@ void review_record_read(const struct record *record, struct arena *arena,
             read->kind = REVIEW_RECORD_LAPSED;
     } else if (bytes_equal_string(type, REVIEW_TYPE_TICK)) {
         read->kind = REVIEW_RECORD_TICK;
-    } else {
-        for (unsigned act = 0; act < sizeof(acts) / sizeof(acts[0]); act++) {
-            if (!bytes_equal_string(type, acts[act]))
-                continue;
-            read->command.act = (enum review_act)act;
-            if (read_sender(record, &read->command) && read_command(record, arena, read))
-                read->kind = REVIEW_RECORD_COMMAND;
-        }
+    } else if (review_act_named(type, &read->command.act)) {
+        if (read_sender(record, &read->command) && read_command(record, arena, read))
+            read->kind = REVIEW_RECORD_COMMAND;
     }
 }

@@ -16,6 +16,7 @@
 #include "arena.h"
 #include "event.h"
 #include "fingerprint.h"
+#include "review_command.h"
 #include "review_id.h"
 
 /* Of those that dispatchers write. */
@@ -75,8 +76,6 @@ void review_subject_write(const struct review_subject *subject, struct buffer *j
 /* Texts are in the arena, or borrowed of `json`. False: it is none. */
 bool review_subject_read(struct bytes json, struct arena *arena,
                          struct review_subject *subject) MUST_CHECK;
-
-enum review_act { REVIEW_CLAIM, REVIEW_RELEASE, REVIEW_DECIDE };
 
 struct review_command {
     enum review_act act;

@@ -14,9 +14,9 @@
 #include <utlist.h>
 
 #include "buffer.h"
-#include "json.h"
 #include "mem.h"
 #include "policy.h"
+#include "review_command.h"
 #include "review_id.h"
 #include "room.h"
 
@@ -26,6 +26,7 @@ struct client_events {
     struct client_events_config config;
     struct client_events_stats stats;
     struct buffer source; /* of the event that is being sent */
+    struct arena command; /* what it says, of a command about a review */
 };
 
 struct client_events *client_events_new(const struct client_events_config *config)
@@ -41,6 +42,7 @@ void client_events_free(struct client_events *events)
     if (!events)
         return;
     buffer_deinit(&events->source);
+    arena_deinit(&events->command);
     free(events);
 }
 
@@ -86,43 +88,30 @@ static bool is_well_formed(const struct client_event *event)
            is_trace(event->tracestate, TRACESTATE_LIMIT);
 }
 
-static bool is_command(const struct client_events *events, const struct client_event *event)
+static bool is_command(const struct client_events *events, const struct client_event *event,
+                       enum review_act *act)
 {
-    return events->config.has_review_log && review_is_command(event->name);
-}
-
-/* The value of a member, quotes and all; empty: it has none. */
-static struct bytes payload_member(const struct client_event *event, const char *name)
-{
-    struct bytes raw;
-    if (event->payload.size == 0 || event->payload.data[0] != '{' ||
-        json_find(event->payload, bytes_of_string(name), &raw) != STATUS_OK)
-        return bytes_of("", 0);
-    return raw;
-}
-
-/* The review that a command names; empty: none that could be. */
-static struct bytes named_review(const struct client_event *event)
-{
-    struct bytes raw = payload_member(event, "review");
-    if (raw.size != REVIEW_ID_SIZE + 2)
-        return bytes_of("", 0);
-    struct bytes id = bytes_of(raw.data + 1, REVIEW_ID_SIZE);
-    return review_id_valid(id) ? id : bytes_of("", 0);
+    return events->config.has_review_log && review_act_named(event->name, act);
 }
 
 /* What can be known of a command here; whether it stands is decided by the log. NULL: nothing is
- * wrong with it. */
-static const char *judge_command(struct client_events *events, const struct client_event *event)
+ * wrong with it. `*home` is its review's, good until the next command. */
+static const char *judge_command(struct client_events *events, const struct session *session,
+                                 const struct client_event *event, enum review_act act,
+                                 struct bytes *home)
 {
     struct client_events_stats *stats = &events->stats;
-    struct bytes version = payload_member(event, "version");
+    struct review_payload payload;
     if (!bytes_start_with(event->room, BYTES_LITERAL(REVIEW_ROOM_KIND ":")))
+        return refuse_event_for(&stats->refused_denied, "not_allowed");
+    if (session_user(session).size == 0) /* who has a review has a name */
         return refuse_event_for(&stats->refused_denied, "not_allowed");
     if (event->payload.size > REVIEW_COMMAND_LIMIT)
         return refuse_event_for(&stats->refused_size, "too_large");
-    if (named_review(event).size == 0 || version.size == 0 || !byte_is_digit(version.data[0]))
+    arena_reset(&events->command);
+    if (!review_payload_read(event->payload, act, &events->command, &payload))
         return refuse_event_for(&stats->refused_malformed, "bad_request");
+    *home = review_id_home(payload.review);
     return NULL;
 }
 
@@ -152,11 +141,13 @@ static int64_t spend_all(const struct client_events *events, struct event_sender
     return wait_ms > 0 ? wait_ms : session_spend(session, QUOTA_EVENTS, now_ms);
 }
 
-/* Whether it may go out, if there are not too many. */
+/* Whether it may go out, if there are not too many. `*home`: judge_command(). */
 static const char *judge_event(struct client_events *events, const struct event_sender *sender,
-                               const struct session *session, const struct client_event *event)
+                               const struct session *session, const struct client_event *event,
+                               struct bytes *home)
 {
     struct client_events_stats *stats = &events->stats;
+    enum review_act act;
     assert(session);
     if (!is_name(event->name))
         return refuse_event_for(&stats->refused_malformed, "bad_event_name");
@@ -174,7 +165,8 @@ static const char *judge_event(struct client_events *events, const struct event_
         return refuse_event_for(&stats->refused_denied, "not_allowed");
     if (event->payload.size > events->config.payload_bytes)
         return refuse_event_for(&stats->refused_size, "too_large");
-    const char *problem = is_command(events, event) ? judge_command(events, event) : NULL;
+    const char *problem =
+        is_command(events, event, &act) ? judge_command(events, session, event, act, home) : NULL;
     if (problem)
         return problem;
     if (sender->pending >= events->config.pending)
@@ -253,7 +245,8 @@ const char *client_events_send(struct client_events *events, struct event_sender
                                struct sent_event *sent, int64_t now_ms)
 {
     char id[2 * ID_BYTES + 1];
-    const char *problem = judge_event(events, sender, session, event);
+    struct bytes home = bytes_of("", 0);
+    const char *problem = judge_event(events, sender, session, event, &home);
     assert(sent && sent->answered);
     sent->retry_after_ms = problem ? 0 : spend_all(events, sender, session, now_ms);
     if (sent->retry_after_ms > 0)
@@ -271,9 +264,8 @@ const char *client_events_send(struct client_events *events, struct event_sender
         .room = event->room,
         .traceparent = event->traceparent,
         .tracestate = event->tracestate,
+        .review_home = home,
     };
-    if (is_command(events, event))
-        record.review_home = review_id_home(named_review(event));
     sent->waiter = (struct outlet_waiter){.done = done};
     enum status status =
         events->config.outlet_ops->send(events->config.outlet, &record, &sent->waiter);

@@ -3,8 +3,8 @@
  * every transport. Not here: how an event and its answer look on the wire.
  *
  * Commands about reviews (review.claim, review.release, review.decide) go to the log of reviews, if
- * there is one: from the room of their queue, and no others; with a payload {review, version, ...}
- * of REVIEW_COMMAND_LIMIT bytes.
+ * there is one: from the room of their queue, and no others; of a session with a user; with a payload
+ * of REVIEW_COMMAND_LIMIT bytes that dispatchers can read (review_command.h).
  *
  * An event is answered when the broker has it. A client that hears no answer sends it again
  * with the same id; consumers drop what they have seen (hazards 27). */

@@ -6,6 +6,7 @@
 
 #include "mem.h"
 #include "policy.h"
+#include "review_command.h"
 #include "review_id.h"
 #include "suite.h"
 
@@ -19,7 +20,8 @@ struct session {
 enum status session_may_send(const struct session *session, struct bytes event)
 {
     (void)session;
-    if (bytes_equal_string(event, "task.cancel") || bytes_equal_string(event, "review.claim"))
+    if (bytes_equal_string(event, "task.cancel") || bytes_equal_string(event, "review.claim") ||
+        bytes_equal_string(event, "review.decide"))
         return STATUS_OK;
     return bytes_equal_string(event, "review.done") ? STATUS_DENIED : STATUS_NOT_FOUND;
 }
@@ -316,6 +318,64 @@ END_TEST
 #define HOME "0123456789abcdef0123456789abcdef"
 #define REVIEW HOME "-0123456789abcdef"
 
+static void start_with_review_log(void)
+{
+    start(100);
+    const struct client_events_config config = {.outlet_ops = &outlet_ops,
+                                                .payload_bytes = 100000,
+                                                .has_review_log = true,
+                                                .pending = 100,
+                                                .rate = 10,
+                                                .burst = 100,
+                                                .random = fill};
+    client_events_free(events);
+    events = client_events_new(&config);
+}
+
+/* What no dispatcher could read would be answered, and nobody would ever hear of it again. */
+START_TEST(a_command_that_nobody_could_read_is_refused)
+{
+#define ABOUT "{\"review\":\"" REVIEW "\",\"version\":1"
+    static const struct {
+        const char *name, *payload, *problem;
+    } cases[] = {
+        {"review.claim", "{\"review\":\"" REVIEW "\",\"version\":0}", "bad_request"},
+        {"review.claim", "{\"review\":\"" REVIEW "\",\"version\":1.5}", "bad_request"},
+        {"review.claim", "{\"review\":\"" REVIEW "\",\"version\":4294967296}", "bad_request"},
+        {"review.claim", ABOUT ",\"take\":\"yes\"}", "bad_request"},
+        {"review.claim", ABOUT ",\"take\":true}", "sent"},
+        {"review.decide", ABOUT "}", "bad_request"},
+        {"review.decide", ABOUT ",\"decision\":\"\"}", "bad_request"},
+        {"review.decide", ABOUT ",\"decision\":null}", "bad_request"},
+        {"review.decide", ABOUT ",\"decision\":\"approve\",\"comment\":null}", "bad_request"},
+        {"review.decide", ABOUT ",\"decision\":\"approve\",\"comment\":\"a\\u0000\"}",
+         "bad_request"},
+        {"review.decide", ABOUT ",\"decision\":\"approve\",\"comment\":\"\"} ", "sent"},
+        {"review.decide", ABOUT ",\"decision\":\"approve\",\"data\":[null,{\"a\":1}]}", "sent"},
+        {"review.decide", ABOUT ",\"decision\":\"approve\"", "bad_request"},
+    };
+    start_with_review_log();
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        const struct client_event command = {.name = bytes_of_string(cases[i].name),
+                                             .room = BYTES_LITERAL("review:legal"),
+                                             .payload = bytes_of_string(cases[i].payload)};
+        const char *problem = send_at(&command, 0);
+        ck_assert_msg(strcmp(problem, cases[i].problem) == 0, "case %zu: %s", i, problem);
+    }
+    /* Nor could a review be had by nobody. */
+    session = (struct session){.user = ""};
+    const struct client_event claim = {.name = BYTES_LITERAL("review.claim"),
+                                       .room = BYTES_LITERAL("review:legal"),
+                                       .payload = BYTES_LITERAL(ABOUT "}")};
+    ck_assert_str_eq(send_at(&claim, 0), "not_allowed");
+    session = (struct session){0};
+    while (sender.sent)
+        free(client_events_take(&sender));
+    client_events_free(events);
+#undef ABOUT
+}
+END_TEST
+
 /* The queue's reviewers command, by the review's home; a payload without a review or a version is no
  * command. */
 START_TEST(a_command_about_a_review_goes_to_their_log)
@@ -336,16 +396,7 @@ START_TEST(a_command_about_a_review_goes_to_their_log)
         {"review:legal", "", "bad_request"},
         {"review:legal", large, "too_large"},
     };
-    start(100);
-    struct client_events_config config = {.outlet_ops = &outlet_ops,
-                                          .payload_bytes = 100000,
-                                          .has_review_log = true,
-                                          .pending = 100,
-                                          .rate = 10,
-                                          .burst = 100,
-                                          .random = fill};
-    client_events_free(events);
-    events = client_events_new(&config);
+    start_with_review_log();
     memset(large, ' ', REVIEW_COMMAND_LIMIT + 1);
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         const struct client_event claim = {.name = BYTES_LITERAL("review.claim"),
@@ -369,7 +420,8 @@ START_TEST(a_command_about_a_review_goes_to_their_log)
 }
 END_TEST
 
-TEST_PROGRAM("client_events", a_command_about_a_review_goes_to_their_log, a_source_is_a_persons,
+TEST_PROGRAM("client_events", a_command_about_a_review_goes_to_their_log,
+             a_command_that_nobody_could_read_is_refused, a_source_is_a_persons,
              what_becomes_a_header_is_plain_and_short,
              an_event_goes_out_with_whose_it_is_and_is_answered,
              what_may_not_be_sent_is_refused_with_a_word, a_burst_passes_and_then_the_rate_holds,
