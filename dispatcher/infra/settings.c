@@ -6,11 +6,16 @@
  * conversions below are plain casts: every maximum fits its type. */
 #include "settings.h"
 
+#include <assert.h>
 #include <stddef.h>
 #include <string.h>
 
+#include "topic_uses.h"
+
 /* What it is about, who and by which command, and its rooms: generously. */
 enum { REVIEW_UPDATE_BYTES = 4 * REVIEW_TEXT_LIMIT };
+
+enum { INPUT_TOPICS_MOST = 100, TOPICS_MOST = INPUT_TOPICS_MOST + 5 };
 
 #define TARGET(field) offsetof(struct settings, field)
 
@@ -55,7 +60,7 @@ static const struct setting table[] = {
      .offset = TARGET(input_topics),
      .default_text = "tasks.events",
      .minimum = 1,
-     .maximum = 100,
+     .maximum = INPUT_TOPICS_MOST,
      .help = "Where task events are read."},
     {.path = "dispatcher.dead_letter_topic",
      .type = SETTING_STRING,
@@ -324,20 +329,42 @@ struct config_group settings_group(struct settings *settings)
         .settings = table, .count = sizeof(table) / sizeof(table[0]), .target = settings};
 }
 
-/* Of one topic, what belongs to another would be taken for its own. */
-static void check_review_topics(const struct settings *settings, struct problems *problems)
+/* Decisions may be events for rules: they are read with the input then. */
+static bool is_input(const struct settings *settings, const char *topic)
 {
-    const char *const others[] = {settings->dead_letter_topic, settings->audit_topic,
-                                  settings->state_topic, settings->review_decisions_topic};
-    bool is_shared = false;
-    for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
-        is_shared = is_shared || strcmp(settings->review_log, others[i]) == 0;
     for (size_t i = 0; i < settings->input_topics.count; i++)
-        is_shared = is_shared || strcmp(settings->review_log, settings->input_topics.items[i]) == 0;
-    if (is_shared)
-        problems_add(problems, 0, 0,
-                     "dispatcher.review.log: %s is another topic of the dispatcher's",
-                     settings->review_log);
+        if (strcmp(topic, settings->input_topics.items[i]) == 0)
+            return true;
+    return false;
+}
+
+static void check_dispatcher_topics(const struct settings *settings, const struct layout *layout,
+                                    struct problems *problems)
+{
+    bool keeps_reviews = settings->review_log != NULL;
+    const char *decisions = keeps_reviews && !is_input(settings, settings->review_decisions_topic)
+                                ? settings->review_decisions_topic
+                                : NULL;
+    const struct topic_use others[] = {
+        {"dispatcher.dead_letter_topic", settings->dead_letter_topic},
+        {"dispatcher.audit_topic", settings->audit == AUDIT_OFF ? NULL : settings->audit_topic},
+        {"dispatcher.state_topic", settings->state_topic},
+        {"dispatcher.review.log", settings->review_log},
+        {"dispatcher.review.decisions_topic", decisions},
+    };
+    struct topic_use uses[TOPICS_MOST];
+    size_t count = 0;
+    assert(settings->input_topics.count <= INPUT_TOPICS_MOST); /* the table */
+    for (; count < settings->input_topics.count; count++)
+        uses[count] =
+            (struct topic_use){"dispatcher.input_topics", settings->input_topics.items[count]};
+    for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
+        uses[count++] = others[i];
+    topic_uses_check(uses, count, layout, problems);
+}
+
+static void check_reviews(const struct settings *settings, struct problems *problems)
+{
     if (settings->delivery == DELIVERY_AT_LEAST_ONCE)
         problems_add(problems, 0, 0,
                      "dispatcher.review.log: who has a review is decided in transactions, which "
@@ -378,7 +405,8 @@ void settings_finish(struct settings *settings, const struct shared_config *shar
     if (settings->review_log && settings->review_log[0] == '\0')
         settings->review_log = NULL;
     if (settings->review_log)
-        check_review_topics(settings, problems);
+        check_reviews(settings, problems);
+    check_dispatcher_topics(settings, shared->layout, problems);
     check_review_timers(settings, problems);
 }
 

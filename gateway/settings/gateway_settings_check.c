@@ -18,6 +18,7 @@
 #include "hub.h"
 #include "presence.h"
 #include "token_sources.h"
+#include "topic_uses.h"
 
 enum {
     SECRET_MINIMUM = 32, /* bytes of a key for HMAC-SHA256: a shorter one can be guessed sooner */
@@ -244,25 +245,17 @@ static void check_peers(const struct gateway_settings *settings, struct problems
                      "gateway.peers.timeout: must be below gateway.socketio.ping_timeout");
 }
 
-/* Its records could not be told from others, and it is compacted. */
-static void check_presence_topic(const struct gateway_settings *settings,
+static void check_gateway_topics(const struct gateway_settings *settings,
                                  const struct layout *layout, struct problems *problems)
 {
-    const char *topic = settings->presence_topic, *other = NULL;
-    static const char state[] = LAYOUT_STATE_SUFFIX;
-    size_t size = strlen(topic), suffix = sizeof(state) - 1;
-    if (settings->control_topic && strcmp(topic, settings->control_topic) == 0)
-        other = "gateway.control.topic";
-    else if (settings->events_topic && strcmp(topic, settings->events_topic) == 0)
-        other = "gateway.client_events.topic";
-    else if (layout && layout_topic_find(layout, bytes_of(topic, size)))
-        other = "rooms, of messages";
-    else if (layout && size > suffix && strcmp(topic + size - suffix, state) == 0 &&
-             layout_topic_find(layout, bytes_of(topic, size - suffix)))
-        other = "rooms, of their state";
-    if (other)
-        problems_add(problems, 0, 0, "gateway.presence.topic: %s: is that of %s, too", topic,
-                     other);
+    const struct topic_use uses[] = {
+        {"gateway.client_events.topic", settings->events_topic},
+        {"gateway.client_events.review_log", settings->review_log},
+        {"gateway.control.topic", settings->control_topic},
+        {"gateway.presence.topic",
+         settings->presence_rooms.count > 0 ? settings->presence_topic : NULL},
+    };
+    topic_uses_check(uses, sizeof(uses) / sizeof(uses[0]), layout, problems);
 }
 
 /* A kind that the layout does not have has no rooms. */
@@ -279,8 +272,6 @@ static void check_presence(const struct gateway_settings *settings,
     if (settings->presence_rooms.count > 0 &&
         (!settings->presence_topic || !settings->presence_topic[0]))
         problems_add(problems, 0, 0, "gateway.presence.topic: is needed for presence.rooms");
-    else if (settings->presence_rooms.count > 0)
-        check_presence_topic(settings, layout, problems);
     /* Else it would be refused for ever, and all that is written with it be written again. */
     if (settings->presence_rooms.count > 0 && record_bytes < PRESENCE_RECORD_BYTES)
         problems_add(problems, 0, 0,
@@ -306,13 +297,6 @@ static void settle_review_log(struct gateway_settings *settings)
 /* Such an event could never be sent, and would be refused as if the broker were slow. */
 static void check_events(const struct gateway_settings *settings, struct problems *problems)
 {
-    if (settings->review_log && settings->events_topic &&
-        strcmp(settings->review_log, settings->events_topic) == 0)
-        problems_add(
-            problems, 0, 0,
-            "gateway.client_events.review_log: %s: is that of gateway.client_events.topic, "
-            "too",
-            settings->review_log);
     if (settings->events_buffered_bytes < settings->event_bytes + EVENT_HEADERS_BYTES)
         problems_add(problems, 0, 0,
                      "gateway.client_events.buffered_bytes: holds not even one event of "
@@ -385,6 +369,7 @@ void gateway_settings_finish(struct gateway_settings *settings, const struct sha
     check_cookie("gateway.sse.cookie", settings->sse_cookie, problems);
     check_keys(settings, problems);
     check_proxies(settings, problems);
+    check_gateway_topics(settings, shared->layout, problems);
     check_presence(settings, shared, problems);
     check_peers(settings, problems);
     check_events(settings, problems);

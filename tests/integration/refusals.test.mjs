@@ -215,8 +215,8 @@ describe('gateway: what --check-config finds', LIMIT, () => {
     it('reviews: their log is of nothing else, needs transactions and room', () => withWorld('refusals-reviews', { broker: 'none' }, async (world) => {
         const log = { log: 'reviews.log' };
         for (const [program, settings, pattern] of [
-            ['dispatcher', { dispatcher: { review: { log: 'tasks.events' } } }, /dispatcher\.review\.log: tasks\.events is another topic/],
-            ['dispatcher', { dispatcher: { review: { ...log, decisions_topic: 'reviews.log' } } }, /dispatcher\.review\.log: reviews\.log is another topic/],
+            ['dispatcher', { dispatcher: { review: { log: 'tasks.events' } } }, /dispatcher\.review\.log: tasks\.events: is that of dispatcher\.input_topics/],
+            ['dispatcher', { dispatcher: { review: { ...log, decisions_topic: 'reviews.log' } } }, /dispatcher\.review\.decisions_topic: reviews\.log: is that of dispatcher\.review\.log/],
             ['dispatcher', { dispatcher: { review: log, delivery: 'at-least-once' } }, /dispatcher\.review\.log: .*transactions/],
             ['dispatcher', { dispatcher: { review: log, limits: { notification_size: '8KiB' } } }, /notification_size: an update of a review/],
             ['dispatcher', { dispatcher: { review: { ...log, log_partitions: 0 } } }, /log_partitions/],
@@ -226,6 +226,30 @@ describe('gateway: what --check-config finds', LIMIT, () => {
             ['gateway', { gateway: { client_events: { review_log: 'reviews.log' } } }],
         ]) {
             const file = world.writeConfiguration('reviews', { gatewayPort: 8080 }, settings);
+            const { code, text } = await outcome(world, PROGRAMS[program], ['--config', file, '--check-config']);
+            assert.equal(code, pattern ? 1 : 0, text);
+            if (pattern)
+                assert.match(text, pattern);
+        }
+    }));
+    it('no topic has two uses', () => withWorld('refusals-topics', { broker: 'none' }, async (world) => {
+        for (const [program, settings, pattern] of [
+            ['dispatcher', { dispatcher: { dead_letter_topic: 'tasks.events' } }, /dispatcher\.dead_letter_topic: tasks\.events: is that of dispatcher\.input_topics/],
+            ['dispatcher', { dispatcher: { audit_topic: 'tasks.events' } }, /dispatcher\.audit_topic: tasks\.events: is that of dispatcher\.input_topics/],
+            ['dispatcher', { dispatcher: { audit: 'off', audit_topic: 'tasks.events' } }],
+            ['dispatcher', { dispatcher: { state_topic: 'tasks.audit' } }, /dispatcher\.state_topic: tasks\.audit: is that of dispatcher\.audit_topic/],
+            ['dispatcher', { dispatcher: { input_topics: ['a', 'b', 'a'] } }, /dispatcher\.input_topics: a: is that of dispatcher\.input_topics/],
+            ['dispatcher', { dispatcher: { input_topics: ['a b'] } }, /dispatcher\.input_topics: a b: no name of a topic/],
+            ['dispatcher', { dispatcher: { state_topic: 'fanout.tenant' } }, /dispatcher\.state_topic: fanout\.tenant: is that of rooms, of messages/],
+            ['dispatcher', { dispatcher: { input_topics: ['tasks.events', 'reviews.decisions'], review: { log: 'reviews.log' } } }],
+            ['gateway', { gateway: { client_events: { topic: 'fanout.tenant' } } }, /gateway\.client_events\.topic: fanout\.tenant: is that of rooms/],
+            ['gateway', { gateway: { client_events: { review_log: 'fanout.tenant.state' } } }, /review_log: fanout\.tenant\.state: is that of rooms, of their state/],
+            ['gateway', { gateway: { control: { topic: 'clients.events' } } }, /gateway\.control\.topic: clients\.events: is that of gateway\.client_events\.topic/],
+            ['gateway', { gateway: { control: { topic: 'orders/all' } } }, /gateway\.control\.topic: orders\/all: no name of a topic/],
+            ['gateway', { gateway: { client_events: { review_log: 'reviews.log' }, presence: { rooms: ['task'], topic: 'reviews.log' } } }, /presence\.topic: reviews\.log: is that of gateway\.client_events\.review_log/],
+            ['gateway', { gateway: { control: { topic: '' }, client_events: { review_log: '' } } }],
+        ]) {
+            const file = world.writeConfiguration('topics', { gatewayPort: 8080 }, settings);
             const { code, text } = await outcome(world, PROGRAMS[program], ['--config', file, '--check-config']);
             assert.equal(code, pattern ? 1 : 0, text);
             if (pattern)
