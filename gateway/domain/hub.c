@@ -57,6 +57,9 @@ struct hub *hub_new(const struct hub_config *config, const struct lane_source_op
     assert(config->rooms_per_record > 0 && config->rooms_per_record <= HUB_ROOMS_OF_RECORD_MOST);
     assert((!config->recovery || config->key_count > 0) && config->key_count <= HUB_KEYS_MOST);
     hub->config = *config;
+    /* Else who hears nothing for long could not come back, whatever it has missed. */
+    if (hub->config.cursor_lag_bytes > config->catch_up_bytes / 2)
+        hub->config.cursor_lag_bytes = config->catch_up_bytes / 2;
     hub->source_ops = source_ops;
     hub->source = source;
     if (config->quotas) {

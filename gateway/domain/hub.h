@@ -102,7 +102,9 @@ struct hub_config {
     int64_t
         behind_timeout_ms; /* a session that makes no progress for so long while behind is closed */
     int64_t truncation_confirm_ms; /* a cursor beyond the broker's end is given up after so long */
-    uint64_t cursor_lag_bytes; /* a client whose cursor is further behind its lane gets a new one */
+    uint64_t
+        cursor_lag_bytes;    /* a client whose cursor is further behind its lane gets a new one; at
+                                  most half of catch_up_bytes counts */
     uint64_t catch_up_bytes; /* horizon: a cursor further behind than this gives a fresh session */
     unsigned scans;          /* concurrent scans */
     size_t read_back_bytes;  /* of what scans have read, kept for others, all lanes together */

@@ -260,7 +260,8 @@ static const struct setting table[] = {
                 "so many bytes in all lanes together, with all that is made of them for clients. "
                 "Catching up holds no more than this beyond limits.ring and the sessions' queues."),
     SETTING(SIZE, "recovery.cursor_lag", cursor_lag_bytes, "1MiB", RANGE(4 * KIB, 1024 * GIB),
-            .help = "A client whose cursor is further behind than this gets a new one."),
+            .help = "A client whose cursor is further behind than this, or than half of "
+                    "recovery.horizon, gets a new one."),
     SETTING(DURATION, "recovery.truncation_confirm", truncation_confirm_ms, "5s", RANGE(0, HOURS),
             .help = "How long a log must be shorter than a cursor before that is believed."),
     SETTING(INTEGER, "recovery.scans", scans, "4", RANGE(1, 64),

@@ -155,7 +155,7 @@ void gateway_start(struct gateway *gateway, const char *rooms_yaml, const char *
     struct hub_config config = hand_config(gateway->layout, gateway->policy);
     config.ring_bytes = RING;
     config.lane_linger_ms = LINGER_MS;
-    config.cursor_lag_bytes = LAG;
+    config.cursor_lag_bytes = world.lag ? world.lag : LAG;
     config.catch_up_bytes = HORIZON;
     config.read_back_bytes = 0;
     config.history = (struct history_limits){.messages = 8,

@@ -19,6 +19,7 @@ struct returning_world {
     struct session *session; /* the client's newest */
     int64_t end, now_ms;     /* of the log; of the hub */
     unsigned rooms;          /* of a session; 0: as many as hand_config() lets it */
+    uint64_t lag;            /* cursor_lag_bytes; 0: far below the horizon */
     int takes; /* deliveries that the client still gets before it is cut off; -1: any number */
     const struct quotas_config *quotas;
     bool presence; /* tasks and users have it */
@@ -38,7 +39,7 @@ struct gateway {
     struct policy *policy;
 };
 
-/* With `world.rooms` and `world.quotas`. NULL: the default layout; the policy of hand_policy(). */
+/* With `world.rooms`, `world.lag` and `world.quotas`. NULL: the default layout; the policy of hand_policy(). */
 void gateway_start(struct gateway *gateway, const char *rooms_yaml, const char *access_yaml);
 
 /* Closes the session that the client has, too. */
