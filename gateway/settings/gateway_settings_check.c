@@ -326,6 +326,16 @@ static void check_policy(const struct gateway_settings *settings,
 
 /* ---- All ---- */
 
+/* Where there is one tenant alone it does no harm. */
+static void warn_of_share(int64_t share, int64_t whole, const char *setting, const char *of,
+                          struct problems *warnings)
+{
+    if (share >= whole)
+        problems_add(warnings, 0, 0,
+                     "%s: is not below %s: one tenant may leave nothing for the others", setting,
+                     of);
+}
+
 /* What is allowed, and wise only for a while. */
 static void find_warnings(const struct gateway_settings *settings, struct problems *warnings)
 {
@@ -339,6 +349,11 @@ static void find_warnings(const struct gateway_settings *settings, struct proble
                          "keys, and with them be any user; use https://",
                          settings->token_sources_node ? ".sources" : "");
     }
+    warn_of_share(settings->history_tenant_buffered, settings->history_buffered,
+                  "gateway.history.tenant_buffered", "gateway.history.buffered", warnings);
+    if (settings->presence_rooms.count > 0)
+        warn_of_share(settings->presence_tenant_entries, settings->presence_entries,
+                      "gateway.presence.tenant_entries", "gateway.presence.entries", warnings);
     /* An address is always there by now: development mode has put in the loopback one. */
     if (settings->auth_mode == GATEWAY_AUTH_DEVELOPMENT &&
         strncmp(settings->address, "127.", 4) != 0 && strcmp(settings->address, "::1") != 0 &&

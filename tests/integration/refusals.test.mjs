@@ -212,6 +212,15 @@ describe('gateway: what --check-config finds', LIMIT, () => {
         assert.match(gateway.text(), /warning configuration warning=.*over http:/);
         assert.doesNotMatch(good.text + bad.text + gateway.text(), /hunter2/);
     }));
+    it('a share of a tenant that is the whole is warned of', () => withWorld('refusals-shares', { broker: 'none' }, async (world) => {
+        const { code, text } = await check(world, { history: { buffered: '32MiB' }, presence: { rooms: ['task'], entries: 100000 } });
+        assert.equal(code, 0, text);
+        assert.match(text, /warning: gateway\.history\.tenant_buffered: is not below gateway\.history\.buffered/);
+        assert.match(text, /warning: gateway\.presence\.tenant_entries: is not below gateway\.presence\.entries/);
+        const good = await check(world, { history: { buffered: '33MiB' }, presence: { entries: 100000 } });
+        assert.equal(good.code, 0, good.text);
+        assert.doesNotMatch(good.text, /warning/);
+    }));
     it('reviews: their log is of nothing else, needs transactions and room', () => withWorld('refusals-reviews', { broker: 'none' }, async (world) => {
         const log = { log: 'reviews.log' };
         for (const [program, settings, pattern] of [
