@@ -14,7 +14,12 @@
 #include "instant.h"
 #include "order_writer.h"
 
-enum { EXIT_NO_ORDER = 2, WRITE_TIMEOUT_MS = 15000, YEARS_MOST_MS_DIGITS = 9 };
+enum {
+    EXIT_NO_ORDER = 2,
+    WRITE_TIMEOUT_MS = 15000,
+    YEARS_MOST_MS_DIGITS = 9,
+    AHEAD_MOST_MS = 60000, /* of a time of somebody else's clock */
+};
 
 /* Any of them means an order: one without its kind is refused, and not taken for the wish to start
  * a gateway. */
@@ -69,6 +74,18 @@ static bool read_times(const struct order_arguments *arguments, struct order *or
     else if (expires && !instant_parse(bytes_of_string(expires), &order->expires_ms))
         return false;
     return true;
+}
+
+/* What is well formed and yet nobody's wish: it would do nothing, or keep everybody out. NULL: neither. */
+static const char *times_problem(const struct order_arguments *arguments, const struct order *order)
+{
+    int64_t now_ms = wall_ms();
+    if (!arguments->lift && order->expires_ms <= now_ms)
+        return "--expires: that time is over, and the order would be, too";
+    if (order->not_before_ms > now_ms + AHEAD_MOST_MS)
+        return "--not-before: is ahead, and until then fresh tokens would be worth nothing either "
+               "(that is what disconnect does)";
+    return NULL;
 }
 
 /* NULL, or what is wrong. The tenant has to be said even if it is the empty one: left out by
@@ -131,6 +148,9 @@ static int order_of_arguments(const struct order_arguments *arguments, struct or
     if (!read_times(arguments, order))
         return no_order("a time is 2026-12-01T08:00:00Z, a span from now 30s, 15m, 24h or 7d",
                         NULL);
+    problem = times_problem(arguments, order);
+    if (problem)
+        return no_order(problem, NULL);
     order->room = bytes_of_string(arguments->room);
     order->reason = bytes_of_string(arguments->reason);
     order->lifted = arguments->lift;

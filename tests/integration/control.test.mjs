@@ -253,7 +253,7 @@ test('control: the topic, the limit, and the command', { timeout: 180000 * SLOW 
     await eventually(() => early.socket.connected, { what: 'the client that has waited' });
 
     for (const args of [['kick', '--tenant', 'acme'], ['disconnect'], ['disconnect', '--tenant', 'acme', '--user', 'a', '--token', 'b'], ['leave', '--tenant', 'acme'],
-        ['disconnect', '--tenant', 'acme', '--room', 'task:1'], ['disconnect', '--tenant', 'acme', '--expires', 'soon'], ['disconnect', '--tenant', 'acme', '--not-before', 'now'], ['disconnect', '--tenant', 'a\nb']])
+        ['disconnect', '--tenant', 'acme', '--room', 'task:1'], ['disconnect', '--tenant', 'acme', '--expires', 'soon'], ['disconnect', '--tenant', 'acme', '--expires', '2026-01-01T00:00:00Z'], ['disconnect', '--tenant', 'acme', '--expires', '0s'], ['not_before', '--tenant', 'acme', '--not-before', '2999-01-01T00:00:00Z'], ['disconnect', '--tenant', 'acme', '--not-before', 'now'], ['disconnect', '--tenant', 'a\nb']])
         assert.equal((await command(config, ...args)).code, 2, args.join(' '));
     const dry = await command(config, 'disconnect', '--tenant', 'acme', '--user', 'usr_test', '--reason', 'left', '--dry-run');
     assert.match(dry.stdout, /key +\["acme","user","usr_test","disconnect"\]/);
