@@ -44,7 +44,8 @@ static int read_digits(struct bytes text, size_t *at, size_t count)
 /* RFC 3339 lets T and Z be small. */
 static bool skip_character(struct bytes text, size_t *at, char expected)
 {
-    if (*at >= text.size || (text.data[*at] | 0x20) != (expected | 0x20))
+    if (*at >= text.size ||
+        (text.data[*at] != expected && text.data[*at] != (uint8_t)(expected | 0x20)))
         return false;
     (*at)++;
     return true;
