@@ -87,7 +87,7 @@ test('two claim at once, and one has it on every screen', { timeout: 240000 * SL
     assert.equal(alert.reviewId, id, 'the alert names the review');
     assert.deepEqual(ann.now('42'), {
         id, version: 1, state: 'open', queue: 'legal', reason: 'is 42 right?', priority: 'normal', title: 'Look at 42', taskId: '42',
-        tenantId: 'acme', projectId: 'prj_test', userId: 'owner', type: 'extraction',
+        tenantId: 'acme', projectId: 'prj_test', userId: 'owner', type: 'extraction', decisions: ['approve', 'reject', 'edit'],
     });
 
     assert.deepEqual(await Promise.all([ann.command('claim', '42', {}, 'of-ann'), bob.command('claim', '42', {}, 'of-bob')]), [{ ok: true }, { ok: true }]);
