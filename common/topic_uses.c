@@ -4,18 +4,13 @@
 #include <assert.h>
 #include <string.h>
 
-static bool has_topic(const struct topic_use *use)
-{
-    return use->topic && use->topic[0] != '\0';
-}
-
 /* As Kafka has it. */
 static bool is_topic_name(const char *name)
 {
     static const char characters[] =
         "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
     size_t size = strlen(name);
-    return size <= KAFKA_TOPIC_LIMIT && strspn(name, characters) == size &&
+    return size > 0 && size <= KAFKA_TOPIC_LIMIT && strspn(name, characters) == size &&
            strcmp(name, ".") != 0 && strcmp(name, "..") != 0;
 }
 
@@ -38,17 +33,17 @@ void topic_uses_check(const struct topic_use *uses, size_t count, const struct l
     for (size_t i = 0; i < count; i++) {
         const char *other = NULL;
         assert(uses[i].setting);
-        if (!has_topic(&uses[i]))
+        if (!uses[i].topic)
             continue;
         if (!is_topic_name(uses[i].topic)) {
             problems_add(problems, 0, 0,
-                         "%s: %s: no name of a topic, which has up to %d letters, digits, dots, _ "
+                         "%s: %s: no name of a topic, which has 1 to %d letters, digits, dots, _ "
                          "and -",
                          uses[i].setting, uses[i].topic, KAFKA_TOPIC_LIMIT);
             continue;
         }
         for (size_t k = 0; k < i && !other; k++)
-            if (has_topic(&uses[k]) && strcmp(uses[i].topic, uses[k].topic) == 0)
+            if (uses[k].topic && strcmp(uses[i].topic, uses[k].topic) == 0)
                 other = uses[k].setting;
         if (!other && layout)
             other = use_in_layout(layout, uses[i].topic);

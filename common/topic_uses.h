@@ -9,10 +9,10 @@
 
 struct topic_use {
     const char *setting;
-    const char *topic; /* NULL or empty: it is not used */
+    const char *topic; /* NULL: none is used */
 };
 
-/* Adds a problem for each topic that is none, is another's before it in the list too, or is one of the
+/* Adds a problem for each topic that is none, empty texts among them, is another's before it in the list too, or is one of the
  * layout's (NULL: that is not known), or of their state. */
 void topic_uses_check(const struct topic_use *uses, size_t count, const struct layout *layout,
                       struct problems *problems);

@@ -248,6 +248,7 @@ describe('gateway: what --check-config finds', LIMIT, () => {
             ['dispatcher', { dispatcher: { audit: 'off', audit_topic: 'tasks.events' } }],
             ['dispatcher', { dispatcher: { state_topic: 'tasks.audit' } }, /dispatcher\.state_topic: tasks\.audit: is that of dispatcher\.audit_topic/],
             ['dispatcher', { dispatcher: { input_topics: ['a', 'b', 'a'] } }, /dispatcher\.input_topics: a: is that of dispatcher\.input_topics/],
+            ['dispatcher', { dispatcher: { input_topics: ['tasks.events', ''] } }, /dispatcher\.input_topics: : no name of a topic/],
             ['dispatcher', { dispatcher: { input_topics: ['a b'] } }, /dispatcher\.input_topics: a b: no name of a topic/],
             ['dispatcher', { dispatcher: { state_topic: 'fanout.tenant' } }, /dispatcher\.state_topic: fanout\.tenant: is that of rooms, of messages/],
             ['dispatcher', { dispatcher: { input_topics: ['tasks.events', 'reviews.decisions'], review: { log: 'reviews.log' } } }],
