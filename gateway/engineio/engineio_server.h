@@ -175,5 +175,9 @@ bool engineio_writer_has_room(const struct engineio_writer *writer);
 /* One message of several parts. */
 void engineio_writer_text(struct engineio_writer *writer, const struct bytes *parts, size_t count);
 void engineio_writer_binary(struct engineio_writer *writer, struct bytes data);
+/* What was written is large: to a socket nothing more goes with it, and the rest when the socket
+ * takes more. What it does not take is copied, for this one client. Of a poll, the answer is one
+ * copy in any case, and nothing changes. */
+void engineio_writer_close(struct engineio_writer *writer);
 
 #endif

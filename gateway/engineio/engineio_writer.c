@@ -97,6 +97,13 @@ void engineio_writer_binary(struct engineio_writer *writer, struct bytes data)
     engineio_append_binary(writer->out, data);
 }
 
+void engineio_writer_close(struct engineio_writer *writer)
+{
+    assert(buffer_size(writer->out) >= writer->start);
+    if (writer->websocket)
+        writer->limit = 0;
+}
+
 void writer_packet(struct engineio_writer *writer, enum engineio_packet_type type)
 {
     uint8_t text = (uint8_t)('0' + type);

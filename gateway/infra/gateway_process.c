@@ -27,7 +27,7 @@
 enum {
     TOKENS_WAITING_BYTES = 64 * 1024 * 1024,
     STREAM_WRITE_BYTES = 64 * 1024,
-    STATE_CHUNK_BYTES = 64 * 1024, /* of a state, in one event */
+    STATE_CHUNK_BYTES = 16 * 1024, /* of a state, in one event, and in one write */
     VIEW_IDLE_MS = 10 * 60 * 1000, /* what a lane shows is kept so long for the next who asks */
     DESCRIPTORS_LEAST = 2 * LWS_SERVER_RESERVE,
 };

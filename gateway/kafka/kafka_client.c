@@ -47,7 +47,10 @@ static void set_client_properties(rd_kafka_conf_t *conf, const struct kafka_clie
     /* Else librdkafka, once it has met a full queue, looks again only after up to a second. */
     if (kafka_has_queue_backoff())
         set_default_property(conf, settings, "fetch.queue.backoff.ms", "2");
-    if (options->mock)
+    /* Who reads up to an end, and no further, hears of it from a fetch that found nothing: behind the
+     * last record stands a transaction's marker. */
+    if (options->mock || options->purpose == KAFKA_PURPOSE_SCAN ||
+        options->purpose == KAFKA_PURPOSE_LOAD)
         set_default_property(conf, settings, "fetch.wait.max.ms", "10");
     if (options->purpose == KAFKA_PURPOSE_SCAN) {
         /* What is fetched beyond a scan's end is thrown away. */

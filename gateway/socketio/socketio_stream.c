@@ -208,6 +208,7 @@ bool socketio_stream_write(struct adapter_socket *socket, struct engineio_writer
         break;
     case DELIVERY_STATE:
         stream_write_state(socket, writer, delivery);
+        engineio_writer_close(writer); /* thousands may open one room at once */
         break;
     case DELIVERY_JOINED: /* the cursor that names the room goes first (hazards 2) */
         write_event(socket, writer, room_body(adapter, "subscribed", delivery), delivery->cursor);

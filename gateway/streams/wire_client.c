@@ -286,8 +286,9 @@ static void move_buffer(struct buffer *from, struct buffer *to)
     buffer_deinit(from); /* who has nothing to say keeps no memory */
 }
 
-/* At most write_bytes at a time, so that clients take turns. What is not pulled stays in the ring
- * of its lane or in Kafka. */
+/* At most write_bytes at a time, so that clients take turns, and of a state one step: what the
+ * socket does not take is copied, and thousands may open one room at once. What is not pulled stays
+ * in the ring of its lane or in Kafka. */
 static void client_pull(struct wire_client *client, struct buffer *out)
 {
     struct wire_clients *clients = client->clients;
@@ -299,6 +300,8 @@ static void client_pull(struct wire_client *client, struct buffer *out)
         }
         clients->stats.messages_out++;
         clients->ops->deliver(client, &delivery, out);
+        if (delivery.kind == DELIVERY_STATE && out != &client->held)
+            return;
     }
 }
 

@@ -13,7 +13,7 @@ fanout_cache=${TESTS_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/smartstack}/bench
 fanout_uws=@trufflesuite/uws-js-unofficial@20.30.0-unofficial.0 # uWebSockets.js with its binary, which npm does not have otherwise
 fanout_secret="benchmarks need a secret of 32 bytes"
 fanout_dir=${fanout_dir:-}
-fanout_gateway=${fanout_gateway:-$build_dir/gateway/gateway
+fanout_gateway=${fanout_gateway:-$build_dir/gateway/gateway}
 
 fanout_has() {
     command -v "$1" > /dev/null

@@ -11,6 +11,10 @@
  * --patience runs out. The first `stall` clients do not read from `before` seconds on until all is
  * produced. SIGUSR1: the latencies since the last time, as a line.
  *
+ * --items N: the notifications are about N items of their room in turn, to each room alike. --state N:
+ * the first N clients ask for what their rooms show. --together: nobody joins before all are
+ * connected.
+ *
  * With --standby it is a storm: load_storm.h. */
 #include <arpa/inet.h>
 #include <getopt.h>
@@ -29,6 +33,10 @@ static void connect_all(struct load *load, const struct plan *plan, double *seco
     double start = now_s(), cpu_start = server_cpu_us(plan->pid);
     while (load_counts(load)->ready < plan->load.clients) {
         load_turn(load, 10);
+        if (load_counts(load)->waiting == plan->load.clients) {
+            start = now_s();
+            load_join(load);
+        }
         if (now_s() - start > 120 || load_counts(load)->closed) {
             fprintf(stderr, "bench_load: %llu of %u ready, %llu closed\n",
                     (unsigned long long)load_counts(load)->ready, plan->load.clients,
@@ -111,6 +119,8 @@ static int run(const struct plan *plan)
            "delivery\":%.1f,\"p50_ms\":%.3f,\"p99_ms\":%.3f,"
            "\"stalled_p99_ms\":%.3f,\"lost\":%llu,\"doubled\":%llu,\"wrong_room\":%llu,\"closed\":%"
            "llu,\"cursors\":%llu,"
+           "\"join_p50_ms\":%.3f,\"join_p99_ms\":%.3f,\"refused\":%llu,\"states\":%llu,"
+           "\"complete_states\":%llu,\"items_told\":%llu,\"items_given\":%llu,"
            "\"rss_after\":%.0f,\"rss_before\":%.0f,\"socket_bytes_before\":%.0f,\"socket_bytes_"
            "after\":%.0f,\"complete\":%s}\n",
            plan->load.clients, connect_s, connect_us, idle, (resident - empty) / plan->load.clients,
@@ -120,7 +130,11 @@ static int run(const struct plan *plan)
            load_latency(load, 99, true) / 1000, (unsigned long long)counts->lost,
            (unsigned long long)counts->doubled, (unsigned long long)counts->wrong_room,
            (unsigned long long)counts->closed, (unsigned long long)counts->cursors,
-           server_resident_bytes(plan->pid), resident, sockets, kernel_socket_bytes(),
+           load_join_latency(load, 50) / 1000, load_join_latency(load, 99) / 1000,
+           (unsigned long long)counts->refused, (unsigned long long)counts->states,
+           (unsigned long long)counts->complete_states, (unsigned long long)counts->items_told,
+           (unsigned long long)counts->items_given, server_resident_bytes(plan->pid), resident,
+           sockets, kernel_socket_bytes(),
            counts->deliveries == expected_deliveries(&producer, plan) ? "true" : "false");
     load_free(load);
     producer_deinit(&producer);
@@ -140,21 +154,37 @@ static void set_address(struct sockaddr_in *address, const char *text)
     address->sin_port = htons((uint16_t)port);
 }
 
-static const struct option options[] = {
-    {"server", 1, NULL, 's'},       {"brokers", 1, NULL, 'b'},
-    {"pid", 1, NULL, 'p'},          {"clients", 1, NULL, 'c'},
-    {"rooms", 1, NULL, 'r'},        {"rooms-each", 1, NULL, 'k'},
-    {"rate", 1, NULL, 'R'},         {"messages", 1, NULL, 'm'},
-    {"size", 1, NULL, 'z'},         {"idle", 1, NULL, 'i'},
-    {"patience", 1, NULL, 'P'},     {"path", 1, NULL, 'a'},
-    {"auth", 1, NULL, 'A'},         {"stall", 1, NULL, 'S'},
-    {"json-records", 0, NULL, 'j'}, {"room-prefix", 1, NULL, 'x'},
-    {"tenant", 1, NULL, 't'},       {"receive-buffer", 1, NULL, 'B'},
-    {"connecting", 1, NULL, 'C'},   {"print-lane", 0, NULL, 'l'},
-    {"secret", 1, NULL, 'K'},       {"protocol", 1, NULL, 'T'},
-    {"tls", 0, NULL, 'E'},          {"receive-first", 1, NULL, 'F'},
-    {"standby", 1, NULL, 'Y'},      {"before", 1, NULL, 'f'},
-    {"backlog", 1, NULL, 'g'},      {0}};
+static const struct option options[] = {{"server", 1, NULL, 's'},
+                                        {"brokers", 1, NULL, 'b'},
+                                        {"pid", 1, NULL, 'p'},
+                                        {"clients", 1, NULL, 'c'},
+                                        {"rooms", 1, NULL, 'r'},
+                                        {"rooms-each", 1, NULL, 'k'},
+                                        {"rate", 1, NULL, 'R'},
+                                        {"messages", 1, NULL, 'm'},
+                                        {"size", 1, NULL, 'z'},
+                                        {"idle", 1, NULL, 'i'},
+                                        {"patience", 1, NULL, 'P'},
+                                        {"path", 1, NULL, 'a'},
+                                        {"auth", 1, NULL, 'A'},
+                                        {"stall", 1, NULL, 'S'},
+                                        {"json-records", 0, NULL, 'j'},
+                                        {"room-prefix", 1, NULL, 'x'},
+                                        {"tenant", 1, NULL, 't'},
+                                        {"receive-buffer", 1, NULL, 'B'},
+                                        {"connecting", 1, NULL, 'C'},
+                                        {"print-lane", 0, NULL, 'l'},
+                                        {"secret", 1, NULL, 'K'},
+                                        {"protocol", 1, NULL, 'T'},
+                                        {"tls", 0, NULL, 'E'},
+                                        {"receive-first", 1, NULL, 'F'},
+                                        {"standby", 1, NULL, 'Y'},
+                                        {"before", 1, NULL, 'f'},
+                                        {"backlog", 1, NULL, 'g'},
+                                        {"state", 1, NULL, 'q'},
+                                        {"together", 0, NULL, 'G'},
+                                        {"items", 1, NULL, 'I'},
+                                        {0}};
 
 static unsigned number(const char *text)
 {
@@ -209,6 +239,9 @@ static void set_option(struct plan *plan, int option, const char *value)
     case 'j':
         plan->json_records = true;
         break;
+    case 'G':
+        plan->load.together = true;
+        break;
     case 'p':
         plan->pid = (int)number(value);
         break;
@@ -233,7 +266,9 @@ static void set_option(struct plan *plan, int option, const char *value)
                                      ['C'] = &plan->load.connecting,
                                      ['F'] = &plan->load.receive_first,
                                      ['f'] = &plan->before_s,
-                                     ['g'] = &plan->backlog};
+                                     ['g'] = &plan->backlog,
+                                     ['q'] = &plan->load.state,
+                                     ['I'] = &plan->items};
         *targets[option] = number(value);
     }
     }

@@ -22,6 +22,7 @@ enum {
     EVENTS = 512,
     LATENCY_BUCKETS = 64 * 64, /* logarithmic: 64 steps per doubling */
     KEPT_BYTES = 512,          /* the longest private id or cursor */
+    REST_KEPT_BYTES = 1024,    /* a larger buffer is given back when it is empty */
     RETURN_MS = 1000,
     RETURN_MAX_MS = 5000,
     LOOK_AWAY_US = 5000, /* how often it is looked who is to come back */
@@ -33,6 +34,7 @@ enum client_state {
     CLIENT_SHAKING, /* TLS */
     CLIENT_UPGRADING,
     CLIENT_OPENING,
+    CLIENT_WAITING, /* for load_join() */
     CLIENT_JOINING,
     CLIENT_READY,
     CLIENT_AWAY, /* closed, and will be back */
@@ -54,6 +56,7 @@ struct client {
     uint32_t rest_size, rest_capacity;
     uint8_t *rest; /* an incomplete frame */
     uint32_t last[LOAD_ROOMS_LIMIT];
+    uint64_t asked_us; /* when it asked for its rooms */
     struct kept *kept; /* NULL unless it is to keep something */
 };
 
@@ -63,12 +66,14 @@ struct load {
     struct client *clients;
     unsigned started, connecting, away;
     bool returning;
+    bool joining;     /* nobody waits for load_join() any more */
     uint64_t look_us; /* when it is looked for those who are away */
     uint32_t random;
     int epoll;
     SSL_CTX *tls; /* NULL: plain */
     uint8_t *buffer;
     uint64_t latencies[2][LATENCY_BUCKETS], latency_count[2];
+    uint64_t joins[LATENCY_BUCKETS], join_count;
 };
 
 static uint64_t now_us(void)
@@ -136,15 +141,25 @@ static double bucket_us(unsigned bucket)
     return (double)((uint64_t)(64 + bucket % 64) << (power - 6));
 }
 
-double load_latency(const struct load *load, double percent, bool stalled)
+static double percentile_us(const uint64_t buckets[LATENCY_BUCKETS], uint64_t count, double percent)
 {
-    uint64_t wanted = (uint64_t)((double)load->latency_count[stalled] * percent / 100), seen = 0;
+    uint64_t wanted = (uint64_t)((double)count * percent / 100), seen = 0;
     for (unsigned i = 0; i < LATENCY_BUCKETS; i++) {
-        seen += load->latencies[stalled][i];
+        seen += buckets[i];
         if (seen > wanted)
             return bucket_us(i);
     }
     return 0;
+}
+
+double load_latency(const struct load *load, double percent, bool stalled)
+{
+    return percentile_us(load->latencies[stalled], load->latency_count[stalled], percent);
+}
+
+double load_join_latency(const struct load *load, double percent)
+{
+    return percentile_us(load->joins, load->join_count, percent);
 }
 
 uint64_t load_latency_count(const struct load *load, bool stalled)
@@ -177,6 +192,8 @@ static void end(struct load *load, struct client *client)
 {
     if (client->state == CLIENT_READY)
         load->counts.ready--;
+    else if (client->state == CLIENT_WAITING)
+        load->counts.waiting--;
     else
         load->connecting--;
     close(client->fd);
@@ -304,6 +321,10 @@ static void check_joined(struct load *load, struct client *client)
 {
     if (client->rooms_joined < load->options.rooms_each && load->options.protocol != LOAD_UPGRADE)
         return;
+    if (client->asked_us)
+        load->joins[bucket_of(now_us() - client->asked_us)]++;
+    load->join_count += client->asked_us != 0;
+    client->asked_us = 0;
     client->state = CLIENT_READY;
     load->connecting--;
     load->counts.ready++;
@@ -314,7 +335,9 @@ static void join_rooms(struct load *load, struct client *client)
 {
     char text[256];
     const char *prefix = load->options.room_prefix;
+    bool state = client < load->clients + load->options.state;
     client->state = CLIENT_JOINING;
+    client->asked_us = now_us();
     for (unsigned i = client->rooms_joined;
          i < load->options.rooms_each && client->state == CLIENT_JOINING; i++) {
         unsigned id = i + 2u, room = room_of(load, client, i);
@@ -322,12 +345,56 @@ static void join_rooms(struct load *load, struct client *client)
             snprintf(text, sizeof(text), "{\"id\":%u,\"subscribe\":{\"channel\":\"%s%u\"}}", id,
                      prefix, room);
         else
-            snprintf(text, sizeof(text), "42%u[\"subscribe\",{\"room\":\"%s%u\"}]", id, prefix,
-                     room);
+            snprintf(text, sizeof(text), "42%u[\"subscribe\",{\"room\":\"%s%u\"}%s]", id, prefix,
+                     room, state ? ",{\"state\":true}" : "");
         send_text(load, client, text);
     }
     if (client->state == CLIENT_JOINING)
         check_joined(load, client);
+}
+
+void load_join(struct load *load)
+{
+    load->joining = true;
+    for (unsigned i = 0; i < load->started; i++)
+        if (load->clients[i].state == CLIENT_WAITING) {
+            load->counts.waiting--;
+            load->connecting++;
+            join_rooms(load, &load->clients[i]);
+        }
+}
+
+static bool says(struct bytes text, const char *what)
+{
+    return memmem(text.data, text.size, what, strlen(what)) != NULL;
+}
+
+/* 43ID[{"ok":true,"state":{"count":3,"complete":true,"since":0}}] */
+static void answered(struct load *load, struct client *client, struct bytes text)
+{
+    static const char count[] = "\"state\":{\"count\":";
+    const uint8_t *mark = memmem(text.data, text.size, count, strlen(count));
+    client->rooms_joined++;
+    load->counts.refused += !says(text, "\"ok\":true");
+    load->counts.states += mark != NULL;
+    load->counts.complete_states += mark && says(text, "\"complete\":true");
+    if (mark)
+        load->counts.items_told += strtoul((const char *)mark + strlen(count), NULL, 10);
+    check_joined(load, client);
+}
+
+/* 42["state",{"room":...,"first":true,"items":[...]}] */
+static bool take_state(struct load *load, struct bytes text)
+{
+    static const char start[] = "42[\"state\",", item[] = "\"item\":{\"key\":";
+    if (text.size < strlen(start) || memcmp(text.data, start, strlen(start)) != 0)
+        return false;
+    const uint8_t *at;
+    while ((at = memmem(text.data, text.size, item, strlen(item)))) {
+        load->counts.items_given++;
+        text = bytes_skip(text, (size_t)(at - text.data) + strlen(item));
+    }
+    return true;
 }
 
 /* The payload says "b":"ROOM:SEQUENCE:MICROSECONDS". */
@@ -401,7 +468,13 @@ static void opened(struct load *load, struct client *client, struct bytes text)
         client->rooms_joined = 0;
     if (kept)
         memcpy(kept->pid, pid, sizeof(pid));
-    join_rooms(load, client);
+    if (load->options.together && !load->joining) {
+        client->state = CLIENT_WAITING;
+        load->connecting--;
+        load->counts.waiting++;
+    } else {
+        join_rooms(load, client);
+    }
 }
 
 /* What a client presents that comes back, into the end of its CONNECT packet. */
@@ -485,12 +558,11 @@ static void handle_packet(struct load *load, struct client *client, struct bytes
     } else if (text.size > 1 && text.data[1] == '0') {
         opened(load, client, text);
     } else if (text.size > 1 && text.data[1] == '3') {
-        client->rooms_joined++;
-        check_joined(load, client);
+        answered(load, client, text);
     } else if (text.size > 1 && text.data[1] == '4') {
         fprintf(stderr, "refused: %.*s\n", BYTES_PRINT(text));
         end(load, client);
-    } else if (text.size > 1 && text.data[1] == '2') {
+    } else if (text.size > 1 && text.data[1] == '2' && !take_state(load, text)) {
         delivered(load, client, text);
         if (client->kept)
             keep_cursor(client, text);
@@ -574,8 +646,13 @@ static void keep(struct client *client, struct bytes rest)
         client->rest_capacity = (uint32_t)(2 * rest.size);
         client->rest = mem_resize(client->rest, client->rest_capacity, 1);
     }
-    if (rest.size)
+    if (rest.size) {
         memcpy(client->rest, rest.data, rest.size);
+    } else if (client->rest_capacity > REST_KEPT_BYTES) {
+        free(client->rest);
+        client->rest = NULL;
+        client->rest_capacity = 0;
+    }
     client->rest_size = (uint32_t)rest.size;
 }
 

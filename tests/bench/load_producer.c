@@ -67,8 +67,9 @@ void producer_deinit(struct producer *producer)
     rd_kafka_destroy(producer->handle);
 }
 
-static void encode(struct producer *producer, struct bytes room, struct bytes data,
-                   struct buffer *value)
+/* `item`: empty if it is about none. */
+static void encode(struct producer *producer, struct bytes room, struct bytes item,
+                   struct bytes data, struct buffer *value)
 {
     if (producer->plan->json_records) {
         buffer_append_format(
@@ -85,6 +86,7 @@ static void encode(struct producer *producer, struct bytes room, struct bytes da
         .id = bytes_of_string(id),
         .rooms = &room,
         .room_count = 1,
+        .item = {.key = item},
         .type = NOTIFICATION_TASK_STATUS,
         .task_status = {.event = BYTES_LITERAL("task.progress"),
                         .status = BYTES_LITERAL("running"),
@@ -97,23 +99,29 @@ void produce(struct producer *producer)
 {
     const struct plan *plan = producer->plan;
     unsigned number = producer->produced++ % plan->load.rooms;
-    char name[64], data[64];
+    char name[64], data[64], key[32] = "";
     auto_buffer struct buffer value = {0}, text = {0}, hashes = {0};
     int size = snprintf(name, sizeof(name), "%s%u", plan->load.room_prefix, number);
     struct bytes room = bytes_of(name, (size_t)size);
     snprintf(data, sizeof(data), "{\"b\":\"%u:%u:%.0f\",\"text\":\"", number,
              ++producer->sequences[number], now_s() * 1e6);
     buffer_append_string(&text, data);
+    if (plan->items)
+        snprintf(key, sizeof(key), "item-%05u", producer->sequences[number] % plan->items);
+    struct bytes item = bytes_of_string(key);
     size_t frame = 140 + 2 * room.size; /* what the rest of the JSON takes, about */
+    frame += item.size ? strlen(",\"item\":{\"key\":\"\"}") + item.size : 0;
     for (size_t i = buffer_size(&text) + frame; i < plan->size; i++)
         buffer_append_byte(&text, 'x');
     buffer_append_string(&text, "\"}");
-    encode(producer, room, buffer_peek(&text), &value);
+    encode(producer, room, item, buffer_peek(&text), &value);
     notification_append_room_hash(&hashes, room_hash(lane_name_scope(&producer->lane), room));
     struct notification_envelope envelope = {.has_type = true,
                                              .type = NOTIFICATION_TASK_STATUS,
                                              .room_hashes = buffer_peek(&hashes),
                                              .layout = producer->layout_revision};
+    if (item.size)
+        envelope.item_hash = notification_item_hash(item);
     struct notification_headers encoded;
     rd_kafka_headers_t *list = rd_kafka_headers_new(NOTIFICATION_HEADERS_MAX);
     notification_headers_encode(&envelope, &encoded);

@@ -16,6 +16,7 @@ struct plan {
     bool json_records; /* for servers that know nothing of protobuf */
     int pid;
     unsigned rate, messages, size;
+    unsigned items; /* that notifications are about, of each room; 0: about none */
     unsigned idle_s, patience_s;
     unsigned stall; /* clients that do not read while messages are produced */
     /* a storm: see load_storm.h */

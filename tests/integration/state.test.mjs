@@ -199,7 +199,7 @@ test('state: what a room shows, then every change', { timeout: 300000 * SLOW }, 
     for (const [name, each] of Object.entries(boards)) {
         await each.shows(publisher, name);
         assert.ok(each.states.length > 1, `${name}: more than one chunk`);
-        each.states.forEach(({ room, first, bytes }, index) => assert.ok(room === ROOM && first === (index === 0) && bytes < 66000, `${name}: chunk ${index} of ${bytes}`));
+        each.states.forEach(({ room, first, bytes }, index) => assert.ok(room === ROOM && first === (index === 0) && bytes < 17000, `${name}: chunk ${index} of ${bytes}`));
     }
     assert.ok(await world.metric(gateway, 'smartstack_gateway_states_total') === 4);
     assert.ok(await world.metric(gateway, 'smartstack_gateway_state_items_total') > 400);

@@ -112,8 +112,9 @@ export class WebSocketClient {
     }
 
     /* The answer, whatever it is. */
-    ask(message) {
+    async ask(message) {
         const id = ++this.lastId;
+        assert.equal(this.socket.readyState, WebSocket.OPEN, 'no connection'); // ws drops what is sent after its end
         const answer = new Promise((resolve, reject) => this.waiting.set(id, { resolve, reject }));
         this.send({ ...message, id });
         return within(PATIENCE, answer, `an answer to ${message.type}`);

@@ -117,6 +117,7 @@ START_TEST(state_comes_in_chunks_before_the_confirmation)
     fixture_publish_item("task:42", "c", false);
     fixture_publish_item("task:42", "d", false);
     fixture_publish_item("task:42", "d", true);
+    size_t writes = wire->writes;
     ck_assert_str_eq(
         ask(wire, "421[\"subscribe\",\"task:42\",{\"state\":true}]"),
         STATE("task:42", "true", ITEM("task:42", "2", "b") "," ITEM("task:42", "3", "a")) "|" STATE(
@@ -124,6 +125,7 @@ START_TEST(state_comes_in_chunks_before_the_confirmation)
             ITEM("task:42", "4",
                  "c")) "|" SUBSCRIBED("task:42") "|431[{\"ok\":true,\"state\":{\"count\":3,"
                                                  "\"complete\":true,\"since\":0}}]");
+    ck_assert_uint_eq(wire->writes, writes + 3); /* what is not taken of one is copied for it */
     ck_assert_str_eq(ask(wire, "422[\"subscribe\",{\"room\":\"task:43\"},{\"state\":true}]"),
                      STATE("task:43", "true", "") "|" SUBSCRIBED(
                          "task:43") "|432[{\"ok\":true,\"state\":{\"count\":0,\"complete\":"

@@ -249,6 +249,7 @@ START_TEST(protobuf_says_the_same)
     release(take_server_message(wire)); /* it is in the room */
     subscribe.since = subscribe.last = 0;
     subscribe.state = true;
+    size_t writes = wire->writes;
     send_message(wire, &request);
     answer = take_server_message(wire);
     ck_assert_int_eq(answer->content_case, SMARTSTACK__V1__SERVER_MESSAGE__CONTENT_STATE);
@@ -263,6 +264,7 @@ START_TEST(protobuf_says_the_same)
     ck_assert(!answer->ack->history && answer->ack->state->count == 1 &&
               answer->ack->state->complete && answer->ack->state->since == 0);
     release(answer);
+    ck_assert_uint_eq(wire->writes, writes + 2); /* of a state one event a write */
     subscribe.last = 1;
     send_message(wire, &request);
     answer = take_server_message(wire);
