@@ -80,10 +80,11 @@ class Joiner {
         client.start();
         try {
             await eventually(() => client.welcomes.length, { timeout: 60000, what: 'a gateway' });
-            await eventually(() => this.has || this.ask(client), { timeout: 120000, what: 'a state' });
+            await eventually(() => this.has || this.ask(client), { timeout: 120000, what: () => `a state, asked for ${this.asked} times: ${this.answer}` });
             await sleep(stay_ms);
             await eventually(async () => (this.has || await this.ask(client)) && this.last, { timeout: 120000, what: 'something live' });
         } finally {
+            client.take = () => {}; // what is on its way still is not shown any more
             client.disconnect();
         }
     }
@@ -93,9 +94,12 @@ class Joiner {
         const began = performance.now();
         this.asked = (this.asked ?? 0) + 1;
         try {
-            this.has = Boolean((await client.ask({ type: 'subscribe', rooms: [ROOM], state: true })).state);
-        } catch { // its gateway was killed
+            const answer = await client.ask({ type: 'subscribe', rooms: [ROOM], state: true });
+            this.has = Boolean(answer.state);
+            this.answer = JSON.stringify(answer);
+        } catch (error) { // its gateway was killed
             this.has = false;
+            this.answer = error.message;
         }
         this.waited_ms = performance.now() - began;
         return this.has;
