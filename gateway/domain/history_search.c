@@ -113,6 +113,7 @@ void history_search_new(struct pending_request *pending, struct room *room,
     search->room = room;
     search->pending = pending;
     search->asked_ms = wall_ms;
+    search->began_ms = hub->now_ms;
     uint32_t most = request->state ? hub->config.state.items : limits->messages;
     search->last_bound = request->last == 0 || request->last > most;
     search->last = search->last_bound ? most : request->last;
@@ -162,12 +163,20 @@ void history_search_free(struct history_search *search)
     free(search);
 }
 
+/* It may have waited long since it was asked for, and nothing that is looked at from now on is known
+ * from before. */
+int64_t search_wall_ms(const struct history_search *search)
+{
+    assert(search->hub->now_ms >= search->began_ms);
+    return search->asked_ms + (search->hub->now_ms - search->began_ms);
+}
+
 /* Of a state: all items that have changed since then were looked at, as exactly as the clocks of
  * those who wrote it. */
 static int64_t looked_since(const struct history_search *search)
 {
     int64_t since_ms = search->since_ms;
-    int64_t first_ms = search->first_seen ? search->first_ms : search->asked_ms;
+    int64_t first_ms = search->first_seen ? search->first_ms : search_wall_ms(search);
     /* Of the same millisecond there may be others before it. */
     return search->low > 0 && first_ms >= since_ms ? history_after_ms(first_ms) : since_ms;
 }

@@ -71,6 +71,7 @@ struct history_search {
     uint32_t last;                   /* so many at most; of a state, items */
     int64_t since_ms;                /* of records; INT64_MIN: any */
     int64_t asked_ms;                /* wall clock */
+    int64_t began_ms;                /* the same, by hub->now_ms */
     bool last_bound;                 /* that is the configured limit, not what was asked for */
     bool since_bound;                /* likewise */
     uint8_t state;

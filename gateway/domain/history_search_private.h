@@ -17,6 +17,8 @@ static inline void search_spend(size_t *looks, size_t count)
 
 /* --- history_search.c --- */
 
+/* The wall clock now, as far as the asker's said what it was. */
+int64_t search_wall_ms(const struct history_search *search);
 /* Not to SEARCH_AHEAD, which has an offset. */
 void search_move(struct history_search *search, enum search_state state);
 /* A message of the room, in the order of the log. */

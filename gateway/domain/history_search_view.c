@@ -24,6 +24,7 @@ static void take_list(struct history_search *search)
     struct lane *lane = search->lane;
     struct view *view = lane->view.view;
     int64_t oldest_ms = oldest_shown_ms(search);
+    history_clear(search->history); /* it was collected before there was a view, not far enough */
     struct state_list *list =
         view_list(view, room_scope_of(search->room), room_name_of(search->room), oldest_ms);
     int64_t since_ms = view->since_ms > list->since_ms ? view->since_ms : list->since_ms;
@@ -40,7 +41,7 @@ bool search_of_view(struct history_search *search, enum search_state *state, siz
     const struct place *place = search->pending->place;
     if (!search->history->is_state || search->begun || is_short(lane))
         return false;
-    enum status status = views_want(lane, oldest_shown_ms(search), search->asked_ms);
+    enum status status = views_want(lane, oldest_shown_ms(search), search_wall_ms(search));
     if (status == STATUS_NOT_FOUND)
         return false;
     if (status != STATUS_OK) {

@@ -148,7 +148,10 @@ static void leave(struct sim_client *client, const char *name)
 {
     struct sim_world *world = client->world;
     int left = room_index(client, name);
-    client->rooms[left] = (struct sim_membership){0};
+    struct sim_membership *membership = &client->rooms[left];
+    /* What it has asked for meanwhile is still to come. */
+    *membership =
+        (struct sim_membership){.asked = membership->asked, .history = membership->history};
     for (unsigned i = 0; i < world->room_count; i++)
         if (client->rooms[i].joined && world->rooms[i].lane == world->rooms[left].lane)
             return;

@@ -197,6 +197,49 @@ START_TEST(without_a_topic_the_lane_is_read_back)
 }
 END_TEST
 
+/* Who looks less far back, since the records there are larger than they were thought, asks for it again,
+ * though something has been found already. */
+START_TEST(a_view_that_comes_while_the_lane_is_read_back_is_given)
+{
+    char large[4000];
+    memset(large, 'x', sizeof(large) - 1);
+    large[sizeof(large) - 1] = '\0';
+    world_begin();
+    world.hub->config.ring_bytes = 1000;
+    world.hub->config.history.bytes = 16 * 2000;
+    for (unsigned i = 0; i < 100; i++)
+        write_lane(large, "x");
+    ask(0);
+    turn(1);
+    fail_ends(STATUS_NOT_FOUND);
+    rest();
+    world.said[0][0] = '\0';
+    for (unsigned i = 0; i < 100; i++)
+        write_lane("x", "x");
+    write_kept("x", "x");
+    turn(59000);
+    world.said[0][0] = '\0';
+    ask(0);
+    for (unsigned i = 0; i < 2; i++) { /* it looks, and looks further */
+        turn(1);
+        turn(1);
+        ck_assert(world.source.scanning);
+        if (i == 1)
+            turn(2000); /* the topic may be there now */
+        hand_read_back(&world.source, world.hub, LANE_BEGINS, UINT32_MAX, lane_record_at);
+    }
+    turn(1);
+    turn(1);
+    ck_assert(world.source.asked_state);
+    /* Until the topic says more. */
+    ck_assert_int_eq(world.source.lane->view.view->since_ms, wall_ms());
+    load();
+    turn(1);
+    EXPECT(0, "![a1 b1 x ] +3... ");
+    world_end();
+}
+END_TEST
+
 START_TEST(a_lane_that_is_whole_and_short_is_read_back)
 {
     world_begin();
@@ -400,6 +443,7 @@ TEST_PROGRAM("views", a_state_is_what_the_topic_keeps_and_the_lane_goes_on_with,
              ten_thousand_who_ask_at_once_get_one_list_that_is_framed_once,
              a_session_that_is_behind_gets_it_when_it_has_caught_up,
              a_room_is_given_nothing_before_its_state, without_a_topic_the_lane_is_read_back,
+             a_view_that_comes_while_the_lane_is_read_back_is_given,
              a_lane_that_is_whole_and_short_is_read_back, what_fails_is_done_again,
              who_waits_too_long_is_refused_and_the_next_one_is_not,
              a_view_that_does_not_fit_is_not_kept, a_view_that_nobody_asks_for_goes,
