@@ -11,7 +11,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { STEP_MS = 50, REST_STEPS = 4000 };
+enum {
+    STEP_MS = 50,
+    CALM_STEPS = 1000,       /* at rest for so long: nothing more happens by itself */
+    REST_STEPS_MOST = 50000, /* who is behind with small queues reads a lane back many times */
+};
 
 void sim_fail(const struct sim_world *world, const char *format, ...)
 {
@@ -229,6 +233,14 @@ static void step(struct sim_world *world)
         sim_hostile_step(&world->hostile);
 }
 
+static bool is_at_rest(const struct sim_world *world)
+{
+    for (unsigned i = 0; i < SIM_GATEWAYS; i++)
+        if (!sim_gateway_at_rest(&world->gateways[i]))
+            return false;
+    return true;
+}
+
 static void run_seed(uint64_t seed, unsigned steps, struct sim_world *total)
 {
     struct sim_world *world = calloc(1, sizeof(*world));
@@ -262,8 +274,10 @@ static void run_seed(uint64_t seed, unsigned steps, struct sim_world *total)
     for (unsigned i = 0; i < world->lane_count; i++)
         world->lanes[i].exists = true;
     recover(world, 1);
-    while (world->step < steps + REST_STEPS)
+    for (unsigned calm = 0; calm < CALM_STEPS && world->step < steps + REST_STEPS_MOST;) {
         step(world);
+        calm = is_at_rest(world) ? calm + 1 : 0;
+    }
     for (unsigned i = 0; i < SIM_GATEWAYS; i++)
         SIM_CHECK(world, sim_gateway_at_rest(&world->gateways[i]), "gateway %u is not at rest", i);
     for (unsigned i = 0; i < SIM_CLIENTS; i++)
