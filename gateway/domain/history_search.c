@@ -163,14 +163,6 @@ void history_search_free(struct history_search *search)
     free(search);
 }
 
-/* It may have waited long since it was asked for, and nothing that is looked at from now on is known
- * from before. */
-int64_t search_wall_ms(const struct history_search *search)
-{
-    assert(search->hub->now_ms >= search->began_ms);
-    return search->asked_ms + (search->hub->now_ms - search->began_ms);
-}
-
 /* Of a state: all items that have changed since then were looked at, as exactly as the clocks of
  * those who wrote it. */
 static int64_t looked_since(const struct history_search *search)

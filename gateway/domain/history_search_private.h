@@ -17,8 +17,6 @@ static inline void search_spend(size_t *looks, size_t count)
 
 /* --- history_search.c --- */
 
-/* The wall clock now, as far as the asker's said what it was. */
-int64_t search_wall_ms(const struct history_search *search);
 /* Not to SEARCH_AHEAD, which has an offset. */
 void search_move(struct history_search *search, enum search_state state);
 /* A message of the room, in the order of the log. */
@@ -34,6 +32,8 @@ void search_finish(struct history_search *search, struct position end);
 
 /* --- history_search_view.c --- */
 
+/* The wall clock now, as far as the asker's said what it was. */
+int64_t search_wall_ms(const struct history_search *search);
 /* Of a state: SEARCH_READY, and its history is whole; or for what it is to wait. False: there is no
  * view, and it is to be collected. */
 bool search_of_view(struct history_search *search, enum search_state *state,

@@ -5,6 +5,14 @@
 #include "hub_state.h"
 #include "lane.h"
 
+/* It may have waited long since it was asked for, and nothing that is looked at from now on is known
+ * from before. */
+int64_t search_wall_ms(const struct history_search *search)
+{
+    assert(search->hub->now_ms >= search->began_ms);
+    return search->asked_ms + (search->hub->now_ms - search->began_ms);
+}
+
 static int64_t oldest_shown_ms(const struct history_search *search)
 {
     int64_t retention_ms = search->hub->config.state.retention_ms;
