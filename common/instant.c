@@ -45,7 +45,7 @@ static int read_digits(struct bytes text, size_t *at, size_t count)
 static bool skip_character(struct bytes text, size_t *at, char expected)
 {
     if (*at >= text.size ||
-        (text.data[*at] != expected && text.data[*at] != (uint8_t)(expected | 0x20)))
+        (text.data[*at] != (uint8_t)expected && text.data[*at] != (uint8_t)(expected | 0x20)))
         return false;
     (*at)++;
     return true;
