@@ -189,7 +189,7 @@ static void stays_quiet_beyond_the_horizon(uint64_t lag)
 START_TEST(a_quiet_client_gets_a_newer_cursor)
 {
     stays_quiet_beyond_the_horizon(0);
-    stays_quiet_beyond_the_horizon(100 * HORIZON);
+    stays_quiet_beyond_the_horizon(UINT64_C(100) * HORIZON);
 }
 END_TEST
 

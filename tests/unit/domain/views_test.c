@@ -206,7 +206,7 @@ START_TEST(a_view_that_comes_while_the_lane_is_read_back_is_given)
     large[sizeof(large) - 1] = '\0';
     world_begin();
     world.hub->config.ring_bytes = 1000;
-    world.hub->config.history.bytes = 16 * 2000;
+    world.hub->config.history.bytes = 32000; /* the first look goes a sixteenth back */
     for (unsigned i = 0; i < 100; i++)
         write_lane(large, "x");
     ask(0);
