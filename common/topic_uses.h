@@ -12,8 +12,8 @@ struct topic_use {
     const char *topic; /* NULL: none is used */
 };
 
-/* Adds a problem for each topic that is none, empty texts among them, is another's before it in the list too, or is one of the
- * layout's (NULL: that is not known), or of their state. */
+/* Adds a problem for each topic that is no topic's name, that an earlier use of the list has, or that
+ * the layout has (NULL: that is not known), for messages or for their state. */
 void topic_uses_check(const struct topic_use *uses, size_t count, const struct layout *layout,
                       struct problems *problems);
 
