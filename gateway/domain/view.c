@@ -1,6 +1,6 @@
 /* Two tables, of rooms and of items, so that a room of one item costs no table of its own. An item
- * that changes leaves its table and comes in again at the end, which so is in order of change, and
- * what is too old is found at its beginning.
+ * that changes stays in its table, and goes to the end of two lists: of its room, and of the view.
+ * What is too old is found at their beginnings.
  *
  * Names and keys come from outside, and are compared whole. */
 #include "view.h"
@@ -19,7 +19,8 @@ enum {
 struct view_item {
     struct message *message; /* a reference; NULL: in view->gone */
     struct view_room *room;
-    struct view_item *prev, *next; /* in room->kept or ->live, or in view->gone */
+    struct view_item *prev, *next;   /* in room->kept or ->live, or in view->gone */
+    struct view_item *older, *newer; /* in view->changed */
     UT_hash_handle hh;
     bool of_lane;      /* the lane has said what is in it */
     uint32_t key_size; /* of `key` */
@@ -205,6 +206,7 @@ static struct view_item **list_of(struct view *view, struct view_item *item)
 static void list_item(struct view *view, struct view_item *item)
 {
     DL_APPEND(*list_of(view, item), item);
+    DL_APPEND2(view->changed, item, older, newer);
     item->room->count += item->message != NULL;
 }
 
@@ -213,6 +215,7 @@ static void unlist_item(struct view *view, struct view_item *item)
     struct view_item **list = list_of(view, item);
     assert(!item->message || item->room->count > 0);
     DL_DELETE(*list, item);
+    DL_DELETE2(view->changed, item, older, newer);
     item->room->count -= item->message != NULL;
 }
 
@@ -272,15 +275,22 @@ static void fold_in_room(struct view *view, struct view_room *room, const struct
     struct item_key key;
     make_item_key(view, room, word->key, &key);
     struct view_item *item = find_view_item(view, &key);
+    bool is_kept = !word->removed || (word->of_lane && view->loading);
     if (item && item->of_lane && !word->of_lane)
         return;
     if (room->list)
         state_list_forget(room->list);
-    if (item)
-        free_view_item(view, item);
-    if (word->removed && !(word->of_lane && view->loading))
+    if (!is_kept) {
+        if (item)
+            free_view_item(view, item);
         return;
-    item = add_view_item(view, room, &key);
+    }
+    if (item) {
+        unlist_item(view, item);
+        hide(view, item);
+    } else {
+        item = add_view_item(view, room, &key);
+    }
     item->of_lane = word->of_lane;
     if (!word->removed)
         show(view, item, word->message);
@@ -371,8 +381,8 @@ void view_set_loaded(struct view *view)
 
 void view_expire(struct view *view, int64_t oldest_ms)
 {
-    for (unsigned i = 0; i < EXPIRES_A_CALL && view->items && !view->loading; i++) {
-        struct view_item *item = view->items;
+    for (unsigned i = 0; i < EXPIRES_A_CALL && view->changed && !view->loading; i++) {
+        struct view_item *item = view->changed;
         struct view_room *room = item->room;
         if (item->message && item->message->timestamp_ms >= oldest_ms)
             return;

@@ -27,14 +27,15 @@ struct view {
     uint32_t id; /* of the hub's views: message.view_id */
     bool loading;
     bool retired;
-    bool has_kept;           /* the topic has said from when on it knows */
-    struct view_room *rooms; /* by scope and name */
-    struct view_item *items; /* by room and key; in the order in which they were put in */
-    struct view_item *gone;  /* DL list: taken out by the lane, while the topic is read */
-    size_t bytes;            /* all it takes; part of hub_stats.view_bytes */
-    int64_t since_ms;        /* all that has changed since is in it, as far as the topic goes */
-    int64_t kept_from;       /* what the topic says below this offset does not count */
-    struct view *next;       /* in hub->views.retired */
+    bool has_kept;             /* the topic has said from when on it knows */
+    struct view_room *rooms;   /* by scope and name */
+    struct view_item *items;   /* by room and key */
+    struct view_item *changed; /* DL list: all of them, in order of change */
+    struct view_item *gone;    /* DL list: taken out by the lane, while the topic is read */
+    size_t bytes;              /* all it takes; part of hub_stats.view_bytes */
+    int64_t since_ms;          /* all that has changed since is in it, as far as the topic goes */
+    int64_t kept_from;         /* what the topic says below this offset does not count */
+    struct view *next;         /* in hub->views.retired */
 };
 
 /* Empty, and loading; `id` is no other view's. Until the topic has said something, it knows what
