@@ -138,8 +138,10 @@ static void ring_drop_oldest(struct ring *ring)
     ring->bytes -= message->counted;
     ring->start = (ring->start + 1) & (ring->capacity - 1);
     ring->count--;
-    if (ring->unsettled > ring->count)
+    if (ring->unsettled > ring->count) { /* who holds it still counts no decoded form */
         ring->unsettled = ring->count;
+        message_forget_decoded(message);
+    }
     message_unref(message);
 }
 

@@ -301,7 +301,6 @@ static void fold_in_room(struct view *view, struct view_room *room, const struct
 static void fold_view(struct view *view, struct message *message, bool of_lane, bool is_old)
 {
     struct room_key key;
-    bool decoded = message->notification != NULL;
     if (!message_decode(message))
         return;
     const struct notification *notification = message->notification;
@@ -321,8 +320,6 @@ static void fold_view(struct view *view, struct message *message, bool of_lane, 
         fold_in_room(view, room, &word);
         release_view_room(view, room);
     }
-    if (!decoded)
-        message_forget_decoded(message);
 }
 
 /* Those that are gone are of use only while the topic is read: a few with each record, so that no
@@ -350,6 +347,7 @@ void view_fold_kept(struct view *view, struct message *message, int64_t oldest_m
         view->since_ms = history_after_ms(message->timestamp_ms);
     view->has_kept = true;
     fold_view(view, message, false, message->timestamp_ms < oldest_ms);
+    message_forget_decoded(message);
 }
 
 void view_cut_kept(struct view *view, int64_t offset, int64_t written_ms)

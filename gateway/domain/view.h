@@ -49,7 +49,8 @@ void view_fold_kept(struct view *view, struct message *message, int64_t oldest_m
 /* One of another layout, whose rooms may have been elsewhere: all that was said before, up to
  * `offset`, does not count, and a room may have changed unseen until it was written. */
 void view_cut_kept(struct view *view, int64_t offset, int64_t written_ms);
-/* A record of the lane, in its order. */
+/* A record of the lane, in its order. It stays decoded for those who will frame it: the ring, into
+ * which it is pushed next, forgets that form. */
 void view_fold_lane(struct view *view, struct message *message);
 
 /* What the room shows, without what has not changed since `oldest_ms`; held for the caller. As much

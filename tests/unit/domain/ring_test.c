@@ -50,6 +50,22 @@ static size_t bytes_of_ring(const struct ring *ring)
     return bytes;
 }
 
+/* One that a turn pushes and drops again may be held elsewhere for long: of a decoded form nobody
+ * there would know. */
+START_TEST(dropped_within_a_turn_is_decoded_no_more)
+{
+    struct ring ring = {0};
+    struct message *held = message_ref(make(0));
+    ring_push(&ring, held, LIMIT);
+    ck_assert_ptr_nonnull(held->notification);
+    for (int64_t offset = 1; ring.from == 0; offset++)
+        ring_push(&ring, make(offset), LIMIT);
+    ck_assert_ptr_null(held->notification);
+    message_unref(held);
+    ring_clear(&ring, 0);
+}
+END_TEST
+
 /* Messages are framed after they were pushed, at the end of the turn. */
 START_TEST(frames_made_later_count)
 {
@@ -169,5 +185,5 @@ START_TEST(looks_are_few_and_counted)
 }
 END_TEST
 
-TEST_PROGRAM("ring", frames_made_later_count, marks_tell_what_may_be_passed_over,
-             blocks_hide_no_message, looks_are_few_and_counted)
+TEST_PROGRAM("ring", dropped_within_a_turn_is_decoded_no_more, frames_made_later_count,
+             marks_tell_what_may_be_passed_over, blocks_hide_no_message, looks_are_few_and_counted)
