@@ -12,6 +12,10 @@
 
 enum { IDLE_POLL_MS = 100, REWIND_TIMEOUT_MS = 5000, REWIND_RETRY_MS = 500, CLOCK_EVERY = 32 };
 
+/* Who decides about one review decides about the next soon: for so long after a command, a batch of
+ * events is a share of what it may be, as the next command waits for its end. */
+enum { PEOPLE_STAY_US = 10 * 1000000, SHARE_BESIDE_PEOPLE = 8 };
+
 /* People wait for what commands about reviews come to: those that are there make a batch of their
  * own, and do not wait for thousands of events beside them. Events have every other batch at least. */
 static bool collect_first(struct runner *runner)
@@ -27,10 +31,17 @@ static bool collect_first(struct runner *runner)
         return false;
     runner->had_first = true;
     int64_t now_us = monotonic_us();
+    runner->people_until_us = now_us + PEOPLE_STAY_US;
     runner_heard(runner, now_us / 1000);
     if (now_us - runner->sent_us < gap_us)
         runner_pause(runner, (gap_us - (now_us - runner->sent_us) + 999) / 1000);
     return true;
+}
+
+static size_t most_events(const struct runner *runner, int64_t now_us)
+{
+    size_t share = (size_t)runner->options.settings->batch_events / SHARE_BESIDE_PEOPLE + 1;
+    return now_us < runner->people_until_us && share < runner->limit ? share : runner->limit;
 }
 
 /* Takes what is there, and waits only as long as a transaction must not begin yet anyway. A
@@ -48,8 +59,9 @@ void runner_collect(struct runner *runner)
     int64_t now_us = monotonic_us();
     runner_heard(runner, now_us / 1000);
     int64_t end_us = now_us + settings->batch_ms * 1000;
+    size_t most = most_events(runner, now_us);
     runner->messages[runner->count++] = message;
-    while (runner->count < runner->limit && now_us < end_us) {
+    while (runner->count < most && now_us < end_us) {
         message = consumer_poll(runner->consumer, 0);
         if (!message) {
             now_us = monotonic_us();

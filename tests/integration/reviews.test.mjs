@@ -273,9 +273,10 @@ test('a claim does not wait behind a burst of events', { timeout: 240000 * SLOW 
     const backend = await world.backend();
     const ann = await page(world, gateway, 'ann');
     const judged = () => world.metric(dispatcher, 'smartstack_dispatcher_records_total');
+    const batches = () => world.metric(dispatcher, 'smartstack_dispatcher_transactions_total');
     await backend.events([doubt('42')]);
     await shown([ann], '42', ({ state }) => state === 'open');
-    const before = await judged();
+    const [before, batchesBefore] = [await judged(), await batches()];
     dispatcher.pause();
     for (let i = 0; i < EVENTS; i += 1000)
         await backend.events(Array.from({ length: 1000 }, (_, n) => taskEvent({ taskId: 'burst', n: i + n, event: 'task.progress' })));
@@ -286,4 +287,9 @@ test('a claim does not wait behind a burst of events', { timeout: 240000 * SLOW 
     await eventually(async () => await judged() - before >= EVENTS + 1, { timeout: 120000 * SLOW, what: 'all events' });
     t.diagnostic(`the claim was answered after ${done} of ${EVENTS} events`);
     assert.ok(done < EVENTS / 2, `the claim was answered after ${done} of ${EVENTS} events`);
+
+    /* Nor would the next one wait for a large batch: an eighth of the default's 2,000 events and those of the claim itself. */
+    const count = await batches() - batchesBefore;
+    t.diagnostic(`${count} batches`);
+    assert.ok(count >= EVENTS / 500, `${count} batches for ${EVENTS} events`);
 });
