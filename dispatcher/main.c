@@ -210,8 +210,11 @@ static int check_rules(const char *file, const struct rule_set *rules,
     if (!problems_empty(&problems))
         return config_report(&problems, file);
     tell_warnings(rules, file);
-    printf("%s: %u rules, %zu tests passed, revision %.*s\n", file, rule_set_count(rules), tests,
-           BYTES_PRINT(rule_set_revision(rules)));
+    const struct rule_set *tried = rule_set_shadows(rules);
+    printf("%s: %u rules, ", file, rule_set_count(rules));
+    if (tried)
+        printf("%u in shadow, ", rule_set_count(tried));
+    printf("%zu tests passed, revision %.*s\n", tests, BYTES_PRINT(rule_set_revision(rules)));
     tell_state_topics(rules, settings->layout, settings->review_log, file);
     fflush(stdout); /* what is wrong with the next file goes to stderr */
     return EXIT_SUCCESS;

@@ -48,12 +48,24 @@ const char *event_remark_name(enum event_remark remark)
     return names[remark];
 }
 
+const char *shadow_verdict_name(enum shadow_verdict verdict)
+{
+    static const char *const names[] = {
+#define X(name, text) [name] = text,
+        SHADOW_VERDICTS(X)
+#undef X
+    };
+    assert((unsigned)verdict < SHADOW_VERDICT_COUNT);
+    return names[verdict];
+}
+
 void batch_reset(struct batch *batch)
 {
     assert(batch->output_count <= batch->output_capacity);
     arena_reset(&batch->arena);
     batch->output_count = 0;
     batch->rule_match_count = 0;
+    batch->finding_count = 0;
     batch->counts = (struct batch_counts){0};
 }
 
@@ -62,6 +74,7 @@ void batch_deinit(struct batch *batch)
     arena_deinit(&batch->arena);
     free(batch->outputs);
     free(batch->rule_matches);
+    free(batch->findings);
     lookup_deinit(&batch->items);
     *batch = (struct batch){0};
 }
@@ -92,6 +105,19 @@ void batch_add_match(struct batch *batch, uint32_t rule)
     }
     assert(batch->rule_match_count < batch->rule_match_capacity);
     batch->rule_matches[batch->rule_match_count++] = rule;
+}
+
+/* Counted when the batch is committed, as matches are. */
+void batch_add_finding(struct batch *batch, uint32_t rule, enum shadow_verdict verdict)
+{
+    if (batch->finding_count == batch->finding_capacity) {
+        batch->finding_capacity = batch->finding_capacity == 0 ? 64 : batch->finding_capacity * 2;
+        batch->findings =
+            mem_resize(batch->findings, batch->finding_capacity, sizeof(struct shadow_finding));
+    }
+    assert(batch->finding_count < batch->finding_capacity);
+    batch->findings[batch->finding_count++] =
+        (struct shadow_finding){.rule = rule, .verdict = verdict};
 }
 
 /* Of the same lane, item and rooms. */

@@ -102,6 +102,28 @@ enum event_remark {
 
 const char *event_remark_name(enum event_remark remark);
 
+/* How a rule in shadow differs about an event from the one in whose place it is tried: shadow.h. */
+#define SHADOW_VERDICTS(X)       \
+    X(SHADOW_SAME, "same")       \
+    X(SHADOW_CHANGED, "changed") \
+    X(SHADOW_MORE, "more")       \
+    X(SHADOW_LESS, "less")       \
+    X(SHADOW_DEAD, "dead")
+
+enum shadow_verdict {
+#define X(name, text) name,
+    SHADOW_VERDICTS(X)
+#undef X
+        SHADOW_VERDICT_COUNT
+};
+
+const char *shadow_verdict_name(enum shadow_verdict verdict);
+
+struct shadow_finding {
+    uint32_t rule; /* its index among those in shadow */
+    enum shadow_verdict verdict;
+};
+
 struct batch_counts {
     uint64_t records;
     uint64_t tombstones; /* records that are no events */
@@ -123,6 +145,7 @@ struct batch_counts {
     uint64_t items;              /* records for state topics */
     uint64_t items_superseded;   /* and those that a later one of the batch left out */
     uint64_t orders_crowded_out; /* items whose order is forgotten for want of room */
+    uint64_t shadow_unjudged;    /* events that the rules in shadow could not be judged on */
 };
 
 struct batch {
@@ -133,6 +156,9 @@ struct batch {
     uint32_t *rule_matches; /* rule indexes, one for each match */
     size_t rule_match_count;
     size_t rule_match_capacity;
+    struct shadow_finding *findings;
+    size_t finding_count;
+    size_t finding_capacity;
     struct lookup items; /* of batch_supersede_items(): the last output of each key */
     struct batch_counts counts;
 };
@@ -144,6 +170,7 @@ void batch_deinit(struct batch *batch);
 /* A zeroed output at the end. The pointer is good until the next call. */
 struct output *batch_add(struct batch *batch);
 void batch_add_match(struct batch *batch, uint32_t rule);
+void batch_add_finding(struct batch *batch, uint32_t rule, enum shadow_verdict verdict);
 
 /* Marks what a later record of the batch makes needless in state topics. Once, after the last record
  * of a batch. The seed is random, of this process alone: keys come from events. */

@@ -15,6 +15,7 @@
 #include "json.h"
 #include "lookup.h"
 #include "mem.h"
+#include "outcome.h"
 
 #define NO_TWIN UINT32_MAX
 
@@ -40,15 +41,14 @@ struct replay_tally {
 /* One of the two rule sets. */
 struct replay_side {
     const struct rule_set *rules;
-    struct pipeline *judge; /* which rules take an event */
-    struct pipeline *maker; /* what one of them makes of it */
+    struct pipeline *judge;      /* which rules take an event */
+    struct outcome_maker *maker; /* what one of them makes of it */
     struct batch batch;
     struct decision decision;
     uint64_t *taken; /* of each rule: how many events it took */
     uint64_t *last;  /* of each rule: the number of the event that it took last */
     uint32_t *twins; /* of each rule: the index of the one with its name on the other side */
     uint64_t dead;
-    struct buffer outcome;
 };
 
 struct replay {
@@ -69,9 +69,8 @@ static void side_init(struct replay_side *side, const struct pipeline_settings *
     unsigned count = rule_set_count(rules);
     side->rules = rules;
     side->judge = pipeline_new(settings);
-    side->maker = pipeline_new(settings);
+    side->maker = outcome_maker_new(settings, rules);
     pipeline_use_rules(side->judge, rules);
-    pipeline_use_rules(side->maker, rules);
     pipeline_judge_only(side->judge);
     side->taken = mem_alloc((count + 1) * sizeof(uint64_t));
     side->last = mem_alloc((count + 1) * sizeof(uint64_t));
@@ -81,9 +80,8 @@ static void side_init(struct replay_side *side, const struct pipeline_settings *
 static void side_deinit(struct replay_side *side)
 {
     pipeline_free(side->judge);
-    pipeline_free(side->maker);
+    outcome_maker_free(side->maker);
     batch_deinit(&side->batch);
-    buffer_deinit(&side->outcome);
     free(side->taken);
     free(side->last);
     free(side->twins);
@@ -212,44 +210,15 @@ static void take(struct replay_side *side, const struct record *record, uint64_t
     }
 }
 
-/* What one rule makes of an event, as text that says all of it but the revision of the rules. */
-static void make_outcome(struct replay_side *side, uint32_t rule, const struct record *record)
-{
-    struct batch batch = {0};
-    struct decision decision;
-    pipeline_ask_only(side->maker, rule);
-    pipeline_process(side->maker, NULL, record, &batch, &decision);
-    buffer_clear(&side->outcome);
-    if (decision.dead)
-        buffer_append_format(&side->outcome, "%s: %s", dead_reason_name(decision.reason),
-                             decision.problem);
-    for (size_t i = 0; i < batch.output_count; i++) {
-        const struct output *output = &batch.outputs[i];
-        struct notification *notification = NULL;
-        if (output->kind != OUTPUT_NOTIFICATION)
-            continue;
-        enum status status = notification_decode(output->value, &notification);
-        assert(status == STATUS_OK);
-        (void)status;
-        notification->rules_revision = bytes_of(NULL, 0);
-        buffer_append_format(&side->outcome, "%s %" PRId32 " ", output->topic, output->partition);
-        notification_to_json(notification, &side->outcome);
-        notification_free(notification);
-    }
-    batch_deinit(&batch);
-}
-
-/* Rules that are written alike do alike. */
 static bool outcome_changed(struct replay *replay, uint32_t before, uint32_t after,
                             const struct record *record)
 {
-    uint64_t was = rule_set_at(replay->before.rules, before)->action;
-    uint64_t is = rule_set_at(replay->after.rules, after)->action;
-    if (was == is && is != 0)
+    if (!outcome_may_differ(rule_set_at(replay->before.rules, before),
+                            rule_set_at(replay->after.rules, after)))
         return false;
-    make_outcome(&replay->before, before, record);
-    make_outcome(&replay->after, after, record);
-    return !bytes_equal(buffer_peek(&replay->before.outcome), buffer_peek(&replay->after.outcome));
+    struct outcome was = outcome_make(replay->before.maker, before, record);
+    struct outcome is = outcome_make(replay->after.maker, after, record);
+    return !bytes_equal(was.text, is.text);
 }
 
 static void replay_event(struct replay *replay, const struct record *record)

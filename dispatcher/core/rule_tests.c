@@ -258,5 +258,7 @@ size_t rule_tests_run(const struct rule_set *rules, const struct pipeline_settin
     }
     batch_deinit(&trial.batch);
     pipeline_free(trial.pipeline);
+    if (rule_set_shadows(rules))
+        count += rule_tests_run(rule_set_shadows(rules), settings, problems);
     return count;
 }

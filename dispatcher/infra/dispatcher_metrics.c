@@ -7,7 +7,7 @@
 
 #define NAME(text) "smartstack_dispatcher_" text
 
-enum { RULE_SERIES_LIMIT = 500 };
+enum { RULE_SERIES_LIMIT = 500, SHADOW_SERIES_LIMIT = 100 };
 
 /* One series for each value of an enum; only rules are an open set, and so are limited: what is
  * beyond RULE_SERIES_LIMIT is counted together. */
@@ -55,6 +55,35 @@ static void init_pipeline_series(struct dispatcher_metrics *metrics)
     metrics->rule_matches =
         metrics_counter_set(registry, NAME("rule_matches_total"), "Events that a rule matched.",
                             "rule", RULE_SERIES_LIMIT);
+}
+
+/* A series set has one label, so each verdict is a name. */
+static void init_shadow_series(struct dispatcher_metrics *metrics)
+{
+    static const struct {
+        const char *name;
+        const char *help;
+    } series[SHADOW_VERDICT_COUNT] = {
+        [SHADOW_SAME] =
+            {NAME("shadow_same_total"),
+             "Events of which a rule in shadow makes what the rule makes in whose place "
+             "it is tried."},
+        [SHADOW_CHANGED] = {NAME("shadow_changed_total"),
+                            "Events that both take, and of which they make different things."},
+        [SHADOW_MORE] = {NAME("shadow_more_total"),
+                         "Events that a rule in shadow takes and the other, if there is one, does "
+                         "not."},
+        [SHADOW_LESS] = {NAME("shadow_less_total"),
+                         "Events that a rule takes and the one in its shadow does not."},
+        [SHADOW_DEAD] = {NAME("shadow_dead_total"),
+                         "Events that a rule in shadow would have made dead letters."},
+    };
+    for (int i = 0; i < SHADOW_VERDICT_COUNT; i++)
+        metrics->findings[i] = metrics_counter_set(metrics->registry, series[i].name,
+                                                   series[i].help, "rule", SHADOW_SERIES_LIMIT);
+    metrics->shadow_unjudged = metrics_counter(
+        metrics->registry, NAME("shadow_unjudged_total"),
+        "Events on which the rules in shadow met dispatcher.limits, all together.", NULL);
 }
 
 static void init_review_series(struct dispatcher_metrics *metrics)
@@ -146,6 +175,7 @@ void dispatcher_metrics_init(struct dispatcher_metrics *metrics)
 {
     metrics->registry = metrics_new();
     init_pipeline_series(metrics);
+    init_shadow_series(metrics);
     init_review_series(metrics);
     init_transaction_series(metrics);
     metrics->reloads_good =
@@ -162,6 +192,8 @@ void dispatcher_metrics_init(struct dispatcher_metrics *metrics)
         metrics_gauge(metrics->registry, NAME("item_orders_remembered"),
                       "Items of which it is known with which order they were told.", NULL, 1);
     metrics->rules = metrics_gauge(metrics->registry, NAME("rules"), "Rules in force.", NULL, 1);
+    metrics->shadow_rules = metrics_gauge(metrics->registry, NAME("shadow_rules"),
+                                          "Rules in shadow: judged, and nothing more.", NULL, 1);
 }
 
 void dispatcher_metrics_deinit(struct dispatcher_metrics *metrics)
@@ -205,5 +237,12 @@ void dispatcher_metrics_count(struct dispatcher_metrics *metrics, const struct b
         const struct rule *rule = rule_set_at(rules, batch->rule_matches[i]);
         metric_counter_add(metric_counter_set_get(metrics->rule_matches, rule->name), 1);
     }
+    for (size_t i = 0; i < batch->finding_count; i++) {
+        const struct shadow_finding *finding = &batch->findings[i];
+        const struct rule *rule = rule_set_at(rule_set_shadows(rules), finding->rule);
+        metric_counter_add(metric_counter_set_get(metrics->findings[finding->verdict], rule->name),
+                           1);
+    }
+    metric_counter_add(metrics->shadow_unjudged, counts->shadow_unjudged);
     metric_histogram_observe(metrics->batch_records, counts->records);
 }

@@ -32,6 +32,8 @@ struct dispatcher_metrics {
     struct metric_counter *items_superseded;
     struct metric_counter *orders_crowded_out;
     struct metric_counter_set *rule_matches;
+    struct metric_counter_set *findings[SHADOW_VERDICT_COUNT];
+    struct metric_counter *shadow_unjudged;
     struct metric_counter *committed;
     struct metric_counter *aborted;
     struct metric_counter *reopened;
@@ -52,6 +54,7 @@ struct dispatcher_metrics {
     struct metric_gauge *reviews_remembered;
     struct metric_gauge *orders_remembered;
     struct metric_gauge *rules;
+    struct metric_gauge *shadow_rules;
 };
 
 void dispatcher_metrics_init(struct dispatcher_metrics *metrics);

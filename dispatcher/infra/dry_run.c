@@ -9,6 +9,7 @@
 
 #include "json.h"
 #include "mem.h"
+#include "shadow.h"
 
 enum { ITEMS_REMEMBERED = 100000 };
 
@@ -33,6 +34,21 @@ static void append_made(const struct batch *batch, size_t first, struct buffer *
     }
 }
 
+/* {"rule": verdict, ...}: how those in shadow differ. */
+static void append_findings(const struct batch *batch, const struct rule_set *rules,
+                            struct buffer *line)
+{
+    buffer_append_byte(line, '{');
+    for (size_t i = 0; i < batch->finding_count; i++) {
+        if (i > 0)
+            buffer_append_byte(line, ',');
+        json_write_string(line,
+                          rule_set_at(rule_set_shadows(rules), batch->findings[i].rule)->name);
+        buffer_append_format(line, ":\"%s\"", shadow_verdict_name(batch->findings[i].verdict));
+    }
+    buffer_append_byte(line, '}');
+}
+
 /* Every line has every member, so that scripts need not ask for what is there. */
 static void append_decision(const struct decision *decision, const struct rule_set *rules,
                             const struct batch *batch, struct buffer *line)
@@ -51,6 +67,8 @@ static void append_decision(const struct decision *decision, const struct rule_s
     decision_skipped_json(decision, rules, line);
     buffer_append_string(line, ",\"remarks\":");
     decision_remarks_json(decision, line);
+    buffer_append_string(line, ",\"shadow\":");
+    append_findings(batch, rules, line);
     buffer_append_string(line, ",\"error\":");
     if (decision->dead) {
         auto_buffer struct buffer text = {0};
@@ -79,6 +97,7 @@ enum status dry_run(FILE *in, FILE *out, const struct pipeline_settings *setting
     const struct partition_state_settings remembers = {
         .reviews_per_task = 1, .order_window_ms = INT64_MAX, .order_items = ITEMS_REMEMBERED};
     struct pipeline *pipeline = pipeline_new(settings);
+    struct shadow *shadow = shadow_new(settings, rules);
     struct partition_state *state = partition_state_new(&remembers, 0);
     struct batch batch = {0};
     auto_buffer struct buffer line = {0};
@@ -104,12 +123,14 @@ enum status dry_run(FILE *in, FILE *out, const struct pipeline_settings *setting
         pipeline_process(pipeline, state, &record, &batch, &decision);
         partition_state_flush(state, forget_record, NULL);
         partition_state_commit(state);
+        shadow_judge(shadow, &record, &decision, &batch);
         append_decision(&decision, rules, &batch, &line);
         fwrite(line.data, 1, line.end, out);
     }
     free(text);
     batch_deinit(&batch);
     partition_state_free(state);
+    shadow_free(shadow);
     pipeline_free(pipeline);
     return fflush(out) == 0 && !ferror(out) ? STATUS_OK : STATUS_IO;
 }
@@ -174,6 +195,28 @@ static void explain_rule(const struct rule_set *rules, unsigned index,
     fprintf(out, "%.*s: %.*s\n", BYTES_PRINT(rule->name), BYTES_PRINT(buffer_peek(&line)));
 }
 
+/* How a rule in shadow differs; or what its pattern has to say about the event. */
+static void explain_shadow(const struct rule_set *tried, unsigned index, const struct batch *batch,
+                           const struct decision *decision, struct matcher_scratch *scratch,
+                           FILE *out)
+{
+    auto_buffer struct buffer line = {0};
+    uint32_t number;
+    for (size_t i = 0; i < batch->finding_count && buffer_size(&line) == 0; i++)
+        if (batch->findings[i].rule == index)
+            buffer_append_string(&line, shadow_verdict_name(batch->findings[i].verdict));
+    if (buffer_size(&line) == 0 && !rule_set_number_of(tried, index, &number)) {
+        buffer_append_string(&line, "not enabled");
+    } else if (buffer_size(&line) == 0) {
+        buffer_append_string(&line, "not asked, or: ");
+        if (matcher_explain(rule_set_matcher(tried), scratch, decision->judged, number, &line,
+                            NULL) != STATUS_OK)
+            buffer_append_string(&line, "cannot be judged");
+    }
+    fprintf(out, "%.*s: in shadow: %.*s\n", BYTES_PRINT(rule_set_at(tried, index)->name),
+            BYTES_PRINT(buffer_peek(&line)));
+}
+
 static void explain_skipped(const struct rule_set *rules, const struct decision *decision,
                             FILE *out)
 {
@@ -223,6 +266,12 @@ enum status explain(FILE *in, FILE *out, const struct pipeline_settings *setting
     pipeline_process(pipeline, NULL, &record, &batch, &decision);
     for (unsigned i = 0; i < rule_set_count(rules); i++)
         explain_rule(rules, i, &decision, scratch, out);
+    struct shadow *shadow = shadow_new(settings, rules);
+    const struct rule_set *tried = rule_set_shadows(rules);
+    shadow_judge(shadow, &record, &decision, &batch);
+    for (unsigned i = 0; tried && i < rule_set_count(tried); i++)
+        explain_shadow(tried, i, &batch, &decision, scratch, out);
+    shadow_free(shadow);
     explain_skipped(rules, &decision, out);
     for (int i = 0; i < EVENT_REMARK_COUNT; i++)
         if (decision.remarks[i])

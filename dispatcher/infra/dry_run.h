@@ -8,7 +8,7 @@
 #include "pipeline.h"
 
 /* --dry-run: one JSON event per line in; one JSON decision per line out:
- *   {"id":...,"matched":[rule names],"notifications":[...],"error":null or a text}
+ *   {"id":...,"matched":[rule names],"notifications":[...],"shadow":{rule: verdict},"error":null or a text}
  * Empty lines are skipped. STATUS_IO: the output cannot be written. */
 enum status dry_run(FILE *in, FILE *out, const struct pipeline_settings *settings,
                     const struct rule_set *rules) MUST_CHECK;

@@ -58,6 +58,22 @@ static void report_state(struct runner *runner)
         dispatcher_health_pass(health, DISPATCHER_CHECK_KAFKA);
 }
 
+static void use_rules(struct runner *runner)
+{
+    const struct rule_set *rules = rules_file_rules(runner->options.rules);
+    const struct rule_set *tried = rule_set_shadows(rules);
+    struct pipeline_settings settings =
+        settings_pipeline(runner->options.settings, runner->options.layout);
+    settings.hash_seed = runner->hash_seed;
+    if (!runner->pipeline)
+        runner->pipeline = pipeline_new(&settings);
+    pipeline_use_rules(runner->pipeline, rules);
+    shadow_free(runner->shadow);
+    runner->shadow = shadow_new(&settings, rules);
+    metric_gauge_set(runner->options.metrics->rules, rule_set_count(rules));
+    metric_gauge_set(runner->options.metrics->shadow_rules, tried ? rule_set_count(tried) : 0);
+}
+
 /* Between two batches only, so that a batch is judged by one set of rules. A file that is wrong
  * changes nothing: the old rules stay in force, and the metric tells. */
 static void reload_rules(struct runner *runner)
@@ -71,13 +87,12 @@ static void reload_rules(struct runner *runner)
                  LOG_BYTES("revision", rule_set_revision(rules_file_rules(file))));
         break;
     case RULES_NEW:
-        pipeline_use_rules(runner->pipeline, rules_file_rules(file));
+        use_rules(runner);
         log_info("rules reloaded", LOG_BYTES("before", rule_set_revision(old)),
                  LOG_BYTES("revision", rule_set_revision(rules_file_rules(file))),
                  LOG_UNSIGNED("rules", rule_set_count(rules_file_rules(file))));
         rule_set_free(old);
         metric_counter_add(runner->options.metrics->reloads_good, 1);
-        metric_gauge_set(runner->options.metrics->rules, rule_set_count(rules_file_rules(file)));
         break;
     case RULES_BAD:
         metric_counter_add(runner->options.metrics->reloads_bad, 1);
@@ -146,6 +161,7 @@ static void runner_free(struct runner *runner)
     state_store_free(runner->store);
     changelog_close(runner->changelog);
     pipeline_free(runner->pipeline);
+    shadow_free(runner->shadow);
     batch_deinit(&runner->batch);
     free(runner->messages);
     free(runner->sources);
@@ -158,17 +174,13 @@ static void runner_free(struct runner *runner)
 enum status runner_run(const struct runner_options *options, struct error *error)
 {
     struct runner *runner = mem_new(struct runner);
-    struct pipeline_settings pipeline = settings_pipeline(options->settings, options->layout);
     runner->options = *options;
     if (getrandom(&runner->hash_seed, sizeof(runner->hash_seed), 0) != sizeof(runner->hash_seed))
         abort(); /* never for so few bytes: getrandom(2) */
-    pipeline.hash_seed = runner->hash_seed;
     runner->limit = (size_t)options->settings->batch_events;
     runner->messages = mem_resize(NULL, runner->limit, sizeof(rd_kafka_message_t *));
     runner->watch = input_watch_new(options->settings->stall_ms);
-    runner->pipeline = pipeline_new(&pipeline);
-    pipeline_use_rules(runner->pipeline, rules_file_rules(options->rules));
-    metric_gauge_set(options->metrics->rules, rule_set_count(rules_file_rules(options->rules)));
+    use_rules(runner);
     dispatcher_health_pass(options->health, DISPATCHER_CHECK_RULES);
 
     if (runner_start(runner))

@@ -125,6 +125,23 @@ static void log_remarks(const struct record *record, const struct decision *deci
                      LOG_INTEGER("offset", record->offset));
 }
 
+/* Bounded likewise: what differs is counted, and here are some of the events. */
+static void log_findings(const struct runner *runner, size_t first, const struct record *record,
+                         const struct decision *decision)
+{
+    const struct rule_set *tried = rule_set_shadows(pipeline_rules(runner->pipeline));
+    for (size_t i = first; i < runner->batch.finding_count; i++) {
+        const struct shadow_finding *finding = &runner->batch.findings[i];
+        if (finding->verdict != SHADOW_SAME)
+            log_info("rule in shadow differs",
+                     LOG_BYTES("rule", rule_set_at(tried, finding->rule)->name),
+                     LOG_STRING("verdict", shadow_verdict_name(finding->verdict)),
+                     LOG_BYTES("event", decision->event_id), LOG_BYTES("topic", record->topic),
+                     LOG_INTEGER("partition", record->partition),
+                     LOG_INTEGER("offset", record->offset));
+    }
+}
+
 /* Each event of a record, in order; all of them are outputs of the one record, whose offset is
  * committed with them. */
 static void judge_record(struct runner *runner, const struct record *record)
@@ -138,10 +155,13 @@ static void judge_record(struct runner *runner, const struct record *record)
     event_batch_open(&events, record, &limits, &runner->batch.arena);
     while (event_batch_next(&events)) {
         struct decision decision = {0};
+        size_t findings = runner->batch.finding_count;
         pipeline_process(runner->pipeline, state, &events.event, &runner->batch, &decision);
         if (decision.skipped)
             log_skipped(runner, record, &decision);
         log_remarks(record, &decision);
+        shadow_judge(runner->shadow, &events.event, &decision, &runner->batch);
+        log_findings(runner, findings, record, &decision);
     }
 }
 

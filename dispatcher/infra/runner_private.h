@@ -13,6 +13,7 @@
 #include "log_clock.h"
 #include "producer.h"
 #include "runner.h"
+#include "shadow.h"
 #include "state_store.h"
 #include "topics.h"
 
@@ -40,6 +41,7 @@ struct runner {
     struct producer *producer;
     struct topics *topics;
     struct pipeline *pipeline;
+    struct shadow *shadow; /* of the same rules; NULL: none is in shadow */
     struct changelog
         *changelog; /* NULL: the broker has no transactions, or nothing is remembered */
     struct state_store *store;

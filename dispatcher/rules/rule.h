@@ -18,6 +18,8 @@ enum {
     RULE_DECISION_SIZE = 64,   /* bytes of a decision's name */
 };
 
+#define RULE_NONE UINT32_MAX
+
 /* What becomes of a room, item, order, queue, reason or event's name whose template names a field that the event
  * lacks. */
 enum rule_missing {
@@ -77,6 +79,12 @@ struct rule {
     bool sampled;       /* only for a part of the events: those with rule_sample() below the rate */
     double sample_rate; /* 0 to 1 */
     struct template *sample_by; /* NULL: the event's id */
+    struct bytes sample_salt;   /* the rule's name; in shadow, that of the rule it is tried for */
+
+    /* In shadow, the name of the rule in whose place it is tried; empty: it is a new one. */
+    struct bytes instead_of;
+    uint32_t twin;  /* the index of that rule among those that act; RULE_NONE */
+    uint32_t place; /* how many of those that act are asked before it; may be all */
 
     struct rule_notify *notify;
     size_t notify_count;
@@ -91,7 +99,7 @@ struct rule {
 
 /* Whether a sampled rule is for this event: a stable hash of `subject` (the event's id, or the
  * sample's `by`), salted with the rule's name, so that two rules with one rate pick different
- * events. */
+ * events; a rule that is tried in place of another picks those of the other. */
 bool rule_samples(const struct rule *rule, struct bytes subject);
 
 /* Reads `90s`, `15m`, `4h`, `2d`, `500ms`: at most ten years. */

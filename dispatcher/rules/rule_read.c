@@ -245,12 +245,31 @@ static void read_name(struct rule_reader *reader, const struct document_node *no
         rule_complain(reader, name, "a text cannot hold a NUL");
 }
 
+bool rule_is_shadow(const struct document_node *node)
+{
+    const struct document_node *shadow = document_find(node, "shadow");
+    return shadow && !(shadow->kind == DOCUMENT_BOOLEAN && !shadow->boolean);
+}
+
+/* Whether there is such a rule is known when all are read (rule_set.c). */
+static void read_shadow(struct rule_reader *reader, const struct document_node *node,
+                        struct rule *rule)
+{
+    if (node->kind == DOCUMENT_BOOLEAN)
+        return;
+    if (node->kind != DOCUMENT_STRING || node->text.size == 0)
+        rule_complain(reader, node,
+                      "shadow is true, false or the name of the rule in whose place this is tried");
+    else
+        rule->instead_of = rule_read_text(reader, node, "shadow", RULE_NAME_LIMIT);
+}
+
 /* Of every member but those that say for which events it is. Numbers that JSON cannot say as they
  * are spelled make it unknown, which is always right. */
 static uint64_t hash_action(const struct rule_reader *reader, const struct document_node *node)
 {
     static const char *const others[] = {"name",   "description", "enabled", "when",
-                                         "sample", "stop",        "tests"};
+                                         "sample", "stop",        "shadow",  "tests"};
     auto_buffer struct buffer text = {0};
     for (size_t i = 0; i < node->count; i++) {
         struct bytes key = node->entries[i].key->text;
@@ -272,13 +291,14 @@ static uint64_t hash_action(const struct rule_reader *reader, const struct docum
  * sound enough to be freed. */
 void rule_read(struct rule_reader *reader, const struct document_node *node, struct rule *rule)
 {
-    static const char *const keys[] = {"name",  "description", "enabled", "when",
-                                       "rooms", "notify",      "review",  "sample",
-                                       "stop",  "missing",     "tests",   NULL};
+    static const char *const keys[] = {"name",   "description", "enabled", "when", "rooms",
+                                       "notify", "review",      "sample",  "stop", "missing",
+                                       "shadow", "tests",       NULL};
     rule->line = node->line;
     rule->column = node->column;
     rule->enabled = true;
     rule->name = bytes_of("", 0);
+    rule->twin = RULE_NONE;
     document_check_keys(node, keys, "a rule", reader->problems);
     if (node->kind != DOCUMENT_MAPPING)
         return;
@@ -296,12 +316,18 @@ void rule_read(struct rule_reader *reader, const struct document_node *node, str
         read_sample(reader, part, rule);
     if ((part = document_find(node, "missing")))
         read_missing(reader, part, rule);
+    if ((part = document_find(node, "shadow")))
+        read_shadow(reader, part, rule);
     if ((part = document_find(node, "tests")))
         read_tests(reader, part, rule);
     rule->action = hash_action(reader, node);
     if (!document_find(node, "rooms") && !document_find(node, "notify") &&
         !document_find(node, "review") && !rule->stop)
         rule_complain(reader, node, "a rule does something: rooms, notify, review or stop");
+    rule->sample_salt = rule->name;
+    /* One that is tried ends nothing, not even for others that are tried. */
+    if (rule_is_shadow(node))
+        rule->stop = false;
 }
 
 /* Templates have memory of their own; everything else of a rule is the set's arena's. */

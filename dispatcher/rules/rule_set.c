@@ -13,11 +13,15 @@
  *     matcher   0: a                            1: c
  *
  * Invariant: both ascend together, so what the matcher lists in its order is in the order of the
- * file. Nothing changes after the set is parsed: it may be read while the next one is made. */
+ * file. Nothing changes after the set is parsed: it may be read while the next one is made.
+ *
+ * Rules that are only tried (`shadow`) are in a set within the set: whoever does not ask for them
+ * cannot meet them, and whatever their patterns and templates cost is not on the others' account. */
 #include <assert.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <uthash.h>
 #include <xxhash.h>
 
@@ -31,19 +35,39 @@ enum { PATTERN_ERRORS_LIMIT = 16 /* told of one pattern */ };
 static const struct document_limits file_limits = {
     .text_bytes = RULES_FILE_SIZE_LIMIT, .nodes = 4000000, .depth = 120};
 
-/* Names, to find the second rule of one. */
+/* Names, to find the rule of one. */
 struct name_entry {
     UT_hash_handle hh;
     const struct rule *rule;
 };
 
-/* By a table, since a file may have as many rules as RULES_LIMIT. */
-static void check_rule_names(const struct rule_set *set, struct problems *problems)
+/* In whose place a rule is tried. It is asked where the other is, and samples the same events. */
+static void find_twin(const struct rule_set *set, const struct name_entry *table, struct rule *rule,
+                      struct problems *problems)
+{
+    const struct name_entry *found = NULL;
+    if (rule->instead_of.size == 0)
+        return;
+    HASH_FIND(hh, table, rule->instead_of.data, rule->instead_of.size, found);
+    if (!found || found->rule < set->rules || found->rule >= set->rules + set->count) {
+        problems_add(problems, rule->line, rule->column,
+                     "shadow names no rule that acts: there is none called %.*s",
+                     BYTES_PRINT(rule->instead_of));
+        return;
+    }
+    rule->twin = (uint32_t)(found->rule - set->rules);
+    rule->place = rule->twin;
+    rule->sample_salt = found->rule->name;
+}
+
+/* `rules`: all of the file, in its order. By a table, since there may be as many as RULES_LIMIT. */
+static void check_rule_names(struct rule_set *set, struct rule *const *rules, size_t count,
+                             struct problems *problems)
 {
     struct name_entry *table = NULL;
-    struct name_entry *entries = mem_alloc(set->count * sizeof(struct name_entry) + 1);
-    for (unsigned i = 0; i < set->count; i++) {
-        const struct rule *rule = &set->rules[i];
+    struct name_entry *entries = mem_alloc(count * sizeof(struct name_entry) + 1);
+    for (size_t i = 0; i < count; i++) {
+        const struct rule *rule = rules[i];
         struct name_entry *found = NULL;
         if (rule->name.size == 0)
             continue;
@@ -57,6 +81,8 @@ static void check_rule_names(const struct rule_set *set, struct problems *proble
         entries[i].rule = rule;
         HASH_ADD_KEYPTR(hh, table, rule->name.data, rule->name.size, &entries[i]);
     }
+    for (size_t i = 0; i < count; i++)
+        find_twin(set, table, rules[i], problems);
     HASH_CLEAR(hh, table);
     free(entries);
 }
@@ -179,25 +205,74 @@ static void add_event_fields(struct field_set *fields)
     }
 }
 
-/* All rules are read whatever is wrong with those before: an operator mends a file in one round. */
+static void make_room(struct rule_set *set, size_t count)
+{
+    assert(count <= RULES_LIMIT && !set->rules);
+    set->rules = arena_alloc(&set->arena, count * sizeof(struct rule));
+    set->number_of_rule = arena_raw(&set->arena, count * sizeof(uint32_t));
+    set->rule_of_number = arena_raw(&set->arena, count * sizeof(uint32_t));
+}
+
+/* Into the reader's set. All rules are read whatever is wrong with those before: an operator mends a
+ * file in one round. */
+static struct rule *read_one(struct rule_reader *reader, struct matcher_builder *builder,
+                             const struct document_node *node)
+{
+    struct rule_set *set = reader->set;
+    unsigned index = set->count++;
+    set->number_of_rule[index] = NOT_ENABLED;
+    rule_read(reader, node, &set->rules[index]);
+    if (node->kind == DOCUMENT_MAPPING)
+        add_pattern(reader, builder, node, index);
+    return &set->rules[index];
+}
+
+static size_t count_shadows(const struct document_node *list)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < list->count; i++)
+        count += rule_is_shadow(list->entries[i].value);
+    return count;
+}
+
+static struct rule_set *rule_set_new(const char *revision)
+{
+    struct rule_set *set = mem_new(struct rule_set);
+    memcpy(set->revision, revision, sizeof(set->revision));
+    set->fields = field_set_new();
+    add_event_fields(set->fields);
+    return set;
+}
+
+/* Each into its set. The builders are freed by what is built of them, also with problems. */
 static void read_rules(struct rule_reader *reader, const struct document_node *list)
 {
     struct rule_set *set = reader->set;
+    size_t shadow_count = count_shadows(list);
     struct matcher_builder *builder = matcher_builder_new(&PATTERN_LIMITS_DEFAULT);
-    set->count = (unsigned)list->count;
-    set->rules = arena_alloc(&set->arena, set->count * sizeof(struct rule));
-    set->number_of_rule = arena_raw(&set->arena, set->count * sizeof(uint32_t));
-    set->rule_of_number = arena_raw(&set->arena, set->count * sizeof(uint32_t));
-    for (unsigned i = 0; i < set->count; i++) {
-        const struct document_node *node = list->entries[i].value;
-        set->number_of_rule[i] = NOT_ENABLED;
-        rule_read(reader, node, &set->rules[i]);
-        if (node->kind == DOCUMENT_MAPPING)
-            add_pattern(reader, builder, node, i);
+    struct matcher_builder *tried = matcher_builder_new(&PATTERN_LIMITS_DEFAULT);
+    struct rule **rules = mem_alloc(list->count * sizeof(struct rule *) + 1);
+    make_room(set, list->count - shadow_count);
+    if (shadow_count > 0) {
+        set->shadows = rule_set_new(set->revision);
+        make_room(set->shadows, shadow_count);
     }
-    check_rule_names(set, reader->problems);
-    /* Also with problems: the builder is freed by it. */
+    for (size_t i = 0; i < list->count; i++) {
+        const struct document_node *node = list->entries[i].value;
+        bool is_shadow = rule_is_shadow(node);
+        reader->set = is_shadow ? set->shadows : set;
+        rules[i] = read_one(reader, is_shadow ? tried : builder, node);
+        if (is_shadow)
+            rules[i]->place = set->count;
+    }
+    reader->set = set;
+    check_rule_names(set, rules, list->count, reader->problems);
     set->matcher = matcher_build(builder);
+    if (set->shadows)
+        set->shadows->matcher = matcher_build(tried);
+    else
+        matcher_builder_free(tried);
+    free(rules);
     assert(matcher_rule_count(set->matcher) <= set->count);
 }
 
@@ -213,13 +288,12 @@ enum status rule_set_parse(struct bytes text, const struct layout *layout, struc
         return STATUS_INVALID;
     }
     size_t before = problems->count;
-    struct rule_set *made = mem_new(struct rule_set);
+    char revision[sizeof(((struct rule_set *)NULL)->revision)];
+    snprintf(revision, sizeof(revision), "%016" PRIx64,
+             (uint64_t)XXH3_64bits(text.data, text.size));
+    struct rule_set *made = rule_set_new(revision);
     struct rule_reader reader = {
         .set = made, .document = document, .layout = layout, .problems = problems};
-    snprintf(made->revision, sizeof(made->revision), "%016" PRIx64,
-             (uint64_t)XXH3_64bits(text.data, text.size));
-    made->fields = field_set_new();
-    add_event_fields(made->fields);
     const struct document_node *list = find_rules(&reader, document_root(document));
     if (list)
         read_rules(&reader, list);
@@ -255,6 +329,8 @@ void rule_set_warn(const struct rule_set *set, struct problems *warnings)
         if (rule->review)
             warn_of_item(rule, rule->review->item, warnings);
     }
+    if (set->shadows)
+        rule_set_warn(set->shadows, warnings);
 }
 
 /* A kind that is itself a template may be any. */
@@ -302,10 +378,16 @@ void rule_set_free(struct rule_set *set)
         return;
     for (unsigned i = 0; i < set->count; i++)
         rule_deinit(&set->rules[i]);
+    rule_set_free(set->shadows);
     field_set_free(set->fields);
     matcher_free(set->matcher);
     arena_deinit(&set->arena);
     free(set);
+}
+
+const struct rule_set *rule_set_shadows(const struct rule_set *set)
+{
+    return set->shadows;
 }
 
 struct bytes rule_set_revision(const struct rule_set *set)
@@ -350,14 +432,14 @@ bool rule_set_number_of(const struct rule_set *set, unsigned index, uint32_t *nu
     return true;
 }
 
-/* The salt is the name's hash, so that a rule's choice does not depend on where it stands. 53
+/* The salt is a name's hash, so that a rule's choice does not depend on where it stands. 53
  * bits of the hash are a double from 0 to below 1: a rate of 0 takes nothing, of 1 all. */
 bool rule_samples(const struct rule *rule, struct bytes subject)
 {
     assert(!rule->sampled || (rule->sample_rate >= 0 && rule->sample_rate <= 1));
     if (!rule->sampled)
         return true;
-    XXH64_hash_t salt = XXH3_64bits(rule->name.data, rule->name.size);
+    XXH64_hash_t salt = XXH3_64bits(rule->sample_salt.data, rule->sample_salt.size);
     XXH64_hash_t hash = XXH3_64bits_withSeed(subject.data, subject.size, salt);
     return (double)(hash >> 11) * 0x1p-53 < rule->sample_rate;
 }

@@ -47,6 +47,11 @@ enum status rule_set_parse(struct bytes text, const struct layout *layout, struc
                            struct problems *problems) MUST_CHECK;
 void rule_set_free(struct rule_set *set);
 
+/* Rules that are tried beside those that act (`shadow` in the file) are a set of their own, with
+ * its own matcher and fields, so that they change nothing for the others; NULL: there are none. All
+ * that is said of a set is said of those that act. Borrowed. */
+const struct rule_set *rule_set_shadows(const struct rule_set *set);
+
 /* Adds what is likely not meant, though it can be: an item whose events may come by several
  * partitions of the input, which is keyed by task. */
 void rule_set_warn(const struct rule_set *set, struct problems *warnings);
@@ -61,7 +66,7 @@ uint64_t rule_set_review_kinds(const struct layout *layout);
 /* 16 hexadecimal digits: a hash of the file's text. */
 struct bytes rule_set_revision(const struct rule_set *set);
 
-/* All rules, in the order of the file. */
+/* All rules that act, in the order of the file. */
 unsigned rule_set_count(const struct rule_set *set);
 const struct rule *rule_set_at(const struct rule_set *set, unsigned index);
 

@@ -15,14 +15,18 @@ struct rule_set {
     struct matcher *matcher;
     uint32_t *rule_of_number;
     uint32_t *number_of_rule; /* UINT32_MAX: not enabled */
+    struct rule_set *shadows; /* NULL: none */
 };
 
 struct rule_reader {
-    struct rule_set *set;
+    struct rule_set *set; /* into which the rule at hand is read */
     const struct document *document;
     const struct layout *layout;
     struct problems *problems;
 };
+
+/* Whether an element of `rules` is one that is only tried. */
+bool rule_is_shadow(const struct document_node *node);
 
 /* Reads one element of `rules` but for its `when`. Adds what is wrong to the problems. */
 void rule_read(struct rule_reader *reader, const struct document_node *node, struct rule *rule);

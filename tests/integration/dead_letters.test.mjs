@@ -43,12 +43,18 @@ test('letters are listed by what they say, and sent again as far as they are mea
     assert.equal((await letters(world, config, '--redrive', '--dry', '--reason', 'field-missing')).length, 2);
     assert.equal(await dead(), 3, 'looking changes nothing');
 
-    /* Under rules that take them, those that are meant go through; the other stays pending. */
-    const changed = rules('skip');
+    /* Under rules that take them, those that are meant go through; the other stays pending. A rule in shadow, there from now on,
+     * tells what it would do otherwise. */
+    const changed = `${rules('skip')}  - {name: tenant-instead, shadow: needs-owner, when: {event: [task.created]}, rooms: ["tenant:{tenantId}"]}\n`;
     fs.writeFileSync(world.rulesFile, changed);
     await eventually(async () => await world.metric(dispatcher, 'smartstack_dispatcher_rules_reloads_total') > 0,
         { timeout: 30000 * SLOW, what: 'new rules' });
     await letters(world, config, '--redrive', '--reason', 'field-missing', '--key', 'key-a');
+    await eventually(async () => await world.metric(dispatcher, 'smartstack_dispatcher_shadow_changed_total') === 1,
+        { timeout: 30000 * SLOW, what: () => `a rule in shadow that differs\n${dispatcher.tail()}` });
+    assert.equal(await world.metric(dispatcher, 'smartstack_dispatcher_shadow_rules'), 1);
+    assert.match(dispatcher.text(), /rule in shadow differs.*tenant-instead.*changed/);
+    assert.deepEqual(await world.broker.read('fanout.tenant'), [], 'nothing comes of it');
     const pending = await letters(world, config, '--dead-letters');
     assert.deepEqual(pending.map(({ key }) => key).sort(), ['key-b', 'key-x']);
     assert.equal(pending.find(({ key }) => key === 'key-b').time, all.find(({ key }) => key === 'key-b').time, 'the time stays');

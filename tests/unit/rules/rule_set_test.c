@@ -222,6 +222,24 @@ START_TEST(every_problem_is_told_at_once_with_its_place)
 }
 END_TEST
 
+START_TEST(every_problem_of_a_shadow_is_told)
+{
+    assert_problems("rules:\n"
+                    "  - {name: a, shadow: 5, when: {e: [x]}, rooms: ['a:b']}\n"
+                    "  - {name: b, shadow: '', when: {e: [x]}, rooms: ['a:b']}\n"
+                    "  - {name: c, shadow: nobody, when: {e: [x]}, rooms: ['a:b']}\n"
+                    "  - {name: d, shadow: a, when: {e: [x]}, rooms: ['a:b']}\n"
+                    "  - {name: d, when: {e: [{prefx: x}]}, rooms: ['a:b']}\n"
+                    "  - {name: e, shadow: d, when: {e: [{prefx: x}]}, rooms: ['{']}\n",
+                    (const char *const[]){
+                        "rules:2:23: shadow is true, false or", "rules:3:23: shadow is true",
+                        "rules:4:5: shadow names no rule that acts: there is none called nobody",
+                        "rules:5:5: shadow names no rule that acts: there is none called a",
+                        "rules:6:5: a second rule called d (the first is in line 5)", "rules:6:",
+                        "rules:7:", "rules:7:", "rules:7:5: shadow names no rule", NULL});
+}
+END_TEST
+
 START_TEST(every_problem_of_a_state_is_told)
 {
     assert_problems("rules:\n"
@@ -408,8 +426,8 @@ END_TEST
 
 START_TEST(a_sample_is_stable_and_of_the_size_asked_for)
 {
-    struct rule rule = {.name = BYTES_LITERAL("a"), .sampled = true, .sample_rate = 0.05};
-    struct rule other = {.name = BYTES_LITERAL("b"), .sampled = true, .sample_rate = 0.05};
+    struct rule rule = {.sample_salt = BYTES_LITERAL("a"), .sampled = true, .sample_rate = 0.05};
+    struct rule other = {.sample_salt = BYTES_LITERAL("b"), .sampled = true, .sample_rate = 0.05};
     unsigned chosen = 0;
     unsigned both = 0;
     for (int i = 0; i < 20000; i++) {
@@ -462,9 +480,9 @@ END_TEST
 
 TEST_PROGRAM("rule_set", rules_know_which_kinds_of_rooms_they_tell_of_items, state_names_an_item,
              an_item_of_several_partitions_is_warned_of, every_problem_of_a_state_is_told,
-             every_problem_of_a_custom_event_is_told, every_problem_of_a_pattern_is_told_at_once,
-             a_tab_is_called_a_tab, rules_take_memory_in_proportion_to_their_text,
-             every_key_has_its_effect, the_revision_is_that_of_the_text,
-             every_problem_is_told_at_once_with_its_place, a_file_that_is_no_rules_file_is_refused,
-             a_room_of_an_unknown_kind_is_refused, durations_are_read,
-             a_sample_is_stable_and_of_the_size_asked_for)
+             every_problem_of_a_shadow_is_told, every_problem_of_a_custom_event_is_told,
+             every_problem_of_a_pattern_is_told_at_once, a_tab_is_called_a_tab,
+             rules_take_memory_in_proportion_to_their_text, every_key_has_its_effect,
+             the_revision_is_that_of_the_text, every_problem_is_told_at_once_with_its_place,
+             a_file_that_is_no_rules_file_is_refused, a_room_of_an_unknown_kind_is_refused,
+             durations_are_read, a_sample_is_stable_and_of_the_size_asked_for)
