@@ -157,6 +157,9 @@ static void init_transaction_series(struct dispatcher_metrics *metrics)
     metrics->batch_records = metrics_histogram(registry, NAME("batch_records"),
                                                "Records of a transaction, counted likewise.", NULL,
                                                &metric_buckets_count);
+    metrics->batch_bytes = metrics_histogram(registry, NAME("batch_bytes"),
+                                             "Bytes of a transaction's records: keys and values.",
+                                             NULL, &metric_buckets_bytes);
     metrics->stage_wait = metrics_histogram(
         registry, stages, stages_help, METRIC_LABELS("stage", "wait"), &metric_buckets_latency);
     metrics->stage_process = metrics_histogram(

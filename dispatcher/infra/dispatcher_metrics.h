@@ -44,6 +44,7 @@ struct dispatcher_metrics {
     struct metric_counter *reloads_good;
     struct metric_counter *reloads_bad;
     struct metric_histogram *batch_records;
+    struct metric_histogram *batch_bytes;
     struct metric_histogram *stage_wait;    /* record's timestamp to its processing */
     struct metric_histogram *stage_process; /* of a batch: rules */
     struct metric_histogram *stage_commit;  /* of a batch: produce and commit */

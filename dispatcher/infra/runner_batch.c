@@ -16,6 +16,19 @@ enum { IDLE_POLL_MS = 100, REWIND_TIMEOUT_MS = 5000, REWIND_RETRY_MS = 500, CLOC
  * events is a share of what it may be, as the next command waits for its end. */
 enum { PEOPLE_STAY_US = 10 * 1000000, SHARE_BESIDE_PEOPLE = 8 };
 
+static void add_message(struct runner *runner, rd_kafka_message_t *message)
+{
+    assert(runner->count < runner->limit && !message->err);
+    runner->messages[runner->count++] = message;
+    runner->bytes += message->len + message->key_len;
+}
+
+/* The last record may go beyond the bytes: there is always room for one, however large. */
+static bool is_full(const struct runner *runner, size_t most)
+{
+    return runner->count >= most || runner->bytes >= (size_t)runner->options.settings->batch_bytes;
+}
+
 /* People wait for what commands about reviews come to: those that are there make a batch of their
  * own, and do not wait for thousands of events beside them. Events have every other batch at least. */
 static bool collect_first(struct runner *runner)
@@ -24,9 +37,9 @@ static bool collect_first(struct runner *runner)
     rd_kafka_message_t *message;
     bool may = !runner->had_first;
     runner->had_first = false;
-    while (may && runner->count < runner->limit &&
+    while (may && !is_full(runner, runner->limit) &&
            (message = consumer_poll_first(runner->consumer)))
-        runner->messages[runner->count++] = message;
+        add_message(runner, message);
     if (runner->count == 0)
         return false;
     runner->had_first = true;
@@ -60,8 +73,8 @@ void runner_collect(struct runner *runner)
     runner_heard(runner, now_us / 1000);
     int64_t end_us = now_us + settings->batch_ms * 1000;
     size_t most = most_events(runner, now_us);
-    runner->messages[runner->count++] = message;
-    while (runner->count < most && now_us < end_us) {
+    add_message(runner, message);
+    while (!is_full(runner, most) && now_us < end_us) {
         message = consumer_poll(runner->consumer, 0);
         if (!message) {
             now_us = monotonic_us();
@@ -71,7 +84,7 @@ void runner_collect(struct runner *runner)
             message = consumer_poll(runner->consumer, (int)rest_ms);
         }
         if (message)
-            runner->messages[runner->count++] = message;
+            add_message(runner, message);
         if (runner->count % CLOCK_EVERY == 0 || !message)
             now_us = monotonic_us();
     }
@@ -254,6 +267,7 @@ void runner_forget(struct runner *runner)
     for (size_t i = 0; i < runner->count; i++)
         rd_kafka_message_destroy(runner->messages[i]);
     runner->count = 0;
+    runner->bytes = 0;
 }
 
 /* Order is kept: records of one partition must stay in the order of their offsets. */
@@ -266,12 +280,16 @@ void runner_drop(struct runner *runner, const rd_kafka_topic_partition_list_t *p
         for (int k = 0; k < partitions->cnt && !dropped; k++)
             dropped = partitions->elems[k].partition == message->partition &&
                       strcmp(partitions->elems[k].topic, rd_kafka_topic_name(message->rkt)) == 0;
-        if (dropped)
-            rd_kafka_message_destroy(message);
-        else
+        if (!dropped) {
             runner->messages[kept++] = message;
+            continue;
+        }
+        assert(runner->bytes >= message->len + message->key_len);
+        runner->bytes -= message->len + message->key_len;
+        rd_kafka_message_destroy(message);
     }
     runner->count = kept;
+    assert(kept > 0 || runner->bytes == 0);
 }
 
 /* Where to read from if the partition has no committed offset yet. */

@@ -62,6 +62,7 @@ struct runner {
     /* The batch: records that were read and are not yet sent. */
     rd_kafka_message_t **messages;
     size_t count;
+    size_t bytes;            /* of their keys and values */
     size_t limit;            /* now; smaller than configured while a culprit is looked for */
     bool had_first;          /* the last batch was of the first topic alone */
     int64_t people_until_us; /* monotonic: until then batches of events are small */

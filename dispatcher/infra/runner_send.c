@@ -156,6 +156,7 @@ static void count_success(struct runner *runner, int64_t began_us)
     int64_t now_ms = wall_ms();
     runner->sent_us = monotonic_us();
     metric_counter_add(metrics->committed, 1);
+    metric_histogram_observe(metrics->batch_bytes, runner->bytes);
     metric_histogram_observe(metrics->stage_commit, (uint64_t)(runner->sent_us - began_us));
     dispatcher_metrics_count(metrics, &runner->batch, pipeline_rules(runner->pipeline));
     for (size_t i = 0; i < runner->count; i++) {

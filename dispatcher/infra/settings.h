@@ -39,6 +39,7 @@ struct settings {
     int64_t review_reminders;
     int64_t redrive_attempts;
     int64_t batch_events;
+    int64_t batch_bytes;
     int64_t batch_ms;
     int64_t commit_gap_ms;
     int64_t stall_ms;

@@ -54,6 +54,10 @@ const RULES = `rules:
   - name: ordered
     when: {"event": ["task.ordered"]}
     notify: {type: task.status, rooms: ["task:{taskId}"], state: {item: "{data.item}", order: "{data.seq}"}}
+  - name: tried
+    shadow: true
+    when: {"event": ["task.shadow"], "data": {"numbers": [1]}}
+    notify: {type: task.status, rooms: ["task:{taskId}"]}
   - name: doubt
     when: {"event": ["task.doubt"]}
     review: {queue: legal, reason: "{data.why}"}
@@ -63,7 +67,7 @@ const SETTINGS = {
     kafka: { producer: { 'queue.buffering.max.messages': 20 } },
     dispatcher: {
         rules_check: '100ms',
-        batch: { events: 5 },
+        batch: { events: 5, bytes: '8KiB' },
         dedupe: { events: 5 },
         order: { items: 5 },
         review: { tasks: 2, per_task: 2 },
@@ -92,6 +96,17 @@ const trials = {
         },
     },
     'records of a batch': { records: () => many(300, () => value(event())), metrics: ['batch_records_count'] },
+    "bytes of a batch's records": {
+        try: async ({ backend, metric }) => {
+            await backend.records(many(60, () => value(event({ data: { text: 'x'.repeat(3500) } }))));
+            await eventually(async () => await metric('batch_bytes_sum') > 60 * 3500, { timeout: PATIENCE, what: 'the records' });
+            assert.ok(await metric('batch_bytes_bucket{le="4096"}') < await metric('batch_bytes_count'), 'several went together');
+            assert.equal(await metric('batch_bytes_bucket{le="16384"}'), await metric('batch_bytes_count'), 'never more than 8 KiB and one record');
+        },
+    },
+    'values and steps of the rules in shadow, together': {
+        records: () => [value(event({ event: 'task.shadow', data: { numbers: many(200, (i) => i) } }))], metrics: ['notifications_total'],
+    },
     'outputs on their way to the broker': { records: () => many(300, () => value(event())), metrics: ['notifications_total'] },
     'events remembered, of each partition': { records: () => many(100, () => value(event())), metrics: ['notifications_total'], most: { events_remembered: 4 * 5 } },
     'items whose order is remembered, of each partition': {
