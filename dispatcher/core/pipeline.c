@@ -20,8 +20,6 @@
 #include "mem.h"
 #include "pipeline_private.h"
 
-enum { EVENT_ID_LIMIT = 512 };
-
 /* The matcher gets a larger limit than the record: an event that was protobuf or a CloudEvent
  * grows when it becomes JSON, and it was measured as a record already. */
 struct matcher_limits pipeline_matcher_limits(const struct pipeline_limits *limits)

@@ -26,7 +26,7 @@ struct pipeline_limits {
                       most PIPELINE_HOPS_MAX */
 };
 
-enum { PIPELINE_HOPS_MAX = 8 };
+enum { PIPELINE_HOPS_MAX = 8, EVENT_ID_LIMIT = 512 /* bytes of an event's id */ };
 
 #define PIPELINE_LIMITS_DEFAULT                   \
     ((struct pipeline_limits){                    \

@@ -1,5 +1,6 @@
 /* Most events are the same to both rule sets, so which rules take them is asked first, without a
- * notification being made. Only of a rule that takes an event under both, and says something else
+ * notification being made: in one pass for both, or, where that is not sure (joint_matcher.h), by a
+ * pipeline each. Only of a rule that takes an event under both, and says something else
  * in the two files, is the outcome made, by the same pipeline as ever, and compared.
  *
  * Invariant: of each rule and verdict the samples are those with the least places, in order. So it
@@ -12,6 +13,7 @@
 #include <string.h>
 
 #include "arena.h"
+#include "joint_matcher.h"
 #include "json.h"
 #include "lookup.h"
 #include "mem.h"
@@ -54,6 +56,8 @@ struct replay_side {
 struct replay {
     struct replay_side before;
     struct replay_side after;
+    struct joint_matcher *joint;
+    bool is_decided; /* of the event at hand: the sides have decisions */
     struct event_batch_limits limits;
     struct replay_tally *tallies; /* of the new rules, then of the old ones */
     struct arena arena;           /* of samples and headers */
@@ -126,6 +130,8 @@ struct replay *replay_new(const struct pipeline_settings *settings, const struct
     replay->tallies = mem_alloc((rule_set_count(before) + rule_set_count(after) + 1) *
                                 sizeof(struct replay_tally));
     find_twins(replay);
+    replay->joint =
+        joint_matcher_new(&settings->limits, (const struct rule_set *const[]){before, after});
     return replay;
 }
 
@@ -141,6 +147,7 @@ void replay_free(struct replay *replay)
     side_deinit(&replay->after);
     arena_deinit(&replay->arena);
     arena_deinit(&replay->headers);
+    joint_matcher_free(replay->joint);
     free(replay->tallies);
     free(replay);
 }
@@ -167,6 +174,21 @@ static int compare_places(const struct record *record, const struct replay_sampl
     return record->part < sample->part ? -1 : record->part > sample->part;
 }
 
+static void judge(struct replay_side *side, const struct record *record)
+{
+    batch_reset(&side->batch);
+    pipeline_process(side->judge, NULL, record, &side->batch, &side->decision);
+}
+
+static void decide(struct replay *replay, const struct record *record)
+{
+    if (replay->is_decided)
+        return;
+    judge(&replay->before, record);
+    judge(&replay->after, record);
+    replay->is_decided = true;
+}
+
 static void note_sample(struct replay *replay, struct replay_tally *tally,
                         enum replay_verdict verdict, const struct record *record)
 {
@@ -180,6 +202,7 @@ static void note_sample(struct replay *replay, struct replay_tally *tally,
         at--;
     if (at == REPLAY_SAMPLES_MOST)
         return;
+    decide(replay, record); /* its id */
     if (*count < REPLAY_SAMPLES_MOST)
         ++*count;
     for (unsigned i = *count - 1; i > at; i--)
@@ -199,15 +222,29 @@ static void note(struct replay *replay, size_t tally, enum replay_verdict verdic
     note_sample(replay, &replay->tallies[tally], verdict, record);
 }
 
-static void take(struct replay_side *side, const struct record *record, uint64_t number)
+static void count_taken(struct replay_side *side, const struct taken_rules *taken, uint64_t number)
 {
-    batch_reset(&side->batch);
-    pipeline_process(side->judge, NULL, record, &side->batch, &side->decision);
-    side->dead += side->decision.dead;
-    for (size_t i = 0; i < side->decision.rule_count; i++) {
-        side->taken[side->decision.rules[i]]++;
-        side->last[side->decision.rules[i]] = number;
+    for (size_t i = 0; i < taken->count; i++) {
+        assert(i == 0 || taken->rules[i - 1] < taken->rules[i]);
+        side->taken[taken->rules[i]]++;
+        side->last[taken->rules[i]] = number;
     }
+}
+
+/* Which rules of each side take the event; and the dead letters, which only a pipeline can tell. */
+static void take(struct replay *replay, const struct record *record,
+                 struct taken_rules taken[JOINT_SETS])
+{
+    replay->is_decided = false;
+    if (joint_matcher_judge(replay->joint, record, taken))
+        return;
+    decide(replay, record);
+    const struct replay_side *sides[] = {&replay->before, &replay->after};
+    for (int k = 0; k < JOINT_SETS; k++)
+        taken[k] = (struct taken_rules){.rules = sides[k]->decision.rules,
+                                        .count = sides[k]->decision.rule_count};
+    replay->before.dead += replay->before.decision.dead;
+    replay->after.dead += replay->after.decision.dead;
 }
 
 static bool outcome_changed(struct replay *replay, uint32_t before, uint32_t after,
@@ -227,18 +264,20 @@ static void replay_event(struct replay *replay, const struct record *record)
     const struct replay_side *after = &replay->after;
     uint64_t number = ++replay->number;
     size_t old_rules = rule_set_count(after->rules); /* where their tallies begin */
-    take(&replay->before, record, number);
-    take(&replay->after, record, number);
-    for (size_t i = 0; i < after->decision.rule_count; i++) {
-        uint32_t rule = after->decision.rules[i];
+    struct taken_rules taken[JOINT_SETS];
+    take(replay, record, taken);
+    count_taken(&replay->before, &taken[0], number);
+    count_taken(&replay->after, &taken[1], number);
+    for (size_t i = 0; i < taken[1].count; i++) {
+        uint32_t rule = taken[1].rules[i];
         uint32_t twin = after->twins[rule];
         if (twin == NO_TWIN || before->last[twin] != number)
             note(replay, rule, REPLAY_MORE, record);
         else if (outcome_changed(replay, twin, rule, record))
             note(replay, rule, REPLAY_CHANGED, record);
     }
-    for (size_t i = 0; i < before->decision.rule_count; i++) {
-        uint32_t rule = before->decision.rules[i];
+    for (size_t i = 0; i < taken[0].count; i++) {
+        uint32_t rule = taken[0].rules[i];
         uint32_t twin = before->twins[rule];
         if (twin == NO_TWIN)
             note(replay, old_rules + rule, REPLAY_LESS, record);

@@ -24,7 +24,7 @@ static void add_message(struct runner *runner, rd_kafka_message_t *message)
 }
 
 /* The last record may go beyond the bytes: there is always room for one, however large. */
-static bool is_full(const struct runner *runner, size_t most)
+static bool batch_is_full(const struct runner *runner, size_t most)
 {
     return runner->count >= most || runner->bytes >= (size_t)runner->options.settings->batch_bytes;
 }
@@ -37,7 +37,7 @@ static bool collect_first(struct runner *runner)
     rd_kafka_message_t *message;
     bool may = !runner->had_first;
     runner->had_first = false;
-    while (may && !is_full(runner, runner->limit) &&
+    while (may && !batch_is_full(runner, runner->limit) &&
            (message = consumer_poll_first(runner->consumer)))
         add_message(runner, message);
     if (runner->count == 0)
@@ -74,7 +74,7 @@ void runner_collect(struct runner *runner)
     int64_t end_us = now_us + settings->batch_ms * 1000;
     size_t most = most_events(runner, now_us);
     add_message(runner, message);
-    while (!is_full(runner, most) && now_us < end_us) {
+    while (!batch_is_full(runner, most) && now_us < end_us) {
         message = consumer_poll(runner->consumer, 0);
         if (!message) {
             now_us = monotonic_us();

@@ -72,6 +72,7 @@ struct rule {
     struct bytes description;
     unsigned line; /* where it begins */
     unsigned column;
+    struct bytes pattern; /* its `when`, as JSON; empty: not enabled */
     bool enabled;
     bool stop; /* after it matched, no later rule is asked */
     enum rule_missing missing;

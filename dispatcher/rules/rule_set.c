@@ -155,8 +155,10 @@ static void add_pattern(struct rule_reader *reader, struct matcher_builder *buil
     }
     assert(index < set->count && (number == NOT_ENABLED || number <= index));
     set->number_of_rule[index] = number;
-    if (number != NOT_ENABLED)
-        set->rule_of_number[number] = index;
+    if (number == NOT_ENABLED)
+        return;
+    set->rule_of_number[number] = index;
+    set->rules[index].pattern = arena_copy(&set->arena, buffer_peek(&json));
 }
 
 /* The node of the list, or NULL with at least one problem told. */
