@@ -3,6 +3,7 @@
  *
  *   dispatcher_bench --brokers LIST --input TOPIC --output TOPIC --pid PID
  *       (--rate N --seconds N [--warm-up N] | --burst N) [--patience N]
+ *   dispatcher_bench --print N      N such events, one a line
  *
  * Latency is from the making of an event to its notification in the hands of a read_committed
  * consumer. CPU is that of all threads of the process: at a steady rate between the end of the
@@ -269,8 +270,20 @@ static struct plan read_plan(int argc, char **argv)
     return plan;
 }
 
+static int print_events(unsigned count)
+{
+    char event[BENCH_EVENT_SIZE];
+    for (unsigned n = 0; n < count; n++) {
+        bench_event_write(n, 1, event);
+        printf("%.*s\n", BENCH_EVENT_SIZE, event);
+    }
+    return fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
 int main(int argc, char **argv)
 {
+    if (argc == 3 && strcmp(argv[1], "--print") == 0)
+        return print_events((unsigned)strtoul(argv[2], NULL, 10));
     struct bench bench = {.plan = read_plan(argc, argv)};
     measure(&bench);
     rd_kafka_topic_destroy(bench.input);
