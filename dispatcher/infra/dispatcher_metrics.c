@@ -5,6 +5,8 @@
  * once, so the sums agree with what stands in the topics. */
 #include "dispatcher_metrics.h"
 
+#include "process_metrics.h"
+
 #define NAME(text) "smartstack_dispatcher_" text
 
 enum { RULE_SERIES_LIMIT = 500, SHADOW_SERIES_LIMIT = 100 };
@@ -197,6 +199,7 @@ void dispatcher_metrics_init(struct dispatcher_metrics *metrics)
     metrics->rules = metrics_gauge(metrics->registry, NAME("rules"), "Rules in force.", NULL, 1);
     metrics->shadow_rules = metrics_gauge(metrics->registry, NAME("shadow_rules"),
                                           "Rules in shadow: judged, and nothing more.", NULL, 1);
+    process_metrics_register(metrics->registry, SMARTSTACK_VERSION);
 }
 
 void dispatcher_metrics_deinit(struct dispatcher_metrics *metrics)
