@@ -228,9 +228,13 @@ START_TEST(of_more_items_those_that_have_changed_last_are_shown)
         fold_kept((struct written){"acme", 1, (unsigned)i, false, i, (int64_t)10 * i});
     for (int i = 0; i < 3; i++)
         fold_lane((struct written){"acme", 1, 5u - (unsigned)i, false, 91 + i, 91 + i});
-    /* The lane's own have pushed out one of the lane: the topic does not bring it back. */
+    /* The lane's own have pushed out one of the lane: the topic does not bring it back, though there
+     * is room for it again. */
+    fold_lane((struct written){"acme", 1, 3, true, 94, 94});
     fold_kept((struct written){"acme", 1, 7, false, 6, 60});
     view_set_loaded(view);
+    ck_assert_str_eq(shown("acme", 0), "91 92 ");
+    fold_lane((struct written){"acme", 1, 3, false, 95, 93});
     struct state_list *list = list_of("acme", 0, INT64_MIN);
     ck_assert_uint_eq(list->count, 3);
     ck_assert_int_eq(list->since_ms, 91);
