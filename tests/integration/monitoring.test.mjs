@@ -1,4 +1,4 @@
-/* What a machine makes of the programs' figures: alerts, the dashboard, the list of series. Each series that they name is one that a
+/* What is made of what the programs say of themselves: alerts, the dashboard, the lists of series and of settings. Each series that they name is one that a
  * program shows, with that label; each alert fires in its own failure and in no other, by Prometheus's own promtool; each has its
  * section in the runbook. */
 import assert from 'node:assert/strict';
@@ -6,14 +6,15 @@ import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import { before, test } from 'node:test';
-import { SLOW, SOURCE_DIR, TESTS_DIR } from './lib/places.mjs';
+import { PROGRAMS, SLOW, SOURCE_DIR, TESTS_DIR } from './lib/places.mjs';
 import { eventually } from './lib/wait.mjs';
 import { World } from './lib/world.mjs';
 
 const MONITORING = path.join(SOURCE_DIR, 'deploy/monitoring');
 const ALERTS = path.join(MONITORING, 'alerts.yaml');
 const DASHBOARD = path.join(MONITORING, 'dashboard.json');
-const REFERENCE = path.join(SOURCE_DIR, 'deploy/docs/metrics.md');
+const SERIES = path.join(SOURCE_DIR, 'deploy/docs/metrics.md');
+const SETTINGS = path.join(SOURCE_DIR, 'deploy/docs/all-settings.md');
 const RUNBOOK = path.join(SOURCE_DIR, 'deploy/docs/runbook.md');
 
 /* What Prometheus makes itself, and the labels that it gives to whatever it scrapes. */
@@ -93,14 +94,23 @@ test('series that alerts and the dashboard name are there', () => {
     assert.deepEqual(queries.flatMap((query) => strangers(query, names)), []);
 });
 
-test('the dashboard and the list of series are as their generators make them', () => {
+test('the dashboard is as its generator makes it', () => {
     const dashboard = execFileSync(path.join(MONITORING, 'make-dashboard'), { encoding: 'utf8' });
     assert.equal(fs.readFileSync(DASHBOARD, 'utf8'), dashboard, 'deploy/monitoring/make-dashboard > deploy/monitoring/dashboard.json');
-    const input = JSON.stringify(texts);
-    const list = execFileSync(path.join(MONITORING, 'make-metrics-list'), { input, encoding: 'utf8' });
+});
+
+/* With UPDATE=1 the document is written anew. */
+function isUpToDate(document, generator, input) {
+    const made = execFileSync(generator, { input: JSON.stringify(input), encoding: 'utf8' });
     if (process.env.UPDATE)
-        fs.writeFileSync(REFERENCE, list);
-    assert.equal(fs.readFileSync(REFERENCE, 'utf8'), list, 'deploy/docs/metrics.md is not what the programs show: run this test with UPDATE=1');
+        fs.writeFileSync(document, made);
+    assert.equal(fs.readFileSync(document, 'utf8'), made, `${document} is not what the programs say: run this test with UPDATE=1`);
+}
+
+test('the lists of series and of settings are what the programs say', () => {
+    isUpToDate(SERIES, path.join(MONITORING, 'make-metrics-list'), texts);
+    const settings = (kind) => JSON.parse(execFileSync(PROGRAMS[kind], ['--settings-json'], { encoding: 'utf8' }));
+    isUpToDate(SETTINGS, path.join(SOURCE_DIR, 'deploy/docs/make-settings-list'), { gateway: settings('gateway'), dispatcher: settings('dispatcher') });
 });
 
 test('each alert has its section in the runbook', () => {
