@@ -39,6 +39,23 @@ struct reading {
     struct replay *replay;
 };
 
+/* When so much waits here, librdkafka fetches no more, and looks again after up to a second (2.0 has no
+ * setting for it). So it holds more than is judged in a second, or each second begins with waiting. */
+static void read_ahead(rd_kafka_conf_t *conf)
+{
+    static const struct {
+        const char *name, *by_default, *wanted;
+    } settings[] = {{"queued.max.messages.kbytes", "65536", "262144"},
+                    {"queued.min.messages", "100000", "1000000"}};
+    for (size_t i = 0; i < sizeof(settings) / sizeof(settings[0]); i++) {
+        char value[32];
+        size_t size = sizeof(value);
+        if (rd_kafka_conf_get(conf, settings[i].name, value, &size) == RD_KAFKA_CONF_OK &&
+            strcmp(value, settings[i].by_default) == 0) /* else somebody knows better */
+            kafka_conf_set(conf, settings[i].name, settings[i].wanted);
+    }
+}
+
 static enum status open_client(struct reading *reading, struct error *error)
 {
     char text[512];
@@ -49,6 +66,7 @@ static enum status open_client(struct reading *reading, struct error *error)
     kafka_conf_set(conf, "enable.partition.eof", "true");
     kafka_conf_set(conf, "isolation.level", "read_committed");
     kafka_conf_set(conf, "auto.offset.reset", "earliest");
+    read_ahead(conf);
     reading->client = kafka_oidc_new_client(RD_KAFKA_CONSUMER, conf, text, sizeof(text));
     if (!reading->client) {
         rd_kafka_conf_destroy(conf);
