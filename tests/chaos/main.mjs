@@ -9,12 +9,21 @@ import { Report } from './lib/report.mjs';
 const HERE = path.dirname(fileURLToPath(import.meta.url));
 const NAMES = fs.readdirSync(path.join(HERE, 'scenarios')).filter((file) => file.endsWith('.mjs')).map((file) => path.basename(file, '.mjs')).sort();
 
-/* A scenario module exports `description`, `options` (each {default, help}) and run({random, report, faults, values}). */
-const load = (name) => import(`./scenarios/${name}.mjs`);
-
 function fail(text) {
     console.error(text);
     process.exit(2);
+}
+
+/* A scenario module exports `description`, `options` (each {default, help}) and run({random, report, faults, values}). It takes
+ * clients from npm. */
+async function load(name) {
+    try {
+        return await import(`./scenarios/${name}.mjs`);
+    } catch (error) {
+        if (error.code !== 'ERR_MODULE_NOT_FOUND')
+            throw error;
+        return fail(`${error.message.split(' imported from')[0]}: tests/npm installs what the tests take from npm`);
+    }
 }
 
 async function list() {
