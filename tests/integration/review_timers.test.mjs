@@ -34,7 +34,7 @@ const doubt = (taskId, due) => taskEvent({ taskId, n: 1, event: 'task.completed'
 async function timers(world) {
     const records = await world.broker.read('reviews.log', { headers: true });
     return records.filter(({ headers }) => ['review.late', 'review.lapsed'].includes(headers.ce_type))
-        .map(({ timestamp, value, headers }) => ({ type: headers.ce_type, id: headers.ce_id, task: headers.ce_taskid, timestamp, ...JSON.parse(value) }));
+        .map(({ timestamp, value, headers }) => ({ type: headers.ce_type, id: headers.ce_id, task: headers.ce_taskid, timestamp, fired: Date.parse(headers.ce_time), ...JSON.parse(value) }));
 }
 
 test('the broker refuses who is no member any more', { timeout: 240000 * SLOW }, async (t) => {
@@ -78,7 +78,8 @@ test('a review is late, and late again; a claim ends', { timeout: 240000 * SLOW 
         [['review.lapsed', 2, undefined], ['review.late', 3, 1], ['review.late', 3, 2]]);
     const [{ dueTime }] = updates;
     assert.ok(fired[1].timestamp >= Date.parse(dueTime), 'not before it is due');
-    assert.ok(fired[2].timestamp >= fired[1].timestamp + 2000, 'nor is it told again too soon');
+    /* By the times at which they fired: how long a record was on its way to the log is another matter. */
+    assert.ok(fired[2].fired >= fired[1].fired + 2000, 'nor is it told again too soon');
     const metrics = await (await fetch(`${dispatcher.operations}/metrics`)).text();
     assert.match(metrics, /reviews_total\{event="late"\} 2$/m);
     assert.match(metrics, /reviews_total\{event="lapsed"\} 1$/m);
