@@ -12,7 +12,7 @@ const TASKS = Array.from({ length: 10 }, (_, i) => `task-${i}`);
 const RESTARTS = 3;
 
 test('a broker that is killed and comes back costs time, nothing else', { timeout: 240000 * SLOW }, async (t) => {
-    const world = await World.open(t, 'broker_restart');
+    const world = await World.open(t, 'broker_restart', { broker: 'own' });
     const programs = [await world.dispatcher(), await world.gateway()];
     const clients = await Promise.all(TASKS.map((taskId) => world.client(programs[1], { rooms: [`task:${taskId}`] })));
     const received = () => clients.reduce((sum, client) => sum + client.received.length, 0);

@@ -23,7 +23,7 @@ describe('client events', { timeout: 120000 * SLOW }, () => {
     let world, gateway;
 
     before(async () => {
-        world = await World.open(null, 'client-events', { settings });
+        world = await World.open(null, 'client-events', { broker: 'own', settings });
         gateway = await world.gateway();
     });
     after(() => world?.close());

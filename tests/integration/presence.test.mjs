@@ -230,7 +230,7 @@ test('a gateway that is killed, and one that is stopped', async (t) => {
 });
 
 test('a broker that is away makes nobody leave', async (t) => {
-    const { world, gateways: [one, two] } = await open(t, 'presence-broker');
+    const { world, gateways: [one, two] } = await open(t, 'presence-broker', { broker: 'own' });
     const ann = await transports.websocket(world, one, { sub: 'ann' });
     const bob = await sit(world, two, { sub: 'bob' });
     await ann.view.is('ann', 'bob');

@@ -200,7 +200,7 @@ test('streams: a token that expires is told, and taken anew', { timeout: 100000 
 });
 
 test('streams: while the broker is away the client knows, and comes back by itself if it cannot be let in', { timeout: 200000 * SLOW }, async (t) => {
-    const world = await World.open(t, 'streams-away', { topics: { 'tasks.events': 4, 'tasks.dead-letter': 1 }, settings: { gateway: {
+    const world = await World.open(t, 'streams-away', { broker: 'own', topics: { 'tasks.events': 4, 'tasks.dead-letter': 1 }, settings: { gateway: {
         limits: { open_timeout: '500ms' }, sse: { retry: '200ms' },
     } } });
     const { url } = await world.gateway(); // its lanes do not exist yet

@@ -3,11 +3,12 @@ import { Kafka, logLevel } from 'kafkajs';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import fs from 'node:fs';
+import net from 'node:net';
 import path from 'node:path';
 import { PROGRAMS, SLOW } from './places.mjs';
 import { freePort } from './ports.mjs';
 import { Program } from './program.mjs';
-import { eventually, PATIENCE } from './wait.mjs';
+import { eventually, PATIENCE, within } from './wait.mjs';
 
 process.env.KAFKAJS_NO_PARTITIONER_WARNING = '1';
 
@@ -143,6 +144,21 @@ export class RealBroker extends Broker {
     async stop() { await this.program?.stop(30000).catch(() => {}); }
     pause() { this.program.pause(); }
     resume() { this.program.resume(); }
+}
+
+/* One that tests use in turn (tests/kafka/lender.mjs): as empty as a new one, and nobody's to stop. */
+export class LentBroker extends RealBroker {
+    async start() {
+        this.lease = net.connect(process.env.TESTS_BROKERS);
+        const [line] = await within(PATIENCE, once(this.lease, 'data'), 'a broker that is lent');
+        this.port = Number(line);
+        this.lease.on('error', () => {});
+        return this;
+    }
+
+    kill() { throw new Error("a broker that is lent is not killed: open the world with {broker: 'own'}"); }
+    pause() { this.kill(); }
+    async stop() { this.lease?.destroy(); }
 }
 
 export class EmbeddedBroker extends Broker {

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import path from 'node:path';
 import { Backend } from './backend.mjs';
-import { EmbeddedBroker, RealBroker } from './broker.mjs';
+import { EmbeddedBroker, LentBroker, RealBroker } from './broker.mjs';
 import { Client, token } from './client.mjs';
 import { newDataDirectory, newLogDirectory, PROGRAMS, SLOW } from './places.mjs';
 import { freePort } from './ports.mjs';
@@ -76,6 +76,7 @@ export class World {
         test?.after(() => this.close());
     }
 
+    /* `broker`: kafka, own (a Kafka that the test may kill or stop), embedded, none. */
     static async open(test, name, { broker = 'kafka', topics = TOPICS, brokerSettings = [], brokerEnvironment, rules = RULES, settings = {},
         prepare = () => {} } = {}) {
         const world = new World(test, name);
@@ -83,9 +84,11 @@ export class World {
         world.rulesFile = path.join(world.data, 'rules.yaml');
         fs.writeFileSync(world.rulesFile, rules);
         if (broker !== 'none') {
-            const Kind = broker === 'embedded' ? EmbeddedBroker : RealBroker;
+            const own = broker === 'own' || brokerSettings.length || brokerEnvironment || !process.env.TESTS_BROKERS;
+            const Kind = broker === 'embedded' ? EmbeddedBroker : own ? RealBroker : LentBroker;
             world.broker = new Kind({ directory: world.data, logs: world.logs, topics, settings: brokerSettings, environment: brokerEnvironment });
-            world.broker.port = await freePort(2);
+            if (Kind !== LentBroker)
+                world.broker.port = await freePort(2);
             prepare(world.broker); // once its port is known
             try {
                 await world.broker.start();
