@@ -54,6 +54,14 @@ static bool is_protobuf(struct bytes type)
            event_type_is(type, "application/vnd.google.protobuf");
 }
 
+bool event_reads_type(struct bytes content_type)
+{
+    const struct bytes type = event_media_type(content_type);
+    return event_type_is_utf8(content_type) &&
+           (event_type_is_json(type) || event_type_is(type, "application/cloudevents") ||
+            event_type_is_batch(type) || is_protobuf(type));
+}
+
 /* The text is for whoever looks at the dead letter, mostly the producer: it names what would be
  * read. The type is cut, since it is the producer's to choose. */
 static enum status refuse_type(struct bytes type, struct error *error)
@@ -111,7 +119,7 @@ static enum status format_of(const struct record *record, struct bytes *type,
                              enum event_format *format, struct error *error)
 {
     struct bytes value;
-    bool has_type = record_find_header(record, "content-type", &value) && value.size > 0;
+    bool has_type = event_content_type(record, &value);
     *type = has_type ? event_media_type(value) : bytes_of(NULL, 0);
     if (has_type && !event_type_is_utf8(value))
         return error_set(error, STATUS_UNSUPPORTED, "content type %.*s: only UTF-8 is read",

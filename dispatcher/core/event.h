@@ -16,7 +16,8 @@
  *                                                    does not begin with {
  *
  * (The third: SDKs that give the data's content type in structured mode.) In binary mode
- * content-type is that of the data.
+ * content-type is that of the data. A content type that the record's topic has by configuration
+ * counts as if the record had it as a header, and no other.
  *
  * Confluent's framing (0 and a schema id of four bytes, or 1 and one of sixteen, before the value;
  * or in a header of its own) and a byte order mark are passed over, whatever the content type.
@@ -49,6 +50,7 @@ struct record {
     bool has_value;
     const struct record_header *headers;
     size_t header_count;
+    struct bytes content_type; /* its topic's, over that of its headers; empty: there is none */
     /* event_batch.h: */
     unsigned part;             /* which event of the record's batch it is, from 1; 0: all of it */
     const struct error *fault; /* why it is no batch although it says so; NULL: it is sound */
@@ -70,6 +72,9 @@ enum { EVENT_FORMAT_COUNT = 5 };
 
 /* "json", "cloudevents", "cloudevents-binary", "protobuf", "cloudevents-batch": for metrics and the audit. Static. */
 const char *event_format_name(enum event_format format);
+
+/* Whether records of this content type are read, a batch of CloudEvents included. */
+bool event_reads_type(struct bytes content_type);
 
 /* A record that says that its key is no more: it has no value, and no event in its headers. */
 bool event_is_tombstone(const struct record *record);

@@ -6,18 +6,12 @@
 
 #include "event_private.h"
 
-static bool is_batch_type(struct bytes type)
-{
-    return event_type_is(type, "application/cloudevents-batch+json") ||
-           event_type_is(type, "application/cloudevents-batch");
-}
-
 /* Its content type, if it is a batch in a character set that is read. */
 static bool is_batch(const struct record *record)
 {
     struct bytes type;
-    return record->has_value && record_find_header(record, "content-type", &type) &&
-           is_batch_type(event_media_type(type)) && event_type_is_utf8(type);
+    return record->has_value && event_content_type(record, &type) &&
+           event_type_is_batch(event_media_type(type)) && event_type_is_utf8(type);
 }
 
 /* How many values the list has; else why it is none. */
@@ -61,6 +55,7 @@ static void share_headers(struct record *event, struct arena *arena)
     assert(count <= event->header_count);
     event->headers = headers;
     event->header_count = count;
+    event->content_type = bytes_of(NULL, 0);
 }
 
 void event_batch_open(struct event_batch *events, const struct record *record,
@@ -72,6 +67,11 @@ void event_batch_open(struct event_batch *events, const struct record *record,
     if (!is_batch(record) || record->value.size > limits->bytes)
         return;
     event_skip_framing(&text);
+    /* In a topic of batches: one that comes back alone, from the dead letters. */
+    if (record->content_type.size > 0 && text.size > 0 && text.data[0] == '{') {
+        share_headers(&events->event, arena);
+        return;
+    }
     unsigned count = 0;
     if (count_events(text, limits->events, &count, &events->fault) != STATUS_OK) {
         events->event.fault = &events->fault;

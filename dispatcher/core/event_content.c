@@ -23,6 +23,19 @@ bool record_find_header(const struct record *record, const char *name, struct by
     return false;
 }
 
+bool event_content_type(const struct record *record, struct bytes *content_type)
+{
+    *content_type = record->content_type;
+    return content_type->size > 0 ||
+           (record_find_header(record, "content-type", content_type) && content_type->size > 0);
+}
+
+bool event_type_is_batch(struct bytes type)
+{
+    return event_type_is(type, "application/cloudevents-batch+json") ||
+           event_type_is(type, "application/cloudevents-batch");
+}
+
 /* Parameters never decide what the format is; the character set is looked at by itself
  * (event.c). */
 struct bytes event_media_type(struct bytes content_type)

@@ -29,6 +29,12 @@ enum status cloud_event_from_headers(const struct record *record, struct bytes c
 enum status task_event_from_protobuf(struct bytes value, enum schema_framing framing,
                                      struct buffer *out, struct error *error) MUST_CHECK;
 
+/* The record's content type, parameters included; false: it has none. */
+bool event_content_type(const struct record *record, struct bytes *content_type);
+
+/* A batch of CloudEvents. Not told from other CloudEvents by event_type_is_json(). */
+bool event_type_is_batch(struct bytes type);
+
 /* "application/json; charset=utf-8" is application/json. */
 struct bytes event_media_type(struct bytes content_type);
 

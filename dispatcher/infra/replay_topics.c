@@ -221,6 +221,8 @@ static void take_message(struct reading *reading, struct stretch *stretch,
     if (is_record && message->offset < stretch->to) {
         arena_reset(&reading->arena);
         consumer_read_record(message, &reading->arena, &record);
+        record.content_type =
+            input_types_find(&reading->options->settings->content_types, record.topic);
         replay_record(reading->replay, &record);
     }
     if (!is_record || message->offset + 1 >= stretch->to)

@@ -220,6 +220,8 @@ void runner_judge(struct runner *runner)
         struct record record;
         size_t before = runner->batch.output_count;
         consumer_read_record(runner->messages[i], &runner->batch.arena, &record);
+        record.content_type =
+            input_types_find(&runner->options.settings->content_types, record.topic);
         if (record.timestamp_ms > 0 && now_ms > record.timestamp_ms)
             metric_histogram_observe(runner->options.metrics->stage_wait,
                                      (uint64_t)(now_ms - record.timestamp_ms) * 1000);

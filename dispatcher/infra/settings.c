@@ -15,7 +15,7 @@
 /* What it is about, who and by which command, and its rooms: generously. */
 enum { REVIEW_UPDATE_BYTES = 4 * REVIEW_TEXT_LIMIT };
 
-enum { INPUT_TOPICS_MOST = 100, TOPICS_MOST = INPUT_TOPICS_MOST + 5 };
+enum { TOPICS_MOST = INPUT_TOPICS_MOST + 5 };
 
 #define TARGET(field) offsetof(struct settings, field)
 
@@ -62,6 +62,11 @@ static const struct setting table[] = {
      .minimum = 1,
      .maximum = INPUT_TOPICS_MOST,
      .help = "Where task events are read."},
+    {.path = "dispatcher.content_types",
+     .type = SETTING_TREE,
+     .offset = TARGET(content_types_node),
+     .help = "The content type of all records of an input topic, whatever their headers say: "
+             "`topic: application/protobuf`. A topic that is not named here: as the headers say."},
     {.path = "dispatcher.dead_letter_topic",
      .type = SETTING_STRING,
      .offset = TARGET(dead_letter_topic),
@@ -415,6 +420,8 @@ void settings_finish(struct settings *settings, const struct shared_config *shar
     if (settings->review_log)
         check_reviews(settings, problems);
     check_dispatcher_topics(settings, shared->layout, problems);
+    input_types_read(&settings->content_types, settings->content_types_node,
+                     &settings->input_topics, problems);
     check_review_timers(settings, problems);
 }
 

@@ -2,6 +2,7 @@
 #ifndef DISPATCHER_INFRA_SETTINGS_H
 #define DISPATCHER_INFRA_SETTINGS_H
 
+#include "input_types.h"
 #include "pipeline.h"
 #include "shared_config.h"
 
@@ -18,6 +19,8 @@ struct settings {
     char *slot;
     int delivery; /* enum delivery_guarantee */
     struct config_list input_topics;
+    const struct document_node *content_types_node;
+    struct input_types content_types; /* by settings_finish() */
     char *dead_letter_topic;
     char *audit_topic;
     int audit; /* enum audit_level */

@@ -5,7 +5,7 @@ import { describe, it, before, after } from 'node:test';
 import { decodeNotification, encodeTaskEvent, FORMS, produceByKcat } from './lib/backend.mjs';
 import { SLOW } from './lib/places.mjs';
 import { sleep } from './lib/wait.mjs';
-import { taskEvent, World } from './lib/world.mjs';
+import { taskEvent, TOPICS, World } from './lib/world.mjs';
 
 /* What a parser would change: big numbers, digits beyond a double, the order of keys, names twice, escapes, Unicode. */
 const DELICATE = '{"z":1,"a":12345678901234567890123,"pi":3.14159265358979323846264338,"e":1E400,"minus":-0,"zero":0.10,'
@@ -16,7 +16,10 @@ describe('formats', { timeout: 120000 * SLOW }, () => {
     const clients = {};
 
     before(async () => {
-        world = await World.open(null, 'formats');
+        world = await World.open(null, 'formats', {
+            topics: { ...TOPICS, 'plain.protobuf': 1 },
+            settings: { dispatcher: { input_topics: ['tasks.events', 'plain.protobuf'], content_types: { 'plain.protobuf': 'application/protobuf' } } },
+        });
         await world.dispatcher();
         gateway = await world.gateway();
         backend = await world.backend();
@@ -71,6 +74,13 @@ describe('formats', { timeout: 120000 * SLOW }, () => {
             await assertArrives(seen, taskId, event.id, DELICATE);
         });
     }
+
+    it('protobuf without a word of it in a topic of such', async () => {
+        const seen = await watch('plain');
+        const event = taskEvent({ taskId: 'plain', n: 1, data: DELICATE });
+        await backend.records([{ key: 'plain', headers: { 'content-type': 'application/octet-stream' }, value: encodeTaskEvent(event) }], 'plain.protobuf');
+        await assertArrives(seen, 'plain', event.id, DELICATE);
+    });
 
     for (const from of ['kafkajs', 'kcat']) {
         it(`protobuf from ${from}`, async () => {

@@ -16,8 +16,10 @@ static const char rules[] =
 
 enum { EVENTS_MOST = 4, BYTES_MOST = 5000 };
 
-/* What came of a record: a word for each of its events, " 1:task" or " 1!reason". */
-static const char *feed(struct fixture *fixture, const char *type, const char *value)
+/* What came of a record: a word for each of its events, " 1:task" or " 1!reason". `of_topic`: its topic's content
+ * type, "" for none. */
+static const char *feed_of_topic(struct fixture *fixture, const char *of_topic, const char *type,
+                                 const char *value)
 {
     static char words[4096];
     static const struct event_batch_limits limits = {BYTES_MOST, EVENTS_MOST};
@@ -32,7 +34,8 @@ static const char *feed(struct fixture *fixture, const char *type, const char *v
                                   .value = bytes_of_string(value),
                                   .has_value = true,
                                   .headers = headers,
-                                  .header_count = 2};
+                                  .header_count = 2,
+                                  .content_type = bytes_of_string(of_topic)};
     struct event_batch events;
     size_t size = 0;
     words[0] = 0;
@@ -62,6 +65,26 @@ static const char *feed(struct fixture *fixture, const char *type, const char *v
     }
     return words;
 }
+
+static const char *feed(struct fixture *fixture, const char *type, const char *value)
+{
+    return feed_of_topic(fixture, "", type, value);
+}
+
+START_TEST(a_topic_of_batches)
+{
+    struct fixture fixture;
+    fixture_open(&fixture, rules);
+    ck_assert_str_eq(
+        feed_of_topic(&fixture, BATCH, "text/plain", "[" CLOUD("1", "a") "," CLOUD("2", "b") "]"),
+        " 1:task:a 2:task:b");
+    ck_assert_str_eq(feed_of_topic(&fixture, BATCH, "text/plain", CLOUD("3", "c")), " 0:task:c");
+    ck_assert_str_eq(feed_of_topic(&fixture, BATCH, BATCH, "7"), " 0!malformed");
+    ck_assert_str_eq(feed_of_topic(&fixture, "application/json", BATCH, "[" CLOUD("4", "d") "]"),
+                     " 0!malformed");
+    fixture_close(&fixture);
+}
+END_TEST
 
 START_TEST(a_record_that_is_no_batch_is_one_event)
 {
@@ -192,7 +215,7 @@ START_TEST(events_without_an_id_are_known_by_their_places)
 }
 END_TEST
 
-TEST_PROGRAM("event_batch", a_record_that_is_no_batch_is_one_event,
+TEST_PROGRAM("event_batch", a_topic_of_batches, a_record_that_is_no_batch_is_one_event,
              each_event_of_a_batch_is_judged_in_order,
              one_that_cannot_be_processed_is_a_dead_letter_by_itself,
              a_batch_that_is_none_is_one_dead_letter_of_the_whole_record,

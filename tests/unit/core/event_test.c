@@ -63,6 +63,45 @@ START_TEST(json_is_taken_as_it_is)
 }
 END_TEST
 
+START_TEST(the_content_type_of_a_topic_is_the_only_one)
+{
+    static const struct record_header octets[] = {HEADER("content-type", "image/png")};
+    static const struct record_header json[] = {HEADER("content-type", "application/json")};
+    const struct bytes protobuf = TEXT("\x0a\x01x");
+    struct record record = record_of(TEXT("{\"id\":1}"), octets, 1);
+    assert_refused(&record, STATUS_UNSUPPORTED);
+    record.content_type = BYTES_LITERAL("application/json");
+    assert_event(&record, EVENT_JSON, "{\"id\":1}");
+    record = record_of(protobuf, json, 1);
+    record.content_type = BYTES_LITERAL("application/protobuf");
+    assert_event(&record, EVENT_PROTOBUF, "{\"id\":\"x\"}");
+    record.header_count = 0;
+    assert_event(&record, EVENT_PROTOBUF, "{\"id\":\"x\"}");
+    record.content_type = BYTES_LITERAL("application/cloudevents+json");
+    record.value = TEXT("{\"id\":1}");
+    assert_refused(&record, STATUS_MALFORMED);
+}
+END_TEST
+
+START_TEST(content_types_that_are_read_are_known)
+{
+    static const char *const read[] = {
+        "application/json",        "application/json; charset=utf-8",   "application/x.y+json",
+        "Application/CloudEvents", "application/cloudevents+json",      "text/json",
+        "application/x-protobuf",  "application/cloudevents-batch+json"};
+    static const char *const other[] = {"",
+                                        "json",
+                                        "avro/binary",
+                                        "application/cloudevents+avro",
+                                        "text/plain",
+                                        "application/json; charset=latin1"};
+    for (size_t i = 0; i < sizeof(read) / sizeof(read[0]); i++)
+        ck_assert_msg(event_reads_type(bytes_of_string(read[i])), "%s", read[i]);
+    for (size_t i = 0; i < sizeof(other) / sizeof(other[0]); i++)
+        ck_assert_msg(!event_reads_type(bytes_of_string(other[i])), "%s", other[i]);
+}
+END_TEST
+
 START_TEST(other_content_types_are_refused)
 {
     static const struct record_header types[][1] = {
@@ -509,7 +548,8 @@ TEST_PROGRAM("event", what_is_plainly_a_time_is_taken,
              every_spelling_of_a_cloud_event_is_one, forms_that_are_not_read_are_told,
              framing_is_passed_over, protobuf_is_known_by_its_framing, a_text_with_a_nul_is_not_cut,
              only_a_record_without_value_and_event_is_a_tombstone, json_is_taken_as_it_is,
-             other_content_types_are_refused, a_structured_cloud_event_becomes_an_event,
+             other_content_types_are_refused, the_content_type_of_a_topic_is_the_only_one,
+             content_types_that_are_read_are_known, a_structured_cloud_event_becomes_an_event,
              a_cloud_event_that_is_none_is_refused, a_binary_cloud_event_becomes_an_event,
              a_protobuf_event_becomes_an_event, a_protobuf_event_that_is_none_is_refused,
              instants_are_read_and_written)
