@@ -431,6 +431,33 @@ enum status pattern_read(struct bytes json, const struct pattern_limits *limits,
     return status;
 }
 
+static size_t stars_of_test(const struct test *test)
+{
+    size_t stars = test->kind == TEST_WILDCARD ? test->wildcard.count - 1 : 0;
+    for (size_t i = 0; test->kind == TEST_BUT && i < test->excluded_count; i++)
+        if (test->excluded[i].kind == TEST_WILDCARD)
+            stars += test->excluded[i].wildcard.count - 1;
+    return stars;
+}
+
+size_t pattern_stars(struct bytes json)
+{
+    auto_arena struct arena arena = {0};
+    const struct pattern_limits limits = PATTERN_LIMITS_DEFAULT;
+    struct pattern pattern = {0};
+    size_t most = 0;
+    enum status status = pattern_read(json, &limits, &arena, &pattern, NULL);
+    assert(status == STATUS_OK);
+    (void)status;
+    for (size_t i = 0; i < pattern.leaf_count; i++) {
+        size_t stars = 0;
+        for (size_t k = 0; k < pattern.leaves[i].test_count; k++)
+            stars += stars_of_test(&pattern.leaves[i].tests[k]);
+        most = stars > most ? stars : most;
+    }
+    return most;
+}
+
 /* The error that ended the reading is told last, after those that were skipped. */
 size_t pattern_check(struct bytes json, const struct pattern_limits *limits,
                      struct pattern_error *errors, size_t max)

@@ -39,4 +39,13 @@ struct pattern_error {
 size_t pattern_check(struct bytes json, const struct pattern_limits *limits,
                      struct pattern_error *errors, size_t max) MUST_CHECK;
 
+/* More stars in the wildcards of one field EventBridge may refuse as too complex: it does not say
+ * where its limit is; patterns of 6 were taken, patterns of 8 were not. Here they cost what their
+ * text costs. */
+enum { PATTERN_PORTABLE_STARS = 7 };
+
+/* The most stars that the wildcards of one field have together, of a pattern that is good within
+ * the default limits. */
+size_t pattern_stars(struct bytes json);
+
 #endif

@@ -322,10 +322,21 @@ static void warn_of_item(const struct rule *rule, const struct template *item,
                  BYTES_PRINT(rule->name), BYTES_PRINT(template_source(item)));
 }
 
+static void warn_of_stars(const struct rule *rule, struct problems *warnings)
+{
+    size_t stars = rule->enabled ? pattern_stars(rule->pattern) : 0;
+    if (stars > PATTERN_PORTABLE_STARS)
+        problems_add(warnings, rule->line, rule->column,
+                     "warning: rule %.*s: %zu '*' in the wildcards of one field: EventBridge may "
+                     "refuse more than %d as too complex",
+                     BYTES_PRINT(rule->name), stars, PATTERN_PORTABLE_STARS);
+}
+
 void rule_set_warn(const struct rule_set *set, struct problems *warnings)
 {
     for (unsigned i = 0; i < set->count; i++) {
         const struct rule *rule = &set->rules[i];
+        warn_of_stars(rule, warnings);
         for (size_t k = 0; k < rule->notify_count; k++)
             warn_of_item(rule, rule->notify[k].item, warnings);
         if (rule->review)

@@ -53,7 +53,7 @@ void rule_set_free(struct rule_set *set);
 const struct rule_set *rule_set_shadows(const struct rule_set *set);
 
 /* Adds what is likely not meant, though it can be: an item whose events may come by several
- * partitions of the input, which is keyed by task. */
+ * partitions of the input, which is keyed by task, and wildcards that EventBridge may refuse. */
 void rule_set_warn(const struct rule_set *set, struct problems *warnings);
 
 /* The kinds of rooms that enabled rules tell of items: a bit each, as layout_kind_bit() has

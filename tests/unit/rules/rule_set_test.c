@@ -157,6 +157,30 @@ START_TEST(an_item_of_several_partitions_is_warned_of)
 }
 END_TEST
 
+START_TEST(wildcards_that_eventbridge_may_refuse_are_warned_of)
+{
+    struct rule_set *set =
+        parse("rules:\n"
+              "  - {name: seven, rooms: ['task:1'], when: {a: [{wildcard: "
+              "'*a*b*c*d'}, {wildcard: '\\**e*f*'}],"
+              " b: [{wildcard: '*'}]}}\n"
+              "  - {name: off, enabled: false, rooms: ['task:1'], when: {a: [{wildcard:"
+              " '*a*b*c*d*e*f*g*h'}]}}\n"
+              "  - {name: eight, rooms: ['task:1'], when: {a: [{wildcard: "
+              "'*a*b*c*d'}, {'anything-but': {wildcard:"
+              " ['*e*', 'f*g*']}}]}}\n");
+    auto_problems struct problems warnings = {0};
+    auto_buffer struct buffer rendered = {0};
+    rule_set_warn(set, &warnings);
+    problems_render(&warnings, "rules", &rendered);
+    buffer_append_byte(&rendered, 0);
+    ck_assert_str_eq((const char *)buffer_peek(&rendered).data,
+                     "rules:4:5: warning: rule eight: 8 '*' in the wildcards of one field: "
+                     "EventBridge may refuse more than 7 as too complex\n");
+    rule_set_free(set);
+}
+END_TEST
+
 START_TEST(the_revision_is_that_of_the_text)
 {
     struct rule_set *a = parse(good);
@@ -479,7 +503,8 @@ START_TEST(rules_take_memory_in_proportion_to_their_text)
 END_TEST
 
 TEST_PROGRAM("rule_set", rules_know_which_kinds_of_rooms_they_tell_of_items, state_names_an_item,
-             an_item_of_several_partitions_is_warned_of, every_problem_of_a_state_is_told,
+             an_item_of_several_partitions_is_warned_of,
+             wildcards_that_eventbridge_may_refuse_are_warned_of, every_problem_of_a_state_is_told,
              every_problem_of_a_shadow_is_told, every_problem_of_a_custom_event_is_told,
              every_problem_of_a_pattern_is_told_at_once, a_tab_is_called_a_tab,
              rules_take_memory_in_proportion_to_their_text, every_key_has_its_effect,
