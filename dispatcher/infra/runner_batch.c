@@ -29,26 +29,29 @@ static bool batch_is_full(const struct runner *runner, size_t most)
     return runner->count >= most || runner->bytes >= (size_t)runner->options.settings->batch_bytes;
 }
 
-/* People wait for what commands about reviews come to: those that are there make a batch of their
- * own, and do not wait for thousands of events beside them. Events have every other batch at least. */
-static bool collect_first(struct runner *runner)
+static bool is_review_command(const struct runner *runner, const rd_kafka_message_t *message)
+{
+    const char *log = runner->options.settings->review_log;
+    return log && strcmp(rd_kafka_topic_name(message->rkt), log) == 0;
+}
+
+/* People wait for what commands about reviews come to: those that are there end the batch, and do
+ * not wait for thousands of events beside them. */
+static void end_with_commands(struct runner *runner)
 {
     int64_t gap_us = runner->options.settings->commit_gap_ms * 1000;
+    int64_t now_us = monotonic_us();
     rd_kafka_message_t *message;
-    bool may = !runner->had_first;
-    runner->had_first = false;
-    while (may && !batch_is_full(runner, runner->limit) &&
+    while (!batch_is_full(runner, runner->limit) &&
            (message = consumer_poll_first(runner->consumer)))
         add_message(runner, message);
     if (runner->count == 0)
-        return false;
+        return;
     runner->had_first = true;
-    int64_t now_us = monotonic_us();
     runner->people_until_us = now_us + PEOPLE_STAY_US;
     runner_heard(runner, now_us / 1000);
     if (now_us - runner->sent_us < gap_us)
         runner_pause(runner, (gap_us - (now_us - runner->sent_us) + 999) / 1000);
-    return true;
 }
 
 static size_t most_events(const struct runner *runner, int64_t now_us)
@@ -64,7 +67,11 @@ void runner_collect(struct runner *runner)
 {
     const struct settings *settings = runner->options.settings;
     int64_t gap_us = settings->commit_gap_ms * 1000;
-    if (collect_first(runner))
+    bool ends = !runner->had_first; /* events have every other batch at least */
+    runner->had_first = false;
+    if (ends)
+        end_with_commands(runner);
+    if (runner->count > 0)
         return;
     rd_kafka_message_t *message = consumer_poll(runner->consumer, IDLE_POLL_MS);
     if (!message)
@@ -73,20 +80,25 @@ void runner_collect(struct runner *runner)
     runner_heard(runner, now_us / 1000);
     int64_t end_us = now_us + settings->batch_ms * 1000;
     size_t most = most_events(runner, now_us);
-    add_message(runner, message);
-    while (!batch_is_full(runner, most) && now_us < end_us) {
-        message = consumer_poll(runner->consumer, 0);
-        if (!message) {
-            now_us = monotonic_us();
-            if (now_us - runner->sent_us >= gap_us)
-                break;
-            int64_t rest_ms = (gap_us - (now_us - runner->sent_us) + 999) / 1000;
-            message = consumer_poll(runner->consumer, (int)rest_ms);
-        }
+    for (;;) {
         if (message)
             add_message(runner, message);
+        if (message && ends && is_review_command(runner, message)) {
+            end_with_commands(runner);
+            return;
+        }
         if (runner->count % CLOCK_EVERY == 0 || !message)
             now_us = monotonic_us();
+        if (batch_is_full(runner, most) || now_us >= end_us)
+            return;
+        message = consumer_poll(runner->consumer, 0);
+        if (message)
+            continue;
+        now_us = monotonic_us();
+        if (now_us - runner->sent_us >= gap_us)
+            return;
+        int64_t rest_ms = (gap_us - (now_us - runner->sent_us) + 999) / 1000;
+        message = consumer_poll(runner->consumer, (int)rest_ms);
     }
 }
 
