@@ -26,10 +26,12 @@ async function load(name) {
     }
 }
 
+/* Also before tests/npm has run: what a scenario is for stands in its text. */
 async function list() {
     for (const name of NAMES) {
-        const { description, options } = await load(name);
-        console.log(`${name.padEnd(12)} ${description}`);
+        const text = fs.readFileSync(path.join(HERE, `scenarios/${name}.mjs`), 'utf8');
+        console.log(`${name.padEnd(12)} ${/^export const description = (?:\n\s*)?'(.*)'/m.exec(text)[1]}`);
+        const { options } = await import(`./scenarios/${name}.mjs`).catch(() => ({ options: {} }));
         for (const [option, { default: value, help }] of Object.entries(options))
             console.log(`${' '.repeat(12)}   --${option} (${value})  ${help}`);
     }
