@@ -26,6 +26,10 @@ class Blocking:
 
     def __init__(self, **options):
         self.io = socketio.Client(**options)
+        # It handles each message in a thread of its own (python-engineio 4.15: `run_async`), and threads have no order among them on a
+        # busy machine. What is looked at here is the order on the wire.
+        trigger = self.io.eio._trigger_event
+        self.io.eio._trigger_event = lambda event, *arguments, **how: trigger(event, *arguments, **{**how, 'run_async': False})
 
     def run(self, method, *arguments, **options):
         return getattr(self.io, method)(*arguments, **options)
